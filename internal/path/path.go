@@ -1,0 +1,66 @@
+// Package path walks one path to one address as a device does, and returns what it saw as plain data.
+//
+// A walk is: connect (TCP only), hello, finish, CoAP ping, each with its own clock and its own patience. tcp.go walks
+// TCP with the device's hello, web.go with a browser's, udp.go walks UDP. Nothing here judges: a certificate signed by
+// somebody else is a completed walk.
+package path
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+)
+
+// Patience is how long each phase may take before it is called silent or unreachable. When the context's deadline
+// comes first the walk is out_of_time instead: nothing is then said about the path.
+type Patience struct {
+	Connect time.Duration
+	Hello   time.Duration // of a TCP path
+	Flight  time.Duration // of a UDP path, retransmissions included
+	Finish  time.Duration
+	Ping    time.Duration
+}
+
+// DefaultPatience fits a whole walk, and a second one with a web hello, into a scrape of 10 s after a look-up that took
+// all of its own 2.5 s. Connect allows one lost SYN (the kernel repeats it after 1 s) and its answer over a slow link.
+// Flight allows one datagram lost in each direction at the first retransmission time of a Linux device (4 s).
+var DefaultPatience = Patience{
+	Connect: 3 * time.Second,
+	Hello:   2 * time.Second,
+	Flight:  6500 * time.Millisecond,
+	Finish:  2 * time.Second,
+	Ping:    2 * time.Second,
+}
+
+// Credential is the client certificate to show to a server that asks.
+type Credential struct {
+	Certificate tls.Certificate // EC P-256
+	// Configured is false for the throw-away pair made at start, whose refusal is expected.
+	Configured bool
+}
+
+// Target is one path to one address.
+type Target struct {
+	Address   netip.AddrPort
+	Transport evidence.Transport
+	Client    evidence.Client
+	Host      string // server name for a web hello; a device sends none
+	Finish    bool   // complete the session; else stop at the server's flight
+	Ping      bool   // send a CoAP ping once the session is complete
+	Framing   evidence.Framing
+	// WebRetry tries the same path at once with a web hello after the device's failed (TCP only).
+	WebRetry bool
+}
+
+// Walker walks paths. It is safe for concurrent use.
+type Walker struct {
+	// Dial opens the TCP or connected UDP socket; nil: the kernel's.
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	Patience Patience // a zero field takes DefaultPatience's
+	// Credential returns the certificate to show; it is asked on each walk that needs one.
+	Credential func() *Credential
+}
