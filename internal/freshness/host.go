@@ -2,6 +2,7 @@ package freshness
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
@@ -95,39 +96,235 @@ type Zone struct {
 // use. Its memory is bounded whatever comes in.
 //
 // In every round: [Host.Begin]; [Host.Answer] for each resolver and type, [Host.Sample] for each type, in any order;
-// then [Host.Wants], its samples back through [Host.Sample], and again until it wants nothing or time is up (two turns
-// are enough); then [Host.Assess] for each resolver. All times come from one clock; with their monotonic reading, if
-// they have one, steps of the clock are seen (and everything learnt is forgotten then).
+// then [Host.Wants], its samples back through [Host.Sample], until it wants nothing or time is up; then [Host.Assess]
+// for each resolver. All times come from one clock; with their monotonic reading, if they have one, steps of the clock
+// are seen (and everything learnt is forgotten then).
 type Host struct {
-	c Constants
-	o Options
+	c         Constants
+	o         Options
+	name      string
+	families  map[uint16]*family
+	resolvers map[netip.AddrPort]*resolver
+
+	began     time.Time       // this round
+	intervals []time.Duration // between rounds, newest last
+	turns     int             // of Wants in this round
 }
 
+const (
+	maxResolvers = 64
+	maxIntervals = 9
+	maxTurns     = 2 // of Wants in one round: what is open then waits for the next
+)
+
+// types are A and AAAA, in the order in which they are told of.
+var types = []uint16{1, 28}
+
 // New makes a Host that knows nothing yet.
-func New(c Constants, o Options) *Host { return &Host{c: c, o: o} }
+func New(c Constants, o Options) *Host {
+	h := &Host{c: c, o: o}
+	h.forget()
+	return h
+}
+
+// forget drops everything learnt, as if just started; what was counted stays counted.
+func (h *Host) forget() {
+	h.families = map[uint16]*family{1: {}, 28: {}}
+	if h.resolvers == nil {
+		h.resolvers = make(map[netip.AddrPort]*resolver)
+	}
+	for _, r := range h.resolvers {
+		r.watches = map[uint16]*watch{1: {}, 28: {}}
+		r.counted = make(map[Evidence]time.Time)
+	}
+	h.intervals = nil
+}
+
+func (h *Host) family(typ uint16) *family { return h.families[typ] }
+
+func (h *Host) resolver(at netip.AddrPort) *resolver {
+	if r := h.resolvers[at]; r != nil {
+		return r
+	}
+	r := &resolver{watches: map[uint16]*watch{1: {}, 28: {}}, counts: counts(), counted: make(map[Evidence]time.Time)}
+	if len(h.resolvers) < maxResolvers {
+		h.resolvers[at] = r
+	}
+	return r
+}
 
 // Begin marks the start of a round. The time between rounds, the interval, is learnt from it.
-func (h *Host) Begin(now time.Time) {}
+func (h *Host) Begin(now time.Time) {
+	h.turns = 0
+	prev := h.began
+	h.began = now
+	if prev.IsZero() {
+		return
+	}
+	d := now.Sub(prev)
+	wall := now.Round(0).Sub(prev.Round(0))
+	if d < 0 || wall < 0 || (wall-d).Abs() > h.c.Slack {
+		h.forget() // the clock stepped, or the machine slept: no time kept so far can be trusted
+		return
+	}
+	h.intervals = append(h.intervals, d)
+	if len(h.intervals) > maxIntervals {
+		h.intervals = append(h.intervals[:0], h.intervals[1:]...)
+	}
+}
 
-// Sample takes a direct sample.
-func (h *Host) Sample(s Sample) {}
+// interval is the median time between rounds; 0 while unknown.
+func (h *Host) interval() time.Duration {
+	if len(h.intervals) == 0 {
+		return 0
+	}
+	s := slices.Clone(h.intervals)
+	slices.Sort(s)
+	return s[len(s)/2]
+}
+
+// widest is the longest interval that coverage allows.
+func (h *Host) widest() time.Duration { return h.c.Learning / 3 }
+
+// gap is the longest hole between two samples, or two answers, that does not end the run: more than two intervals, with
+// half of one for rounds that start late. One spacing is never a gap.
+func (h *Host) gap() time.Duration {
+	i := h.interval()
+	if i == 0 {
+		i = h.widest()
+	}
+	return max(min(i, h.widest())*5/2, h.c.Spacing)
+}
+
+// learning says whether a promise about this owner name, made at t, is still to be learnt rather than held against the
+// resolver: before cov + learning, or while the zone's servers are silent.
+func (h *Host) learning(f *family, w *watch, name string, t time.Time) bool {
+	if name == wholeChain {
+		return w.cov.IsZero() || t.Sub(w.cov) < h.c.Learning
+	}
+	return f.cov.IsZero() || t.Sub(f.cov) < h.c.Learning || t.Sub(f.lastValid) > h.gap()
+}
+
+// Sample takes a direct sample. A sample of another type than A and AAAA is dropped.
+func (h *Host) Sample(s Sample) {
+	f := h.family(s.Type)
+	if f == nil {
+		return
+	}
+	cov := f.cov
+	f.take(s, h.gap())
+	if f.cov.Equal(cov) {
+		return
+	}
+	for _, r := range h.resolvers {
+		// Answers given before this sample showed the gap belong to what is to be learnt.
+		w := r.watches[s.Type]
+		w.learn(w.now)
+		w.learn(w.held)
+	}
+}
 
 // SameView says whether resolver's egress and ours were shown to be the same (by a whoami name).
-func (h *Host) SameView(resolver netip.AddrPort, same bool) {}
+func (h *Host) SameView(resolver netip.AddrPort, same bool) { h.resolver(resolver).sameView = same }
 
 // Answer takes an answer (or the lack of one) of the resolver a.Server.
-func (h *Host) Answer(a *evidence.Answer) {}
+func (h *Host) Answer(a *evidence.Answer) {
+	f := h.family(a.Type)
+	if f == nil {
+		return
+	}
+	h.name = a.Name
+	r := h.resolver(a.Server)
+	w := r.watches[a.Type]
+	ob := observe(a)
+	if ob.received.IsZero() {
+		ob.received = ob.asked
+	}
+	w.answer(ob, h.learning(f, w, a.Name, ob.received), h.c, h.gap())
+	if len(ob.records) == 0 {
+		return
+	}
+	frozen, first := w.hints.answer(ob.asked, ob.ttl(), f.constantTTL(ob.asked), h.c)
+	if frozen {
+		r.count(TTLFrozen, ob.asked, h.c.Spacing)
+		w.frozen = ob.asked
+	}
+	if first {
+		r.count(StaleFirst, ob.asked, h.c.Spacing)
+		w.suspect(ob.asked, "it seems to answer with the expired record first and to refresh it afterwards")
+	}
+}
 
-// Wants says what would confirm or refute what this round's answers raise; nil if nothing is open.
-func (h *Host) Wants(now time.Time) []Request { return nil }
+func (h *Host) bench(r *resolver, typ uint16) *bench {
+	f, w := h.family(typ), r.watches[typ]
+	return &bench{
+		c: h.c, o: h.o, f: f, sameView: r.sameView, promisedBy: w.promisedBy,
+		learning: func(name string, t time.Time) bool { return h.learning(f, w, name, t) },
+	}
+}
 
-// Assess says what is known of the host at this resolver. Call it once for each resolver at the end of a round.
-func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
-	return Assessment{Verdict: Unknown, Why: "nothing seen yet", Counts: counts()}
+// Wants says what would confirm or refute what this round's answers raise; nil if nothing is open, or after two turns
+// in one round.
+func (h *Host) Wants(now time.Time) []Request {
+	if h.turns >= maxTurns {
+		return nil
+	}
+	h.turns++
+	var out []Request
+	for _, typ := range types {
+		f := h.family(typ)
+		req := Request{Type: typ}
+		for _, r := range h.resolvers {
+			open, fresh := h.settle(r, typ, now)
+			if len(open) > 0 {
+				req.Each = max(req.Each, f.enough(now))
+				req.Walk = req.Walk || f.walked.Before(fresh)
+			}
+			if h.turns == 1 && h.lacking(f, r.watches[typ].now) {
+				req.Each = max(req.Each, f.enough(now))
+			}
+		}
+		if req.Each > 0 {
+			out = append(out, req)
+		}
+	}
+	return out
+}
+
+// lacking says whether ob shows a value that this round's samples lack: it has just come, has just been withdrawn, or
+// the samples show only a choice.
+func (h *Host) lacking(f *family, ob *observed) bool {
+	if ob == nil || ob.received.Before(h.began) || f.lastValid.Before(h.began) {
+		return false
+	}
+	for _, r := range ob.records {
+		o := f.owners[r.Owner]
+		if o == nil {
+			continue
+		}
+		if k := o.values[valueOf(r)]; k == nil || k.last.Before(h.began) {
+			return true
+		}
+	}
+	return false
 }
 
 // Zone says what is known of the zone.
-func (h *Host) Zone(now time.Time) Zone { return Zone{} }
+func (h *Host) Zone(now time.Time) Zone {
+	var z Zone
+	for i, typ := range types {
+		f := h.family(typ)
+		z.Addresses += f.addresses(now)
+		if ttl, ok := f.ttl(); ok && (z.LastValid.IsZero() || ttl < z.TTL) {
+			z.TTL = ttl
+		}
+		z.LastValid = later(z.LastValid, f.lastValid)
+		if i == 0 || z.Invalid == NoAddress || !f.sampled {
+			z.Invalid = f.invalid
+		}
+	}
+	return z
+}
 
 // counts is a fresh count of every kind.
 func counts() map[Evidence]uint64 {

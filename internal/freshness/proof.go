@@ -1,0 +1,162 @@
+package freshness
+
+import "time"
+
+// ttlProof joins pieces of P1 into a proof.
+//
+// One piece is not enough: several caches may share the resolver's address, and one that we had not met while learning
+// may hold an entry from before the zone lowered its TTL (a standby that takes over shows nothing else). But the expiry
+// of such an entry never moves. So from the first piece on, for as long as the zone's servers may lag (π) and one
+// spacing more, everything promised is only noted; a later piece must promise more than all that: no entry of a cache
+// met by then can, unless it is fetched anew with more than the zone's TTL.
+type ttlProof struct {
+	first, last time.Time
+	promised    time.Time // the latest expiry promised by the end of the notice
+	proved      bool
+}
+
+func (p *ttlProof) piece(at, promised time.Time, c Constants) {
+	if p.last.IsZero() || at.Sub(p.last) > c.Hold {
+		*p = ttlProof{first: at}
+	}
+	p.last = later(p.last, at)
+	if at.Sub(p.first) < c.AuthorityLag+c.Spacing {
+		p.promised = later(p.promised, promised)
+		return
+	}
+	if promised.After(p.promised.Add(hopRounding)) {
+		p.proved = true
+	}
+}
+
+// addressProof joins pieces of P3 into a proof: two, at least one spacing apart, such that no single moment at which
+// the resolver may have asked explains both. Every piece of one honest entry has the moment it was fetched at in its
+// span, so that pieces of one entry always overlap: an address that came back for a moment between our samples does
+// not make a proof.
+//
+// A zone that moves seldom gives few pieces: one is remembered for four times hold.
+type addressProof struct {
+	first, last time.Time
+	proved      bool
+}
+
+func (p *addressProof) piece(at, since time.Time, c Constants) {
+	if p.last.IsZero() || at.Sub(p.last) > pairing*c.Hold {
+		*p = addressProof{first: at}
+	}
+	if at.Sub(p.last) > c.Hold {
+		p.proved = false
+	}
+	p.last = later(p.last, at)
+	if at.Sub(p.first) >= c.Spacing && since.After(p.first) {
+		p.proved = true
+	}
+}
+
+const pairing = 4
+
+// turnovers is how many renewals of the resolver's entries P2 looks back on.
+const turnovers = 16
+
+// turnover is one entry's end as we saw it: followed by a stale answer, or by a fresh one.
+type turnover struct {
+	at               time.Time
+	stale, confirmed bool
+}
+
+// spokenProof joins pieces of P2 into a proof: at least three, a spacing apart from each other, over at least ten
+// spacings, and no fewer than the clean renewals seen beside them. The last keeps a lossy path from paging: a resolver
+// whose own queries are sometimes lost serves stale now and then, as RFC 8767 allows, but renews cleanly far more often.
+type spokenProof struct {
+	ring      []turnover // oldest first
+	promised  time.Time
+	lastStale bool
+	last      time.Time
+	proved    bool
+}
+
+// answer takes one answer that says of itself whether it is stale.
+func (p *spokenProof) answer(at, promised time.Time, stale bool, c Constants) {
+	switch {
+	case stale:
+		if n := len(p.ring); n == 0 || !p.ring[n-1].stale || at.Sub(p.ring[n-1].at) >= c.Spacing {
+			p.push(turnover{at: at, stale: true})
+		}
+	case promised.After(p.promised.Add(hopRounding)):
+		if !p.lastStale && !p.promised.IsZero() {
+			p.push(turnover{at: at})
+		}
+		p.promised = promised
+	}
+	p.lastStale = stale
+}
+
+func (p *spokenProof) push(t turnover) {
+	if len(p.ring) >= turnovers {
+		p.ring = append(p.ring[:0], p.ring[1:]...)
+	}
+	p.ring = append(p.ring, t)
+}
+
+// piece confirms the stale answer given at t; valid is since when the zone's servers have answered us without fail.
+func (p *spokenProof) piece(t, valid time.Time, c Constants) {
+	if t.Sub(p.last) > c.Hold {
+		p.proved = false
+	}
+	p.last = later(p.last, t)
+	stale, all := 0, 0
+	var first time.Time
+	for i := range p.ring {
+		e := &p.ring[i]
+		if e.at.Before(valid) {
+			continue
+		}
+		if e.stale && !e.at.After(t) && t.Sub(e.at) < c.Spacing {
+			e.confirmed = true
+		}
+		all++
+		if e.stale && e.confirmed {
+			stale++
+			if first.IsZero() {
+				first = e.at
+			}
+		}
+	}
+	p.proved = p.proved || stale >= 3 && 2*stale >= all && t.Sub(first) >= 10*c.Spacing
+}
+
+// peak is the greatest duration seen within a time, to a sixteenth of it.
+type peak struct {
+	slots [17]struct {
+		start time.Time
+		most  time.Duration
+	}
+	at int
+}
+
+func (p *peak) add(now time.Time, d, within time.Duration) {
+	s := &p.slots[p.at]
+	if s.start.IsZero() || now.Sub(s.start) >= within/16 {
+		p.at = (p.at + 1) % len(p.slots)
+		s = &p.slots[p.at]
+		s.start, s.most = now, 0
+	}
+	s.most = max(s.most, d)
+}
+
+func (p *peak) within(now time.Time, within time.Duration) time.Duration {
+	var most time.Duration
+	for _, s := range p.slots {
+		if !s.start.IsZero() && now.Sub(s.start) <= within {
+			most = max(most, s.most)
+		}
+	}
+	return most
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
