@@ -1,6 +1,7 @@
 package freshness
 
 import (
+	"slices"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
@@ -63,6 +64,8 @@ const wholeChain = ""
 type finding struct {
 	kind  Evidence // TTLInflated, EDEStale, WithdrawnAddress or ViewUnproven
 	proof bool     // else only a sign: the guards do not hold
+	// loose: that the entry was fetched while we watched rests on what the resolver promised while we learnt.
+	loose bool
 	owner string
 	value value
 	// promised is when the record would expire; of TTLInflated.
@@ -93,18 +96,18 @@ func (b *bench) judge(ob *observed) []finding {
 		out = append(out, finding{kind: EDEStale, proof: true})
 	}
 	if b.o.ExpectedTTL > 0 && len(ob.records) > 0 {
-		out = b.inflated(out, ob, finding{owner: wholeChain, ttl: ob.ttl(), max: b.o.ExpectedTTL})
+		out = b.inflated(out, ob, finding{owner: wholeChain, loose: true, ttl: ob.ttl(), max: b.o.ExpectedTTL})
 	}
 	for _, r := range ob.records {
 		o := b.f.owners[r.Owner]
-		if o == nil {
-			continue
+		if o == nil || !slices.Contains(b.f.chain, r.Owner) {
+			continue // not on our way any more: what became of it since is not known
 		}
 		least, most, ok := o.ttls.bounds(ob.asked)
 		if !ok {
 			continue
 		}
-		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most}
+		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most, loose: !b.watched(ob, o)}
 		if b.o.ExpectedTTL == 0 && shares(ob.records, r.Owner, o) {
 			out = b.inflated(out, ob, fi)
 		}
@@ -132,22 +135,38 @@ func (b *bench) spokenStale(ob *observed) bool {
 	return !v.IsZero() && ob.asked.Sub(v) >= 10*b.c.Spacing
 }
 
+// watched says whether the answer's set at this owner must have been fetched while we watched, whatever the resolver
+// promised: a value of it came to the zone under our eyes, or our coverage is older than any cache keeps a record by
+// default (a day: Unbound cache-max-ttl, PowerDNS max-cache-ttl).
+func (b *bench) watched(ob *observed, o *owner) bool {
+	if ob.asked.Sub(b.f.cov) >= memory {
+		return true
+	}
+	for _, r := range ob.records {
+		if k := o.values[valueOf(r)]; k != nil && k.newborn && b.f.owners[r.Owner] == o && !k.born.Before(b.f.cov) {
+			return true
+		}
+	}
+	return false
+}
+
 // inflated is P1. Were the resolver honest, some authority would have published T(t0) >= r > Tmax + margin. Every
-// sample of ours since coverage began says at most Tmax: so t0 lies before it. An honest entry's expiry never moves:
-// so it was promised already during learning, or by a cache behind the same address that we had not met then; for the
-// latter see [ttlProof].
+// sample of ours since coverage began says at most Tmax: so t0 lies before it. If the set shows that it does not
+// ([bench.watched]), that is the contradiction. Else: an honest entry's expiry never moves, so it was promised already
+// during learning; or by a cache behind the same address that we had not met then, for which see [notice].
 func (b *bench) inflated(out []finding, ob *observed, fi finding) []finding {
 	if fi.ttl <= fi.max+b.c.Margin {
 		return out
 	}
 	fi.kind = TTLInflated
 	fi.promised = ob.asked.Add(fi.ttl)
-	fi.proof = !b.learning(fi.owner, ob.asked) && fi.promised.After(b.promisedBy(fi.owner).Add(hopRounding))
+	fi.proof = !b.learning(fi.owner, ob.asked) &&
+		(!fi.loose || fi.promised.After(b.promisedBy(fi.owner).Add(hopRounding)))
 	return append(out, fi)
 }
 
-// withdrawn is P3. The resolver promises the value beyond everything it promised while we learnt: the entry was fetched
-// while we watched. By the invariant some authority handed the value out at t0 >= t - w - σ, w = Tmax - r. But it was
+// withdrawn is P3. The entry was fetched while we watched: its set shows it ([bench.watched]), or the resolver promises
+// it beyond everything it promised while we learnt (see [notice] for caches we had not met then). By the invariant some authority handed the value out at t0 >= t - w - σ, w = Tmax - r. But it was
 // last seen at L, long before, and the samples between then and lim = t - w - σ - π, π being what one of the zone's
 // servers may lag behind another, sufficed to show it had it still been there. Samples after lim prove nothing about
 // the moment at which the resolver may have asked. A value that was never seen is foreign: newer than us, or another
@@ -158,7 +177,7 @@ func (b *bench) withdrawn(ob *observed, o *owner, fi finding, least time.Duratio
 		return fi, false
 	}
 	most := max(fi.max, b.o.ExpectedTTL)
-	if !ob.asked.Add(fi.ttl).After(b.promisedBy(fi.owner).Add(b.c.Margin)) {
+	if fi.loose && !ob.asked.Add(fi.ttl).After(b.promisedBy(fi.owner).Add(b.c.Margin)) {
 		return fi, false
 	}
 	fi.since = ob.asked.Add(-max(0, most-fi.ttl) - b.c.Slack)

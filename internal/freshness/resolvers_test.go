@@ -27,7 +27,7 @@ func TestWhatRealResolversDo(t *testing.T) {
 		{name: "minimum TTL 90 (BIND's most)", habits: habits{min: 90, staleFirst: -1, serveStale: -1}, ttl: 5, want: Stale, by: TTLInflated, within: 1500},
 		{name: "dnsmasq min-cache-ttl=300", habits: habits{min: 300, firstTrue: true, staleFirst: -1, serveStale: -1}, ttl: 60, want: Stale, by: TTLInflated, within: 1800},
 		{name: "dnsmasq min-cache-ttl=300 max-ttl=60", habits: habits{min: 300, max: 60, firstTrue: true, staleFirst: -1, serveStale: -1}, ttl: 60, want: Stale, by: WithdrawnAddress, within: until},
-		{name: "dnsmasq min-cache-ttl=3600 max-ttl=60", habits: habits{min: 3600, max: 60, firstTrue: true, staleFirst: -1, serveStale: -1}, ttl: 60, want: Stale, by: WithdrawnAddress, within: 2400},
+		{name: "dnsmasq min-cache-ttl=3600 max-ttl=60", habits: habits{min: 3600, max: 60, firstTrue: true, staleFirst: -1, serveStale: -1}, ttl: 60, want: Stale, by: WithdrawnAddress, within: 2700},
 		{name: "stale first, TTL 30, says so (BIND stale-answer-client-timeout 0)", habits: habits{staleFirst: 30, serveStale: 30, ede: true, keepFor: 86400}, ttl: 60, want: Stale, by: EDEStale, within: 700},
 		{name: "stale first, TTL 30, silent (Unbound up to 1.22 serve-expired)", habits: habits{staleFirst: 30, serveStale: 30, keepFor: 86400}, ttl: 60},
 		{name: "stale first, TTL 0 (dnsmasq use-stale-cache), says so", habits: habits{staleFirst: 0, serveStale: 0, ede: true, keepFor: 86400}, ttl: 60, want: Stale, by: EDEStale, within: 700},

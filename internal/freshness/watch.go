@@ -17,6 +17,7 @@ type watch struct {
 	now  *observed // this round's answer
 	held *observed // an earlier one that is still to be confirmed
 
+	notice    notice
 	ttl       ttlProof
 	address   addressProof
 	spoken    spokenProof
@@ -67,10 +68,11 @@ func (w *watch) answer(ob *observed, learning bool, c Constants, gap time.Durati
 		w.cov = ob.received
 	}
 	w.last = ob.received
-	if ob.received.Sub(w.cov) < c.Learning {
+	if ob.received.Sub(w.cov) < c.Learning || w.notice.running() {
 		w.promise(wholeChain, ob.received.Add(ob.ttl()))
 	}
-	if learning {
+	w.notice.answer(ob.asked, c)
+	if learning || w.notice.running() {
 		w.learn(ob)
 	}
 	w.spoken.answer(ob.asked, ob.received.Add(ob.ttl()), ob.stale, c)
@@ -145,9 +147,13 @@ func (h *Host) settle(r *resolver, typ uint16, now time.Time) (open []finding, s
 // piece takes one confirmed piece of evidence.
 func (h *Host) piece(r *resolver, w *watch, ob *observed, fi finding) {
 	r.count(fi.kind, ob.asked, h.c.Spacing)
+	if fi.loose {
+		w.notice.piece(ob.asked, h.c)
+		w.learn(ob)
+	}
 	switch fi.kind {
 	case TTLInflated:
-		w.ttl.piece(ob.asked, fi.promised, h.c)
+		w.ttl.piece(ob.asked, h.c)
 		w.inflated = fi
 	case WithdrawnAddress:
 		w.address.piece(ob.asked, fi.since, h.c)

@@ -51,7 +51,10 @@ type known struct {
 	first, lastSeen uint64    // ordinals of samples of the owner
 	hits            int       // samples that held it
 	run, longest    int       // in a row
-	present, gone   uint32    // servers whose newest sample held it; servers that held it and then did not
+	// newborn: first seen while we watched, when samples since cov (then) had sufficed to show that it was not there.
+	newborn       bool
+	born          time.Time
+	present, gone uint32 // servers whose newest sample held it; servers that held it and then did not
 }
 
 // sighting is one sample of one owner.
@@ -79,7 +82,7 @@ type owner struct {
 var setSeed = maphash.MakeSeed()
 
 // see takes one server's set.
-func (o *owner) see(records []evidence.Record, st Step, asked, received time.Time) {
+func (o *owner) see(records []evidence.Record, st Step, asked, received, cov time.Time) {
 	o.sampled = received
 	o.list(st.Servers, st.Server)
 	s := o.bit(st.Server)
@@ -87,6 +90,13 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received time.Tim
 		return
 	}
 	o.ordinal++
+	newborn := false
+	for _, r := range records {
+		if o.values[valueOf(r)] == nil {
+			newborn = o.exhausted(cov)
+			break
+		}
+	}
 	var set uint64
 	seen := make(map[value]bool, len(records))
 	for _, r := range records {
@@ -98,7 +108,7 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received time.Tim
 		}
 		seen[v] = true
 		set += maphash.Comparable(setSeed, v)
-		o.hold(v, s, received)
+		o.hold(v, s, received, newborn)
 	}
 	for v, k := range o.values {
 		if seen[v] {
@@ -123,13 +133,13 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received time.Tim
 }
 
 // hold notes that server s showed v.
-func (o *owner) hold(v value, s int, at time.Time) {
+func (o *owner) hold(v value, s int, at time.Time, newborn bool) {
 	k := o.values[v]
 	if k == nil {
 		if len(o.values) >= maxValues {
 			o.forgetOldest()
 		}
-		k = &known{first: o.ordinal}
+		k = &known{first: o.ordinal, newborn: newborn, born: at}
 		o.values[v] = k
 	}
 	if k.gone&(1<<s) != 0 {
@@ -268,6 +278,34 @@ func (o *owner) missed(v value, from, to time.Time, each int, need float64) (at 
 	return time.Time{}, false
 }
 
+// exhausted says whether the samples since cov have shown everything the zone has: what is seen next is new.
+func (o *owner) exhausted(cov time.Time) bool {
+	if o.crowded || o.listed == 0 {
+		return false
+	}
+	var perServer [maxServers]int
+	distinct := make(map[uint64]bool)
+	least := math.MaxInt
+	for _, s := range o.sightings {
+		if s.received.Before(cov) {
+			continue
+		}
+		perServer[s.server]++
+		distinct[s.set] = true
+		least = min(least, s.size)
+	}
+	for rest := o.listed; rest != 0; rest &= rest - 1 {
+		if perServer[bits.TrailingZeros32(rest)] < fixture {
+			return false
+		}
+	}
+	if len(o.sightings) == 0 || !o.choice(o.sightings[len(o.sightings)-1].received) {
+		return true
+	}
+	rate := min(float64(least)/float64(len(o.values)+1), 0.99)
+	return float64(len(distinct))*-math.Log(1-rate) >= certainty
+}
+
 // rate is a cautious guess of how likely one set is to hold k.
 func (o *owner) rate(k *known) float64 {
 	least := math.MaxInt
@@ -386,7 +424,7 @@ func (f *family) step(st Step, asked, received time.Time) {
 			}
 		}
 		records = rest
-		f.owner(name).see(set, st, asked, received)
+		f.owner(name).see(set, st, asked, received, f.cov)
 		if len(f.chain) < maxOwners {
 			f.chain = append(f.chain, name)
 		}
@@ -441,7 +479,7 @@ func (f *family) ttl() (ttl time.Duration, ok bool) {
 	return ttl, ok
 }
 
-// constantTTL is the least TTL of the chain if it has not changed within a day; else 0.
+// constantTTL is the TTL of the chain if it is one and has not changed within a day; else 0.
 func (f *family) constantTTL(now time.Time) time.Duration {
 	var ttl time.Duration
 	for i, name := range f.chain {
@@ -453,9 +491,10 @@ func (f *family) constantTTL(now time.Time) time.Duration {
 		if !ok || least != most {
 			return 0
 		}
-		if i == 0 || most < ttl {
-			ttl = most
+		if i > 0 && most != ttl {
+			return 0
 		}
+		ttl = most
 	}
 	return ttl
 }
