@@ -1,0 +1,419 @@
+package lab
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/pion/dtls/v3/pkg/crypto/prf"
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// Handshake message types (RFC 5246 §7.4).
+const (
+	typeClientHello        byte = 1
+	typeServerHello        byte = 2
+	typeCertificate        byte = 11
+	typeServerKeyExchange  byte = 12
+	typeCertificateRequest byte = 13
+	typeServerHelloDone    byte = 14
+	typeCertificateVerify  byte = 15
+	typeClientKeyExchange  byte = 16
+	typeFinished           byte = 20
+)
+
+// Alert descriptions (RFC 5246 §7.2).
+const (
+	alertUnexpectedMessage byte = 10
+	alertHandshakeFailure  byte = 40
+	alertUnknownCA         byte = 48
+	alertDecryptError      byte = 51
+)
+
+const (
+	ecdsaP256SHA256 uint16 = 0x0403
+	rsaPKCS1SHA256  uint16 = 0x0401
+	curveP256       uint16 = 0x0017
+	ecdsaSignType   byte   = 64 // ClientCertificateType ecdsa_sign (RFC 8422 §5.5)
+)
+
+// sessionLife bounds a session that nobody closes.
+const sessionLife = 20 * time.Minute
+
+// DeviceServer is the TCP side of the device port: TLS 1.2 with 0xC0AE alone, no SNI looked at, a client certificate
+// demanded, the handshake finished, CoAP answered.
+//
+//	client                                  server
+//	ClientHello              ───────────►   without 0xC0AE: alert handshake_failure
+//	                         ◄───────────   ServerHello, Certificate, ServerKeyExchange,
+//	                                        CertificateRequest, ServerHelloDone
+//	Certificate, ClientKeyExchange,
+//	CertificateVerify, [CCS], Finished ──►  no certificate: alert handshake_failure
+//	                         ◄───────────   [CCS], Finished
+//	CoAP                     ◄──────────►   CoAP
+type DeviceServer struct {
+	Certificate tls.Certificate
+	// RefuseStrangers answers any client certificate with unknown_ca.
+	RefuseStrangers bool
+	CoAP            CoAP
+	// IdleLimit ends a session with close_notify and FIN after that long without a record; 0: none.
+	IdleLimit time.Duration
+}
+
+// Serve holds one session on conn and closes it. The error says how the session ended; nil if politely.
+func (s *DeviceServer) Serve(ctx context.Context, conn net.Conn) error {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	_ = conn.SetDeadline(time.Now().Add(sessionLife))
+
+	h := &deviceHandshake{server: s, records: &records{conn: conn}}
+	if err := h.run(); err != nil {
+		return fmt.Errorf("handshake: %w", err)
+	}
+	return s.session(h.records, conn)
+}
+
+// session answers CoAP until either side has had enough.
+func (s *DeviceServer) session(r *records, conn net.Conn) error {
+	if greeting := s.CoAP.greeting(); greeting != nil {
+		if err := r.write(contentApplicationData, greeting); err != nil {
+			return fmt.Errorf("greet: %w", err)
+		}
+	}
+	for {
+		if s.IdleLimit > 0 {
+			_ = conn.SetReadDeadline(time.Now().Add(s.IdleLimit))
+		}
+		content, data, err := r.read()
+		var timeout net.Error
+		switch {
+		case errors.As(err, &timeout) && timeout.Timeout():
+			return r.alert(closeNotify)
+		case errors.Is(err, alertError{1, closeNotify}):
+			return nil
+		case err != nil:
+			return fmt.Errorf("session: %w", err)
+		case content != contentApplicationData:
+			return fmt.Errorf("session: %w: content type %d", errUnexpectedRecord, content)
+		}
+		if answer := s.CoAP.answer(data); answer != nil {
+			if err := r.write(contentApplicationData, answer); err != nil {
+				return fmt.Errorf("answer: %w", err)
+			}
+		}
+	}
+}
+
+// deviceHandshake is one handshake on its way.
+type deviceHandshake struct {
+	server       *DeviceServer
+	records      *records
+	transcript   []byte
+	hello        *clientHello
+	serverRandom []byte
+	ephemeral    *ecdh.PrivateKey
+}
+
+func (h *deviceHandshake) run() error {
+	if err := h.readHello(); err != nil {
+		return err
+	}
+	if err := h.sendFlight(); err != nil {
+		return err
+	}
+	return h.finish()
+}
+
+// fail sends the alert and returns the error that called for it.
+func (h *deviceHandshake) fail(alert byte, err error) error {
+	return errors.Join(err, h.records.alert(alert))
+}
+
+func (h *deviceHandshake) readHello() error {
+	kind, body, whole, err := h.records.message()
+	if err != nil {
+		return fmt.Errorf("read client hello: %w", err)
+	}
+	if kind != typeClientHello {
+		return h.fail(alertUnexpectedMessage, errHello)
+	}
+	if h.hello, err = parseClientHello(body); err != nil {
+		return h.fail(alertHandshakeFailure, err)
+	}
+	if !h.hello.offersCCM8() {
+		return h.fail(alertHandshakeFailure, errors.New("hello does not offer 0xC0AE"))
+	}
+	h.transcript = append(h.transcript, whole...)
+	return nil
+}
+
+// sendFlight sends ServerHello to ServerHelloDone in one go.
+func (h *deviceHandshake) sendFlight() error {
+	h.serverRandom = make([]byte, 32)
+	_, _ = rand.Read(h.serverRandom)
+	var err error
+	if h.ephemeral, err = ecdh.P256().GenerateKey(rand.Reader); err != nil {
+		return err
+	}
+	exchange, err := h.keyExchange()
+	if err != nil {
+		return err
+	}
+	var flight []byte
+	for _, m := range []struct {
+		kind byte
+		body func(*cryptobyte.Builder)
+	}{
+		{typeServerHello, h.serverHello},
+		{typeCertificate, h.certificate},
+		{typeServerKeyExchange, func(b *cryptobyte.Builder) { b.AddBytes(exchange) }},
+		{typeCertificateRequest, certificateRequest},
+		{typeServerHelloDone, func(*cryptobyte.Builder) {}},
+	} {
+		message, err := handshakeMessage(m.kind, m.body)
+		if err != nil {
+			return fmt.Errorf("build message %d: %w", m.kind, err)
+		}
+		flight = append(flight, message...)
+	}
+	h.transcript = append(h.transcript, flight...)
+	return h.records.write(contentHandshake, flight)
+}
+
+func handshakeMessage(kind byte, body func(*cryptobyte.Builder)) ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddUint8(kind)
+	b.AddUint24LengthPrefixed(body)
+	return b.Bytes()
+}
+
+func (h *deviceHandshake) serverHello(b *cryptobyte.Builder) {
+	b.AddUint16(tls.VersionTLS12)
+	b.AddBytes(h.serverRandom)
+	b.AddUint8(0) // no session to resume
+	b.AddUint16(suiteCCM8)
+	b.AddUint8(0) // no compression
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+		b.AddUint16(extensionRenegotiationInfo) // the hello's 0x00FF asks for it (RFC 5746 §3.6)
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(0) })
+		b.AddUint16(extensionPointFormats)
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte{1, 0}) })
+		if h.hello.extendedMaster {
+			b.AddUint16(extensionExtendedMasterSecret)
+			b.AddUint16(0)
+		}
+	})
+}
+
+func (h *deviceHandshake) certificate(b *cryptobyte.Builder) {
+	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
+		for _, der := range h.server.Certificate.Certificate {
+			b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(der) })
+		}
+	})
+}
+
+// certificateRequest names no authorities, so that any client certificate fits.
+func certificateRequest(b *cryptobyte.Builder) {
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(ecdsaSignType) })
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint16(ecdsaP256SHA256) })
+	b.AddUint16(0)
+}
+
+// keyExchange is the body of ServerKeyExchange, signed over both randoms (RFC 8422 §5.4).
+func (h *deviceHandshake) keyExchange() ([]byte, error) {
+	signer, ok := h.server.Certificate.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("server key of type %T cannot sign", h.server.Certificate.PrivateKey)
+	}
+	scheme := ecdsaP256SHA256
+	if _, isRSA := signer.Public().(*rsa.PublicKey); isRSA {
+		scheme = rsaPKCS1SHA256
+	}
+	var parameters cryptobyte.Builder
+	parameters.AddUint8(3) // named_curve
+	parameters.AddUint16(curveP256)
+	parameters.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(h.ephemeral.PublicKey().Bytes()) })
+	signed, err := parameters.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.New()
+	hash.Write(h.hello.random)
+	hash.Write(h.serverRandom)
+	hash.Write(signed)
+	signature, err := signer.Sign(rand.Reader, hash.Sum(nil), crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("sign key exchange: %w", err)
+	}
+	b := cryptobyte.NewBuilder(signed)
+	b.AddUint16(scheme)
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(signature) })
+	return b.Bytes()
+}
+
+// next reads the message that is due and adds it to the transcript; before is the transcript without it.
+func (h *deviceHandshake) next(due byte) (body, before []byte, err error) {
+	kind, body, whole, err := h.records.message()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read message %d: %w", due, err)
+	}
+	if kind != due {
+		return nil, nil, h.fail(alertUnexpectedMessage, fmt.Errorf("message %d where %d is due", kind, due))
+	}
+	before = h.transcript
+	h.transcript = append(before[:len(before):len(before)], whole...)
+	return body, before, nil
+}
+
+// finish takes the client's second flight and answers it.
+func (h *deviceHandshake) finish() error {
+	peer, err := h.clientCertificate()
+	if err != nil {
+		return err
+	}
+	master, err := h.masterSecret()
+	if err != nil {
+		return err
+	}
+	if err := h.verifyClient(peer); err != nil {
+		return err
+	}
+	keys, err := prf.GenerateEncryptionKeys(master, h.hello.random, h.serverRandom, 0, 16, 4, sha256.New)
+	if err != nil {
+		return fmt.Errorf("derive keys: %w", err)
+	}
+	content, _, err := h.records.read()
+	if err != nil {
+		return fmt.Errorf("read change cipher spec: %w", err)
+	}
+	if content != contentChangeCipherSpec {
+		return h.fail(alertUnexpectedMessage, fmt.Errorf("content type %d where change cipher spec is due", content))
+	}
+	if h.records.in, err = newProtection(keys.ClientWriteKey, keys.ClientWriteIV); err != nil {
+		return err
+	}
+	if err := h.verifyFinished(master); err != nil {
+		return err
+	}
+	return h.sendFinished(master, keys)
+}
+
+// clientCertificate reads the client's chain: none is refused, any is taken, unless strangers are to be refused.
+func (h *deviceHandshake) clientCertificate() (*x509.Certificate, error) {
+	body, _, err := h.next(typeCertificate)
+	if err != nil {
+		return nil, err
+	}
+	s := cryptobyte.String(body)
+	var list, der cryptobyte.String
+	if !s.ReadUint24LengthPrefixed(&list) {
+		return nil, h.fail(alertHandshakeFailure, errors.New("malformed client certificate message"))
+	}
+	if list.Empty() {
+		return nil, h.fail(alertHandshakeFailure, errors.New("client sent no certificate"))
+	}
+	if h.server.RefuseStrangers {
+		return nil, h.fail(alertUnknownCA, errors.New("client certificate refused as told"))
+	}
+	if !list.ReadUint24LengthPrefixed(&der) {
+		return nil, h.fail(alertHandshakeFailure, errors.New("malformed client certificate list"))
+	}
+	peer, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, h.fail(alertHandshakeFailure, fmt.Errorf("client certificate: %w", err))
+	}
+	return peer, nil
+}
+
+// masterSecret reads ClientKeyExchange; the extended form binds the transcript up to and including it (RFC 7627 §4).
+func (h *deviceHandshake) masterSecret() ([]byte, error) {
+	body, _, err := h.next(typeClientKeyExchange)
+	if err != nil {
+		return nil, err
+	}
+	s := cryptobyte.String(body)
+	var point cryptobyte.String
+	if !s.ReadUint8LengthPrefixed(&point) {
+		return nil, h.fail(alertHandshakeFailure, errors.New("malformed client key exchange"))
+	}
+	public, err := ecdh.P256().NewPublicKey(point)
+	if err != nil {
+		return nil, h.fail(alertHandshakeFailure, fmt.Errorf("client key exchange: %w", err))
+	}
+	shared, err := h.ephemeral.ECDH(public)
+	if err != nil {
+		return nil, fmt.Errorf("agree on key: %w", err)
+	}
+	if h.hello.extendedMaster {
+		sum := sha256.Sum256(h.transcript)
+		return prf.ExtendedMasterSecret(shared, sum[:], sha256.New)
+	}
+	return prf.MasterSecret(shared, h.hello.random, h.serverRandom, sha256.New)
+}
+
+func (h *deviceHandshake) verifyClient(peer *x509.Certificate) error {
+	body, before, err := h.next(typeCertificateVerify)
+	if err != nil {
+		return err
+	}
+	s := cryptobyte.String(body)
+	var (
+		scheme    uint16
+		signature cryptobyte.String
+	)
+	if !s.ReadUint16(&scheme) || !s.ReadUint16LengthPrefixed(&signature) || scheme != ecdsaP256SHA256 {
+		return h.fail(alertHandshakeFailure, errors.New("malformed certificate verify"))
+	}
+	public, ok := peer.PublicKey.(*ecdsa.PublicKey)
+	sum := sha256.Sum256(before)
+	if !ok || !ecdsa.VerifyASN1(public, sum[:], signature) {
+		return h.fail(alertDecryptError, errors.New("client did not prove its key"))
+	}
+	return nil
+}
+
+func (h *deviceHandshake) verifyFinished(master []byte) error {
+	body, before, err := h.next(typeFinished)
+	if err != nil {
+		return err
+	}
+	due, err := prf.VerifyDataClient(master, before, sha256.New)
+	if err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare(due, body) != 1 {
+		return h.fail(alertDecryptError, errors.New("client finished does not match"))
+	}
+	return nil
+}
+
+func (h *deviceHandshake) sendFinished(master []byte, keys *prf.EncryptionKeys) error {
+	data, err := prf.VerifyDataServer(master, h.transcript, sha256.New)
+	if err != nil {
+		return err
+	}
+	message, err := handshakeMessage(typeFinished, func(b *cryptobyte.Builder) { b.AddBytes(data) })
+	if err != nil {
+		return err
+	}
+	if err := h.records.write(contentChangeCipherSpec, []byte{1}); err != nil {
+		return err
+	}
+	if h.records.out, err = newProtection(keys.ServerWriteKey, keys.ServerWriteIV); err != nil {
+		return err
+	}
+	return h.records.write(contentHandshake, message)
+}

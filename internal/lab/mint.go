@@ -1,0 +1,256 @@
+package lab
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"sync"
+	"time"
+)
+
+// Mint holds every authority of a lab, each with a key of its own. The two ARM authorities carry the names of the real
+// ones, so that a test of names alone would pass here too and only the key tells them apart.
+type Mint struct {
+	Bootstrap *Authority // C=GB, ST=Cambridgeshire, L=Cambridge, O=ARM Ltd, CN=ARM Bootstrap CA
+	LwM2M     *Authority // the same with CN=ARM LwM2M CA
+	Web       *Authority // stands for the public web authorities
+	Inspector *Authority // CN=SSLInspect: a company's TLS inspection
+	// Now is the moment that leaf certificates are valid around.
+	Now time.Time
+}
+
+// Authority is a self-signed certificate authority on P-256, as both real ones are.
+type Authority struct {
+	Certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	now         time.Time
+}
+
+// Leaf says what certificate to issue; the zero value is a valid one without names.
+type Leaf struct {
+	CommonName          string
+	DNSNames            []string
+	NotBefore, NotAfter time.Time // zero: a day before and 90 days after the mint's moment
+	RSA                 bool      // an RSA 2048 key instead of P-256
+	Padding             int       // bytes of a private extension that makes the certificate larger
+	Chain               int       // further certificates sent after the leaf, about 1,100 bytes each
+}
+
+// lifetime of an authority to either side of the mint's moment.
+const lifetime = 20 * 365 * 24 * time.Hour
+
+// paddingID is an object identifier of the documentation arc (RFC 5612's enterprise number for examples, 32473).
+var paddingID = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 1}
+
+// rsaKey is made once for the process: an RSA key takes a noticeable part of a second.
+var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
+// NewMint makes all authorities afresh, valid around now.
+func NewMint(now time.Time) (*Mint, error) {
+	m := &Mint{Now: now}
+	for _, a := range []struct {
+		into **Authority
+		name pkix.RDNSequence
+	}{
+		{&m.Bootstrap, armName("ARM Bootstrap CA")},
+		{&m.LwM2M, armName("ARM LwM2M CA")},
+		{&m.Web, name(attribute{oidCountry, "US"}, attribute{oidOrganization, "Lab Web Trust"}, attribute{oidCommonName, "Lab Web CA"})},
+		{&m.Inspector, name(attribute{oidOrganization, "Corporate Security"}, attribute{oidCommonName, "SSLInspect"})},
+	} {
+		authority, err := newAuthority(a.name, now)
+		if err != nil {
+			return nil, fmt.Errorf("mint authority: %w", err)
+		}
+		*a.into = authority
+	}
+	return m, nil
+}
+
+var (
+	oidCountry      = asn1.ObjectIdentifier{2, 5, 4, 6}
+	oidProvince     = asn1.ObjectIdentifier{2, 5, 4, 8}
+	oidLocality     = asn1.ObjectIdentifier{2, 5, 4, 7}
+	oidOrganization = asn1.ObjectIdentifier{2, 5, 4, 10}
+	oidCommonName   = asn1.ObjectIdentifier{2, 5, 4, 3}
+)
+
+type attribute struct {
+	id    asn1.ObjectIdentifier
+	value string
+}
+
+// name keeps the order given; pkix.Name would put the organization before the locality, which the real ones do not.
+func name(attributes ...attribute) pkix.RDNSequence {
+	var out pkix.RDNSequence
+	for _, a := range attributes {
+		out = append(out, pkix.RelativeDistinguishedNameSET{{Type: a.id, Value: a.value}})
+	}
+	return out
+}
+
+func armName(commonName string) pkix.RDNSequence {
+	return name(attribute{oidCountry, "GB"}, attribute{oidProvince, "Cambridgeshire"}, attribute{oidLocality, "Cambridge"},
+		attribute{oidOrganization, "ARM Ltd"}, attribute{oidCommonName, commonName})
+}
+
+func newAuthority(subject pkix.RDNSequence, now time.Time) (*Authority, error) {
+	raw, err := asn1.Marshal(subject)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial(),
+		RawSubject:            raw,
+		NotBefore:             now.Add(-lifetime),
+		NotAfter:              now.Add(lifetime),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	certificate, err := sign(template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	return &Authority{Certificate: certificate, key: key, now: now}, nil
+}
+
+// Forge makes an authority of the same name with another key: what a careful interceptor would make.
+func (a *Authority) Forge() (*Authority, error) {
+	return newAuthority(a.Certificate.Subject.ToRDNSequence(), a.now)
+}
+
+// Issue signs a leaf and returns it with its key and chain, ready for a server.
+func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
+	key, err := newKey(leaf.RSA)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("key of %q: %w", leaf.CommonName, err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial(),
+		Subject:      pkix.Name{CommonName: leaf.CommonName},
+		DNSNames:     leaf.DNSNames,
+		NotBefore:    leaf.NotBefore,
+		NotAfter:     leaf.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if template.NotBefore.IsZero() {
+		template.NotBefore = a.now.Add(-24 * time.Hour)
+	}
+	if template.NotAfter.IsZero() {
+		template.NotAfter = a.now.Add(90 * 24 * time.Hour)
+	}
+	pad(template, leaf.Padding)
+	certificate, err := sign(template, a.Certificate, key.Public(), a.key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("issue %q: %w", leaf.CommonName, err)
+	}
+	out := tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate}
+	for i := range leaf.Chain {
+		filler := *template
+		filler.SerialNumber = serial()
+		filler.Subject.CommonName = fmt.Sprintf("Filler %d", i+1)
+		pad(&filler, 700)
+		extra, err := sign(&filler, a.Certificate, key.Public(), a.key)
+		if err != nil {
+			return tls.Certificate{}, fmt.Errorf("chain of %q: %w", leaf.CommonName, err)
+		}
+		out.Certificate = append(out.Certificate, extra.Raw)
+	}
+	return out, nil
+}
+
+// WithoutKey is the certificate with a key that is not its own: a replay by one who has seen it on the wire.
+func WithoutKey(certificate tls.Certificate) (tls.Certificate, error) {
+	key, err := newKey(false)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	certificate.PrivateKey = key
+	return certificate, nil
+}
+
+// PublicKey is the base64 of the authority's SubjectPublicKeyInfo, as the exporter's configuration takes it.
+func (a *Authority) PublicKey() string {
+	return base64.StdEncoding.EncodeToString(a.Certificate.RawSubjectPublicKeyInfo)
+}
+
+// PublicKeySHA256 is the SHA-256 of the SubjectPublicKeyInfo in hexadecimal.
+func (a *Authority) PublicKeySHA256() string {
+	sum := sha256.Sum256(a.Certificate.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:])
+}
+
+// PEM is the authority's certificate.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate.Raw})
+}
+
+// Pool holds this authority alone.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.Certificate)
+	return pool
+}
+
+// PEM encodes a chain and its key (PKCS #8) for programs that read files.
+func PEM(certificate tls.Certificate) (chain, key []byte, err error) {
+	var b bytes.Buffer
+	for _, der := range certificate.Certificate {
+		if err := pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+			return nil, nil, err
+		}
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode private key: %w", err)
+	}
+	return b.Bytes(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+func newKey(useRSA bool) (crypto.Signer, error) {
+	if useRSA {
+		return rsaKey()
+	}
+	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+}
+
+func sign(template, parent *x509.Certificate, public crypto.PublicKey, key *ecdsa.PrivateKey) (*x509.Certificate, error) {
+	template.SignatureAlgorithm = x509.ECDSAWithSHA256
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+func pad(template *x509.Certificate, bytes int) {
+	if bytes > 0 {
+		template.ExtraExtensions = []pkix.Extension{{Id: paddingID, Value: make([]byte, bytes)}}
+	}
+}
+
+// serial is 119 random bits: positive in any encoding and never the same twice.
+func serial() *big.Int {
+	b := make([]byte, 15)
+	_, _ = rand.Read(b) // crypto/rand.Read never fails
+	b[0] &= 0x7f
+	return new(big.Int).SetBytes(b)
+}

@@ -1,0 +1,101 @@
+//go:build realpeers
+
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOpenSSLFinishesWithTheDeviceServer holds the lab's own half of TLS 1.2 against an independent one: a mistake that
+// server and exporter shared would pass every other test.
+func TestOpenSSLFinishesWithTheDeviceServer(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Fatalf("this test needs Debian's openssl: %v", err)
+	}
+	mint := newMint(t)
+	client, err := mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := writePair(t, client)
+
+	for name, test := range map[string]struct {
+		refuse bool
+		cipher string
+		args   []string
+		want   string
+	}{
+		"a client with a certificate finishes": {
+			args: []string{"-cert", certFile, "-key", keyFile}, want: "Cipher is ECDHE-ECDSA-AES128-CCM8",
+		},
+		"a client without a certificate is refused": {want: "alert handshake failure"},
+		"a stranger is refused": {
+			refuse: true, args: []string{"-cert", certFile, "-key", keyFile}, want: "alert unknown ca",
+		},
+		"a browser's suites are refused": {cipher: "ECDHE-ECDSA-AES128-GCM-SHA256", want: "alert handshake failure"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			leaf, err := mint.Bootstrap.Issue(Leaf{CommonName: "bootstrap"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := &DeviceServer{Certificate: leaf, RefuseStrangers: test.refuse}
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			served := make(chan error, 1)
+			go func() {
+				conn, err := listener.Accept()
+				if err == nil {
+					err = server.Serve(t.Context(), conn)
+				}
+				served <- err
+			}()
+			cipher := test.cipher
+			if cipher == "" {
+				cipher = "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0"
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			command := exec.CommandContext(ctx, "openssl", append([]string{"s_client", "-connect", listener.Addr().String(),
+				"-tls1_2", "-noservername", "-cipher", cipher}, test.args...)...)
+			command.Stdin = strings.NewReader("Q\n")
+			output, _ := command.CombinedOutput() // the exit status differs between refusals
+			_ = listener.Close()                  // so that an openssl that never called does not leave Accept waiting
+			err = <-served
+			if !bytes.Contains(output, []byte(test.want)) {
+				t.Errorf("openssl did not say %q; server: %v\n%s", test.want, err, output)
+			}
+			if finished := strings.HasPrefix(test.want, "Cipher"); finished && err != nil {
+				t.Errorf("server: %v", err)
+			}
+		})
+	}
+}
+
+func writePair(t *testing.T, certificate tls.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	chain, key, err := PEM(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, data := range map[string][]byte{certFile: chain, keyFile: key} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
