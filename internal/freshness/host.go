@@ -202,7 +202,8 @@ func (h *Host) learning(f *family, w *watch, name string, t time.Time) bool {
 	if name == wholeChain {
 		return w.cov.IsZero() || t.Sub(w.cov) < h.c.Learning
 	}
-	return f.cov.IsZero() || t.Sub(f.cov) < h.c.Learning || t.Sub(f.lastValid) > h.gap()
+	o := f.owners[name]
+	return o == nil || t.Sub(o.cov) < h.c.Learning || t.Sub(o.sampled) > h.gap()
 }
 
 // Sample takes a direct sample. A sample of another type than A and AAAA is dropped.
@@ -211,9 +212,9 @@ func (h *Host) Sample(s Sample) {
 	if f == nil {
 		return
 	}
-	cov := f.cov
-	f.take(s, h.gap())
-	if f.cov.Equal(cov) {
+	before := f.runs()
+	f.take(s, h.gap(), max(h.gap(), h.c.Learning))
+	if f.runs().Equal(before) {
 		return
 	}
 	for _, r := range h.resolvers {
@@ -240,7 +241,12 @@ func (h *Host) Answer(a *evidence.Answer) {
 	if ob.received.IsZero() {
 		ob.received = ob.asked
 	}
-	w.answer(ob, h.learning(f, w, a.Name, ob.received), h.c, h.gap())
+	w.answer(ob, h.c, h.gap())
+	for _, r := range ob.records {
+		if w.notice.running() || h.learning(f, w, r.Owner, ob.received) {
+			w.promise(r.Owner, ob.received.Add(seconds(r.TTL)))
+		}
+	}
 	if len(ob.records) == 0 {
 		return
 	}

@@ -64,7 +64,7 @@ const wholeChain = ""
 type finding struct {
 	kind  Evidence // TTLInflated, EDEStale, WithdrawnAddress or ViewUnproven
 	proof bool     // else only a sign: the guards do not hold
-	// loose: that the entry was fetched while we watched rests on what the resolver promised while we learnt.
+	// loose: that the entry was fetched while we watched rests on what the resolver promised while we learnt alone.
 	loose bool
 	owner string
 	value value
@@ -95,27 +95,56 @@ func (b *bench) judge(ob *observed) []finding {
 	if ob.stale && b.spokenStale(ob) {
 		out = append(out, finding{kind: EDEStale, proof: true})
 	}
+	flat := ob.flat()
 	if b.o.ExpectedTTL > 0 && len(ob.records) > 0 {
-		out = b.inflated(out, ob, finding{owner: wholeChain, loose: true, ttl: ob.ttl(), max: b.o.ExpectedTTL})
+		out = b.inflated(out, ob, finding{owner: wholeChain, loose: true, ttl: ob.ttl(), max: b.o.ExpectedTTL}, true)
 	}
 	for _, r := range ob.records {
 		o := b.f.owners[r.Owner]
 		if o == nil || !slices.Contains(b.f.chain, r.Owner) {
 			continue // not on our way any more: what became of it since is not known
 		}
-		least, most, ok := o.ttls.bounds(ob.asked)
+		least, most, steady, ok := o.ttls.bounds(ob.asked)
 		if !ok {
 			continue
 		}
 		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most, loose: !b.watched(ob, o)}
 		if b.o.ExpectedTTL == 0 && shares(ob.records, r.Owner, o) {
-			out = b.inflated(out, ob, fi)
+			out = b.inflated(out, ob, fi, steady && !(flat && fi.loose && fi.ttl <= b.longest(ob)+b.c.Margin))
 		}
 		if w, ok := b.withdrawn(ob, o, fi, least); ok {
+			w.proof = w.proof && !(flat && fi.loose)
 			out = append(out, w)
 		}
 	}
 	return out
+}
+
+// flat says whether a chain of several owners shows one TTL throughout. A hop that keeps messages (CoreDNS does) gives
+// every record the least TTL of the chain: what a record shows is then not what it has left, its expiry seems to move
+// with that of its neighbours, and what was promised while we learnt guards against nothing. Such a chain proves only
+// what its sets show to be fetched while we watched, or a TTL above that of every owner.
+func (ob *observed) flat() bool {
+	owners := false
+	for _, r := range ob.records {
+		if r.TTL != ob.records[0].TTL {
+			return false
+		}
+		owners = owners || r.Owner != ob.records[0].Owner
+	}
+	return owners
+}
+
+// longest is the most Tmax of the chain's owners.
+func (b *bench) longest(ob *observed) time.Duration {
+	var most time.Duration
+	for _, r := range ob.records {
+		if o := b.f.owners[r.Owner]; o != nil {
+			_, m, _, _ := o.ttls.bounds(ob.asked)
+			most = max(most, m)
+		}
+	}
+	return most
 }
 
 // shares says whether the answer's set at this name has a value of the zone's: else it is another zone's view.
@@ -135,15 +164,15 @@ func (b *bench) spokenStale(ob *observed) bool {
 	return !v.IsZero() && ob.asked.Sub(v) >= 10*b.c.Spacing
 }
 
-// watched says whether the answer's set at this owner must have been fetched while we watched, whatever the resolver
-// promised: a value of it came to the zone under our eyes, or our coverage is older than any cache keeps a record by
-// default (a day: Unbound cache-max-ttl, PowerDNS max-cache-ttl).
+// watched says whether the answer's set at this owner shows by itself that it was fetched while we watched: a value of
+// it came to the zone under our eyes (for the first time, as far as we know), or our coverage is older than any cache
+// keeps a record by default (a day: Unbound cache-max-ttl, PowerDNS max-cache-ttl).
 func (b *bench) watched(ob *observed, o *owner) bool {
-	if ob.asked.Sub(b.f.cov) >= memory {
+	if ob.asked.Sub(o.since) >= memory {
 		return true
 	}
 	for _, r := range ob.records {
-		if k := o.values[valueOf(r)]; k != nil && k.newborn && b.f.owners[r.Owner] == o && !k.born.Before(b.f.cov) {
+		if k := o.values[valueOf(r)]; k != nil && k.newborn && b.f.owners[r.Owner] == o && !k.born.Before(o.cov) {
 			return true
 		}
 	}
@@ -151,22 +180,21 @@ func (b *bench) watched(ob *observed, o *owner) bool {
 }
 
 // inflated is P1. Were the resolver honest, some authority would have published T(t0) >= r > Tmax + margin. Every
-// sample of ours since coverage began says at most Tmax: so t0 lies before it. If the set shows that it does not
-// ([bench.watched]), that is the contradiction. Else: an honest entry's expiry never moves, so it was promised already
-// during learning; or by a cache behind the same address that we had not met then, for which see [notice].
-func (b *bench) inflated(out []finding, ob *observed, fi finding) []finding {
+// sample of ours since coverage began says at most Tmax: so t0 lies before it. But an honest entry's expiry never moves:
+// so it was promised already during learning, which it was not. There remains a cache behind the same address that we
+// had not met then: excluded if the set itself shows when it was fetched ([bench.watched]), else see [notice].
+func (b *bench) inflated(out []finding, ob *observed, fi finding, steady bool) []finding {
 	if fi.ttl <= fi.max+b.c.Margin {
 		return out
 	}
 	fi.kind = TTLInflated
 	fi.promised = ob.asked.Add(fi.ttl)
-	fi.proof = !b.learning(fi.owner, ob.asked) &&
-		(!fi.loose || fi.promised.After(b.promisedBy(fi.owner).Add(hopRounding)))
+	fi.proof = steady && !b.learning(fi.owner, ob.asked) && fi.promised.After(b.promisedBy(fi.owner).Add(hopRounding))
 	return append(out, fi)
 }
 
-// withdrawn is P3. The entry was fetched while we watched: its set shows it ([bench.watched]), or the resolver promises
-// it beyond everything it promised while we learnt (see [notice] for caches we had not met then). By the invariant some authority handed the value out at t0 >= t - w - σ, w = Tmax - r. But it was
+// withdrawn is P3. The resolver promises the value beyond everything it promised while we learnt: the entry was fetched
+// while we watched (see [notice] for caches we had not met then). By the invariant some authority handed the value out at t0 >= t - w - σ, w = Tmax - r. But it was
 // last seen at L, long before, and the samples between then and lim = t - w - σ - π, π being what one of the zone's
 // servers may lag behind another, sufficed to show it had it still been there. Samples after lim prove nothing about
 // the moment at which the resolver may have asked. A value that was never seen is foreign: newer than us, or another
@@ -177,7 +205,7 @@ func (b *bench) withdrawn(ob *observed, o *owner, fi finding, least time.Duratio
 		return fi, false
 	}
 	most := max(fi.max, b.o.ExpectedTTL)
-	if fi.loose && !ob.asked.Add(fi.ttl).After(b.promisedBy(fi.owner).Add(b.c.Margin)) {
+	if !ob.asked.Add(fi.ttl).After(b.promisedBy(fi.owner).Add(b.c.Margin)) {
 		return fi, false
 	}
 	fi.since = ob.asked.Add(-max(0, most-fi.ttl) - b.c.Slack)
@@ -187,7 +215,7 @@ func (b *bench) withdrawn(ob *observed, o *owner, fi finding, least time.Duratio
 	}
 	lim := fi.since.Add(-lag)
 	fi.last = k.last
-	if !k.last.Before(lim) || b.f.cov.After(k.last) {
+	if !k.last.Before(lim) || o.cov.After(k.last) {
 		return fi, false
 	}
 	gone, ok := o.missed(fi.value, k.last, lim, eachServer, certainty)

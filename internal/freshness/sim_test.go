@@ -113,20 +113,18 @@ func isName(value string) bool { return value[len(value)-1] == '.' }
 
 // habits are how a cache differs from an honest one that only counts down.
 type habits struct {
-	min, max     float64 // of the TTL kept; max of the TTL shown (0: none)
-	firstTrue    bool    // dnsmasq: the answer that fetched shows the true TTL
-	staleFirst   float64 // TTL of an expired record served before it is refreshed; -1: not done
-	serveStale   float64 // TTL of an expired record served while the source fails; -1: not done
-	sawtooth     bool    // the stale TTL counts down and starts again
-	frozen       bool    // shows the original TTL
-	ede          bool    // says so when stale
-	flat         bool    // shows the least TTL of the chain on every record, with a floor of 5 s (CoreDNS)
-	popular      bool    // others ask too: entries are fetched again as soon as they expire
-	keepFor      float64 // how long expired records are kept for serving stale
-	alwaysStale  float64 // extends every entry by so much with an honest-looking TTL (the worst of PowerDNS's habit)
-	roundUp      bool
-	failPause    float64 // after a failed refresh, serve stale at once for so long
-	ignoreExpiry bool
+	min, max    float64 // of the TTL kept; max of the TTL shown (0: none)
+	firstTrue   bool    // dnsmasq: the answer that fetched shows the true TTL
+	staleFirst  float64 // TTL of an expired record served before it is refreshed; -1: not done
+	serveStale  float64 // TTL of an expired record served while the source fails; -1: not done
+	sawtooth    bool    // the stale TTL counts down and starts again
+	frozen      bool    // shows the original TTL
+	ede         bool    // says so when stale
+	flat        bool    // shows the least TTL of the chain on every record, with a floor of 5 s (CoreDNS)
+	popular     bool    // others ask too: entries are fetched again as soon as they expire
+	keepFor     float64 // how long expired records are kept for serving stale
+	alwaysStale float64 // extends every entry by so much with an honest-looking TTL (the worst of PowerDNS's habit)
+	failPause   float64 // after a failed refresh, serve stale at once for so long
 }
 
 func honest() habits { return habits{staleFirst: -1, serveStale: -1} }
@@ -258,9 +256,6 @@ func (c *cache) show(e *entry, now float64, first bool) reply {
 		if c.max > 0 {
 			ttl = min(ttl, c.max)
 		}
-		if c.roundUp {
-			ttl += 0.999
-		}
 		r.records = append(r.records, rec{x.owner, x.value, max(0, ttl)})
 	}
 	return r
@@ -296,14 +291,12 @@ type world struct {
 	consts   Constants
 	lazy     bool // confirms in the next round only
 	blocked  Invalid
-	each     func(now float64, a Assessment) // after every round
 }
 
 // outcome is what came of it.
 type outcome struct {
 	staleAt, suspectAt float64 // first; -1: never
 	last               Assessment
-	host               *Host
 	why                string // of the first stale verdict
 	queries            int
 }
@@ -400,7 +393,7 @@ func (w *world) run() outcome {
 		w.consts = DefaultConstants()
 	}
 	h := New(w.consts, w.options)
-	out := outcome{staleAt: -1, suspectAt: -1, host: h}
+	out := outcome{staleAt: -1, suspectAt: -1}
 	server := 0
 	var wants []Request
 	fulfil := func(now float64) {
@@ -455,9 +448,6 @@ func (w *world) run() outcome {
 		}
 		if a.Verdict == Suspect && out.suspectAt < 0 {
 			out.suspectAt = t
-		}
-		if w.each != nil {
-			w.each(t, a)
 		}
 	}
 	return out

@@ -55,8 +55,8 @@ func (w *watch) promise(owner string, expiry time.Time) {
 
 func (w *watch) promisedBy(owner string) time.Time { return later(w.learnt[owner], w.crowd) }
 
-// answer takes one answer; learning is whether what it promises is still to be learnt.
-func (w *watch) answer(ob *observed, learning bool, c Constants, gap time.Duration) {
+// answer takes one answer.
+func (w *watch) answer(ob *observed, c Constants, gap time.Duration) {
 	if w.now != nil && !w.now.settled && w.held == nil {
 		w.held = w.now
 	}
@@ -72,9 +72,6 @@ func (w *watch) answer(ob *observed, learning bool, c Constants, gap time.Durati
 		w.promise(wholeChain, ob.received.Add(ob.ttl()))
 	}
 	w.notice.answer(ob.asked, c)
-	if learning || w.notice.running() {
-		w.learn(ob)
-	}
 	w.spoken.answer(ob.asked, ob.received.Add(ob.ttl()), ob.stale, c)
 }
 

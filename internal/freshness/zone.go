@@ -68,7 +68,6 @@ type sighting struct {
 // owner is one name of the chain with its record set of one type, as the zone's servers gave it.
 type owner struct {
 	ttls      ttlHistory
-	latest    uint32 // TTL of the newest sample
 	values    map[value]*known
 	servers   []netip.AddrPort // by bit
 	listed    uint32           // those that the zone has now
@@ -77,12 +76,23 @@ type owner struct {
 	ordinal   uint64
 	returned  time.Time // when a server last showed a value again that it had ceased to show
 	sampled   time.Time
+	// cov is the start of the present run of samples of this owner without a gap. It is the owner's own: while a
+	// CNAME leads elsewhere, nobody looks at what the name it left does, and an honest cache may still ask there.
+	cov time.Time
+	// since is the start of the run without a hole as long as learning: for how long we know what TTLs were like.
+	since time.Time
 }
 
 var setSeed = maphash.MakeSeed()
 
 // see takes one server's set.
-func (o *owner) see(records []evidence.Record, st Step, asked, received, cov time.Time) {
+func (o *owner) see(records []evidence.Record, st Step, asked, received time.Time, gap, long time.Duration) {
+	if o.sampled.IsZero() || received.Sub(o.sampled) > gap {
+		o.cov = received
+	}
+	if o.sampled.IsZero() || received.Sub(o.sampled) > long {
+		o.since = received
+	}
 	o.sampled = received
 	o.list(st.Servers, st.Server)
 	s := o.bit(st.Server)
@@ -93,7 +103,7 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received, cov tim
 	newborn := false
 	for _, r := range records {
 		if o.values[valueOf(r)] == nil {
-			newborn = o.exhausted(cov)
+			newborn = o.exhausted()
 			break
 		}
 	}
@@ -101,7 +111,6 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received, cov tim
 	seen := make(map[value]bool, len(records))
 	for _, r := range records {
 		o.ttls.add(received, r.TTL)
-		o.latest = r.TTL
 		v := valueOf(r)
 		if seen[v] {
 			continue
@@ -278,8 +287,8 @@ func (o *owner) missed(v value, from, to time.Time, each int, need float64) (at 
 	return time.Time{}, false
 }
 
-// exhausted says whether the samples since cov have shown everything the zone has: what is seen next is new.
-func (o *owner) exhausted(cov time.Time) bool {
+// exhausted says whether the samples of the present run have shown everything the zone has: what is seen next is new.
+func (o *owner) exhausted() bool {
 	if o.crowded || o.listed == 0 {
 		return false
 	}
@@ -287,7 +296,7 @@ func (o *owner) exhausted(cov time.Time) bool {
 	distinct := make(map[uint64]bool)
 	least := math.MaxInt
 	for _, s := range o.sightings {
-		if s.received.Before(cov) {
+		if s.received.Before(o.cov) {
 			continue
 		}
 		perServer[s.server]++
@@ -323,29 +332,44 @@ type ttlHistory struct {
 	hours [25]struct {
 		start       time.Time
 		least, most uint32
+		changes     int
 	}
-	at int // the newest
+	at     int // the newest
+	latest uint32
 }
+
+// unsteady is from how many changes a day on a TTL is taken to vary.
+const unsteady = 4
 
 func (t *ttlHistory) add(now time.Time, ttl uint32) {
 	h := &t.hours[t.at]
+	changed := 0
+	if !h.start.IsZero() && ttl != t.latest {
+		changed = 1
+	}
+	t.latest = ttl
 	if h.start.IsZero() || now.Sub(h.start) >= time.Hour {
 		if !h.start.IsZero() {
 			t.at = (t.at + 1) % len(t.hours)
 			h = &t.hours[t.at]
 		}
-		h.start, h.least, h.most = now, ttl, ttl
+		h.start, h.least, h.most, h.changes = now, ttl, ttl, changed
 		return
 	}
+	h.changes += changed
 	h.least, h.most = min(h.least, ttl), max(h.most, ttl)
 }
 
-// bounds are Tmin and Tmax; ok is false if nothing is known.
-func (t *ttlHistory) bounds(now time.Time) (least, most time.Duration, ok bool) {
+// bounds are Tmin and Tmax; ok is false if nothing is known. Where the TTL is unsteady (a cache in front of the zone's
+// servers counts it down, or the zone turns it up and down), the most that we have seen is but a draw from it: the zone
+// may well have said more between two samples. Twice that is then taken for Tmax, and it is no base for P1.
+func (t *ttlHistory) bounds(now time.Time) (least, most time.Duration, steady, ok bool) {
+	changes := 0
 	for _, h := range t.hours {
 		if h.start.IsZero() || now.Sub(h.start) > memory+time.Hour {
 			continue
 		}
+		changes += h.changes
 		l, m := time.Duration(h.least)*time.Second, time.Duration(h.most)*time.Second
 		if !ok {
 			least, most, ok = l, m, true
@@ -353,7 +377,10 @@ func (t *ttlHistory) bounds(now time.Time) (least, most time.Duration, ok bool) 
 		}
 		least, most = min(least, l), max(most, m)
 	}
-	return least, most, ok
+	if changes >= unsteady {
+		return least, 2 * most, false, ok
+	}
+	return least, most, true, ok
 }
 
 // family is the zone's own view of one host for one type, A or AAAA.
@@ -369,8 +396,8 @@ type family struct {
 	sampled    bool
 }
 
-// take takes one sample; a hole longer than gap ends the coverage.
-func (f *family) take(s Sample, gap time.Duration) {
+// take takes one sample; a hole longer than gap ends the coverage, one longer than long what we know of a day.
+func (f *family) take(s Sample, gap, long time.Duration) {
 	f.sampled = true
 	if s.Invalid == "" && !endsInAddress(s.Steps) {
 		s.Invalid = NoAddress
@@ -396,7 +423,7 @@ func (f *family) take(s Sample, gap time.Duration) {
 	}
 	f.chain = f.chain[:0]
 	for _, st := range s.Steps[:min(len(s.Steps), maxOwners)] {
-		f.step(st, s.Asked, s.Received)
+		f.step(st, s.Asked, s.Received, gap, long)
 	}
 }
 
@@ -411,7 +438,7 @@ func endsInAddress(steps []Step) bool {
 	return false
 }
 
-func (f *family) step(st Step, asked, received time.Time) {
+func (f *family) step(st Step, asked, received time.Time, gap, long time.Duration) {
 	records := st.Records[:min(len(st.Records), maxRecords)]
 	for len(records) > 0 {
 		name := records[0].Owner
@@ -424,7 +451,7 @@ func (f *family) step(st Step, asked, received time.Time) {
 			}
 		}
 		records = rest
-		f.owner(name).see(set, st, asked, received, f.cov)
+		f.owner(name).see(set, st, asked, received, gap, long)
 		if len(f.chain) < maxOwners {
 			f.chain = append(f.chain, name)
 		}
@@ -471,7 +498,7 @@ func (f *family) addresses(now time.Time) int {
 func (f *family) ttl() (ttl time.Duration, ok bool) {
 	for _, name := range f.chain {
 		if o := f.owners[name]; o != nil {
-			if t := seconds(o.latest); !ok || t < ttl {
+			if t := seconds(o.ttls.latest); !ok || t < ttl {
 				ttl, ok = t, true
 			}
 		}
@@ -487,7 +514,7 @@ func (f *family) constantTTL(now time.Time) time.Duration {
 		if o == nil {
 			return 0
 		}
-		least, most, ok := o.ttls.bounds(now)
+		least, most, _, ok := o.ttls.bounds(now)
 		if !ok || least != most {
 			return 0
 		}
@@ -507,4 +534,13 @@ func (f *family) enough(now time.Time) int {
 		}
 	}
 	return eachServer
+}
+
+// runs is when the youngest of the owners' runs began: it changes when one begins anew.
+func (f *family) runs() time.Time {
+	var youngest time.Time
+	for _, o := range f.owners {
+		youngest = later(youngest, o.cov)
+	}
+	return youngest
 }
