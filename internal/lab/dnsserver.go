@@ -1,0 +1,96 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// maxUDP is the EDNS buffer size that the lab's servers state (DNS flag day 2020).
+const maxUDP = 1232
+
+// DNSServer puts an [Answerer] on UDP and TCP of one port.
+type DNSServer struct {
+	Address  netip.AddrPort
+	udp, tcp *dns.Server
+	wg       sync.WaitGroup
+}
+
+// ServeDNS listens on address (port 0 picks one that is free for both transports) until closed.
+func ServeDNS(address netip.AddrPort, answerer Answerer, now func() time.Time) (*DNSServer, error) {
+	packets, listener, err := listenBoth(address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for DNS: %w", err)
+	}
+	s := &DNSServer{Address: listener.Addr().(*net.TCPAddr).AddrPort()}
+	var started sync.WaitGroup
+	for _, server := range []*dns.Server{{PacketConn: packets}, {Listener: listener}} {
+		overUDP := server.PacketConn != nil
+		if overUDP {
+			s.udp = server
+		} else {
+			s.tcp = server
+		}
+		server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			m := answerer.Answer(q, now())
+			if m == nil {
+				return
+			}
+			if overUDP {
+				truncate(m, q)
+			}
+			_ = w.WriteMsg(m) // an asker that went away is no concern of ours
+		})
+		started.Add(1)
+		server.NotifyStartedFunc = started.Done
+		s.wg.Go(func() { _ = server.ActivateAndServe() })
+	}
+	started.Wait()
+	return s, nil
+}
+
+// Close stops listening and waits for what is being answered.
+func (s *DNSServer) Close() error {
+	err := errors.Join(s.udp.Shutdown(), s.tcp.Shutdown())
+	s.wg.Wait()
+	return err
+}
+
+// truncate cuts an answer to what the asker takes over UDP and sets TC. It keeps no part of a set: what a truncated
+// answer holds is not to be used (RFC 2181 §9).
+func truncate(m, q *dns.Msg) {
+	limit := dns.MinMsgSize
+	if opt := q.IsEdns0(); opt != nil {
+		limit = max(limit, min(int(opt.UDPSize()), maxUDP))
+	}
+	if m.Len() > limit {
+		m.Truncated, m.Answer, m.Ns = true, nil, nil
+	}
+}
+
+// listenAttempts bounds the ports tried until one is free for both transports.
+const listenAttempts = 20
+
+func listenBoth(address netip.AddrPort) (net.PacketConn, net.Listener, error) {
+	var last error
+	for range listenAttempts {
+		listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(address))
+		if err != nil {
+			return nil, nil, err
+		}
+		packets, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(listener.Addr().(*net.TCPAddr).AddrPort()))
+		if err == nil {
+			return packets, listener, nil
+		}
+		listener.Close()
+		if last = err; address.Port() != 0 {
+			break
+		}
+	}
+	return nil, nil, last
+}

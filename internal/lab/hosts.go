@@ -1,0 +1,70 @@
+package lab
+
+import (
+	"fmt"
+	"time"
+)
+
+// The authorities that a host's certificate can come from; they are also the keys of the configuration's trust section.
+const (
+	ByBootstrap = "arm-bootstrap"
+	ByLwM2M     = "arm-lwm2m"
+	ByWeb       = "web"
+)
+
+// The ports of the real cloud. A lab puts them on ports of its own unless told otherwise.
+const (
+	NominalDevice uint16 = 5684
+	NominalWeb    uint16 = 443
+)
+
+// Host is one host of the simulated cloud.
+type Host struct {
+	Service   string
+	Name      string // lower case, without the final dot
+	Authority string // ByBootstrap, ByLwM2M, ByWeb
+	Web       bool   // a web host; else one that speaks to devices on every port
+	Keepalive time.Duration
+	Paths     []Path
+}
+
+// Path is one way to a host, by the real cloud's port.
+type Path struct {
+	Transport string // "tcp" or "udp"
+	Nominal   uint16
+}
+
+// Domain is where the lab's hosts live: the real names, since the lab's own DNS serves them.
+const Domain = "us-east-1.mbedcloud.com"
+
+const deviceKeepalive = 540 * time.Second
+
+// Izuma lists the seven hosts of Izuma Device Management with their twelve paths.
+func Izuma() []Host {
+	deviceTCP, deviceUDP, webTCP := Path{"tcp", NominalDevice}, Path{"udp", NominalDevice}, Path{"tcp", NominalWeb}
+	device := func(label, authority string, paths ...Path) Host {
+		return Host{Service: label, Name: label + "." + Domain, Authority: authority, Keepalive: deviceKeepalive, Paths: paths}
+	}
+	web := func(label string) Host {
+		return Host{Service: label, Name: label + "." + Domain, Authority: ByWeb, Web: true, Paths: []Path{webTCP}}
+	}
+	return []Host{
+		device("bootstrap", ByBootstrap, deviceTCP, deviceUDP, webTCP),
+		web("containers"),
+		web("gateways"),
+		web("edge-k8s"),
+		device("lwm2m", ByLwM2M, deviceTCP, deviceUDP, webTCP),
+		device("udp-lwm2m", ByLwM2M, deviceUDP),
+		device("tcp-lwm2m", ByLwM2M, deviceTCP, webTCP),
+	}
+}
+
+// Many lists n device hosts with one path each, for benchmarks.
+func Many(n int, transport string) []Host {
+	hosts := make([]Host, n)
+	for i := range hosts {
+		label := fmt.Sprintf("host-%04d", i)
+		hosts[i] = Host{Service: "many", Name: label + "." + Domain, Authority: ByBootstrap, Paths: []Path{{transport, NominalDevice}}}
+	}
+	return hosts
+}

@@ -1,0 +1,266 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Options say what to build; the zero value is the seven hosts, healthy, on free ports.
+type Options struct {
+	Hosts     []Host           // nil: Izuma()
+	Addresses int              // per host; 0: 1
+	TTL       uint32           // of the hosts' records, in seconds; 0: 60
+	Device    uint16           // port that stands for 5684; 0 picks one
+	Web       uint16           // port that stands for 443; 0 picks one
+	CoAP      CoAP             // of the device servers
+	IdleLimit time.Duration    // after which the device servers end a silent session; 0: never
+	Now       func() time.Time // nil: time.Now
+}
+
+// Lab is a running one. Everything in it listens on addresses of 127.0.0.0/8 chosen at random, so that labs running at
+// once do not meet.
+type Lab struct {
+	Mint              *Mint
+	Zone              *Zone // mbedcloud.com as NameServer serves it; change it before asking
+	NameServer        *NameServer
+	Resolver          *Resolver
+	ResolverAddress   netip.AddrPort
+	NameServerAddress netip.AddrPort
+
+	hosts  []Host
+	fronts []*frontage
+	dns    []*DNSServer
+	clouds *dtlsCloud
+	cancel context.CancelFunc
+}
+
+// front is a place where faults are inflicted.
+type front interface {
+	open(ctx context.Context) error
+	set(*setting) error
+	close()
+	at() netip.AddrPort
+	now() *setting
+}
+
+// frontage is one path to one address of a host.
+type frontage struct {
+	host Host
+	path Path
+	front
+}
+
+// startAttempts bounds the choices of addresses and ports until all are free.
+const startAttempts = 10
+
+// Start builds a lab; it runs until Close or until ctx ends, after which Close must still be called.
+func Start(ctx context.Context, o Options) (*Lab, error) {
+	if o.Hosts == nil {
+		o.Hosts = Izuma()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Addresses = max(1, o.Addresses)
+	if o.TTL == 0 {
+		o.TTL = 60
+	}
+	mint, err := NewMint(o.Now())
+	if err != nil {
+		return nil, err
+	}
+	for attempt := 1; ; attempt++ {
+		lab, err := start(ctx, o, mint)
+		if err == nil || attempt == startAttempts || ctx.Err() != nil {
+			return lab, err
+		}
+	}
+}
+
+func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &Lab{Mint: mint, hosts: o.Hosts, cancel: cancel, clouds: newDTLSCloud(ctx)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	addresses := addressBlock()
+	resolver, nameServer := addresses(), addresses()
+	ports := map[uint16]uint16{NominalDevice: o.Device, NominalWeb: o.Web}
+	l.Zone = &Zone{Origin: "mbedcloud.com.", Servers: []Server{{Name: "ns1.mbedcloud.com.", Address: nameServer}}, Names: map[string]RecordSet{}}
+	for _, host := range o.Hosts {
+		who := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name}
+		var held []netip.Addr
+		for range o.Addresses {
+			address := addresses()
+			held = append(held, address)
+			for _, path := range host.Paths {
+				f := newFront(l.clouds, who, host, path, netip.AddrPortFrom(address, ports[path.Nominal]), o)
+				if err := f.open(ctx); err != nil {
+					return nil, err
+				}
+				l.fronts = append(l.fronts, &frontage{host, path, f})
+				ports[path.Nominal] = f.at().Port() // the first one picks for all
+			}
+		}
+		l.Zone.Names[host.Name+"."] = RecordSet{TTL: TTL(o.TTL), Addresses: Fixed(held...)}
+	}
+	l.NameServer = &NameServer{Zones: []*Zone{l.Zone}}
+	l.Resolver = NewResolver(l.NameServer, Habits{}, 1)
+	for _, s := range []struct {
+		at       netip.Addr
+		answerer Answerer
+		into     *netip.AddrPort
+	}{{resolver, l.Resolver, &l.ResolverAddress}, {nameServer, l.NameServer, &l.NameServerAddress}} {
+		server, err := ServeDNS(netip.AddrPortFrom(s.at, 0), s.answerer, o.Now)
+		if err != nil {
+			return nil, err
+		}
+		l.dns = append(l.dns, server)
+		*s.into = server.Address
+	}
+	return l, nil
+}
+
+func newFront(clouds *dtlsCloud, who *identity, host Host, path Path, at netip.AddrPort, o Options) front {
+	if path.Transport == "udp" {
+		return &udpFront{address: at, identity: who, cloud: clouds, coap: o.CoAP}
+	}
+	return &tcpFront{address: at, web: host.Web, identity: who, coap: o.CoAP, idle: o.IdleLimit}
+}
+
+// addressBlock gives address after address from a random place of 127.64.0.0 to 127.254.255.255: the lower ones are
+// where people run things.
+func addressBlock() func() netip.Addr {
+	next := netip.AddrFrom4([4]byte{127, byte(64 + rand.IntN(190)), byte(rand.IntN(256)), 0})
+	return func() netip.Addr {
+		next = next.Next()
+		return next
+	}
+}
+
+func (l *Lab) authority(name string) *Authority {
+	switch name {
+	case ByLwM2M:
+		return l.Mint.LwM2M
+	case ByWeb:
+		return l.Mint.Web
+	default:
+		return l.Mint.Bootstrap
+	}
+}
+
+// Close ends everything that the lab started and waits for it.
+func (l *Lab) Close() error {
+	l.cancel()
+	for _, f := range l.fronts {
+		f.close()
+	}
+	l.clouds.close()
+	var all []error
+	for _, server := range l.dns {
+		all = append(all, server.Close())
+	}
+	return errors.Join(all...)
+}
+
+// ErrWhere says that a place names no path of the lab.
+var ErrWhere = errors.New("no such path in the lab")
+
+// Set inflicts a fault: fault is a name of [Faults], with an argument after a colon. where is
+//
+//	HOST[@ADDRESS][/TRANSPORT[:PORT]]
+//
+// with HOST a name, its first label or "*", and PORT the real cloud's port or the lab's. Paths of the host that cannot
+// have the fault (a UDP fault on TCP) are left as they are; it is an error if none can.
+func (l *Lab) Set(where, fault string) error {
+	s, err := parseSetting(fault)
+	if err != nil {
+		return err
+	}
+	fronts, err := l.find(where)
+	if err != nil {
+		return err
+	}
+	done := 0
+	for _, f := range fronts {
+		if f.due(s.fault) == nil {
+			continue
+		}
+		if err := f.set(s); err != nil {
+			return fmt.Errorf("set %s at %s: %w", fault, f.at(), err)
+		}
+		done++
+	}
+	if done == 0 {
+		return fmt.Errorf("%w: %s does not apply to %s", ErrFault, fault, where)
+	}
+	return nil
+}
+
+// due is what is owed for a fault on this path; nil if the path cannot have it.
+func (f *frontage) due(name string) *Due {
+	for _, fault := range Faults() {
+		switch {
+		case fault.Name != name:
+		case f.host.Web:
+			return fault.Web
+		case f.path.Transport == "udp":
+			return fault.UDP
+		default:
+			return fault.TCP
+		}
+	}
+	return nil
+}
+
+func (l *Lab) find(where string) ([]*frontage, error) {
+	host, rest, _ := strings.Cut(where, "/")
+	host, address, _ := strings.Cut(host, "@")
+	transport, port, _ := strings.Cut(rest, ":")
+	var out []*frontage
+	for _, f := range l.fronts {
+		label, _, _ := strings.Cut(f.host.Name, ".")
+		at := f.at()
+		if (host == "*" || host == f.host.Name || host == label) &&
+			(address == "" || address == at.Addr().String()) &&
+			(transport == "" || transport == f.path.Transport) &&
+			(port == "" || port == strconv.Itoa(int(at.Port())) || port == strconv.Itoa(int(f.path.Nominal))) {
+			out = append(out, f)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: %q", ErrWhere, where)
+	}
+	return out, nil
+}
+
+// Place is one path to one address and what is inflicted on it now.
+type Place struct {
+	Host    Host
+	Path    Path
+	Address netip.AddrPort
+	Fault   string // with its argument
+	Due     Due
+}
+
+// Places lists every path of the lab.
+func (l *Lab) Places() []Place {
+	out := make([]Place, 0, len(l.fronts))
+	for _, f := range l.fronts {
+		now := f.now()
+		p := Place{Host: f.host, Path: f.path, Address: f.at(), Fault: now.text}
+		if due := f.due(now.fault); due != nil {
+			p.Due = *due
+		}
+		out = append(out, p)
+	}
+	return out
+}

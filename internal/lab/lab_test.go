@@ -1,0 +1,359 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pion/dtls/v3"
+)
+
+// soon is how long a test waits for what is due, brief how long for what must not come.
+const (
+	soon  = 5 * time.Second
+	brief = 300 * time.Millisecond
+)
+
+func startLab(t *testing.T, o Options) *Lab {
+	t.Helper()
+	l, err := Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Errorf("close lab: %v", err)
+		}
+	})
+	return l
+}
+
+// place is the one path of a host.
+func (l *Lab) place(t *testing.T, host, transport string, nominal uint16) Place {
+	t.Helper()
+	for _, p := range l.Places() {
+		if strings.HasPrefix(p.Host.Name, host+".") && p.Path == (Path{transport, nominal}) {
+			return p
+		}
+	}
+	t.Fatalf("no path %s/%s:%d", host, transport, nominal)
+	return Place{}
+}
+
+// deviceHello is the device's hello, with zeros for its random.
+func deviceHello(t *testing.T) []byte {
+	t.Helper()
+	hello, err := hex.DecodeString("16030300550100005103" + "03" + strings.Repeat("00", 32) + "00" + "0004c0ae00ff" + "0100" + "0024" +
+		"000d000600040403" + "0303" + "000a000400020017" + "000b00020100" + "00160000" + "00170000" + "00230000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hello
+}
+
+// wire is what a raw client saw after its hello: at most limit bytes within the time.
+func wire(t *testing.T, to netip.AddrPort, hello []byte, within time.Duration, limit int64) ([]byte, error) {
+	t.Helper()
+	dialer := net.Dialer{Timeout: within}
+	conn, err := dialer.Dial("tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if _, err := conn.Write(hello); err != nil {
+		return nil, err
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(within))
+	return io.ReadAll(io.LimitReader(conn, limit))
+}
+
+func TestTCPFaultsOnTheWire(t *testing.T) {
+	l := startLab(t, Options{})
+	to := l.place(t, "bootstrap", "tcp", NominalDevice).Address
+	alert := []byte{contentAlert, 3, 3, 0, 2, 2}
+	flight := []byte{contentHandshake, 3, 3}
+	for _, test := range []struct {
+		fault  string
+		within time.Duration
+		limit  int64
+		begins []byte
+		err    error
+	}{
+		{fault: None, limit: 100, begins: flight},
+		{fault: Refuse, err: syscall.ECONNREFUSED},
+		{fault: Drop, within: brief, err: os.ErrDeadlineExceeded},
+		{fault: ResetAfterHello, err: syscall.ECONNRESET},
+		{fault: CloseAfterHello},
+		{fault: Silence, within: brief, err: os.ErrDeadlineExceeded},
+		{fault: BlockPage, begins: []byte("HTTP/1.1 403")},
+		{fault: Garbage, begins: []byte{0xde, 0xad}},
+		{fault: Alert, begins: append(alert, 40)},
+		{fault: "alert:80", begins: append(alert, 80)},
+		{fault: InterceptNoCCM, begins: append(alert, 40)},
+		{fault: Endless, limit: 1 << 20, begins: flight},
+		{fault: Drip, within: brief + time.Second, err: os.ErrDeadlineExceeded, begins: flight[:1]},
+		{fault: "slow:200ms", limit: 100, begins: flight},
+		{fault: None, limit: 100, begins: flight},
+	} {
+		t.Run(test.fault, func(t *testing.T) {
+			if err := l.Set("bootstrap/tcp:5684", test.fault); err != nil {
+				t.Fatal(err)
+			}
+			within, limit := test.within, test.limit
+			if within == 0 {
+				within = soon
+			}
+			if limit == 0 {
+				limit = 1 << 20
+			}
+			got, err := wire(t, to, deviceHello(t), within, limit)
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() {
+				err = os.ErrDeadlineExceeded
+			}
+			if !errors.Is(err, test.err) {
+				t.Errorf("ended with %v, want %v", err, test.err)
+			}
+			if !bytes.HasPrefix(got, test.begins) || (test.begins == nil && len(got) > 0) {
+				t.Errorf("got % x…, want % x…", got[:min(len(got), 32)], test.begins)
+			}
+			if test.limit > 0 && int64(len(got)) != test.limit {
+				t.Errorf("got %d bytes, want at least %d", len(got), test.limit)
+			}
+		})
+	}
+}
+
+// web shakes hands as a browser and returns the leaf's issuer.
+func web(to netip.AddrPort, host string, authority *Authority) (issuer string, err error) {
+	config := &tls.Config{ServerName: host, RootCAs: authority.Pool()}
+	dialer := &net.Dialer{Timeout: soon}
+	conn, err := tls.DialWithDialer(dialer, "tcp", to.String(), config)
+	var bad *tls.CertificateVerificationError
+	if errors.As(err, &bad) {
+		return bad.UnverifiedCertificates[0].Issuer.CommonName, err
+	}
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].Issuer.CommonName, nil
+}
+
+func TestWebHostsUnderFaults(t *testing.T) {
+	l := startLab(t, Options{})
+	place := l.place(t, "gateways", "tcp", NominalWeb)
+	for _, test := range []struct{ fault, issuer, failure string }{
+		{None, "Lab Web CA", ""},
+		{RSALeaf, "Lab Web CA", ""},
+		{OversizedChain, "Lab Web CA", ""},
+		{Intercept, "SSLInspect", "unknown authority"},
+		{InterceptNoCCM, "SSLInspect", "unknown authority"},
+		{ForgedIssuer, "Lab Web CA", "unknown authority"},
+		{Replay, "", "invalid signature"},
+		{Expired, "Lab Web CA", "expired"},
+		{NotYetValid, "Lab Web CA", "not yet valid"},
+	} {
+		t.Run(test.fault, func(t *testing.T) {
+			if err := l.Set("gateways", test.fault); err != nil {
+				t.Fatal(err)
+			}
+			issuer, err := web(place.Address, place.Host.Name, l.Mint.Web)
+			if issuer != test.issuer {
+				t.Errorf("issuer %q, want %q", issuer, test.issuer)
+			}
+			if (err == nil) != (test.failure == "") || (err != nil && !strings.Contains(err.Error(), test.failure)) {
+				t.Errorf("error %v, want one of %q", err, test.failure)
+			}
+		})
+	}
+}
+
+func TestDevicePortAlertsBrowsersUnlessIntercepted(t *testing.T) {
+	l := startLab(t, Options{})
+	place := l.place(t, "bootstrap", "tcp", NominalDevice)
+	if _, err := web(place.Address, place.Host.Name, l.Mint.Bootstrap); err == nil || !strings.Contains(err.Error(), "handshake failure") {
+		t.Errorf("browser at the device port: %v, want handshake failure", err)
+	}
+	for _, fault := range []string{Intercept, InterceptNoCCM} {
+		if err := l.Set("bootstrap", fault); err != nil {
+			t.Fatal(err)
+		}
+		if issuer, _ := web(place.Address, place.Host.Name, l.Mint.Bootstrap); issuer != "SSLInspect" {
+			t.Errorf("%s shows a browser issuer %q", fault, issuer)
+		}
+	}
+}
+
+// dtlsClient shakes hands as a device does and pings; the issuer is that of the leaf it saw, whatever came after.
+func dtlsClient(t *testing.T, to netip.AddrPort, client tls.Certificate, within time.Duration) (issuer string, pong bool, err error) {
+	t.Helper()
+	socket, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		return "", false, err
+	}
+	defer socket.Close()
+	conn, err := dtls.ClientWithOptions(pionSocket{socket}, socket.RemoteAddr(),
+		dtls.WithCertificates(client),
+		dtls.WithCipherSuites(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8),
+		dtls.WithInsecureSkipVerify(true),
+		dtls.WithFlightInterval(200*time.Millisecond),
+		dtls.WithVerifyPeerCertificate(func(raw [][]byte, _ [][]*x509.Certificate) error {
+			issuer = issuerOf(t, raw[0])
+			return nil
+		}))
+	if err != nil {
+		return "", false, err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return issuer, false, err
+	}
+	if _, err := conn.Write([]byte{0x40, 0, 0x12, 0x34}); err != nil {
+		return issuer, false, err
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(within))
+	answer := make([]byte, 64)
+	n, err := conn.Read(answer)
+	return issuer, bytes.Equal(answer[:n], []byte{0x70, 0, 0x12, 0x34}), err
+}
+
+func issuerOf(t *testing.T, der []byte) string {
+	t.Helper()
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Errorf("server certificate: %v", err)
+		return ""
+	}
+	return certificate.Issuer.CommonName
+}
+
+// pionSocket makes a connected socket one that pion takes, which sends to an address.
+type pionSocket struct{ *net.UDPConn }
+
+func (s pionSocket) WriteTo(p []byte, _ net.Addr) (int, error) { return s.Write(p) }
+
+func TestUDPFaultsOnTheWire(t *testing.T) {
+	l := startLab(t, Options{})
+	to := l.place(t, "bootstrap", "udp", NominalDevice).Address
+	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const arm, inspect = "ARM Bootstrap CA", "SSLInspect"
+	for _, test := range []struct {
+		fault, issuer string
+		pong          bool
+		failure       string // contained in the error
+		brief         bool   // nothing is due, so wait briefly
+	}{
+		{fault: None, issuer: arm, pong: true},
+		{fault: Duplicate, issuer: arm, pong: true},
+		{fault: Reorder, issuer: arm, pong: true},
+		{fault: Fragments, issuer: arm, pong: true},
+		{fault: DropFirst, issuer: arm, pong: true},
+		{fault: "slow:50ms", issuer: arm, pong: true},
+		{fault: NoPong, issuer: arm, brief: true, failure: "timeout"},
+		{fault: Intercept, issuer: inspect, pong: true},
+		{fault: ForgedIssuer, issuer: arm, pong: true},
+		{fault: Expired, issuer: arm, pong: true},
+		{fault: NotYetValid, issuer: arm, pong: true},
+		{fault: OversizedChain, issuer: arm, pong: true},
+		{fault: Replay, failure: "signature"},
+		{fault: RefuseCertificate, issuer: arm, failure: "alert"},
+		{fault: Alert, failure: "alert"},
+		{fault: Drop, brief: true, failure: "deadline"},
+		{fault: Garbage, brief: true, failure: "deadline"},
+		{fault: NoAnswerAfter, brief: true, failure: "deadline"},
+		{fault: Refuse, failure: "refused"},
+		{fault: None, issuer: arm, pong: true},
+	} {
+		t.Run(test.fault, func(t *testing.T) {
+			if err := l.Set("bootstrap/udp", test.fault); err != nil {
+				t.Fatal(err)
+			}
+			within := soon
+			if test.brief {
+				within = 2 * brief
+			}
+			issuer, pong, err := dtlsClient(t, to, client, within)
+			if issuer != test.issuer || pong != test.pong {
+				t.Errorf("issuer %q, pong %v; want %q, %v", issuer, pong, test.issuer, test.pong)
+			}
+			if (err == nil) != (test.failure == "") || (err != nil && !strings.Contains(err.Error(), test.failure)) {
+				t.Errorf("error %v, want one of %q", err, test.failure)
+			}
+		})
+	}
+}
+
+func TestEveryFaultIsDocumentedAndParses(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range Faults() {
+		if seen[f.Name] || f.Does == "" || (f.TCP == nil && f.UDP == nil && f.Web == nil) {
+			t.Errorf("fault %+v is listed twice, undocumented or of no use", f)
+		}
+		seen[f.Name] = true
+		if _, err := parseSetting(f.Name); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{"", "nonsense", "none:1", "slow:fast", "slow:2h", "slow:-1s", "alert:256", "drop_first:x"} {
+		if _, err := parseSetting(bad); !errors.Is(err, ErrFault) {
+			t.Errorf("%q: %v, want ErrFault", bad, err)
+		}
+	}
+}
+
+func TestSetFindsItsPaths(t *testing.T) {
+	l := startLab(t, Options{Addresses: 2})
+	count := func() (n int) {
+		for _, p := range l.Places() {
+			if p.Fault != None {
+				n++
+			}
+		}
+		return n
+	}
+	second := l.AddressesOf("bootstrap." + Domain)[1].String()
+	for _, test := range []struct {
+		where, fault string
+		want         int
+		err          error
+	}{
+		{"bootstrap", Drop, 6, nil},
+		{"bootstrap/tcp", Drop, 4, nil},
+		{"bootstrap/tcp:5684", Drop, 2, nil},
+		{"bootstrap@" + second + "/tcp:443", Drop, 1, nil},
+		{"bootstrap." + Domain + "/udp", Drop, 2, nil},
+		{"bootstrap", Duplicate, 2, nil},
+		{"*", Drop, 24, nil},
+		{"nowhere", Drop, 0, ErrWhere},
+		{"bootstrap/udp:443", Drop, 0, ErrWhere},
+		{"gateways", NoPong, 0, ErrFault},
+		{"gateways", "typo", 0, ErrFault},
+	} {
+		if err := l.Set(test.where, test.fault); !errors.Is(err, test.err) {
+			t.Errorf("set %s=%s: %v, want %v", test.where, test.fault, err, test.err)
+		}
+		if got := count(); got != test.want {
+			t.Errorf("set %s=%s: at %d paths, want %d", test.where, test.fault, got, test.want)
+		}
+		if err := l.Set("*", None); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

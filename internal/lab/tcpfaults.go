@@ -1,0 +1,163 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"time"
+)
+
+// patience is how long a front waits for a client's hello, and holds a connection that it leaves without an answer.
+const patience = time.Minute
+
+const blockPage = "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" +
+	"<html><head><title>Blocked</title></head><body><h1>Access denied</h1>" +
+	"<p>This site is blocked by your organisation's policy.</p></body></html>\n"
+
+// inflict does to one connection what the setting says. Every case returns when the connection is done with.
+func (f *tcpFront) inflict(conn *net.TCPConn, s *setting) {
+	switch s.fault {
+	case ResetAfterHello:
+		if _, err := readRecord(conn); err == nil {
+			_ = conn.SetLinger(0) // close then sends RST instead of FIN
+		}
+	case CloseAfterHello:
+		_, _ = readRecord(conn)
+	case Silence:
+		hold(conn)
+	case BlockPage:
+		f.say(conn, []byte(blockPage))
+	case Garbage:
+		f.say(conn, garbage())
+	case Alert:
+		f.say(conn, []byte{contentAlert, 3, 3, 0, 2, 2, byte(s.count)})
+	case Endless:
+		endless(conn)
+	case Drip:
+		f.serve(&dripping{Conn: conn, ctx: f.ctx}, s, f.web)
+	case Slow:
+		f.serve(delayed(f.ctx, &f.wg, conn, s.delay), s, f.web)
+	case Intercept, InterceptNoCCM:
+		f.intercept(conn, s)
+	default:
+		f.serve(conn, s, f.web)
+	}
+}
+
+// serve answers as the host itself or, by the setting, with another certificate. How the session ended is the
+// client's to tell.
+func (f *tcpFront) serve(conn net.Conn, s *setting, web bool) {
+	certificate, err := f.identity.certificate(s.fault)
+	if err != nil {
+		return
+	}
+	if web {
+		_ = (&WebServer{Certificate: certificate}).Serve(f.ctx, conn)
+		return
+	}
+	coap := f.coap
+	coap.Mute = coap.Mute || s.fault == NoPong
+	_ = (&DeviceServer{
+		Certificate:     certificate,
+		RefuseStrangers: s.fault == RefuseCertificate,
+		CoAP:            coap,
+		IdleLimit:       f.idle,
+	}).Serve(f.ctx, conn)
+}
+
+// intercept terminates whatever TLS the hello asks for. A box without AES-CCM has only crypto/tls, whose alert a device
+// gets.
+func (f *tcpFront) intercept(conn net.Conn, s *setting) {
+	record, err := readRecord(conn)
+	if err != nil {
+		return
+	}
+	device := false
+	if len(record) > recordHeader+4 {
+		hello, err := parseClientHello(record[recordHeader+4:])
+		device = err == nil && hello.offersCCM8()
+	}
+	replayed := &replaying{Conn: conn, reader: io.MultiReader(bytes.NewReader(record), conn)}
+	f.serve(replayed, s, !device || s.fault == InterceptNoCCM)
+}
+
+// say reads the hello and answers it with bytes of its own, then waits for the client to close: closing first would
+// race with what was said.
+func (f *tcpFront) say(conn *net.TCPConn, words []byte) {
+	if _, err := readRecord(conn); err != nil {
+		return
+	}
+	if _, err := conn.Write(words); err != nil {
+		return
+	}
+	_ = conn.CloseWrite()
+	hold(conn)
+}
+
+// hold reads and forgets until the client closes or patience ends.
+func hold(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	_, _ = io.Copy(io.Discard, conn)
+}
+
+// readRecord reads one TLS record, header included, as a firewall that waits for the hello does.
+func readRecord(conn net.Conn) ([]byte, error) {
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
+	record := make([]byte, recordHeader)
+	if _, err := io.ReadFull(conn, record); err != nil {
+		return nil, err
+	}
+	body := make([]byte, binary.BigEndian.Uint16(record[3:]))
+	_, err := io.ReadFull(conn, body)
+	return append(record, body...), err
+}
+
+// garbage is 512 bytes that no protocol begins with.
+func garbage() []byte {
+	return bytes.Repeat([]byte{0xde, 0xad, 0xbe, 0xef}, 128)
+}
+
+// endless sends a Certificate message of 16 MiB, again and again, for as long as somebody reads.
+func endless(conn net.Conn) {
+	if _, err := readRecord(conn); err != nil {
+		return
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(patience))
+	record := append([]byte{contentHandshake, 3, 3, 0x40, 0}, make([]byte, maxPlaintext)...)
+	copy(record[recordHeader:], []byte{typeCertificate, 0xff, 0xff, 0xff})
+	for {
+		if _, err := conn.Write(record); err != nil {
+			return
+		}
+		clear(record[recordHeader : recordHeader+4])
+	}
+}
+
+// replaying is a connection whose first bytes were read already.
+type replaying struct {
+	net.Conn
+	reader io.Reader
+}
+
+func (r *replaying) Read(p []byte) (int, error) { return r.reader.Read(p) }
+
+// dripping writes one byte a second.
+type dripping struct {
+	net.Conn
+	ctx context.Context
+}
+
+func (d *dripping) Write(p []byte) (int, error) {
+	for i := range p {
+		if !sleepUntil(d.ctx, time.Now().Add(time.Second)) {
+			return i, d.ctx.Err()
+		}
+		if _, err := d.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}

@@ -1,0 +1,100 @@
+package lab
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
+
+// isCookie tells a HelloVerifyRequest (RFC 6347 §4.2.1) by its record's type, its epoch and its message type.
+func isCookie(datagram []byte) bool {
+	const header, helloVerifyRequest = 13, 3
+	return len(datagram) > header && datagram[0] == contentHandshake && datagram[3] == 0 && datagram[4] == 0 &&
+		datagram[header] == helloVerifyRequest
+}
+
+// up takes one datagram from the client. It is called from one goroutine only.
+func (fl *flow) up(datagram []byte) {
+	switch s := fl.setting; s.fault {
+	case Drop:
+	case Garbage:
+		fl.reply(garbage())
+	case Alert:
+		fl.reply([]byte{contentAlert, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, byte(s.count)})
+	case DropFirst:
+		if fl.dropped < s.count {
+			fl.dropped++
+			return
+		}
+		fl.forward(datagram)
+	case Duplicate:
+		fl.forward(datagram)
+		fl.forward(datagram)
+	case Slow:
+		fl.front.wg.Go(func() {
+			if sleepUntil(fl.front.ctx, time.Now().Add(s.delay)) {
+				fl.forward(datagram)
+			}
+		})
+	default:
+		fl.forward(datagram)
+	}
+}
+
+// forward and reply may lose a datagram, as networks do.
+func (fl *flow) forward(datagram []byte) { _, _ = fl.upstream.Write(datagram) }
+func (fl *flow) reply(datagram []byte)   { _, _ = fl.socket.WriteToUDPAddrPort(datagram, fl.client) }
+
+// down takes the server's datagrams until the flow ends.
+func (fl *flow) down() {
+	var sleepers sync.WaitGroup
+	defer sleepers.Wait()
+	var held []byte // Reorder: the first of a pair
+	buffer := make([]byte, maxDatagram)
+	for {
+		wait := flowIdle
+		if held != nil {
+			wait = pairWait
+		}
+		_ = fl.upstream.SetReadDeadline(time.Now().Add(wait))
+		n, err := fl.upstream.Read(buffer)
+		if held != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			fl.reply(held)
+			held = nil
+			continue
+		}
+		if err != nil {
+			return
+		}
+		datagram := append([]byte(nil), buffer[:n]...)
+		switch s := fl.setting; s.fault {
+		case Duplicate:
+			fl.reply(datagram)
+			fl.reply(datagram)
+		case NoAnswerAfter:
+			if isCookie(datagram) {
+				fl.reply(datagram)
+			}
+		case Slow:
+			sleepers.Go(func() {
+				if sleepUntil(fl.front.ctx, time.Now().Add(s.delay)) {
+					fl.reply(datagram)
+				}
+			})
+		case Reorder:
+			if held == nil {
+				held = datagram
+				continue
+			}
+			fl.reply(datagram)
+			fl.reply(held)
+			held = nil
+		default:
+			fl.reply(datagram)
+		}
+	}
+}
