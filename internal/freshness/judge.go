@@ -108,7 +108,7 @@ func (b *bench) judge(ob *observed) []finding {
 		if !ok {
 			continue
 		}
-		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most, loose: !b.watched(ob, o)}
+		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most, loose: !b.watched(ob, o, flat)}
 		if b.o.ExpectedTTL == 0 && shares(ob.records, r.Owner, o) {
 			out = b.inflated(out, ob, fi, steady && !(flat && fi.loose && fi.ttl <= b.longest(ob)+b.c.Margin))
 		}
@@ -123,7 +123,7 @@ func (b *bench) judge(ob *observed) []finding {
 // flat says whether a chain of several owners shows one TTL throughout. A hop that keeps messages (CoreDNS does) gives
 // every record the least TTL of the chain: what a record shows is then not what it has left, its expiry seems to move
 // with that of its neighbours, and what was promised while we learnt guards against nothing. Such a chain proves only
-// what its sets show to be fetched while we watched, or a TTL above that of every owner.
+// a TTL above that of every owner, until our coverage is older than any cache keeps a record.
 func (ob *observed) flat() bool {
 	owners := false
 	for _, r := range ob.records {
@@ -167,9 +167,12 @@ func (b *bench) spokenStale(ob *observed) bool {
 // watched says whether the answer's set at this owner shows by itself that it was fetched while we watched: a value of
 // it came to the zone under our eyes (for the first time, as far as we know), or our coverage is older than any cache
 // keeps a record by default (a day: Unbound cache-max-ttl, PowerDNS max-cache-ttl).
-func (b *bench) watched(ob *observed, o *owner) bool {
+func (b *bench) watched(ob *observed, o *owner, flat bool) bool {
 	if ob.asked.Sub(o.since) >= memory {
 		return true
+	}
+	if flat {
+		return false // a value that had been there before, unknown to us, would do here: see flat
 	}
 	for _, r := range ob.records {
 		if k := o.values[valueOf(r)]; k != nil && k.newborn && b.f.owners[r.Owner] == o && !k.born.Before(o.cov) {

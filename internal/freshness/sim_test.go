@@ -419,8 +419,8 @@ func (w *world) run() outcome {
 		for range w.zone.lags {
 			server = (server + 1) % len(w.zone.lags)
 			s := w.sample(t, server, false, &out)
-			if s.Invalid == "" || server == 0 && w.zone.down(t) {
-				valid = s.Invalid == ""
+			if s.Invalid == "" || s.Invalid == w.blocked {
+				valid = true
 				h.Sample(s)
 				break
 			}

@@ -192,6 +192,7 @@ func (h *Host) withdrawn(r *resolver, typ uint16, ob *observed) []netip.Addr {
 		return nil
 	}
 	b := h.bench(r, typ)
+	b.promisedBy = func(string) time.Time { return time.Time{} } // withdrawn it is, even if the entry is honestly old
 	gone := make(map[value]bool)
 	chain := false
 	for _, fi := range b.judge(ob) {
