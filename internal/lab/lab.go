@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -179,30 +180,48 @@ var ErrWhere = errors.New("no such path in the lab")
 //	HOST[@ADDRESS][/TRANSPORT[:PORT]]
 //
 // with HOST a name, its first label or "*", and PORT the real cloud's port or the lab's. Paths of the host that cannot
-// have the fault (a UDP fault on TCP) are left as they are; it is an error if none can.
+// have the fault (a UDP fault on TCP) are left as they are; it is an error if none can. The place "resolver" takes a
+// habit of [HabitList] instead.
 func (l *Lab) Set(where, fault string) error {
-	s, err := parseSetting(fault)
+	apply, err := l.plan(where, fault)
 	if err != nil {
 		return err
+	}
+	return apply()
+}
+
+// Check says what Set would say, and changes nothing.
+func (l *Lab) Check(where, fault string) error {
+	_, err := l.plan(where, fault)
+	return err
+}
+
+// plan finds out what Set has to do.
+func (l *Lab) plan(where, fault string) (apply func() error, err error) {
+	if where == "resolver" {
+		habits, err := ParseHabits(fault)
+		return func() error { l.Resolver.Behave(habits); return nil }, err
+	}
+	s, err := parseSetting(fault)
+	if err != nil {
+		return nil, err
 	}
 	fronts, err := l.find(where)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	done := 0
-	for _, f := range fronts {
-		if f.due(s.fault) == nil {
-			continue
+	fronts = slices.DeleteFunc(fronts, func(f *frontage) bool { return f.due(s.fault) == nil })
+	if len(fronts) == 0 {
+		return nil, fmt.Errorf("%w: %s does not apply to %s", ErrFault, fault, where)
+	}
+	return func() error {
+		for _, f := range fronts {
+			if err := f.set(s); err != nil {
+				return fmt.Errorf("set %s at %s: %w", fault, f.at(), err)
+			}
 		}
-		if err := f.set(s); err != nil {
-			return fmt.Errorf("set %s at %s: %w", fault, f.at(), err)
-		}
-		done++
-	}
-	if done == 0 {
-		return fmt.Errorf("%w: %s does not apply to %s", ErrFault, fault, where)
-	}
-	return nil
+		return nil
+	}, nil
 }
 
 // due is what is owed for a fault on this path; nil if the path cannot have it.

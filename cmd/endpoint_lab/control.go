@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+// maxFaultName bounds the body of a request that sets a fault.
+const maxFaultName = 256
+
+// control switches faults while the lab runs:
+//
+//	GET /faults          every path, what is inflicted on it and what is due
+//	PUT /fault/WHERE     body: the fault; WHERE as in --fault (bootstrap/tcp:5684, resolver)
+//	GET /config          the exporter's configuration
+func control(l *lab.Lab) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /faults", func(w http.ResponseWriter, _ *http.Request) {
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, p := range l.Places() {
+			fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", p.Host.Name, p.Path.Transport, p.Path.Nominal, p.Address, p.Fault, due(&p.Due))
+		}
+		_ = table.Flush() // the asker went away
+	})
+	mux.HandleFunc("PUT /fault/{where...}", func(w http.ResponseWriter, r *http.Request) {
+		fault, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFaultName))
+		if err == nil {
+			err = l.Set(r.PathValue("where"), strings.TrimSpace(string(fault)))
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET /config", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, l.Config()) })
+	return mux
+}

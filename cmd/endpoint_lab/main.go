@@ -1,0 +1,54 @@
+// Command endpoint_lab runs a simulated cloud on loopback, inflicts on it the faults of real sites, and prints a
+// configuration for endpoint_exporter to watch it with.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitWrong = 1
+	exitUsage = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run parses the arguments, runs what they ask for and returns the exit code. The lab runs until ctx ends.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	app := kingpin.New("endpoint_lab", "Runs a simulated cloud on loopback with the faults of real sites.")
+	app.Version(version.Print("endpoint_lab"))
+	app.HelpFlag.Short('h')
+	app.UsageWriter(stdout).ErrorWriter(stderr)
+	exit := -1
+	app.Terminate(func(code int) { exit = code })
+
+	var s simulation
+	s.flags(app.Command("run", "Run the lab until stopped (the default).").Default())
+	list := app.Command("list", "List every fault and every habit of the resolver.")
+	chosen, err := app.Parse(args)
+	switch {
+	case exit >= 0: // --help or --version has said what was asked
+		return exit
+	case err != nil:
+		fmt.Fprintf(stderr, "endpoint_lab: %v; try --help\n", err)
+		return exitUsage
+	case chosen == list.FullCommand():
+		writeList(stdout)
+		return exitOK
+	}
+	return s.run(ctx, stdout, stderr)
+}

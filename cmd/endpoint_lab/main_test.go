@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestListNamesEveryFaultAndHabit(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"list"}, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit %d: %s", code, &stderr)
+	}
+	for _, f := range lab.Faults() {
+		if !strings.Contains(stdout.String(), f.Does) {
+			t.Errorf("list leaves out %s", f.Name)
+		}
+	}
+	for _, h := range lab.HabitList() {
+		if !strings.Contains(stdout.String(), h.Does) {
+			t.Errorf("list leaves out %s", h.Name)
+		}
+	}
+}
+
+func TestMistakesAreUsageErrors(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--nonsense"}, "try --help"},
+		{[]string{"--fault=bootstrap=typo"}, `no such fault: "typo"`},
+		{[]string{"--fault=nowhere=drop"}, `no such path in the lab: "nowhere"`},
+		{[]string{"--fault=resolver=typo"}, `no such habit of a resolver: "typo"`},
+		{[]string{"--timetable=soon:bootstrap=drop"}, "is not AFTER:WHERE=FAULT"},
+		{[]string{"--timetable=5s:bootstrap=typo"}, `timetable: no such fault: "typo"`},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), test.args, &stdout, &stderr); code != exitUsage {
+			t.Errorf("%v: exit %d, want %d", test.args, code, exitUsage)
+		}
+		if !strings.Contains(stderr.String(), test.want) {
+			t.Errorf("%v says %q, want %q", test.args, &stderr, test.want)
+		}
+	}
+}
+
+func TestTimetableIsOrdered(t *testing.T) {
+	got, err := parseTimetable("2m:lwm2m/udp=slow:50ms, 60s:bootstrap/tcp:443=intercept,")
+	want := []change{{time.Minute, "bootstrap/tcp:443", "intercept"}, {2 * time.Minute, "lwm2m/udp", "slow:50ms"}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// TestFaultsAreSwitchedWhileItRuns starts the program, waits for a fault of the timetable, sets another by the control
+// server, and stops it as SIGTERM would.
+func TestFaultsAreSwitchedWhileItRuns(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	config := filepath.Join(t.TempDir(), "lab.yml")
+	reader, stderr := io.Pipe()
+	exit := make(chan int, 1)
+	go func() {
+		exit <- run(ctx, []string{"--config-out", config, "--control=127.0.0.1:0", "--fault=gateways=refuse",
+			"--timetable=1ms:bootstrap/tcp:5684=intercept"}, io.Discard, stderr)
+		stderr.Close()
+	}()
+
+	var url string
+	lines := bufio.NewScanner(reader)
+	for lines.Scan() {
+		if after, ok := strings.CutPrefix(lines.Text(), "control: "); ok {
+			url = strings.TrimSuffix(after, "/faults")
+		}
+		if strings.Contains(lines.Text(), "=intercept") {
+			break
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
+
+	written, err := os.ReadFile(config)
+	if err != nil || !bytes.Contains(written, []byte("host: bootstrap.us-east-1.mbedcloud.com")) {
+		t.Errorf("configuration: %v\n%s", err, written)
+	}
+	for where, want := range map[string]int{"lwm2m/udp": http.StatusNoContent, "nowhere": http.StatusBadRequest} {
+		if code, body := do(t, http.MethodPut, url+"/fault/"+where, "drop\n"); code != want {
+			t.Errorf("PUT %s: %d %s", where, code, body)
+		}
+	}
+	_, table := do(t, http.MethodGet, url+"/faults", "")
+	for _, want := range []string{"refuse", "intercept", "drop"} {
+		if strings.Count(table, want) == 0 {
+			t.Errorf("GET /faults shows no %s:\n%s", want, table)
+		}
+	}
+	if _, got := do(t, http.MethodGet, url+"/config", ""); got != string(written) {
+		t.Errorf("GET /config differs from the file:\n%s", got)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	if code := <-exit; code != exitOK {
+		t.Errorf("exit %d, want %d", code, exitOK)
+	}
+}
+
+func do(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+// simulation is one run of the lab, as the flags describe it.
+type simulation struct {
+	faults    []string
+	timetable string
+	configOut string
+	control   string
+	options   lab.Options
+}
+
+// Bounds of the control server.
+const (
+	controlTimeout = 10 * time.Second
+	drainTimeout   = 2 * time.Second
+)
+
+func (s *simulation) flags(app *kingpin.CmdClause) {
+	app.Flag("fault", "Fault to begin with, as in bootstrap/tcp:5684=intercept, lwm2m/udp=drop, '*=slow:50ms' or resolver=min_ttl:300; see the command list. May be repeated.").
+		PlaceHolder("HOST[@ADDRESS][/tcp|/udp[:PORT]]=FAULT").StringsVar(&s.faults)
+	app.Flag("timetable", "Faults to set later, as in 60s:bootstrap/tcp=intercept,180s:bootstrap/tcp=none.").StringVar(&s.timetable)
+	app.Flag("config-out", "Write the exporter's configuration to this file; without it, it is printed.").PlaceHolder("FILE").StringVar(&s.configOut)
+	app.Flag("control", "Address to switch faults by HTTP while running: PUT /fault/WHERE, GET /faults.").
+		PlaceHolder("127.0.0.1:0").StringVar(&s.control)
+	app.Flag("addresses", "Addresses of each host.").Default("1").IntVar(&s.options.Addresses)
+	app.Flag("ttl", "TTL of the hosts' records in seconds.").Default("60").Uint32Var(&s.options.TTL)
+	app.Flag("device-port", "Port that stands for 5684; 0 picks a free one.").Default("0").Uint16Var(&s.options.Device)
+	app.Flag("web-port", "Port that stands for 443; 0 picks a free one.").Default("0").Uint16Var(&s.options.Web)
+	app.Flag("idle-limit", "Time of silence after which the device servers end a TCP session; 0: never.").Default("0s").DurationVar(&s.options.IdleLimit)
+}
+
+// run starts the lab, says where it is, and waits for ctx to end.
+func (s *simulation) run(ctx context.Context, stdout, stderr io.Writer) (code int) {
+	complain := func(code int, err error) int {
+		fmt.Fprintf(stderr, "endpoint_lab: %v\n", err)
+		return code
+	}
+	table, err := parseTimetable(s.timetable)
+	if err != nil {
+		return complain(exitUsage, err)
+	}
+	l, err := lab.Start(ctx, s.options)
+	if err != nil {
+		return complain(exitWrong, err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			code = complain(exitWrong, err)
+		}
+	}()
+	for _, text := range s.faults {
+		where, fault, _ := strings.Cut(text, "=")
+		if err := l.Set(where, fault); err != nil {
+			return complain(exitUsage, err)
+		}
+	}
+	for _, c := range table {
+		if err := l.Check(c.where, c.fault); err != nil {
+			return complain(exitUsage, fmt.Errorf("timetable: %w", err))
+		}
+	}
+	if err := s.publish(l, stdout, stderr); err != nil {
+		return complain(exitWrong, err)
+	}
+	return s.attend(ctx, l, table, stderr, complain)
+}
+
+// publish hands out the exporter's configuration.
+func (s *simulation) publish(l *lab.Lab, stdout, stderr io.Writer) error {
+	if s.configOut == "" {
+		_, err := io.WriteString(stdout, l.Config())
+		return err
+	}
+	if err := os.WriteFile(s.configOut, []byte(l.Config()), 0o644); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	_, err := fmt.Fprintf(stderr, "configuration written: endpoint_exporter --config.file=%s\n", s.configOut)
+	return err
+}
+
+// attend follows the timetable and the control server until ctx ends.
+func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, stderr io.Writer, complain func(int, error) int) int {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.control != "" {
+		listener, err := net.Listen("tcp", s.control)
+		if err != nil {
+			return complain(exitWrong, fmt.Errorf("listen for control: %w", err))
+		}
+		fmt.Fprintf(stderr, "control: http://%s/faults\n", listener.Addr())
+		server := &http.Server{Handler: control(l), ReadTimeout: controlTimeout, WriteTimeout: controlTimeout}
+		wg.Go(func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				complain(exitWrong, err)
+			}
+		})
+		defer func() {
+			drain, done := context.WithTimeout(context.Background(), drainTimeout)
+			defer done()
+			if server.Shutdown(drain) != nil {
+				_ = server.Close() // somebody keeps a request open
+			}
+		}()
+	}
+	fmt.Fprintln(stderr, "lab is up; stop it with SIGTERM or Ctrl-C")
+	follow(ctx, table, func(c change) {
+		if err := l.Set(c.where, c.fault); err != nil {
+			complain(exitWrong, err)
+			return
+		}
+		fmt.Fprintln(stderr, c)
+	})
+	<-ctx.Done()
+	return exitOK
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// change is one fault to set, some time after the start.
+type change struct {
+	after        time.Duration
+	where, fault string
+}
+
+func (c change) String() string { return fmt.Sprintf("%s: %s=%s", c.after, c.where, c.fault) }
+
+// parseTimetable reads AFTER:WHERE=FAULT, separated by commas, and orders it by time.
+func parseTimetable(text string) ([]change, error) {
+	var out []change
+	for _, entry := range strings.Split(text, ",") {
+		if strings.TrimSpace(entry) == "" {
+			continue
+		}
+		after, rest, _ := strings.Cut(strings.TrimSpace(entry), ":")
+		where, fault, ok := strings.Cut(rest, "=")
+		d, err := time.ParseDuration(after)
+		if err != nil || !ok || d < 0 {
+			return nil, fmt.Errorf("timetable entry %q is not AFTER:WHERE=FAULT, as in 60s:bootstrap/tcp=intercept", entry)
+		}
+		out = append(out, change{d, where, fault})
+	}
+	slices.SortStableFunc(out, func(a, b change) int { return cmp.Compare(a.after, b.after) })
+	return out, nil
+}
+
+// follow sets each change when its time has come, until ctx ends.
+func follow(ctx context.Context, table []change, set func(change)) {
+	start := time.Now()
+	for _, c := range table {
+		timer := time.NewTimer(c.after - time.Since(start))
+		select {
+		case <-timer.C:
+			set(c)
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}

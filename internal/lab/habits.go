@@ -1,0 +1,94 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// Habit is one habit of a resolver by its name, for flags and timetables; tests set [Habits] directly.
+type Habit struct {
+	Name     string
+	Argument string // as in Fault
+	Does     string
+}
+
+// HabitList returns every named habit.
+func HabitList() []Habit {
+	return []Habit{
+		{"honest", "", "keeps no record past its TTL"},
+		{"min_ttl", "seconds, default 300", "keeps every record at least that long"},
+		{"max_ttl", "seconds, default 300", "keeps every record that long and shows a TTL of at most 60 s"},
+		{"stale_first", "TTL shown, default 30", "answers with expired records and refreshes afterwards"},
+		{"serve_stale", "TTL shown, default 30", "answers with expired records while the authority is silent, and says so (EDE 3)"},
+		{"frozen_ttl", "", "shows the zone's TTL, however old the record"},
+		{"lossy", "percent, default 10", "leaves a share of the questions unanswered"},
+		{"sinkhole", "address, default 127.0.0.1", "resolves every name to one address"},
+		{"nxdomain", "", "knows no name"},
+		{"servfail", "", "fails for every name"},
+		{"silent", "", "answers nothing"},
+	}
+}
+
+// ErrHabit says that a resolver's habit is not one of the list.
+var ErrHabit = errors.New("no such habit of a resolver")
+
+// shownByMax is the TTL that max_ttl shows: that of the lab's own zone, so that nothing looks too long.
+const shownByMax = 60
+
+// ParseHabits reads NAME or NAME:ARGUMENT.
+func ParseHabits(text string) (Habits, error) {
+	name, argument, _ := strings.Cut(text, ":")
+	number := func(missing uint64) (uint32, error) {
+		if argument == "" {
+			return uint32(missing), nil
+		}
+		n, err := strconv.ParseUint(argument, 10, 31)
+		return uint32(n), err
+	}
+	var (
+		h   Habits
+		err error
+	)
+	switch name {
+	case "honest":
+	case "min_ttl":
+		h.MinTTL, err = number(300)
+	case "max_ttl":
+		h.MaxTTL = shownByMax
+		h.MinTTL, err = number(300)
+	case "stale_first":
+		h.StaleFirst, h.EDE = true, true
+		h.StaleTTL, err = number(30)
+	case "serve_stale":
+		h.ServeStale, h.EDE = true, true
+		h.StaleTTL, err = number(30)
+	case "frozen_ttl":
+		h.FrozenTTL = true
+	case "lossy":
+		var percent uint32
+		percent, err = number(10)
+		h.DropShare = float64(percent) / 100
+	case "sinkhole":
+		h.Sinkhole = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		if argument != "" {
+			h.Sinkhole, err = netip.ParseAddr(argument)
+		}
+	case "nxdomain":
+		h.Rcode = dns.RcodeNameError
+	case "servfail":
+		h.Rcode = dns.RcodeServerFailure
+	case "silent":
+		h.Silent = true
+	default:
+		return Habits{}, fmt.Errorf("%w: %q", ErrHabit, text)
+	}
+	if err != nil {
+		return Habits{}, fmt.Errorf("%w: argument of %s: %w", ErrHabit, name, err)
+	}
+	return h, nil
+}
