@@ -1,5 +1,25 @@
-// Package freshness proves, or refuses to prove, that a resolver hands out DNS records past their TTL.
-// See docs/dns-staleness.md. It is pure: samples, answers and times come in; verdicts and evidence go out.
+// Package freshness proves, or refuses to prove, that a resolver hands out DNS records past their TTL. It is pure:
+// samples, answers and times come in; verdicts and evidence go out. See docs/dns-staleness.md for the whole in plain
+// words, with what cannot be seen.
+//
+// # The invariant
+//
+// An honest chain of caches that answers at time t with TTL r had the record from some authority at a time t0 with
+//
+//	r <= T(t0) - (t - t0) + ε,  hence  t0 >= t - (Tmax - r) - ε
+//
+// T(t0) being the TTL published then, Tmax the most that we saw published. It binds each record of each answer by
+// itself, however many caches share the resolver's address: so that nothing here compares two answers, but for hints.
+//
+// # Where the argument is kept
+//
+//   - judge.go: what one answer shows against the zone's own view: P1 (inflated TTL), P2 (it says so itself), P3 (a
+//     withdrawn address), and what confirms each.
+//   - zone.go: that view, coverage, and how much the samples had the power to show.
+//   - proof.go: why one piece is not a proof, and what makes two of them one.
+//   - hints.go: patterns that prove nothing.
+//
+// What is not needed: a single cache, regular probing, known software, clocks that agree.
 package freshness
 
 import (
