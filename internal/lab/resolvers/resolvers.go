@@ -1,0 +1,209 @@
+// Package resolvers runs real DNS resolvers on loopback for tests: Unbound, dnsmasq, BIND and PowerDNS Recursor, each
+// with its own cache, its own port and the configuration under test, asking one scripted authoritative server for one
+// zone. A server is stopped by its process handle when the test ends. A program that is missing fails the test.
+package resolvers
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Product is a resolver's program.
+type Product string
+
+const (
+	Unbound  Product = "unbound"
+	Dnsmasq  Product = "dnsmasq"
+	BIND     Product = "named"
+	PowerDNS Product = "pdns_recursor"
+)
+
+// Config is one resolver under test.
+type Config struct {
+	Product Product
+	// Zone is the zone that Authority serves, with the final dot; whatever else is asked fails.
+	Zone      string
+	Authority netip.AddrPort
+	// Settings are lines in the product's own language: of Unbound's server clause, of dnsmasq's configuration file, of
+	// BIND's options block, of the recursor's configuration file.
+	Settings string
+}
+
+// Configurations are those that docs/dns-staleness.md speaks of and the programs here know, by the name of the test.
+func Configurations() map[string]Config {
+	return map[string]Config{
+		"unbound default":                              {Product: Unbound},
+		"unbound cache-min-ttl":                        {Product: Unbound, Settings: "cache-min-ttl: 30\n"},
+		"unbound serve-expired":                        {Product: Unbound, Settings: "serve-expired: yes\n"},
+		"unbound serve-expired with EDE":               {Product: Unbound, Settings: "serve-expired: yes\nede: yes\nede-serve-expired: yes\n"},
+		"unbound serve-expired-client-timeout":         {Product: Unbound, Settings: "serve-expired: yes\nserve-expired-client-timeout: 1800\n"},
+		"dnsmasq default":                              {Product: Dnsmasq},
+		"dnsmasq min-cache-ttl":                        {Product: Dnsmasq, Settings: "min-cache-ttl=30\n"},
+		"dnsmasq min-cache-ttl max-ttl":                {Product: Dnsmasq, Settings: "min-cache-ttl=30\nmax-ttl=5\n"},
+		"dnsmasq use-stale-cache":                      {Product: Dnsmasq, Settings: "use-stale-cache\n"},
+		"bind default":                                 {Product: BIND},
+		"bind min-cache-ttl":                           {Product: BIND, Settings: "min-cache-ttl 30;\n"},
+		"bind stale-answer-client-timeout 0":           {Product: BIND, Settings: "stale-cache-enable yes;\nstale-answer-enable yes;\nstale-answer-client-timeout 0;\n"},
+		"powerdns default":                             {Product: PowerDNS},
+		"powerdns minimum-ttl-override":                {Product: PowerDNS, Settings: "minimum-ttl-override=30\n"},
+		"powerdns serve-stale-extensions":              {Product: PowerDNS, Settings: "serve-stale-extensions=1440\n"},
+		"powerdns packet cache off, otherwise default": {Product: PowerDNS, Settings: "disable-packetcache=yes\n"},
+	}
+}
+
+// startTimeout bounds the time a program takes to answer first: named reads its entropy and its root hints.
+const startTimeout = 15 * time.Second
+
+// Start runs the resolver and waits until it answers; the test ends it.
+func Start(tb testing.TB, c Config) netip.AddrPort {
+	tb.Helper()
+	program, err := exec.LookPath(string(c.Product))
+	if err != nil {
+		// Debian keeps servers out of an ordinary user's PATH.
+		if program, err = exec.LookPath("/usr/sbin/" + string(c.Product)); err != nil {
+			tb.Fatalf("the resolver %s is not installed: %v", c.Product, err)
+		}
+	}
+	dir := tb.TempDir()
+	at := freePort(tb)
+	args, err := c.write(dir, at)
+	if err != nil {
+		tb.Fatalf("configure %s: %v", c.Product, err)
+	}
+	var log output
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		tb.Fatalf("start %s: %v", c.Product, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	tb.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			_ = cmd.Process.Kill()
+			<-ended
+		}
+		if tb.Failed() {
+			tb.Logf("%s said:\n%s", c.Product, log.String())
+		}
+	})
+	if err := awaitAnswer(at, ended); err != nil {
+		ended <- err // for the clean-up, if the program is gone already
+		tb.Fatalf("%s does not answer: %v\n%s", c.Product, err, log.String())
+	}
+	return at
+}
+
+// write makes the configuration and returns the program's arguments.
+func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
+	var name, text string
+	var args []string
+	up := c.Authority
+	switch c.Product {
+	case Unbound:
+		name = "unbound.conf"
+		text = fmt.Sprintf("server:\n interface: %[1]s@%[2]d\n access-control: 127.0.0.0/8 allow\n do-daemonize: no\n username: \"\"\n chroot: \"\"\n directory: %[3]q\n pidfile: \"\"\n"+
+			" use-syslog: no\n do-not-query-localhost: no\n module-config: \"iterator\"\n do-ip6: no\n num-threads: 1\n%[4]s"+
+			"remote-control:\n control-enable: no\nstub-zone:\n name: %[5]q\n stub-addr: %[6]s@%[7]d\n",
+			at.Addr(), at.Port(), dir, c.Settings, c.Zone, up.Addr(), up.Port())
+		args = []string{"-d", "-p", "-c", filepath.Join(dir, name)}
+	case Dnsmasq:
+		name = "dnsmasq.conf"
+		text = fmt.Sprintf("no-resolv\nno-hosts\nlisten-address=%s\nport=%d\nbind-interfaces\nserver=/%s/%s#%d\n%s",
+			at.Addr(), at.Port(), c.Zone[:len(c.Zone)-1], up.Addr(), up.Port(), c.Settings)
+		args = []string{"--keep-in-foreground", "--log-facility=-", "--user=", "--group=", "--pid-file=", "--conf-file=" + filepath.Join(dir, name)}
+	case BIND:
+		name = "named.conf"
+		text = fmt.Sprintf("options {\n directory %q;\n listen-on port %d { %s; };\n listen-on-v6 { none; };\n pid-file none;\n session-keyfile none;\n"+
+			" recursion yes;\n allow-query { any; };\n dnssec-validation no;\n empty-zones-enable no;\n%s};\ncontrols { };\n"+
+			"zone %q { type forward; forward only; forwarders { %s port %d; }; };\n",
+			dir, at.Port(), at.Addr(), c.Settings, c.Zone, up.Addr(), up.Port())
+		args = []string{"-g", "-n", "1", "-c", filepath.Join(dir, name)}
+	case PowerDNS:
+		name = "recursor.conf"
+		text = fmt.Sprintf("local-address=%s\nlocal-port=%d\nsocket-dir=%s\nforward-zones=%s=%s:%d\ndnssec=off\nthreads=1\ndaemon=no\nwrite-pid=no\nsetuid=\nsetgid=\nhint-file=no\nquiet=yes\n%s",
+			at.Addr(), at.Port(), dir, c.Zone, up.Addr(), up.Port(), c.Settings)
+		args = []string{"--config-dir=" + dir}
+	default:
+		return nil, fmt.Errorf("unknown product %q", c.Product)
+	}
+	return args, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
+}
+
+// freePort picks a port of 127.0.0.1 that is free for UDP and TCP at the moment.
+func freePort(tb testing.TB) netip.AddrPort {
+	tb.Helper()
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatalf("find a free port: %v", err)
+		}
+		at := l.Addr().(*net.TCPAddr).AddrPort()
+		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+		_ = l.Close()
+		if err != nil {
+			continue
+		}
+		_ = u.Close()
+		return at
+	}
+	tb.Fatal("no port is free for both UDP and TCP")
+	return netip.AddrPort{}
+}
+
+// awaitAnswer asks for a name outside the zone, so that nothing under test is cached, until anything comes back.
+func awaitAnswer(at netip.AddrPort, ended chan error) error {
+	q := new(dns.Msg)
+	q.SetQuestion("started.invalid.", dns.TypeA)
+	q.RecursionDesired = false
+	client := dns.Client{Timeout: 100 * time.Millisecond}
+	var last error
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
+		if _, _, last = client.Exchange(q, at.String()); last == nil {
+			return nil
+		}
+		select {
+		case err := <-ended:
+			return fmt.Errorf("it ended: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return last
+}
+
+// output keeps what a program says.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.b.Len() > 64<<10 {
+		return len(p), nil
+	}
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}

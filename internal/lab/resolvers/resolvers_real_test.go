@@ -1,0 +1,86 @@
+//go:build realpeers
+
+package resolvers
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	zone = "cloud.test."
+	host = "host.cloud.test."
+)
+
+// authority answers host with an address that counts its answers, at TTL 2.
+func authority(t *testing.T) (netip.AddrPort, *atomic.Uint32) {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n atomic.Uint32
+	srv := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		r := new(dns.Msg)
+		r.SetReply(q)
+		r.Authoritative = true
+		if q.Question[0].Qtype == dns.TypeA && dns.CanonicalName(q.Question[0].Name) == host {
+			i := n.Add(1)
+			r.Answer = append(r.Answer, &dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 2},
+				A: net.IPv4(203, 0, 113, byte(i))})
+		}
+		_ = w.WriteMsg(r)
+	})}
+	started := make(chan struct{})
+	srv.NotifyStartedFunc = func() { close(started) }
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.ActivateAndServe() }()
+	<-started
+	t.Cleanup(func() { _ = srv.Shutdown(); <-done })
+	return pc.LocalAddr().(*net.UDPAddr).AddrPort(), &n
+}
+
+func ask(t *testing.T, at netip.AddrPort) (ttl uint32, address string) {
+	t.Helper()
+	q := new(dns.Msg)
+	q.SetQuestion(host, dns.TypeA)
+	q.SetEdns0(1232, false)
+	client := dns.Client{Timeout: 5 * time.Second}
+	r, _, err := client.Exchange(q, at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Answer) != 1 {
+		t.Fatalf("answer %v", r)
+	}
+	return r.Answer[0].Header().Ttl, r.Answer[0].(*dns.A).A.String()
+}
+
+// TestResolversRun starts every configuration, and sees that it caches what the scripted authority says: asked again
+// within the TTL it gives the same address, and what exceeds the TTL is due to its configuration.
+func TestResolversRun(t *testing.T) {
+	inflated := map[string]bool{
+		"unbound cache-min-ttl": true, "bind min-cache-ttl": true, "powerdns minimum-ttl-override": true,
+	}
+	for name, c := range Configurations() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.Zone = zone
+			at, asked := authority(t)
+			c.Authority = at
+			resolver := Start(t, c)
+			ttl, first := ask(t, resolver)
+			if _, again := ask(t, resolver); again != first || asked.Load() != 1 {
+				t.Errorf("asked twice at once: %s, then %s, and the authority %d times: it does not cache", first, again, asked.Load())
+			}
+			if (ttl > 2) != inflated[name] {
+				t.Errorf("TTL %d of 2", ttl)
+			}
+		})
+	}
+}
