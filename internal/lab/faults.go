@@ -57,6 +57,8 @@ const (
 	RefuseCertificate = "refuse_certificate"
 	NoPong            = "no_pong"
 	Slow              = "slow"
+	NATForgets        = "nat_forgets"
+	NATResets         = "nat_resets"
 	DropFirst         = "drop_first"
 	Duplicate         = "duplicate"
 	Reorder           = "reorder"
@@ -89,6 +91,8 @@ func Faults() []Fault {
 		{RefuseCertificate, "", "a server that refuses any client certificate with unknown_ca", carried, carried, nil},
 		{NoPong, "", "a server that ignores CoAP pings", carried, carried, nil},
 		{Slow, "delay, default 100ms", "delays everything by that much each way", carried, carried, carried},
+		{NATForgets, "idle time, default 30s", "a NAT that forgets silent connections and then drops what they carry", carried, carried, carried},
+		{NATResets, "idle time, default 30s", "a NAT that forgets silent connections and then answers with RST", carried, nil, carried},
 		{DropFirst, "number, default 1", "drops the first datagrams of each client", nil, carried, nil},
 		{Duplicate, "", "sends every datagram twice", nil, carried, nil},
 		{Reorder, "", "swaps the server's datagrams in pairs", nil, carried, nil},
@@ -101,9 +105,12 @@ func Faults() []Fault {
 type setting struct {
 	text  string // as it was set
 	fault string
-	delay time.Duration // Slow
+	delay time.Duration // Slow: each way; NATForgets, NATResets: idle time
 	count int           // DropFirst, Alert
 }
+
+// maxDelay is longer than any path delays or forgets; more is a slip of the pen.
+const maxDelay = time.Hour
 
 // ErrFault says that a fault's name or argument is not one of the list, or does not fit the path.
 var ErrFault = errors.New("no such fault")
@@ -120,19 +127,23 @@ func parseSetting(text string) (*setting, error) {
 		return nil, fmt.Errorf("%w: %s takes no argument", ErrFault, name)
 	}
 	s := &setting{text: text, fault: name, delay: 100 * time.Millisecond, count: 1}
-	if name == Alert {
+	switch name {
+	case Alert:
 		s.count = int(alertHandshakeFailure)
+	case NATForgets, NATResets:
+		s.delay = 30 * time.Second
 	}
 	if !given {
 		return s, nil
 	}
 	var err error
-	if name == Slow {
+	switch name {
+	case Slow, NATForgets, NATResets:
 		s.delay, err = time.ParseDuration(argument)
-		if err == nil && (s.delay < 0 || s.delay > time.Minute) {
-			err = errors.New("out of range")
+		if err == nil && (s.delay < 0 || s.delay > maxDelay) {
+			err = fmt.Errorf("not within 0s and %v", maxDelay)
 		}
-	} else {
+	default:
 		var n uint64
 		n, err = strconv.ParseUint(argument, 10, 8)
 		s.count = int(n)

@@ -311,7 +311,7 @@ func TestEveryFaultIsDocumentedAndParses(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, bad := range []string{"", "nonsense", "none:1", "slow:fast", "slow:2h", "slow:-1s", "alert:256", "drop_first:x"} {
+	for _, bad := range []string{"", "nonsense", "none:1", "slow:fast", "slow:2h", "nat_forgets:x", "slow:-1s", "alert:256", "drop_first:x"} {
 		if _, err := parseSetting(bad); !errors.Is(err, ErrFault) {
 			t.Errorf("%q: %v, want ErrFault", bad, err)
 		}

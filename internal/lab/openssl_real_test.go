@@ -30,12 +30,16 @@ func TestOpenSSLFinishesWithTheDeviceServer(t *testing.T) {
 
 	for name, test := range map[string]struct {
 		refuse bool
+		conf   string
 		cipher string
 		args   []string
 		want   string
 	}{
 		"a client with a certificate finishes": {
 			args: []string{"-cert", certFile, "-key", keyFile}, want: "Cipher is ECDHE-ECDSA-AES128-CCM8",
+		},
+		"a session without extended master secret finishes": {
+			conf: noExtendedMaster, args: []string{"-cert", certFile, "-key", keyFile}, want: "Extended master secret: no",
 		},
 		"a client without a certificate is refused": {want: "alert handshake failure"},
 		"a stranger is refused": {
@@ -71,16 +75,68 @@ func TestOpenSSLFinishesWithTheDeviceServer(t *testing.T) {
 			command := exec.CommandContext(ctx, "openssl", append([]string{"s_client", "-connect", listener.Addr().String(),
 				"-tls1_2", "-noservername", "-cipher", cipher}, test.args...)...)
 			command.Stdin = strings.NewReader("Q\n")
+			if test.conf != "" {
+				file := filepath.Join(t.TempDir(), "openssl.cnf")
+				if err := os.WriteFile(file, []byte(test.conf), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				command.Env = append(os.Environ(), "OPENSSL_CONF="+file)
+			}
 			output, _ := command.CombinedOutput() // the exit status differs between refusals
 			_ = listener.Close()                  // so that an openssl that never called does not leave Accept waiting
 			err = <-served
 			if !bytes.Contains(output, []byte(test.want)) {
 				t.Errorf("openssl did not say %q; server: %v\n%s", test.want, err, output)
 			}
-			if finished := strings.HasPrefix(test.want, "Cipher"); finished && err != nil {
+			if finished := !strings.HasPrefix(test.want, "alert"); finished && err != nil {
 				t.Errorf("server: %v", err)
 			}
 		})
+	}
+}
+
+// noExtendedMaster is an OpenSSL configuration whose clients do not offer RFC 7627.
+const noExtendedMaster = `openssl_conf = init
+[init]
+ssl_conf = modules
+[modules]
+system_default = client
+[client]
+Options = -ExtendedMasterSecret
+`
+
+// TestOpenSSLPingsAndIsSentAway sends a CoAP ping through OpenSSL's TLS and then stays silent until the server's idle
+// limit ends the session.
+func TestOpenSSLPingsAndIsSentAway(t *testing.T) {
+	l := startLab(t, Options{IdleLimit: brief})
+	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := writePair(t, client)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	to := l.place(t, "tcp-lwm2m", "tcp", NominalWeb).Address
+	command := exec.CommandContext(ctx, "openssl", "s_client", "-connect", to.String(), "-tls1_2", "-noservername", "-quiet",
+		"-cipher", "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0", "-cert", certFile, "-key", keyFile)
+	var output bytes.Buffer
+	command.Stdout = &output
+	stdin, err := command.StdinPipe() // left open: only the server ends this session
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatalf("this test needs Debian's openssl: %v", err)
+	}
+	if _, err := stdin.Write([]byte{0x40, 0, 0x12, 0x34}); err != nil {
+		t.Error(err)
+	}
+	err = command.Wait()
+	if ctx.Err() != nil {
+		t.Errorf("the server did not end the session: %v", err)
+	}
+	if want := []byte{0x70, 0, 0x12, 0x34}; !bytes.Equal(output.Bytes(), want) {
+		t.Errorf("ping answered by % x, want % x", output.Bytes(), want)
 	}
 }
 

@@ -39,6 +39,8 @@ func (f *tcpFront) inflict(conn *net.TCPConn, s *setting) {
 		f.serve(&dripping{Conn: conn, ctx: f.ctx}, s, f.web)
 	case Slow:
 		f.serve(delayed(f.ctx, &f.wg, conn, s.delay), s, f.web)
+	case NATForgets, NATResets:
+		translate(f.ctx, &f.wg, conn, s, func(far net.Conn) { f.serve(far, s, f.web) })
 	case Intercept, InterceptNoCCM:
 		f.intercept(conn, s)
 	default:

@@ -70,6 +70,9 @@ func (fl *flow) down() {
 		if err != nil {
 			return
 		}
+		if fl.mapping != nil && !fl.mapping.pass() {
+			continue
+		}
 		datagram := append([]byte(nil), buffer[:n]...)
 		switch s := fl.setting; s.fault {
 		case Duplicate:

@@ -45,6 +45,7 @@ type flow struct {
 	setting  *setting
 	socket   *net.UDPConn // the front's
 	upstream *net.UDPConn // connected to the server; nil where the front answers by itself
+	mapping  *mapping     // nil unless a NAT is to forget the flow
 	dropped  int
 }
 
@@ -131,7 +132,11 @@ func (f *udpFront) flow(socket *net.UDPConn, client netip.AddrPort) *flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if have := f.flows[client]; have != nil {
-		return have
+		if have.mapping == nil || have.mapping.pass() {
+			return have
+		}
+		have.end() // the datagram gets a new mapping, from another port: the server takes it for a stranger's
+		delete(f.flows, client)
 	}
 	if f.socket != socket || len(f.flows) >= maxFlows {
 		return nil
@@ -147,6 +152,9 @@ func (f *udpFront) flow(socket *net.UDPConn, client netip.AddrPort) *flow {
 	}
 	if fl.upstream, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server)); err != nil {
 		return nil
+	}
+	if fl.setting.fault == NATForgets {
+		fl.mapping = newMapping(fl.setting.delay)
 	}
 	f.flows[client] = fl
 	f.wg.Go(func() {

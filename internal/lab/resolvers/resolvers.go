@@ -41,22 +41,23 @@ type Config struct {
 }
 
 // Configurations are those that docs/dns-staleness.md speaks of and the programs here know, by the name of the test.
+// Their times are scaled for a zone of TTL 2 s.
 func Configurations() map[string]Config {
 	return map[string]Config{
 		"unbound default":                              {Product: Unbound},
-		"unbound cache-min-ttl":                        {Product: Unbound, Settings: "cache-min-ttl: 30\n"},
+		"unbound cache-min-ttl":                        {Product: Unbound, Settings: "cache-min-ttl: 8\n"},
 		"unbound serve-expired":                        {Product: Unbound, Settings: "serve-expired: yes\n"},
 		"unbound serve-expired with EDE":               {Product: Unbound, Settings: "serve-expired: yes\nede: yes\nede-serve-expired: yes\n"},
 		"unbound serve-expired-client-timeout":         {Product: Unbound, Settings: "serve-expired: yes\nserve-expired-client-timeout: 1800\n"},
 		"dnsmasq default":                              {Product: Dnsmasq},
-		"dnsmasq min-cache-ttl":                        {Product: Dnsmasq, Settings: "min-cache-ttl=30\n"},
-		"dnsmasq min-cache-ttl max-ttl":                {Product: Dnsmasq, Settings: "min-cache-ttl=30\nmax-ttl=5\n"},
+		"dnsmasq min-cache-ttl":                        {Product: Dnsmasq, Settings: "min-cache-ttl=8\n"},
+		"dnsmasq min-cache-ttl max-ttl":                {Product: Dnsmasq, Settings: "min-cache-ttl=8\nmax-ttl=2\n"},
 		"dnsmasq use-stale-cache":                      {Product: Dnsmasq, Settings: "use-stale-cache\n"},
 		"bind default":                                 {Product: BIND},
-		"bind min-cache-ttl":                           {Product: BIND, Settings: "min-cache-ttl 30;\n"},
+		"bind min-cache-ttl":                           {Product: BIND, Settings: "min-cache-ttl 8;\n"},
 		"bind stale-answer-client-timeout 0":           {Product: BIND, Settings: "stale-cache-enable yes;\nstale-answer-enable yes;\nstale-answer-client-timeout 0;\n"},
 		"powerdns default":                             {Product: PowerDNS},
-		"powerdns minimum-ttl-override":                {Product: PowerDNS, Settings: "minimum-ttl-override=30\n"},
+		"powerdns minimum-ttl-override":                {Product: PowerDNS, Settings: "minimum-ttl-override=8\n"},
 		"powerdns serve-stale-extensions":              {Product: PowerDNS, Settings: "serve-stale-extensions=1440\n"},
 		"powerdns packet cache off, otherwise default": {Product: PowerDNS, Settings: "disable-packetcache=yes\n"},
 	}
@@ -104,7 +105,6 @@ func Start(tb testing.TB, c Config) netip.AddrPort {
 		}
 	})
 	if err := awaitAnswer(at, ended); err != nil {
-		ended <- err // for the clean-up, if the program is gone already
 		tb.Fatalf("%s does not answer: %v\n%s", c.Product, err, log.String())
 	}
 	return at
@@ -119,7 +119,7 @@ func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
 	case Unbound:
 		name = "unbound.conf"
 		text = fmt.Sprintf("server:\n interface: %[1]s@%[2]d\n access-control: 127.0.0.0/8 allow\n do-daemonize: no\n username: \"\"\n chroot: \"\"\n directory: %[3]q\n pidfile: \"\"\n"+
-			" use-syslog: no\n do-not-query-localhost: no\n module-config: \"iterator\"\n do-ip6: no\n num-threads: 1\n%[4]s"+
+			" use-syslog: no\n do-not-query-localhost: no\n module-config: \"iterator\"\n do-ip6: no\n local-zone: %[5]q transparent\n num-threads: 1\n%[4]s"+
 			"remote-control:\n control-enable: no\nstub-zone:\n name: %[5]q\n stub-addr: %[6]s@%[7]d\n",
 			at.Addr(), at.Port(), dir, c.Settings, c.Zone, up.Addr(), up.Port())
 		args = []string{"-d", "-p", "-c", filepath.Join(dir, name)}
@@ -180,6 +180,7 @@ func awaitAnswer(at netip.AddrPort, ended chan error) error {
 		}
 		select {
 		case err := <-ended:
+			ended <- err // for the clean-up
 			return fmt.Errorf("it ended: %v", err)
 		case <-time.After(50 * time.Millisecond):
 		}

@@ -1,0 +1,97 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pion/dtls/v3"
+)
+
+// TestNATForgetsTCP speaks, stays silent for longer than the NAT remembers, and speaks again. The web host's page shows
+// what still passes: it needs no handshake of the lab's own.
+func TestNATForgetsTCP(t *testing.T) {
+	l := startLab(t, Options{})
+	place := l.place(t, "gateways", "tcp", NominalWeb)
+	for _, test := range []struct {
+		fault string
+		err   error
+	}{
+		{"nat_forgets:1h", nil},
+		{"nat_forgets:300ms", os.ErrDeadlineExceeded},
+		{"nat_resets:300ms", syscall.ECONNRESET},
+	} {
+		t.Run(test.fault, func(t *testing.T) {
+			if err := l.Set("gateways", test.fault); err != nil {
+				t.Fatal(err)
+			}
+			raw, err := net.Dial("tcp", place.Address.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer raw.Close()
+			conn := tls.Client(raw, &tls.Config{ServerName: place.Host.Name, RootCAs: l.Mint.Web.Pool()})
+			if err := conn.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(500 * time.Millisecond) // the silence is what is tested
+			if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: lab\r\n\r\n")); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(brief))
+			page := make([]byte, 12)
+			_, err = conn.Read(page)
+			if !errors.Is(err, test.err) || (test.err == nil && string(page) != "HTTP/1.1 200") {
+				t.Errorf("read %q, %v; want %v", page, err, test.err)
+			}
+		})
+	}
+}
+
+func TestNATForgetsUDP(t *testing.T) {
+	l := startLab(t, Options{})
+	to := l.place(t, "bootstrap", "udp", NominalDevice).Address
+	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for fault, survives := range map[string]bool{"nat_forgets:1h": true, "nat_forgets:300ms": false} {
+		t.Run(fault, func(t *testing.T) {
+			if err := l.Set("bootstrap/udp", fault); err != nil {
+				t.Fatal(err)
+			}
+			socket, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer socket.Close()
+			conn, err := dtls.ClientWithOptions(pionSocket{socket}, socket.RemoteAddr(), dtls.WithCertificates(client),
+				dtls.WithCipherSuites(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8), dtls.WithInsecureSkipVerify(true))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), soon)
+			defer cancel()
+			if err := conn.HandshakeContext(ctx); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(500 * time.Millisecond) // the silence is what is tested
+			if _, err := conn.Write([]byte{0x40, 0, 1, 2}); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(brief))
+			answer := make([]byte, 16)
+			n, err := conn.Read(answer)
+			if pong := bytes.Equal(answer[:n], []byte{0x70, 0, 1, 2}); pong != survives {
+				t.Errorf("pong %v (%v), want %v", pong, err, survives)
+			}
+		})
+	}
+}
