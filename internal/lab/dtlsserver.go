@@ -18,7 +18,7 @@ import (
 type DTLSServer struct {
 	Certificate     tls.Certificate
 	RefuseStrangers bool
-	CoAP            CoAP // Framed does not apply
+	CoAP            CoAP // not Framed
 	MTU             int  // most bytes of one datagram; 0: 1200
 
 	listener net.Listener
@@ -128,6 +128,7 @@ func (c *dtlsCloud) server(who *identity, fault string, coap CoAP) (netip.AddrPo
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
+	coap.Framed = false // RFC 8323 is for streams
 	s := &DTLSServer{Certificate: certificate, CoAP: coap, RefuseStrangers: fault == RefuseCertificate}
 	kind := dtlsKind{who, fault, coap}
 	switch fault {

@@ -52,7 +52,7 @@ func (l *Lab) place(t *testing.T, host, transport string, nominal uint16) Place 
 }
 
 // deviceHello is the device's hello, with zeros for its random.
-func deviceHello(t *testing.T) []byte {
+func deviceHello(t testing.TB) []byte {
 	t.Helper()
 	hello, err := hex.DecodeString("16030300550100005103" + "03" + strings.Repeat("00", 32) + "00" + "0004c0ae00ff" + "0100" + "0024" +
 		"000d000600040403" + "0303" + "000a000400020017" + "000b00020100" + "00160000" + "00170000" + "00230000")

@@ -70,7 +70,7 @@ func NewMint(now time.Time) (*Mint, error) {
 		{&m.Web, name(attribute{oidCountry, "US"}, attribute{oidOrganization, "Lab Web Trust"}, attribute{oidCommonName, "Lab Web CA"})},
 		{&m.Inspector, name(attribute{oidOrganization, "Corporate Security"}, attribute{oidCommonName, "SSLInspect"})},
 	} {
-		authority, err := newAuthority(a.name, now)
+		authority, err := newAuthority(a.name, nil, now)
 		if err != nil {
 			return nil, fmt.Errorf("mint authority: %w", err)
 		}
@@ -106,7 +106,7 @@ func armName(commonName string) pkix.RDNSequence {
 		attribute{oidOrganization, "ARM Ltd"}, attribute{oidCommonName, commonName})
 }
 
-func newAuthority(subject pkix.RDNSequence, now time.Time) (*Authority, error) {
+func newAuthority(subject pkix.RDNSequence, keyID []byte, now time.Time) (*Authority, error) {
 	raw, err := asn1.Marshal(subject)
 	if err != nil {
 		return nil, err
@@ -118,6 +118,7 @@ func newAuthority(subject pkix.RDNSequence, now time.Time) (*Authority, error) {
 	template := &x509.Certificate{
 		SerialNumber:          serial(),
 		RawSubject:            raw,
+		SubjectKeyId:          keyID, // nil: that of the key
 		NotBefore:             now.Add(-lifetime),
 		NotAfter:              now.Add(lifetime),
 		IsCA:                  true,
@@ -131,9 +132,9 @@ func newAuthority(subject pkix.RDNSequence, now time.Time) (*Authority, error) {
 	return &Authority{Certificate: certificate, key: key, now: now}, nil
 }
 
-// Forge makes an authority of the same name with another key: what a careful interceptor would make.
+// Forge makes an authority of the same name and key identifier with another key: what a careful interceptor would make.
 func (a *Authority) Forge() (*Authority, error) {
-	return newAuthority(a.Certificate.Subject.ToRDNSequence(), a.now)
+	return newAuthority(a.Certificate.Subject.ToRDNSequence(), a.Certificate.SubjectKeyId, a.now)
 }
 
 // Issue signs a leaf and returns it with its key and chain, ready for a server.

@@ -140,6 +140,49 @@ func TestOpenSSLPingsAndIsSentAway(t *testing.T) {
 	}
 }
 
+// TestOpenSSLSeesEachCertificate lets OpenSSL judge what each fault shows to a device.
+func TestOpenSSLSeesEachCertificate(t *testing.T) {
+	l := startLab(t, Options{})
+	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := writePair(t, client)
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(caFile, l.Mint.Bootstrap.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := l.place(t, "bootstrap", "tcp", NominalDevice).Address.String()
+	for fault, want := range map[string]string{
+		None:              "Verify return code: 0 (ok)",
+		"slow:20ms":       "Verify return code: 0 (ok)",
+		NoPong:            "Verify return code: 0 (ok)",
+		Intercept:         "issuer=O = Corporate Security, CN = SSLInspect",
+		ForgedIssuer:      "Verify return code: 7 (certificate signature failure)",
+		Expired:           "Verify return code: 10 (certificate has expired)",
+		NotYetValid:       "Verify return code: 9 (certificate is not yet valid)",
+		OversizedChain:    " 4 s:CN = Filler 4",
+		RSALeaf:           "wrong certificate type",
+		Replay:            "bad signature",
+		RefuseCertificate: "alert unknown ca",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			if err := l.Set("bootstrap/tcp:5684", fault); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			command := exec.CommandContext(ctx, "openssl", "s_client", "-connect", to, "-tls1_2", "-noservername", "-showcerts",
+				"-cipher", "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0", "-cert", certFile, "-key", keyFile, "-CAfile", caFile)
+			command.Stdin = strings.NewReader("Q\n")
+			output, _ := command.CombinedOutput() // the exit status differs between refusals
+			if !bytes.Contains(output, []byte(want)) {
+				t.Errorf("openssl did not say %q:\n%s", want, output)
+			}
+		})
+	}
+}
+
 func writePair(t *testing.T, certificate tls.Certificate) (certFile, keyFile string) {
 	t.Helper()
 	chain, key, err := PEM(certificate)
