@@ -229,7 +229,10 @@ func TestTruncationLeadsToTCP(t *testing.T) {
 }
 
 func TestLabResolvesItsHosts(t *testing.T) {
-	l := startLab(t, Options{Addresses: 3})
+	l := startLab(t, Options{Addresses: 3, Records: map[string]RecordSet{
+		"bootstrap." + Domain: {TTL: TTL(7)},
+		"gateways." + Domain:  {CNAME: "bootstrap." + Domain + "."},
+	}})
 	client := dns.Client{Timeout: soon}
 	for name, server := range map[string]string{"resolver": l.ResolverAddress.String(), "name server": l.NameServerAddress.String()} {
 		m, _, err := client.Exchange(ask("lwm2m."+Domain+".", dns.TypeA), server)
@@ -239,5 +242,12 @@ func TestLabResolvesItsHosts(t *testing.T) {
 		if got := look(t, m); len(got.addresses) != 3 || got.ttl != 60 || m.Authoritative != (name == "name server") {
 			t.Errorf("%s: %v", name, m)
 		}
+	}
+	m, _, err := client.Exchange(ask("gateways."+Domain+".", dns.TypeA), l.ResolverAddress.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := look(t, m); len(got.addresses) != 3 || got.ttl != 7 {
+		t.Errorf("scripted records: %v", m)
 	}
 }

@@ -9,7 +9,7 @@
 //   - A front per path stands where a firewall would: it accepts what the client sends and lets it through, or inflicts
 //     one of [Faults], switched while running.
 //   - [NameServer] and [Resolver] answer DNS from a script and a clock, with or without sockets.
-//   - [NAT] forgets connections that were silent for too long.
+//   - Two of the faults are a NAT that forgets connections which were silent for too long.
 //   - [Start] wires all of it into a copy of the seven hosts, on addresses and ports of its own.
 //
 // Nothing here is used by the exporter itself. The cryptography is that of crypto/… and pion/dtls.

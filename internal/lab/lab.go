@@ -14,9 +14,12 @@ import (
 
 // Options say what to build; the zero value is the seven hosts, healthy, on free ports.
 type Options struct {
-	Hosts     []Host           // nil: Izuma()
-	Addresses int              // per host; 0: 1
-	TTL       uint32           // of the hosts' records, in seconds; 0: 60
+	Hosts     []Host // nil: Izuma()
+	Addresses int    // per host; 0: 1
+	TTL       uint32 // of the hosts' records, in seconds; 0: 60
+	// Records replaces what the zone says of a host, by its name without the final dot; one
+	// without Addresses or CNAME keeps the host's own addresses.
+	Records   map[string]RecordSet
 	Device    uint16           // port that stands for 5684; 0 picks one
 	Web       uint16           // port that stands for 443; 0 picks one
 	CoAP      CoAP             // of the device servers
@@ -28,7 +31,7 @@ type Options struct {
 // once do not meet.
 type Lab struct {
 	Mint              *Mint
-	Zone              *Zone // mbedcloud.com as NameServer serves it; change it before asking
+	Zone              *Zone // mbedcloud.com, as NameServer serves it; not to be changed
 	NameServer        *NameServer
 	Resolver          *Resolver
 	ResolverAddress   netip.AddrPort
@@ -111,7 +114,14 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 				ports[path.Nominal] = f.at().Port() // the first one picks for all
 			}
 		}
-		l.Zone.Names[host.Name+"."] = RecordSet{TTL: TTL(o.TTL), Addresses: Fixed(held...)}
+		records := o.Records[host.Name]
+		if records.TTL == nil {
+			records.TTL = TTL(o.TTL)
+		}
+		if records.CNAME == "" && records.Addresses == nil {
+			records.Addresses = Fixed(held...)
+		}
+		l.Zone.Names[host.Name+"."] = records
 	}
 	l.NameServer = &NameServer{Zones: []*Zone{l.Zone}}
 	l.Resolver = NewResolver(l.NameServer, Habits{}, 1)
