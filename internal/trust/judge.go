@@ -1,0 +1,181 @@
+package trust
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+)
+
+// Judge holds a chain against the anchor. The verdict is the worst of what is wrong, in this order:
+//
+//	signed by the expected authority? ── no ──► wrong_issuer, forged_issuer
+//	      │ yes
+//	does the holder have the key? ───── no ──► key_not_proved (a replayed certificate)
+//	      │ yes: Authentic
+//	valid now? name right? ──────────── no ──► expired, not_yet_valid, wrong_name
+//
+// Authenticity is judged apart from validity: an expired certificate of the right authority is no interception.
+func (a *Anchor) Judge(s Subject) Judgement {
+	if len(s.Chain) == 0 || s.Chain[0] == nil {
+		return Judgement{}
+	}
+	leaf := s.Chain[0]
+	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	j := Judgement{
+		Seen:            true,
+		Issuer:          issuerOf(leaf).String(),
+		Subject:         subjectOf(leaf).String(),
+		PublicKeySHA256: hex.EncodeToString(sum[:]),
+		NotBefore:       leaf.NotBefore,
+		NotAfter:        leaf.NotAfter,
+		Expected:        a.expected,
+	}
+	signed := a.signed(s)
+	j.Verdict, j.Detail = signed.verdict, evidence.Text(signed.detail)
+	switch {
+	case j.Verdict != Good:
+	case !s.KeyProved:
+		j.Verdict, j.Detail = KeyNotProved, "the server did not sign this handshake with the certificate's key"
+	default:
+		j.Authentic = true
+		a.judgeValidity(&j, s, signed)
+	}
+	return j
+}
+
+// judgeValidity judges an authentic certificate's dates and name.
+func (a *Anchor) judgeValidity(j *Judgement, s Subject, signed signature) {
+	leaf := s.Chain[0]
+	switch {
+	case s.Now.After(leaf.NotAfter):
+		j.Verdict, j.Detail = Expired, "expired at "+stamp(leaf.NotAfter)
+	case s.Now.Before(leaf.NotBefore):
+		j.Verdict, j.Detail = NotYetValid, "valid from "+stamp(leaf.NotBefore)
+	case signed.chainExpired:
+		j.Verdict, j.Detail = Expired, "an authority's certificate above the server's is outside its validity"
+	case s.Host != "":
+		if err := leaf.VerifyHostname(s.Host); err != nil {
+			j.Verdict, j.Detail = WrongName, evidence.Text(err.Error())
+		}
+	case !usableByDevice(leaf):
+		j.Detail = "key usage does not allow a device to take this certificate for a server's"
+	}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// usableByDevice applies Mbed TLS's rule for ECDHE_ECDSA servers: an extension that is there must allow the use.
+func usableByDevice(leaf *x509.Certificate) bool {
+	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return false
+	}
+	return len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) == 0 ||
+		slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny)
+}
+
+// signature is the answer to the question who signed.
+type signature struct {
+	verdict      Verdict // Good, WrongIssuer or ForgedIssuer
+	detail       string
+	chainExpired bool // a certificate above the leaf is not valid now
+}
+
+func (a *Anchor) signed(s Subject) signature {
+	leaf := s.Chain[0]
+	if a.issuer != nil && !issuerOf(leaf).Equal(a.issuer) {
+		return signature{verdict: WrongIssuer, detail: "another issuer is named"}
+	}
+	if a.key == nil {
+		return a.signedByChain(s)
+	}
+	err := signs(a.key, leaf)
+	switch {
+	case err == nil:
+		return signature{}
+	case a.issuer != nil:
+		return signature{verdict: ForgedIssuer, detail: "the issuer's name is right, its signature is not: " + err.Error()}
+	default:
+		return signature{verdict: WrongIssuer, detail: "signed by another key: " + err.Error()}
+	}
+}
+
+// signedByChain builds a chain to the roots from what the server sent.
+func (a *Anchor) signedByChain(s Subject) signature {
+	sent := s.Chain[:min(len(s.Chain), maxSent)]
+	leaf, pool := sent[0], x509.NewCertPool()
+	for _, cert := range sent[1:] {
+		if cert != nil && bounded(cert) {
+			pool.AddCert(cert)
+		}
+	}
+	var err error
+	for i, at := range moments(sent, s.Now) {
+		_, failed := leaf.Verify(x509.VerifyOptions{
+			Roots: a.roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		})
+		if failed == nil {
+			return signature{chainExpired: i > 0}
+		}
+		if err == nil {
+			err = failed
+		}
+		var invalid x509.CertificateInvalidError
+		if !errors.As(failed, &invalid) || invalid.Reason != x509.Expired {
+			break // another moment changes nothing
+		}
+	}
+	// Verify finds parents by the bytes of their names alone, and refuses some that devices take: look at the signature itself.
+	forged := false
+	for _, ca := range a.cas {
+		if signs(ca, leaf) == nil && sameName(leaf.RawIssuer, ca.RawSubject) {
+			return signature{detail: "taken by its signature alone: " + err.Error(), chainExpired: s.Now.After(ca.NotAfter) || s.Now.Before(ca.NotBefore)}
+		}
+		forged = forged || forgedIn(sent, ca)
+	}
+	if forged {
+		return signature{verdict: ForgedIssuer, detail: "an expected authority is named, its signature is not there: " + err.Error()}
+	}
+	return signature{verdict: WrongIssuer, detail: err.Error()}
+}
+
+// forgedIn reports whether a certificate of the chain names an authority that did not sign it.
+func forgedIn(sent []*x509.Certificate, ca *x509.Certificate) bool {
+	for _, cert := range sent {
+		if cert != nil && sameName(cert.RawIssuer, ca.RawSubject) && signs(ca, cert) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// moments lists the times to verify a chain at: now, drawn into the leaf's validity, so that an expired leaf is no unknown
+// authority; then the edges of the validity of what was sent, lest one expired intermediate be taken for one.
+func moments(sent []*x509.Certificate, now time.Time) []time.Time {
+	leaf := sent[0]
+	within := func(t time.Time) time.Time {
+		if t.Before(leaf.NotBefore) {
+			return leaf.NotBefore
+		}
+		if t.After(leaf.NotAfter) {
+			return leaf.NotAfter
+		}
+		return t
+	}
+	out := []time.Time{within(now)}
+	for _, cert := range sent {
+		if cert == nil {
+			continue
+		}
+		for _, edge := range []time.Time{cert.NotBefore, cert.NotAfter} {
+			if t := within(edge); !slices.ContainsFunc(out, t.Equal) {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
