@@ -34,12 +34,14 @@ type Anchor struct {
 	expected string
 }
 
+var errNoKey = errors.New("not the SubjectPublicKeyInfo of an ECDSA, RSA or Ed25519 key")
+
 // NewKey makes an anchor of an authority's public key: base64-decoded SubjectPublicKeyInfo (RFC 5280 §4.1). The leaf must
 // be signed by that very key; no certificate of the authority is needed, nor sent by the servers that devices talk to.
 func NewKey(issuer Name, spki []byte) (*Anchor, error) {
 	key, err := x509.ParsePKIXPublicKey(spki)
 	if err != nil {
-		return nil, fmt.Errorf("parse SubjectPublicKeyInfo: %w", err)
+		return nil, errNoKey // the parser's own words speak of its structures, not of the file
 	}
 	holder := &x509.Certificate{PublicKey: key}
 	switch key.(type) {
@@ -50,7 +52,7 @@ func NewKey(issuer Name, spki []byte) (*Anchor, error) {
 	case ed25519.PublicKey:
 		holder.PublicKeyAlgorithm = x509.Ed25519
 	default:
-		return nil, fmt.Errorf("a key of type %T cannot sign certificates", key)
+		return nil, errNoKey
 	}
 	if !bounded(holder) {
 		return nil, fmt.Errorf("the RSA key is larger than %d bits", maxRSABits)
