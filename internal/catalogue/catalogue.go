@@ -14,8 +14,8 @@ import (
 
 // Config is the whole effective configuration. Its YAML form is documented in docs/configuration.md.
 type Config struct {
-	Catalogues        []string               `yaml:"catalogues"`
-	Resolvers         []netip.AddrPort       `yaml:"resolvers"` // port 53 where none is given; empty: those of /etc/resolv.conf
+	Catalogues        []string               `yaml:"catalogues"` // as given; Endpoints and Trust hold what they stand for
+	Resolvers         []netip.AddrPort       `yaml:"resolvers"`  // port 53 where none is given; empty: those of /etc/resolv.conf
 	Authority         Authority              `yaml:"authority"`
 	Survey            Survey                 `yaml:"survey"`
 	Freshness         Freshness              `yaml:"freshness"`

@@ -1,8 +1,10 @@
 package trust
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -199,4 +201,28 @@ func FuzzJudge(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestHugeRSAKeysCostNothing uses keys of 16384 bits that nobody can have made: no signature is ever checked with them.
+func TestHugeRSAKeysCostNothing(t *testing.T) {
+	huge := &rsa.PublicKey{N: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 16383), big.NewInt(1)), E: 65537}
+	der, err := x509.MarshalPKIXPublicKey(huge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewKey(nil, der); err == nil || err.Error() != "the RSA key is larger than 8192 bits" {
+		t.Errorf("as an anchor: %v", err)
+	}
+	arm := mint(t, nil, spec{subject: named(t, "ARM Bootstrap CA"), ca: true})
+	sent := *arm.cert
+	sent.PublicKey, sent.PublicKeyAlgorithm = huge, x509.RSA
+	if err := signs(&sent, arm.cert); err == nil || err.Error() != "the RSA key is larger than 8192 bits" {
+		t.Errorf("as a signer: %v", err)
+	}
+	other := mint(t, nil, spec{subject: named(t, "Other"), ca: true})
+	anchor := must[*Anchor](t)(NewCAs(nil, inPEM(other)))
+	leaf := mint(t, arm, spec{})
+	if j := anchor.Judge(Subject{Chain: []*x509.Certificate{leaf.cert, &sent}, KeyProved: true, Now: now}); j.Verdict != WrongIssuer {
+		t.Errorf("as an intermediate: %+v", j)
+	}
 }
