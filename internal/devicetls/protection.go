@@ -1,0 +1,112 @@
+package devicetls
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/pion/dtls/v3/pkg/crypto/ccm"
+	"github.com/pion/dtls/v3/pkg/crypto/prf"
+)
+
+// Record content types (RFC 5246 §6.2.1).
+const (
+	recordChangeCipherSpec = 20
+	recordAlert            = 21
+	recordHandshake        = 22
+	recordApplicationData  = 23
+)
+
+const (
+	recordHeader = 5
+	maxPlaintext = 1 << 14             // RFC 5246 §6.2.1
+	maxProtected = maxPlaintext + 2048 // RFC 5246 §6.2.3
+)
+
+const (
+	keyLength     = 16
+	saltLength    = 4 // the part of the nonce that is not sent (RFC 5288 §3, RFC 6655 §3)
+	explicitNonce = 8 // the part that is
+	ccm8Tag       = 8
+)
+
+// Protection protects the records of one direction of a session. It is not safe for concurrent use.
+type Protection struct {
+	aead     cipher.AEAD
+	salt     [saltLength]byte
+	sequence uint64
+}
+
+// DeriveKeys makes the protection of both directions from the master secret and the randoms (RFC 5246 §6.3).
+func DeriveKeys(suite uint16, master, clientRandom, serverRandom []byte) (client, server *Protection, err error) {
+	keys, err := prf.GenerateEncryptionKeys(master, clientRandom, serverRandom, 0, keyLength, saltLength, sha256.New)
+	if err != nil {
+		return nil, nil, fmt.Errorf("derive the keys: %w", err)
+	}
+	if client, err = newProtection(suite, keys.ClientWriteKey, keys.ClientWriteIV); err != nil {
+		return nil, nil, err
+	}
+	server, err = newProtection(suite, keys.ServerWriteKey, keys.ServerWriteIV)
+	return client, server, err
+}
+
+func newProtection(suite uint16, key, salt []byte) (*Protection, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("use a key: %w", err)
+	}
+	p := &Protection{salt: [saltLength]byte(salt)}
+	switch suite {
+	case SuiteCCM8:
+		p.aead, err = ccm.NewCCM(block, ccm8Tag, saltLength+explicitNonce)
+	case SuiteGCM:
+		p.aead, err = cipher.NewGCM(block)
+	default:
+		return nil, fmt.Errorf("%w: records of the suite %#04x are not known", ErrMalformed, suite)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("use a key: %w", err)
+	}
+	return p, nil
+}
+
+// additional is what a record's protection covers besides its content (RFC 5246 §6.2.3.3).
+func (p *Protection) additional(contentType uint8, length int) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 13), p.sequence)
+	b = append(b, contentType, 3, 3)
+	return binary.BigEndian.AppendUint16(b, uint16(length))
+}
+
+func (p *Protection) nonce(explicit []byte) []byte {
+	return append(append(make([]byte, 0, saltLength+explicitNonce), p.salt[:]...), explicit...)
+}
+
+// Seal appends a protected record, header included, to dst. The payload may have at most 2^14 bytes. The explicit nonce
+// is the record's number, which never comes twice.
+func (p *Protection) Seal(dst []byte, contentType uint8, payload []byte) []byte {
+	dst = append(dst, contentType, 3, 3)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(explicitNonce+len(payload)+p.aead.Overhead()))
+	dst = binary.BigEndian.AppendUint64(dst, p.sequence)
+	nonce := p.nonce(dst[len(dst)-explicitNonce:])
+	dst = p.aead.Seal(dst, nonce, payload, p.additional(contentType, len(payload)))
+	p.sequence++
+	return dst
+}
+
+// Open returns the content of a record, header included, whose header has been checked; [ErrNotVerified] if it was not
+// sealed with this key as the next record.
+func (p *Protection) Open(record []byte) ([]byte, error) {
+	sealed := record[recordHeader:]
+	length := len(sealed) - explicitNonce - p.aead.Overhead()
+	if length < 0 {
+		return nil, ErrNotVerified
+	}
+	payload, err := p.aead.Open(nil, p.nonce(sealed[:explicitNonce]), sealed[explicitNonce:], p.additional(record[0], length))
+	if err != nil {
+		return nil, ErrNotVerified
+	}
+	p.sequence++
+	return payload, nil
+}

@@ -1,0 +1,268 @@
+package devicetls
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/pion/dtls/v3/pkg/crypto/prf"
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// testServer makes a server's side of a handshake without a connection. The zero value of every field is what a device
+// expects.
+type testServer struct {
+	version, suite, scheme, curve uint16
+	extensions                    []byte // with their length
+	noExchange, noRequest         bool
+	wrongKey                      bool
+	leaf                          func(*x509.Certificate)
+	signer                        crypto.Signer
+	extra                         int // bytes of padding in the leaf
+
+	random    [32]byte
+	ephemeral *ecdh.PrivateKey
+	key       crypto.Signer
+}
+
+var (
+	withEMS    = []byte{0, 9, 0xff, 0x01, 0, 1, 0, 0x00, 0x17, 0, 0}
+	withoutEMS = []byte{0, 5, 0xff, 0x01, 0, 1, 0}
+)
+
+func message(t testing.TB, kind uint8, body func(*cryptobyte.Builder)) []byte {
+	t.Helper()
+	var b cryptobyte.Builder
+	b.AddUint8(kind)
+	b.AddUint24LengthPrefixed(body)
+	out, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func raw(body []byte) func(*cryptobyte.Builder) {
+	return func(b *cryptobyte.Builder) { b.AddBytes(body) }
+}
+
+func record(kind uint8, body []byte) []byte {
+	return append([]byte{kind, 3, 3, byte(len(body) >> 8), byte(len(body))}, body...)
+}
+
+func ecdsaKey(t testing.TB, curve elliptic.Curve) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func rsaKey(t testing.TB) crypto.Signer {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// certify makes a self-signed certificate.
+func certify(t testing.TB, key crypto.Signer, padding int, edit func(*x509.Certificate)) []byte {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "server"},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<32, 0), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	if padding > 0 {
+		template.ExtraExtensions = []pkix.Extension{{Id: []int{1, 3, 6, 1, 4, 1, 55555, 1}, Value: make([]byte, padding)}}
+	}
+	if edit != nil {
+		edit(template)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
+	t.Helper()
+	or := func(v *uint16, otherwise uint16) {
+		if *v == 0 {
+			*v = otherwise
+		}
+	}
+	or(&s.version, Version)
+	or(&s.suite, SuiteCCM8)
+	or(&s.scheme, 0x0403)
+	or(&s.curve, uint16(tls.CurveP256))
+	if s.extensions == nil {
+		s.extensions = withEMS
+	}
+	if s.key = s.signer; s.key == nil {
+		s.key = ecdsaKey(t, elliptic.P256())
+	}
+	var err error
+	if s.ephemeral, err = ecdh.P256().GenerateKey(rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	point := s.ephemeral.PublicKey().Bytes()
+	if s.curve == uint16(tls.CurveP384) {
+		other, err := ecdh.P384().GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		point = other.PublicKey().Bytes()
+	}
+	_, _ = rand.Read(s.random[:])
+	certificate := certify(t, s.key, s.extra, s.leaf)
+	parameters := append([]byte{3, byte(s.curve >> 8), byte(s.curve), byte(len(point))}, point...)
+
+	out := [][]byte{
+		message(t, typeServerHello, func(b *cryptobyte.Builder) {
+			b.AddUint16(s.version)
+			b.AddBytes(s.random[:])
+			b.AddUint8(0)
+			b.AddUint16(s.suite)
+			b.AddUint8(0)
+			b.AddBytes(s.extensions)
+		}),
+		message(t, typeCertificate, func(b *cryptobyte.Builder) {
+			b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
+				b.AddUint24LengthPrefixed(raw(certificate))
+			})
+		}),
+	}
+	if !s.noExchange {
+		signature := s.sign(t, clientRandom, parameters)
+		out = append(out, message(t, typeServerKeyExchange, func(b *cryptobyte.Builder) {
+			b.AddBytes(parameters)
+			b.AddUint16(s.scheme)
+			b.AddUint16LengthPrefixed(raw(signature))
+		}))
+	}
+	if !s.noRequest {
+		out = append(out, message(t, typeCertificateRequest, raw([]byte{1, 64, 0, 2, 4, 3, 0, 0})))
+	}
+	return append(out, message(t, typeServerHelloDone, raw(nil)))
+}
+
+func (s *testServer) sign(t testing.TB, clientRandom [32]byte, parameters []byte) []byte {
+	t.Helper()
+	known, ok := readScheme(s.scheme)
+	if !ok {
+		return []byte("a signature of a kind that nobody knows")
+	}
+	h := known.hash.New()
+	h.Write(clientRandom[:])
+	h.Write(s.random[:])
+	h.Write(parameters)
+	key := s.key
+	if s.wrongKey {
+		key = ecdsaKey(t, elliptic.P256())
+	}
+	var options crypto.SignerOpts = known.hash
+	if known.kind == 8 {
+		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: known.hash}
+	}
+	signature, err := key.Sign(rand.Reader, h.Sum(nil), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signature
+}
+
+// flight is the whole flight, each message in a record of its own.
+func (s *testServer) flight(t testing.TB, clientRandom [32]byte) []byte {
+	t.Helper()
+	var out []byte
+	for _, m := range s.messages(t, clientRandom) {
+		out = appendRecords(out, m)
+	}
+	return out
+}
+
+// finished is what the server answers a client's finish with, checked in passing: [NewSessionTicket], ChangeCipherSpec,
+// Finished. out protects what the server says next.
+func (s *testServer) finish(t testing.TB, c *Client, answer []byte, ticket bool) (reply []byte, in, out *Protection) {
+	t.Helper()
+	transcript := append([]byte(nil), c.hello[recordHeader:]...)
+	transcript = append(transcript, c.messages[:c.taken]...)
+	var sealed []byte
+	var master []byte
+	for len(answer) > 0 {
+		size := recordHeader + int(answer[3])<<8 + int(answer[4])
+		r, body := answer[:size], answer[recordHeader:size]
+		answer = answer[size:]
+		switch {
+		case r[0] == recordChangeCipherSpec:
+			sealed = answer
+			answer = nil
+		default:
+			transcript = append(transcript, body...)
+			if body[0] == typeClientKeyExchange {
+				master = s.master(t, c, transcript, body[messageHeader+1:])
+			}
+		}
+	}
+	in, out, err := DeriveKeys(s.suite, master, c.random[:], s.random[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	finished, err := in.Open(sealed)
+	if err != nil {
+		t.Fatalf("open the client's Finished: %v", err)
+	}
+	want, err := prf.VerifyDataClient(master, transcript, sha256.New)
+	if err != nil || string(finished[messageHeader:]) != string(want) {
+		t.Fatalf("the client's Finished is %x, want %x (%v)", finished, want, err)
+	}
+	transcript = append(transcript, finished...)
+	if ticket {
+		m := message(t, typeNewSessionTicket, raw([]byte{0, 0, 1, 0, 0, 3, 1, 2, 3}))
+		transcript = append(transcript, m...)
+		reply = record(recordHandshake, m)
+	}
+	verify, err := prf.VerifyDataServer(master, transcript, sha256.New)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply = append(reply, record(recordChangeCipherSpec, []byte{1})...)
+	return out.Seal(reply, recordHandshake, message(t, typeFinished, raw(verify))), in, out
+}
+
+func (s *testServer) master(t testing.TB, c *Client, transcript, point []byte) []byte {
+	t.Helper()
+	public, err := ecdh.P256().NewPublicKey(point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := s.ephemeral.ECDH(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var master []byte
+	if string(s.extensions) == string(withEMS) {
+		sum := sha256.Sum256(transcript)
+		master, err = prf.ExtendedMasterSecret(secret, sum[:], sha256.New)
+	} else {
+		master, err = prf.MasterSecret(secret, c.random[:], s.random[:], sha256.New)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master
+}
