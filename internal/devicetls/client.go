@@ -143,7 +143,7 @@ func (c *Client) recognise(data []byte) error {
 			return nil
 		}
 		if c.isTLS {
-			return malformed("record header % x", data[:min(len(data), 3)])
+			return malformed("bytes that begin no record after one that did")
 		}
 		c.foreign = true
 	}
