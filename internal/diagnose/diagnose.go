@@ -1,6 +1,12 @@
 // Package diagnose turns evidence into what a person needs: one reason of a closed list, its class, and advice.
 // It is pure.
+//
+// [Walk] judges one path to one address, [Compare] holds a host's paths against each other, and the functions named
+// after a reason speak for hosts that no path could be walked to. A verdict of interception needs proof: an issuer that
+// is not the expected one, a holder that failed to sign, a page where TLS was due, or an address that cannot be the cloud.
 package diagnose
+
+import "slices"
 
 // Class groups reasons by who can do something about them.
 type Class string
@@ -39,6 +45,38 @@ const (
 	DNSFailed          Reason = "dns_failed"
 	OutOfTime          Reason = "out_of_time"
 )
+
+// table holds the closed list in the order in which it is shown, worst class first.
+var table = []struct {
+	class   Class
+	reasons []Reason
+}{
+	{ClassInterception, []Reason{WrongIssuer, ForgedIssuer, KeyNotProved, BlockPage, Sinkhole}},
+	{ClassBlocked, []Reason{Refused, Reset, Closed, Silent, Unreachable}},
+	{ClassServer, []Reason{Alert, NotTLS, DeviceUnfit, CertificateRefused}},
+	{ClassCertificate, []Reason{Expired, NotYetValid, WrongName}},
+	{ClassDNS, []Reason{DNSFailed}},
+	{ClassSurvey, []Reason{OutOfTime}},
+}
+
+// Reasons lists every reason but [OK], class by class.
+func Reasons() []Reason {
+	var out []Reason
+	for _, row := range table {
+		out = append(out, row.reasons...)
+	}
+	return out
+}
+
+// ClassOf is the class of a reason; "" for [OK] and for what is not on the list.
+func ClassOf(r Reason) Class {
+	for _, row := range table {
+		if slices.Contains(row.reasons, r) {
+			return row.class
+		}
+	}
+	return ""
+}
 
 // Finding is the diagnosis of one path to one address, or of a whole path or host.
 type Finding struct {

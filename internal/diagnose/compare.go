@@ -1,0 +1,185 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+)
+
+// PathFinding is one path of a host, to be compared with its others.
+type PathFinding struct {
+	Transport evidence.Transport
+	Port      uint16
+	Finding   Finding
+	// Addresses are the findings of each address that the path was walked to; they may be left out.
+	Addresses []AddressFinding
+}
+
+// AddressFinding is one address on one path.
+type AddressFinding struct {
+	Address netip.Addr
+	Finding Finding
+}
+
+// altPort is the port that devices may be set to instead of their cloud's own. A client set to it alternates between it
+// and its own port at each socket error, so that the one hides the other's fault.
+const altPort = 443
+
+// maxNamed is how many addresses a sentence names.
+const maxNamed = 3
+
+// Compare says what a host's paths show together that none shows alone, in sentences for a technician; none if there is
+// nothing to say. Paths that the deadline cut off count for nothing.
+func Compare(host string, paths []PathFinding) []string {
+	c := comparison{host: textOr(host, "the host")}
+	for i := range paths {
+		p := &paths[i]
+		switch f := p.Finding; {
+		case f.Reason == OutOfTime:
+			continue
+		case f.Reason == OK:
+			c.open = append(c.open, p)
+		case f.Class == ClassBlocked:
+			c.blocked = append(c.blocked, p)
+		case f.Class == ClassInterception && f.Reason != Sinkhole:
+			c.intercepted = append(c.intercepted, p)
+		default:
+			c.other = append(c.other, p)
+		}
+	}
+	var out []string
+	if len(c.open)+len(c.blocked)+len(c.intercepted)+len(c.other) > 1 {
+		if len(c.open) == 0 {
+			out = append(out, c.noneOpen()...)
+		} else {
+			out = append(out, c.someOpen()...)
+		}
+	}
+	for i := range paths {
+		if text := oneOfMany(c.host, &paths[i]); text != "" {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+type comparison struct {
+	host                              string
+	open, blocked, intercepted, other []*PathFinding
+}
+
+// noneOpen speaks of a host that no path leads to.
+func (c *comparison) noneOpen() []string {
+	switch {
+	case len(c.other) > 0:
+		return nil // each failure has its own advice; together they show nothing more
+	case len(c.intercepted) == 0:
+		return []string{fmt.Sprintf("Every path to %s is blocked (%s): devices cannot reach it. "+
+			"Ask the network's owner to open them; one open path is enough for a device.", c.host, names(c.blocked))}
+	case len(c.blocked) == 0:
+		return []string{fmt.Sprintf("Every path to %s is intercepted (%s): devices refuse to connect. "+
+			"Have all of them exempted from TLS inspection.", c.host, names(c.intercepted))}
+	}
+	return []string{fmt.Sprintf("No path to %s carries a device: intercepted on %s, blocked on %s. "+
+		"Have the host exempted from TLS inspection first; opening the other ports to the same inspection would not help.",
+		c.host, names(c.intercepted), names(c.blocked))}
+}
+
+// someOpen speaks of a host that some paths lead to and others do not.
+func (c *comparison) someOpen() []string {
+	var out []string
+	if len(c.intercepted) > 0 {
+		out = append(out, fmt.Sprintf("%s is intercepted on %s, while %s %s: devices that use the former stay offline. "+
+			"Have %s exempted from TLS inspection, or set the devices to %s.",
+			c.host, names(c.intercepted), names(c.open), passes(c.open), names(c.intercepted), either(c.open)))
+	}
+	for _, p := range c.blocked {
+		if text := c.blockedBeside(p); text != "" {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// blockedBeside speaks of one blocked path of a host that others lead to.
+func (c *comparison) blockedBeside(p *PathFinding) string {
+	blocked := portName(p.Transport, p.Port)
+	switch {
+	case p.Transport == evidence.UDP && c.isOpen(evidence.TCP, p.Port):
+		return fmt.Sprintf("%s to %s is blocked, while %s passes: set the devices to TCP, or ask the network's owner to open %s.",
+			blocked, c.host, portName(evidence.TCP, p.Port), blocked)
+	case p.Transport == evidence.TCP && p.Port != altPort && c.isOpen(evidence.TCP, altPort):
+		return fmt.Sprintf("%s to %s is blocked, while TCP %d passes: a device set to %d alternates between the two after each error, "+
+			"so it connects late and may look healthy. Ask the network's owner to open %s.", blocked, c.host, altPort, altPort, blocked)
+	case p.Transport == evidence.TCP && p.Port == altPort && slices.ContainsFunc(c.open, isTCP):
+		return fmt.Sprintf("%s to %s is blocked, while %s %s: devices set to %d lose every other attempt. "+
+			"Set them to the port that passes, or ask the network's owner to open %s.",
+			blocked, c.host, names(c.open), passes(c.open), altPort, blocked)
+	case p.Transport == evidence.TCP && c.isOpen(evidence.UDP, p.Port):
+		return fmt.Sprintf("%s to %s is blocked, while %s passes: devices set to TCP stay offline. Ask the network's owner to open %s.",
+			blocked, c.host, portName(evidence.UDP, p.Port), blocked)
+	}
+	return ""
+}
+
+func (c *comparison) isOpen(t evidence.Transport, port uint16) bool {
+	return slices.ContainsFunc(c.open, func(p *PathFinding) bool { return p.Transport == t && p.Port == port })
+}
+
+func isTCP(p *PathFinding) bool { return p.Transport == evidence.TCP }
+
+// oneOfMany speaks of a path that some addresses of a host pass and others do not: a device takes the first address that
+// it is given and no other, so whoever is given a bad one stays offline although the path looks open.
+func oneOfMany(host string, p *PathFinding) string {
+	var bad []string
+	known := 0
+	for _, a := range p.Addresses {
+		if a.Finding.Reason == OutOfTime {
+			continue
+		}
+		known++
+		if a.Finding.Reason != OK {
+			bad = append(bad, fmt.Sprintf("%s: %s", evidence.Text(a.Address.String()), a.Finding.Reason))
+		}
+	}
+	if len(bad) == 0 || len(bad) == known {
+		return ""
+	}
+	verb, them := "fail", "one of them"
+	if len(bad) == 1 {
+		verb, them = "fails", "it"
+	}
+	named := strings.Join(bad[:min(len(bad), maxNamed)], ", ")
+	if more := len(bad) - maxNamed; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("On %s, %d of the %d addresses of %s %s (%s): devices that are given %s stay offline. "+
+		"Allow-lists by address go stale; ask the network's owner to allow the name instead.",
+		portName(p.Transport, p.Port), len(bad), known, host, verb, named, them)
+}
+
+// names lists paths: "TCP 5684, UDP 5684 and TCP 443".
+func names(paths []*PathFinding) string { return join(paths, "and") }
+
+func either(paths []*PathFinding) string { return join(paths, "or") }
+
+func join(paths []*PathFinding, word string) string {
+	var out []string
+	for _, p := range paths {
+		out = append(out, portName(p.Transport, p.Port))
+	}
+	if len(out) < 2 {
+		return strings.Join(out, "")
+	}
+	return strings.Join(out[:len(out)-1], ", ") + " " + word + " " + out[len(out)-1]
+}
+
+func passes(paths []*PathFinding) string {
+	if len(paths) == 1 {
+		return "passes"
+	}
+	return "pass"
+}
