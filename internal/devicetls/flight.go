@@ -63,7 +63,8 @@ func (f *Flight) Evidence() *evidence.TLS {
 		return nil
 	}
 	return &evidence.TLS{
-		Version: f.Version, Cipher: f.Cipher, Chain: f.Chain, KeyProved: f.KeyProved,
+		Version: f.Version, Cipher: f.Cipher, Chain: f.Chain,
+		KeyProved: f.KeyProved, SignatureChecked: f.SignatureChecked,
 		CertificateRequested: f.CertificateRequested, FlightBytes: f.Bytes, Unfit: f.Unfit,
 	}
 }

@@ -50,10 +50,13 @@ func TestFlightIsJudgedAsADeviceWould(t *testing.T) {
 					t.Errorf("unfit %q, want %q", f.Unfit[i], want)
 				}
 			}
+			if checkable := test.proved || test.server.wrongKey; f.SignatureChecked != checkable {
+				t.Errorf("signature checked: %v, want %v", f.SignatureChecked, checkable)
+			}
 			if f.KeyProved != test.proved {
 				t.Errorf("key proved: %v, want %v", f.KeyProved, test.proved)
 			}
-			if seen := f.Evidence(); seen.FlightBytes != c.taken || seen.CertificateRequested == test.server.noRequest || seen.Leaf() == nil {
+			if seen := f.Evidence(); seen.FlightBytes != c.taken || seen.SignatureChecked != f.SignatureChecked || seen.CertificateRequested == test.server.noRequest || seen.Leaf() == nil {
 				t.Errorf("evidence %+v of %d bytes", seen, c.taken)
 			}
 		})

@@ -178,6 +178,9 @@ type TLS struct {
 	Chain []*x509.Certificate
 	// KeyProved is true if the server signed this handshake's randoms with the leaf's key: it holds that key.
 	KeyProved bool
+	// SignatureChecked is true if that signature came and could be checked. Where it is false, KeyProved is false too and
+	// says nothing about the holder: the flight was cut short, or signed in a way that is not known here.
+	SignatureChecked bool
 	// CertificateRequested is true if the server asks for a client certificate.
 	CertificateRequested bool
 	// FlightBytes is the size of the handshake messages from ServerHello to ServerHelloDone, headers included.

@@ -1,7 +1,7 @@
 // Package path walks one path to one address as a device does, and returns what it saw as plain data.
 //
 // A walk is: connect (TCP only), hello, finish, CoAP ping, each with its own clock and its own patience. tcp.go walks
-// TCP with the device's hello, web.go with a browser's, udp.go walks UDP. Nothing here judges: a certificate signed by
+// TCP with the device's hello by the steps of session.go, web.go with a browser's, udp.go walks UDP. Nothing here judges: a certificate signed by
 // somebody else is a completed walk.
 package path
 
@@ -63,4 +63,15 @@ type Walker struct {
 	Patience Patience // a zero field takes DefaultPatience's
 	// Credential returns the certificate to show; it is asked on each walk that needs one.
 	Credential func() *Credential
+}
+
+// Walk walks one path. It returns when the walk, or a second one with a web hello, ended or ctx did.
+func (w *Walker) Walk(ctx context.Context, t Target) evidence.Outcome {
+	switch {
+	case t.Transport == evidence.UDP:
+		return w.walkUDP(ctx, t)
+	case t.Client == evidence.Web:
+		return w.walkWeb(ctx, t)
+	}
+	return w.walkTCP(ctx, t)
 }

@@ -1,0 +1,327 @@
+package devicedtls
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// Step is what a datagram did to the session. A datagram with several records gives the greatest.
+type Step int
+
+const (
+	// Foreign: the datagram does not begin with a DTLS record. It changed nothing.
+	Foreign Step = iota
+	// Waiting: DTLS, but nothing to act on yet, or nothing new.
+	Waiting
+	// Data: application data came; see [Client.Received].
+	Data
+	// Resend: the server repeats its flight, so ours was lost: send it again.
+	Resend
+	// Cookie: a HelloVerifyRequest came (RFC 6347 §4.2.1); the hello with its cookie is the flight to send now.
+	Cookie
+	// Flight: the server's flight is whole; see [Client.ServerFlight].
+	Flight
+	// Done: the server's Finished is verified; application data may be sent.
+	Done
+)
+
+type state uint8
+
+// A client's way through the handshake (RFC 6347 §4.2.4); Foreign, Waiting and Resend stay where they are.
+//
+//	helloSent --Cookie--> cookieSent --Flight--> flightWhole --Finish()--> finishSent --Done--> established
+//	    \______________________________Flight______/
+const (
+	helloSent state = iota
+	cookieSent
+	flightWhole
+	finishSent
+	established
+)
+
+const (
+	// DefaultMTU fits a datagram into the least MTU of IPv6, 1280 bytes, with room for a tunnel's header.
+	DefaultMTU = 1200
+	// maxCookies bounds how often a server may change its mind about the cookie.
+	maxCookies = 3
+	// maxMessages bounds the messages of a server's flight; the longest lawful one has six.
+	maxMessages = 8
+	// maxReceived bounds the application data waiting to be read; more is dropped, as UDP would.
+	maxReceived = 16
+)
+
+// outgoing is one record of the flight to send. It is numbered and, in epoch 1, sealed each time it is sent.
+type outgoing struct {
+	kind    uint8
+	version uint16
+	epoch   uint16
+	message Message // of a handshake record
+	body    []byte  // of another
+}
+
+// Client is one DTLS session as a device holds it. It is not safe for concurrent use.
+type Client struct {
+	// MTU is the most bytes of a datagram that Send makes, handshake messages being cut to fit; 0 means [DefaultMTU].
+	MTU int
+
+	random  [32]byte
+	state   state
+	hello   Message
+	cookie  []byte
+	cookies int
+	out     []outgoing
+	seq     [2]uint64 // next record number, by epoch
+
+	in          reassembler
+	flight      []Message
+	flightBytes int
+
+	transcript []byte
+	master     []byte
+	keys       *keys
+	received   [][]byte
+}
+
+// New begins a session with this random; its first flight is the hello.
+func New(random [32]byte) *Client {
+	c := &Client{random: random}
+	c.setHello(0, nil)
+	return c
+}
+
+// Random is the client's random, which the server's signature covers.
+func (c *Client) Random() [32]byte { return c.random }
+
+// ServerFlight is the server's flight from ServerHello to ServerHelloDone; before the step Flight, what is whole of it.
+func (c *Client) ServerFlight() []Message { return c.flight }
+
+// CookieSeen reports whether the server asked for a cookie.
+func (c *Client) CookieSeen() bool { return c.cookies > 0 }
+
+func (c *Client) setHello(seq uint16, cookie []byte) {
+	c.hello = Message{Type: typeClientHello, Seq: seq, Body: Hello(c.random, cookie)}
+	c.out = []outgoing{{kind: recordHandshake, version: versionHello, message: c.hello}}
+}
+
+// Send gives the datagrams of the current flight. Each call numbers the records anew, as a retransmission must (RFC 6347
+// §4.2.4); the messages stay the same.
+func (c *Client) Send() [][]byte {
+	mtu := c.MTU
+	if mtu == 0 {
+		mtu = DefaultMTU
+	}
+	var datagrams [][]byte
+	var b []byte
+	room := func(n int) {
+		if len(b) > 0 && len(b)+n > mtu {
+			datagrams = append(datagrams, b)
+			b = nil
+		}
+	}
+	for _, o := range c.out {
+		if o.kind != recordHandshake {
+			room(sealedOverhead + len(o.body))
+			b = c.appendRecord(b, o.kind, o.version, o.epoch, o.body)
+			continue
+		}
+		most := max(mtu-sealedOverhead-messageHeader, 1)
+		for offset := 0; ; offset += most {
+			n := min(most, len(o.message.Body)-offset)
+			room(sealedOverhead + messageHeader + n)
+			b = c.appendRecord(b, o.kind, o.version, o.epoch, o.message.appendFragment(nil, offset, n))
+			if offset+n >= len(o.message.Body) {
+				break
+			}
+		}
+	}
+	return append(datagrams, b)
+}
+
+func (c *Client) appendRecord(b []byte, kind uint8, version, epoch uint16, body []byte) []byte {
+	seq := c.seq[epoch]
+	c.seq[epoch]++
+	if epoch > 0 {
+		return c.keys.seal(b, kind, version, epoch, seq, body)
+	}
+	return append(appendHeader(b, kind, version, epoch, seq, len(body)), body...)
+}
+
+// Take takes a datagram. Whatever in it is no record, cannot be read or is not due is passed over, as RFC 6347 §4.1.2.7
+// advises; an error ends the session: an [AlertError], [ErrTooLarge], [ErrMalformed] or [ErrNotVerified].
+func (c *Client) Take(datagram []byte) (Step, error) {
+	step := Foreign
+	for len(datagram) > 0 {
+		r, rest, ok := cut(datagram)
+		if !ok {
+			break
+		}
+		datagram = rest
+		s, err := c.takeRecord(r)
+		if step = max(step, s); err != nil {
+			return step, err
+		}
+	}
+	return step, nil
+}
+
+func (c *Client) takeRecord(r record) (Step, error) {
+	body := r.body
+	switch {
+	case r.epoch == 0 && c.state != established:
+	case r.epoch == 1 && c.keys != nil:
+		var ok bool
+		if body, ok = c.keys.open(r); !ok {
+			return Waiting, nil
+		}
+	default: // in the clear once there are keys, of an epoch that never comes, or sealed before there are keys
+		return Waiting, nil
+	}
+	switch r.kind {
+	case recordAlert:
+		if len(body) == 2 && (body[0] == alertFatal || body[1] == alertCloseNotfy) {
+			return Waiting, &AlertError{Description: body[1]}
+		}
+	case recordApplicationData:
+		if r.epoch == 1 && len(c.received) < maxReceived {
+			c.received = append(c.received, bytes.Clone(body))
+			return Data, nil
+		}
+	case recordHandshake:
+		return c.takeFragments(r.epoch, body)
+	}
+	return Waiting, nil // ChangeCipherSpec says nothing that the epoch does not
+}
+
+func (c *Client) takeFragments(epoch uint16, body []byte) (Step, error) {
+	step := Waiting
+	for len(body) > 0 && c.state != established {
+		f, rest, ok := cutFragment(body)
+		if !ok {
+			break
+		}
+		body = rest
+		s, err := c.takeFragment(epoch, f)
+		if step = max(step, s); err != nil {
+			return step, err
+		}
+	}
+	return step, nil
+}
+
+func (c *Client) takeFragment(epoch uint16, f fragment) (Step, error) {
+	switch {
+	case (f.kind == typeFinished) != (epoch == 1): // only Finished is sealed, and nobody else may slip one in
+		return Waiting, nil
+	case f.kind == typeHelloVerifyRequest:
+		return c.takeCookie(f), nil
+	case c.state == finishSent && f.kind == typeServerHelloDone:
+		return Resend, nil
+	}
+	if err := c.in.add(f); err != nil {
+		return Waiting, err
+	}
+	step := Waiting
+	for {
+		m, ok := c.in.pop()
+		if !ok {
+			return step, nil
+		}
+		s, err := c.takeMessage(m)
+		if step = max(step, s); err != nil {
+			return step, err
+		}
+	}
+}
+
+// takeCookie takes a HelloVerifyRequest: version, then a cookie of at most 255 bytes. It is never fragmented here: a
+// server that keeps no state cannot cut what it sends to a stranger.
+func (c *Client) takeCookie(f fragment) Step {
+	if c.state > cookieSent || len(c.flight) > 0 || len(f.data) != f.length || len(f.data) < 3 || len(f.data) != 3+int(f.data[2]) {
+		return Waiting
+	}
+	cookie := f.data[3:]
+	switch {
+	case c.state == helloSent && f.seq == 0:
+		c.state = cookieSent
+		c.in.next = 1
+	case c.state == cookieSent && !bytes.Equal(cookie, c.cookie) && c.cookies < maxCookies:
+	default:
+		return Waiting // the answer to a repeated hello
+	}
+	c.cookies++
+	c.cookie = bytes.Clone(cookie)
+	c.setHello(1, c.cookie)
+	return Cookie
+}
+
+func (c *Client) takeMessage(m Message) (Step, error) {
+	switch c.state {
+	case helloSent, cookieSent:
+		if (len(c.flight) == 0) != (m.Type == typeServerHello) {
+			return Waiting, ErrMalformed
+		}
+		if c.flightBytes += m.Size(); c.flightBytes > maxFlight || len(c.flight) == maxMessages {
+			return Waiting, ErrTooLarge
+		}
+		c.flight = append(c.flight, m)
+		if m.Type == typeServerHelloDone {
+			c.state = flightWhole
+			return Flight, nil
+		}
+	case finishSent:
+		switch m.Type {
+		case typeNewSessionTicket:
+			c.transcript = m.appendWhole(c.transcript)
+		case typeFinished:
+			if !c.verified(m.Body) {
+				return Waiting, ErrNotVerified
+			}
+			c.state = established
+			return Done, nil
+		}
+	}
+	return Waiting, nil
+}
+
+// Received takes the oldest application data that came; ok is false if none waits.
+func (c *Client) Received() (data []byte, ok bool) {
+	if len(c.received) == 0 {
+		return nil, false
+	}
+	data = c.received[0]
+	c.received = c.received[1:]
+	return data, true
+}
+
+// Seal makes a datagram of application data; nil before the step Done.
+func (c *Client) Seal(data []byte) []byte {
+	if c.state != established {
+		return nil
+	}
+	return c.appendRecord(nil, recordApplicationData, Version, 1, data)
+}
+
+// Close makes the datagram that tells the server that the session ends, so that it forgets what it keeps for us and stops
+// repeating its flight; nil if the server keeps nothing yet.
+func (c *Client) Close() []byte {
+	notify := []byte{alertWarning, alertCloseNotfy}
+	switch {
+	case c.state == established:
+		return c.appendRecord(nil, recordAlert, Version, 1, notify)
+	case len(c.flight) > 0 || c.state == cookieSent:
+		return c.appendRecord(nil, recordAlert, Version, 0, notify)
+	}
+	return nil
+}
+
+// uint16Length reads a vector with a length of two bytes; ok is false if it is cut short.
+func uint16Length(b []byte) (vector, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if len(b) < 2+n {
+		return nil, nil, false
+	}
+	return b[2 : 2+n], b[2+n:], true
+}

@@ -1,0 +1,18 @@
+//go:build unix
+
+package path
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(serveBenchmark) != "" {
+		benchmarkServer()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

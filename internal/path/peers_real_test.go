@@ -1,0 +1,271 @@
+//go:build realpeers
+
+package path
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+// peer is a real TLS server on loopback.
+type peer struct {
+	at     netip.AddrPort
+	stdin  io.WriteCloser
+	stdout io.Reader
+}
+
+// startPeer runs a server program and waits until it accepts connections. {PORT}, {CERT}, {KEY} and {CA} in the arguments are
+// filled in.
+func startPeer(t *testing.T, mint *lab.Mint, env []string, program string, args ...string) *peer {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Fatalf("this test needs Debian's %s: %v", program, err)
+	}
+	leaf, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", DNSNames: []string{"server.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key, err := lab.PEM(leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"cert": chain, "key": key, "ca": mint.LwM2M.PEM()} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := freePort(t)
+	fill := strings.NewReplacer("{PORT}", fmt.Sprint(at.Port()), "{CERT}", filepath.Join(dir, "cert"),
+		"{KEY}", filepath.Join(dir, "key"), "{CA}", filepath.Join(dir, "ca"))
+	for i := range args {
+		args[i] = fill.Replace(args[i])
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	command := exec.CommandContext(ctx, program, args...)
+	command.Env = append(os.Environ(), env...)
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var complaints bytes.Buffer
+	command.Stderr = &complaints
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = command.Wait() // it was killed
+	})
+	for end := time.Now().Add(10 * time.Second); ; {
+		conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
+		if err == nil {
+			_ = conn.Close()
+			return &peer{at, stdin, stdout}
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s accepts no connection: %v\n%s", program, err, complaints.String())
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+func freePort(t *testing.T) netip.AddrPort {
+	t.Helper()
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).AddrPort()
+}
+
+func newMint(t *testing.T) *lab.Mint {
+	t.Helper()
+	mint, err := lab.NewMint(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mint
+}
+
+// patient leaves real programs on a busy machine their time.
+var patient = Patience{Connect: 5 * time.Second, Hello: 5 * time.Second, Finish: 5 * time.Second, Ping: 2 * time.Second}
+
+func strangerOf(t *testing.T, mint *lab.Mint) func() *Credential {
+	t.Helper()
+	certificate, err := mint.Inspector.Issue(lab.Leaf{CommonName: "any stranger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() *Credential { return &Credential{Certificate: certificate} }
+}
+
+const ccm8 = "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0"
+
+func TestDeviceWalkOfRealServers(t *testing.T) {
+	noEMS := filepath.Join(t.TempDir(), "openssl.cnf")
+	if err := os.WriteFile(noEMS, []byte("openssl_conf = init\n[init]\nssl_conf = modules\n[modules]\nsystem_default = server\n[server]\nOptions = -ExtendedMasterSecret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		env     []string
+		program []string
+		failure evidence.Failure
+		in      evidence.Phase
+		phases  []evidence.Phase
+		web     evidence.Failure
+		asked   bool
+	}{
+		"OpenSSL with 0xC0AE alone and a client certificate demanded": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-Verify", "1", "-tls1_2", "-quiet"},
+			phases:  finished, asked: true,
+		},
+		"OpenSSL without extended master secret": {
+			env:     []string{"OPENSSL_CONF=" + noEMS},
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-Verify", "1", "-tls1_2", "-quiet"},
+			phases:  finished, asked: true,
+		},
+		"OpenSSL without session tickets, asking for no certificate": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-tls1_2", "-no_ticket", "-quiet"},
+			phases:  finished,
+		},
+		"OpenSSL that refuses strangers": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-cipher", ccm8, "-Verify", "1", "-verify_return_error", "-tls1_2", "-quiet"},
+			failure: evidence.CertificateNeeded, in: evidence.Finish, phases: greeted, asked: true,
+		},
+		"OpenSSL without the device's suite": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256", "-tls1_2", "-quiet"},
+			failure: evidence.Alert, in: evidence.Hello, phases: connected, web: evidence.Completed,
+		},
+		"OpenSSL with TLS 1.3 alone": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-tls1_3", "-quiet"},
+			failure: evidence.Alert, in: evidence.Hello, phases: connected, web: evidence.Completed,
+		},
+		"GnuTLS with a client certificate demanded": {
+			program: []string{"gnutls-serv", "--echo", "--port", "{PORT}", "--x509certfile", "{CERT}", "--x509keyfile", "{KEY}", "--priority", "NORMAL:+AES-128-CCM-8", "--require-client-cert"},
+			phases:  finished, asked: true,
+		},
+		"GnuTLS asking for no certificate": {
+			program: []string{"gnutls-serv", "--echo", "--port", "{PORT}", "--x509certfile", "{CERT}", "--x509keyfile", "{KEY}", "--priority", "NORMAL:+AES-128-CCM-8", "--disable-client-cert"},
+			phases:  finished,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mint := newMint(t)
+			p := startPeer(t, mint, test.env, test.program[0], test.program[1:]...)
+			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+			o := w.Walk(t.Context(), Target{
+				Address: p.at, Transport: evidence.TCP, Client: evidence.Device, Host: "server.test", Finish: true, WebRetry: true,
+			})
+			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) {
+				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail)
+			}
+			seen, by := o.SawTLS()
+			if seen.Leaf() == nil || seen.Leaf().Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked {
+				t.Errorf("saw %+v", seen)
+			}
+			if test.failure == evidence.Alert && (by != evidence.Web || o.Web.Failure != test.web) {
+				t.Errorf("web hello: %+v", o.Web)
+			}
+		})
+	}
+}
+
+// TestDataPassesBothWaysThroughOpenSSL answers the ping by hand: s_server has no CoAP, but prints what comes and sends
+// what it is given.
+func TestDataPassesBothWaysThroughOpenSSL(t *testing.T) {
+	mint := newMint(t)
+	p := startPeer(t, mint, nil, "openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}",
+		"-cipher", ccm8, "-Verify", "1", "-tls1_2", "-quiet")
+	answered := make(chan error, 1)
+	go func() {
+		ping := make([]byte, 4)
+		_, err := io.ReadFull(bufio.NewReader(p.stdout), ping)
+		if err == nil && !bytes.Equal(ping[:2], []byte{0x40, 0}) {
+			err = fmt.Errorf("the server got % x, want an empty confirmable message", ping)
+		}
+		if err == nil {
+			_, err = p.stdin.Write(coap.Reset(uint16(ping[2])<<8 | uint16(ping[3])))
+		}
+		answered <- err
+	}()
+	w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+	o := w.Walk(t.Context(), Target{Address: p.at, Transport: evidence.TCP, Client: evidence.Device, Finish: true, Ping: true})
+	if o.Failure != evidence.Completed {
+		t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail)
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if !o.Ponged {
+		t.Error("the reset did not come back")
+	}
+}
+
+func TestWebWalkOfRealServers(t *testing.T) {
+	for name, test := range map[string]struct {
+		program []string
+		failure evidence.Failure
+		version uint16
+		asked   bool
+	}{
+		"OpenSSL, TLS 1.2": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-tls1_2", "-quiet"},
+			version: tls.VersionTLS12,
+		},
+		"OpenSSL, TLS 1.3": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-tls1_3", "-quiet"},
+			version: tls.VersionTLS13,
+		},
+		"OpenSSL, TLS 1.2, strangers refused": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-Verify", "1", "-verify_return_error", "-tls1_2", "-quiet"},
+			version: tls.VersionTLS12, asked: true, failure: evidence.CertificateNeeded,
+		},
+		"OpenSSL, TLS 1.3, strangers refused": {
+			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-Verify", "1", "-verify_return_error", "-tls1_3", "-quiet"},
+			version: tls.VersionTLS13, asked: true, failure: evidence.CertificateNeeded,
+		},
+		"GnuTLS, any client certificate taken": {
+			program: []string{"gnutls-serv", "--echo", "--port", "{PORT}", "--x509certfile", "{CERT}", "--x509keyfile", "{KEY}", "--require-client-cert"},
+			version: tls.VersionTLS13, asked: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mint := newMint(t)
+			p := startPeer(t, mint, nil, test.program[0], test.program[1:]...)
+			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+			o := w.Walk(t.Context(), Target{Address: p.at, Transport: evidence.TCP, Client: evidence.Web, Host: "server.test"})
+			if o.Failure != test.failure {
+				t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail)
+			}
+			if o.TLS == nil || o.TLS.Version != test.version || !o.TLS.KeyProved || o.TLS.CertificateRequested != test.asked || o.TLS.Leaf() == nil {
+				t.Errorf("saw %+v", o.TLS)
+			}
+			if test.failure == evidence.CertificateNeeded && (o.FailedIn != evidence.Finish || !slices.Equal(phasesOf(o), greeted)) {
+				t.Errorf("%q in %q after %v", o.Failure, o.FailedIn, phasesOf(o))
+			}
+		})
+	}
+}

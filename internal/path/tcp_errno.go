@@ -1,0 +1,24 @@
+//go:build !windows
+
+package path
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// isReset reports whether the connection was cut by RST.
+func isReset(err error) bool {
+	return errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNABORTED)
+}
+
+// isNoConnection reports whether the kernel gave a connect up: ICMP, no route, or its own patience.
+func isNoConnection(err error) bool {
+	for _, errno := range []error{unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.ETIMEDOUT} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,22 @@
+package path
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+// isReset reports whether the connection was cut by RST.
+func isReset(err error) bool {
+	return errors.Is(err, windows.WSAECONNRESET) || errors.Is(err, windows.WSAECONNABORTED) || errors.Is(err, windows.WSAESHUTDOWN)
+}
+
+// isNoConnection reports whether the kernel gave a connect up: ICMP, no route, or its own patience.
+func isNoConnection(err error) bool {
+	for _, errno := range []error{windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN, windows.WSAETIMEDOUT} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
