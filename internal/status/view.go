@@ -1,0 +1,292 @@
+// Package status shows a report to people and programs outside Prometheus: as JSON, as a web page, as a table for a
+// terminal, and as Markdown to forward. All four are views of one model, [View].
+package status
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// View is a report in the form that programs read: /api/v1/report and `check --output=json`. Times are RFC 3339,
+// durations are seconds, and what is not known is absent.
+type View struct {
+	Site            string    `json:"site"`
+	Started         time.Time `json:"started"`
+	Finished        time.Time `json:"finished"`
+	Healthy         bool      `json:"healthy"` // every path carries a device and no resolver is proved stale
+	IncompletePaths int       `json:"incomplete_paths"`
+	AuthorityPath   string    `json:"authority_path,omitempty"`
+	Hosts           []Host    `json:"hosts"`
+}
+
+// Host is one endpoint.
+type Host struct {
+	Service   string     `json:"service"`
+	Host      string     `json:"host"`
+	State     State      `json:"state"`
+	Resolvers []Resolver `json:"resolvers,omitempty"`
+	Authority *Authority `json:"authority,omitempty"`
+	Paths     []Path     `json:"paths"`
+	Advice    []string   `json:"advice,omitempty"`
+}
+
+// State is up, down or unknown (the deadline came first).
+type State string
+
+const (
+	Up      State = "up"
+	Down    State = "down"
+	Unknown State = "unknown"
+)
+
+// Resolver is a host at one of the site's DNS servers.
+type Resolver struct {
+	Resolver      string     `json:"resolver"`
+	Addresses     []string   `json:"addresses,omitempty"`
+	TTLSeconds    *float64   `json:"ttl_seconds,omitempty"`
+	LookupSeconds float64    `json:"lookup_seconds"`
+	Failure       string     `json:"failure,omitempty"`
+	Detail        string     `json:"detail,omitempty"`
+	Changes       uint64     `json:"address_changes"`
+	Verdict       string     `json:"verdict,omitempty"`
+	Why           string     `json:"why,omitempty"`
+	Withdrawn     []string   `json:"withdrawn_addresses,omitempty"`
+	Ready         *time.Time `json:"verdict_expected,omitempty"`
+}
+
+// Authority is what the zone's own servers say.
+type Authority struct {
+	TTLSeconds float64  `json:"ttl_seconds,omitempty"`
+	Addresses  []string `json:"addresses,omitempty"`
+	Why        string   `json:"why,omitempty"`
+}
+
+// Path is one way to a host.
+type Path struct {
+	Transport string          `json:"transport"`
+	Port      uint16          `json:"port"`
+	State     State           `json:"state"`
+	Reason    diagnose.Reason `json:"reason,omitempty"`
+	Class     diagnose.Class  `json:"class,omitempty"`
+	Seen      string          `json:"seen,omitempty"`
+	Advice    string          `json:"advice,omitempty"`
+	Omitted   int             `json:"omitted_addresses,omitempty"`
+	Addresses []Address       `json:"addresses,omitempty"`
+	Idle      *Idle           `json:"idle,omitempty"`
+}
+
+// Address is a path to one address; the first of a path is the one that a device would take now.
+type Address struct {
+	Address         string             `json:"address"`
+	Local           string             `json:"local,omitempty"`
+	Withdrawn       bool               `json:"withdrawn,omitempty"`
+	Reason          diagnose.Reason    `json:"reason,omitempty"`
+	Class           diagnose.Class     `json:"class,omitempty"`
+	Seen            string             `json:"seen,omitempty"`
+	Detail          string             `json:"detail,omitempty"`
+	Seconds         map[string]float64 `json:"seconds,omitempty"` // by phase
+	RTTSeconds      float64            `json:"rtt_seconds,omitempty"`
+	FirstReply      float64            `json:"first_reply_seconds,omitempty"`
+	Retransmissions int                `json:"retransmissions,omitempty"`
+	CoAP            string             `json:"coap,omitempty"` // answered | unanswered
+	Certificate     *Certificate       `json:"certificate,omitempty"`
+}
+
+// Certificate is who answered.
+type Certificate struct {
+	Authentic       bool      `json:"authentic"`
+	Issuer          string    `json:"issuer"`
+	Subject         string    `json:"subject"`
+	Expected        string    `json:"expected,omitempty"`
+	PublicKeySHA256 string    `json:"public_key_sha256"`
+	NotBefore       time.Time `json:"not_before"`
+	NotAfter        time.Time `json:"not_after"`
+	SeenBy          string    `json:"seen_by"` // whose hello saw it: device | web
+}
+
+// Idle bounds how long silence survives a path; an absent bound is not known.
+type Idle struct {
+	SurvivedSeconds float64 `json:"survived_seconds,omitempty"`
+	LostSeconds     float64 `json:"lost_seconds,omitempty"`
+	ClosedSeconds   float64 `json:"closed_seconds,omitempty"`
+	BehindNAT       bool    `json:"behind_nat"`
+	Why             string  `json:"why,omitempty"`
+}
+
+// JSON writes a report for programs.
+func JSON(w io.Writer, report *survey.Report) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(NewView(report))
+}
+
+// NewView makes the model of a report.
+func NewView(r *survey.Report) *View {
+	v := &View{
+		Site:            r.Site,
+		Started:         r.Started,
+		Finished:        r.Finished,
+		Healthy:         true,
+		IncompletePaths: r.IncompletePaths,
+		AuthorityPath:   string(r.AuthorityPath),
+		Hosts:           make([]Host, len(r.Hosts)),
+	}
+	for i := range r.Hosts {
+		v.Hosts[i] = newHost(&r.Hosts[i])
+		v.Healthy = v.Healthy && v.Hosts[i].healthy()
+	}
+	return v
+}
+
+// healthy: every path carries a device, each of its addresses too, and no resolver is proved stale or silent.
+func (h *Host) healthy() bool {
+	for i := range h.Paths {
+		if h.Paths[i].State != Up {
+			return false
+		}
+		for j := range h.Paths[i].Addresses {
+			if h.Paths[i].Addresses[j].Reason != diagnose.OK {
+				return false
+			}
+		}
+	}
+	for i := range h.Resolvers {
+		if h.Resolvers[i].Verdict == "stale" || h.Resolvers[i].Failure != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func newHost(h *survey.Host) Host {
+	out := Host{
+		Service: h.Endpoint.Service,
+		Host:    h.Endpoint.Host,
+		State:   stateOf(h.Up, h.Known),
+		Paths:   make([]Path, len(h.Paths)),
+		Advice:  h.Advice,
+	}
+	for i := range h.Resolvers {
+		out.Resolvers = append(out.Resolvers, newResolver(&h.Resolvers[i]))
+	}
+	if a := &h.Authority; a.Known || a.Why != "" {
+		out.Authority = &Authority{TTLSeconds: a.TTL.Seconds(), Why: a.Why, Addresses: texts(a.Addresses)}
+	}
+	for i := range h.Paths {
+		out.Paths[i] = newPath(&h.Paths[i])
+	}
+	return out
+}
+
+func newResolver(r *survey.Resolver) Resolver {
+	out := Resolver{
+		Resolver:      r.Lookup.Resolver.String(),
+		Addresses:     texts(r.Lookup.Addresses),
+		LookupSeconds: r.Lookup.Took.Seconds(),
+		Failure:       string(r.Lookup.Failure),
+		Detail:        r.Lookup.Detail,
+		Changes:       r.Changes,
+		Verdict:       string(r.Freshness.Verdict),
+		Why:           r.Freshness.Why,
+		Withdrawn:     texts(r.Freshness.Withdrawn),
+	}
+	if len(r.Lookup.Addresses) > 0 {
+		ttl := r.Lookup.TTL.Seconds()
+		out.TTLSeconds = &ttl
+	}
+	if !r.Freshness.Ready.IsZero() {
+		out.Ready = &r.Freshness.Ready
+	}
+	return out
+}
+
+func newPath(p *survey.Path) Path {
+	out := Path{
+		Transport: string(p.Transport),
+		Port:      p.Port,
+		State:     stateOf(p.Up, p.Known),
+		Reason:    p.Finding.Reason,
+		Class:     p.Finding.Class,
+		Seen:      p.Finding.Summary,
+		Advice:    p.Finding.Advice,
+		Omitted:   p.Omitted,
+	}
+	for i := range p.Walks {
+		out.Addresses = append(out.Addresses, newAddress(&p.Walks[i]))
+	}
+	if b := p.Idle; b != nil {
+		out.Idle = &Idle{
+			SurvivedSeconds: b.Survived.Seconds(), LostSeconds: b.Lost.Seconds(), ClosedSeconds: b.Closed.Seconds(),
+			BehindNAT: b.BehindNAT, Why: b.Why,
+		}
+	}
+	return out
+}
+
+func newAddress(w *survey.Walk) Address {
+	o := &w.Outcome
+	out := Address{
+		Address:         o.Address.Addr().String(),
+		Withdrawn:       w.Withdrawn,
+		Reason:          w.Finding.Reason,
+		Class:           w.Finding.Class,
+		Seen:            w.Finding.Summary,
+		Detail:          o.Detail,
+		RTTSeconds:      o.RTT.Seconds(),
+		FirstReply:      o.FirstReply.Seconds(),
+		Retransmissions: o.Retransmissions,
+	}
+	if o.Local.IsValid() {
+		out.Local = o.Local.Addr().String()
+	}
+	for _, t := range o.Times {
+		if out.Seconds == nil {
+			out.Seconds = make(map[string]float64, len(o.Times))
+		}
+		out.Seconds[string(t.Phase)] = t.Took.Seconds()
+	}
+	switch {
+	case o.Ponged:
+		out.CoAP = "answered"
+	case o.Pinged:
+		out.CoAP = "unanswered"
+	}
+	if j := &w.Judgement; j.Seen {
+		_, by := o.SawTLS()
+		out.Certificate = &Certificate{
+			Authentic: j.Authentic, Issuer: j.Issuer, Subject: j.Subject, Expected: j.Expected,
+			PublicKeySHA256: j.PublicKeySHA256, NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: string(by),
+		}
+	}
+	return out
+}
+
+func stateOf(up, known bool) State {
+	switch {
+	case !known:
+		return Unknown
+	case up:
+		return Up
+	}
+	return Down
+}
+
+// handshake is connect and hello together, in seconds; ok is false unless the hello was answered.
+func (a *Address) handshake() (seconds float64, ok bool) {
+	hello, ok := a.Seconds[string(evidence.Hello)]
+	return a.Seconds[string(evidence.Connect)] + hello, ok
+}
+
+// texts writes values by their String method.
+func texts[T interface{ String() string }](values []T) []string {
+	var out []string
+	for _, v := range values {
+		out = append(out, v.String())
+	}
+	return out
+}

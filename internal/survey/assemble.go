@@ -1,0 +1,151 @@
+package survey
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
+)
+
+// snapshot makes a report of what the round has so far; what is missing is out_of_time.
+func (r *round) snapshot() *Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	report := &Report{
+		Site:          r.survey.opts.Name,
+		Started:       r.started,
+		Finished:      r.survey.opts.Now(),
+		Hosts:         make([]Host, len(r.slots)),
+		AuthorityPath: r.site.Names.Path(),
+		Queries:       r.site.Names.Queries(),
+	}
+	for i := range r.slots {
+		report.Hosts[i] = r.host(&r.slots[i])
+		for j := range report.Hosts[i].Paths {
+			if !report.Hosts[i].Paths[j].Known {
+				report.IncompletePaths++
+			}
+		}
+	}
+	return report
+}
+
+// host makes the view of one endpoint.
+func (r *round) host(s *slot) Host {
+	h := Host{
+		Endpoint:  s.endpoint,
+		Resolvers: s.resolvers,
+		Authority: s.authority,
+		Paths:     make([]Path, len(s.endpoint.Paths)),
+	}
+	if !s.named { // the zone's view is still awaited: show the look-ups alone
+		for _, l := range s.lookups {
+			h.Resolvers = append(h.Resolvers, Resolver{Lookup: l})
+		}
+	}
+	withdrawn := withdrawnAddresses(h.Resolvers)
+	compared := make([]diagnose.PathFinding, len(s.endpoint.Paths))
+	for i, p := range s.endpoint.Paths {
+		h.Paths[i] = r.path(s, i, p, withdrawn)
+		h.Up = h.Up || h.Paths[i].Up
+		h.Known = h.Known || h.Paths[i].Known
+		compared[i] = diagnose.PathFinding{Transport: p.Transport, Port: p.Port, Finding: h.Paths[i].Finding}
+	}
+	h.Advice = diagnose.Compare(s.endpoint.Host, compared)
+	return h
+}
+
+// withdrawnAddresses lists the addresses that some resolver still hands out though the zone has withdrawn them.
+func withdrawnAddresses(resolvers []Resolver) []netip.Addr {
+	var out []netip.Addr
+	for i := range resolvers {
+		out = append(out, resolvers[i].Freshness.Withdrawn...)
+	}
+	return out
+}
+
+// path makes the view of one path of an endpoint: every address's walk, and the verdict of the first.
+func (r *round) path(s *slot, i int, p catalogue.Path, withdrawn []netip.Addr) Path {
+	out := Path{Transport: p.Transport, Port: p.Port, Omitted: s.plan.omitted}
+	out.OK, out.Failed = s.memory.attemptsOf(p)
+	if r.site.Idle != nil {
+		out.Idle = r.site.Idle(s.endpoint, p)
+	}
+	about := diagnose.Context{
+		Service:              s.endpoint.Service,
+		Host:                 s.endpoint.Host,
+		CredentialConfigured: r.site.CredentialConfigured,
+	}
+	for _, addr := range s.plan.sinkholes {
+		at := netip.AddrPortFrom(addr, p.Port)
+		out.Walks = append(out.Walks, Walk{
+			Outcome: evidence.Outcome{Address: at, Transport: p.Transport, Client: s.endpoint.Client},
+			Finding: diagnose.SinkholeFinding(s.endpoint.Host, addr),
+		})
+	}
+	for j, addr := range s.plan.walk {
+		w := r.walk(s, p, addr, s.outcomes[i][j], about)
+		w.Withdrawn = slices.Contains(withdrawn, addr)
+		out.Walks = append(out.Walks, w)
+	}
+	if len(s.plan.walk) > 0 && !s.plan.sinkholeFirst {
+		// The sinkholes were not walked and are not what a device would take: they go last.
+		n := len(s.plan.sinkholes)
+		out.Walks = slices.Concat(out.Walks[n:], out.Walks[:n])
+	}
+	switch {
+	case len(out.Walks) > 0:
+		out.Finding = out.Walks[0].Finding
+	case !s.resolved:
+		out.Finding = diagnose.OutOfTimeFinding(s.endpoint.Host)
+	case out.Omitted > 0:
+		out.Finding = diagnose.NoRouteFinding(s.endpoint.Host)
+	default:
+		out.Finding = diagnose.DNSFinding(s.endpoint.Host, s.lookups)
+	}
+	out.Known = out.Finding.Reason != diagnose.OutOfTime
+	out.Up = out.Finding.Reason == diagnose.OK
+	return out
+}
+
+// walk judges and diagnoses one walk; a nil outcome is one that the deadline cut off before it began or ended.
+func (r *round) walk(s *slot, p catalogue.Path, addr netip.Addr, o *evidence.Outcome, about diagnose.Context) Walk {
+	if o == nil {
+		o = &evidence.Outcome{
+			Address: netip.AddrPortFrom(addr, p.Port), Transport: p.Transport, Client: s.endpoint.Client,
+			Failure: evidence.OutOfTime,
+		}
+	}
+	own := r.judge(s.endpoint, o.TLS)
+	shown := own
+	var web *trust.Judgement
+	if o.Web != nil {
+		j := r.judge(s.endpoint, o.Web.TLS)
+		web = &j
+		if !own.Seen {
+			shown = j
+		}
+	}
+	return Walk{Outcome: *o, Judgement: shown, Finding: diagnose.Walk(o, own, web, about)}
+}
+
+// judge holds what a server showed against the endpoint's anchor. A device compares no name, so neither does the web hello
+// that was sent in its stead.
+func (r *round) judge(e *catalogue.Endpoint, seen *evidence.TLS) trust.Judgement {
+	if seen.Leaf() == nil {
+		return trust.Judgement{}
+	}
+	subject := trust.Subject{Chain: seen.Chain, KeyProved: seen.KeyProved, Now: r.survey.opts.Now()}
+	if e.Client == evidence.Web {
+		subject.Host = e.Host
+	}
+	return r.anchor(e).Judge(subject)
+}
+
+// anchor is the endpoint's trust anchor. The configuration was refused if it named one that is not there.
+func (r *round) anchor(e *catalogue.Endpoint) *trust.Anchor {
+	return r.site.Anchors.Get(e.Trust)
+}

@@ -1,0 +1,91 @@
+package survey
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+)
+
+// endpointKey names an endpoint across reloads.
+type endpointKey struct{ service, host string }
+
+func keyOf(e *catalogue.Endpoint) endpointKey { return endpointKey{e.Service, e.Host} }
+
+// endpointMemory is what outlives a round of one endpoint; it survives a reload that keeps the endpoint.
+type endpointMemory struct {
+	names HostNames
+
+	mu    sync.Mutex
+	paths map[catalogue.Path]*pathMemory
+}
+
+// pathMemory counts the rounds in which a path carried a device or did not.
+type pathMemory struct {
+	ok, failed uint64
+	reason     diagnose.Reason // as last logged
+}
+
+func newEndpointMemory(e *catalogue.Endpoint, names HostNames, old *endpointMemory) *endpointMemory {
+	m := &endpointMemory{names: names, paths: make(map[catalogue.Path]*pathMemory, len(e.Paths))}
+	for _, p := range e.Paths {
+		m.paths[p] = &pathMemory{}
+	}
+	if old == nil {
+		return m
+	}
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	for p := range m.paths {
+		if known := old.paths[p]; known != nil {
+			*m.paths[p] = *known
+		}
+	}
+	return m
+}
+
+func (m *endpointMemory) attemptsOf(p catalogue.Path) (ok, failed uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.paths[p]
+	return known.ok, known.failed
+}
+
+// remember counts a finished round's paths, puts the new counts into its report, and logs what changed.
+func (r *round) remember(report *Report) {
+	for i := range report.Hosts {
+		m := r.slots[i].memory
+		host := &report.Hosts[i]
+		for j := range host.Paths {
+			p := &host.Paths[j]
+			if p.Known {
+				m.count(host.Endpoint, p, r.survey.opts.Logger)
+			}
+		}
+	}
+}
+
+// count adds one round to a path's sums and logs a change of state once.
+func (m *endpointMemory) count(e *catalogue.Endpoint, p *Path, logger *slog.Logger) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.paths[catalogue.Path{Transport: p.Transport, Port: p.Port}]
+	if p.Up {
+		known.ok++
+	} else {
+		known.failed++
+	}
+	p.OK, p.Failed = known.ok, known.failed
+	if p.Finding.Reason == known.reason {
+		return
+	}
+	known.reason = p.Finding.Reason
+	about := []any{"service", e.Service, "host", e.Host, "transport", p.Transport, "port", p.Port}
+	if p.Up {
+		logger.Info("path carries a device again", about...)
+		return
+	}
+	logger.Warn("path does not carry a device", append(about,
+		"reason", p.Finding.Reason, "class", p.Finding.Class, "seen", p.Finding.Summary)...)
+}

@@ -1,0 +1,210 @@
+package survey
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+)
+
+// round is one survey of some endpoints. It fills one slot per endpoint as the work gets done, so that a report can be
+// made of what is there at any time.
+type round struct {
+	survey  *Survey
+	site    *Site
+	started time.Time
+	ctx     context.Context
+	cancel  context.CancelFunc
+	// gate bounds the look-ups and walks in flight.
+	gate chan struct{}
+
+	// Guarded by Survey.mu.
+	waiters int
+	cut     bool // ended early, for want of time
+
+	mu    sync.Mutex // guards the slots' contents
+	slots []slot
+
+	done   chan struct{} // closed when report is set
+	report *Report
+}
+
+// slot is one endpoint in a round, as far as it has come.
+type slot struct {
+	endpoint *catalogue.Endpoint
+	memory   *endpointMemory
+	// sinkhole says which addresses the host must not lead to: they are reported, and never connected to.
+	sinkhole func(netip.Addr) bool
+
+	resolved  bool // plan is set
+	plan      addressPlan
+	lookups   []evidence.Lookup
+	named     bool // resolvers and authority are set
+	resolvers []Resolver
+	authority Authority
+	// outcomes[i][j] is path i to plan.walk[j]; nil until it has been walked.
+	outcomes [][]*evidence.Outcome
+}
+
+func newRound(s *Survey, slots []slot) *round {
+	r := &round{
+		survey:  s,
+		site:    s.site,
+		started: s.opts.Now(),
+		gate:    make(chan struct{}, s.site.Config.Survey.Concurrency),
+		slots:   slots,
+		done:    make(chan struct{}),
+	}
+	r.ctx, r.cancel = context.WithTimeout(s.ctx, s.site.Config.Survey.Timeout)
+	return r
+}
+
+// slotsOf makes the slots of configured endpoints, with their memory. Survey.mu is held.
+func (s *Survey) slotsOf(endpoints []catalogue.Endpoint) []slot {
+	slots := make([]slot, len(endpoints))
+	for i := range endpoints {
+		e := &endpoints[i]
+		slots[i] = slot{endpoint: e, memory: s.memory[keyOf(e)], sinkhole: neverSinkhole}
+		if e.Addresses == catalogue.AddressesPublic {
+			slots[i].sinkhole = diagnose.IsSinkhole
+		}
+	}
+	return slots
+}
+
+// strangerSlot makes the slot of a host that is not configured: walked as a browser would, held against the web's
+// authorities, and led to no address that probe.allow does not allow. Nothing of it is remembered. Survey.mu is held.
+func (s *Survey) strangerSlot(host string) slot {
+	e := catalogue.Stranger(host)
+	return slot{
+		endpoint: e,
+		memory:   newEndpointMemory(e, s.site.Names.Host(e), nil),
+		sinkhole: func(addr netip.Addr) bool { return !s.site.Config.Probe.AllowsAddress(addr) },
+	}
+}
+
+func neverSinkhole(netip.Addr) bool { return false }
+
+// shareable reports whether a new caller may be given this round: while it runs, and until min_interval after its
+// start, but not if it was cut short for a caller with less time. Survey.mu is held.
+func (r *round) shareable(now time.Time, minInterval time.Duration) bool {
+	if r.cut {
+		return false
+	}
+	select {
+	case <-r.done:
+		return now.Sub(r.started) < minInterval
+	default:
+		return true
+	}
+}
+
+// run does the whole round: every endpoint concurrently, work in flight bounded by the gate.
+func (r *round) run() {
+	defer r.cancel()
+	if err := r.site.Anchors.Refresh(); err != nil {
+		r.survey.opts.Logger.Warn("trust anchors not read again, the last good ones stay", "err", err)
+	}
+	var hosts sync.WaitGroup
+	for i := range r.slots {
+		hosts.Go(func() { r.surveyHost(&r.slots[i]) })
+	}
+	hosts.Wait()
+	report := r.snapshot()
+	r.remember(report)
+	if observe := r.survey.opts.Observe; observe != nil {
+		observe(report)
+	}
+	r.report = report
+	close(r.done)
+}
+
+// surveyHost resolves one host and walks its paths; the zone's own servers are asked beside that.
+func (r *round) surveyHost(s *slot) {
+	addresses, judged := r.resolve(s)
+	defer judged()
+	plan := planAddresses(addresses, s.sinkhole, r.survey.opts.HasRoute, r.site.Config.Survey.MaxAddresses)
+	r.mu.Lock()
+	s.plan, s.resolved = plan, true
+	s.outcomes = make([][]*evidence.Outcome, len(s.endpoint.Paths))
+	for i := range s.outcomes {
+		s.outcomes[i] = make([]*evidence.Outcome, len(plan.walk))
+	}
+	r.mu.Unlock()
+
+	var walks sync.WaitGroup
+	defer walks.Wait()
+	for j, addr := range plan.walk {
+		for i, p := range s.endpoint.Paths {
+			if !r.enter() {
+				return
+			}
+			walks.Go(func() {
+				defer r.exit()
+				outcome := r.site.Walker.Walk(r.ctx, target(s.endpoint, p, addr))
+				r.mu.Lock()
+				s.outcomes[i][j] = &outcome
+				r.mu.Unlock()
+			})
+		}
+	}
+}
+
+// resolve returns the addresses that each resolver gives, and a function that waits for the zone's own view.
+func (r *round) resolve(s *slot) (addresses [][]netip.Addr, judged func()) {
+	if addr, err := netip.ParseAddr(s.endpoint.Host); err == nil {
+		return [][]netip.Addr{{addr}}, func() {}
+	}
+	if !r.enter() {
+		return nil, func() {}
+	}
+	names := s.memory.names.Begin(r.ctx)
+	lookups := names.Lookups()
+	r.exit()
+	for i := range lookups {
+		addresses = append(addresses, lookups[i].Addresses)
+	}
+	r.mu.Lock()
+	s.lookups = lookups
+	r.mu.Unlock()
+	return addresses, func() {
+		resolvers, authority := names.Finish()
+		r.mu.Lock()
+		s.resolvers, s.authority, s.named = resolvers, authority, true
+		r.mu.Unlock()
+	}
+}
+
+// enter waits for a place among the work in flight; false means that the round is over.
+func (r *round) enter() bool {
+	if r.ctx.Err() != nil {
+		return false
+	}
+	select {
+	case r.gate <- struct{}{}:
+		return true
+	case <-r.ctx.Done():
+		return false
+	}
+}
+
+func (r *round) exit() { <-r.gate }
+
+// target is one path of an endpoint to one address.
+func target(e *catalogue.Endpoint, p catalogue.Path, addr netip.Addr) path.Target {
+	return path.Target{
+		Address:   netip.AddrPortFrom(addr, p.Port),
+		Transport: p.Transport,
+		Client:    e.Client,
+		Host:      e.Host,
+		Finish:    e.Finish,
+		Ping:      e.CoAPPing,
+		Framing:   e.Framing,
+		WebRetry:  e.Client == evidence.Device && p.Transport == evidence.TCP,
+	}
+}

@@ -1,0 +1,17 @@
+package survey
+
+import (
+	"net"
+	"net/netip"
+)
+
+// hasRoute reports whether this machine has a route to the address. Connecting a UDP socket asks the kernel's routing
+// table and sends nothing.
+func hasRoute(addr netip.Addr) bool {
+	conn, err := net.Dial("udp", netip.AddrPortFrom(addr, 9).String())
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}

@@ -1,0 +1,205 @@
+package survey
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
+)
+
+// snapshotGrace is how long a scrape waits, past its own deadline, for a round that has just been cancelled to put its
+// results in order. It comes out of what the caller keeps in reserve of the scrape's time-out.
+const snapshotGrace = 20 * time.Millisecond
+
+// PathWalker walks one path to one address; package path's Walker in production.
+type PathWalker interface {
+	Walk(ctx context.Context, t path.Target) evidence.Outcome
+}
+
+// NameService resolves the endpoints' hosts and remembers their answers from round to round.
+type NameService interface {
+	// Host returns the memory of one endpoint; it is asked once per endpoint and configuration.
+	Host(endpoint *catalogue.Endpoint) HostNames
+	// Path and Queries are the exporter's own view of port 53, and what was asked since start.
+	Path() AuthorityPath
+	Queries() []QueryCount
+}
+
+// HostNames is the name service's memory of one endpoint.
+type HostNames interface {
+	// Begin asks every resolver at once, and the zone's servers beside them.
+	Begin(ctx context.Context) NameRound
+}
+
+// NameRound is one round of one endpoint's names.
+type NameRound interface {
+	// Lookups waits for the resolvers alone, so that the paths can start.
+	Lookups() []evidence.Lookup
+	// Finish waits for the zone's servers too and returns what the round made of it all.
+	Finish() ([]Resolver, Authority)
+}
+
+// Anchors gives the trust anchor of an endpoint, ready to use.
+type Anchors interface {
+	Get(name string) *trust.Anchor
+	// Refresh reads again the files that have changed; an error names those that could not be, whose last good content stays.
+	Refresh() error
+}
+
+// IdleSource says what is known of silence on a path; nil if it is not measured.
+type IdleSource func(endpoint *catalogue.Endpoint, p catalogue.Path) *IdleBounds
+
+// Site is what a survey works with: one configuration and the parts made from it. A reload makes a new one.
+type Site struct {
+	Config  *catalogue.Config
+	Anchors Anchors
+	Names   NameService
+	Walker  PathWalker
+	// CredentialConfigured: the client certificate is the site's own, so that its refusal is a failure.
+	CredentialConfigured bool
+	Idle                 IdleSource // nil: nothing is measured
+}
+
+// Options are what outlives a reload.
+type Options struct {
+	Name     string                // of the machine that looks, for reports
+	Now      func() time.Time      // nil: time.Now
+	HasRoute func(netip.Addr) bool // nil: ask the kernel
+	Logger   *slog.Logger
+	// Observe is called once with each finished report of all endpoints or of one; it must not block.
+	Observe func(*Report)
+}
+
+// Survey runs rounds for whoever asks and remembers what must outlive them. It is safe for concurrent use.
+type Survey struct {
+	opts Options
+
+	mu     sync.Mutex
+	site   *Site
+	memory map[endpointKey]*endpointMemory
+	rounds map[string]*round // the latest of each scope: "" for all endpoints, else a host
+
+	ctx  context.Context // ends all rounds, at Close
+	stop context.CancelFunc
+	busy sync.WaitGroup // rounds that still run, awaited by Close
+}
+
+// New makes a survey of a site.
+func New(site *Site, opts Options) *Survey {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.HasRoute == nil {
+		opts.HasRoute = hasRoute
+	}
+	s := &Survey{opts: opts, rounds: make(map[string]*round)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.Reload(site)
+	return s
+}
+
+// Reload changes what is watched. Rounds that run go on with what they began with; endpoints that stay (same service and
+// host) keep their memory.
+func (s *Survey) Reload(site *Site) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	memory := make(map[endpointKey]*endpointMemory, len(site.Config.Endpoints))
+	for i := range site.Config.Endpoints {
+		endpoint := &site.Config.Endpoints[i]
+		key := keyOf(endpoint)
+		memory[key] = newEndpointMemory(endpoint, site.Names.Host(endpoint), s.memory[key])
+	}
+	s.site, s.memory = site, memory
+	clear(s.rounds) // the next scrape sees the new configuration, however soon it comes
+}
+
+// Config is the configuration in force.
+func (s *Survey) Config() *catalogue.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.site.Config
+}
+
+// Run surveys every endpoint and returns what is known when the round ends or the context's deadline comes, whichever is
+// sooner. Callers that come closer together than survey.min_interval share one round.
+func (s *Survey) Run(ctx context.Context) *Report {
+	return s.run(ctx, "", func() []slot { return s.slotsOf(s.site.Config.Endpoints) })
+}
+
+// RunHost surveys the endpoints of one host, in the same way. Of a host that is not configured nothing is remembered.
+func (s *Survey) RunHost(ctx context.Context, host string) *Report {
+	return s.run(ctx, host, func() []slot {
+		if known := s.site.Config.EndpointsOf(host); len(known) > 0 {
+			return s.slotsOf(known)
+		}
+		return []slot{s.strangerSlot(host)}
+	})
+}
+
+func (s *Survey) run(ctx context.Context, scope string, slots func() []slot) *Report {
+	r := s.join(scope, slots)
+	if r == nil {
+		return &Report{Site: s.opts.Name, Started: s.opts.Now(), Finished: s.opts.Now()}
+	}
+	select {
+	case <-r.done:
+		s.leave(r, false)
+		return r.report
+	case <-ctx.Done():
+		// Whoever merely hung up leaves the round to finish for the next one who asks.
+		s.leave(r, errors.Is(ctx.Err(), context.DeadlineExceeded))
+	}
+	select {
+	case <-r.done:
+		return r.report
+	case <-time.After(snapshotGrace):
+		return r.snapshot()
+	}
+}
+
+// join enters the scope's round: the latest, if it still runs or is young and whole, else a new one. It returns nil after Close.
+func (s *Survey) join(scope string, slots func() []slot) *round {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return nil
+	}
+	now := s.opts.Now()
+	interval := s.site.Config.Survey.MinInterval
+	r := s.rounds[scope]
+	if r == nil || !r.shareable(now, interval) {
+		maps.DeleteFunc(s.rounds, func(_ string, old *round) bool { return !old.shareable(now, interval) })
+		r = newRound(s, slots())
+		s.rounds[scope] = r
+		s.busy.Go(r.run)
+	}
+	r.waiters++
+	return r
+}
+
+// leave ends a caller's interest in a round; the last to leave for want of time ends the round too.
+func (s *Survey) leave(r *round, outOfTime bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.waiters--
+	if outOfTime && r.waiters == 0 {
+		r.cut = true
+		r.cancel()
+	}
+}
+
+// Close ends all rounds and waits for them.
+func (s *Survey) Close() {
+	s.mu.Lock()
+	s.stop()
+	s.mu.Unlock()
+	s.busy.Wait()
+}
