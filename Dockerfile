@@ -1,0 +1,34 @@
+# Two ways to the same final stage, an empty image with one static binary:
+#   docker build -t endpoint_exporter .                            compiles in a Go image
+#   docker build -t endpoint_exporter --build-arg FROM_STAGE=prebuilt .   takes ./endpoint_exporter, built outside
+ARG FROM_STAGE=compiled
+ARG GO_IMAGE=golang:1.26
+
+FROM ${GO_IMAGE} AS compiled
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=unknown
+ARG REVISION=unknown
+RUN CGO_ENABLED=0 go build -trimpath \
+    -ldflags "-s -w -X github.com/prometheus/common/version.Version=${VERSION} -X github.com/prometheus/common/version.Revision=${REVISION}" \
+    -o /endpoint_exporter ./cmd/endpoint_exporter
+
+FROM scratch AS prebuilt
+ARG TARGETPLATFORM=.
+COPY ${TARGETPLATFORM}/endpoint_exporter /endpoint_exporter
+
+FROM ${FROM_STAGE} AS binary
+
+FROM scratch
+LABEL org.opencontainers.image.title="endpoint_exporter" \
+      org.opencontainers.image.description="Walks the path that devices walk to their cloud, for Prometheus" \
+      org.opencontainers.image.source="https://github.com/endpoint-exporter/endpoint_exporter" \
+      org.opencontainers.image.documentation="https://github.com/endpoint-exporter/endpoint_exporter#readme" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The web authorities are inside the binary (golang.org/x/crypto/x509roots/fallback).
+COPY --from=binary /endpoint_exporter /endpoint_exporter
+USER 65534:65534
+EXPOSE 15684
+ENTRYPOINT ["/endpoint_exporter"]
