@@ -48,14 +48,27 @@ func (r *round) host(s *slot) Host {
 	}
 	withdrawn := withdrawnAddresses(h.Resolvers)
 	compared := make([]diagnose.PathFinding, len(s.endpoint.Paths))
+	h.Known = true
 	for i, p := range s.endpoint.Paths {
 		h.Paths[i] = r.path(s, i, p, withdrawn)
 		h.Up = h.Up || h.Paths[i].Up
-		h.Known = h.Known || h.Paths[i].Known
-		compared[i] = diagnose.PathFinding{Transport: p.Transport, Port: p.Port, Finding: h.Paths[i].Finding}
+		h.Known = h.Known && h.Paths[i].Known
+		compared[i] = diagnose.PathFinding{Transport: p.Transport, Port: p.Port, Finding: h.Paths[i].Finding, Addresses: addressFindings(h.Paths[i].Walks)}
 	}
+	h.Known = h.Known || h.Up
 	h.Advice = diagnose.Compare(s.endpoint.Host, compared)
 	return h
+}
+
+// addressFindings are those of the addresses that the zone has not withdrawn: that one of those fails is no surprise.
+func addressFindings(walks []Walk) []diagnose.AddressFinding {
+	var out []diagnose.AddressFinding
+	for i := range walks {
+		if !walks[i].Withdrawn {
+			out = append(out, diagnose.AddressFinding{Address: walks[i].Outcome.Address.Addr(), Finding: walks[i].Finding})
+		}
+	}
+	return out
 }
 
 // withdrawnAddresses lists the addresses that some resolver still hands out though the zone has withdrawn them.

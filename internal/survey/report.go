@@ -47,7 +47,7 @@ type Host struct {
 	Resolvers []Resolver          // in the order of the configuration; empty for an endpoint that is an address
 	Authority Authority
 	Paths     []Path // as Endpoint.Paths
-	// Up: at least one path carries a device. Known is false if no path has a verdict, because the deadline cut them off.
+	// Up: at least one path carries a device. Known is false if none is known to, while the deadline cut off one that might.
 	Up, Known bool
 	// Advice compares the host's paths ("5684 over UDP is dropped, TCP passes: …"); empty if there is nothing to compare.
 	Advice []string

@@ -1,0 +1,483 @@
+package survey
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
+)
+
+// world is a network and its names as a test scripts them, on the clock of its bubble.
+type world struct {
+	addresses map[string][]netip.Addr  // of a host; none: the name does not exist
+	lookup    time.Duration            // that a look-up takes
+	walk      map[string]time.Duration // that a walk to an address takes; default: no time
+	outcome   map[string]evidence.Failure
+	withdrawn []netip.Addr
+
+	lookups, walks, asked atomic.Int64
+	most                  atomic.Int64 // walks in flight at once
+	inFlight              atomic.Int64
+	refreshed             atomic.Int64
+	refreshErr            error
+}
+
+func (w *world) Host(e *catalogue.Endpoint) HostNames {
+	w.asked.Add(1)
+	return &worldNames{w, e.Host}
+}
+func (w *world) Path() AuthorityPath { return AuthorityPathOK }
+func (w *world) Queries() []QueryCount {
+	return []QueryCount{{"resolver", "NOERROR", uint64(w.lookups.Load())}}
+}
+
+type worldNames struct {
+	world *world
+	host  string
+}
+
+func (n *worldNames) Begin(ctx context.Context) NameRound {
+	n.world.lookups.Add(1)
+	return &worldRound{n, ctx, evidence.Lookup{}}
+}
+
+type worldRound struct {
+	*worldNames
+	ctx  context.Context
+	said evidence.Lookup
+}
+
+func (r *worldRound) Lookups() []evidence.Lookup {
+	r.said = evidence.Lookup{Resolver: netip.MustParseAddrPort("192.0.2.53:53"), Addresses: r.world.addresses[r.host]}
+	if !wait(r.ctx, r.world.lookup) {
+		r.said.Addresses, r.said.Failure = nil, evidence.DNSOutOfTime
+	} else if len(r.said.Addresses) == 0 {
+		r.said.Failure = evidence.DNSNXDomain
+	}
+	return []evidence.Lookup{r.said}
+}
+
+func (r *worldRound) Finish() ([]Resolver, Authority) {
+	out := Resolver{Lookup: r.said}
+	out.Freshness.Withdrawn = r.world.withdrawn
+	return []Resolver{out}, Authority{Known: true, TTL: time.Minute}
+}
+
+// wait reports whether the time passed before ctx ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (w *world) Walk(ctx context.Context, t path.Target) evidence.Outcome {
+	w.walks.Add(1)
+	now := w.inFlight.Add(1)
+	defer w.inFlight.Add(-1)
+	for most := w.most.Load(); now > most && !w.most.CompareAndSwap(most, now); most = w.most.Load() {
+	}
+	out := evidence.Outcome{Address: t.Address, Transport: t.Transport, Client: t.Client}
+	if !wait(ctx, w.walk[t.Address.Addr().String()]) {
+		out.Failure, out.FailedIn = evidence.OutOfTime, evidence.Hello
+		return out
+	}
+	// Without certificates the ping's end is the one that carries a device.
+	out.Failure, out.FailedIn = w.outcome[t.Address.Addr().String()], evidence.Hello
+	if out.Failure == evidence.Completed {
+		out.FailedIn = evidence.Ping
+	}
+	return out
+}
+
+func (w *world) Get(string) *trust.Anchor { return nil }
+func (w *world) Refresh() error {
+	w.refreshed.Add(1)
+	return w.refreshErr
+}
+
+// open starts a survey of hosts, each with one TCP path, on defaults that change may alter.
+func (w *world) open(t *testing.T, change func(*catalogue.Config), hosts ...string) (*Survey, *records) {
+	t.Helper()
+	logged := &records{}
+	s := New(w.site(change, hosts...), Options{
+		Name: "site", HasRoute: func(netip.Addr) bool { return true }, Logger: slog.New(logged),
+	})
+	t.Cleanup(s.Close)
+	return s, logged
+}
+
+func (w *world) site(change func(*catalogue.Config), hosts ...string) *Site {
+	config := *catalogue.Default()
+	config.Endpoints = nil
+	for _, host := range hosts {
+		config.Endpoints = append(config.Endpoints, catalogue.Endpoint{
+			Service: "s", Host: host, Client: evidence.Device, Addresses: catalogue.AddressesAny,
+			Paths: []catalogue.Path{{Transport: evidence.TCP, Port: 5684}},
+		})
+	}
+	if change != nil {
+		change(&config)
+	}
+	return &Site{Config: &config, Anchors: w, Names: w, Walker: w}
+}
+
+// records counts log records by message.
+type records struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (r *records) Enabled(context.Context, slog.Level) bool { return true }
+func (r *records) Handle(_ context.Context, record slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = append(r.said, record.Message)
+	return nil
+}
+func (r *records) WithAttrs([]slog.Attr) slog.Handler { return r }
+func (r *records) WithGroup(string) slog.Handler      { return r }
+
+func (r *records) count(message string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, said := range r.said {
+		if said == message {
+			n++
+		}
+	}
+	return n
+}
+
+func within(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}
+
+func TestScrapesCloseTogetherShareARound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Second}}
+		s, _ := w.open(t, nil, "a.test")
+		var both sync.WaitGroup
+		reports := make([]*Report, 2)
+		for i := range reports {
+			both.Go(func() { reports[i] = s.Run(context.Background()) })
+		}
+		both.Wait()
+		if reports[0] != reports[1] || w.walks.Load() != 1 || w.lookups.Load() != 1 {
+			t.Errorf("two scrapes at once: %d walks, %d look-ups", w.walks.Load(), w.lookups.Load())
+		}
+		<-time.After(8 * time.Second) // the bubble's clock
+		if s.Run(context.Background()) != reports[0] {
+			t.Error("9 s after its start the round was not shared")
+		}
+		<-time.After(time.Second)
+		if s.Run(context.Background()) == reports[0] || w.walks.Load() != 2 {
+			t.Error("10 s after its start the round was still shared")
+		}
+	})
+}
+
+func TestARoundEndsAtTheScrapesDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			addresses: map[string][]netip.Addr{"fast.test": addrs("198.51.100.1"), "slow.test": addrs("198.51.100.2")},
+			walk:      map[string]time.Duration{"198.51.100.2": time.Hour},
+		}
+		s, logged := w.open(t, nil, "fast.test", "slow.test")
+		ctx, cancel := within(360 * time.Millisecond)
+		defer cancel()
+		started := time.Now()
+		report := s.Run(ctx)
+		if took := time.Since(started); took > 360*time.Millisecond+snapshotGrace {
+			t.Errorf("a scrape with 360 ms took %v", took)
+		}
+		fast, slow := report.Hosts[0], report.Hosts[1]
+		if !fast.Up || !fast.Known || slow.Known || slow.Up || report.IncompletePaths != 1 {
+			t.Errorf("fast %v/%v, slow %v/%v, %d incomplete", fast.Up, fast.Known, slow.Up, slow.Known, report.IncompletePaths)
+		}
+		if got := slow.Paths[0].Finding.Reason; got != diagnose.OutOfTime {
+			t.Errorf("what the deadline cut off is %q", got)
+		}
+		if slow.Paths[0].Failed != 0 || logged.count("path does not carry a device") != 0 {
+			t.Error("a path that was cut off was counted or logged as failed")
+		}
+		// A round that was cut for one scrape is not what the next one gets.
+		ctx, cancel = within(5 * time.Second)
+		defer cancel()
+		if again := s.Run(ctx); again == report || w.walks.Load() != 4 {
+			t.Errorf("a cut round was shared: %d walks", w.walks.Load())
+		}
+	})
+}
+
+func TestARoundEndsAtItsOwnTimeoutWhateverTheScrapeAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Hour}}
+		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.Timeout = 3 * time.Second }, "a.test")
+		started := time.Now()
+		report := s.Run(context.Background())
+		if took := time.Since(started); took != 3*time.Second || report.IncompletePaths != 1 {
+			t.Errorf("took %v, %d incomplete", took, report.IncompletePaths)
+		}
+	})
+}
+
+func TestAHostWhoseOpenPathWasCutOffIsNotCalledDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{}}
+		s, _ := w.open(t, func(c *catalogue.Config) {
+			c.Endpoints[0].Paths = append(c.Endpoints[0].Paths, catalogue.Path{Transport: evidence.UDP, Port: 5684})
+		}, "a.test")
+		s.site.Walker = walkerFunc(func(ctx context.Context, target path.Target) evidence.Outcome {
+			o := evidence.Outcome{Address: target.Address, Transport: target.Transport, Failure: evidence.Refused, FailedIn: evidence.Connect}
+			if target.Transport == evidence.UDP {
+				<-ctx.Done()
+				o.Failure = evidence.OutOfTime
+			}
+			return o
+		})
+		ctx, cancel := within(time.Second)
+		defer cancel()
+		if h := s.Run(ctx).Hosts[0]; h.Known || h.Up || !h.Paths[0].Known || h.Paths[1].Known {
+			t.Errorf("host known %v up %v, paths known %v %v", h.Known, h.Up, h.Paths[0].Known, h.Paths[1].Known)
+		}
+	})
+}
+
+type walkerFunc func(context.Context, path.Target) evidence.Outcome
+
+func (f walkerFunc) Walk(ctx context.Context, t path.Target) evidence.Outcome { return f(ctx, t) }
+
+func TestOneWhoHangsUpLeavesTheRoundToTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": 2 * time.Second}}
+		s, _ := w.open(t, nil, "a.test")
+		ctx, hangUp := context.WithCancel(context.Background())
+		time.AfterFunc(time.Second, hangUp)
+		s.Run(ctx)
+		if report := s.Run(context.Background()); !report.Hosts[0].Up || w.walks.Load() != 1 {
+			t.Errorf("up %v after %d walks", report.Hosts[0].Up, w.walks.Load())
+		}
+	})
+}
+
+func TestTheShorterOfTwoScrapesDoesNotCutTheLongerOnesRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": 2 * time.Second}}
+		s, _ := w.open(t, nil, "a.test")
+		var long, short *Report
+		var both sync.WaitGroup
+		both.Go(func() { long = s.Run(context.Background()) })
+		both.Go(func() {
+			ctx, cancel := within(time.Second)
+			defer cancel()
+			short = s.Run(ctx)
+		})
+		both.Wait()
+		if !long.Hosts[0].Up || short.Hosts[0].Known || w.walks.Load() != 1 {
+			t.Errorf("long up %v, short known %v, %d walks", long.Hosts[0].Up, short.Hosts[0].Known, w.walks.Load())
+		}
+	})
+}
+
+func TestWorkInFlightIsCapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{}, walk: map[string]time.Duration{}}
+		var many []netip.Addr
+		for i := range 8 {
+			a := netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
+			many = append(many, a)
+			w.walk[a.String()] = time.Second
+		}
+		hosts := []string{"a.test", "b.test", "c.test", "d.test"}
+		for _, host := range hosts {
+			w.addresses[host] = many
+		}
+		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.Concurrency = 5 }, hosts...)
+		report := s.Run(context.Background())
+		if w.most.Load() != 5 || w.walks.Load() != 32 || report.IncompletePaths != 0 {
+			t.Errorf("%d in flight at most, %d walks, %d incomplete", w.most.Load(), w.walks.Load(), report.IncompletePaths)
+		}
+	})
+}
+
+func TestThePathSpeaksForTheAddressThatADeviceWouldTake(t *testing.T) {
+	w := &world{
+		addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.2")},
+		outcome:   map[string]evidence.Failure{"198.51.100.2": evidence.Reset},
+	}
+	s, _ := w.open(t, nil, "a.test")
+	p := s.Run(t.Context()).Hosts[0].Paths[0]
+	if !p.Up || len(p.Walks) != 2 || p.Walks[1].Finding.Reason != diagnose.Reset {
+		t.Errorf("first good, second bad: up %v, walks %+v", p.Up, p.Walks)
+	}
+	w.addresses["a.test"] = addrs("198.51.100.2", "198.51.100.1")
+	s.Reload(w.site(nil, "a.test"))
+	report := s.Run(t.Context())
+	if p := report.Hosts[0].Paths[0]; p.Up || p.Finding.Reason != diagnose.Reset {
+		t.Errorf("first bad, second good: up %v, reason %q", p.Up, p.Finding.Reason)
+	}
+	if len(report.Hosts[0].Advice) == 0 {
+		t.Error("nothing is said of one address of two that fails")
+	}
+}
+
+func TestASinkholeIsNeverConnectedTo(t *testing.T) {
+	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("127.0.0.1")}}
+	s, _ := w.open(t, func(c *catalogue.Config) { c.Endpoints[0].Addresses = catalogue.AddressesPublic }, "a.test")
+	p := s.Run(t.Context()).Hosts[0].Paths[0]
+	if p.Finding.Reason != diagnose.Sinkhole || w.walks.Load() != 0 || len(p.Walks) != 1 {
+		t.Errorf("reason %q after %d walks", p.Finding.Reason, w.walks.Load())
+	}
+}
+
+func TestAWithdrawnAddressIsWalkedAndMarked(t *testing.T) {
+	w := &world{
+		addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.9")},
+		outcome:   map[string]evidence.Failure{"198.51.100.9": evidence.Refused},
+		withdrawn: addrs("198.51.100.9"),
+	}
+	s, _ := w.open(t, nil, "a.test")
+	h := s.Run(t.Context()).Hosts[0]
+	if walks := h.Paths[0].Walks; walks[0].Withdrawn || !walks[1].Withdrawn || walks[1].Finding.Reason != diagnose.Refused {
+		t.Errorf("walks %+v", walks)
+	}
+	if len(h.Advice) != 0 {
+		t.Errorf("the withdrawn address counts among the host's: %q", h.Advice)
+	}
+}
+
+func TestEveryWayToHaveNoAddressHasItsReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"six.test": addrs("2001:db8::1")}}
+		s, _ := w.open(t, nil, "none.test", "six.test")
+		s.opts.HasRoute = netip.Addr.Is4
+		report := s.Run(context.Background())
+		if got := report.Hosts[0].Paths[0].Finding.Reason; got != diagnose.DNSFailed {
+			t.Errorf("a name that does not exist: %q", got)
+		}
+		if p := report.Hosts[1].Paths[0]; p.Finding.Reason != diagnose.Unreachable || p.Omitted != 1 {
+			t.Errorf("no route: %q, %d omitted", p.Finding.Reason, p.Omitted)
+		}
+		w.lookup = time.Hour
+		<-time.After(time.Minute)
+		ctx, cancel := within(time.Second)
+		defer cancel()
+		if got := s.Run(ctx).Hosts[1].Paths[0].Finding.Reason; got != diagnose.OutOfTime {
+			t.Errorf("a look-up that the deadline cut off: %q", got)
+		}
+	})
+}
+
+func TestAReloadKeepsTheMemoryOfPathsThatStay(t *testing.T) {
+	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.1")}}
+	s, _ := w.open(t, nil, "a.test")
+	s.Run(t.Context())
+	s.Reload(w.site(nil, "a.test", "b.test"))
+	report := s.Run(t.Context())
+	if a, b := report.Hosts[0].Paths[0].OK, report.Hosts[1].Paths[0].OK; a != 2 || b != 1 {
+		t.Errorf("attempts of the path that stayed %d, of the new one %d", a, b)
+	}
+	s.Reload(w.site(nil, "b.test"))
+	s.Reload(w.site(nil, "a.test", "b.test"))
+	if got := s.Run(t.Context()).Hosts[0].Paths[0].OK; got != 1 {
+		t.Errorf("a path that was gone remembers %d attempts", got)
+	}
+}
+
+func TestAChangeOfStateIsLoggedOnce(t *testing.T) {
+	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, outcome: map[string]evidence.Failure{}}
+	s, logged := w.open(t, func(c *catalogue.Config) { c.Survey.MinInterval = 0 }, "a.test")
+	for _, failure := range []evidence.Failure{"", evidence.Reset, evidence.Reset, "", ""} {
+		w.outcome["198.51.100.1"] = failure
+		s.Run(t.Context())
+	}
+	if down, up := logged.count("path does not carry a device"), logged.count("path carries a device again"); down != 1 || up != 1 {
+		t.Errorf("logged down %d times, up %d times", down, up)
+	}
+}
+
+func TestFilesThatCannotBeReadAgainAreLoggedAndNothingIsLost(t *testing.T) {
+	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, refreshErr: errors.New("gone")}
+	s, logged := w.open(t, nil, "a.test")
+	if !s.Run(t.Context()).Hosts[0].Up || logged.count("trust anchors not read again, the last good ones stay") != 1 {
+		t.Errorf("logged %q", logged.said)
+	}
+}
+
+func TestAStrangerIsWalkedOnlyWhereProbeAllows(t *testing.T) {
+	w := &world{addresses: map[string][]netip.Addr{"out.test": addrs("8.8.8.8"), "in.test": addrs("10.0.0.1", "8.8.8.8")}}
+	s, _ := w.open(t, nil, "a.test")
+	if p := s.RunHost(t.Context(), "out.test").Hosts[0].Paths[0]; len(p.Walks) != 1 || w.walks.Load() != 1 {
+		t.Errorf("a public address: %+v", p.Walks)
+	}
+	p := s.RunHost(t.Context(), "in.test").Hosts[0].Paths[0]
+	if p.Finding.Reason != diagnose.Sinkhole || w.walks.Load() != 2 {
+		t.Errorf("a private address: %q, %d walks in all", p.Finding.Reason, w.walks.Load())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.memory) != 1 {
+		t.Errorf("%d endpoints are remembered", len(s.memory))
+	}
+}
+
+func TestRoundsOfStrangersAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{}}
+		s, _ := w.open(t, nil, "a.test")
+		for i := range 100 {
+			s.RunHost(context.Background(), netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String())
+			<-time.After(time.Second)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.rounds) > 11 {
+			t.Errorf("%d rounds are kept", len(s.rounds))
+		}
+	})
+}
+
+func TestAfterCloseNothingRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Hour}}
+		s, _ := w.open(t, nil, "a.test")
+		var scrape sync.WaitGroup
+		scrape.Go(func() { s.Run(context.Background()) })
+		synctest.Wait()
+		s.Close()
+		scrape.Wait()
+		if report := s.Run(context.Background()); len(report.Hosts) != 0 || w.inFlight.Load() != 0 {
+			t.Errorf("%d hosts, %d walks in flight", len(report.Hosts), w.inFlight.Load())
+		}
+	})
+}
+
+func TestObserversSeeEachFinishedRoundOnce(t *testing.T) {
+	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}}
+	var seen []*Report
+	s := New(w.site(nil, "a.test"), Options{Name: "site", Logger: slog.New(&records{}), Observe: func(r *Report) { seen = append(seen, r) }})
+	defer s.Close()
+	first, second := s.Run(t.Context()), s.Run(t.Context())
+	if first != second || len(seen) != 1 || seen[0] != first || seen[0].Hosts[0].Paths[0].OK != 1 {
+		t.Errorf("observed %d reports", len(seen))
+	}
+}
