@@ -1,0 +1,105 @@
+package collector
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// Buckets of the handshake's duration: from a server next door to the end of a device's patience. Prometheus servers
+// that take native histograms get those instead, each bucket a tenth wider than the one below it.
+var handshakeBuckets = []float64{0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8}
+
+const (
+	nativeFactor     = 1.1
+	nativeMaxBuckets = 100
+	nativeMinReset   = time.Hour
+)
+
+// Histograms keep how long the handshakes of each path took, over all rounds. They are no collector of their own: give
+// them to [New] in [Options], which shows those of the report's paths, and [Histograms.Observe] to the survey.
+//
+// They hold the paths of the endpoints last given to [Histograms.Keep] and no others, so that hosts asked of /probe
+// leave nothing behind. They are safe for concurrent use.
+type Histograms struct {
+	vec *prometheus.HistogramVec
+
+	mu    sync.RWMutex
+	paths map[pathKey]prometheus.Histogram
+}
+
+// pathKey holds the values of the labels of a path.
+type pathKey [4]string
+
+func keyOf(service, host string, t evidence.Transport, port uint16) pathKey {
+	return pathKey{evidence.Text(service), evidence.Text(host), evidence.Text(string(t)), strconv.Itoa(int(port))}
+}
+
+// NewHistograms makes histograms of no path yet.
+func NewHistograms() *Histograms {
+	m := table[handshakeDuration]
+	return &Histograms{
+		vec: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: m.Name, Help: m.Help,
+			Buckets:                         handshakeBuckets,
+			NativeHistogramBucketFactor:     nativeFactor,
+			NativeHistogramMaxBucketNumber:  nativeMaxBuckets,
+			NativeHistogramMinResetDuration: nativeMinReset,
+		}, m.Labels),
+		paths: make(map[pathKey]prometheus.Histogram),
+	}
+}
+
+// Keep says which endpoints' paths are held: those of the configuration in force. The others are let go, new ones begin
+// empty.
+func (h *Histograms) Keep(endpoints []catalogue.Endpoint) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kept := make(map[pathKey]prometheus.Histogram)
+	for i := range endpoints {
+		e := &endpoints[i]
+		for _, p := range e.Paths {
+			key := keyOf(e.Service, e.Host, p.Transport, p.Port)
+			kept[key] = h.vec.WithLabelValues(key[:]...).(prometheus.Histogram)
+		}
+	}
+	for key := range h.paths {
+		if kept[key] == nil {
+			h.vec.DeleteLabelValues(key[:]...)
+		}
+	}
+	h.paths = kept
+}
+
+// Observe adds a finished round: of each path the handshake with the address that a device would take now, unless the
+// zone has withdrawn that address.
+func (h *Histograms) Observe(report *survey.Report) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for i := range report.Hosts {
+		host := &report.Hosts[i]
+		for j := range host.Paths {
+			p := &host.Paths[j]
+			if len(p.Walks) == 0 || p.Walks[0].Withdrawn {
+				continue
+			}
+			took, ok := handshake(&p.Walks[0].Outcome)
+			if held := h.paths[keyOf(host.Endpoint.Service, host.Endpoint.Host, p.Transport, p.Port)]; ok && held != nil {
+				held.Observe(took.Seconds())
+			}
+		}
+	}
+}
+
+// of is the histogram of a path by the values of its labels; nil if it is not held.
+func (h *Histograms) of(path []string) prometheus.Histogram {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.paths[pathKey(path)]
+}

@@ -1,0 +1,411 @@
+package collector
+
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+//go:generate go run ./gendocs ../docs/metrics.md
+
+// Type is a metric's type, in the words of the exposition format.
+type Type string
+
+const (
+	Gauge     Type = "gauge"
+	Counter   Type = "counter"
+	Histogram Type = "histogram"
+)
+
+// Metric is one metric as its users know it. It is read-only.
+type Metric struct {
+	Name string
+	Help string
+	Type Type
+	// Labels are in the order in which the collector gives their values.
+	Labels []string
+	// Values holds all values of the labels whose list is closed; a label that is not there has an open one.
+	Values map[string][]string
+	// Group is the heading under which the metric stands in docs/metrics.md.
+	Group string
+}
+
+// Metrics lists every metric, group by group. Go's and the process' own are not in it.
+func Metrics() []Metric { return slices.Clone(table[:]) }
+
+// The groups, in the order of the table.
+const (
+	groupHosts     = "Hosts and paths"
+	groupTimes     = "How long it took"
+	groupTLS       = "TLS and CoAP"
+	groupDNS       = "DNS"
+	groupStaleness = "DNS staleness"
+	groupIdle      = "Silent connections"
+	groupExporter  = "Survey and exporter"
+)
+
+// name indexes the table.
+type name int
+
+const (
+	up name = iota
+	pathUp
+	pathFailure
+	pathAttempts
+	pathAddresses
+	pathWithdrawnAddresses
+	pathBehindNAT
+
+	pathDuration
+	handshakeDuration
+	pathFirstReply
+	udpRetransmissions
+	tcpRTT
+
+	tlsAuthentic
+	tlsIssuerInfo
+	tlsNotBefore
+	tlsNotAfter
+	tlsInfo
+	tlsCertificateRequested
+	tlsServerFlight
+	coapUp
+
+	dnsUp
+	dnsFailure
+	dnsLookupDuration
+	dnsTTL
+	dnsAuthorityTTL
+	dnsAddresses
+	dnsAddressInfo
+	dnsAddressChanges
+	dnsLastChange
+
+	dnsStale
+	dnsVerdict
+	dnsEvidence
+	dnsTTLExcess
+	dnsStaleness
+	dnsWithdrawnAddresses
+	dnsAuthorityAddresses
+	dnsAuthorityLastValid
+	dnsAuthorityPath
+	dnsQueries
+
+	idleSurvived
+	idleLost
+	idleClosed
+	idleLastRound
+	keepalive
+
+	surveyDuration
+	surveyLast
+	surveyIncomplete
+	reloadSuccessful
+	reloadTime
+	buildInfo
+
+	metricCount
+)
+
+// The labels that most metrics share.
+var (
+	ofTarget   = []string{"service", "host"}
+	ofPath     = []string{"service", "host", "transport", "port"}
+	ofResolver = []string{"service", "host", "resolver"}
+)
+
+// Label values that no other package lists.
+const (
+	resultOK      = "ok"
+	resultFailed  = "failed"
+	resultOmitted = "omitted"
+
+	familyIPv4 = "ipv4"
+	familyIPv6 = "ipv6"
+
+	rcodeTimeout = "timeout"
+	rcodeOther   = "other"
+)
+
+var (
+	transports  = []string{string(evidence.TCP), string(evidence.UDP)}
+	clients     = []string{string(evidence.Device), string(evidence.Web)}
+	families    = []string{familyIPv4, familyIPv6}
+	classes     = classesOf(diagnose.Reasons())
+	reasons     = texts(diagnose.Reasons())
+	phases      = texts(evidence.Phases)
+	kinds       = texts(freshness.Kinds)
+	verdicts    = texts([]freshness.Verdict{freshness.OK, freshness.Stale, freshness.Suspect, freshness.Unknown})
+	dnsFailures = texts([]evidence.DNSFailure{
+		evidence.DNSNXDomain, evidence.DNSServFail, evidence.DNSRefused, evidence.DNSNoAddress, evidence.DNSTimeout,
+		evidence.DNSUnreachable, evidence.DNSMalformed, evidence.DNSLoop, evidence.DNSRcode, evidence.DNSOutOfTime,
+	})
+	authorityPaths = texts([]survey.AuthorityPath{
+		survey.AuthorityPathOK, survey.AuthorityPathBlocked, survey.AuthorityPathIntercepted, survey.AuthorityPathNotAuthoritative,
+	})
+	legs   = []string{"resolver", "authority"}
+	rcodes = []string{"noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", rcodeTimeout, rcodeOther}
+)
+
+// table holds every metric that this program adds to Go's own. Nothing else names one.
+var table = [metricCount]Metric{
+	up: {
+		Name: "endpoint_up", Type: Gauge, Labels: ofTarget, Group: groupHosts,
+		Help: "1 if at least one of the host's paths carries a device through, 0 if none does; absent while no path has a verdict.",
+	},
+	pathUp: {
+		Name: "endpoint_path_up", Type: Gauge, Labels: ofPath, Group: groupHosts,
+		Help: "1 if this path carries a device through to the address that it would take now, 0 if not; absent if the deadline cut it off.",
+	},
+	pathFailure: {
+		Name: "endpoint_path_failure", Type: Gauge, Labels: with(ofPath, "reason", "class"), Group: groupHosts,
+		Values: map[string][]string{"reason": reasons, "class": classes},
+		Help: "Number of addresses that failed on this path for this reason in the last round, or 1 if there was no address to try; " +
+			"present only while there are any.",
+	},
+	pathAttempts: {
+		Name: "endpoint_path_attempts_total", Type: Counter, Labels: with(ofPath, "result"), Group: groupHosts,
+		Values: map[string][]string{"result": {resultOK, resultFailed}},
+		Help:   "Rounds in which this path carried a device through, or did not.",
+	},
+	pathAddresses: {
+		Name: "endpoint_path_addresses", Type: Gauge, Labels: with(ofPath, "result"), Group: groupHosts,
+		Values: map[string][]string{"result": {resultOK, resultFailed, resultOmitted}},
+		Help: "Addresses of the host by how this path fared to each in the last round; omitted are those without a verdict: " +
+			"more than max_addresses, of a family without a route, or cut off by the deadline.",
+	},
+	pathWithdrawnAddresses: {
+		Name: "endpoint_path_withdrawn_addresses", Type: Gauge, Labels: with(ofPath, "result"), Group: groupHosts,
+		Values: map[string][]string{"result": {resultOK, resultFailed}},
+		Help: "Addresses that a resolver still hands out though the zone has withdrawn them, by whether they still carry a device; " +
+			"present only while there are any.",
+	},
+	pathBehindNAT: {
+		Name: "endpoint_path_behind_nat", Type: Gauge, Labels: ofPath, Group: groupHosts,
+		Help: "1 if this path leads from a private address of this machine to a public one, so that a NAT is on the way.",
+	},
+
+	pathDuration: {
+		Name: "endpoint_path_duration_seconds", Type: Gauge, Labels: with(ofPath, "phase"), Group: groupTimes,
+		Values: map[string][]string{"phase": phases},
+		Help:   "How long each phase took in the last round; a phase that did not run to its end is absent.",
+	},
+	handshakeDuration: {
+		Name: "endpoint_handshake_duration_seconds", Type: Histogram, Labels: ofPath, Group: groupTimes,
+		Help: "Connect and hello together over all rounds; over UDP the hello alone.",
+	},
+	pathFirstReply: {
+		Name: "endpoint_path_first_reply_seconds", Type: Gauge, Labels: ofPath, Group: groupTimes,
+		Help: "UDP: from the hello to the first datagram that came back in the last round, which shows that the path is open both ways.",
+	},
+	udpRetransmissions: {
+		Name: "endpoint_udp_retransmissions", Type: Gauge, Labels: ofPath, Group: groupTimes,
+		Help: "UDP: flights of the handshake that were sent again in the last round.",
+	},
+	tcpRTT: {
+		Name: "endpoint_tcp_rtt_seconds", Type: Gauge, Labels: ofPath, Group: groupTimes,
+		Help: "TCP: the kernel's own round-trip time after the connect, where it gives one.",
+	},
+
+	tlsAuthentic: {
+		Name: "endpoint_tls_authentic", Type: Gauge, Labels: ofPath, Group: groupTLS,
+		Help: "1 if the certificate is signed by the expected authority and its holder proved the key, 0 if not; " +
+			"absent where no certificate came, or where the handshake was cut off before the proof was due.",
+	},
+	tlsIssuerInfo: {
+		Name: "endpoint_tls_issuer_info", Type: Gauge, Labels: with(ofPath, "issuer", "subject", "public_key_sha256"), Group: groupTLS,
+		Help: "Who signed the server's certificate and what it says of itself, also when verification fails; always 1.",
+	},
+	tlsNotBefore: {
+		Name: "endpoint_tls_not_before_timestamp_seconds", Type: Gauge, Labels: ofPath, Group: groupTLS,
+		Help: "From when the server's certificate is valid, also when verification fails.",
+	},
+	tlsNotAfter: {
+		Name: "endpoint_tls_not_after_timestamp_seconds", Type: Gauge, Labels: ofPath, Group: groupTLS,
+		Help: "Until when the server's certificate is valid, also when verification fails.",
+	},
+	tlsInfo: {
+		Name: "endpoint_tls_info", Type: Gauge, Labels: with(ofPath, "version", "cipher", "client"), Group: groupTLS,
+		Values: map[string][]string{"client": clients},
+		Help:   "Protocol version and cipher suite that the server chose, and whose hello it answered; always 1.",
+	},
+	tlsCertificateRequested: {
+		Name: "endpoint_tls_client_certificate_requested", Type: Gauge, Labels: ofPath, Group: groupTLS,
+		Help: "1 if the server asks for the device's certificate, 0 if not.",
+	},
+	tlsServerFlight: {
+		Name: "endpoint_tls_server_flight_bytes", Type: Gauge, Labels: ofPath, Group: groupTLS,
+		Help: "Size of the server's flight, ServerHello to ServerHelloDone, in answer to a device's hello: what the device must hold.",
+	},
+	coapUp: {
+		Name: "endpoint_coap_up", Type: Gauge, Labels: ofPath, Group: groupTLS,
+		Help: "1 if an empty CoAP message inside the session was answered with a reset, 0 if not; absent if none was sent.",
+	},
+
+	dnsUp: {
+		Name: "endpoint_dns_up", Type: Gauge, Labels: ofResolver, Group: groupDNS,
+		Help: "1 if the resolver gave at least one address, 0 if none; absent if the deadline cut the look-up off.",
+	},
+	dnsFailure: {
+		Name: "endpoint_dns_failure", Type: Gauge, Labels: with(ofResolver, "reason"), Group: groupDNS,
+		Values: map[string][]string{"reason": dnsFailures},
+		Help:   "Why the resolver gave no address; always 1, present only while it fails.",
+	},
+	dnsLookupDuration: {
+		Name: "endpoint_dns_lookup_duration_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,
+		Help: "How long the resolver took to answer, or was waited for; absent if the deadline cut the look-up off.",
+	},
+	dnsTTL: {
+		Name: "endpoint_dns_ttl_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,
+		Help: "TTL as the resolver answered it: the least of the chain that leads to the addresses.",
+	},
+	dnsAuthorityTTL: {
+		Name: "endpoint_dns_authority_ttl_seconds", Type: Gauge, Labels: ofTarget, Group: groupDNS,
+		Help: "TTL as the zone's own servers set it, or as the configuration asserts it: the least of the chain.",
+	},
+	dnsAddresses: {
+		Name: "endpoint_dns_addresses", Type: Gauge, Labels: with(ofResolver, "family"), Group: groupDNS,
+		Values: map[string][]string{"family": families},
+		Help:   "Addresses that the resolver gave.",
+	},
+	dnsAddressInfo: {
+		Name: "endpoint_dns_address_info", Type: Gauge, Labels: with(ofResolver, "address"), Group: groupDNS,
+		Help: "An address that the resolver gave, at most max_addresses of them; always 1. Turned off by --no-collector.addresses.",
+	},
+	dnsAddressChanges: {
+		Name: "endpoint_dns_address_changes_total", Type: Counter, Labels: ofResolver, Group: groupDNS,
+		Help: "How often the resolver's addresses of the host have changed.",
+	},
+	dnsLastChange: {
+		Name: "endpoint_dns_last_change_timestamp_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,
+		Help: "When the resolver's addresses of the host last changed; absent until they have.",
+	},
+
+	dnsStale: {
+		Name: "endpoint_dns_stale", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
+		Help: "1 while it is proved that the resolver gives out records past their TTL, else 0; latched.",
+	},
+	dnsVerdict: {
+		Name: "endpoint_dns_verdict", Type: Gauge, Labels: with(ofResolver, "verdict"), Group: groupStaleness,
+		Values: map[string][]string{"verdict": verdicts},
+		Help:   "1 for the verdict on the resolver's records of this host, 0 for the others; latched.",
+	},
+	dnsEvidence: {
+		Name: "endpoint_dns_evidence_total", Type: Counter, Labels: with(ofResolver, "evidence"), Group: groupStaleness,
+		Values: map[string][]string{"evidence": kinds},
+		Help:   "Pieces of evidence of staleness. One of them is not a proof.",
+	},
+	dnsTTLExcess: {
+		Name: "endpoint_dns_ttl_excess_seconds", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
+		Help: "The most by which a TTL of the resolver exceeded the zone's within hold, at least 0; absent while the zone's is not known.",
+	},
+	dnsStaleness: {
+		Name: "endpoint_dns_staleness_seconds", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
+		Help: "The longest time past the permitted lifetime that was proved of a record within hold, at least 0.",
+	},
+	dnsWithdrawnAddresses: {
+		Name: "endpoint_dns_withdrawn_addresses", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
+		Help: "Addresses in the resolver's last answer that the zone has withdrawn, proved or strongly suspected.",
+	},
+	dnsAuthorityAddresses: {
+		Name: "endpoint_dns_authority_addresses", Type: Gauge, Labels: ofTarget, Group: groupStaleness,
+		Help: "Addresses that the zone's own servers gave in the last round.",
+	},
+	dnsAuthorityLastValid: {
+		Name: "endpoint_dns_authority_last_valid_timestamp_seconds", Type: Gauge, Labels: ofTarget, Group: groupStaleness,
+		Help: "When the zone's own servers last gave a valid answer; absent until they have.",
+	},
+	dnsAuthorityPath: {
+		Name: "endpoint_dns_authority_path", Type: Gauge, Labels: []string{"state"}, Group: groupStaleness,
+		Values: map[string][]string{"state": authorityPaths},
+		Help:   "1 for the state of this machine's own way to port 53 of the zones' servers, 0 for the others; absent until it was looked at.",
+	},
+	dnsQueries: {
+		Name: "endpoint_dns_queries_total", Type: Counter, Labels: []string{"leg", "rcode"}, Group: groupStaleness,
+		Values: map[string][]string{"leg": legs, "rcode": rcodes},
+		Help:   "DNS queries that this exporter sent, to the site's resolvers and to the zones' own servers, by how they ended.",
+	},
+
+	idleSurvived: {
+		Name: "endpoint_idle_survived_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
+		Help: "Longest silence after which a connection still worked; absent while not known.",
+	},
+	idleLost: {
+		Name: "endpoint_idle_lost_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
+		Help: "Shortest silence after which the path had dropped the connection; absent while not known.",
+	},
+	idleClosed: {
+		Name: "endpoint_idle_closed_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
+		Help: "Silence after which the server itself closed the connection; absent while not known.",
+	},
+	idleLastRound: {
+		Name: "endpoint_idle_last_round_timestamp_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
+		Help: "When silence on this path was last measured; absent until it was.",
+	},
+	keepalive: {
+		Name: "endpoint_keepalive_seconds", Type: Gauge, Labels: ofTarget, Group: groupIdle,
+		Help: "The devices' keepalive as configured: how long they are silent.",
+	},
+
+	surveyDuration: {
+		Name: "endpoint_survey_duration_seconds", Type: Gauge, Group: groupExporter,
+		Help: "How long the last round took.",
+	},
+	surveyLast: {
+		Name: "endpoint_survey_last_timestamp_seconds", Type: Gauge, Group: groupExporter,
+		Help: "When the last round ended.",
+	},
+	surveyIncomplete: {
+		Name: "endpoint_survey_incomplete_paths", Type: Gauge, Group: groupExporter,
+		Help: "Paths that the deadline cut off in the last round; their last values are not repeated.",
+	},
+	reloadSuccessful: {
+		Name: "endpoint_exporter_config_last_reload_successful", Type: Gauge, Group: groupExporter,
+		Help: "1 if the configuration was last read without a mistake, 0 if an older one is still in force.",
+	},
+	reloadTime: {
+		Name: "endpoint_exporter_config_last_reload_success_timestamp_seconds", Type: Gauge, Group: groupExporter,
+		Help: "When the configuration in force was read.",
+	},
+	buildInfo: {
+		Name: "endpoint_exporter_build_info", Type: Gauge, Group: groupExporter,
+		Labels: []string{"version", "revision", "branch", "goversion", "goos", "goarch", "tags"},
+		Help:   "What this exporter was built from and with; always 1.",
+	},
+}
+
+// descs are the table's entries as client_golang wants them.
+var descs = func() (out [metricCount]*prometheus.Desc) {
+	for i, m := range table {
+		out[i] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+	}
+	return out
+}()
+
+// with is labels followed by more.
+func with(labels []string, more ...string) []string { return slices.Concat(labels, more) }
+
+// texts turns a closed list of another package into label values.
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
+}
+
+func classesOf(reasons []diagnose.Reason) []string {
+	var out []string
+	for _, r := range reasons {
+		if c := string(diagnose.ClassOf(r)); !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
