@@ -1,6 +1,8 @@
 # Two ways to the same final stage, an empty image with one static binary:
-#   docker build -t endpoint_exporter .                            compiles in a Go image
-#   docker build -t endpoint_exporter --build-arg FROM_STAGE=prebuilt .   takes ./endpoint_exporter, built outside
+#   docker build -t endpoint_exporter .
+#     compiles in a Go image
+#   docker build -t endpoint_exporter --build-arg FROM_STAGE=prebuilt --build-arg BINARY=endpoint_exporter .
+#     takes a binary built outside; without BINARY it is looked for under the platform's name (linux/arm64/endpoint_exporter)
 ARG FROM_STAGE=compiled
 ARG GO_IMAGE=golang:1.26
 
@@ -11,22 +13,31 @@ RUN go mod download
 COPY . .
 ARG VERSION=unknown
 ARG REVISION=unknown
+ARG BRANCH=unknown
+ARG BUILD_DATE=unknown
 RUN CGO_ENABLED=0 go build -trimpath \
-    -ldflags "-s -w -X github.com/prometheus/common/version.Version=${VERSION} -X github.com/prometheus/common/version.Revision=${REVISION}" \
+    -ldflags "-s -w -X github.com/prometheus/common/version.Version=${VERSION} -X github.com/prometheus/common/version.Revision=${REVISION} -X github.com/prometheus/common/version.Branch=${BRANCH} -X github.com/prometheus/common/version.BuildDate=${BUILD_DATE}" \
     -o /endpoint_exporter ./cmd/endpoint_exporter
 
 FROM scratch AS prebuilt
-ARG TARGETPLATFORM=.
-COPY ${TARGETPLATFORM}/endpoint_exporter /endpoint_exporter
+ARG TARGETPLATFORM
+ARG BINARY=${TARGETPLATFORM}/endpoint_exporter
+COPY ${BINARY} /endpoint_exporter
 
 FROM ${FROM_STAGE} AS binary
 
 FROM scratch
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG BUILD_DATE=unknown
 LABEL org.opencontainers.image.title="endpoint_exporter" \
       org.opencontainers.image.description="Walks the path that devices walk to their cloud, for Prometheus" \
       org.opencontainers.image.source="https://github.com/endpoint-exporter/endpoint_exporter" \
       org.opencontainers.image.documentation="https://github.com/endpoint-exporter/endpoint_exporter#readme" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${BUILD_DATE}"
 # The web authorities are inside the binary (golang.org/x/crypto/x509roots/fallback).
 COPY --from=binary /endpoint_exporter /endpoint_exporter
 USER 65534:65534
