@@ -39,6 +39,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var s simulation
 	s.flags(app.Command("run", "Run the lab until stopped (the default).").Default())
 	list := app.Command("list", "List every fault and every habit of the resolver.")
+	var p pages
+	pager := app.Command("pages", "Print what Alertmanager pages with, by webhook, until stopped.")
+	p.flags(pager)
 	chosen, err := app.Parse(args)
 	switch {
 	case exit >= 0: // --help or --version has said what was asked
@@ -49,6 +52,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case chosen == list.FullCommand():
 		writeList(stdout)
 		return exitOK
+	}
+	if chosen == pager.FullCommand() {
+		return p.run(ctx, stdout, stderr)
 	}
 	return s.run(ctx, stdout, stderr)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -136,4 +137,23 @@ func do(t *testing.T, method, url, body string) (int, string) {
 		t.Fatal(err)
 	}
 	return response.StatusCode, string(text)
+}
+
+func TestPagesArePrintedAsTheyCome(t *testing.T) {
+	var printed bytes.Buffer
+	pager := receiver(&printed, func() time.Time { return time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC) })
+	post := func(body string) int {
+		recorder := httptest.NewRecorder()
+		pager.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body)))
+		return recorder.Code
+	}
+	if code := post(`{"receiver":"page","alerts":[{"status":"firing","labels":{"alertname":"EndpointIntercepted"},"annotations":{"summary":"S.","description":"D."}}]}`); code != http.StatusOK {
+		t.Errorf("status %d", code)
+	}
+	if want := "03:00:00  PAGE  firing  EndpointIntercepted\n    S.\n    D.\n"; printed.String() != want {
+		t.Errorf("printed %q, want %q", printed.String(), want)
+	}
+	if code := post("no JSON"); code != http.StatusBadRequest {
+		t.Errorf("what is no notification: status %d", code)
+	}
 }
