@@ -86,4 +86,7 @@ type Finding struct {
 	Summary string
 	// Advice is one or two sentences that a technician can act on or forward; "" when nothing is wrong.
 	Advice string
+	// Where is the place that Advice names, word for word ("TCP 5684 to lwm2m.example.com (192.0.2.1)", or a host), so that
+	// the same advice about many places can be given once; "" if it names none.
+	Where string
 }

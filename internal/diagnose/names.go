@@ -19,7 +19,7 @@ func IsSinkhole(addr netip.Addr) bool {
 func SinkholeFinding(host string, addr netip.Addr) Finding {
 	host = textOr(host, "the host")
 	return Finding{
-		Reason: Sinkhole, Class: ClassOf(Sinkhole),
+		Reason: Sinkhole, Class: ClassOf(Sinkhole), Where: host,
 		Summary: fmt.Sprintf("the name resolves to %s, which cannot be the cloud", evidence.Text(addr.String())),
 		Advice: fmt.Sprintf("The site's DNS server diverts %s to %s. Ask the network's owner to exempt the name from DNS filtering; "+
 			"if that address is meant to be, set addresses: any for this endpoint.", host, evidence.Text(addr.String())),
@@ -28,21 +28,23 @@ func SinkholeFinding(host string, addr netip.Addr) Finding {
 
 // NoRouteFinding is that of a host all of whose addresses are of a family that this machine has no route to.
 func NoRouteFinding(host string) Finding {
+	host = textOr(host, "of the host")
 	return Finding{
-		Reason: Unreachable, Class: ClassOf(Unreachable),
+		Reason: Unreachable, Class: ClassOf(Unreachable), Where: host,
 		Summary: "no route to any of its addresses",
 		Advice: fmt.Sprintf("The name %s resolves only to addresses that this machine has no route to. "+
-			"Ask the network's owner for a route, or for a DNS server that answers with addresses of the other IP version too.", textOr(host, "of the host")),
+			"Ask the network's owner for a route, or for a DNS server that answers with addresses of the other IP version too.", host),
 	}
 }
 
 // OutOfTimeFinding is that of a host whose look-ups the round's deadline cut off.
 func OutOfTimeFinding(host string) Finding {
+	host = textOr(host, "the host")
 	return Finding{
-		Reason: OutOfTime, Class: ClassOf(OutOfTime),
+		Reason: OutOfTime, Class: ClassOf(OutOfTime), Where: host,
 		Summary: "the round ended before the name was resolved",
 		Advice: fmt.Sprintf("This says nothing about the path. If it lasts, look at the site's DNS servers (endpoint_dns_lookup_duration_seconds of %s), "+
-			"or raise survey.timeout and the scrape's timeout.", textOr(host, "the host")),
+			"or raise survey.timeout and the scrape's timeout.", host),
 	}
 }
 
@@ -56,7 +58,7 @@ func DNSFinding(host string, lookups []evidence.Lookup) Finding {
 		case evidence.DNSOK, evidence.DNSOutOfTime:
 			continue
 		}
-		one := fmt.Sprintf("%s: %s", l.Resolver, dnsWords(l.Failure))
+		one := fmt.Sprintf("%s: %s", l.Resolver, DNSWords(l.Failure))
 		if detail := evidence.Text(l.Detail); detail != "" {
 			one += " (" + detail + ")"
 		}
@@ -66,7 +68,7 @@ func DNSFinding(host string, lookups []evidence.Lookup) Finding {
 		return OutOfTimeFinding(host)
 	}
 	host = textOr(host, "the host")
-	f := Finding{Reason: DNSFailed, Class: ClassOf(DNSFailed), Summary: "the name does not resolve"}
+	f := Finding{Reason: DNSFailed, Class: ClassOf(DNSFailed), Where: host, Summary: "the name does not resolve"}
 	if len(said) == 0 {
 		f.Advice = fmt.Sprintf("No DNS server was asked for %s. Set resolvers, or mend /etc/resolv.conf.", host)
 		return f
@@ -77,7 +79,8 @@ func DNSFinding(host string, lookups []evidence.Lookup) Finding {
 	return f
 }
 
-func dnsWords(f evidence.DNSFailure) string {
+// DNSWords says a failure of a look-up in plain words.
+func DNSWords(f evidence.DNSFailure) string {
 	switch f {
 	case evidence.DNSNXDomain:
 		return "the name does not exist"

@@ -69,7 +69,7 @@ func TestEveryDNSFailureHasWords(t *testing.T) {
 		evidence.DNSNXDomain, evidence.DNSServFail, evidence.DNSRefused, evidence.DNSNoAddress, evidence.DNSTimeout,
 		evidence.DNSUnreachable, evidence.DNSMalformed, evidence.DNSLoop, evidence.DNSRcode,
 	} {
-		words := dnsWords(f)
+		words := DNSWords(f)
 		if other, taken := seen[words]; taken {
 			t.Errorf("%s and %s have the same words: %s", f, other, words)
 		}

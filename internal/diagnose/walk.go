@@ -130,7 +130,7 @@ func (w *walk) failure(own trust.Judgement) Reason {
 // certificate words a finding about who signed, or about the certificate's dates and name.
 func (w *walk) certificate(reason Reason, j trust.Judgement, also string) Finding {
 	issuer, expected := textOr(j.Issuer, "an unnamed issuer"), textOr(j.Expected, "the expected authority")
-	f := Finding{Reason: reason, Class: ClassOf(reason)}
+	f := Finding{Reason: reason, Class: ClassOf(reason), Where: w.where()}
 	switch reason {
 	case WrongIssuer:
 		f.Summary = fmt.Sprintf("signed by %s instead of %s", issuer, expected)
@@ -167,7 +167,11 @@ func (w *walk) finding(reason Reason) Finding {
 	if reason == OK {
 		return Finding{}
 	}
-	return Finding{Reason: reason, Class: ClassOf(reason), Summary: w.seen(reason), Advice: w.advice(reason)}
+	f := Finding{Reason: reason, Class: ClassOf(reason), Summary: w.seen(reason), Advice: w.advice(reason)}
+	if reason != OutOfTime {
+		f.Where = w.where()
+	}
+	return f
 }
 
 // seen is one clause of what was seen.

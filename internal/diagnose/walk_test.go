@@ -222,6 +222,9 @@ func checkFinding(t *testing.T, f Finding) {
 	if !strings.HasSuffix(f.Advice, ".") || !utf8.ValidString(f.Advice) {
 		t.Errorf("advice %q is no sentence", f.Advice)
 	}
+	if !strings.Contains(f.Advice, f.Where) || f.Where == "" && f.Class != ClassSurvey {
+		t.Errorf("advice %q does not name %q", f.Advice, f.Where)
+	}
 }
 
 // FuzzWalk feeds every combination of failure, phase and verdict, with texts as hostile as the fuzzer finds them.

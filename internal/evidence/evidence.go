@@ -18,18 +18,21 @@ import (
 // MaxText is the most bytes that any text from the network may take in a label, a log line or a page.
 const MaxText = 200
 
-// Text makes a text that came from the network safe to show: valid UTF-8, no control or formatting characters (each
-// becomes U+FFFD), at most [MaxText] bytes, cut between characters and marked with an ellipsis when it was longer.
-func Text(s string) string {
+// Text makes a text that came from the network safe to show: [Printable], at most [MaxText] bytes.
+func Text(s string) string { return Printable(s, MaxText) }
+
+// Printable makes a text safe to show: valid UTF-8, no control or formatting characters (each becomes U+FFFD), at most
+// so many bytes, cut between characters and marked with an ellipsis when it was longer.
+func Printable(s string, most int) string {
 	const ellipsis = "…"
 	var b strings.Builder
 	for _, r := range s {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			r = utf8.RuneError
 		}
-		if b.Len()+utf8.RuneLen(r) > MaxText {
+		if b.Len()+utf8.RuneLen(r) > most {
 			cut := b.String()
-			for len(cut)+len(ellipsis) > MaxText {
+			for len(cut)+len(ellipsis) > most {
 				_, size := utf8.DecodeLastRuneInString(cut)
 				cut = cut[:len(cut)-size]
 			}
