@@ -2,7 +2,8 @@ package devicedtls
 
 import (
 	"bytes"
-	"encoding/binary"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
 // Step is what a datagram did to the session. A datagram with several records gives the greatest.
@@ -19,8 +20,8 @@ const (
 	Resend
 	// Cookie: a HelloVerifyRequest came (RFC 6347 §4.2.1); the hello with its cookie is the flight to send now.
 	Cookie
-	// Flight: the server's flight is whole; see [Client.ServerFlight].
-	Flight
+	// FlightWhole: the server's flight is whole; see [Client.Flight].
+	FlightWhole
 	// Done: the server's Finished is verified; application data may be sent.
 	Done
 )
@@ -29,8 +30,8 @@ type state uint8
 
 // A client's way through the handshake (RFC 6347 §4.2.4); Foreign, Waiting and Resend stay where they are.
 //
-//	helloSent --Cookie--> cookieSent --Flight--> flightWhole --Finish()--> finishSent --Done--> established
-//	    \______________________________Flight______/
+//	helloSent --Cookie--> cookieSent --FlightWhole--> flightWhole --Finish()--> finishSent --Done--> established
+//	    \___________________________FlightWhole_____/
 const (
 	helloSent state = iota
 	cookieSent
@@ -44,8 +45,6 @@ const (
 	DefaultMTU = 1200
 	// maxCookies bounds how often a server may change its mind about the cookie.
 	maxCookies = 3
-	// maxMessages bounds the messages of a server's flight; the longest lawful one has six.
-	maxMessages = 8
 	// maxReceived bounds the application data waiting to be read; more is dropped, as UDP would.
 	maxReceived = 16
 )
@@ -55,7 +54,7 @@ type outgoing struct {
 	kind    uint8
 	version uint16
 	epoch   uint16
-	message Message // of a handshake record
+	message message // of a handshake record
 	body    []byte  // of another
 }
 
@@ -64,43 +63,42 @@ type Client struct {
 	// MTU is the most bytes of a datagram that Send makes, handshake messages being cut to fit; 0 means [DefaultMTU].
 	MTU int
 
-	random  [32]byte
-	state   state
-	hello   Message
-	cookie  []byte
-	cookies int
-	out     []outgoing
-	seq     [2]uint64 // next record number, by epoch
+	random   [32]byte
+	state    state
+	helloSeq uint16 // number of the hello's message
+	cookie   []byte
+	cookies  int
+	out      []outgoing
+	seq      [2]uint64 // next record number, by epoch
 
-	in          reassembler
-	flight      []Message
-	flightBytes int
-
-	transcript []byte
-	master     []byte
-	keys       *keys
+	in         reassembler
+	flight     *devicetls.Flight
+	heard      int    // bytes of the server's messages
+	transcript []byte // the hello and the server's flight, until Finish
+	answer     *devicetls.Answer
 	received   [][]byte
 }
 
 // New begins a session with this random; its first flight is the hello.
 func New(random [32]byte) *Client {
-	c := &Client{random: random}
-	c.setHello(0, nil)
+	c := &Client{random: random, flight: devicetls.NewFlight(random, devicetls.VersionDTLS)}
+	c.setHello(0)
 	return c
 }
 
-// Random is the client's random, which the server's signature covers.
-func (c *Client) Random() [32]byte { return c.random }
-
-// ServerFlight is the server's flight from ServerHello to ServerHelloDone; before the step Flight, what is whole of it.
-func (c *Client) ServerFlight() []Message { return c.flight }
+// Flight is the server's flight as far as it came.
+func (c *Client) Flight() *devicetls.Flight { return c.flight }
 
 // CookieSeen reports whether the server asked for a cookie.
 func (c *Client) CookieSeen() bool { return c.cookies > 0 }
 
-func (c *Client) setHello(seq uint16, cookie []byte) {
-	c.hello = Message{Type: typeClientHello, Seq: seq, Body: Hello(c.random, cookie)}
-	c.out = []outgoing{{kind: recordHandshake, version: versionHello, message: c.hello}}
+// setHello makes the hello with this number the flight to send. A transcript begins with the last hello: one that was
+// answered by a cookie is not in it (RFC 6347 §4.2.1).
+func (c *Client) setHello(seq uint16) {
+	hello := message{devicetls.Message{Type: typeClientHello, Body: Hello(c.random, c.cookie)}, seq}
+	c.helloSeq = seq
+	c.out = []outgoing{{kind: recordHandshake, version: versionHello, message: hello}}
+	c.transcript = hello.appendWhole(nil)
 }
 
 // Send gives the datagrams of the current flight. Each call numbers the records anew, as a retransmission must (RFC 6347
@@ -138,16 +136,22 @@ func (c *Client) Send() [][]byte {
 }
 
 func (c *Client) appendRecord(b []byte, kind uint8, version, epoch uint16, body []byte) []byte {
-	seq := c.seq[epoch]
+	number := uint64(epoch)<<48 | c.seq[epoch]&maxSequence
 	c.seq[epoch]++
-	if epoch > 0 {
-		return c.keys.seal(b, kind, version, epoch, seq, body)
+	if epoch == 0 {
+		return append(appendHeader(b, kind, version, number, len(body)), body...)
 	}
-	return append(appendHeader(b, kind, version, epoch, seq, len(body)), body...)
+	b = appendHeader(b, kind, version, number, len(body)+c.answer.Out.Overhead())
+	return c.answer.Out.SealNumbered(b, number, kind, version, body)
 }
 
 // Take takes a datagram. Whatever in it is no record, cannot be read or is not due is passed over, as RFC 6347 §4.1.2.7
-// advises; an error ends the session: an [AlertError], [ErrTooLarge], [ErrMalformed] or [ErrNotVerified].
+// advises; an error ends the session: a [devicetls.AlertError],
+// [devicetls.ErrMalformed] or [devicetls.ErrNotVerified].
+//
+// Records are not held against replay (RFC 6347 §4.1.2.6, which leaves it to the receiver). A handshake message counts
+// once by its number, and what a replayed record of data could bring about, the answer to an earlier ping, does not
+// match the message id of a later one.
 func (c *Client) Take(datagram []byte) (Step, error) {
 	step := Foreign
 	for len(datagram) > 0 {
@@ -168,18 +172,18 @@ func (c *Client) takeRecord(r record) (Step, error) {
 	body := r.body
 	switch {
 	case r.epoch == 0 && c.state != established:
-	case r.epoch == 1 && c.keys != nil:
-		var ok bool
-		if body, ok = c.keys.open(r); !ok {
-			return Waiting, nil
+	case r.epoch == 1 && c.answer != nil:
+		var err error
+		if body, err = c.answer.In.OpenNumbered(r.number, r.kind, r.version, body); err != nil {
+			return Waiting, nil //nolint:nilerr // anybody can send a datagram: it ends no session
 		}
 	default: // in the clear once there are keys, of an epoch that never comes, or sealed before there are keys
 		return Waiting, nil
 	}
 	switch r.kind {
 	case recordAlert:
-		if len(body) == 2 && (body[0] == alertFatal || body[1] == alertCloseNotfy) {
-			return Waiting, &AlertError{Description: body[1]}
+		if len(body) == 2 && (body[0] != alertWarning || body[1] == alertCloseNotify) {
+			return Waiting, &devicetls.AlertError{Level: body[0], Description: body[1]}
 		}
 	case recordApplicationData:
 		if r.epoch == 1 && len(c.received) < maxReceived {
@@ -236,7 +240,7 @@ func (c *Client) takeFragment(epoch uint16, f fragment) (Step, error) {
 // takeCookie takes a HelloVerifyRequest: version, then a cookie of at most 255 bytes. It is never fragmented here: a
 // server that keeps no state cannot cut what it sends to a stranger.
 func (c *Client) takeCookie(f fragment) Step {
-	if c.state > cookieSent || len(c.flight) > 0 || len(f.data) != f.length || len(f.data) < 3 || len(f.data) != 3+int(f.data[2]) {
+	if c.state > cookieSent || c.flight.Bytes > 0 || len(f.data) != f.length || len(f.data) < 3 || len(f.data) != 3+int(f.data[2]) {
 		return Waiting
 	}
 	cookie := f.data[3:]
@@ -250,31 +254,31 @@ func (c *Client) takeCookie(f fragment) Step {
 	}
 	c.cookies++
 	c.cookie = bytes.Clone(cookie)
-	c.setHello(1, c.cookie)
+	c.setHello(1)
 	return Cookie
 }
 
-func (c *Client) takeMessage(m Message) (Step, error) {
+func (c *Client) takeMessage(m message) (Step, error) {
+	if c.heard += messageHeader + len(m.Body); c.heard > devicetls.MaxHandshake {
+		return Waiting, devicetls.ErrTooLarge
+	}
 	switch c.state {
 	case helloSent, cookieSent:
-		if (len(c.flight) == 0) != (m.Type == typeServerHello) {
-			return Waiting, ErrMalformed
+		if err := c.flight.Take(m.Type, m.Body); err != nil {
+			return Waiting, err
 		}
-		if c.flightBytes += m.Size(); c.flightBytes > maxFlight || len(c.flight) == maxMessages {
-			return Waiting, ErrTooLarge
-		}
-		c.flight = append(c.flight, m)
-		if m.Type == typeServerHelloDone {
+		c.transcript = m.appendWhole(c.transcript)
+		if c.flight.Done {
 			c.state = flightWhole
-			return Flight, nil
+			return FlightWhole, nil
 		}
 	case finishSent:
 		switch m.Type {
 		case typeNewSessionTicket:
-			c.transcript = m.appendWhole(c.transcript)
+			c.answer.Heard(m.appendWhole(nil))
 		case typeFinished:
-			if !c.verified(m.Body) {
-				return Waiting, ErrNotVerified
+			if err := c.answer.Verify(m.Body); err != nil {
+				return Waiting, err
 			}
 			c.state = established
 			return Done, nil
@@ -304,24 +308,12 @@ func (c *Client) Seal(data []byte) []byte {
 // Close makes the datagram that tells the server that the session ends, so that it forgets what it keeps for us and stops
 // repeating its flight; nil if the server keeps nothing yet.
 func (c *Client) Close() []byte {
-	notify := []byte{alertWarning, alertCloseNotfy}
+	notify := []byte{alertWarning, alertCloseNotify}
 	switch {
 	case c.state == established:
 		return c.appendRecord(nil, recordAlert, Version, 1, notify)
-	case len(c.flight) > 0 || c.state == cookieSent:
+	case c.flight.Bytes > 0 || c.state == cookieSent:
 		return c.appendRecord(nil, recordAlert, Version, 0, notify)
 	}
 	return nil
-}
-
-// uint16Length reads a vector with a length of two bytes; ok is false if it is cut short.
-func uint16Length(b []byte) (vector, rest []byte, ok bool) {
-	if len(b) < 2 {
-		return nil, nil, false
-	}
-	n := int(binary.BigEndian.Uint16(b))
-	if len(b) < 2+n {
-		return nil, nil, false
-	}
-	return b[2 : 2+n], b[2+n:], true
 }

@@ -1,18 +1,17 @@
 package devicedtls
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-const (
-	// maxFlight bounds the bytes of all messages kept at a time. A device takes messages of 4096 bytes; sixteen times that
-	// leaves room to say by how much a flight is too large, and is nothing to keep for each of the walks at a time.
-	maxFlight = 64 << 10
-	// maxAhead is how far a message may be ahead of the one waited for. The longest flight has seven messages.
-	maxAhead = 8
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
+
+// maxAhead is how far a message may be ahead of the one waited for. The longest flight has seven messages.
+const maxAhead = 8
 
 // partial is a message of which some fragments came.
 type partial struct {
-	message Message
+	message message
 	have    []uint64 // one bit a byte
 	missing int
 }
@@ -57,12 +56,12 @@ func (r *reassembler) add(f fragment) error {
 	}
 	p := r.parts[ahead]
 	if p == nil {
-		if r.kept+f.length > maxFlight {
-			return ErrTooLarge
+		if r.kept+f.length > devicetls.MaxHandshake {
+			return devicetls.ErrTooLarge
 		}
 		r.kept += f.length
 		p = &partial{
-			message: Message{Type: f.kind, Seq: f.seq, Body: make([]byte, f.length)},
+			message: message{devicetls.Message{Type: f.kind, Body: make([]byte, f.length)}, f.seq},
 			have:    make([]uint64, (f.length+63)/64),
 			missing: f.length,
 		}
@@ -83,10 +82,10 @@ func (r *reassembler) add(f fragment) error {
 }
 
 // pop gives the message waited for once it is whole. What was given is no longer kept.
-func (r *reassembler) pop() (Message, bool) {
+func (r *reassembler) pop() (message, bool) {
 	p := r.parts[0]
 	if p == nil || p.missing > 0 {
-		return Message{}, false
+		return message{}, false
 	}
 	copy(r.parts[:], r.parts[1:])
 	r.parts[maxAhead-1] = nil

@@ -1,6 +1,10 @@
 package devicedtls
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
+)
 
 // Record content types (RFC 5246 §6.2.1).
 const (
@@ -11,28 +15,27 @@ const (
 )
 
 const (
-	recordHeader    = 13
-	maxRecord       = 1<<14 + 2048 // RFC 6347 §4.1 and RFC 5246 §6.2.3
-	messageHeader   = 12
-	maxSequence     = 1<<48 - 1
-	explicitNonce   = 8
-	tagLength       = 8
-	sealedOverhead  = recordHeader + explicitNonce + tagLength
-	alertWarning    = 1
-	alertFatal      = 2
-	alertCloseNotfy = 0
+	recordHeader  = 13
+	maxRecord     = 1<<14 + 2048 // RFC 6347 §4.1 and RFC 5246 §6.2.3
+	messageHeader = 12           // RFC 6347 §4.2.2
+	maxSequence   = 1<<48 - 1
+	// sealedOverhead is the most that a record has besides its content: header, explicit nonce, and the tag of AES-GCM.
+	sealedOverhead = recordHeader + 8 + 16
+
+	alertWarning     = 1
+	alertCloseNotify = 0
 )
 
 // MaxDatagram is the longest datagram worth reading: one record of the greatest length.
 const MaxDatagram = recordHeader + maxRecord
 
-// record is one DTLS record; raw and body share the datagram's bytes.
+// record is one DTLS record; the body shares the datagram's bytes.
 type record struct {
-	kind  uint8
-	epoch uint16
-	seq   uint64
-	raw   []byte // header and body
-	body  []byte
+	kind    uint8
+	version uint16
+	epoch   uint16
+	number  uint64 // epoch and sequence number, as protection takes them
+	body    []byte
 }
 
 // cut splits the first record off a datagram. ok is false if what is there is no record of DTLS 1.0 or 1.2.
@@ -46,39 +49,34 @@ func cut(datagram []byte) (r record, rest []byte, ok bool) {
 		length > maxRecord || len(datagram) < recordHeader+length {
 		return record{}, nil, false
 	}
-	numbers := binary.BigEndian.Uint64(datagram[3:])
+	number := binary.BigEndian.Uint64(datagram[3:])
 	return record{
-		kind: kind, epoch: uint16(numbers >> 48), seq: numbers & maxSequence,
-		raw:  datagram[:recordHeader+length],
+		kind: kind, version: uint16(major)<<8 | uint16(minor), epoch: uint16(number >> 48), number: number,
 		body: datagram[recordHeader : recordHeader+length],
 	}, datagram[recordHeader+length:], true
 }
 
 // appendHeader appends a record's header; the length is of what follows it.
-func appendHeader(b []byte, kind uint8, version, epoch uint16, seq uint64, length int) []byte {
+func appendHeader(b []byte, kind uint8, version uint16, number uint64, length int) []byte {
 	b = append(b, kind)
 	b = binary.BigEndian.AppendUint16(b, version)
-	b = binary.BigEndian.AppendUint64(b, uint64(epoch)<<48|seq&maxSequence)
+	b = binary.BigEndian.AppendUint64(b, number)
 	return binary.BigEndian.AppendUint16(b, uint16(length))
 }
 
-// Message is one whole handshake message.
-type Message struct {
-	Type uint8
-	Seq  uint16
-	Body []byte
+// message is one whole handshake message with its number.
+type message struct {
+	devicetls.Message
+	seq uint16
 }
 
-// Size is the length of the message with its header.
-func (m Message) Size() int { return messageHeader + len(m.Body) }
-
 // appendWhole appends the message as the transcript takes it: as if it had been sent in one fragment (RFC 6347 §4.2.6).
-func (m Message) appendWhole(b []byte) []byte { return m.appendFragment(b, 0, len(m.Body)) }
+func (m message) appendWhole(b []byte) []byte { return m.appendFragment(b, 0, len(m.Body)) }
 
 // appendFragment appends the part of the message from offset on.
-func (m Message) appendFragment(b []byte, offset, length int) []byte {
+func (m message) appendFragment(b []byte, offset, length int) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(m.Type)<<24|uint32(len(m.Body)))
-	b = binary.BigEndian.AppendUint16(b, m.Seq)
+	b = binary.BigEndian.AppendUint16(b, m.seq)
 	b = append(b, byte(offset>>16), byte(offset>>8), byte(offset))
 	b = append(b, byte(length>>16), byte(length>>8), byte(length))
 	return append(b, m.Body[offset:offset+length]...)

@@ -2,11 +2,7 @@ package devicetls
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/binary"
-
-	"github.com/pion/dtls/v3/pkg/crypto/prf"
 )
 
 // Step is what the bytes given to [Client.Take] led to; the greatest, if several things.
@@ -57,12 +53,10 @@ type Client struct {
 	warnings int
 	ended    error
 
-	messages   []byte // of the server's handshake, as they came
-	taken      int    // bytes of messages that were acted on
-	transcript []byte // what Finished covers; set by Finish
-	master     []byte
-	out, peer  *Protection
-	received   [][]byte
+	messages []byte  // of the server's handshake, as they came
+	taken    int     // bytes of messages that were acted on
+	answer   *Answer // set by Finish
+	received [][]byte
 }
 
 // New begins a session with this random.
@@ -174,7 +168,7 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 	body := record[recordHeader:]
 	if c.state >= keyed {
 		var err error
-		if body, err = c.peer.Open(record); err != nil {
+		if body, err = c.answer.In.Open(record); err != nil {
 			return Waiting, err
 		}
 	}
@@ -184,7 +178,7 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 	case kind == recordHandshake && c.state == established:
 		return Waiting, nil // a HelloRequest, which may be passed over (RFC 5246 §7.4.1.1)
 	case kind == recordHandshake:
-		if len(c.messages)+len(body) > maxHandshake {
+		if len(c.messages)+len(body) > MaxHandshake {
 			return Waiting, ErrTooLarge
 		}
 		if c.messages == nil {
@@ -226,7 +220,7 @@ func (c *Client) takeMessages() (Step, error) {
 			break
 		}
 		size := messageHeader + (int(rest[1])<<16 | int(rest[2])<<8 | int(rest[3]))
-		if c.taken+size > maxHandshake {
+		if c.taken+size > MaxHandshake {
 			return Waiting, ErrTooLarge
 		}
 		if len(rest) < size {
@@ -254,12 +248,11 @@ func (c *Client) takeMessage(message []byte) (Step, error) {
 		}
 		return Waiting, nil
 	case c.state == finishSent && kind == typeNewSessionTicket: // the hello invited it (RFC 5077 §3.3)
-		c.transcript = append(c.transcript, message...)
+		c.answer.Heard(message)
 		return Waiting, nil
 	case c.state == keyed && kind == typeFinished && c.taken == len(c.messages):
-		want, err := prf.VerifyDataServer(c.master, c.transcript, sha256.New)
-		if err != nil || subtle.ConstantTimeCompare(want, body) != 1 {
-			return Waiting, ErrNotVerified
+		if err := c.answer.Verify(body); err != nil {
+			return Waiting, err
 		}
 		c.state = established
 		return Done, nil
@@ -282,7 +275,7 @@ func (c *Client) Seal(data []byte) []byte {
 	if c.state != established {
 		return nil
 	}
-	return c.out.Seal(nil, recordApplicationData, data)
+	return c.answer.Out.Seal(nil, recordApplicationData, data)
 }
 
 // Close makes the alert that ends a finished session politely (RFC 5246 §7.2.1); nil if there is none to end.
@@ -290,5 +283,5 @@ func (c *Client) Close() []byte {
 	if c.state != established {
 		return nil
 	}
-	return c.out.Seal(nil, recordAlert, []byte{alertWarning, alertCloseNotify})
+	return c.answer.Out.Seal(nil, recordAlert, []byte{alertWarning, alertCloseNotify})
 }

@@ -42,9 +42,9 @@ const (
 	MaxCertificate = 1024
 )
 
-// maxHandshake bounds the bytes of handshake messages that are read: sixteen times what a device takes of one leaves room
-// to say by how much a flight is too large.
-const maxHandshake = 64 << 10
+// MaxHandshake bounds the bytes of handshake messages that are read: sixteen times what a device takes of one leaves room
+// to say by how much a flight is too large, and is nothing to keep for each of the walks at a time.
+const MaxHandshake = 64 << 10
 
 // Handshake message types (RFC 5246 §7.4, RFC 5077 §3.3).
 const (
@@ -64,7 +64,7 @@ var (
 	// ErrMalformed means that the server speaks TLS, but breaks the protocol.
 	ErrMalformed = errors.New("malformed TLS")
 	// ErrTooLarge is an ErrMalformed: more came, or was announced, than is read here.
-	ErrTooLarge = fmt.Errorf("%w: more than %d bytes of handshake", ErrMalformed, maxHandshake)
+	ErrTooLarge = fmt.Errorf("%w: more than %d bytes of handshake", ErrMalformed, MaxHandshake)
 	// ErrNotVerified means that a protected record or the server's Finished does not match the handshake.
 	ErrNotVerified = errors.New("not protected with the keys of this handshake")
 	// ErrCredential means that our own certificate cannot be shown. It says nothing about the server.
@@ -97,8 +97,13 @@ func Hello(random [32]byte) []byte {
 		typeClientHello, 0, 0, 81,
 		3, 3)
 	b = append(b, random[:]...)
+	b = append(b, 0) // no session to resume
+	return AppendOffer(b)
+}
+
+// AppendOffer appends what a device's hello offers, over TLS as over DTLS: its suite, its compression, its extensions.
+func AppendOffer(b []byte) []byte {
 	return append(b,
-		0,                            // no session to resume
 		0, 4, 0xc0, 0xae, 0x00, 0xff, // the suite, and the marker of secure renegotiation (RFC 5746 §3.3)
 		1, 0, // no compression
 		0, 36,

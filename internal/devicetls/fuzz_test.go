@@ -82,7 +82,7 @@ func FuzzFlight(f *testing.F) {
 		if err != nil && !errors.Is(err, ErrMalformed) && !errors.As(err, &alert) && !errors.As(err, &other) {
 			t.Errorf("an error of no announced kind: %v", err)
 		}
-		if len(c.messages) > maxHandshake {
+		if len(c.messages) > MaxHandshake {
 			t.Errorf("%d bytes of messages are kept", len(c.messages))
 		}
 		if flight := c.Flight(); flight.KeyProved && !flight.SignatureChecked {

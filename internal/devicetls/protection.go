@@ -72,10 +72,14 @@ func newProtection(suite uint16, key, salt []byte) (*Protection, error) {
 	return p, nil
 }
 
+// Overhead is by how many bytes a protected record is longer than its payload.
+func (p *Protection) Overhead() int { return explicitNonce + p.aead.Overhead() }
+
 // additional is what a record's protection covers besides its content (RFC 5246 §6.2.3.3).
-func (p *Protection) additional(contentType uint8, length int) []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 13), p.sequence)
-	b = append(b, contentType, 3, 3)
+func additional(number uint64, contentType uint8, version uint16, length int) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 13), number)
+	b = append(b, contentType)
+	b = binary.BigEndian.AppendUint16(b, version)
 	return binary.BigEndian.AppendUint16(b, uint16(length))
 }
 
@@ -83,29 +87,44 @@ func (p *Protection) nonce(explicit []byte) []byte {
 	return append(append(make([]byte, 0, saltLength+explicitNonce), p.salt[:]...), explicit...)
 }
 
-// Seal appends a protected record, header included, to dst. The payload may have at most 2^14 bytes. The explicit nonce
-// is the record's number, which never comes twice.
+// SealNumbered appends the protected content of a record whose number its caller keeps, without a header: in DTLS that is
+// the epoch and the sequence number (RFC 6347 §4.1.2.1). The number is the explicit nonce too, and must never come twice.
+func (p *Protection) SealNumbered(dst []byte, number uint64, contentType uint8, version uint16, payload []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, number)
+	nonce := p.nonce(dst[len(dst)-explicitNonce:])
+	return p.aead.Seal(dst, nonce, payload, additional(number, contentType, version, len(payload)))
+}
+
+// OpenNumbered returns the payload of the protected content of a record; [ErrNotVerified] if it was not sealed with this
+// key for that header.
+func (p *Protection) OpenNumbered(number uint64, contentType uint8, version uint16, sealed []byte) ([]byte, error) {
+	length := len(sealed) - p.Overhead()
+	if length < 0 {
+		return nil, ErrNotVerified
+	}
+	nonce := p.nonce(sealed[:explicitNonce])
+	payload, err := p.aead.Open(nil, nonce, sealed[explicitNonce:], additional(number, contentType, version, length))
+	if err != nil {
+		return nil, ErrNotVerified
+	}
+	return payload, nil
+}
+
+// Seal appends the next protected record of TLS, header included, to dst. The payload may have at most 2^14 bytes.
 func (p *Protection) Seal(dst []byte, contentType uint8, payload []byte) []byte {
 	dst = append(dst, contentType, 3, 3)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(explicitNonce+len(payload)+p.aead.Overhead()))
-	dst = binary.BigEndian.AppendUint64(dst, p.sequence)
-	nonce := p.nonce(dst[len(dst)-explicitNonce:])
-	dst = p.aead.Seal(dst, nonce, payload, p.additional(contentType, len(payload)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(payload)+p.Overhead()))
+	dst = p.SealNumbered(dst, p.sequence, contentType, Version, payload)
 	p.sequence++
 	return dst
 }
 
-// Open returns the content of a record, header included, whose header has been checked; [ErrNotVerified] if it was not
-// sealed with this key as the next record.
+// Open returns the content of the next record of TLS, header included, whose header has been checked; [ErrNotVerified]
+// if it was not sealed with this key as the next record.
 func (p *Protection) Open(record []byte) ([]byte, error) {
-	sealed := record[recordHeader:]
-	length := len(sealed) - explicitNonce - p.aead.Overhead()
-	if length < 0 {
-		return nil, ErrNotVerified
-	}
-	payload, err := p.aead.Open(nil, p.nonce(sealed[:explicitNonce]), sealed[explicitNonce:], p.additional(record[0], length))
+	payload, err := p.OpenNumbered(p.sequence, record[0], Version, record[recordHeader:])
 	if err != nil {
-		return nil, ErrNotVerified
+		return nil, err
 	}
 	p.sequence++
 	return payload, nil

@@ -15,6 +15,7 @@ var longPast = time.Unix(1, 0)
 // absolute: bytes that trickle in do not put it off.
 type bound struct {
 	ctx     context.Context
+	conn    net.Conn
 	end     time.Time // zero: none
 	round   bool      // the round's deadline comes before the phase's
 	release func()
@@ -23,7 +24,7 @@ type bound struct {
 // newBound ends conn's reads and writes when patience has run out or ctx ends. Its release must be called before
 // another; after it nothing of it runs. A patience of 0 has no end of its own.
 func newBound(ctx context.Context, conn net.Conn, patience time.Duration) (*bound, error) {
-	b := &bound{ctx: ctx}
+	b := &bound{ctx: ctx, conn: conn}
 	if patience > 0 {
 		b.end = time.Now().Add(patience)
 	}
@@ -46,6 +47,20 @@ func newBound(ctx context.Context, conn net.Conn, patience time.Duration) (*boun
 	return b, nil
 }
 
+// wake makes the next reads end at t, if that is before the end of the bound: for a read that ends in order to send again.
+func (b *bound) wake(t time.Time) error {
+	if !b.end.IsZero() && b.end.Before(t) {
+		t = b.end
+	}
+	if err := b.conn.SetReadDeadline(t); err != nil {
+		return err
+	}
+	if b.ctx.Err() != nil { // it may have ended before the deadline was set; if it ends now, newBound's hook comes after us
+		return b.conn.SetReadDeadline(longPast)
+	}
+	return nil
+}
+
 // of says what a time-out of the connection means: that the round ended, or that nothing came in time. Other errors are
 // as they were.
 func (b *bound) of(err error) error {
@@ -56,4 +71,16 @@ func (b *bound) of(err error) error {
 		return errRoundOver
 	}
 	return errSilence
+}
+
+var (
+	// errSilence means that a phase's patience ran out before its goal was reached.
+	errSilence = errors.New("no answer in time")
+	// errRoundOver means that the round ended first, which says nothing about the path.
+	errRoundOver = errors.New("the round ended first")
+)
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

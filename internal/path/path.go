@@ -1,8 +1,8 @@
 // Package path walks one path to one address as a device does, and returns what it saw as plain data.
 //
-// A walk is: connect (TCP only), hello, finish, CoAP ping, each with its own clock and its own patience. tcp.go walks
-// TCP with the device's hello by the steps of session.go, web.go with a browser's, udp.go walks UDP. Nothing here judges: a certificate signed by
-// somebody else is a completed walk.
+// A walk is: connect (TCP only), hello, finish, CoAP ping, each with its own clock and its own patience. A device's walk
+// is a [Session], over TCP in tcp.go and over UDP in udp.go; web.go walks TCP with a browser's hello. Nothing here judges:
+// a certificate signed by somebody else is a completed walk.
 package path
 
 import (
@@ -36,6 +36,22 @@ var DefaultPatience = Patience{
 	Ping:    2 * time.Second,
 }
 
+// filled takes DefaultPatience's fields where there are none.
+func (p Patience) filled() Patience {
+	for _, f := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&p.Connect, DefaultPatience.Connect}, {&p.Hello, DefaultPatience.Hello}, {&p.Flight, DefaultPatience.Flight},
+		{&p.Finish, DefaultPatience.Finish}, {&p.Ping, DefaultPatience.Ping},
+	} {
+		if *f.field <= 0 {
+			*f.field = f.value
+		}
+	}
+	return p
+}
+
 // Credential is the client certificate to show to a server that asks.
 type Credential struct {
 	Certificate tls.Certificate // EC P-256
@@ -63,15 +79,32 @@ type Walker struct {
 	Patience Patience // a zero field takes DefaultPatience's
 	// Credential returns the certificate to show; it is asked on each walk that needs one.
 	Credential func() *Credential
+
+	retransmission time.Duration // first interval of a UDP flight's retransmission; 0: a device's
 }
 
 // Walk walks one path. It returns when the walk, or a second one with a web hello, ended or ctx did.
+//
+// A device's walk over TCP whose hello failed in a way that a browser's may not is tried once more with a web hello, if
+// the target says so.
 func (w *Walker) Walk(ctx context.Context, t Target) evidence.Outcome {
-	switch {
-	case t.Transport == evidence.UDP:
-		return w.walkUDP(ctx, t)
-	case t.Client == evidence.Web:
+	if t.Client == evidence.Web && t.Transport != evidence.UDP {
 		return w.walkWeb(ctx, t)
 	}
-	return w.walkTCP(ctx, t)
+	out := w.walkDevice(ctx, t)
+	if t.WebRetry && t.Transport != evidence.UDP && out.FailedIn == evidence.Hello && worthWebHello(out.Failure) && ctx.Err() == nil {
+		web := w.walkWeb(ctx, t)
+		out.Web = &web
+	}
+	return out
+}
+
+// worthWebHello says after which ends of a device's hello a browser's may show who it was that ended it: a box that does
+// not know the device's suite, or does not like its hello.
+func worthWebHello(f evidence.Failure) bool {
+	switch f {
+	case evidence.Alert, evidence.Reset, evidence.Closed, evidence.Silent, evidence.NotTLS:
+		return true
+	}
+	return false
 }

@@ -2,7 +2,6 @@ package path
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -16,154 +15,186 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
-// readSize holds a usual server flight in one read; a larger one takes several.
-const readSize = 4096
-
-// Session is one TCP path walked as a device does, step by step: Connect, Hello, Finish, Ping, Close. The first three
-// return whether the next step can be taken; what was seen is in [Session.Outcome]. Between steps the connection may be
-// left silent for as long as is to be measured, with [Session.Listen] to see whether it is ended meanwhile.
+// Session is one path walked as a device does, step by step. Connect, Hello and Finish return whether the next step can
+// be taken; what was seen is in the outcome. Between steps the path may be left silent for as long as is to be measured.
 //
 // Close must be called whatever the steps returned. A Session is not safe for concurrent use.
-type Session struct {
-	walker   *Walker
-	patience Patience
-	target   Target
-	conn     net.Conn
-	client   *devicetls.Client
-	buf      []byte
-	rest     []byte // application data that a read of the ping left over
-	heard    int    // bytes that came
-	dead     bool   // the server ended the session
-	out      evidence.Outcome
-}
-
-// Session begins a walk of a TCP path with a device's hello; nothing is sent yet.
-func (w *Walker) Session(t Target) *Session {
-	return &Session{
-		walker: w, patience: w.Patience.tcp(), target: t,
-		out: evidence.Outcome{Address: t.Address, Transport: evidence.TCP, Client: evidence.Device},
-	}
-}
-
-// Outcome is what the steps so far saw.
-func (s *Session) Outcome() evidence.Outcome { return s.out }
-
-// Connect opens the TCP connection.
-func (s *Session) Connect(ctx context.Context) bool {
-	s.conn = s.walker.connect(ctx, s.target, s.patience.Connect, &s.out)
-	return s.conn != nil
-}
-
-// Hello sends the device's hello and reads the server's whole flight.
-func (s *Session) Hello(ctx context.Context) bool {
-	var random [32]byte
-	_, _ = rand.Read(random[:]) // never fails, by its documentation
-	s.client = devicetls.New(random)
-	started := time.Now()
-	err := s.converse(ctx, s.patience.Hello, s.client.Hello(), devicetls.FlightWhole)
-	took := time.Since(started)
-	flight := s.client.Flight()
-	s.out.TLS = flight.Evidence()
-	if err != nil {
-		return s.failHello(err)
-	}
-	s.out.Times = append(s.out.Times, evidence.PhaseTime{Phase: evidence.Hello, Took: took})
-	if len(flight.Unfit) > 0 {
-		return s.fail(evidence.Hello, evidence.Unfit, strings.Join(flight.Unfit, "; "))
-	}
-	// A holder that has not proved its key is nobody to show our certificate to; a device stops here as well.
-	return flight.KeyProved
-}
-
-// Finish shows our certificate if it is asked for and completes the session.
-func (s *Session) Finish(ctx context.Context) bool {
-	var certificate *tls.Certificate
-	if s.walker.Credential != nil {
-		if credential := s.walker.Credential(); credential != nil {
-			certificate = &credential.Certificate
-		}
-	}
-	started := time.Now()
-	answer, err := s.client.Finish(certificate)
-	if err != nil {
-		return s.fail(evidence.Finish, evidence.Internal, err.Error())
-	}
-	if err := s.converse(ctx, s.patience.Finish, answer, devicetls.Done); err != nil {
-		return s.failFinish(err)
-	}
-	s.out.Times = append(s.out.Times, evidence.PhaseTime{Phase: evidence.Finish, Took: time.Since(started)})
-	return true
+type Session interface {
+	// Connect opens the TCP connection. Over UDP it opens a socket and sends nothing.
+	Connect(ctx context.Context) bool
+	// Hello sends the device's hello and reads the server's whole flight.
+	Hello(ctx context.Context) bool
+	// Finish shows our certificate if it is asked for and completes the session.
+	Finish(ctx context.Context) bool
+	// Ping sends an empty CoAP message and waits for its reset: nil, [ErrNoPong], [ErrEnded], [ErrCut] or [ErrRoundOver].
+	// It may be called again after a silence. Only the last is a failure of the walk.
+	Ping(ctx context.Context) error
+	// Listen waits in silence until ctx ends, which is nil, or the server ends the session: [ErrEnded] or [ErrCut]. What
+	// the server says meanwhile is passed over.
+	Listen(ctx context.Context) error
+	// Outcome is what the steps so far saw.
+	Outcome() evidence.Outcome
+	// Close ends the session politely, if it stands, and closes the socket. It may be called at any time.
+	Close()
 }
 
 var (
 	// ErrNoPong means that the server did not answer the ping in time. The session stands as far as is known: a server may
 	// ignore strangers.
 	ErrNoPong = coap.ErrNoPong
-	// ErrEnded means that the server ended the connection: FIN or close_notify.
+	// ErrEnded means that the server ended the session: FIN or close_notify.
 	ErrEnded = errors.New("the server ended the session")
-	// ErrCut means that the connection was cut by RST or a fatal alert.
+	// ErrCut means that the session was cut by RST, ICMP port unreachable or a fatal alert.
 	ErrCut = errors.New("the session was cut")
 	// ErrRoundOver means that the context ended first.
 	ErrRoundOver = errRoundOver
 )
 
-// Ping sends an empty CoAP message and waits for its reset: nil, [ErrNoPong], [ErrEnded], [ErrCut] or [ErrRoundOver]. It
-// may be called again after a silence. Only the last is a failure of the walk.
-func (s *Session) Ping(ctx context.Context) error {
-	b, err := newBound(ctx, s.conn, s.patience.Ping)
+// Session begins a walk with a device's hello over the target's transport; nothing is sent yet.
+func (w *Walker) Session(t Target) Session {
+	walk := walk{
+		walker: w, patience: w.Patience.filled(), target: t,
+		out: evidence.Outcome{Address: t.Address, Transport: evidence.TCP, Client: evidence.Device},
+	}
+	if t.Transport == evidence.UDP {
+		walk.out.Transport = evidence.UDP
+		return &udpSession{walk: walk}
+	}
+	return &tcpSession{walk: walk}
+}
+
+// walkDevice is the device's walk: connect, hello, finish, ping, close.
+func (w *Walker) walkDevice(ctx context.Context, t Target) evidence.Outcome {
+	s := w.Session(t)
+	defer s.Close()
+	if !s.Connect(ctx) {
+		return s.Outcome()
+	}
+	if !s.Hello(ctx) || !t.Finish {
+		out := s.Outcome()
+		out.FinishSkipped = out.Failure == evidence.Completed
+		return out
+	}
+	if s.Finish(ctx) && t.Ping {
+		_ = s.Ping(ctx) // a server may ignore strangers: the outcome has what there is to say
+	}
+	return s.Outcome()
+}
+
+// walk is what the sessions of both transports have in common.
+type walk struct {
+	walker   *Walker
+	patience Patience
+	target   Target
+	conn     net.Conn
+	buf      []byte
+	dead     bool // the server ended the session: no farewell is due
+	out      evidence.Outcome
+}
+
+func (k *walk) Outcome() evidence.Outcome { return k.out }
+
+func (k *walk) fail(in evidence.Phase, failure evidence.Failure, detail string) bool {
+	k.out.FailedIn, k.out.Failure, k.out.Detail = in, failure, evidence.Text(detail)
+	return false
+}
+
+func (k *walk) completed(phase evidence.Phase, took time.Duration) bool {
+	k.out.Times = append(k.out.Times, evidence.PhaseTime{Phase: phase, Took: took})
+	return true
+}
+
+func (k *walk) sawAlert(alert *devicetls.AlertError) {
+	if k.out.TLS == nil {
+		k.out.TLS = &evidence.TLS{}
+	}
+	k.out.TLS.Alert, k.out.TLS.HasAlert = alert.Description, true
+}
+
+// greeted ends a hello that was answered by a whole flight.
+func (k *walk) greeted(took time.Duration, flight *devicetls.Flight) bool {
+	k.completed(evidence.Hello, took)
+	if len(flight.Unfit) > 0 {
+		return k.fail(evidence.Hello, evidence.Unfit, strings.Join(flight.Unfit, "; "))
+	}
+	// A holder that has not proved its key is nobody to show our certificate to; a device stops here as well.
+	return flight.KeyProved
+}
+
+// certificate is the one to show to a server that asks; nil if there is none.
+func (w *Walker) certificate() *tls.Certificate {
+	if w.Credential != nil {
+		if credential := w.Credential(); credential != nil {
+			return &credential.Certificate
+		}
+	}
+	return nil
+}
+
+// failFinish says what ended the finish. A server that asked for our certificate and then ends the session refuses the
+// certificate, unless its alert says that the protocol went wrong.
+func (k *walk) failFinish(err error) bool {
+	var alert *devicetls.AlertError
+	asked := k.out.TLS.CertificateRequested
+	k.dead = true
+	switch {
+	case errors.Is(err, errRoundOver):
+		return k.fail(evidence.Finish, evidence.OutOfTime, "the round ended before the server's Finished")
+	case errors.Is(err, errSilence):
+		return k.fail(evidence.Finish, evidence.FinishFailed, "no Finished came in time")
+	case errors.As(err, &alert):
+		k.sawAlert(alert)
+		if asked && refusesCertificate(alert.Description) {
+			return k.fail(evidence.Finish, evidence.CertificateNeeded, alert.Error()+" after our certificate")
+		}
+		return k.fail(evidence.Finish, evidence.FinishFailed, alert.Error())
+	case asked && (errors.Is(err, io.EOF) || isReset(err)):
+		return k.fail(evidence.Finish, evidence.CertificateNeeded, "the server ended the connection after our certificate")
+	case asked && isRefused(err):
+		return k.fail(evidence.Finish, evidence.CertificateNeeded, "the server's port was closed after our certificate")
+	}
+	return k.fail(evidence.Finish, evidence.FinishFailed, err.Error())
+}
+
+// refusesCertificate reports whether a fatal alert (RFC 5246 §7.2.2) after our certificate is about it. Those that speak
+// of the records, the Finished or the server's own trouble are not.
+func refusesCertificate(description uint8) bool {
+	switch description {
+	case 10, 20, 22, 47, 50, 51, 80: // unexpected_message, bad_record_mac, record_overflow, illegal_parameter, decode_error, decrypt_error, internal_error
+		return false
+	}
+	return true
+}
+
+// ping pings over the carrier of a finished session, which is made for the bound of this phase.
+func (k *walk) ping(ctx context.Context, p coap.Pinger, carrier func(*bound) coap.Conn) error {
+	b, err := newBound(ctx, k.conn, k.patience.Ping)
 	if err != nil {
 		return fmt.Errorf("ping: %w", ErrCut)
 	}
 	defer b.release()
-	s.out.Pinged, s.out.Ponged = true, false
-	took, _, err := coap.Pinger{Framing: s.target.Framing}.Ping((*tcpData)(s), b.end)
+	k.out.Pinged, k.out.Ponged = true, false
+	took, _, err := p.Ping(carrier(b), b.end)
 	if err == nil {
-		s.out.Ponged = true
-		s.out.Times = append(s.out.Times, evidence.PhaseTime{Phase: evidence.Ping, Took: took})
+		k.out.Ponged = k.completed(evidence.Ping, took)
 		return nil
 	}
 	if errors.Is(b.of(err), errRoundOver) {
-		s.fail(evidence.Ping, evidence.OutOfTime, "the round ended before the answer to the ping")
+		k.fail(evidence.Ping, evidence.OutOfTime, "the round ended before the answer to the ping")
 		return ErrRoundOver
 	}
 	if errors.Is(err, coap.ErrNoPong) {
 		return ErrNoPong
 	}
-	return fmt.Errorf("ping: %w", s.ending(err))
+	return fmt.Errorf("ping: %w", k.ending(err))
 }
 
-// Listen waits in silence until ctx ends, which is nil, or the server ends the session: [ErrEnded] or [ErrCut]. What the
-// server says meanwhile is passed over.
-func (s *Session) Listen(ctx context.Context) error {
-	b, err := newBound(ctx, s.conn, 0)
-	if err != nil {
-		return fmt.Errorf("listen: %w", ErrCut)
-	}
-	defer b.release()
-	for {
-		n, err := s.conn.Read(s.buffer())
-		if n > 0 && s.client != nil {
-			if _, taken := s.client.Take(s.buf[:n]); taken != nil {
-				return fmt.Errorf("listen: %w", s.ending(taken))
-			}
-			for {
-				if _, waits := s.client.Received(); !waits {
-					break
-				}
-			}
-		}
-		if err != nil {
-			if errors.Is(b.of(err), errRoundOver) {
-				return nil
-			}
-			return fmt.Errorf("listen: %w", s.ending(err))
-		}
-	}
-}
+// errNotFinished means a ping before the session was complete: a mistake of the caller.
+var errNotFinished = errors.New("the session is not complete")
 
 // ending says how a session that stood came to its end.
-func (s *Session) ending(err error) error {
-	s.dead = true
+func (k *walk) ending(err error) error {
+	k.dead = true
 	var alert *devicetls.AlertError
 	if errors.Is(err, io.EOF) || errors.Is(err, coap.ErrReleased) || errors.As(err, &alert) && alert.CloseNotify() {
 		return fmt.Errorf("%w: %w", ErrEnded, err)
@@ -174,89 +205,20 @@ func (s *Session) ending(err error) error {
 // farewell is how long the close_notify may wait for room in the send buffer: nothing depends on it.
 const farewell = 100 * time.Millisecond
 
-// Close ends the session politely, if it stands, and closes the connection. It may be called at any time.
-func (s *Session) Close() {
-	if s.conn == nil {
-		return
+// close sends the farewell, unless there is none or nobody to hear it, and closes the socket.
+func (k *walk) close(notify []byte) {
+	if notify != nil && !k.dead {
+		_ = k.conn.SetWriteDeadline(time.Now().Add(farewell))
+		_, _ = k.conn.Write(notify)
 	}
-	if s.client != nil && !s.dead {
-		if notify := s.client.Close(); notify != nil {
-			_ = s.conn.SetWriteDeadline(time.Now().Add(farewell))
-			_, _ = s.conn.Write(notify)
-		}
-	}
-	_ = s.conn.Close() // the kernel sends what is left; there is nothing to be done about an error
-	s.conn = nil
+	_ = k.conn.Close() // the kernel sends what is left; there is nothing to be done about an error
+	k.conn, k.buf = nil, nil
 }
 
-func (s *Session) buffer() []byte {
-	if s.buf == nil {
-		s.buf = make([]byte, readSize)
+// buffer is where reads of this session go; size is that of the first use.
+func (k *walk) buffer(size int) []byte {
+	if k.buf == nil {
+		k.buf = make([]byte, size)
 	}
-	return s.buf
-}
-
-// converse sends and then reads until the client has come to the goal. A server that refuses may have ended the
-// connection before all was sent: what it said is still there to read, so a failed write alone ends nothing.
-func (s *Session) converse(ctx context.Context, patience time.Duration, send []byte, goal devicetls.Step) error {
-	b, err := newBound(ctx, s.conn, patience)
-	if err != nil {
-		return fmt.Errorf("set a deadline: %w", err)
-	}
-	defer b.release()
-	if _, err := s.conn.Write(send); err != nil && !isReset(err) {
-		return b.of(fmt.Errorf("send: %w", err))
-	}
-	step, err := s.client.Take(nil) // what came with the last flight
-	for err == nil && step < goal {
-		n, failed := s.conn.Read(s.buffer())
-		s.heard += n
-		if step, err = s.client.Take(s.buf[:n]); err == nil && step < goal && failed != nil {
-			if err = s.client.End(); err == nil {
-				err = b.of(failed)
-			}
-		}
-	}
-	return err
-}
-
-// tcpData is a finished session as a carrier of CoAP: a Write is a record, a Read the content of one. Its deadline is
-// the phase's, which stands already.
-type tcpData Session
-
-// SetReadDeadline does nothing: see [tcpData].
-func (d *tcpData) SetReadDeadline(time.Time) error { return nil }
-
-func (d *tcpData) Write(p []byte) (int, error) {
-	record := d.client.Seal(p)
-	if record == nil {
-		return 0, errNotFinished
-	}
-	if _, err := d.conn.Write(record); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// errNotFinished means a ping before the session was complete: a mistake of the caller.
-var errNotFinished = errors.New("the session is not complete")
-
-func (d *tcpData) Read(p []byte) (int, error) {
-	for len(d.rest) == 0 {
-		if data, ok := d.client.Received(); ok {
-			d.rest = data
-			continue
-		}
-		n, err := d.conn.Read((*Session)(d).buffer())
-		if step, taken := d.client.Take(d.buf[:n]); taken != nil {
-			return 0, taken
-		} else if err != nil && step != devicetls.Data {
-			return 0, err
-		}
-	}
-	n := copy(p, d.rest)
-	if d.rest = d.rest[n:]; d.target.Framing != evidence.RFC8323 {
-		d.rest = nil // a message too long to be of interest
-	}
-	return n, nil
+	return k.buf
 }

@@ -15,10 +15,10 @@ import (
 )
 
 // openSession walks a session to its finish.
-func openSession(t *testing.T, l *lab.Lab) *Session {
+func openSession(t *testing.T, l *lab.Lab) Session {
 	t.Helper()
 	w := &Walker{Patience: brisk, Credential: stranger(t, l)}
-	s := w.Session(Target{Address: addressOf(t, l, bootstrap), Transport: evidence.TCP, Client: evidence.Device})
+	s := w.Session(Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device})
 	t.Cleanup(s.Close)
 	if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
 		t.Fatalf("no session: %+v", s.Outcome())
@@ -57,7 +57,7 @@ func TestANATThatForgetsLosesThePing(t *testing.T) {
 	for fault, want := range map[string]error{lab.NATForgets + ":50ms": ErrNoPong, lab.NATResets + ":50ms": ErrCut} {
 		t.Run(fault, func(t *testing.T) {
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-			inflict(t, l, bootstrap, fault)
+			inflict(t, l, bootstrap, evidence.TCP, fault)
 			s := openSession(t, l)
 			if err := s.Ping(t.Context()); err != nil {
 				t.Fatalf("the first ping: %v", err)
@@ -74,7 +74,7 @@ func TestANATThatForgetsLosesThePing(t *testing.T) {
 
 func TestAConnectionMayBeSilentBeforeItsHello(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	s := (&Walker{Patience: brisk}).Session(Target{Address: addressOf(t, l, bootstrap)})
+	s := (&Walker{Patience: brisk}).Session(Target{Address: addressOf(t, l, bootstrap, evidence.TCP)})
 	defer s.Close()
 	if !s.Connect(t.Context()) {
 		t.Fatal(s.Outcome())
@@ -112,12 +112,12 @@ func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
 			},
 		} {
 			t.Run(test.fault+"/"+string(test.client)+"/"+name, func(t *testing.T) {
-				inflict(t, l, test.host, test.fault)
+				inflict(t, l, test.host, evidence.TCP, test.fault)
 				ctx, cancel := end(t.Context())
 				defer cancel()
 				w := &Walker{Credential: stranger(t, l)}
 				o := w.Walk(ctx, Target{
-					Address: addressOf(t, l, test.host), Transport: evidence.TCP, Client: test.client, Host: test.host,
+					Address: addressOf(t, l, test.host, evidence.TCP), Transport: evidence.TCP, Client: test.client, Host: test.host,
 					Finish: true, Ping: true, WebRetry: true,
 				})
 				if o.Failure != evidence.OutOfTime || o.FailedIn != test.in || o.Web != nil {
@@ -198,7 +198,7 @@ func TestAServerThatEndsTheSessionAfterOurCertificateNeedsAnother(t *testing.T) 
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-			to := addressOf(t, l, bootstrap)
+			to := addressOf(t, l, bootstrap, evidence.TCP)
 			front := answering(t, func(c *net.TCPConn) { relayFlight(c, to); end(c) })
 			w := &Walker{Patience: brisk, Credential: stranger(t, l)}
 			o := w.Walk(t.Context(), Target{Address: front, Transport: evidence.TCP, Client: evidence.Device, Finish: true})

@@ -2,59 +2,132 @@ package path
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
-// walkTCP walks one TCP path as a device does and, if its hello failed in a way that a browser's may not, once more with
-// a web hello.
-func (w *Walker) walkTCP(ctx context.Context, t Target) evidence.Outcome {
-	out := w.walkDevice(ctx, t)
-	if t.WebRetry && out.FailedIn == evidence.Hello && worthWebHello(out.Failure) && ctx.Err() == nil {
-		web := w.walkWeb(ctx, t)
-		out.Web = &web
-	}
-	return out
+// readSize holds a usual server flight in one read; a larger one takes several.
+const readSize = 4096
+
+// tcpSession is a [Session] over TCP.
+type tcpSession struct {
+	walk
+	client *devicetls.Client
+	rest   []byte // application data that a read of the ping left over
+	heard  int    // bytes that came
 }
 
-// walkDevice is the device's walk: connect, hello, finish, ping, close.
-func (w *Walker) walkDevice(ctx context.Context, t Target) evidence.Outcome {
-	s := w.Session(t)
-	defer s.Close()
-	if !s.Connect(ctx) {
-		return s.out
-	}
-	if !s.Hello(ctx) || !t.Finish {
-		s.out.FinishSkipped = s.out.Failure == evidence.Completed
-		return s.out
-	}
-	if s.Finish(ctx) && t.Ping {
-		_ = s.Ping(ctx) // a server may ignore strangers: the outcome has what there is to say
-	}
-	return s.out
+func (s *tcpSession) Connect(ctx context.Context) bool {
+	s.conn = s.walker.connect(ctx, s.target, s.patience.Connect, &s.out)
+	return s.conn != nil
 }
 
-// worthWebHello says after which ends of a device's hello a browser's may show who it was that ended it: a box that does
-// not know the device's suite, or does not like its hello.
-func worthWebHello(f evidence.Failure) bool {
-	switch f {
-	case evidence.Alert, evidence.Reset, evidence.Closed, evidence.Silent, evidence.NotTLS:
-		return true
+func (s *tcpSession) Hello(ctx context.Context) bool {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails, by its documentation
+	s.client = devicetls.New(random)
+	started := time.Now()
+	err := s.converse(ctx, s.patience.Hello, s.client.Hello(), devicetls.FlightWhole)
+	took := time.Since(started)
+	s.out.TLS = s.client.Flight().Evidence()
+	if err != nil {
+		return s.failHello(err)
 	}
-	return false
+	return s.greeted(took, s.client.Flight())
 }
 
-func (s *Session) fail(in evidence.Phase, failure evidence.Failure, detail string) bool {
-	s.out.FailedIn, s.out.Failure, s.out.Detail = in, failure, evidence.Text(detail)
-	return false
+func (s *tcpSession) Finish(ctx context.Context) bool {
+	started := time.Now()
+	answer, err := s.client.Finish(s.walker.certificate())
+	if err != nil {
+		return s.fail(evidence.Finish, evidence.Internal, err.Error())
+	}
+	if err := s.converse(ctx, s.patience.Finish, answer, devicetls.Done); err != nil {
+		return s.failFinish(err)
+	}
+	return s.completed(evidence.Finish, time.Since(started))
+}
+
+func (s *tcpSession) Ping(ctx context.Context) error {
+	return s.ping(ctx, coap.Pinger{Framing: s.target.Framing}, func(*bound) coap.Conn { return (*tcpData)(s) })
+}
+
+func (s *tcpSession) Listen(ctx context.Context) error {
+	b, err := newBound(ctx, s.conn, 0)
+	if err != nil {
+		return fmt.Errorf("listen: %w", ErrCut)
+	}
+	defer b.release()
+	for {
+		n, err := s.conn.Read(s.buffer(readSize))
+		if n > 0 && s.client != nil {
+			if _, taken := s.client.Take(s.buf[:n]); taken != nil {
+				return fmt.Errorf("listen: %w", s.ending(taken))
+			}
+			passOver(s.client)
+		}
+		if err != nil {
+			if errors.Is(b.of(err), errRoundOver) {
+				return nil
+			}
+			return fmt.Errorf("listen: %w", s.ending(err))
+		}
+	}
+}
+
+// passOver drops the application data that waits to be read.
+func passOver(client interface{ Received() ([]byte, bool) }) {
+	for {
+		if _, waits := client.Received(); !waits {
+			return
+		}
+	}
+}
+
+func (s *tcpSession) Close() {
+	if s.conn == nil {
+		return
+	}
+	var notify []byte
+	if s.client != nil {
+		notify = s.client.Close()
+	}
+	s.close(notify)
+}
+
+// converse sends and then reads until the client has come to the goal. A server that refuses may have ended the
+// connection before all was sent: what it said is still there to read, so a failed write alone ends nothing.
+func (s *tcpSession) converse(ctx context.Context, patience time.Duration, send []byte, goal devicetls.Step) error {
+	b, err := newBound(ctx, s.conn, patience)
+	if err != nil {
+		return fmt.Errorf("set a deadline: %w", err)
+	}
+	defer b.release()
+	if _, err := s.conn.Write(send); err != nil && !isReset(err) {
+		return b.of(fmt.Errorf("send: %w", err))
+	}
+	step, err := s.client.Take(nil) // what came with the last flight
+	for err == nil && step < goal {
+		n, failed := s.conn.Read(s.buffer(readSize))
+		s.heard += n
+		if step, err = s.client.Take(s.buf[:n]); err == nil && step < goal && failed != nil {
+			if err = s.client.End(); err == nil {
+				err = b.of(failed)
+			}
+		}
+	}
+	return err
 }
 
 // failHello says what ended the hello.
-func (s *Session) failHello(err error) bool {
+func (s *tcpSession) failHello(err error) bool {
 	var alert *devicetls.AlertError
 	var other *devicetls.NotTLSError
 	s.dead = true
@@ -81,56 +154,47 @@ func (s *Session) failHello(err error) bool {
 }
 
 // soFar tells how much of the server's flight came.
-func (s *Session) soFar() string {
+func (s *tcpSession) soFar() string {
 	if s.heard == 0 {
 		return "(nothing came after our hello)"
 	}
 	return fmt.Sprintf("(%d bytes came, not the whole of the server's flight)", s.heard)
 }
 
-// failFinish says what ended the finish. A server that asked for our certificate and then ends the session refuses the
-// certificate, unless its alert says that the protocol went wrong.
-func (s *Session) failFinish(err error) bool {
-	var alert *devicetls.AlertError
-	asked := s.out.TLS.CertificateRequested
-	s.dead = true
-	switch {
-	case errors.Is(err, errRoundOver):
-		return s.fail(evidence.Finish, evidence.OutOfTime, "the round ended before the server's Finished")
-	case errors.Is(err, errSilence):
-		return s.fail(evidence.Finish, evidence.FinishFailed, "no Finished came in time")
-	case errors.As(err, &alert):
-		s.sawAlert(alert)
-		if asked && refusesCertificate(alert.Description) {
-			return s.fail(evidence.Finish, evidence.CertificateNeeded, alert.Error()+" after our certificate")
+// tcpData is a finished session as a carrier of CoAP: a Write is a record, a Read the content of one. Its deadline is
+// the phase's, which stands already.
+type tcpData tcpSession
+
+// SetReadDeadline does nothing: see [tcpData].
+func (d *tcpData) SetReadDeadline(time.Time) error { return nil }
+
+func (d *tcpData) Write(p []byte) (int, error) {
+	record := d.client.Seal(p)
+	if record == nil {
+		return 0, errNotFinished
+	}
+	if _, err := d.conn.Write(record); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (d *tcpData) Read(p []byte) (int, error) {
+	for len(d.rest) == 0 {
+		if data, ok := d.client.Received(); ok {
+			d.rest = data
+			continue
 		}
-		return s.fail(evidence.Finish, evidence.FinishFailed, alert.Error())
-	case asked && (errors.Is(err, io.EOF) || isReset(err)):
-		return s.fail(evidence.Finish, evidence.CertificateNeeded, "the server ended the connection after our certificate")
+		n, err := d.conn.Read((*tcpSession)(d).buffer(readSize))
+		if step, taken := d.client.Take(d.buf[:n]); taken != nil {
+			return 0, taken
+		} else if err != nil && step != devicetls.Data {
+			return 0, err
+		}
 	}
-	return s.fail(evidence.Finish, evidence.FinishFailed, err.Error())
-}
-
-func (s *Session) sawAlert(alert *devicetls.AlertError) {
-	if s.out.TLS == nil {
-		s.out.TLS = &evidence.TLS{}
+	n := copy(p, d.rest)
+	if d.rest = d.rest[n:]; d.target.Framing != evidence.RFC8323 {
+		d.rest = nil // a message too long to be of interest
 	}
-	s.out.TLS.Alert, s.out.TLS.HasAlert = alert.Description, true
-}
-
-// tcp fills the fields that a TCP walk uses with their defaults.
-func (p Patience) tcp() Patience {
-	if p.Connect <= 0 {
-		p.Connect = DefaultPatience.Connect
-	}
-	if p.Hello <= 0 {
-		p.Hello = DefaultPatience.Hello
-	}
-	if p.Finish <= 0 {
-		p.Finish = DefaultPatience.Finish
-	}
-	if p.Ping <= 0 {
-		p.Ping = DefaultPatience.Ping
-	}
-	return p
+	return n, nil
 }

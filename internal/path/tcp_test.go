@@ -34,20 +34,20 @@ func startLab(t testing.TB, o lab.Options) *lab.Lab {
 	return l
 }
 
-func addressOf(t testing.TB, l *lab.Lab, host string) netip.AddrPort {
+func addressOf(t testing.TB, l *lab.Lab, host string, transport evidence.Transport) netip.AddrPort {
 	t.Helper()
 	for _, p := range l.Places() {
-		if p.Host.Name == host && p.Path.Transport == "tcp" {
+		if p.Host.Name == host && p.Path.Transport == string(transport) {
 			return p.Address
 		}
 	}
-	t.Fatalf("the lab has no TCP path of %s", host)
+	t.Fatalf("the lab has no %s path of %s", transport, host)
 	return netip.AddrPort{}
 }
 
-func inflict(t testing.TB, l *lab.Lab, host, fault string) {
+func inflict(t testing.TB, l *lab.Lab, host string, transport evidence.Transport, fault string) {
 	t.Helper()
-	if err := l.Set(host+"/tcp", fault); err != nil {
+	if err := l.Set(host+"/"+string(transport), fault); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -109,10 +109,10 @@ func TestDeviceWalkUnderEveryFault(t *testing.T) {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-			inflict(t, l, bootstrap, test.fault)
+			inflict(t, l, bootstrap, evidence.TCP, test.fault)
 			w := &Walker{Patience: brisk, Credential: stranger(t, l)}
 			o := w.Walk(t.Context(), Target{
-				Address: addressOf(t, l, bootstrap), Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap,
+				Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap,
 				Finish: true, Ping: true, WebRetry: true,
 			})
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) {
@@ -158,9 +158,9 @@ func TestWebWalkUnderEveryFault(t *testing.T) {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{})
-			inflict(t, l, containers, test.fault)
+			inflict(t, l, containers, evidence.TCP, test.fault)
 			w := &Walker{Patience: brisk}
-			o := w.Walk(t.Context(), Target{Address: addressOf(t, l, containers), Transport: evidence.TCP, Client: evidence.Web, Host: containers})
+			o := w.Walk(t.Context(), Target{Address: addressOf(t, l, containers, evidence.TCP), Transport: evidence.TCP, Client: evidence.Web, Host: containers})
 			if o.Failure != test.failure || o.FailedIn != test.in {
 				t.Errorf("%q in %q (%s), want %q in %q", o.Failure, o.FailedIn, o.Detail, test.failure, test.in)
 			}
@@ -176,9 +176,9 @@ func TestWebWalkUnderEveryFault(t *testing.T) {
 
 func TestAnInterceptorWithoutTheDevicesSuiteIsSeenByTheWebHello(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	inflict(t, l, bootstrap, lab.InterceptNoCCM)
+	inflict(t, l, bootstrap, evidence.TCP, lab.InterceptNoCCM)
 	o := (&Walker{Patience: brisk}).Walk(t.Context(), Target{
-		Address: addressOf(t, l, bootstrap), Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap, WebRetry: true,
+		Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap, WebRetry: true,
 	})
 	seen, by := o.SawTLS()
 	if by != evidence.Web || seen.Leaf() == nil || seen.Leaf().Issuer.CommonName != "SSLInspect" || !seen.KeyProved {
@@ -191,7 +191,7 @@ func TestAnInterceptorWithoutTheDevicesSuiteIsSeenByTheWebHello(t *testing.T) {
 
 func TestADevicesWalkSeesWhatTheServerShows(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	o := (&Walker{Patience: brisk}).Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap), Transport: evidence.TCP, Client: evidence.Device})
+	o := (&Walker{Patience: brisk}).Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device})
 	if o.TLS == nil || o.TLS.Version != tls.VersionTLS12 || o.TLS.Cipher != 0xc0ae || !o.TLS.CertificateRequested ||
 		o.TLS.FlightBytes == 0 || o.TLS.Leaf().Issuer.CommonName != "ARM Bootstrap CA" {
 		t.Errorf("saw %+v", o.TLS)

@@ -11,68 +11,36 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
-// A flight that goes unanswered is sent again after 4 s, then 8 s and so on up to 32 s: the timers of a device on Linux
-// (FACTS: Mbed OS takes 13 to 107 s, which no scrape waits for).
+// A flight that goes unanswered is sent again after 4 s, then 8 s and so on up to 32 s: the timers of a device on Linux.
+// (Mbed OS takes 13 to 107 s, which no scrape waits for.)
 const (
-	udpFirstRetransmission = 4 * time.Second
-	udpLastRetransmission  = 32 * time.Second
+	firstRetransmission = 4 * time.Second
+	lastRetransmission  = 32 * time.Second
 )
 
-// udpMaxRepeats bounds the flights sent again in one phase. The timers alone send far fewer; a server that keeps
-// repeating its own flight must not make us a source of traffic.
-const udpMaxRepeats = 16
+// maxRepeats bounds the flights sent again in one phase. The timers alone send far fewer; a server that keeps repeating
+// its own flight must not make us a source of traffic.
+const maxRepeats = 16
 
-// udpMaxDatagrams bounds the datagrams and ICMP errors taken in one phase. A flight in fragments of 100 bytes has some
+// maxDatagrams bounds the datagrams and ICMP errors taken in one phase. A flight in fragments of 100 bytes has some
 // forty, each perhaps several times.
-const udpMaxDatagrams = 2048
+const maxDatagrams = 2048
 
-// walkUDP walks one UDP path: hello, finish, ping. It returns when the walk ended or ctx did.
-func (w *Walker) walkUDP(ctx context.Context, t Target) evidence.Outcome {
-	s := w.newUDPSession(t)
-	defer s.Close()
-	if !s.Connect(ctx) || !s.Hello(ctx) {
-		return s.out
-	}
-	if !t.Finish {
-		s.out.FinishSkipped = true
-		return s.out
-	}
-	if s.Finish(ctx) && t.Ping {
-		s.Ping(ctx)
-	}
-	return s.out
-}
-
-// udpSession is one DTLS session, walked step by step. Each step returns whether the next one can be taken, and writes
-// what it saw to out. It is not safe for concurrent use.
+// udpSession is a [Session] over UDP.
 type udpSession struct {
-	walker   *Walker
-	patience Patience
-	target   Target
-	conn     *udpConn
-	client   *devicedtls.Client
-	buf      []byte
-	out      evidence.Outcome
+	walk
+	client *devicedtls.Client
 
 	sent    time.Time // the first hello
 	foreign int       // datagrams that were no DTLS
 	replies int       // datagrams that were
 	icmp    error     // the last ICMP error that is no proof by itself
-	dead    bool      // the server ended the session: no farewell is due
-	asked   bool      // the server asked for our certificate, and the flight that answers was sent
 }
 
-func (w *Walker) newUDPSession(t Target) *udpSession {
-	return &udpSession{
-		walker: w, patience: w.Patience.udp(), target: t,
-		out: evidence.Outcome{Address: t.Address, Transport: evidence.UDP, Client: evidence.Device},
-	}
-}
-
-// Connect opens the socket. It sends nothing: UDP has no connect phase.
 func (s *udpSession) Connect(ctx context.Context) bool {
 	s.out.Started = time.Now()
 	dial := s.walker.Dial
@@ -81,165 +49,130 @@ func (s *udpSession) Connect(ctx context.Context) bool {
 	}
 	conn, err := dial(ctx, "udp", s.target.Address.String())
 	if err != nil {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return s.fail(evidence.Hello, evidence.OutOfTime, "the round ended before the hello")
+		case isUnreachable(err):
+			return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("no route: %v", err))
 		}
 		return s.fail(evidence.Hello, evidence.Internal, fmt.Sprintf("open a socket: %v", err))
 	}
-	s.conn = &udpConn{Conn: conn}
+	s.conn = conn
 	if local, ok := conn.LocalAddr().(*net.UDPAddr); ok {
-		s.out.Local = netip.AddrPortFrom(local.AddrPort().Addr().Unmap(), local.AddrPort().Port())
+		at := local.AddrPort()
+		s.out.Local = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	}
 	return true
 }
 
-// Hello sends the device's hello and waits for the server's whole flight.
 func (s *udpSession) Hello(ctx context.Context) bool {
 	var random [32]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return s.fail(evidence.Hello, evidence.Internal, fmt.Sprintf("make a random: %v", err))
-	}
+	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	s.client = devicedtls.New(random)
 	s.sent = time.Now()
-	err := s.converse(ctx, s.patience.Flight, devicedtls.Flight)
+	err := s.converse(ctx, s.patience.Flight, devicedtls.FlightWhole)
 	took := time.Since(s.sent)
-	flightFailure, detail := s.judgeFlight()
+	s.out.TLS = s.client.Flight().Evidence()
 	if err != nil {
 		return s.failHello(err)
 	}
-	s.out.Times = append(s.out.Times, evidence.PhaseTime{Phase: evidence.Hello, Took: took})
-	if flightFailure != evidence.Completed {
-		return s.fail(evidence.Hello, flightFailure, detail)
-	}
-	return true
+	return s.greeted(took, s.client.Flight())
 }
 
-// Finish shows our certificate if it is asked for and completes the session.
 func (s *udpSession) Finish(ctx context.Context) bool {
-	var credential *Credential
-	if s.walker.Credential != nil {
-		credential = s.walker.Credential()
-	}
 	started := time.Now()
-	var err error
-	if credential == nil {
-		err = s.client.Finish(nil)
-	} else {
-		err = s.client.Finish(&credential.Certificate)
+	if err := s.client.Finish(s.walker.certificate()); err != nil {
+		return s.fail(evidence.Finish, evidence.Internal, err.Error())
 	}
-	if err == nil {
-		s.asked = s.out.TLS.CertificateRequested
-		err = s.converse(ctx, s.patience.Finish, devicedtls.Done)
-	}
-	if err != nil {
+	if err := s.converse(ctx, s.patience.Finish, devicedtls.Done); err != nil {
 		return s.failFinish(err)
 	}
-	s.out.Times = append(s.out.Times, evidence.PhaseTime{Phase: evidence.Finish, Took: time.Since(started)})
-	return true
+	return s.completed(evidence.Finish, time.Since(started))
 }
 
-// Ping sends an empty CoAP message through the finished session and waits for its reset, which some servers do not give
-// to strangers: that is no failure. It may be called again after a silence.
-func (s *udpSession) Ping(ctx context.Context) bool {
-	deadline := time.Now().Add(s.patience.Ping)
-	limited := false
-	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
-		deadline, limited = end, true
-	}
-	stop := s.conn.watch(ctx)
-	defer stop()
-	s.out.Pinged = true
-	took, _, err := coap.Pinger{Framing: s.target.Framing, Unreliable: true}.Ping((*udpData)(s), deadline)
-	if s.out.Ponged = err == nil; s.out.Ponged {
-		s.out.Times = append(s.out.Times, evidence.PhaseTime{Phase: evidence.Ping, Took: took})
-		return true
-	}
-	if ctx.Err() != nil || limited && errors.Is(err, coap.ErrNoPong) {
-		return s.fail(evidence.Ping, evidence.OutOfTime, "the round ended before the answer to the ping")
-	}
-	return false
+// Ping over UDP repeats its message by RFC 7252 §4.2. Its framing is always that of RFC 7252: RFC 8323 is for streams.
+func (s *udpSession) Ping(ctx context.Context) error {
+	return s.ping(ctx, coap.Pinger{Unreliable: true}, func(b *bound) coap.Conn { return &udpData{s, b} })
 }
 
-// Close tells the server, if it keeps anything for us, that the session ends, and closes the socket.
+func (s *udpSession) Listen(ctx context.Context) error {
+	b, err := newBound(ctx, s.conn, 0)
+	if err != nil {
+		return fmt.Errorf("listen: %w", ErrCut)
+	}
+	defer b.release()
+	for {
+		n, err := s.conn.Read(s.buffer(devicedtls.MaxDatagram))
+		switch {
+		case errors.Is(b.of(err), errRoundOver):
+			return nil
+		case isUnreachable(err):
+		case err != nil:
+			return fmt.Errorf("listen: %w", s.ending(err))
+		case s.client != nil:
+			if _, err := s.client.Take(s.buf[:n]); err != nil {
+				return fmt.Errorf("listen: %w", s.ending(err))
+			}
+			passOver(s.client)
+		}
+	}
+}
+
 func (s *udpSession) Close() {
 	if s.conn == nil {
 		return
 	}
-	if s.client != nil && !s.dead {
-		if farewell := s.client.Close(); farewell != nil {
-			_ = s.conn.SetWriteDeadline(time.Now().Add(time.Second)) // a courtesy: nothing depends on it
-			_, _ = s.conn.Write(farewell)
-		}
+	var notify []byte
+	if s.client != nil {
+		notify = s.client.Close()
 	}
-	_ = s.conn.Close() // a datagram socket has nothing left to lose
-	s.conn, s.buf = nil, nil
+	s.close(notify)
 }
-
-var (
-	// errSilence means that a phase's patience ran out before its goal was reached.
-	errSilence = errors.New("no answer in time")
-	// errRoundOver means that the round ended first, which says nothing about the path.
-	errRoundOver = errors.New("the round ended first")
-)
 
 // converse sends the flight that the client has ready, sends it again as a device does, and takes datagrams until the
 // client has come to the goal.
 func (s *udpSession) converse(ctx context.Context, patience time.Duration, goal devicedtls.Step) error {
-	deadline := time.Now().Add(patience)
-	end, limited := ctx.Deadline()
-	if limited = limited && end.Before(deadline); limited {
-		deadline = end
-	}
-	stop := s.conn.watch(ctx)
-	defer stop()
-	if s.buf == nil {
-		s.buf = make([]byte, devicedtls.MaxDatagram)
-	}
-	if err := s.conn.SetWriteDeadline(deadline); err != nil {
+	b, err := newBound(ctx, s.conn, patience)
+	if err != nil {
 		return fmt.Errorf("set a deadline: %w", err)
 	}
-
-	interval := udpFirstRetransmission
+	defer b.release()
+	first := s.walker.retransmission
+	if first == 0 {
+		first = firstRetransmission
+	}
+	interval, repeats := first, 0
 	again := time.Now().Add(interval)
 	if err := s.send(); err != nil {
-		return err
+		return b.of(err)
 	}
-	repeats := 0
-	for range udpMaxDatagrams {
-		wake := deadline
-		if again.Before(deadline) && repeats < udpMaxRepeats {
+	for range maxDatagrams {
+		wake := b.end
+		if repeats < maxRepeats && again.Before(b.end) {
 			wake = again
 		}
-		step, err := s.receive(wake)
+		step, err := s.receive(b, wake)
 		switch {
-		case ctx.Err() != nil && step < goal:
-			return errRoundOver
-		case isTimeout(err) && wake.Before(deadline):
-			repeats++
-			interval = min(interval*2, udpLastRetransmission)
+		case isTimeout(err) && wake.Before(b.end) && ctx.Err() == nil:
+			interval = min(interval*2, lastRetransmission)
 			step = devicedtls.Resend
-		case isTimeout(err) && limited:
-			return errRoundOver
-		case isTimeout(err):
-			return errSilence
 		case err != nil:
-			return err
-		case step == devicedtls.Resend:
-			repeats++
+			return b.of(err)
 		}
 		switch {
 		case step >= goal:
 			return nil
 		case step == devicedtls.Cookie:
-			interval = udpFirstRetransmission
-		case step == devicedtls.Resend && repeats <= udpMaxRepeats:
+			interval = first
+		case step == devicedtls.Resend && repeats < maxRepeats:
+			repeats++
 			s.out.Retransmissions++
 		default:
 			continue
 		}
 		again = time.Now().Add(interval)
 		if err := s.send(); err != nil {
-			return err
+			return b.of(err)
 		}
 	}
 	return errSilence
@@ -259,11 +192,11 @@ func (s *udpSession) send() error {
 }
 
 // receive waits for a datagram until wake and gives it to the client.
-func (s *udpSession) receive(wake time.Time) (devicedtls.Step, error) {
-	if err := s.conn.SetReadDeadline(wake); err != nil {
+func (s *udpSession) receive(b *bound, wake time.Time) (devicedtls.Step, error) {
+	if err := b.wake(wake); err != nil {
 		return devicedtls.Foreign, fmt.Errorf("set a deadline: %w", err)
 	}
-	n, err := s.conn.Read(s.buf)
+	n, err := s.conn.Read(s.buffer(devicedtls.MaxDatagram))
 	if err != nil {
 		return devicedtls.Waiting, s.passing(err)
 	}
@@ -289,31 +222,27 @@ func (s *udpSession) passing(err error) error {
 	return err
 }
 
-func (s *udpSession) fail(in evidence.Phase, failure evidence.Failure, detail string) bool {
-	s.out.FailedIn, s.out.Failure, s.out.Detail = in, failure, evidence.Text(detail)
-	return false
-}
-
 // failHello says what ended the hello.
 func (s *udpSession) failHello(err error) bool {
-	var alert *devicedtls.AlertError
+	var alert *devicetls.AlertError
+	s.dead = !errors.Is(err, errRoundOver) && !errors.Is(err, errSilence) // else it may be there, and keep what it has for us
 	switch {
 	case errors.Is(err, errRoundOver):
-		return s.fail(evidence.Hello, evidence.OutOfTime, s.soFar())
+		return s.fail(evidence.Hello, evidence.OutOfTime, "the round ended: "+s.soFar())
 	case errors.Is(err, errSilence) && s.icmp != nil:
-		return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("ICMP: %v", s.icmp))
+		return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("ICMP: %v; %s", s.icmp, s.soFar()))
 	case errors.Is(err, errSilence) && s.foreign > 0 && s.replies == 0:
 		return s.fail(evidence.Hello, evidence.NotTLS, fmt.Sprintf("%d datagrams came back, none of them DTLS", s.foreign))
 	case errors.Is(err, errSilence):
 		return s.fail(evidence.Hello, evidence.Silent, s.soFar())
-	case errors.As(err, &alert):
-		s.dead = true
+	case errors.As(err, &alert) && !alert.CloseNotify():
 		s.sawAlert(alert)
-		return s.fail(evidence.Hello, evidence.Alert, fmt.Sprintf("alert %d", alert.Description))
-	case errors.Is(err, devicedtls.ErrTooLarge), errors.Is(err, devicedtls.ErrMalformed):
+		return s.fail(evidence.Hello, evidence.Alert, alert.Error())
+	case errors.As(err, &alert):
+		return s.fail(evidence.Hello, evidence.Closed, "ended by the other side: "+alert.Error())
+	case errors.Is(err, devicetls.ErrMalformed):
 		return s.fail(evidence.Hello, evidence.Malformed, err.Error())
 	case isRefused(err):
-		s.dead = true
 		return s.fail(evidence.Hello, evidence.Refused, "ICMP: port unreachable")
 	}
 	return s.fail(evidence.Hello, evidence.Internal, err.Error())
@@ -321,72 +250,55 @@ func (s *udpSession) failHello(err error) bool {
 
 // soFar tells how far the hello came before nothing more did.
 func (s *udpSession) soFar() string {
-	switch first := s.out.FirstReply.Round(time.Millisecond); {
+	const lost = "large datagrams or fragments may be lost (MTU)"
+	switch first := s.out.FirstReply.Round(time.Microsecond); {
 	case s.replies == 0:
 		return fmt.Sprintf("no answer to the hello, sent %d times", 1+s.out.Retransmissions)
-	case len(s.client.ServerFlight()) == 0 && s.client.CookieSeen():
-		return fmt.Sprintf("the server asked for a cookie after %v, so the path is open both ways; its flight did not come: "+
-			"large datagrams or fragments may be lost (MTU)", first)
+	case s.client.Flight().Bytes == 0 && s.client.CookieSeen():
+		return fmt.Sprintf("the server asked for a cookie after %v, so the path is open both ways; its flight did not come: %s", first, lost)
 	default:
-		return fmt.Sprintf("the first answer came after %v, but not all of the server's flight: "+
-			"large datagrams or fragments may be lost (MTU)", first)
+		return fmt.Sprintf("the first answer came after %v, but not all of the server's flight: %s", first, lost)
 	}
 }
 
-// failFinish says what ended the finish. An alert of a server that asked for our certificate is its refusal, unless the
-// alert says that the protocol went wrong.
-func (s *udpSession) failFinish(err error) bool {
-	var alert *devicedtls.AlertError
-	switch {
-	case errors.Is(err, errRoundOver):
-		return s.fail(evidence.Finish, evidence.OutOfTime, "the round ended before the server's Finished")
-	case errors.As(err, &alert):
-		s.dead = true
-		s.sawAlert(alert)
-		if s.asked && refusesCertificate(alert.Description) {
-			return s.fail(evidence.Finish, evidence.CertificateNeeded, fmt.Sprintf("alert %d after our certificate", alert.Description))
+// udpData is a finished session as a carrier of CoAP: a Write is a record in a datagram, a Read the content of one.
+type udpData struct {
+	*udpSession
+	bound *bound
+}
+
+// SetReadDeadline sets when a read gives up, within the phase.
+func (d *udpData) SetReadDeadline(t time.Time) error { return d.bound.wake(t) }
+
+func (d *udpData) Write(p []byte) (int, error) {
+	datagram := d.client.Seal(p)
+	if datagram == nil {
+		return 0, errNotFinished
+	}
+	if _, err := d.conn.Write(datagram); d.passing(err) != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Read gives the next application data. Datagrams without any are passed over, so many at most as make a phase.
+func (d *udpData) Read(p []byte) (int, error) {
+	for range maxDatagrams {
+		if data, ok := d.client.Received(); ok {
+			return copy(p, data), nil
 		}
-		return s.fail(evidence.Finish, evidence.FinishFailed, fmt.Sprintf("alert %d", alert.Description))
-	case isRefused(err):
-		s.dead = true
-		if s.asked {
-			return s.fail(evidence.Finish, evidence.CertificateNeeded, "the port was closed after our certificate")
-		}
-		return s.fail(evidence.Finish, evidence.FinishFailed, "the port was closed after our answer")
-	case errors.Is(err, devicedtls.ErrCredential):
-		return s.fail(evidence.Finish, evidence.Internal, err.Error())
-	case errors.Is(err, errSilence):
-		return s.fail(evidence.Finish, evidence.FinishFailed, "no Finished came in time")
-	}
-	return s.fail(evidence.Finish, evidence.FinishFailed, err.Error())
-}
-
-func (s *udpSession) sawAlert(alert *devicedtls.AlertError) {
-	if s.out.TLS == nil {
-		s.out.TLS = &evidence.TLS{}
-	}
-	s.out.TLS.Alert, s.out.TLS.HasAlert = alert.Description, true
-}
-
-// refusesCertificate reports whether a fatal alert (RFC 5246 §7.2.2) after our certificate is about it. Those that speak
-// of the records, the Finished or the server's own trouble are not.
-func refusesCertificate(description uint8) bool {
-	switch description {
-	case 10, 20, 22, 47, 50, 51, 80: // unexpected_message, bad_record_mac, record_overflow, illegal_parameter, decode_error, decrypt_error, internal_error
-		return false
-	}
-	return true
-}
-
-// udp fills the fields that a UDP walk uses with their defaults.
-func (p Patience) udp() Patience {
-	fill := func(d *time.Duration, value time.Duration) {
-		if *d <= 0 {
-			*d = value
+		n, err := d.conn.Read(d.buffer(devicedtls.MaxDatagram))
+		switch {
+		case d.bound.ctx.Err() != nil:
+			return 0, errRoundOver // no time-out, after which there would be time to repeat
+		case isUnreachable(err):
+		case err != nil:
+			return 0, err
+		default:
+			if _, err := d.client.Take(d.buf[:n]); err != nil {
+				return 0, err
+			}
 		}
 	}
-	fill(&p.Flight, DefaultPatience.Flight)
-	fill(&p.Finish, DefaultPatience.Finish)
-	fill(&p.Ping, DefaultPatience.Ping)
-	return p
+	return 0, coap.ErrNoPong
 }

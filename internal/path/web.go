@@ -26,7 +26,7 @@ const (
 // walkWeb walks one TCP path as a browser does: SNI, every suite, TLS 1.2 and 1.3. Any certificate is taken and kept:
 // judging it is for package trust.
 func (w *Walker) walkWeb(ctx context.Context, t Target) evidence.Outcome {
-	patience := w.Patience.tcp()
+	patience := w.Patience.filled()
 	out := evidence.Outcome{Address: t.Address, Transport: evidence.TCP, Client: evidence.Web}
 	conn := w.connect(ctx, t, patience.Connect, &out)
 	if conn == nil {
@@ -67,8 +67,11 @@ func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Pa
 		}
 	}
 	b.release()
+	if h.out.TLS == nil {
+		h.readTLS12()
+	}
 	if h.out.TLS != nil {
-		h.out.TLS.CertificateRequested = h.asked
+		h.out.TLS.CertificateRequested = h.out.TLS.CertificateRequested || h.asked
 	}
 	if err != nil {
 		h.judge(b.of(err))
@@ -79,6 +82,15 @@ func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Pa
 	if h.out.Failure == evidence.Completed {
 		_ = h.wire.SetDeadline(time.Now().Add(farewell))
 		_ = conn.CloseWrite() // close_notify, a courtesy
+	}
+}
+
+// readTLS12 keeps the certificate of a TLS 1.2 flight that was cut short after it: crypto/tls reads the next message before
+// it tells of the certificate. In TLS 1.3 there is none in the clear.
+func (h *webHandshake) readTLS12() {
+	if seen := h.wire.flight().Evidence(); seen != nil && len(seen.Chain) > 0 {
+		seen.Unfit = nil // for a device
+		h.out.TLS = seen
 	}
 }
 
@@ -95,10 +107,8 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 		},
 		GetClientCertificate: func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			h.asked, h.hello = true, time.Since(h.started)
-			if w.Credential != nil {
-				if c := w.Credential(); c != nil && request.SupportsCertificate(&c.Certificate) == nil {
-					return &c.Certificate, nil
-				}
+			if c := w.certificate(); c != nil && request.SupportsCertificate(c) == nil {
+				return c, nil
 			}
 			return &tls.Certificate{}, nil
 		},

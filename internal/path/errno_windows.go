@@ -20,3 +20,18 @@ func isNoConnection(err error) bool {
 	}
 	return false
 }
+
+// isRefused reports whether an ICMP port unreachable answered a datagram: Windows says so as a reset.
+func isRefused(err error) bool {
+	return errors.Is(err, windows.WSAECONNRESET) || errors.Is(err, windows.WSAECONNREFUSED)
+}
+
+// isUnreachable reports whether an ICMP error came that may pass: no host, no net, too many hops.
+func isUnreachable(err error) bool {
+	for _, errno := range []error{windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAENETRESET} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

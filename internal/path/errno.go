@@ -22,3 +22,18 @@ func isNoConnection(err error) bool {
 	}
 	return false
 }
+
+// isRefused reports whether an ICMP port unreachable (or protocol unreachable) answered a datagram.
+func isRefused(err error) bool {
+	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOPROTOOPT)
+}
+
+// isUnreachable reports whether an ICMP error came that may pass: no host, no net, filtered, too big.
+func isUnreachable(err error) bool {
+	for _, errno := range []error{unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EACCES, unix.EMSGSIZE, unix.EPROTO} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
