@@ -1,0 +1,10 @@
+// Package examples holds what people copy to run the exporter with other programs; its tests hold that it works.
+package examples
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
