@@ -157,7 +157,7 @@ var (
 var table = [metricCount]Metric{
 	up: {
 		Name: "endpoint_up", Type: Gauge, Labels: ofTarget, Group: groupHosts,
-		Help: "1 if at least one of the host's paths carries a device through, 0 if none does; absent while no path has a verdict.",
+		Help: "1 if at least one of the host's paths carries a device through, 0 if none does; absent while none is known to and the deadline cut off one that might.",
 	},
 	pathUp: {
 		Name: "endpoint_path_up", Type: Gauge, Labels: ofPath, Group: groupHosts,
@@ -198,7 +198,7 @@ var table = [metricCount]Metric{
 	},
 	handshakeDuration: {
 		Name: "endpoint_handshake_duration_seconds", Type: Histogram, Labels: ofPath, Group: groupTimes,
-		Help: "Connect and hello together over all rounds; over UDP the hello alone.",
+		Help: "Connect and hello together over all rounds, over UDP the hello alone; native and classic buckets.",
 	},
 	pathFirstReply: {
 		Name: "endpoint_path_first_reply_seconds", Type: Gauge, Labels: ofPath, Group: groupTimes,
@@ -233,7 +233,7 @@ var table = [metricCount]Metric{
 	tlsInfo: {
 		Name: "endpoint_tls_info", Type: Gauge, Labels: with(ofPath, "version", "cipher", "client"), Group: groupTLS,
 		Values: map[string][]string{"client": clients},
-		Help:   "Protocol version and cipher suite that the server chose, and whose hello it answered; always 1.",
+		Help:   "Protocol version (TLS 1.2, TLS 1.3, DTLS 1.2) and cipher suite (its IANA name) that the server chose, and whose hello it answered; always 1.",
 	},
 	tlsCertificateRequested: {
 		Name: "endpoint_tls_client_certificate_requested", Type: Gauge, Labels: ofPath, Group: groupTLS,

@@ -1,0 +1,126 @@
+package collector
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// expose gathers collectors as a scrape does, by a registry that takes no inconsistency, in the text format.
+func expose(t testing.TB, collectors ...prometheus.Collector) string {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	for _, c := range collectors {
+		if err := registry.Register(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatalf("gather: %v", err)
+	}
+	var out bytes.Buffer
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&out, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+func exposeReport(t testing.TB, report *survey.Report) string {
+	t.Helper()
+	return expose(t, New(report, Options{Addresses: true, Histograms: histogramsOf(report)}))
+}
+
+// reloaded has succeeded once and then failed.
+func reloaded() *Reloads {
+	r := NewReloads()
+	r.Succeeded(noon.Add(-24*time.Hour + 250*ms))
+	r.Failed()
+	return r
+}
+
+// goldens are the expositions of the reports by hand.
+func goldens(t testing.TB) map[string]string {
+	return map[string]string{
+		"healthy":  exposeReport(t, healthyReport()),
+		"sick":     exposeReport(t, sickReport()),
+		"exporter": expose(t, reloaded()),
+	}
+}
+
+func TestGoldenExpositions(t *testing.T) {
+	for name, got := range goldens(t) {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join("testdata", name+".prom")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := differences(string(want), got); d != "" {
+				t.Errorf("%s, to be written anew with -update if this is meant:\n%s", file, d)
+			}
+		})
+	}
+}
+
+// differences lists the lines that are only in one of two texts.
+func differences(want, got string) string {
+	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
+	var out []string
+	for _, line := range a {
+		if !slices.Contains(b, line) {
+			out = append(out, "- "+line)
+		}
+	}
+	for _, line := range b {
+		if !slices.Contains(a, line) {
+			out = append(out, "+ "+line)
+		}
+	}
+	if len(out) == 0 && want != got {
+		return "the order of lines differs"
+	}
+	return strings.Join(out, "\n")
+}
+
+func TestExpositionsFollowPrometheusPractice(t *testing.T) {
+	for name, text := range goldens(t) {
+		problems, err := promlint.New(strings.NewReader(text)).Lint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range problems {
+			t.Errorf("%s: %s: %s", name, p.Metric, p.Text)
+		}
+	}
+}
+
+// samples are the lines of an exposition that are no comments.
+func samples(text string) (out []string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, "#") {
+			out = append(out, line)
+		}
+	}
+	return out
+}

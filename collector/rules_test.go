@@ -1,0 +1,253 @@
+package collector
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
+)
+
+// fixed are the labels that are the same in all series of a host that [of] shows.
+var fixed = regexp.MustCompile(`(host|service|port|resolver|transport)="(h|s|1|192.0.2.53:53|tcp)",?`)
+
+// of shows one host with one TCP path in this state and returns the samples of these metrics, without the labels that
+// are the same for all.
+func of(t *testing.T, h survey.Host, options Options, metrics ...name) []string {
+	t.Helper()
+	if h.Endpoint == nil {
+		h.Endpoint = endpoint("s", "h", evidence.Device, tcp(1))
+	}
+	text := expose(t, New(&survey.Report{Started: noon, Finished: noon, Hosts: []survey.Host{h}}, options))
+	var out []string
+	for _, line := range samples(text) {
+		for _, m := range metrics {
+			if strings.HasPrefix(line, table[m].Name+"{") {
+				rest := fixed.ReplaceAllString(strings.TrimPrefix(line, table[m].Name), "")
+				out = append(out, strings.NewReplacer(",}", "}", "{}", "").Replace(rest))
+			}
+		}
+	}
+	return out
+}
+
+func want(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+func onPath(walks ...survey.Walk) survey.Host {
+	return survey.Host{Paths: []survey.Path{path(tcp(1), 0, 0, walks...)}}
+}
+
+func atResolver(r survey.Resolver) survey.Host {
+	r.Lookup.Resolver = office
+	return survey.Host{Resolvers: []survey.Resolver{r}}
+}
+
+func TestUpIsAbsentWhileUnknown(t *testing.T) {
+	h := onPath(badWalk(evidence.TCP, cloud4, 1, evidence.OutOfTime, diagnose.OutOfTime))
+	want(t, of(t, h, Options{}, up, pathUp))
+	h.Known, h.Paths[0].Known = true, true
+	want(t, of(t, h, Options{}, up, pathUp), " 0", " 0")
+}
+
+func TestFailuresCountAddresses(t *testing.T) {
+	refused := func(a netip.Addr) survey.Walk {
+		return badWalk(evidence.TCP, a, 1, evidence.Refused, diagnose.Refused)
+	}
+	late := badWalk(evidence.TCP, cloud4b, 1, evidence.OutOfTime, diagnose.OutOfTime)
+	h := onPath(goodWalk(evidence.TCP, cloud6, 1), refused(cloud4), refused(moved), refused(cloud4), late)
+	h.Paths[0].Omitted = 3
+	want(t, of(t, h, Options{}, pathFailure, pathAddresses),
+		`{result="failed"} 2`, `{result="ok"} 1`, `{result="omitted"} 4`,
+		`{class="blocked",reason="refused"} 2`, `{class="survey",reason="out_of_time"} 1`)
+}
+
+func TestPathWithoutAddressHasOneFailure(t *testing.T) {
+	for _, reason := range []diagnose.Reason{diagnose.DNSFailed, diagnose.OutOfTime, diagnose.Unreachable} {
+		h := survey.Host{Paths: []survey.Path{emptyPath(tcp(1), reason)}}
+		want(t, of(t, h, Options{}, pathFailure), fmt.Sprintf(`{class="%s",reason="%s"} 1`, diagnose.ClassOf(reason), reason))
+	}
+}
+
+func TestWithdrawnAddressCountsInNoSum(t *testing.T) {
+	harm := badWalk(evidence.TCP, moved, 1, evidence.Completed, diagnose.WrongIssuer, ms, ms)
+	harm.Withdrawn = true
+	harmless := goodWalk(evidence.TCP, cloud4b, 1)
+	harmless.Withdrawn = true
+	late := badWalk(evidence.TCP, cloud6, 1, evidence.OutOfTime, diagnose.OutOfTime)
+	late.Withdrawn = true
+	h := onPath(harm, goodWalk(evidence.TCP, cloud4, 1), harmless, late)
+	want(t, of(t, h, Options{}, pathFailure, pathAddresses, pathWithdrawnAddresses, pathUp),
+		`{result="failed"} 0`, `{result="ok"} 1`, `{result="omitted"} 0`,
+		" 0", // the path's verdict is that of the address that devices take
+		`{result="failed"} 1`, `{result="ok"} 1`)
+	want(t, of(t, onPath(goodWalk(evidence.TCP, cloud4, 1)), Options{}, pathWithdrawnAddresses))
+}
+
+func TestPhasesThatDidNotRunAreAbsent(t *testing.T) {
+	w := badWalk(evidence.TCP, cloud4, 1, evidence.Silent, diagnose.Silent, 5*ms)
+	w.Outcome.Times = append(w.Outcome.Times, w.Outcome.Times...) // never so, and no second series if it were
+	want(t, of(t, onPath(w), Options{}, pathDuration, tcpRTT, coapUp, tlsInfo, tlsAuthentic, tlsServerFlight, tlsCertificateRequested),
+		`{phase="connect"} 0.005`)
+	w = goodWalk(evidence.TCP, cloud4, 1)
+	w.Outcome.Pinged, w.Outcome.Ponged = false, false
+	want(t, of(t, onPath(w), Options{}, coapUp))
+	w.Outcome.Pinged = true
+	want(t, of(t, onPath(w), Options{}, coapUp), " 0")
+}
+
+func TestRetransmissionsAreOfWalksThatWereMade(t *testing.T) {
+	shown := func(change func(*survey.Walk)) []string {
+		w := badWalk(evidence.UDP, cloud4, 1, evidence.Silent, diagnose.Silent)
+		w.Outcome.Retransmissions = 3
+		change(&w)
+		h := survey.Host{Endpoint: endpoint("s", "h", evidence.Device, udp(1)), Paths: []survey.Path{path(udp(1), 0, 0, w)}}
+		return of(t, h, Options{}, udpRetransmissions, pathFirstReply)
+	}
+	want(t, shown(func(*survey.Walk) {}), `{transport="udp"} 3`)
+	want(t, shown(func(w *survey.Walk) { w.Finding = failed(diagnose.OutOfTime) }))
+	want(t, shown(func(w *survey.Walk) { w.Outcome.Local = netip.AddrPort{} }))
+}
+
+func TestBehindNAT(t *testing.T) {
+	for _, c := range []struct{ local, to, want string }{
+		{"192.168.7.20", "198.51.100.7", "1"},
+		{"100.64.3.4", "198.51.100.7", "1"}, // a carrier's
+		{"fd00::1", "2001:db8::7", "1"},
+		{"203.0.113.20", "198.51.100.7", "0"},
+		{"192.168.7.20", "10.0.0.1", "0"}, // within the site
+		{"127.0.0.1", "127.0.0.1", "0"},
+	} {
+		w := goodWalk(evidence.TCP, netip.MustParseAddr(c.to), 1)
+		w.Outcome.Local = netip.AddrPortFrom(netip.MustParseAddr(c.local), 40000)
+		want(t, of(t, onPath(w), Options{}, pathBehindNAT), " "+c.want)
+	}
+}
+
+func TestAuthenticNeedsAProofEitherWay(t *testing.T) {
+	shown := func(checked bool, verdict trust.Verdict) []string {
+		w := badWalk(evidence.TCP, cloud4, 1, evidence.Silent, diagnose.Silent, ms)
+		w.Outcome.TLS = &evidence.TLS{Version: 0x0303, Cipher: 0xc0ae, Chain: []*x509.Certificate{{}}, SignatureChecked: checked, FlightBytes: 500}
+		w.Judgement = trust.Judgement{Seen: true, Verdict: verdict}
+		return of(t, onPath(w), Options{}, tlsAuthentic, tlsServerFlight, tlsCertificateRequested)
+	}
+	want(t, shown(false, trust.KeyNotProved)) // cut off before the signature: nothing is known
+	want(t, shown(true, trust.KeyNotProved), " 0")
+	want(t, shown(false, trust.WrongIssuer), " 0") // the name alone decides
+}
+
+func TestAlertWithoutServerHelloIsNoTLSInfo(t *testing.T) {
+	w := badWalk(evidence.TCP, cloud4, 1, evidence.Alert, diagnose.Alert, ms)
+	w.Outcome.TLS = &evidence.TLS{Alert: 40, HasAlert: true}
+	want(t, of(t, onPath(w), Options{}, tlsInfo, tlsCertificateRequested, tlsServerFlight))
+}
+
+func TestCountersAreAbsentRatherThanReset(t *testing.T) {
+	r := resolved(office, cloud4)
+	r.Changes = 7
+	want(t, of(t, atResolver(r), Options{}, dnsAddressChanges), " 7")
+	// The round ended before the judgement: the look-up alone is known.
+	cut := survey.Resolver{Lookup: r.Lookup}
+	want(t, of(t, atResolver(cut), Options{}, dnsAddressChanges, dnsEvidence, dnsStale, dnsVerdict, dnsStaleness, dnsTTLExcess, dnsWithdrawnAddresses))
+	want(t, of(t, atResolver(cut), Options{}, dnsUp), " 1")
+}
+
+func TestResolverThatRanOutOfTimeIsNotDown(t *testing.T) {
+	r := unresolved(office, evidence.DNSOutOfTime, 10*time.Second)
+	want(t, of(t, atResolver(r), Options{}, dnsUp, dnsFailure, dnsLookupDuration, dnsAddresses, dnsTTL), `{reason="out_of_time"} 1`)
+}
+
+func TestTTLExcessNeedsTheZone(t *testing.T) {
+	h := atResolver(resolved(office, cloud4))
+	want(t, of(t, h, Options{}, dnsTTLExcess))
+	h.Authority.Known = true
+	want(t, of(t, h, Options{}, dnsTTLExcess), " 0")
+	h.Authority.Known, h.Resolvers[0].Freshness.TTLExcess = false, time.Minute // within hold
+	want(t, of(t, h, Options{}, dnsTTLExcess), " 60")
+}
+
+func TestExactlyOneVerdictHolds(t *testing.T) {
+	for _, v := range []freshness.Verdict{freshness.OK, freshness.Stale, freshness.Suspect, freshness.Unknown} {
+		r := resolved(office, cloud4)
+		r.Freshness.Verdict = v
+		got := strings.Join(of(t, atResolver(r), Options{}, dnsVerdict), "\n")
+		if strings.Count(got, " 1") != 1 || strings.Count(got, " 0") != 3 || !strings.Contains(got, fmt.Sprintf(`{verdict="%s"} 1`, v)) {
+			t.Errorf("%s:\n%s", v, got)
+		}
+	}
+}
+
+func TestAddressInfoIsBoundedAndOptional(t *testing.T) {
+	r := resolved(office, cloud6, cloud4, cloud4b, moved, netip.MustParseAddr("::ffff:198.51.100.7"))
+	want(t, of(t, atResolver(r), Options{}, dnsAddressInfo))
+	want(t, of(t, atResolver(r), Options{Addresses: true, MaxAddresses: 2}, dnsAddressInfo), `{address="198.51.100.7"} 1`, `{address="2001:db8:7::7"} 1`)
+	want(t, of(t, atResolver(r), Options{Addresses: true, MaxAddresses: 2}, dnsAddresses), `{family="ipv4"} 3`, `{family="ipv6"} 1`)
+	if n := len(of(t, atResolver(r), Options{Addresses: true}, dnsAddressInfo)); n != 4 {
+		t.Errorf("%d addresses, want 4", n)
+	}
+}
+
+func TestSeriesAreThereOnce(t *testing.T) {
+	h := survey.Host{
+		Endpoint: endpoint("s", "h", evidence.Device, tcp(1)),
+		Resolvers: []survey.Resolver{
+			resolved(office, cloud4, cloud4), resolved(office, cloud4b), resolved(netip.AddrPort{}, cloud4), resolved(netip.AddrPort{}, cloud4),
+		},
+		Paths: []survey.Path{path(tcp(1), 1, 0, goodWalk(evidence.TCP, cloud4, 1)), path(tcp(1), 2, 0)},
+	}
+	report := &survey.Report{Started: noon, Finished: noon, Hosts: []survey.Host{h, h}}
+	histograms := histogramsOf(report)
+	check(t, New(report, Options{Addresses: true, Histograms: histograms}))
+}
+
+func TestEmptyReport(t *testing.T) {
+	check(t, New(&survey.Report{Hosts: []survey.Host{{Endpoint: &catalogue.Endpoint{}}}}, Options{Addresses: true, Histograms: NewHistograms()}))
+	for _, line := range samples(expose(t, New(&survey.Report{}, Options{}))) {
+		if !strings.HasSuffix(line, " 0") {
+			t.Errorf("%s, though nothing is known", line)
+		}
+	}
+}
+
+func TestCipherAndVersionNames(t *testing.T) {
+	for c, want := range map[uint16]string{
+		0xc0ae: "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+		0xc02b: "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+		0x002f: "TLS_RSA_WITH_AES_128_CBC_SHA",
+		0xc0af: "0xC0AF",
+	} {
+		if got := cipherName(c); got != want {
+			t.Errorf("suite %#04x is %q, want %q", c, got, want)
+		}
+	}
+	for v, want := range map[uint16]string{0x0303: "TLS 1.2", 0x0304: "TLS 1.3", 0xfefd: "DTLS 1.2", 0xfefc: "0xFEFC"} {
+		if got := versionName(v); got != want {
+			t.Errorf("version %#04x is %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestReloads(t *testing.T) {
+	r := NewReloads()
+	want(t, samples(expose(t, r)))
+	r.Failed()
+	want(t, samples(expose(t, r)), "endpoint_exporter_config_last_reload_successful 0")
+	r.Succeeded(time.Unix(1000, 0))
+	r.Failed()
+	want(t, samples(expose(t, r)), "endpoint_exporter_config_last_reload_success_timestamp_seconds 1000", "endpoint_exporter_config_last_reload_successful 0")
+	r.Succeeded(time.Unix(2000, 0))
+	want(t, samples(expose(t, r)), "endpoint_exporter_config_last_reload_success_timestamp_seconds 2000", "endpoint_exporter_config_last_reload_successful 1")
+}
