@@ -1,0 +1,275 @@
+//go:build realpeers
+
+package examples
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
+)
+
+// settle bounds how long targets may take to be found and scraped; Prometheus discovers every 5 s.
+const settle = 60 * time.Second
+
+// install writes an example as an operator would have it, beside the rules, with old and new pairs replaced.
+func install(t *testing.T, name string, replaced ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for file, data := range map[string][]byte{
+		"prometheus.yml":        []byte(strings.NewReplacer(replaced...).Replace(string(read(t, name)))),
+		"endpoint.rules.yml":    read(t, "../../alerts/endpoint.rules.yml"),
+		"remote_write_password": []byte("secret"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "prometheus.yml")
+}
+
+func TestPromtoolTakesEveryConfiguration(t *testing.T) {
+	for _, name := range prometheusFiles(t) {
+		t.Run(name, func(t *testing.T) {
+			args := []string{"check", "config", "--lint-fatal"}
+			if len(scrapeConfig(t, name).RemoteWrite) > 0 {
+				args = append(args, "--agent")
+			}
+			out, err := exec.CommandContext(t.Context(), "promtool", append(args, install(t, name))...).CombinedOutput()
+			if err != nil {
+				t.Errorf("promtool (Debian's prometheus): %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// TestExporterTakesTheArguments runs the exporter's own check with what compose and Kubernetes give it.
+func TestExporterTakesTheArguments(t *testing.T) {
+	exporter := program.Build(t, "../../cmd/endpoint_exporter")
+	m := kubernetes(t)
+	config := filepath.Join(t.TempDir(), "config.yml")
+	if err := os.WriteFile(config, []byte(m.configMap.Data["config.yml"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"compose":    composed(t)["endpoint_exporter"].Command,
+		"kubernetes": m.daemonSet.Spec.Template.Spec.Containers[0].Args,
+	} {
+		args = slices.Clone(args)
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], "/etc/endpoint_exporter/config.yml", config)
+		}
+		if out, err := exec.CommandContext(t.Context(), exporter, append(args, "--config.check")...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %q: %v\n%s", name, args, err, out)
+		}
+	}
+}
+
+// scene is a lab and an exporter that watches it.
+type scene struct {
+	exporter string // the binary
+	config   string
+	address  string
+	hosts    []string
+}
+
+func newScene(t *testing.T) scene {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := scene{exporter: program.Build(t, "../../cmd/endpoint_exporter"), config: filepath.Join(t.TempDir(), "config.yml")}
+	if err := os.WriteFile(s.config, []byte(l.Config()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range lab.Izuma() {
+		s.hosts = append(s.hosts, host.Name)
+	}
+	s.address = s.start(t, "127.0.0.1:0")
+	return s
+}
+
+func (s scene) start(t *testing.T, at string) string {
+	t.Helper()
+	return program.Start(t, exec.Command(s.exporter, "--config.file="+s.config, "--web.listen-address="+at))
+}
+
+// target is a target of Prometheus as its API tells it.
+type target struct {
+	Labels     map[string]string
+	ScrapeURL  string `json:"scrapeUrl"`
+	Health     string
+	LastError  string `json:"lastError"`
+	ScrapePool string `json:"scrapePool"`
+}
+
+func (t target) asked() (host, exporter string) {
+	u, err := url.Parse(t.ScrapeURL)
+	if err != nil {
+		return "", ""
+	}
+	return u.Query().Get("host"), u.Host
+}
+
+// scrape runs Prometheus by an example until it has as many targets as are due and all of them are up, and gives them
+// with the address to ask Prometheus at.
+func scrape(t *testing.T, config string, due int) (found []target, at string) {
+	t.Helper()
+	at = program.Start(t, exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address=127.0.0.1:0"))
+	await(t, func() error {
+		var answer struct {
+			Data struct {
+				ActiveTargets []target `json:"activeTargets"`
+			}
+		}
+		if err := ask(t, at, "/api/v1/targets?state=active", &answer); err != nil {
+			return err
+		}
+		found = answer.Data.ActiveTargets
+		if len(found) != due {
+			return fmt.Errorf("%d targets, not %d: %+v", len(found), due, found)
+		}
+		for _, f := range found {
+			if f.Health != "up" {
+				return fmt.Errorf("%s is %s: %s", f.ScrapeURL, f.Health, f.LastError)
+			}
+		}
+		return nil
+	})
+	return found, at
+}
+
+// await tries until it succeeds.
+func await(t *testing.T, try func() error) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(settle)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("after %s: %v", settle, err)
+		}
+	}
+}
+
+func ask(t *testing.T, at, path string, into any) error {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %s", path, response.Status, body)
+	}
+	return json.Unmarshal(body, into)
+}
+
+// awaitCount evaluates an expression until it gives the one number that is due.
+func awaitCount(t *testing.T, at, expression string, due int) {
+	t.Helper()
+	await(t, func() error {
+		var answer struct {
+			Data struct{ Result []struct{ Value [2]any } }
+		}
+		if err := ask(t, at, "/api/v1/query?query="+url.QueryEscape(expression), &answer); err != nil {
+			return err
+		}
+		if got := fmt.Sprint(answer.Data.Result); len(answer.Data.Result) != 1 || answer.Data.Result[0].Value[1] != fmt.Sprint(due) {
+			return fmt.Errorf("%s is %s, not %d", expression, got, due)
+		}
+		return nil
+	})
+}
+
+// quick makes Prometheus scrape often; the examples' own interval is for production.
+var quick = []string{"scrape_interval: 30s", "scrape_interval: 5s", "scrape_interval: 2m", "scrape_interval: 5s", "scrape_timeout: 10s", "scrape_timeout: 5s"}
+
+func TestPrometheusFindsAndScrapesEveryHost(t *testing.T) {
+	s := newScene(t)
+	found, prometheus := scrape(t, install(t, "prometheus-sd.yml", append(quick, "127.0.0.1:15684", s.address)...), len(s.hosts)+1)
+	var probed []string
+	for _, f := range found {
+		if f.ScrapePool == "endpoint" {
+			host, _ := f.asked()
+			probed = append(probed, host)
+			if f.Labels["instance"] != host || f.Labels["site"] != "berlin" {
+				t.Errorf("%s is labelled %v", host, f.Labels)
+			}
+		}
+	}
+	if slices.Sort(probed); !slices.Equal(probed, slices.Sorted(slices.Values(s.hosts))) {
+		t.Errorf("probed %q, configured %q", probed, s.hosts)
+	}
+	// Every host once, although both jobs see it; the exporter's own metrics from its own job.
+	awaitCount(t, prometheus, `count(endpoint_up == 1)`, len(s.hosts))
+	awaitCount(t, prometheus, `count(endpoint_exporter_build_info{job="endpoint_exporter"})`, 1)
+}
+
+func TestPrometheusProbesTheHostsItLists(t *testing.T) {
+	s := newScene(t)
+	_, prometheus := scrape(t, install(t, "prometheus-probe.yml", append(quick, "127.0.0.1:15684", s.address)...), 2)
+	awaitCount(t, prometheus, `count(endpoint_up{site="berlin",instance=~"(bootstrap|lwm2m)[.].*"} == 1)`, 2)
+}
+
+// TestShardsShareTheHosts runs the three exporters of the example.
+func TestShardsShareTheHosts(t *testing.T) {
+	s := newScene(t)
+	_, listens, _ := strings.Cut(s.start(t, "127.0.0.20:0"), ":")
+	for _, other := range []string{"127.0.0.21:", "127.0.0.22:"} {
+		s.start(t, other+listens)
+	}
+	found, _ := scrape(t, install(t, "prometheus-sharding.yml", append(quick,
+		"exporter.lyon.example.net:15684", s.address,
+		"exporter-", "127.0.0.2", ".example.net:15684", ":"+listens)...), len(s.hosts)+1)
+	asked, probed := make(map[string]bool), make(map[string]bool)
+	for _, f := range found {
+		host, exporter := f.asked()
+		switch f.ScrapePool {
+		case "endpoint":
+			if probed[host] {
+				t.Errorf("%s is probed by two", host)
+			}
+			probed[host], asked[exporter] = true, true
+		case "endpoint_half":
+			if exporter != s.address || f.Labels["site"] != "lyon" {
+				t.Errorf("the other job asks %s", f.ScrapeURL)
+			}
+		}
+	}
+	if len(probed) != len(s.hosts) || len(asked) != 3 {
+		t.Errorf("%d hosts at %d exporters, not %d at 3", len(probed), len(asked), len(s.hosts))
+	}
+}
