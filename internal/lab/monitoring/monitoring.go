@@ -1,0 +1,80 @@
+// Package monitoring runs Debian's Prometheus and Alertmanager on loopback for tests: what is scraped goes through the
+// rules and the routes that are shipped, and the pages that come of it arrive at a [Recorder].
+//
+// Rules think in minutes and hours. [ScaleRules] and [ScaleAlertmanager] divide their times, so that a test of all of it
+// takes about a minute. The servers are stopped by their process handles when the test ends; a program that is missing
+// fails the test.
+package monitoring
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// Options say what to run.
+type Options struct {
+	// Targets are exporters to scrape, as HOST:PORT, under the job "endpoint"; Labels are put on each.
+	Targets []string
+	Labels  map[string]string
+	// Rules and Alertmanager are the contents of a rules file and of a configuration of Alertmanager, as the servers are
+	// to take them: scaled, and with receivers that lead to Recorder.
+	Rules        []byte
+	Alertmanager []byte
+	// Every is the time between two scrapes of a target, and between two evaluations of the rules.
+	Every time.Duration
+	// Lookback is how old a sample may be that still counts as the value of now (Prometheus' own default is 5 minutes).
+	Lookback time.Duration
+}
+
+// Stack is Prometheus and Alertmanager at work together.
+type Stack struct {
+	Prometheus   *Server
+	Alertmanager *Server
+}
+
+// Start runs both and waits until they are ready.
+func Start(tb testing.TB, o Options) *Stack {
+	tb.Helper()
+	alertmanager := StartAlertmanager(tb, o.Alertmanager)
+	return &Stack{Prometheus: startPrometheus(tb, o, alertmanager), Alertmanager: alertmanager}
+}
+
+// StartAlertmanager runs an Alertmanager alone.
+func StartAlertmanager(tb testing.TB, config []byte) *Server {
+	tb.Helper()
+	return start(tb, program{
+		name:  "prometheus-alertmanager",
+		files: map[string][]byte{"alertmanager.yml": config},
+		args: []string{
+			"--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address=", "--log.level=warn",
+		},
+	})
+}
+
+func startPrometheus(tb testing.TB, o Options, alertmanager *Server) *Server {
+	tb.Helper()
+	targets, err := json.Marshal([]map[string]any{{"targets": o.Targets, "labels": o.Labels}}) // JSON is YAML
+	if err != nil {
+		tb.Fatal(err)
+	}
+	every := milliseconds(o.Every)
+	config := fmt.Sprintf(`global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: %[1]s}
+rule_files: [rules.yml]
+alerting:
+  alertmanagers: [{static_configs: [{targets: [%[2]q]}]}]
+scrape_configs: [{job_name: endpoint, static_configs: %[3]s}]
+`, every, alertmanager.Address, targets)
+	return start(tb, program{
+		name:  "prometheus",
+		files: map[string][]byte{"prometheus.yml": []byte(config), "rules.yml": o.Rules},
+		args: []string{
+			"--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn",
+			"--query.lookback-delta=" + milliseconds(o.Lookback),
+		},
+	})
+}
+
+// milliseconds writes a duration as Prometheus takes it, which knows no fractions.
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
