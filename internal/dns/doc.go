@@ -1,4 +1,11 @@
-// Package dns asks name servers as a device's resolver does and returns what they said as plain data: one exchange with
-// one server (exchange.go), one host at one of the site's resolvers (lookup.go), and the zone's own servers: found,
-// asked in rotation under a rate cap, and checked (authority.go). Nothing here judges staleness: see package freshness.
+// Package dns asks name servers as devices do and returns what they said as plain data:
+//
+//   - exchange.go, message.go: one question to one server, and its answer read with distrust
+//   - lookup.go: one host at one of the site's resolvers
+//   - authority.go: the zone's own servers, asked in rotation and checked; directory.go finds them through the site's
+//     resolver, walk.go anew from the parent zone's servers, servers.go holds the load on each of them down
+//   - interception.go, whoami.go: who answers on port 53 beyond the site, and whether resolver and exporter share one view
+//   - resolvconf.go: the system's resolvers
+//
+// Nothing here judges staleness: see package freshness.
 package dns

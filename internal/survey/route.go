@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// hasRoute reports whether this machine has a route to the address. Connecting a UDP socket asks the kernel's routing
+// HasRoute reports whether this machine has a route to the address. Connecting a UDP socket asks the kernel's routing
 // table and sends nothing.
-func hasRoute(addr netip.Addr) bool {
+func HasRoute(addr netip.Addr) bool {
 	conn, err := net.Dial("udp", netip.AddrPortFrom(addr, 9).String())
 	if err != nil {
 		return false

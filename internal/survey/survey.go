@@ -98,7 +98,7 @@ func New(site *Site, opts Options) *Survey {
 		opts.Now = time.Now
 	}
 	if opts.HasRoute == nil {
-		opts.HasRoute = hasRoute
+		opts.HasRoute = HasRoute
 	}
 	s := &Survey{opts: opts, rounds: make(map[string]*round)}
 	s.ctx, s.stop = context.WithCancel(context.Background())

@@ -1,0 +1,73 @@
+package dns
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+)
+
+// Types are the address types, in the order in which they are asked for and told of.
+var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
+
+// Lookup asks one resolver for a host's addresses of both families at once. host is in lower case with the final dot.
+func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string) evidence.Lookup {
+	started := time.Now()
+	l := evidence.Lookup{Resolver: resolver, Answers: make([]evidence.Answer, len(Types))}
+	var both sync.WaitGroup
+	for i, typ := range Types {
+		both.Go(func() {
+			l.Answers[i] = x.Exchange(ctx, resolver, Query{Name: host, Type: typ, Recursive: true}).Answer
+		})
+	}
+	both.Wait()
+	l.Took = time.Since(started)
+	summarise(&l)
+	return l
+}
+
+// summarise takes the two answers together: a device prefers IPv6 (RFC 6724).
+func summarise(l *evidence.Lookup) {
+	led := false
+	for _, typ := range []uint16{dns.TypeAAAA, dns.TypeA} {
+		for i := range l.Answers {
+			a := &l.Answers[i]
+			addresses := a.Addresses()
+			if a.Type != typ || len(addresses) == 0 {
+				continue
+			}
+			for _, addr := range addresses {
+				if addr = addr.Unmap(); !slices.Contains(l.Addresses, addr) {
+					l.Addresses = append(l.Addresses, addr)
+				}
+			}
+			if ttl, ok := a.TTL(); ok && (!led || time.Duration(ttl)*time.Second < l.TTL) {
+				l.TTL, led = time.Duration(ttl)*time.Second, true
+			}
+		}
+	}
+	if len(l.Addresses) > 0 {
+		return
+	}
+	best := len(telling)
+	for i := range l.Answers {
+		if rank := slices.Index(telling, l.Answers[i].Failure); rank >= 0 && rank < best {
+			best, l.Failure, l.Detail = rank, l.Answers[i].Failure, l.Answers[i].Detail
+		}
+	}
+	if l.Failure == "" {
+		l.Failure, l.Detail = evidence.DNSNoAddress, "no address of either family"
+	}
+}
+
+// telling orders the failures of two answers by how much they say. That there is no address is only said if both say so:
+// the other family's answer, had it come, might have held one.
+var telling = []evidence.DNSFailure{
+	evidence.DNSNXDomain, evidence.DNSRefused, evidence.DNSServFail, evidence.DNSLoop, evidence.DNSMalformed, evidence.DNSRcode,
+	evidence.DNSUnreachable, evidence.DNSTimeout, evidence.DNSOutOfTime, evidence.DNSNoAddress,
+}

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package dns
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// SystemResolvers fails here: there is no /etc/resolv.conf to read.
+func SystemResolvers() ([]netip.AddrPort, error) {
+	return nil, errors.New("read the system's resolvers: this system has no /etc/resolv.conf: set resolvers in the configuration")
+}

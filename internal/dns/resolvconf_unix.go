@@ -1,0 +1,26 @@
+//go:build unix
+
+package dns
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+)
+
+// resolvConf is where the system names its resolvers.
+const resolvConf = "/etc/resolv.conf"
+
+// SystemResolvers are those that the system's programs ask: of /etc/resolv.conf, at most three.
+func SystemResolvers() ([]netip.AddrPort, error) {
+	f, err := os.Open(resolvConf)
+	if err != nil {
+		return nil, fmt.Errorf("read the system's resolvers: %w", err)
+	}
+	defer f.Close()
+	out, err := readResolvConf(f)
+	if err != nil {
+		return nil, fmt.Errorf("read the system's resolvers: %s: %w", resolvConf, err)
+	}
+	return out, nil
+}

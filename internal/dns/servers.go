@@ -1,0 +1,145 @@
+package dns
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Load on one server of a zone, from all hosts together: two questions a second over ten seconds, so that an ordinary
+// round's questions go out at once and only confirmations queue.
+const (
+	serverRate  = 2.0
+	serverBurst = 20.0
+	// longestQueue is how long a question may wait for its turn; beyond it is left to the next round.
+	longestQueue = 5 * time.Second
+)
+
+// A server rests when this many questions in a row, over at least so long, went unanswered: it is then no part of the
+// zone for us, since one that is never heard would keep every address from being shown withdrawn. It is tried again
+// as often.
+const (
+	restAfter = 3
+	restFor   = 5 * time.Minute
+)
+
+// inFlight bounds the questions to zones' servers that are under way at once.
+const inFlight = 64
+
+// servers is what is known of each name server, whatever zones it serves.
+type servers struct {
+	now   func() time.Time
+	rate  float64
+	slots chan struct{}
+
+	mu    sync.Mutex
+	known map[netip.AddrPort]*server
+}
+
+// maxServers bounds the memory; those not asked for an hour go first.
+const (
+	maxServers    = 1024
+	forgetServers = time.Hour
+)
+
+type server struct {
+	tokens float64
+	at     time.Time // of tokens
+	fails  int       // unanswered in a row
+	since  time.Time // of the first of them
+	tried  time.Time
+}
+
+func newServers(now func() time.Time, rate float64) *servers {
+	return &servers{now: now, rate: rate, slots: make(chan struct{}, inFlight), known: make(map[netip.AddrPort]*server)}
+}
+
+// get is the memory of one server. s.mu is held.
+func (s *servers) get(at netip.AddrPort, now time.Time) *server {
+	if k := s.known[at]; k != nil {
+		return k
+	}
+	if len(s.known) >= maxServers {
+		for a, k := range s.known {
+			if now.Sub(k.at) > forgetServers {
+				delete(s.known, a)
+			}
+		}
+	}
+	k := &server{tokens: serverBurst, at: now}
+	if len(s.known) < maxServers {
+		s.known[at] = k
+	}
+	return k
+}
+
+// enter waits until the server may be asked; false says that this cannot be in time. [servers.leave] must follow true.
+func (s *servers) enter(ctx context.Context, at netip.AddrPort) bool {
+	wait, ok := s.reserve(ctx, at)
+	if !ok {
+		return false
+	}
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *servers) leave() { <-s.slots }
+
+// reserve takes a place in the server's queue.
+func (s *servers) reserve(ctx context.Context, at netip.AddrPort) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	k := s.get(at, now)
+	k.tokens = min(serverBurst, k.tokens+max(0, now.Sub(k.at).Seconds())*s.rate)
+	k.at = now
+	wait := time.Duration(max(0, 1-k.tokens) / s.rate * float64(time.Second))
+	if end, limited := ctx.Deadline(); wait > longestQueue || limited && time.Now().Add(wait).After(end) {
+		return 0, false
+	}
+	k.tokens--
+	return wait, true
+}
+
+// heard notes whether the server answered.
+func (s *servers) heard(at netip.AddrPort, answered bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	k := s.get(at, now)
+	k.tried = now
+	if answered {
+		k.fails = 0
+		return
+	}
+	if k.fails == 0 {
+		k.since = now
+	}
+	k.fails++
+}
+
+// resting says whether the server has been silent for long; due says that it may be tried again.
+func (s *servers) resting(at netip.AddrPort) (resting, due bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.known[at]
+	now := s.now()
+	if k == nil || k.fails < restAfter || now.Sub(k.since) < restFor {
+		return false, false
+	}
+	return true, now.Sub(k.tried) >= restFor
+}

@@ -1,0 +1,354 @@
+package names
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// exchange is one host asked once, everywhere. It lives as long as one of the rounds that joined it does.
+type exchange struct {
+	service *Service
+	memory  *memory
+	started time.Time
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	// Guarded by memory.mu.
+	rounds int  // that wait
+	cut    bool // ended early, for want of time
+
+	lookups []evidence.Lookup // readable after looked
+	looked  chan struct{}
+	// first: a resolver has answered, so that the zone's servers may be asked.
+	first     chan struct{}
+	same      []bool            // see sameViews
+	resolvers []survey.Resolver // readable after done
+	authority survey.Authority
+	done      chan struct{}
+}
+
+// newExchange makes one that has not begun. memory.mu is held.
+func newExchange(s *Service, m *memory) *exchange {
+	x := &exchange{
+		service: s, memory: m, started: s.now(), lookups: make([]evidence.Lookup, len(s.resolvers)),
+		looked: make(chan struct{}), first: make(chan struct{}), done: make(chan struct{}),
+	}
+	x.ctx, x.cancel = context.WithCancel(context.Background())
+	return x
+}
+
+// joinable says whether a round that begins now may share this exchange. memory.mu is held.
+func (x *exchange) joinable(s *Service) bool {
+	if x.cut || x.service != s {
+		return false
+	}
+	select {
+	case <-x.done:
+		return s.now().Sub(x.started) < s.config.Survey.MinInterval*3/4
+	default:
+		return x.rounds > 0
+	}
+}
+
+// join adds a round. memory.mu is held.
+func (x *exchange) join(ctx context.Context) *round {
+	x.rounds++
+	r := &round{exchange: x, ctx: ctx}
+	r.stop = context.AfterFunc(ctx, r.leave)
+	return r
+}
+
+// run does the whole exchange.
+func (x *exchange) run() {
+	defer close(x.done)
+	defer x.cancel()
+	var all sync.WaitGroup
+	all.Go(x.look)
+	var valid []dns.Sample
+	if x.service.authority != nil && !x.memory.stranger && x.answered() {
+		all.Go(x.sameViews)
+		valid = x.sample()
+	}
+	all.Wait()
+	if len(valid) > 0 {
+		valid = append(valid, x.confirm()...)
+	}
+	x.conclude(valid)
+}
+
+// look asks every resolver at once.
+func (x *exchange) look() {
+	defer close(x.looked)
+	var all sync.WaitGroup
+	var once sync.Once
+	for i, resolver := range x.service.resolvers {
+		all.Go(func() {
+			l := dns.Lookup(x.ctx, x.service.exchanger, resolver, x.memory.name())
+			x.lookups[i] = l
+			x.memory.asked(&l)
+			if len(l.Addresses) > 0 {
+				x.service.zones.answered.Store(true)
+				once.Do(func() { close(x.first) })
+			}
+		})
+	}
+	all.Wait()
+}
+
+// answered waits until a resolver has answered, and says whether any did: nothing is sent to a zone's servers before.
+// Once one has, they are asked beside the resolvers.
+func (x *exchange) answered() bool {
+	if !x.service.zones.answered.Load() {
+		select {
+		case <-x.first:
+		case <-x.looked:
+		}
+	}
+	return x.service.zones.answered.Load()
+}
+
+// sample takes this round's direct samples, one of each type, and returns them if any is valid.
+func (x *exchange) sample() []dns.Sample {
+	a, m := x.service.authority, x.memory
+	turn, resolvers := m.takeTurn(), x.service.resolvers
+	samples := make([]*dns.Sample, len(dns.Types))
+	var both sync.WaitGroup
+	for i, typ := range dns.Types {
+		both.Go(func() {
+			if s, ok := a.Sample(x.ctx, resolvers, m.name(), typ, turn); ok {
+				samples[i] = &s
+			}
+		})
+	}
+	both.Wait()
+	var out []dns.Sample
+	valid := false
+	for _, s := range samples {
+		if s != nil {
+			out = append(out, *s)
+			valid = valid || s.Invalid == ""
+		}
+	}
+	if valid {
+		a.TestInterception(x.ctx, m.name(), false)
+	}
+	m.sampled(out)
+	if !valid {
+		return nil
+	}
+	return out
+}
+
+// confirm asks the zone's servers what would confirm or refute the signs in this round's answers.
+func (x *exchange) confirm() (valid []dns.Sample) {
+	a, m, answered := x.service.authority, x.memory, x.service.now()
+	for x.ctx.Err() == nil {
+		wants := m.wants(x.service.now())
+		if len(wants) == 0 {
+			return valid
+		}
+		samples := make([][]dns.Sample, len(wants))
+		var all sync.WaitGroup
+		for i, want := range wants {
+			all.Go(func() {
+				var walk time.Time
+				if want.Walk {
+					walk = answered
+					a.TestInterception(x.ctx, m.name(), true)
+				}
+				samples[i] = a.Confirm(x.ctx, x.service.resolvers, m.name(), want.Type, want.Each, walk)
+			})
+		}
+		all.Wait()
+		for _, s := range samples {
+			m.sampled(s)
+			valid = append(valid, s...)
+		}
+	}
+	return valid
+}
+
+// conclude judges every resolver and says what the zone's servers said.
+func (x *exchange) conclude(samples []dns.Sample) {
+	s, m := x.service, x.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := s.now()
+	x.cut = x.cut || x.ctx.Err() != nil
+	x.resolvers = make([]survey.Resolver, len(x.lookups))
+	for i, l := range x.lookups {
+		if x.same != nil {
+			m.judge.SameView(l.Resolver, x.same[i])
+		}
+		v := m.views[l.Resolver]
+		if v == nil {
+			v = new(view)
+			m.views[l.Resolver] = v
+		}
+		if fresh := v.take(l.Addresses, now); len(fresh) > 0 && !m.stranger {
+			s.logger.Info("host has new addresses", "host", m.host, "resolver", l.Resolver, "addresses", fresh)
+		}
+		a := m.judge.Assess(l.Resolver, now)
+		if m.stranger {
+			a.Why = strangerWords
+		} else {
+			x.log(l.Resolver, a)
+		}
+		x.resolvers[i] = survey.Resolver{Lookup: l, Changes: v.changes, LastChange: v.changed, Freshness: a}
+	}
+	if addresses := addressesOf(samples); len(addresses) > 0 {
+		m.zone = addresses
+	}
+	x.authority = m.authorityNow(now, s.authority != nil)
+}
+
+const strangerWords = "the host is not configured: nothing is remembered of it, and its zone's servers are not asked"
+
+// log logs a change of verdict once.
+func (x *exchange) log(resolver netip.AddrPort, a freshness.Assessment) {
+	m, s := x.memory, x.service
+	before, known := m.verdicts[resolver]
+	m.verdicts[resolver] = a.Verdict
+	switch {
+	case before == a.Verdict && known:
+	case a.Verdict == freshness.Stale:
+		s.logger.Warn("resolver keeps records past their TTL", "host", m.host, "resolver", resolver, "seen", a.Why)
+	case before == freshness.Stale:
+		s.logger.Info("resolver is no longer seen to keep records past their TTL", "host", m.host, "resolver", resolver, "verdict", a.Verdict)
+	}
+}
+
+// sameViews finds out of each resolver whether it asks from the same address as we do, where that matters.
+func (x *exchange) sameViews() {
+	s := x.service
+	whoami := s.config.Authority.Whoami
+	if whoami == "" || x.memory.options.SingleView {
+		return
+	}
+	same := make([]bool, len(s.resolvers))
+	var all sync.WaitGroup
+	for i, resolver := range s.resolvers {
+		all.Go(func() { same[i] = s.authority.SameView(x.ctx, resolver, whoami+".") })
+	}
+	all.Wait()
+	x.same = same
+}
+
+// authorityNow is what is known of the zone's own view. memory.mu is held.
+func (m *memory) authorityNow(now time.Time, asked bool) survey.Authority {
+	zone := m.judge.Zone(now)
+	out := survey.Authority{
+		Known: !zone.LastValid.IsZero(), TTL: zone.TTL, Addresses: slices.Clone(m.zone), LastValid: zone.LastValid,
+	}
+	switch {
+	case m.options.ExpectedTTL > 0:
+		out.Known, out.TTL = true, m.options.ExpectedTTL
+	case m.stranger:
+		out.Why = strangerWords
+	case !asked:
+		out.Why = "the zone's servers are not asked (authority.mode: off)"
+	case zone.Invalid != "":
+		out.Why = invalidWords[zone.Invalid]
+	case !out.Known:
+		out.Why = "the zone's servers could not be found through the site's resolvers, or there was no time to ask them"
+	}
+	return out
+}
+
+var invalidWords = map[freshness.Invalid]string{
+	freshness.Silent:           "the zone's servers do not answer",
+	freshness.Blocked:          "port 53 to the zone's servers is blocked",
+	freshness.Intercepted:      "port 53 is intercepted: somebody else answers for the zone's servers",
+	freshness.NotAuthoritative: "what answers for the zone's servers is no authority (a DNS proxy on the way?)",
+	freshness.NoAddress:        "the zone's servers give no address",
+}
+
+// round is one caller's part in an exchange.
+type round struct {
+	exchange *exchange
+	ctx      context.Context
+	stop     func() bool
+	once     sync.Once
+}
+
+// leave ends the caller's interest, for want of time; the last to leave ends the exchange.
+func (r *round) leave() {
+	r.once.Do(func() {
+		x := r.exchange
+		x.memory.mu.Lock()
+		defer x.memory.mu.Unlock()
+		if x.rounds--; x.rounds == 0 {
+			x.cut = true
+			x.cancel()
+		}
+	})
+}
+
+// alone leaves and says whether the exchange has ended with it.
+func (r *round) alone() bool {
+	r.leave()
+	x := r.exchange
+	x.memory.mu.Lock()
+	defer x.memory.mu.Unlock()
+	return x.rounds == 0
+}
+
+// Lookups waits for the resolvers, each for its own patience at most.
+func (r *round) Lookups() []evidence.Lookup {
+	x := r.exchange
+	select {
+	case <-x.looked:
+		return x.lookups
+	case <-r.ctx.Done():
+	}
+	if r.alone() {
+		<-x.looked
+		return x.lookups
+	}
+	// Others have more time: for this caller it is over.
+	out := make([]evidence.Lookup, len(x.service.resolvers))
+	for i, resolver := range x.service.resolvers {
+		out[i] = evidence.Lookup{Resolver: resolver, Failure: evidence.DNSOutOfTime, Detail: "the round ended before an answer came"}
+	}
+	return out
+}
+
+// Finish waits for the zone's servers too, until the round is over.
+func (r *round) Finish() ([]survey.Resolver, survey.Authority) {
+	x := r.exchange
+	select {
+	case <-x.done:
+		r.stop()
+		return x.resolvers, x.authority
+	case <-r.ctx.Done():
+	}
+	if r.alone() {
+		<-x.done
+		return x.resolvers, x.authority
+	}
+	return x.sofar(r.Lookups())
+}
+
+// sofar is what is known while the exchange goes on for others: the look-ups, with the judgement of the rounds before.
+func (x *exchange) sofar(lookups []evidence.Lookup) ([]survey.Resolver, survey.Authority) {
+	m := x.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := x.service.now()
+	out := make([]survey.Resolver, len(lookups))
+	for i, l := range lookups {
+		out[i] = survey.Resolver{Lookup: l, Freshness: m.judge.Assess(l.Resolver, now)}
+		if v := m.views[l.Resolver]; v != nil {
+			out[i].Changes, out[i].LastChange = v.changes, v.changed
+		}
+	}
+	return out, m.authorityNow(now, x.service.authority != nil)
+}

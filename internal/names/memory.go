@@ -1,0 +1,134 @@
+package names
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// memory is what is remembered of one host from round to round. Its size is bounded: package freshness bounds its own, and
+// each resolver of the configuration has one view of bounded size.
+type memory struct {
+	host      string
+	constants freshness.Constants
+	options   freshness.Options
+	stranger  bool // nobody will ask again: only the resolvers are asked
+
+	mu       sync.Mutex // guards what follows; freshness.Host is not safe for concurrent use
+	judge    *freshness.Host
+	views    map[netip.AddrPort]*view
+	verdicts map[netip.AddrPort]freshness.Verdict // as last logged
+	turn     int                                  // whose turn among the zone's servers
+	zone     []netip.Addr                         // of the newest round with a valid sample
+	current  *exchange                            // the newest
+}
+
+func newMemory(host string, c freshness.Constants, o freshness.Options) *memory {
+	return &memory{
+		host: host, constants: c, options: o, judge: freshness.New(c, o),
+		views: make(map[netip.AddrPort]*view), verdicts: make(map[netip.AddrPort]freshness.Verdict),
+	}
+}
+
+// name is the host as it is asked for.
+func (m *memory) name() string { return m.host + "." }
+
+// zones is what all hosts together know of the way to the zones' servers.
+type zones struct {
+	// answered: some resolver has answered once. Nothing is sent to a zone's servers before.
+	answered atomic.Bool
+}
+
+// hostNames is one host's memory as one configuration uses it.
+type hostNames struct {
+	service *Service
+	memory  *memory
+}
+
+// Begin starts an exchange with every resolver and the zone's servers, or joins one that runs or has just been made:
+// rounds closer together than survey.min_interval are told the same. (A quarter of it is allowed for, since a round may
+// have waited for its turn at the survey's gate when the last one did not.)
+func (h *hostNames) Begin(ctx context.Context) survey.NameRound {
+	m := h.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.current
+	if x == nil || !x.joinable(h.service) {
+		x = newExchange(h.service, m)
+		m.current = x
+		m.judge.Begin(x.started)
+		go x.run()
+	}
+	return x.join(ctx)
+}
+
+// asked takes one resolver's answers and says what of them is remembered.
+func (m *memory) asked(l *evidence.Lookup) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range l.Answers {
+		m.judge.Answer(&l.Answers[i])
+	}
+}
+
+// sampled takes direct samples.
+func (m *memory) sampled(samples []dns.Sample) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range samples {
+		m.judge.Sample(sampleOf(s))
+	}
+}
+
+// sampleOf is the same in the words of package freshness, which knows no network.
+func sampleOf(s dns.Sample) freshness.Sample {
+	out := freshness.Sample{
+		Type: s.Type, Asked: s.Asked, Received: s.Received, Invalid: freshness.Invalid(s.Invalid), Walked: s.Walked,
+	}
+	for _, step := range s.Steps {
+		out.Steps = append(out.Steps, freshness.Step{Server: step.Server, Servers: step.Servers, Records: step.Records})
+	}
+	return out
+}
+
+// wants asks what would confirm or refute what the round's answers raise.
+func (m *memory) wants(now time.Time) []freshness.Request {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.judge.Wants(now)
+}
+
+// takeTurn counts the rounds, so that each asks another of the zone's servers.
+func (m *memory) takeTurn() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turn++
+	return m.turn
+}
+
+// addressesOf lists the addresses that samples lead to, sorted and bounded.
+func addressesOf(samples []dns.Sample) []netip.Addr {
+	var out []netip.Addr
+	for _, s := range samples {
+		for _, step := range s.Steps {
+			for _, r := range step.Records {
+				if r.Addr.IsValid() && len(out) < maxZoneAddresses && !slices.Contains(out, r.Addr.Unmap()) {
+					out = append(out, r.Addr.Unmap())
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return out
+}
+
+// maxZoneAddresses bounds what is told of one host's zone.
+const maxZoneAddresses = 256
