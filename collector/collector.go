@@ -91,9 +91,9 @@ func (s *series) add(n name, value float64, of []string, more ...string) {
 }
 
 // seconds makes a series of a duration, unless it is zero, which is "not known".
-func (s *series) seconds(n name, d time.Duration, of []string, more ...string) {
+func (s *series) seconds(n name, d time.Duration, of []string) {
 	if d > 0 {
-		s.add(n, d.Seconds(), of, more...)
+		s.add(n, d.Seconds(), of)
 	}
 }
 

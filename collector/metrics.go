@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -154,7 +155,7 @@ var (
 )
 
 // table holds every metric that this program adds to Go's own. Nothing else names one.
-var table = [metricCount]Metric{
+var table = withTransports([metricCount]Metric{
 	up: {
 		Name: "endpoint_up", Type: Gauge, Labels: ofTarget, Group: groupHosts,
 		Help: "1 if at least one of the host's paths carries a device through, 0 if none does; absent while none is known to and the deadline cut off one that might.",
@@ -378,7 +379,7 @@ var table = [metricCount]Metric{
 		Labels: []string{"version", "revision", "branch", "goversion", "goos", "goarch", "tags"},
 		Help:   "What this exporter was built from and with; always 1.",
 	},
-}
+})
 
 // descs are the table's entries as client_golang wants them.
 var descs = func() (out [metricCount]*prometheus.Desc) {
@@ -387,6 +388,18 @@ var descs = func() (out [metricCount]*prometheus.Desc) {
 	}
 	return out
 }()
+
+// withTransports closes the list of the label that all metrics of paths share.
+func withTransports(metrics [metricCount]Metric) [metricCount]Metric {
+	for i := range metrics {
+		if m := &metrics[i]; slices.Contains(m.Labels, "transport") {
+			values := map[string][]string{"transport": transports}
+			maps.Copy(values, m.Values)
+			m.Values = values
+		}
+	}
+	return metrics
+}
 
 // with is labels followed by more.
 func with(labels []string, more ...string) []string { return slices.Concat(labels, more) }

@@ -1,0 +1,176 @@
+package collector
+
+import (
+	"crypto/x509"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
+)
+
+// hostileReport is a healthy site whose texts are these.
+func hostileReport(service, host, issuer, subject, key, rcode string) *survey.Report {
+	report := healthyReport()
+	for i := range report.Hosts {
+		h := &report.Hosts[i]
+		h.Endpoint.Service, h.Endpoint.Host = service, host
+		for j := range h.Paths {
+			for k := range h.Paths[j].Walks {
+				judged := &h.Paths[j].Walks[k].Judgement
+				judged.Issuer, judged.Subject, judged.PublicKeySHA256 = issuer, subject, key
+			}
+		}
+	}
+	report.Queries = append(report.Queries, survey.QueryCount{Leg: service, Rcode: rcode, Count: 1}, survey.QueryCount{Leg: "resolver", Rcode: rcode, Count: 1})
+	return report
+}
+
+func checkHostile(t *testing.T, report *survey.Report) {
+	t.Helper()
+	histograms := histogramsOf(report)
+	check(t, New(report, Options{Addresses: true, Histograms: histograms}))
+	for _, line := range samples(expose(t, New(report, Options{Addresses: true, Histograms: histograms}))) {
+		if !strings.HasPrefix(line, "endpoint_") {
+			t.Errorf("a text broke out of its line: %q", line)
+		}
+	}
+}
+
+func TestHostileTexts(t *testing.T) {
+	for name, text := range map[string]string{
+		"long":          strings.Repeat("Ж", 5000),
+		"invalid UTF-8": "CN=\xff\xfe\x80,O=\xc3",
+		"breaks out":    "x\"} 1\nendpoint_up{host=\"y\"} 0\n# TYPE z counter\r\n\\",
+		"control":       "\x00\x1b[2J\u202egnp.exe\u2028",
+		"empty":         "",
+	} {
+		t.Run(name, func(t *testing.T) { checkHostile(t, hostileReport(text, text, text, text, text, text)) })
+	}
+}
+
+func FuzzTexts(f *testing.F) {
+	f.Add("bootstrap", "bootstrap.example.com", "CN=a\xff", "CN=\"b\"\n", "d7", "SERVFAIL")
+	f.Add("", "", "", "", "", "")
+	f.Fuzz(func(t *testing.T, service, host, issuer, subject, key, rcode string) {
+		checkHostile(t, hostileReport(service, host, issuer, subject, key, rcode))
+	})
+}
+
+// anyReport draws reports that no survey would make: repeated hosts, resolvers, paths and addresses, times and durations
+// that are not known, views without walks and walks without views.
+func anyReport(t *rapid.T) *survey.Report {
+	moment := rapid.SampledFrom([]time.Time{{}, noon, noon.AddDate(0, 0, 1)})
+	took := rapid.SampledFrom([]time.Duration{0, 0, ms, time.Minute})
+	few := func(label string) int { return rapid.IntRange(0, 3).Draw(t, label) }
+	yes := func(label string) bool { return rapid.Bool().Draw(t, label) }
+	address := func() netip.Addr {
+		return rapid.SampledFrom([]netip.Addr{{}, cloud4, cloud4b, cloud6, moved, netip.MustParseAddr("::ffff:198.51.100.7")}).Draw(t, "address")
+	}
+	addresses := func() (out []netip.Addr) {
+		for range few("addresses") {
+			out = append(out, address())
+		}
+		return out
+	}
+	finding := func() diagnose.Finding {
+		return failed(rapid.SampledFrom(append(diagnose.Reasons(), diagnose.OK)).Draw(t, "reason"))
+	}
+	var outcome func(depth int) evidence.Outcome
+	outcome = func(depth int) evidence.Outcome {
+		o := evidence.Outcome{
+			Address:    netip.AddrPortFrom(address(), 1),
+			Transport:  rapid.SampledFrom([]evidence.Transport{evidence.TCP, evidence.UDP}).Draw(t, "transport"),
+			Client:     rapid.SampledFrom([]evidence.Client{evidence.Device, evidence.Web}).Draw(t, "client"),
+			FirstReply: took.Draw(t, "first reply"), RTT: took.Draw(t, "rtt"), Retransmissions: few("retransmissions"),
+			Pinged: yes("pinged"), Ponged: yes("ponged"),
+		}
+		if yes("has local") {
+			o.Local = netip.AddrPortFrom(address(), 2)
+		}
+		for range few("phases") {
+			o.Times = append(o.Times, evidence.PhaseTime{Phase: rapid.SampledFrom(evidence.Phases).Draw(t, "phase"), Took: took.Draw(t, "took")})
+		}
+		if yes("has tls") {
+			o.TLS = &evidence.TLS{
+				Version: rapid.SampledFrom([]uint16{0, 0x0303, 0xfefd, 0x1234}).Draw(t, "version"), Cipher: rapid.Uint16().Draw(t, "cipher"),
+				SignatureChecked: yes("checked"), CertificateRequested: yes("requested"), FlightBytes: few("flight"),
+			}
+			if yes("has chain") {
+				o.TLS.Chain = []*x509.Certificate{{}}
+			}
+		}
+		if depth == 0 && yes("has web") {
+			web := outcome(1)
+			o.Web = &web
+		}
+		return o
+	}
+	report := &survey.Report{
+		Started: moment.Draw(t, "started"), Finished: moment.Draw(t, "finished"), IncompletePaths: few("incomplete"),
+		AuthorityPath: survey.AuthorityPath(rapid.SampledFrom(append(authorityPaths, "")).Draw(t, "authority path")),
+	}
+	for range few("hosts") {
+		h := survey.Host{
+			Endpoint: &catalogue.Endpoint{
+				Service: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "service"), Host: rapid.SampledFrom([]string{"h", "\xff"}).Draw(t, "host"),
+				Keepalive: took.Draw(t, "keepalive"),
+			},
+			Up: yes("up"), Known: yes("known"),
+			Authority: survey.Authority{Known: yes("zone known"), TTL: took.Draw(t, "zone ttl"), Addresses: addresses(), LastValid: moment.Draw(t, "last valid")},
+		}
+		for range few("resolvers") {
+			h.Resolvers = append(h.Resolvers, survey.Resolver{
+				Lookup: evidence.Lookup{
+					Resolver: rapid.SampledFrom([]netip.AddrPort{{}, office, branch}).Draw(t, "resolver"), Took: took.Draw(t, "look-up"),
+					Addresses: addresses(), TTL: took.Draw(t, "ttl"), Failure: evidence.DNSFailure(rapid.SampledFrom(append(dnsFailures, "")).Draw(t, "dns failure")),
+				},
+				LastChange: moment.Draw(t, "last change"),
+				Freshness: freshness.Assessment{
+					Verdict: freshness.Verdict(rapid.SampledFrom(append(verdicts, "")).Draw(t, "verdict")), TTLExcess: took.Draw(t, "excess"),
+					Staleness: took.Draw(t, "staleness"), Withdrawn: addresses(),
+				},
+			})
+		}
+		for range few("paths") {
+			p := survey.Path{
+				Transport: rapid.SampledFrom([]evidence.Transport{evidence.TCP, evidence.UDP}).Draw(t, "path transport"), Port: uint16(few("port")),
+				Omitted: few("omitted"), Up: yes("path up"), Known: yes("path known"), Finding: finding(),
+			}
+			for range few("walks") {
+				p.Walks = append(p.Walks, survey.Walk{
+					Outcome: outcome(0), Finding: finding(), Withdrawn: yes("withdrawn"),
+					Judgement: trust.Judgement{Seen: yes("seen"), Authentic: yes("authentic"), NotBefore: moment.Draw(t, "not before"), NotAfter: moment.Draw(t, "not after")},
+				})
+			}
+			if yes("has idle") {
+				p.Idle = &survey.IdleBounds{Survived: took.Draw(t, "survived"), Lost: took.Draw(t, "lost"), Closed: took.Draw(t, "closed"), LastRound: moment.Draw(t, "idle round")}
+			}
+			h.Endpoint.Paths = append(h.Endpoint.Paths, catalogue.Path{Transport: p.Transport, Port: p.Port})
+			h.Paths = append(h.Paths, p)
+		}
+		report.Hosts = append(report.Hosts, h)
+	}
+	return report
+}
+
+// Whatever a report holds, its series follow the table, are there once, and have no value below 0: no zero time either,
+// which would be -62135596800.
+func TestAnyReportGivesAWholeScrape(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		report := anyReport(t)
+		options := Options{Addresses: rapid.Bool().Draw(t, "address series"), MaxAddresses: rapid.IntRange(0, 2).Draw(t, "max addresses")}
+		if rapid.Bool().Draw(t, "histograms") {
+			options.Histograms = histogramsOf(report)
+		}
+		check(t, New(report, options))
+	})
+}
