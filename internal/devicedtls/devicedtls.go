@@ -4,15 +4,19 @@
 // A [Client] opens no socket and reads no clock: datagrams go in by [Client.Take] and come out of [Client.Send], and when to
 // send again is its caller's to say. So each step of a handshake is plain data that tests and fuzzing can reach.
 //
+// What TLS and DTLS share is in package devicetls: how a flight is judged, the answer to it, and the protection of
+// records. Here is what datagrams add: fragments, numbers, cookies and flights sent again.
+//
 // # Why not a DTLS library's connection
 //
 // The device's hello offers session tickets (extension 35, RFC 5077), and a server that takes the offer sends a
-// NewSessionTicket message before its Finished, which counts in the transcript. The connections of pion/dtls v3 do not
-// know that message: against OpenSSL, which sends one by default, the finish of such a hello never ends. A hello
-// without the extension would finish, but it would not be the device's, and what a firewall lets pass is decided by the
-// hello. Nor can a connection stop between the server's flight and the answer to it, or tell bytes that are no DTLS from
-// silence, both of which are the evidence sought here. So this package keeps the order of the messages itself and takes
-// the cryptography from pion (PRF, CCM) and Go's own library (ECDH, ECDSA, AES).
+// NewSessionTicket message before its Finished, which counts in the transcript. The connections of pion/dtls v3 (as of
+// 3.1.15) do not know that message: against OpenSSL, which sends one by default, the finish of such a hello does not end
+// before its patience does; with -no_ticket, or without the extension, it takes milliseconds. But a hello without the
+// extension would not be the device's, and what a firewall lets pass is decided by the hello. Nor can a connection stop
+// between the server's flight and the answer to it, or tell bytes that are no DTLS from silence, both of which are the
+// evidence sought here. So this package keeps the order of the messages itself and takes the cryptography from pion (PRF,
+// CCM) and Go's own library (ECDH, ECDSA, AES).
 //
 // # Why there is no connection id
 //

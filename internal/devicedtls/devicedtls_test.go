@@ -1,0 +1,61 @@
+package devicedtls
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
+)
+
+func TestHelloIsTheDevicesToTheByte(t *testing.T) {
+	var random [32]byte
+	for i := range random {
+		random[i] = byte(0xa0 + i)
+	}
+	const (
+		first = "16 feff 0000 000000000000 005e 01 000052 0000 000000 000052"
+		again = "16 feff 0000 000000000001 0061 01 000055 0001 000000 000055"
+		body  = "fefd a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf 00"
+		offer = "0004 c0ae 00ff 01 00 0024" +
+			"000d 0006 0004 0403 0303  000a 0004 0002 0017  000b 0002 01 00  0016 0000  0017 0000  0023 0000"
+	)
+	c := New(random)
+	is := func(name, want string) {
+		t.Helper()
+		got := c.Send()
+		if len(got) != 1 || hex.EncodeToString(got[0]) != strings.ReplaceAll(want, " ", "") {
+			t.Errorf("%s is\n%x, want\n%s", name, got, want)
+		}
+	}
+	is("the hello", first+body+"00"+offer)
+	if step, err := c.Take(cookieDatagram(0, []byte{7, 8, 9})); step != Cookie || err != nil {
+		t.Fatalf("step %d, error %v", step, err)
+	}
+	is("the hello with its cookie", again+body+"03 070809"+offer)
+
+	over := devicetls.Hello(random)
+	if wire := New(random).Send()[0]; len(wire) != 107 || !bytes.Equal(wire[len(wire)-44:], over[len(over)-44:]) {
+		t.Errorf("%d bytes, want 107 that offer what the hello over TCP does", len(wire))
+	}
+}
+
+// handshakeDatagram is a record in the clear with one fragment.
+func handshakeDatagram(number uint64, f fragment) []byte {
+	return append(appendHeader(nil, recordHandshake, Version, number, messageHeader+len(f.data)), f.bytes()...)
+}
+
+// bytes is the fragment as it stands in a record.
+func (f fragment) bytes() []byte {
+	u24 := func(n int) []byte { return []byte{byte(n >> 16), byte(n >> 8), byte(n)} }
+	out := append([]byte{f.kind}, u24(f.length)...)
+	out = append(out, byte(f.seq>>8), byte(f.seq))
+	out = append(out, u24(f.offset)...)
+	return append(append(out, u24(len(f.data))...), f.data...)
+}
+
+func cookieDatagram(seq uint16, cookie []byte) []byte {
+	body := append([]byte{0xfe, 0xff, byte(len(cookie))}, cookie...)
+	return handshakeDatagram(0, fragment{kind: typeHelloVerifyRequest, length: len(body), seq: seq, data: body})
+}
