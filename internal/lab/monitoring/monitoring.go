@@ -44,13 +44,8 @@ func Start(tb testing.TB, o Options) *Stack {
 // StartAlertmanager runs an Alertmanager alone.
 func StartAlertmanager(tb testing.TB, config []byte) *Server {
 	tb.Helper()
-	return start(tb, program{
-		name:  "prometheus-alertmanager",
-		files: map[string][]byte{"alertmanager.yml": config},
-		args: []string{
-			"--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address=", "--log.level=warn",
-		},
-	})
+	return start(tb, "prometheus-alertmanager", map[string][]byte{"alertmanager.yml": config},
+		"--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address=")
 }
 
 func startPrometheus(tb testing.TB, o Options, alertmanager *Server) *Server {
@@ -66,14 +61,8 @@ alerting:
   alertmanagers: [{static_configs: [{targets: [%[2]q]}]}]
 scrape_configs: [{job_name: endpoint, static_configs: %[3]s}]
 `, every, alertmanager.Address, targets)
-	return start(tb, program{
-		name:  "prometheus",
-		files: map[string][]byte{"prometheus.yml": []byte(config), "rules.yml": o.Rules},
-		args: []string{
-			"--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn",
-			"--query.lookback-delta=" + milliseconds(o.Lookback),
-		},
-	})
+	return start(tb, "prometheus", map[string][]byte{"prometheus.yml": []byte(config), "rules.yml": o.Rules},
+		"--config.file=prometheus.yml", "--storage.tsdb.path=data", "--query.lookback-delta="+milliseconds(o.Lookback))
 }
 
 // milliseconds writes a duration as Prometheus takes it, which knows no fractions.
