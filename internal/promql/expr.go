@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -86,7 +87,7 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 	name := s.Name
 	if name == "" {
 		for _, m := range s.LabelMatchers {
-			if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 				name = m.Value
 			}
 		}
@@ -98,7 +99,7 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 	}
 	have := union(own, TargetLabels)
 	for _, m := range s.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			continue
 		}
 		c.need(have, []string{m.Name}, s)
@@ -110,9 +111,10 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 // alternatives is a regular expression that lists plain values: what operators write, and where they mistype.
 var alternatives = regexp.MustCompile(`^\w+(\|\w+)*$`)
 
-// value reports a matcher that names a value which its label never has. values is empty where the list is open.
+// value reports a matcher that names a value which its label never has. values is empty where the list is open; a value
+// that begins with a $ is filled in by whoever asks.
 func (c *checker) value(m *labels.Matcher, values []string, s *parser.VectorSelector) {
-	if len(values) == 0 || m.Value == "" {
+	if len(values) == 0 || m.Value == "" || strings.HasPrefix(m.Value, "$") {
 		return
 	}
 	wanted := []string{m.Value}

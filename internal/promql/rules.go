@@ -101,7 +101,7 @@ func checkTemplate(text string, have []string, known map[string][]string) error 
 	}
 	var results []string
 	for _, m := range queries {
-		found, err := Labels(strings.ReplaceAll(m[1], "%q", `"x"`), known)
+		found, err := Labels(strings.ReplaceAll(m[1], "%q", `"$value"`), known)
 		if err != nil {
 			faults = append(faults, err)
 		}

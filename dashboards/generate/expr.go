@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Gauges that are always there are read by their last value of ten minutes: a scrape that was missed, or a restart, is
+// not a change. What is there only while something is wrong (endpoint_path_failure) is counted for as long.
+
+// orZero gives 0 instead of nothing while there is data at all: no data must not look like no trouble.
+func orZero(count, data string) string { return count + "\nor 0 * count(" + data + ")" }
+
+const (
+	lastUp       = `last_over_time(endpoint_up{@target}[10m])`
+	unreachable  = `count(` + lastUp + ` == 0)`
+	certificates = `last_over_time(endpoint_tls_not_after_timestamp_seconds{@target}[10m])`
+)
+
+// hostsFailing counts the hosts, at each site for itself, with a failure of the class on any path to any address.
+func hostsFailing(class string) string {
+	return `count(count by (@host) (last_over_time(endpoint_path_failure{@target, class` + class + `}[10m])))`
+}
+
+// failures are the failing paths and why; the value is how many addresses failed so.
+const failures = `max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target}[10m]))`
+
+// ranked gives each row the place of its label's value among values, so that a table can be sorted by what matters and
+// not by the alphabet. rows has SELECT where the matcher of that label belongs.
+func ranked(rows, label string, values ...string) string {
+	var out []string
+	for i, v := range values {
+		out = append(out, fmt.Sprintf("0 * %s + %d", strings.ReplaceAll(rows, "SELECT", fmt.Sprintf("%s=%q", label, v)), i))
+	}
+	return strings.Join(out, "\nor ")
+}
+
+// classRanks is what classRank has words for.
+var classRanks = ranked(`max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target, SELECT}[10m]))`,
+	"class", "interception", "blocked", "dns", "certificate", "server", "survey")
+
+// beside gives value's values with the labels of rows, to stand in the same row of a table.
+func beside(rows, labels, value string) string {
+	return "0 * " + rows + "\n+ on (" + labels + ") group_left () " + value
+}
+
+// pathStates is what pathHistory has words for: the worst of each interval.
+const pathStates = `
+	0 * max by (@path) (max_over_time(endpoint_path_failure{@target, class="interception"}[$__interval])) + 3
+	or 0 * (
+		max by (@path) (max_over_time(endpoint_path_addresses{@target, result="failed"}[$__interval])) > 0
+		and min by (@path) (min_over_time(endpoint_path_up{@target}[$__interval])) == 1
+	) + 2
+	or min by (@path) (min_over_time(endpoint_path_up{@target}[$__interval]))`
+
+// silenceStates is what silence has words for. TCP only: devices send no keepalive over UDP.
+const silenceStates = `
+	0 * (
+		min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m]))
+		<= on (@host) group_left () max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))
+	)
+	or 0 * (
+		min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target, transport="tcp"}[10m]))
+		>= on (@host) group_left () max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))
+	) + 2
+	or 0 * ` + measured + ` + 1`
+
+// measured are the paths on which silence is measured.
+const measured = `min by (@path) (last_over_time(endpoint_idle_last_round_timestamp_seconds{@target, transport="tcp"}[10m]))`
+
+// verdictRanks is what verdictRank has words for.
+func verdictRanks(window string) string {
+	return strings.ReplaceAll(`
+	max by (@resolver) (
+		3 * max_over_time(endpoint_dns_verdict{@target, verdict="stale"}[WINDOW])
+		or 2 * max_over_time(endpoint_dns_verdict{@target, verdict="suspect"}[WINDOW])
+		or max_over_time(endpoint_dns_verdict{@target, verdict="unknown"}[WINDOW])
+	)`, "WINDOW", window)
+}
+
+// resolversInTrouble are those that give out stale records, may do so, or fail; the label verdict says which.
+const resolversInTrouble = `
+	max by (@resolver, verdict) (
+		last_over_time(endpoint_dns_verdict{@target, verdict=~"stale|suspect"}[10m]) == 1
+		or label_replace(last_over_time(endpoint_dns_failure{@target}[10m]), "verdict", "$1", "reason", "(.+)")
+	)`

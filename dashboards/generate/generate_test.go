@@ -1,0 +1,365 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/promql"
+)
+
+// all are the dashboards by their file's name, as Grafana will read them.
+func all(t *testing.T) map[string]dashboard {
+	t.Helper()
+	files, err := dashboards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]dashboard{}
+	for name, content := range files {
+		var d dashboard
+		if err := json.Unmarshal(content, &d); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		out[name] = d
+	}
+	return out
+}
+
+func TestCommittedFilesAreWhatIsGenerated(t *testing.T) {
+	files, err := dashboards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	committed, err := filepath.Glob("../*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(committed) != len(files) {
+		t.Errorf("there are %q, but %d dashboards", committed, len(files))
+	}
+	for name, content := range files {
+		have, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Error(err)
+		} else if !bytes.Equal(have, content) {
+			t.Errorf("%s is not what the generator writes: run go generate ./dashboards/...", name)
+		}
+	}
+}
+
+func TestRunWritesTheFiles(t *testing.T) {
+	folder := t.TempDir()
+	var said strings.Builder
+	if code := run([]string{folder}, &said); code != 0 || said.Len() > 0 {
+		t.Fatalf("exit %d: %s", code, &said)
+	}
+	if written, err := filepath.Glob(filepath.Join(folder, "*.json")); err != nil || len(written) != 3 {
+		t.Errorf("wrote %q, %v", written, err)
+	}
+	if code := run(nil, &said); code != 2 {
+		t.Errorf("without a folder: exit %d", code)
+	}
+	if code := run([]string{filepath.Join(folder, "none")}, &said); code != 1 {
+		t.Errorf("no such folder: exit %d", code)
+	}
+}
+
+// Every expression, of panels and of variables, parses and asks for what the exporter, its scrape or the alerting rules
+// yield; and what a legend, a column or a link names is a label of the result.
+func TestExpressionsAskForWhatThereIs(t *testing.T) {
+	known, err := promql.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := os.ReadFile("../../alerts/endpoint.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err = promql.CheckRules(rules, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	legend := regexp.MustCompile(`\{\{(\w+)\}\}`)
+	for name, d := range all(t) {
+		for _, p := range d.Panels {
+			for _, q := range p.Targets {
+				got, err := promql.Labels(substitute(q.Expr), known)
+				if err != nil {
+					t.Errorf("%s: %s: %s:\n%v\n%s", name, p.Title, q.RefID, err, q.Expr)
+					continue
+				}
+				for _, m := range legend.FindAllStringSubmatch(q.LegendFormat, -1) {
+					if !slices.Contains(got, m[1]) {
+						t.Errorf("%s: %s: the legend names %q of %q", name, p.Title, m[1], got)
+					}
+				}
+				if p.Type == "table" {
+					checkColumns(t, name, p, got)
+				}
+			}
+		}
+		for _, v := range d.Templating.List {
+			if v.Type != "query" {
+				continue
+			}
+			m := regexp.MustCompile(`^label_values\((.+), (\w+)\)$`).FindStringSubmatch(v.Definition)
+			if m == nil {
+				t.Errorf("%s: variable %s: %s", name, v.Name, v.Definition)
+				continue
+			}
+			got, err := promql.Labels(substitute(m[1]), known)
+			if err != nil || !slices.Contains(got, m[2]) {
+				t.Errorf("%s: variable %s: label %s of %q: %v", name, v.Name, m[2], got, err)
+			}
+		}
+	}
+}
+
+// substitute puts values in the place of Grafana's own variables; those of the dashboard stand in quotes and may stay.
+func substitute(expr string) string {
+	return strings.NewReplacer("$__interval", "10m", "$__range", "6h").Replace(expr)
+}
+
+// checkColumns holds a table's columns against the labels that its queries yield: each is shown once or hidden.
+func checkColumns(t *testing.T, name string, p panel, got []string) {
+	t.Helper()
+	options := p.Transformations[len(p.Transformations)-1].Options
+	shown, _ := options["indexByName"].(map[string]any)
+	hidden, _ := options["excludeByName"].(map[string]any)
+	for _, l := range got {
+		if _, ok := shown[l]; !ok && hidden[l] == nil {
+			t.Errorf("%s: %s: label %q is neither shown nor hidden", name, p.Title, l)
+		}
+	}
+	for _, l := range append(slices.Collect(maps.Keys(shown)), slices.Collect(maps.Keys(hidden))...) {
+		if !strings.HasPrefix(l, "Value") && l != "Time" && !slices.Contains(got, l) {
+			t.Errorf("%s: %s: column %q is no label of %q", name, p.Title, l, got)
+		}
+	}
+	links, err := json.Marshal(p.FieldConfig.Overrides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`__data\.fields\.(\w+)`).FindAllStringSubmatch(string(links), -1) {
+		if _, ok := shown[m[1]]; !ok {
+			t.Errorf("%s: %s: a link needs the column %q, which is not shown", name, p.Title, m[1])
+		}
+	}
+}
+
+// A prober gives one sample a round: windows are of ten minutes or more, or the whole interval of a panel whose intervals
+// are not shorter than the rounds; nothing is made of $__rate_interval.
+func TestWindowsHoldEnoughRounds(t *testing.T) {
+	window := regexp.MustCompile(`\[([^\]:]+)(:[^\]]*)?\]`)
+	for name, d := range all(t) {
+		for _, p := range d.Panels {
+			for _, q := range p.Targets {
+				for _, m := range window.FindAllStringSubmatch(q.Expr, -1) {
+					if m[1] == "$__range" || m[1] == "$__interval" && duration(p.Interval) >= 5*time.Minute {
+						continue
+					}
+					if duration(m[1]) < 10*time.Minute {
+						t.Errorf("%s: %s: a window of %s", name, p.Title, m[1])
+					}
+				}
+				if strings.Contains(q.Expr, "rate_interval") {
+					t.Errorf("%s: %s: %s", name, p.Title, q.Expr)
+				}
+			}
+		}
+	}
+}
+
+// duration of a Prometheus duration of one unit; 0 if it is none.
+func duration(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if n, ok := strings.CutSuffix(text, "d"); ok && err != nil {
+		days, _ := strconv.Atoi(n)
+		return time.Duration(days) * 24 * time.Hour
+	}
+	return d
+}
+
+func TestPanelsSayWhatTheyShow(t *testing.T) {
+	types := []string{"timeseries", "stat", "bargauge", "table", "text", "state-timeline", "row"}
+	for name, d := range all(t) {
+		titles := map[string]bool{}
+		for i, p := range d.Panels {
+			if !slices.Contains(types, p.Type) {
+				t.Errorf("%s: %s: type %s", name, p.Title, p.Type)
+			}
+			if p.ID != i+1 {
+				t.Errorf("%s: %s: id %d at place %d", name, p.Title, p.ID, i+1)
+			}
+			if p.Title == "" || p.Type != "row" && titles[p.Title] {
+				t.Errorf("%s: panel %d: title %q is empty or another's", name, p.ID, p.Title)
+			}
+			if p.Type == "row" {
+				continue
+			}
+			titles[p.Title] = true
+			if len(p.Description) < 30 || !strings.HasSuffix(p.Description, ".") {
+				t.Errorf("%s: %s: no description: %q", name, p.Title, p.Description)
+			}
+			if p.Type == "text" {
+				continue
+			}
+			if len(p.Targets) == 0 {
+				t.Errorf("%s: %s: asks for nothing", name, p.Title)
+			}
+			if *p.Datasource != prometheus {
+				t.Errorf("%s: %s: data source %v", name, p.Title, *p.Datasource)
+			}
+			if p.FieldConfig.Defaults.NoValue == "" {
+				t.Errorf("%s: %s: says nothing where there is no data", name, p.Title)
+			}
+			if p.Type != "table" && p.FieldConfig.Defaults.Unit == "" {
+				t.Errorf("%s: %s: no unit", name, p.Title)
+			}
+			for _, o := range p.FieldConfig.Overrides {
+				if strings.Contains(o.Matcher.Options, "Value") && !slices.ContainsFunc(o.Properties, func(p property) bool { return p.ID == "unit" }) {
+					t.Errorf("%s: %s: no unit in column %s", name, p.Title, o.Matcher.Options)
+				}
+			}
+			for j, q := range p.Targets {
+				if q.RefID != string(rune('A'+j)) || q.Datasource != prometheus || q.Instant == q.Range || strings.TrimSpace(q.Expr) == "" {
+					t.Errorf("%s: %s: %+v", name, p.Title, q)
+				}
+				if strings.Contains(q.Expr, "@target") || strings.Contains(q.Expr, "(@") || strings.Contains(q.Expr, "{@") {
+					t.Errorf("%s: %s: not filled in: %s", name, p.Title, q.Expr)
+				}
+			}
+		}
+	}
+}
+
+func TestPanelsFillTheGridWithoutOverlap(t *testing.T) {
+	for name, d := range all(t) {
+		taken := map[[2]int]string{}
+		for _, p := range d.Panels {
+			g := p.GridPos
+			if g.W < 1 || g.H < 1 || g.X < 0 || g.X+g.W > 24 {
+				t.Errorf("%s: %s: %+v", name, p.Title, g)
+			}
+			for x := g.X; x < g.X+g.W; x++ {
+				for y := g.Y; y < g.Y+g.H; y++ {
+					if other, ok := taken[[2]int{x, y}]; ok {
+						t.Fatalf("%s: %s lies on %s", name, p.Title, other)
+					}
+					taken[[2]int{x, y}] = p.Title
+				}
+			}
+		}
+		bottom := 0
+		for at := range taken {
+			bottom = max(bottom, at[1]+1)
+		}
+		if len(taken) != 24*bottom {
+			t.Errorf("%s: holes: %d of %d cells are taken", name, len(taken), 24*bottom)
+		}
+	}
+}
+
+// A state has a word beside its colour, and nothing that is known is grey.
+func TestStatesAreWords(t *testing.T) {
+	for name, d := range all(t) {
+		for _, p := range d.Panels {
+			if p.Type == "state-timeline" && len(p.FieldConfig.Defaults.Mappings) == 0 {
+				t.Errorf("%s: %s: states without words", name, p.Title)
+			}
+		}
+	}
+	named, _ := reasonNames[0].Options.(map[string]result)
+	for _, r := range diagnose.Reasons() {
+		if _, ok := named[string(r)]; !ok {
+			t.Errorf("reason %s has no words", r)
+		}
+	}
+	if len(named) != len(diagnose.Reasons()) {
+		t.Errorf("words for %d reasons, of which there are %d", len(named), len(diagnose.Reasons()))
+	}
+	for _, r := range diagnose.Reasons() {
+		if !strings.Contains(classRanks, strconv.Quote(string(diagnose.ClassOf(r)))) {
+			t.Errorf("class %s has no rank", diagnose.ClassOf(r))
+		}
+	}
+}
+
+func TestProvisionedAsTheyAre(t *testing.T) {
+	uids := map[string]bool{}
+	files, err := dashboards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range all(t) {
+		for _, word := range []string{`"__inputs"`, `"${DS_`, `"__requires"`} {
+			if bytes.Contains(files[name], []byte(word)) {
+				t.Errorf("%s has %s, which only an import by hand fills in", name, word)
+			}
+		}
+		var top map[string]any
+		if err := json.Unmarshal(files[name], &top); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := top["id"]; ok {
+			t.Errorf("%s has an id, which would clash with another's", name)
+		}
+		if d.Editable || d.Title == "" || d.Description == "" || d.UID == "" || uids[d.UID] || len(d.Tags) == 0 || d.SchemaVersion == 0 {
+			t.Errorf("%s: %q %q editable=%v", name, d.UID, d.Title, d.Editable)
+		}
+		uids[d.UID] = true
+
+		var names []string
+		for _, v := range d.Templating.List {
+			names = append(names, v.Name)
+			if v.Label == "" || v.Description == "" || v.Type == "query" && (*v.Datasource != prometheus || v.Refresh != 2) {
+				t.Errorf("%s: variable %+v", name, v)
+			}
+		}
+		if !slices.Equal(names, []string{"datasource", "job", "instance", "service", "host"}) {
+			t.Errorf("%s: variables %q", name, names)
+		}
+	}
+	for name, d := range all(t) {
+		to := map[string]bool{}
+		for _, l := range d.Links {
+			if uid, ok := strings.CutPrefix(l.URL, "/d/"); ok {
+				to[uid] = true
+				if !l.IncludeVars || !l.KeepTime || !uids[uid] {
+					t.Errorf("%s: link %+v", name, l)
+				}
+			}
+		}
+		if len(to) != len(uids)-1 || to[d.UID] {
+			t.Errorf("%s: links to %v", name, to)
+		}
+		// Links of rows and series name a dashboard that is there, and keep data source and time.
+		content := string(files[name])
+		for _, m := range regexp.MustCompile(`"/d/([a-z-]+)\?([^"]*)"`).FindAllStringSubmatch(content, -1) {
+			if !uids[m[1]] || !strings.Contains(m[2], "${datasource:queryparam}") || !strings.Contains(m[2], "${__url_time_range}") {
+				t.Errorf("%s: %s", name, m[0])
+			}
+		}
+	}
+}
+
+// The example of file provisioning has what these files need: any data source of the type.
+func TestProvisioningExampleFits(t *testing.T) {
+	source, err := os.ReadFile("../../docs/examples/grafana/datasource.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(source), "type: "+prometheus.Type) {
+		t.Errorf("the example's data source is not of type %s", prometheus.Type)
+	}
+}

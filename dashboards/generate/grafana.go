@@ -1,0 +1,160 @@
+package main
+
+// The part of Grafana's dashboard JSON that is used here. Fields that are left out take Grafana's defaults.
+
+type dashboard struct {
+	UID           string     `json:"uid"`
+	Title         string     `json:"title"`
+	Description   string     `json:"description"`
+	Tags          []string   `json:"tags"`
+	Editable      bool       `json:"editable"` // false: provisioned files are changed where they are made
+	GraphTooltip  int        `json:"graphTooltip"`
+	Refresh       string     `json:"refresh"`
+	SchemaVersion int        `json:"schemaVersion"`
+	Time          timeRange  `json:"time"`
+	Timezone      string     `json:"timezone"`
+	Links         []link     `json:"links"`
+	Templating    templating `json:"templating"`
+	Panels        []panel    `json:"panels"`
+}
+
+type timeRange struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// link is a dashboard's link to another, or a field's link (of which only the first three are used).
+type link struct {
+	Title       string `json:"title"`
+	URL         string `json:"url"`
+	TargetBlank bool   `json:"targetBlank"`
+	Type        string `json:"type,omitempty"`
+	Icon        string `json:"icon,omitempty"`
+	Tooltip     string `json:"tooltip,omitempty"`
+	IncludeVars bool   `json:"includeVars,omitempty"`
+	KeepTime    bool   `json:"keepTime,omitempty"`
+}
+
+type templating struct {
+	List []variable `json:"list"`
+}
+
+type variable struct {
+	Name        string         `json:"name"`
+	Label       string         `json:"label"`
+	Description string         `json:"description"`
+	Type        string         `json:"type"`
+	Datasource  *datasource    `json:"datasource,omitempty"`
+	Definition  string         `json:"definition,omitempty"`
+	Query       any            `json:"query"`
+	Refresh     int            `json:"refresh"`
+	Sort        int            `json:"sort"`
+	Hide        int            `json:"hide"`
+	Multi       bool           `json:"multi"`
+	IncludeAll  bool           `json:"includeAll"`
+	AllValue    string         `json:"allValue,omitempty"`
+	Current     map[string]any `json:"current"`
+}
+
+type datasource struct {
+	Type string `json:"type"`
+	UID  string `json:"uid"`
+}
+
+type panel struct {
+	ID              int              `json:"id"`
+	Type            string           `json:"type"`
+	Title           string           `json:"title"`
+	Description     string           `json:"description,omitempty"`
+	GridPos         gridPos          `json:"gridPos"`
+	Datasource      *datasource      `json:"datasource,omitempty"`
+	Interval        string           `json:"interval,omitempty"`
+	Targets         []target         `json:"targets,omitempty"`
+	Transformations []transformation `json:"transformations,omitempty"`
+	FieldConfig     *fieldConfig     `json:"fieldConfig,omitempty"`
+	Options         map[string]any   `json:"options,omitempty"`
+	Collapsed       *bool            `json:"collapsed,omitempty"` // rows only
+}
+
+type gridPos struct {
+	X int `json:"x"`
+	Y int `json:"y"`
+	W int `json:"w"`
+	H int `json:"h"`
+}
+
+type target struct {
+	RefID        string     `json:"refId"`
+	Datasource   datasource `json:"datasource"`
+	Expr         string     `json:"expr"`
+	Instant      bool       `json:"instant"`
+	Range        bool       `json:"range"`
+	Format       string     `json:"format"`
+	LegendFormat string     `json:"legendFormat,omitempty"`
+	EditorMode   string     `json:"editorMode"`
+}
+
+type transformation struct {
+	ID      string         `json:"id"`
+	Options map[string]any `json:"options"`
+}
+
+type fieldConfig struct {
+	Defaults  field      `json:"defaults"`
+	Overrides []override `json:"overrides"`
+}
+
+type field struct {
+	Unit       string         `json:"unit,omitempty"`
+	Decimals   *int           `json:"decimals,omitempty"`
+	Min        *float64       `json:"min,omitempty"`
+	Max        *float64       `json:"max,omitempty"`
+	NoValue    string         `json:"noValue,omitempty"`
+	Color      *color         `json:"color,omitempty"`
+	Mappings   []mapping      `json:"mappings,omitempty"`
+	Thresholds *thresholds    `json:"thresholds,omitempty"`
+	Links      []link         `json:"links,omitempty"`
+	Custom     map[string]any `json:"custom,omitempty"`
+}
+
+type color struct {
+	Mode       string `json:"mode"`
+	FixedColor string `json:"fixedColor,omitempty"`
+}
+
+type mapping struct {
+	Type    string `json:"type"`
+	Options any    `json:"options"`
+}
+
+type result struct {
+	Text  string `json:"text"`
+	Color string `json:"color"`
+	Index int    `json:"index"`
+}
+
+type thresholds struct {
+	Mode  string `json:"mode"`
+	Steps []step `json:"steps"`
+}
+
+// step is a colour from a value on; the first one has none.
+type step struct {
+	Color string   `json:"color"`
+	Value *float64 `json:"value"`
+}
+
+type override struct {
+	Matcher    matcher    `json:"matcher"`
+	Properties []property `json:"properties"`
+}
+
+type matcher struct {
+	ID      string `json:"id"`
+	Options string `json:"options"`
+}
+
+type property struct {
+	ID    string `json:"id"`
+	Value any    `json:"value"`
+}

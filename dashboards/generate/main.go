@@ -1,0 +1,58 @@
+// Generate writes the Grafana dashboards as JSON files that file provisioning takes as they are.
+//
+// One file here, one dashboard: overview.go, endpoint.go, exporter.go; panel.go holds the kinds of panels they are made of,
+// words.go the words and colours that all of them use for a state, grafana.go Grafana's own form. The expressions are held
+// against the collector's table by the tests.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+//go:generate go run . ..
+
+func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+
+func run(args []string, stderr io.Writer) int {
+	if len(args) != 1 {
+		fmt.Fprintln(stderr, "usage: generate FOLDER")
+		return 2
+	}
+	files, err := dashboards()
+	if err != nil {
+		fmt.Fprintln(stderr, "generate:", err)
+		return 1
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(args[0], name), content, 0o644); err != nil {
+			fmt.Fprintln(stderr, "generate:", err)
+			return 1
+		}
+	}
+	return 0
+}
+
+// dashboards gives the content of every file by its name.
+func dashboards() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for name, d := range map[string]dashboard{
+		"overview.json": overview(),
+		"endpoint.json": endpoint(),
+		"exporter.json": exporter(),
+	} {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false) // expressions are full of > and <
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(d); err != nil {
+			return nil, fmt.Errorf("encode %s: %w", name, err)
+		}
+		files[name] = b.Bytes()
+	}
+	return files, nil
+}

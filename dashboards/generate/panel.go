@@ -1,0 +1,389 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+var prometheus = datasource{Type: "prometheus", UID: "${datasource}"}
+
+// query is one expression; legend names its series. In a table it gives one column, named by its place: A, B, ...
+type query struct{ expr, legend string }
+
+func ptr[T any](v T) *T { return &v }
+
+// limits are colours: the first from nowhere on, the others from their value on.
+func limits(first string, more ...step) *thresholds {
+	return &thresholds{Mode: "absolute", Steps: append([]step{{Color: first}}, more...)}
+}
+
+func from(value float64, color string) step { return step{Color: color, Value: &value} }
+
+// any number above zero is bad
+func above0(color string) *thresholds { return limits(good, from(1, color)) }
+
+func targets(queries []query, instant bool, format string) []target {
+	var out []target
+	for i, q := range queries {
+		out = append(out, target{
+			RefID: string(rune('A' + i)), Datasource: prometheus, Expr: tidy(q.expr),
+			Instant: instant, Range: !instant, Format: format, LegendFormat: q.legend, EditorMode: "code",
+		})
+	}
+	return out
+}
+
+// tidy takes away the indentation that an expression has from its place in the source.
+func tidy(expr string) string {
+	lines := strings.Split(strings.TrimSpace(expr), "\n")
+	indent := -1
+	for _, l := range lines[1:] {
+		if n := len(l) - len(strings.TrimLeft(l, "\t")); indent < 0 || n < indent {
+			indent = n
+		}
+	}
+	for i, l := range lines[1:] {
+		lines[i+1] = strings.ReplaceAll(l[indent:], "\t", "  ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// row is a heading.
+func row(title string) panel {
+	return panel{Type: "row", Title: title, GridPos: gridPos{W: 24, H: 1}, Collapsed: ptr(false)}
+}
+
+// text is a panel of Markdown.
+func text(w, h int, title, description, content string) panel {
+	return panel{Type: "text", Title: title, Description: description, GridPos: gridPos{W: w, H: h},
+		Options: map[string]any{"mode": "markdown", "content": content}}
+}
+
+// stat is one value as it is now.
+func stat(w, h int, title, description, expr string, f field) panel {
+	if f.Color == nil {
+		f.Color = &color{Mode: "thresholds"}
+	}
+	if f.Thresholds == nil {
+		f.Thresholds = limits(unknown)
+	}
+	return panel{
+		Type: "stat", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
+		Targets:     targets([]query{{expr: expr}}, true, "time_series"),
+		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
+		Options: map[string]any{
+			"colorMode": "background", "graphMode": "none", "justifyMode": "center", "textMode": "value", "orientation": "auto",
+			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
+		},
+	}
+}
+
+// lines is a panel of values over time. Prometheus has one sample a round: a point is a round, or a window's worth of
+// them, never a distribution.
+func lines(w, h int, title, description string, f field, queries ...query) panel {
+	if f.Color == nil {
+		f.Color = &color{Mode: "palette-classic"}
+	}
+	custom := map[string]any{"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 0, "showPoints": "never", "spanNulls": false}
+	maps.Copy(custom, f.Custom)
+	f.Custom = custom
+	return panel{
+		Type: "timeseries", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
+		Interval: "1m", Targets: targets(queries, false, "time_series"),
+		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
+		Options: map[string]any{
+			"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
+			"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
+		},
+	}
+}
+
+// timeline is states over time. Each cell sums up what was worst in it, so that a short fault does not fall between two.
+func timeline(w, h int, title, description string, states []mapping, noValue string, links []link, q query) panel {
+	return panel{
+		Type: "state-timeline", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
+		Interval: "5m", Targets: targets([]query{q}, false, "time_series"),
+		FieldConfig: &fieldConfig{
+			Defaults: field{
+				Unit: "short", NoValue: noValue, Mappings: states, Links: links,
+				Color: &color{Mode: "thresholds"}, Thresholds: limits(unknown),
+				Custom: map[string]any{"fillOpacity": 80, "lineWidth": 0, "spanNulls": false},
+			},
+			Overrides: []override{},
+		},
+		Options: map[string]any{
+			"mergeValues": true, "showValue": "auto", "alignValue": "left", "rowHeight": 0.8, "perPage": 20,
+			"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
+			"tooltip": map[string]any{"mode": "single", "sort": "none"},
+		},
+	}
+}
+
+// bars is one bar a series, as it is now.
+func bars(w, h int, title, description string, f field, queries ...query) panel {
+	return panel{
+		Type: "bargauge", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
+		Targets:     targets(queries, true, "time_series"),
+		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
+		Options: map[string]any{
+			"displayMode": "basic", "orientation": "horizontal", "showUnfilled": true, "valueMode": "text", "minVizHeight": 16, "minVizWidth": 8,
+			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
+		},
+	}
+}
+
+// column is one column of a table: a label, or the value of a query by its letter.
+type column struct {
+	label  string // or
+	value  string // A, B, ...
+	header string
+	width  int
+	field  field
+	cell   string // color-text or color-background; "" for plain
+}
+
+// table shows labels and values as they are now. All its queries must yield the same labels: rows are joined by them.
+// Labels that are no column are hidden.
+func table(w, h int, title, description, noValue string, sort string, descending bool, columns []column, hidden []string, queries ...query) panel {
+	p := panel{
+		Type: "table", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
+		Targets: targets(queries, true, "table"),
+		FieldConfig: &fieldConfig{Defaults: field{
+			NoValue: noValue, Color: &color{Mode: "thresholds"}, Thresholds: limits(neutral),
+			Custom: map[string]any{"align": "left", "filterable": true},
+		}},
+		Options: map[string]any{
+			"showHeader": true, "cellHeight": "sm",
+			"sortBy": []map[string]any{{"displayName": sort, "desc": descending}},
+		},
+	}
+	exclude, index := map[string]bool{"Time": true}, map[string]int{}
+	for _, l := range hidden {
+		exclude[l] = true
+	}
+	shown := map[string]bool{}
+	for i, c := range columns {
+		m := matcher{ID: "byName", Options: c.label}
+		index[c.label] = i
+		if c.value != "" {
+			delete(index, c.label)
+			index["Value #"+c.value] = i
+			shown[c.value] = true
+			m = matcher{ID: "byName", Options: "Value #" + c.value}
+			if len(queries) == 1 { // whose value Grafana names without a letter
+				index["Value"] = i
+				m = matcher{ID: "byRegexp", Options: "/^Value( #A)?$/"}
+			}
+		}
+		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, override{Matcher: m, Properties: c.properties()})
+	}
+	for i := range queries {
+		letter := string(rune('A' + i))
+		if !shown[letter] {
+			exclude["Value #"+letter] = true
+			if len(queries) == 1 {
+				exclude["Value"] = true
+			}
+		}
+	}
+	if len(queries) > 1 {
+		p.Transformations = append(p.Transformations, transformation{ID: "merge", Options: map[string]any{}})
+	}
+	p.Transformations = append(p.Transformations, transformation{ID: "organize", Options: map[string]any{
+		"excludeByName": exclude, "indexByName": index, "renameByName": map[string]string{},
+	}})
+	return p
+}
+
+func (c column) properties() []property {
+	out := []property{{"displayName", c.header}}
+	add := func(id string, v any) { out = append(out, property{id, v}) }
+	if c.width > 0 {
+		add("custom.width", c.width)
+	}
+	if c.cell != "" {
+		cell := map[string]any{"type": c.cell}
+		if c.cell == "color-background" {
+			cell["mode"] = "basic"
+		}
+		add("custom.cellOptions", cell)
+	}
+	f := c.field
+	if f.Unit == "" && c.value != "" {
+		f.Unit = "short"
+	}
+	if f.Unit != "" {
+		add("unit", f.Unit)
+	}
+	if f.Decimals != nil {
+		add("decimals", *f.Decimals)
+	}
+	if f.NoValue != "" {
+		add("noValue", f.NoValue)
+	}
+	if f.Mappings != nil {
+		add("mappings", f.Mappings)
+	}
+	if f.Thresholds != nil {
+		add("thresholds", f.Thresholds)
+	}
+	if f.Color != nil {
+		add("color", f.Color)
+	}
+	if f.Links != nil {
+		add("links", f.Links)
+	}
+	return out
+}
+
+// only sets properties of the series of one name.
+func (p panel) only(name string, properties ...property) panel {
+	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, override{matcher{"byName", name}, properties})
+	return p
+}
+
+func fixed(c string) property { return property{"color", color{Mode: "fixed", FixedColor: c}} }
+
+var dashed = property{"custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{8, 6}}}
+
+// place lays the panels out in reading order, line by line, and numbers them. A line is as high as its highest panel.
+func place(panels ...panel) []panel {
+	x, y, high := 0, 0, 0
+	for i := range panels {
+		p := &panels[i]
+		if x+p.GridPos.W > 24 {
+			x, y, high = 0, y+high, 0
+		}
+		p.GridPos.X, p.GridPos.Y = x, y
+		x += p.GridPos.W
+		high = max(high, p.GridPos.H)
+		p.ID = i + 1
+	}
+	return panels
+}
+
+// selecting fills in which series a dashboard's variables select: {@target of a host's series, {@exporter of an
+// exporter's, {@alert of alerts, which may lack any of the labels (an alert of all sites has no instance); and the labels
+// to group by: (@site, (@host, (@path, (@resolver.
+func selecting(panels []panel, host string) []panel {
+	r := strings.NewReplacer(
+		"{@target", `{job=~"$job", instance=~"$instance", service=~"$service", `+host,
+		"{@exporter", `{job=~"$job", instance=~"$instance"`,
+		"{@alert", `{job=~"$job|", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
+		"(@path", "("+pathLabels, "(@resolver", "("+resolverLabels, "(@host", "("+hostLabels, "(@site", "("+siteLabels,
+	)
+	for i := range panels {
+		for j := range panels[i].Targets {
+			panels[i].Targets[j].Expr = r.Replace(panels[i].Targets[j].Expr)
+		}
+	}
+	return panels
+}
+
+// What tables and legends keep of a series. Grouping by them drops what an installation adds beside them (a replica, a
+// cluster), which would only make rows that look the same.
+const (
+	siteLabels     = "site, job, instance"
+	hostLabels     = siteLabels + ", service, host"
+	pathLabels     = hostLabels + ", transport, port"
+	resolverLabels = hostLabels + ", resolver"
+)
+
+const (
+	overviewUID = "endpoint-overview"
+	endpointUID = "endpoint-host"
+	exporterUID = "endpoint-exporter"
+)
+
+// describe makes a dashboard of panels, with the variables and links that all of them share.
+func describe(uid, title, description string, vars []variable, panels []panel) dashboard {
+	d := dashboard{
+		UID: uid, Title: title, Description: description, Tags: []string{"endpoint_exporter"},
+		GraphTooltip: 1, Refresh: "1m", SchemaVersion: 39, Timezone: "browser",
+		Time:       timeRange{From: "now-6h", To: "now"},
+		Templating: templating{List: vars}, Panels: panels,
+	}
+	for _, to := range []struct{ uid, title, tooltip string }{
+		{overviewUID, "Overview", "What is wrong now, at all sites"},
+		{endpointUID, "Endpoint", "One host: its paths, its name service, its certificate"},
+		{exporterUID, "Exporter", "The exporters themselves"},
+	} {
+		if to.uid != uid {
+			d.Links = append(d.Links, link{
+				Title: to.title, URL: "/d/" + to.uid, Type: "link", Icon: "dashboard", Tooltip: to.tooltip, IncludeVars: true, KeepTime: true,
+			})
+		}
+	}
+	d.Links = append(d.Links, link{Title: "Runbooks", URL: runbooks, Type: "link", Icon: "doc", Tooltip: "What to do at each alert", TargetBlank: true})
+	return d
+}
+
+const runbooks = "https://github.com/endpoint-exporter/endpoint_exporter/blob/main/docs/runbooks.md"
+
+// toHost is a link to the Endpoint dashboard, with what instance and host say filled in.
+func toHost(instance, host string) []link {
+	return []link{{Title: "Look at this host", URL: "/d/" + endpointUID +
+		"?${datasource:queryparam}&${job:queryparam}&var-service=$__all&var-instance=" + instance + "&var-host=" + host + "&${__url_time_range}"}}
+}
+
+var (
+	fromRow    = toHost("${__data.fields.instance}", "${__data.fields.host}")
+	fromSeries = toHost("${__field.labels.instance}", "${__field.labels.host}")
+	fromCloud  = toHost("$__all", "${__data.fields.host}") // a row that is of all sites
+	fromSite   = []link{{Title: "Look at this site alone", URL: "/d/" + overviewUID +
+		"?${datasource:queryparam}&${job:queryparam}&var-instance=${__data.fields.instance}&${__url_time_range}"}}
+)
+
+// variables are those of a dashboard; one asks for a single host, hidden ones only travel with the links.
+func variables(oneHost, hideTarget bool) []variable {
+	ask := func(name, label, description, query string) variable {
+		return variable{
+			Name: name, Label: label, Description: description, Type: "query", Datasource: &prometheus,
+			Definition: query, Query: map[string]string{"query": query, "refId": "variable-" + name},
+			Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".*",
+			Current: map[string]any{"text": []string{"All"}, "value": []string{"$__all"}},
+		}
+	}
+	list := []variable{
+		{Name: "datasource", Label: "Data source", Description: "The Prometheus that scrapes the exporters", Type: "datasource",
+			Query: "prometheus", Refresh: 1, Current: map[string]any{}},
+		ask("job", "Job", "Scrape job of the exporters", `label_values(endpoint_survey_last_timestamp_seconds, job)`),
+		ask("instance", "Exporter", "One exporter watches one site",
+			`label_values(endpoint_survey_last_timestamp_seconds{job=~"$job"}, instance)`),
+		ask("service", "Service", "What the host is for",
+			`label_values(endpoint_path_attempts_total{job=~"$job", instance=~"$instance"}, service)`),
+		ask("host", "Host", "Host of the cloud",
+			`label_values(endpoint_path_attempts_total{job=~"$job", instance=~"$instance", service=~"$service"}, host)`),
+	}
+	for i := range list {
+		v := &list[i]
+		if v.Name != "service" && v.Name != "host" {
+			continue
+		}
+		if hideTarget {
+			v.Hide = 2
+		}
+		if v.Name == "host" && oneHost {
+			v.Multi, v.IncludeAll, v.AllValue, v.Current = false, false, "", map[string]any{}
+		}
+	}
+	return list
+}
+
+// Columns that tables share.
+func labelColumns(links []link, names ...string) []column {
+	headers := map[string]string{
+		"site": "Site", "instance": "Exporter", "service": "Service", "host": "Host", "transport": "Over", "port": "Port", "resolver": "Resolver",
+	}
+	widths := map[string]int{"site": 110, "instance": 170, "service": 110, "host": 270, "transport": 65, "port": 65, "resolver": 140}
+	var out []column
+	for _, n := range names {
+		c := column{label: n, header: headers[n], width: widths[n]}
+		if n == "host" || !slices.Contains(names, "host") && n == "instance" {
+			c.field.Links = links
+		}
+		out = append(out, c)
+	}
+	return out
+}
