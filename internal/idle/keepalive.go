@@ -1,0 +1,105 @@
+package idle
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+)
+
+// Answer says whether a connection stays up under a keepalive.
+type Answer string
+
+const (
+	Carried    Answer = "survives"
+	NotCarried Answer = "does not survive"
+	NotKnown   Answer = "is not known to survive"
+)
+
+// Carries says whether a connection survives silences of this length.
+func (b *Bounds) Carries(silence time.Duration) Answer {
+	switch {
+	case b.Lost > 0 && silence >= b.Lost, b.Closed > 0 && silence >= b.Closed:
+		return NotCarried
+	case silence <= b.Survived:
+		return Carried
+	}
+	return NotKnown
+}
+
+// Keepalive is the interval at which a build of the device's client speaks when it has nothing to say.
+type Keepalive struct {
+	Interval time.Duration
+	Of       string
+}
+
+// Keepalives lists those that the vendor's builds and documentation have, the longest first.
+func Keepalives() []Keepalive {
+	return []Keepalive{
+		{540 * time.Second, "the C client's default"},
+		{100 * time.Second, "Mbed OS"},
+		{90 * time.Second, "a page of the vendor's documentation"},
+		{60 * time.Second, "Edge"},
+	}
+}
+
+const (
+	settings = "MBED_CLIENT_TCP_KEEPALIVE_INTERVAL in mbed_cloud_client_user_config.h, or " +
+		"mbed-client.tcp-keepalive-interval in mbed_app.json (Mbed OS), never both: that gives duplicate definitions"
+	adviceNAT = "There is a NAT on the way (%s). Behind a NAT the vendor recommends CoAP over TCP, or a dedicated tunnel where UDP is a must."
+)
+
+// Advice says to a person what the bounds of a path mean for devices and what to do: one sentence a line.
+func Advice(b *Bounds, transport evidence.Transport, nat evidence.NAT) []string {
+	var lines []string
+	if transport == evidence.UDP {
+		lines = append(lines, adviceUDP(b))
+	} else {
+		lines = adviceTCP(b)
+	}
+	if nat != evidence.NoNAT {
+		lines = append(lines, fmt.Sprintf(adviceNAT, nat))
+	}
+	return lines
+}
+
+// adviceUDP: a device sends no ping over UDP. It speaks at registration updates alone, at 75 % of the lifetime, so that
+// a path that forgets within the longest keepalive forgets it between two of them.
+func adviceUDP(b *Bounds) string {
+	longest := Keepalives()[0].Interval
+	switch b.Carries(longest) {
+	case Carried:
+		return fmt.Sprintf("Over UDP a device sends no keepalive; it speaks at registration updates, at 75 %% of the lifetime. "+
+			"Silences of up to %s survive here: a lifetime above %s needs CoAP over TCP.",
+			Seconds(b.Survived), Seconds(b.Survived*4/3))
+	case NotCarried:
+		return "UDP will not do here: a device sends no keepalive over it, and speaks more seldom than this path remembers. Use CoAP over TCP."
+	case NotKnown:
+	}
+	return "Whether UDP will do here is not known. Over UDP a device sends no keepalive: where in doubt, use CoAP over TCP."
+}
+
+func adviceTCP(b *Bounds) []string {
+	var said []string
+	var best time.Duration // the longest known interval that survives
+	for _, k := range Keepalives() {
+		answer := b.Carries(k.Interval)
+		if answer == Carried && best == 0 {
+			best = k.Interval
+		}
+		said = append(said, fmt.Sprintf("%s (%s) %s", Seconds(k.Interval), k.Of, answer))
+	}
+	lines := []string{"Keepalives of devices: " + strings.Join(said, ", ") + "."}
+	switch longest := Keepalives()[0].Interval; {
+	case best == longest:
+		return append(lines, "Every device may keep its setting.")
+	case best > 0:
+		return append(lines, fmt.Sprintf("Set the keepalive to %d seconds: %s.", int(best.Seconds()), settings))
+	case b.Survived >= time.Second:
+		return append(lines, fmt.Sprintf("Set the keepalive to %d seconds at most: %s.", int(b.Survived.Seconds()), settings))
+	case b.Reason != ReasonUnknown:
+		return append(lines, "No silence that was measured survives here: measure shorter ones (--steps), or have the network's owner lengthen the idle timeout.")
+	}
+	return append(lines, "Nothing is known of silence on this path, so no setting can be recommended.")
+}

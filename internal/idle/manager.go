@@ -1,0 +1,283 @@
+package idle
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+const (
+	// openingPace is the mean time between two connections being opened, over all paths: the measurement must not look like
+	// an attack, nor fill a NAT that it is to measure.
+	openingPace = 500 * time.Millisecond
+	// firstSpread is within which the first rounds begin, so that exporters started together do not call together.
+	firstSpread = time.Minute
+	// retryPart of the interval passes before a round that learned nothing is made again.
+	retryPart = 12
+	// addressAge is how old a report may be whose addresses are called. Whoever holds an address that the name no longer
+	// leads to has not asked to be called.
+	addressAge = time.Hour
+)
+
+// Manager measures the paths of a configuration in the background, round after round. It connects only to addresses that
+// a survey has just connected to ([Manager.Observe]), and answers for bounds as [survey.IdleSource]. It is safe for
+// concurrent use.
+type Manager struct {
+	logger *slog.Logger
+	pace   *pace
+
+	mu     sync.Mutex
+	config catalogue.Idle
+	open   Open
+	paths  map[path.Target]*watched // by target without address
+	inUse  int                      // places of connections that rounds hold
+
+	wake chan struct{} // something changed that the scheduler waits for
+	ctx  context.Context
+	stop context.CancelFunc
+	busy sync.WaitGroup // the scheduler and the rounds
+}
+
+// watched is one path and what is known of it.
+type watched struct {
+	target path.Target
+	seen   time.Time // when a report last had target's address; zero: never
+	nat    bool
+	due    time.Time
+	cancel context.CancelFunc // of the round under way; nil: none
+	bounds Bounds
+	last   time.Time // end of the last whole round; zero: none
+}
+
+// interrupt ends the round under way, if there is one. It is made again if the path is still watched.
+func (w *watched) interrupt() {
+	if w.cancel != nil {
+		w.cancel()
+	}
+}
+
+// NewManager starts with nothing to measure: see [Manager.Reload]. Close ends it.
+func NewManager(logger *slog.Logger) *Manager {
+	m := &Manager{logger: logger, pace: &pace{mean: openingPace}, paths: make(map[path.Target]*watched), wake: make(chan struct{}, 1)}
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	m.busy.Go(m.schedule)
+	return m
+}
+
+// Reload changes what is measured and how connections are opened. Paths that stay keep what is known of them and, unless
+// the steps changed, the round under way.
+func (m *Manager) Reload(config *catalogue.Config, open Open) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	restart := !slices.Equal(m.config.Steps, config.Idle.Steps)
+	old := m.paths
+	m.config, m.open, m.paths = config.Idle, open, make(map[path.Target]*watched)
+	for i := range config.Endpoints {
+		if !config.Idle.Enabled {
+			break
+		}
+		e := &config.Endpoints[i]
+		for _, p := range e.Paths {
+			key := TargetOf(e, p)
+			if m.paths[key] != nil {
+				continue // two services of one host
+			}
+			w := old[key]
+			if w == nil {
+				w = &watched{target: key, due: time.Now().Add(rand.N(min(firstSpread, config.Idle.Interval)))}
+				w.bounds.Why = "not measured yet"
+			} else if restart {
+				w.interrupt()
+				w.due = time.Now()
+			}
+			m.paths[key] = w
+		}
+	}
+	for key, w := range old {
+		if m.paths[key] == nil {
+			w.interrupt()
+		}
+	}
+	m.changed()
+}
+
+// TargetOf is a path as it is measured, without its address.
+func TargetOf(e *catalogue.Endpoint, p catalogue.Path) path.Target {
+	return path.Target{
+		Address:   netip.AddrPortFrom(netip.Addr{}, p.Port),
+		Transport: p.Transport,
+		Client:    e.Client,
+		Host:      e.Host,
+		Finish:    e.Finish,
+		Ping:      e.CoAPPing,
+		Framing:   e.Framing,
+	}
+}
+
+// To puts an address into a target.
+func To(t path.Target, a netip.Addr) path.Target {
+	t.Address = netip.AddrPortFrom(a, t.Address.Port())
+	return t
+}
+
+// Observe takes the addresses that a survey walked: those that a device would take now. It does not block.
+func (m *Manager) Observe(report *survey.Report) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	for i := range report.Hosts {
+		h := &report.Hosts[i]
+		for j := range h.Paths {
+			p := &h.Paths[j]
+			w := m.paths[TargetOf(h.Endpoint, catalogue.Path{Transport: p.Transport, Port: p.Port})]
+			o := Walked(p)
+			if w == nil || o == nil {
+				continue
+			}
+			w.target, w.seen = To(w.target, o.Address.Addr()), now
+			if o.Local.IsValid() {
+				w.nat = evidence.BehindNAT(o.Local.Addr(), o.Address.Addr())
+			}
+		}
+	}
+	m.changed()
+}
+
+// Walked is the walk of the address that a device would take, nil if there is none that may be called: a sinkhole is not,
+// nor is an address that the zone has withdrawn.
+func Walked(p *survey.Path) *evidence.Outcome {
+	for i := range p.Walks {
+		w := &p.Walks[i]
+		switch {
+		case w.Finding.Reason == diagnose.Sinkhole:
+			return nil
+		case !w.Withdrawn:
+			return &w.Outcome
+		}
+	}
+	return nil
+}
+
+// Bounds is what is known of silence on a path; nil if it is not measured. It is a [survey.IdleSource].
+func (m *Manager) Bounds(e *catalogue.Endpoint, p catalogue.Path) *survey.IdleBounds {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := m.paths[TargetOf(e, p)]
+	if w == nil {
+		return nil
+	}
+	return &survey.IdleBounds{
+		Survived:  w.bounds.Survived,
+		Lost:      w.bounds.Lost,
+		Closed:    w.bounds.Closed,
+		LastRound: w.last,
+		BehindNAT: w.nat,
+		Why:       w.bounds.Why,
+	}
+}
+
+// Close ends every round and waits until their connections are closed.
+func (m *Manager) Close() {
+	m.stop()
+	m.busy.Wait()
+}
+
+// changed wakes the scheduler. mu is held.
+func (m *Manager) changed() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// schedule starts rounds as they fall due and places become free.
+func (m *Manager) schedule() {
+	for {
+		timer := time.NewTimer(m.startDue())
+		select {
+		case <-m.ctx.Done():
+			timer.Stop()
+			return
+		case <-m.wake:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// startDue starts the rounds that are due, the one that waits longest first, as far as there are places. It returns when
+// the next one is due.
+func (m *Manager) startDue() (wait time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for {
+		now := time.Now()
+		var next *watched
+		for _, w := range m.paths {
+			if w.cancel == nil && !w.seen.IsZero() && now.Sub(w.seen) < addressAge && (next == nil || w.due.Before(next.due)) {
+				next = w
+			}
+		}
+		places := min(len(m.config.Steps), m.config.Concurrency)
+		switch {
+		case next == nil:
+			return addressAge
+		case next.due.After(now):
+			return next.due.Sub(now)
+		case m.config.Concurrency-m.inUse < places:
+			return addressAge // a place that becomes free wakes the scheduler
+		}
+		m.start(next, places)
+	}
+}
+
+// start begins a round. mu is held.
+func (m *Manager) start(w *watched, places int) {
+	ctx, cancel := context.WithCancel(m.ctx)
+	w.cancel = cancel
+	m.inUse += places
+	round := &Round{
+		Open: m.open, Target: w.target, Steps: m.config.Steps, Parallel: places, Turn: m.pace.wait,
+		Freed: func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.inUse--
+			m.changed()
+		},
+	}
+	m.busy.Go(func() {
+		defer cancel()
+		m.finish(w, round.Run(ctx))
+	})
+}
+
+// finish keeps what a round found. One that was interrupted stays due.
+func (m *Manager) finish(w *watched, r Result) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w.cancel = nil
+	m.changed()
+	if !r.Whole {
+		return
+	}
+	if b := r.Bounds; b.Reason != w.bounds.Reason || b.Survived != w.bounds.Survived {
+		m.logger.Info("silence on a path has other bounds than before", "host", w.target.Host, "transport", w.target.Transport,
+			"port", w.target.Address.Port(), "address", w.target.Address.Addr(), "result", b.Reason, "bounds", b.Why)
+	}
+	w.bounds, w.last = r.Bounds, time.Now()
+	next := m.config.Interval
+	if r.Bounds.Reason == ReasonUnknown {
+		next /= retryPart
+	}
+	w.due = w.last.Add(next*9/10 + rand.N(next/5+1))
+}

@@ -1,0 +1,174 @@
+package idle
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+)
+
+// Round measures one path once.
+type Round struct {
+	Open   Open
+	Target path.Target
+	Steps  []time.Duration // ascending
+	// Parallel is how many connections may be open at once: 1 at least, as many as there are steps at most.
+	Parallel int
+	// Turn waits until a connection may be opened; false: ctx ended. nil: at once.
+	Turn func(ctx context.Context) bool
+	// Freed is called each time that one connection fewer may be open from then on: Parallel times in all.
+	Freed func()
+	// Progress is told of every change, by one caller at a time; it must not block.
+	Progress func(Progress)
+}
+
+// Progress is how far a round has come.
+type Progress struct {
+	Silent int       // connections that are silent now
+	Done   int       // connections that have told what they had to tell
+	Ends   time.Time // when the longest silence that has begun ends; a loss to be confirmed may prolong the round
+}
+
+// Result is what a round found.
+type Result struct {
+	Proof   Proof // "" if nothing proves on this path that a connection is alive
+	Seen    []Observation
+	Bounds  Bounds
+	Without evidence.Outcome // of the connection without a silence
+	// Whole is false if the context ended the round early: the bounds are then of what was seen by then.
+	Whole bool
+}
+
+// Run measures. It returns when every connection has told, or ctx ended and all are closed.
+func (r *Round) Run(ctx context.Context) Result {
+	m := &measurement{Round: r, prober: prober{open: r.Open, target: r.Target}, left: slices.Clone(r.Steps)}
+	var out evidence.Outcome
+	if m.turn(ctx) {
+		var why string
+		if out, why = m.prepare(ctx); why != "" {
+			m.seen, m.left = unknown(r.Steps, why), nil
+		}
+	}
+	var workers sync.WaitGroup
+	for range r.Parallel {
+		workers.Go(func() {
+			m.work(ctx)
+			if r.Freed != nil {
+				r.Freed()
+			}
+		})
+	}
+	workers.Wait()
+	return Result{Proof: m.proof, Seen: m.seen, Bounds: Judge(m.seen), Without: out, Whole: ctx.Err() == nil}
+}
+
+// unknown says of every step the same.
+func unknown(steps []time.Duration, why string) []Observation {
+	seen := make([]Observation, len(steps))
+	for i, step := range steps {
+		seen[i] = Observation{Step: step, Ending: Unknown, Detail: why}
+	}
+	return seen
+}
+
+// measurement is a round on its way.
+type measurement struct {
+	*Round
+	prober
+
+	mu         sync.Mutex
+	left       []time.Duration // steps that no connection has yet
+	seen       []Observation
+	confirming bool
+	progress   Progress
+}
+
+// work takes step after step until none is left.
+func (m *measurement) work(ctx context.Context) {
+	for {
+		step, ok := m.next()
+		if !ok || !m.measure(ctx, step) || !m.confirm(ctx) {
+			return
+		}
+	}
+}
+
+// confirm measures again what is doubtful, until nothing is or another worker does so; false means that ctx ended.
+func (m *measurement) confirm(ctx context.Context) bool {
+	for {
+		step, ok := m.doubtful()
+		if !ok {
+			return true
+		}
+		ok = m.measure(ctx, step)
+		m.mu.Lock()
+		m.confirming = false
+		m.mu.Unlock()
+		if !ok {
+			return false
+		}
+	}
+}
+
+func (m *measurement) next() (step time.Duration, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.left) == 0 {
+		return 0, false
+	}
+	step, m.left = m.left[0], m.left[1:]
+	return step, true
+}
+
+// doubtful gives one worker at a time a step to be measured again.
+func (m *measurement) doubtful() (step time.Duration, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.confirming {
+		return 0, false // the worker that confirms looks again when it has the result
+	}
+	step, m.confirming = doubtful(m.seen, m.Steps)
+	return step, m.confirming
+}
+
+// measure makes one connection of a step; false means that ctx ended.
+func (m *measurement) measure(ctx context.Context, step time.Duration) bool {
+	if !m.turn(ctx) {
+		return false
+	}
+	m.tell(func(p *Progress) {
+		p.Silent++
+		if ends := time.Now().Add(step); ends.After(p.Ends) {
+			p.Ends = ends
+		}
+	})
+	o, ok := m.silence(ctx, step)
+	m.tell(func(p *Progress) {
+		p.Silent--
+		if ok {
+			p.Done++
+			m.seen = append(m.seen, o)
+		}
+	})
+	return ok
+}
+
+func (m *measurement) turn(ctx context.Context) bool {
+	if m.Turn != nil {
+		return m.Turn(ctx)
+	}
+	return ctx.Err() == nil
+}
+
+// tell changes the progress and passes it on.
+func (m *measurement) tell(change func(*Progress)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(&m.progress)
+	if m.Progress != nil {
+		m.Progress(m.progress)
+	}
+}

@@ -1,0 +1,206 @@
+package idle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+)
+
+// rtt is what every exchange in a world takes.
+const rtt = 50 * time.Millisecond
+
+// world is a path and a server with a clock of their own, for synctest.
+type world struct {
+	// forgets is after how much silence the NAT forgets the n-th connection, counted from 1; nil or 0: never.
+	forgets func(n int) time.Duration
+	// manner is what it then does: Dropped, or Reset in answer to data.
+	manner Ending
+	// early sends the RST as soon as it forgets.
+	early bool
+	// limit is the silence after which the server closes the n-th connection; nil or 0: never.
+	limit func(n int) time.Duration
+	// alert closes by close_notify instead of a bare FIN.
+	alert bool
+	mute  bool                                        // the server answers no ping
+	hello evidence.Failure                            // how the hello ends; Completed: well
+	down  func() bool                                 // whether nothing gets through now
+	slip  func(n int, silent time.Duration) error     // what else goes wrong with a ping, e.g. a lost datagram
+	other func(silent time.Duration) evidence.Failure // how the hello ends after a silence
+
+	mu                 sync.Mutex
+	opened, open, most int
+	openedAt           []time.Time
+}
+
+func always(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
+
+func (w *world) session(t path.Target) path.Session {
+	return &fakeSession{world: w, target: t, out: evidence.Outcome{Address: t.Address, Transport: t.Transport}}
+}
+
+// count is how many sessions are open, were open at once at most, and were opened.
+func (w *world) count() (open, most, opened int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.open, w.most, w.opened
+}
+
+type fakeSession struct {
+	world  *world
+	target path.Target
+	n      int       // 0: not connected
+	last   time.Time // when something last passed
+	out    evidence.Outcome
+}
+
+func pass(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return path.ErrRoundOver
+	}
+}
+
+func (s *fakeSession) fail(in evidence.Phase, f evidence.Failure) bool {
+	s.out.FailedIn, s.out.Failure, s.out.Detail = in, f, "as the test has it"
+	return false
+}
+
+func (s *fakeSession) Connect(ctx context.Context) bool {
+	s.world.mu.Lock()
+	s.world.opened++
+	s.world.open++
+	s.world.most = max(s.world.most, s.world.open)
+	s.world.openedAt = append(s.world.openedAt, time.Now())
+	s.n = s.world.opened
+	s.world.mu.Unlock()
+	if pass(ctx, rtt) != nil {
+		return s.fail(evidence.Connect, evidence.OutOfTime)
+	}
+	if s.world.down != nil && s.world.down() {
+		return s.fail(evidence.Connect, evidence.Unreachable)
+	}
+	s.last = time.Now()
+	return true
+}
+
+// after is the time from the last packet on, and zero for never.
+func (s *fakeSession) after(f func(int) time.Duration) time.Duration {
+	if f == nil {
+		return 0
+	}
+	return f(s.n)
+}
+
+// exchange sends something and waits for its answer.
+func (s *fakeSession) exchange(ctx context.Context) error {
+	silent := time.Since(s.last)
+	forgets := s.after(s.world.forgets)
+	s.last = time.Now()
+	forgotten := forgets > 0 && silent > forgets
+	if forgotten && s.world.manner == Reset {
+		return fmt.Errorf("ping: %w", path.ErrCut)
+	}
+	lost := error(nil)
+	if s.world.slip != nil {
+		lost = s.world.slip(s.n, silent)
+	}
+	if forgotten || lost != nil || s.world.down != nil && s.world.down() {
+		if err := pass(ctx, Patience().Ping); err != nil {
+			return err
+		}
+		if lost != nil {
+			return lost
+		}
+		return path.ErrNoPong
+	}
+	return pass(ctx, rtt)
+}
+
+func (s *fakeSession) Hello(ctx context.Context) bool {
+	silent := time.Since(s.last)
+	switch err := s.exchange(ctx); {
+	case errors.Is(err, path.ErrRoundOver):
+		return s.fail(evidence.Hello, evidence.OutOfTime)
+	case errors.Is(err, path.ErrCut):
+		return s.fail(evidence.Hello, evidence.Reset)
+	case errors.Is(err, path.ErrEnded):
+		return s.fail(evidence.Hello, evidence.Closed)
+	case err != nil:
+		return s.fail(evidence.Hello, evidence.Silent)
+	}
+	ending := s.world.hello
+	if s.world.other != nil {
+		ending = s.world.other(silent)
+	}
+	if ending != evidence.Completed {
+		return s.fail(evidence.Hello, ending)
+	}
+	return true
+}
+
+func (s *fakeSession) Finish(ctx context.Context) bool { return pass(ctx, rtt) == nil }
+
+func (s *fakeSession) Ping(ctx context.Context) error {
+	if err := s.exchange(ctx); err != nil || !s.world.mute {
+		return err
+	}
+	if err := pass(ctx, Patience().Ping); err != nil {
+		return err
+	}
+	return path.ErrNoPong
+}
+
+func (s *fakeSession) Listen(ctx context.Context) error {
+	forgets, limit := s.after(s.world.forgets), s.after(s.world.limit)
+	end := time.Hour
+	var err error
+	if limit > 0 && (forgets == 0 || limit <= forgets) {
+		end, err = limit, fmt.Errorf("listen: %w: %w", path.ErrEnded, io.EOF)
+		if s.world.alert {
+			err = fmt.Errorf("listen: %w: %w", path.ErrEnded, &devicetls.AlertError{Level: 1})
+		}
+	} else if s.world.early && forgets > 0 {
+		end, err = forgets, fmt.Errorf("listen: %w", path.ErrCut)
+	}
+	if pass(ctx, end) != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *fakeSession) Outcome() evidence.Outcome { return s.out }
+
+func (s *fakeSession) Close() {
+	if s.n == 0 {
+		return
+	}
+	s.n = 0
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	s.world.open--
+}
+
+// steps are those of a configuration without any.
+func steps() []time.Duration {
+	var out []time.Duration
+	for _, s := range []time.Duration{30, 60, 90, 100, 120, 180, 240, 350, 540} {
+		out = append(out, s*time.Second)
+	}
+	return out
+}
+
+func targetTo(address string, transport evidence.Transport) path.Target {
+	return path.Target{Address: netip.MustParseAddrPort(address), Transport: transport, Client: evidence.Device, Finish: true, Ping: true}
+}
