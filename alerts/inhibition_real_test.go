@@ -1,0 +1,246 @@
+//go:build realpeers
+
+package alerts
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/monitoring"
+)
+
+const (
+	// faster divides the waits of the example: those of tickets, the longest, are then two seconds.
+	faster = 150
+	// arrival bounds the time that a notification takes.
+	arrival = time.Minute
+)
+
+type labels = map[string]string
+
+// with is a copy of labels and some more.
+func with(base labels, more labels) labels {
+	out := maps.Clone(base)
+	maps.Copy(out, more)
+	return out
+}
+
+// named is an alert of the rules, with the labels that it always has.
+func named(t *testing.T, name string, more labels) labels {
+	t.Helper()
+	r, ok := readAlerts(t)[name]
+	if !ok {
+		t.Fatalf("no alert %s", name)
+	}
+	return with(with(labels{"alertname": name}, r.Labels), more)
+}
+
+// post tells Alertmanager of alerts, as Prometheus does.
+func post(t *testing.T, s *monitoring.Server, alerts ...labels) {
+	t.Helper()
+	var body []map[string]any
+	for _, a := range alerts {
+		body = append(body, map[string]any{"labels": a, "endsAt": time.Now().Add(time.Hour)})
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Post(s.URL("/api/v2/alerts"), "application/json", bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("alertmanager: %s", response.Status)
+	}
+}
+
+// notified posts alerts to an Alertmanager that runs by the example, and gives what its receivers got, one line each:
+// receiver, alert, site, service, host.
+//
+// What is inhibited is known not to come by what comes after it: a last ticket, posted when those that are awaited have
+// arrived, waits as long as any group does.
+func notified(t *testing.T, awaited []string, alerts ...labels) []string {
+	t.Helper()
+	example, err := os.ReadFile("alertmanager.example.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder := monitoring.NewRecorder(t)
+	config, err := monitoring.ScaleAlertmanager(example, faster, recorder.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := monitoring.StartAlertmanager(t, config)
+	post(t, server, alerts...)
+	for _, line := range awaited {
+		recorder.Await(t, arrival, line, func(n monitoring.Notification) bool { return slices.Contains(lines(n), line) })
+	}
+	last := labels{"alertname": "EndpointLast", "severity": "warning"}
+	post(t, server, last)
+	recorder.Await(t, arrival, "the last", func(n monitoring.Notification) bool {
+		_, ok := n.Find(monitoring.Firing, last)
+		return ok
+	})
+	var got []string
+	for _, n := range recorder.All() {
+		if _, ok := n.Find(monitoring.Firing, last); !ok {
+			got = append(got, lines(n)...)
+		}
+	}
+	slices.Sort(got)
+	return slices.Compact(got)
+}
+
+func lines(n monitoring.Notification) []string {
+	var out []string
+	for _, a := range n.Alerts {
+		fields := []string{n.Receiver, a.Labels["alertname"]}
+		for _, name := range []string{"site", "service", "host", "transport", "resolver"} {
+			if v := a.Labels[name]; v != "" {
+				fields = append(fields, v)
+			}
+		}
+		out = append(out, strings.Join(fields, " "))
+	}
+	return out
+}
+
+func TestInhibition(t *testing.T) {
+	berlin := labels{"job": "endpoint", "instance": "b:15684", "site": "berlin"}
+	oslo := labels{"job": "endpoint", "instance": "o:15684", "site": "oslo"}
+	nowhere := labels{"job": "endpoint", "instance": "n:15684"} // a site without a label of its own
+	one := labels{"service": "s1", "host": "h1"}
+	two := labels{"service": "s2", "host": "h2"}
+	tcp, udp := labels{"transport": "tcp", "port": "5684"}, labels{"transport": "udp", "port": "5684"}
+	near, far := labels{"resolver": "r1"}, labels{"resolver": "r2"}
+	for _, tt := range []struct {
+		name   string
+		alerts []labels
+		want   []string
+	}{
+		{"the fleet's page stands for those of the sites, for its host and its trouble", []labels{
+			named(t, "EndpointInterceptedAtMostSites", one),
+			named(t, "EndpointIntercepted", with(berlin, one)),
+			named(t, "EndpointIntercepted", with(nowhere, one)),
+			named(t, "EndpointIntercepted", with(oslo, two)),
+			named(t, "EndpointUnreachable", with(berlin, one)), // by the site's own page, though that is inhibited
+			named(t, "EndpointUnreachable", with(oslo, one)),   // not intercepted there: another trouble
+			named(t, "EndpointDnsStale", with(with(berlin, one), near)),
+		}, []string{
+			"page EndpointDnsStale berlin s1 h1 r1", "page EndpointIntercepted oslo s2 h2",
+			"page EndpointInterceptedAtMostSites s1 h1", "page EndpointUnreachable oslo s1 h1",
+		}},
+		{"unreachable at most sites", []labels{
+			named(t, "EndpointUnreachableAtMostSites", one),
+			named(t, "EndpointUnreachable", with(berlin, one)),
+			named(t, "EndpointUnreachable", with(nowhere, one)),
+			named(t, "EndpointUnreachable", with(berlin, two)),
+			named(t, "EndpointIntercepted", with(oslo, one)),
+		}, []string{"page EndpointIntercepted oslo s1 h1", "page EndpointUnreachable berlin s2 h2", "page EndpointUnreachableAtMostSites s1 h1"}},
+		{"intercepted at most sites is why most do not reach it", []labels{
+			named(t, "EndpointInterceptedAtMostSites", one),
+			named(t, "EndpointUnreachableAtMostSites", one),
+			named(t, "EndpointUnreachableAtMostSites", two),
+		}, []string{"page EndpointInterceptedAtMostSites s1 h1", "page EndpointUnreachableAtMostSites s2 h2"}},
+		{"stale at most sites", []labels{
+			named(t, "EndpointDnsStaleAtMostSites", one),
+			named(t, "EndpointDnsStale", with(with(berlin, one), near)),
+			named(t, "EndpointDnsStale", with(with(berlin, two), near)),
+		}, []string{"page EndpointDnsStale berlin s2 h2 r1", "page EndpointDnsStaleAtMostSites s1 h1"}},
+		{"intercepted: the page says why the host is unreachable, and tickets of other paths are kept", []labels{
+			named(t, "EndpointIntercepted", with(berlin, one)),
+			named(t, "EndpointUnreachable", with(berlin, one)),
+			named(t, "EndpointUnreachable", with(berlin, two)),
+			named(t, "EndpointUnreachable", with(oslo, one)),
+			named(t, "EndpointAddressFails", with(with(berlin, one), tcp)),
+			named(t, "EndpointAddressFails", with(with(oslo, two), tcp)),
+		}, []string{
+			"page EndpointIntercepted berlin s1 h1", "page EndpointUnreachable berlin s2 h2", "page EndpointUnreachable oslo s1 h1",
+			"ticket EndpointAddressFails oslo s2 h2 tcp",
+		}},
+		{"intercepted, where no site has a label", []labels{
+			named(t, "EndpointIntercepted", with(nowhere, one)),
+			named(t, "EndpointUnreachable", with(nowhere, one)),
+			named(t, "EndpointUnreachable", with(with(nowhere, one), labels{"instance": "other:15684"})),
+		}, []string{"page EndpointIntercepted s1 h1", "page EndpointUnreachable s1 h1"}},
+		{"a host's page stands for the tickets of its paths and resolvers", []labels{
+			named(t, "EndpointUnreachable", with(berlin, one)),
+			named(t, "EndpointPathBlocked", with(with(berlin, one), tcp)),
+			named(t, "EndpointPathUnsteady", with(with(berlin, one), udp)),
+			named(t, "EndpointResolverFails", with(with(berlin, one), near)),
+			named(t, "EndpointPathBlocked", with(with(berlin, two), tcp)),
+			named(t, "EndpointPathUnsteady", with(with(berlin, two), tcp)), // the same path
+			named(t, "EndpointPathUnsteady", with(with(berlin, two), udp)),
+			named(t, "EndpointDnsStale", with(with(berlin, one), near)),
+		}, []string{
+			"page EndpointDnsStale berlin s1 h1 r1", "page EndpointUnreachable berlin s1 h1",
+			"ticket EndpointPathBlocked berlin s2 h2 tcp", "ticket EndpointPathUnsteady berlin s2 h2 udp",
+		}},
+		{"an expired certificate stands for what it blocks", []labels{
+			named(t, "EndpointCertificateExpired", with(with(berlin, one), tcp)),
+			named(t, "EndpointUnreachable", with(berlin, one)),
+			named(t, "EndpointPathBlocked", with(with(berlin, one), tcp)),
+			named(t, "EndpointPathBlocked", with(with(berlin, two), udp)),
+		}, []string{"page EndpointCertificateExpired berlin s1 h1 tcp", "ticket EndpointPathBlocked berlin s2 h2 udp"}},
+		{"proof of staleness makes the lesser finding superfluous, of that resolver", []labels{
+			named(t, "EndpointDnsStale", with(with(berlin, one), near)),
+			named(t, "EndpointResolverKeepsRecordsTooLong", with(with(berlin, one), near)),
+			named(t, "EndpointResolverKeepsRecordsTooLong", with(with(berlin, one), far)),
+			named(t, "EndpointDnsSuspect", with(with(berlin, two), far)),
+		}, []string{"page EndpointDnsStale berlin s1 h1 r1", "ticket EndpointResolverKeepsRecordsTooLong berlin s1 h1 r2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := notified(t, tt.want, tt.alerts...); !slices.Equal(got, tt.want) {
+				t.Errorf("%q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// A site whose uplink is cut, or that is inspected, is one page, whatever the number of its hosts; another cause and
+// another site are another.
+func TestOnePageForASiteAndACause(t *testing.T) {
+	example, err := os.ReadFile("alertmanager.example.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder := monitoring.NewRecorder(t)
+	config, err := monitoring.ScaleAlertmanager(example, faster, recorder.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := monitoring.StartAlertmanager(t, config)
+	var alerts []labels
+	for i := range 7 {
+		host := labels{"service": "s", "host": fmt.Sprint("h", i)}
+		alerts = append(alerts,
+			named(t, "EndpointUnreachable", with(host, labels{"job": "e", "instance": "b:1", "site": "berlin"})),
+			named(t, "EndpointUnreachable", with(host, labels{"job": "e", "instance": "n:1"})),
+			named(t, "EndpointDnsStale", with(host, labels{"job": "e", "instance": "b:1", "site": "berlin", "resolver": "r1"})),
+			named(t, "EndpointDnsStaleAtMostSites", labels{"service": "other", "host": fmt.Sprint("h", i)}),
+		)
+	}
+	post(t, server, alerts...)
+	for _, group := range []labels{
+		{"alertname": "EndpointUnreachable", "site": "berlin"},
+		{"alertname": "EndpointUnreachable", "job": "e", "instance": "n:1"},
+		{"alertname": "EndpointDnsStale", "site": "berlin"},
+		{"alertname": "EndpointDnsStaleAtMostSites"},
+	} {
+		recorder.Await(t, arrival, fmt.Sprintf("one page of seven hosts for %v", group), func(n monitoring.Notification) bool {
+			return n.Receiver == "page" && maps.Equal(n.GroupLabels, group) && len(n.Alerts) == 7
+		})
+	}
+}
