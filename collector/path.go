@@ -89,12 +89,8 @@ func (s *series) walk(of []string, w *survey.Walk) {
 			s.add(pathDuration, took.Seconds(), of, string(phase))
 		}
 	}
-	if o.Transport == evidence.TCP {
-		s.seconds(tcpRTT, o.RTT, of)
-	}
-	if o.Transport == evidence.UDP {
-		s.seconds(pathFirstReply, o.FirstReply, of)
-	}
+	s.seconds(tcpRTT, o.RTT, of)
+	s.seconds(pathFirstReply, o.FirstReply, of)
 	if o.Local.IsValid() {
 		s.add(pathBehindNAT, number(isPrivate(o.Local.Addr()) && !isPrivate(o.Address.Addr())), of)
 		if o.Transport == evidence.UDP && w.Finding.Reason != diagnose.OutOfTime {
