@@ -7,7 +7,9 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
@@ -15,15 +17,22 @@ import (
 )
 
 // openSession walks a session to its finish.
-func openSession(t *testing.T, l *lab.Lab) Session {
+func openSession(t *testing.T, l *lab.Lab, transport evidence.Transport) Session {
 	t.Helper()
 	w := &Walker{Patience: brisk, Credential: stranger(t, l)}
-	s := w.Session(Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device})
+	s := w.Session(Target{Address: addressOf(t, l, bootstrap, transport), Transport: transport, Client: evidence.Device})
 	t.Cleanup(s.Close)
 	if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
 		t.Fatalf("no session: %+v", s.Outcome())
 	}
 	return s
+}
+
+// overBoth runs a test for each transport.
+func overBoth(t *testing.T, test func(*testing.T, evidence.Transport)) {
+	for _, transport := range []evidence.Transport{evidence.TCP, evidence.UDP} {
+		t.Run(string(transport), func(t *testing.T) { test(t, transport) })
+	}
 }
 
 func shortly(t *testing.T, d time.Duration) context.Context {
@@ -33,73 +42,154 @@ func shortly(t *testing.T, d time.Duration) context.Context {
 }
 
 func TestASessionIsPingedAgainAfterASilence(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	s := openSession(t, l)
-	for range 2 {
-		if err := s.Ping(t.Context()); err != nil {
-			t.Fatal(err)
+	overBoth(t, func(t *testing.T, transport evidence.Transport) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+		s := openSession(t, l, transport)
+		for range 2 {
+			if err := s.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Listen(shortly(t, 20*time.Millisecond)); err != nil {
+				t.Fatalf("listen: %v, want silence", err)
+			}
 		}
-		if err := s.Listen(shortly(t, 20*time.Millisecond)); err != nil {
-			t.Fatalf("listen: %v, want silence", err)
-		}
-	}
+	})
 }
 
 func TestASessionThatTheServerEndsIsNoticedInSilence(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: 50 * time.Millisecond})
-	s := openSession(t, l)
+	s := openSession(t, l, evidence.TCP)
 	if err := s.Listen(shortly(t, 5*time.Second)); !errors.Is(err, ErrEnded) {
 		t.Errorf("listen: %v, want ErrEnded", err)
 	}
 }
 
-func TestANATThatForgetsLosesThePing(t *testing.T) {
-	for fault, want := range map[string]error{lab.NATForgets + ":50ms": ErrNoPong, lab.NATResets + ":50ms": ErrCut} {
-		t.Run(fault, func(t *testing.T) {
+func TestADTLSServersFarewellIsNoticedInSilence(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+	ctx, end := context.WithCancel(t.Context())
+	server := &lab.DTLSServer{Certificate: leafOf(t, lab.Leaf{CommonName: "server.test"})}
+	if err := server.Listen(ctx, netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	defer end()
+	s := (&Walker{Patience: brisk, Credential: stranger(t, l)}).Session(Target{Address: server.Address(), Transport: evidence.UDP})
+	defer s.Close()
+	if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
+		t.Fatalf("no session: %+v", s.Outcome())
+	}
+	if err := s.Ping(t.Context()); err != nil { // so that the server has its session too
+		t.Fatal(err)
+	}
+	end()
+	if err := s.Listen(shortly(t, 5*time.Second)); !errors.Is(err, ErrEnded) {
+		t.Errorf("listen: %v, want ErrEnded", err)
+	}
+	if err := s.Ping(t.Context()); err == nil {
+		t.Error("a session that was ended was pinged")
+	}
+}
+
+func TestICMPErrorsInSilence(t *testing.T) {
+	for name, test := range map[string]struct {
+		errs []error
+		want error
+	}{
+		"port unreachable": {[]error{syscall.EHOSTUNREACH, syscall.ECONNREFUSED}, ErrCut},
+		"one that passes":  {[]error{syscall.EHOSTUNREACH}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn := &fakeConn{changed: make(chan struct{}), errs: test.errs}
+				w := &Walker{Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+				s := w.Session(Target{Transport: evidence.UDP})
+				defer s.Close()
+				if !s.Connect(t.Context()) {
+					t.Fatal(s.Outcome())
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				if err := s.Listen(ctx); !errors.Is(err, test.want) || test.want == nil && err != nil {
+					t.Errorf("listen: %v, want %v", err, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
+	for _, test := range []struct {
+		transport evidence.Transport
+		fault     string
+		want      error
+	}{
+		{evidence.TCP, lab.NATForgets + ":50ms", ErrNoPong},
+		{evidence.TCP, lab.NATResets + ":50ms", ErrCut},
+		{evidence.UDP, lab.NATForgets + ":50ms", ErrNoPong},
+	} {
+		t.Run(string(test.transport)+"/"+test.fault, func(t *testing.T) {
+			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-			inflict(t, l, bootstrap, evidence.TCP, fault)
-			s := openSession(t, l)
+			inflict(t, l, bootstrap, test.transport, test.fault)
+			s := openSession(t, l, test.transport)
 			if err := s.Ping(t.Context()); err != nil {
 				t.Fatalf("the first ping: %v", err)
 			}
 			if err := s.Listen(shortly(t, 200*time.Millisecond)); err != nil {
 				t.Fatalf("listen: %v, want silence", err)
 			}
-			if err := s.Ping(t.Context()); !errors.Is(err, want) {
-				t.Errorf("ping after the silence: %v, want %v", err, want)
+			if err := s.Ping(t.Context()); !errors.Is(err, test.want) {
+				t.Errorf("ping after the silence: %v, want %v", err, test.want)
+			}
+			if o := s.Outcome(); o.Failure != evidence.Completed || o.Ponged || !o.Pinged {
+				t.Errorf("a lost ping fails no walk: %+v", o)
 			}
 		})
 	}
+	t.Run("udp/port closed", func(t *testing.T) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+		s := openSession(t, l, evidence.UDP)
+		inflict(t, l, bootstrap, evidence.UDP, lab.Refuse)
+		if err := s.Ping(t.Context()); !errors.Is(err, ErrCut) {
+			t.Errorf("ping: %v, want ErrCut", err)
+		}
+	})
 }
 
-func TestAConnectionMayBeSilentBeforeItsHello(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	s := (&Walker{Patience: brisk}).Session(Target{Address: addressOf(t, l, bootstrap, evidence.TCP)})
-	defer s.Close()
-	if !s.Connect(t.Context()) {
-		t.Fatal(s.Outcome())
-	}
-	if err := s.Listen(shortly(t, 50*time.Millisecond)); err != nil {
-		t.Fatalf("listen: %v, want silence", err)
-	}
-	if !s.Hello(t.Context()) {
-		t.Errorf("hello after a silence: %+v", s.Outcome())
-	}
+func TestAPathMayBeSilentBeforeItsHello(t *testing.T) {
+	overBoth(t, func(t *testing.T, transport evidence.Transport) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+		s := (&Walker{Patience: brisk}).Session(Target{Address: addressOf(t, l, bootstrap, transport), Transport: transport})
+		defer s.Close()
+		if !s.Connect(t.Context()) {
+			t.Fatal(s.Outcome())
+		}
+		if err := s.Listen(shortly(t, 50*time.Millisecond)); err != nil {
+			t.Fatalf("listen: %v, want silence", err)
+		}
+		if !s.Hello(t.Context()) {
+			t.Errorf("hello after a silence: %+v", s.Outcome())
+		}
+	})
 }
 
 func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
 	l := startLab(t, lab.Options{})
 	for _, test := range []struct {
-		fault  string
-		client evidence.Client
-		host   string
-		in     evidence.Phase
+		fault     string
+		transport evidence.Transport
+		client    evidence.Client
+		host      string
+		in        evidence.Phase
 	}{
-		{lab.Drop, evidence.Device, bootstrap, evidence.Connect},
-		{lab.Silence, evidence.Device, bootstrap, evidence.Hello},
-		{lab.Drip, evidence.Device, bootstrap, evidence.Hello},
-		{lab.Silence, evidence.Web, containers, evidence.Hello},
-		{lab.NoPong, evidence.Device, bootstrap, evidence.Ping},
+		{lab.Drop, evidence.TCP, evidence.Device, bootstrap, evidence.Connect},
+		{lab.Silence, evidence.TCP, evidence.Device, bootstrap, evidence.Hello},
+		{lab.Drip, evidence.TCP, evidence.Device, bootstrap, evidence.Hello},
+		{lab.Silence, evidence.TCP, evidence.Web, containers, evidence.Hello},
+		{lab.NoPong, evidence.TCP, evidence.Device, bootstrap, evidence.Ping},
+		{lab.Drop, evidence.UDP, evidence.Device, bootstrap, evidence.Hello},
+		{lab.NoAnswerAfter, evidence.UDP, evidence.Device, bootstrap, evidence.Hello},
+		{lab.NoPong, evidence.UDP, evidence.Device, bootstrap, evidence.Ping},
 	} {
 		for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 			"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -111,17 +201,22 @@ func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
 				return ctx, cancel
 			},
 		} {
-			t.Run(test.fault+"/"+string(test.client)+"/"+name, func(t *testing.T) {
-				inflict(t, l, test.host, evidence.TCP, test.fault)
+			t.Run(test.fault+"/"+string(test.transport)+"/"+string(test.client)+"/"+name, func(t *testing.T) {
+				inflict(t, l, test.host, test.transport, test.fault)
 				ctx, cancel := end(t.Context())
 				defer cancel()
-				w := &Walker{Credential: stranger(t, l)}
+				const long = time.Minute
+				w := &Walker{Credential: stranger(t, l), Patience: Patience{Connect: long, Hello: long, Flight: long, Finish: long, Ping: long}}
+				begun := time.Now()
 				o := w.Walk(ctx, Target{
-					Address: addressOf(t, l, test.host, evidence.TCP), Transport: evidence.TCP, Client: test.client, Host: test.host,
+					Address: addressOf(t, l, test.host, test.transport), Transport: test.transport, Client: test.client, Host: test.host,
 					Finish: true, Ping: true, WebRetry: true,
 				})
 				if o.Failure != evidence.OutOfTime || o.FailedIn != test.in || o.Web != nil {
 					t.Errorf("%q in %q (%s), web %v; want out_of_time in %q", o.Failure, o.FailedIn, o.Detail, o.Web, test.in)
+				}
+				if took := time.Since(begun); took > long/2 {
+					t.Errorf("the walk ended %v after it began", took)
 				}
 			})
 		}

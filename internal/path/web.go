@@ -56,7 +56,7 @@ func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Pa
 	}
 	h.started = time.Now()
 	conn := tls.Client(h.wire, h.config(w, t))
-	err = conn.Handshake()
+	err = conn.HandshakeContext(context.WithoutCancel(ctx)) // the bound ends it, and says which end came first
 	if h.hello == 0 {
 		h.hello = time.Since(h.started)
 	}
