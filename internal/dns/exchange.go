@@ -129,9 +129,14 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	defer interrupt(own, conn)()
 	buffer := make([]byte, readSize)
 	next := time.Now()
+	end, _ := own.Deadline()
 	for range maxPackets {
-		if !time.Now().Before(next) {
-			next = time.Now().Add(x.timers.Resend)
+		switch now := time.Now(); {
+		case now.Before(next):
+		case end.Sub(now) < x.timers.Pause: // too late to be answered
+			next = end.Add(x.timers.Pause)
+		default:
+			next = now.Add(x.timers.Resend)
 			if err := x.send(conn, false); err != nil && !x.useless(own, err, &next) {
 				return x.failed, false
 			}

@@ -1,0 +1,500 @@
+package dns
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const host = "host.example."
+
+var asked = Query{Name: host, Type: dns.TypeA, Recursive: true}
+
+// long is patience enough for any answer that is due, whatever else the machine does.
+var long = Timers{Patience: 20 * time.Second, Resend: 10 * time.Millisecond, Pause: time.Millisecond}
+
+// peer is a server that answers each question with the packets that a script makes of it.
+type peer struct {
+	at        netip.AddrPort
+	questions atomic.Int32
+}
+
+// script makes packets of the n-th question, counted from 1.
+type script func(q *dns.Msg, n int) [][]byte
+
+// listen serves udp, and tcp unless it is nil, on one port of loopback.
+func listen(t *testing.T, udp, tcp script) *peer {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{at: listener.Addr().(*net.TCPAddr).AddrPort()}
+	packets, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(p.at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{}, 2)
+	go func() {
+		defer func() { ended <- struct{}{} }()
+		buffer := make([]byte, 4096)
+		for {
+			n, from, err := packets.ReadFromUDPAddrPort(buffer)
+			if err != nil {
+				return
+			}
+			q := new(dns.Msg)
+			if q.Unpack(buffer[:n]) != nil {
+				continue
+			}
+			for _, packet := range udp(q, int(p.questions.Add(1))) {
+				_, _ = packets.WriteToUDPAddrPort(packet, from)
+			}
+		}
+	}()
+	go func() {
+		defer func() { ended <- struct{}{} }()
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if tcp != nil {
+				answerStream(conn, tcp)
+			}
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		packets.Close()
+		listener.Close()
+		<-ended
+		<-ended
+	})
+	return p
+}
+
+func answerStream(conn net.Conn, tcp script) {
+	frame, err := readFrame(conn)
+	if err != nil {
+		return
+	}
+	q := new(dns.Msg)
+	if q.Unpack(frame) != nil {
+		return
+	}
+	packets := tcp(q, 1)
+	for _, packet := range packets {
+		_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packet))), packet...))
+	}
+	if len(packets) > 0 {
+		_, _ = io.Copy(io.Discard, conn) // until the asker has read
+	}
+}
+
+// reply is an answer with the records written as in a zone file.
+func reply(q *dns.Msg, records ...string) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetReply(q)
+	for _, text := range records {
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			panic(err)
+		}
+		m.Answer = append(m.Answer, rr)
+	}
+	return m
+}
+
+func pack(m *dns.Msg) []byte {
+	packet, err := m.Pack()
+	if err != nil {
+		panic(err)
+	}
+	return packet
+}
+
+func one(m *dns.Msg) [][]byte { return [][]byte{pack(m)} }
+
+const good = host + " 60 IN A 198.51.100.1"
+
+// spoil changes an answer.
+func spoil(m *dns.Msg, change func(*dns.Msg)) []byte {
+	change(m)
+	return pack(m)
+}
+
+func TestExchange(t *testing.T) {
+	rcode := func(code int) script {
+		return func(q *dns.Msg, _ int) [][]byte {
+			return [][]byte{spoil(reply(q), func(m *dns.Msg) { m.Rcode = code })}
+		}
+	}
+	truncated := func(q *dns.Msg, _ int) [][]byte {
+		return [][]byte{spoil(reply(q, good), func(m *dns.Msg) { m.Truncated = true })}
+	}
+	for _, test := range []struct {
+		name     string
+		udp, tcp script
+		failure  evidence.DNSFailure
+		chain    string // owner, TTL and value of each record
+		check    func(t *testing.T, r *Reply)
+	}{
+		{name: "an address", udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, good)) }, chain: "host.example. 60 198.51.100.1"},
+		{
+			name: "a chain of CNAMEs in the wrong order, in capitals, with what was not asked for",
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				return one(reply(q, "End.Example. 20 IN A 198.51.100.2", "other.example. 5 IN A 198.51.100.9", "MID.example. 30 IN CNAME END.example.",
+					"HOST.example. 300 IN CNAME mid.EXAMPLE.", "end.example. 20 IN AAAA 2001:db8::1", "end.example. 20 IN A 198.51.100.1"))
+			},
+			chain: "host.example. 300 mid.example., mid.example. 30 end.example., end.example. 20 198.51.100.2, end.example. 20 198.51.100.1",
+			check: func(t *testing.T, r *Reply) {
+				if ttl, ok := r.TTL(); !ok || ttl != 20 {
+					t.Errorf("TTL %d", ttl)
+				}
+			},
+		},
+		{
+			name: "the question comes back in mixed case",
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				return [][]byte{spoil(reply(q, good), func(m *dns.Msg) { m.Question[0].Name = "hOsT.eXaMpLe." })}
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
+			name: "a wrong id, a wrong question, another type and a query come before the answer, which comes twice",
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				bad := host + " 60 IN A 192.0.2.66"
+				return [][]byte{
+					spoil(reply(q, bad), func(m *dns.Msg) { m.Id++ }),
+					spoil(reply(q, bad), func(m *dns.Msg) { m.Question[0].Name = "else.example." }),
+					spoil(reply(q, bad), func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAAAA }),
+					spoil(reply(q, bad), func(m *dns.Msg) { m.Response = false }),
+					{0}, {},
+					pack(reply(q, good)), pack(reply(q, good)),
+				}
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
+			name: "two datagrams are lost",
+			udp: func(q *dns.Msg, n int) [][]byte {
+				if n < 3 {
+					return nil
+				}
+				return one(reply(q, good))
+			},
+			chain: "host.example. 60 198.51.100.1",
+			check: func(t *testing.T, r *Reply) {
+				if r.Tries < 3 || r.Received.Before(r.Asked) {
+					t.Errorf("%d tries, asked %v, received %v", r.Tries, r.Asked, r.Received)
+				}
+			},
+		},
+		{
+			name: "SERVFAIL once, then the answer",
+			udp: func(q *dns.Msg, n int) [][]byte {
+				if n == 1 {
+					return rcode(dns.RcodeServerFailure)(q, n)
+				}
+				return one(reply(q, good))
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
+			name: "SERVFAIL for good, explained", failure: evidence.DNSServFail,
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				return [][]byte{spoil(reply(q), func(m *dns.Msg) {
+					m.Rcode = dns.RcodeServerFailure
+					m.SetEdns0(1232, false)
+					opt := m.IsEdns0()
+					opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: 22, ExtraText: "at delegation\x00\xff " + strings.Repeat("x", 400)})
+				})}
+			},
+			check: func(t *testing.T, r *Reply) {
+				if len(r.EDE) != 1 || r.EDE[0].Code != 22 || len(r.EDE[0].Text) > evidence.MaxText || !strings.HasPrefix(r.Detail, "SERVFAIL: No Reachable Authority (at delegation\ufffd") {
+					t.Errorf("%+v, %q", r.EDE, r.Detail)
+				}
+			},
+		},
+		{name: "NXDOMAIN", udp: rcode(dns.RcodeNameError), failure: evidence.DNSNXDomain},
+		{name: "REFUSED", udp: rcode(dns.RcodeRefused), failure: evidence.DNSRefused},
+		{name: "another response code", udp: rcode(dns.RcodeNotAuth), failure: evidence.DNSRcode},
+		{name: "no address", udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q)) }, failure: evidence.DNSNoAddress},
+		{
+			name: "a CNAME that leads to nothing is no chain", failure: evidence.DNSNoAddress,
+			udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, host+" 60 IN CNAME mid.example.")) },
+			check: func(t *testing.T, r *Reply) {
+				if len(r.Records) != 1 || r.Records[0].Target != "mid.example." {
+					t.Errorf("%+v", r.Records)
+				}
+			},
+		},
+		{
+			name: "a loop of CNAMEs", failure: evidence.DNSLoop,
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				return one(reply(q, host+" 60 IN CNAME mid.example.", "mid.example. 60 IN CNAME "+host))
+			},
+		},
+		{
+			name: "a CNAME to a name that no host can have", failure: evidence.DNSMalformed,
+			udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, host+` 60 IN CNAME bad\000\.name.example.`)) },
+		},
+		{
+			name: "a TTL with its sign bit set is 0",
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				return [][]byte{spoil(reply(q, good), func(m *dns.Msg) { m.Answer[0].Header().Ttl = 1<<31 + 5 })}
+			},
+			chain: "host.example. 0 198.51.100.1",
+		},
+		{
+			name: "a server without EDNS",
+			udp: func(q *dns.Msg, n int) [][]byte {
+				if q.IsEdns0() != nil {
+					return rcode(dns.RcodeFormatError)(q, n)
+				}
+				return one(reply(q, good))
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
+			name: "a server without EDNS that does not even repeat the question",
+			udp: func(q *dns.Msg, n int) [][]byte {
+				if q.IsEdns0() != nil {
+					return [][]byte{spoil(reply(q), func(m *dns.Msg) { m.Rcode, m.Question = dns.RcodeFormatError, nil })}
+				}
+				return one(reply(q, good))
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
+			name: "what breaks off in the middle", failure: evidence.DNSMalformed,
+			udp: func(q *dns.Msg, _ int) [][]byte { p := pack(reply(q, good)); return [][]byte{p[:len(p)-3]} },
+		},
+		{
+			name: "a broken packet before the answer",
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				p := pack(reply(q, good))
+				return [][]byte{p[:len(p)-3], p}
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
+			name: "truncated, whole over TCP", udp: truncated,
+			tcp:   func(q *dns.Msg, _ int) [][]byte { return one(reply(q, good, host+" 60 IN A 198.51.100.2")) },
+			chain: "host.example. 60 198.51.100.1, host.example. 60 198.51.100.2",
+			check: func(t *testing.T, r *Reply) {
+				if !r.TCP {
+					t.Error("not marked as TCP")
+				}
+			},
+		},
+		{
+			name: "truncated, and TCP answers another question first", udp: truncated,
+			tcp: func(q *dns.Msg, _ int) [][]byte {
+				return [][]byte{spoil(reply(q, good), func(m *dns.Msg) { m.Id++ }), pack(reply(q, good))}
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{name: "truncated, and TCP ends without an answer", udp: truncated, tcp: func(*dns.Msg, int) [][]byte { return nil }, failure: evidence.DNSMalformed},
+		{name: "truncated, and truncated over TCP", udp: truncated, tcp: truncated, failure: evidence.DNSMalformed},
+		{
+			name: "a flood of others' answers", failure: evidence.DNSTimeout,
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				p := spoil(reply(q, good), func(m *dns.Msg) { m.Id++ })
+				out := make([][]byte, 2*maxPackets)
+				for i := range out {
+					out[i] = p
+				}
+				return out
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := listen(t, test.udp, test.tcp)
+			client := &Client{Resolver: long, Counts: new(Counts)}
+			r := client.Exchange(context.Background(), p.at, asked)
+			if r.Failure != test.failure {
+				t.Fatalf("failure %q (%s), want %q", r.Failure, r.Detail, test.failure)
+			}
+			if (r.Failure != "") != (r.Detail != "") {
+				t.Errorf("failure %q, detail %q", r.Failure, r.Detail)
+			}
+			if got := chainText(r.Chain); got != test.chain {
+				t.Errorf("chain %q, want %q", got, test.chain)
+			}
+			if test.check != nil {
+				test.check(t, &r)
+			}
+			var counted uint64
+			for _, c := range client.Counts.All() {
+				counted += c.N
+			}
+			if counted < 1 || counted > uint64(r.Tries)+2 {
+				t.Errorf("%d tries, counted %d: %v", r.Tries, counted, client.Counts.All())
+			}
+		})
+	}
+}
+
+func chainText(chain []evidence.Record) string {
+	var parts []string
+	for _, r := range chain {
+		value := r.Target
+		if r.Addr.IsValid() {
+			value = r.Addr.String()
+		}
+		parts = append(parts, fmt.Sprintf("%s %d %s", r.Owner, r.TTL, value))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// TestQuestionsAreAskedAsDevicesAsk holds the bits that choose a cache's entry.
+func TestQuestionsAreAskedAsDevicesAsk(t *testing.T) {
+	seen := make(chan *dns.Msg, 2)
+	p := listen(t, func(q *dns.Msg, _ int) [][]byte { seen <- q; return one(reply(q, good)) }, nil)
+	client := &Client{Resolver: long, Authority: long}
+	for _, recursive := range []bool{true, false} {
+		q := asked
+		q.Recursive = recursive
+		client.Exchange(context.Background(), p.at, q)
+		m := <-seen
+		opt := m.IsEdns0()
+		if m.RecursionDesired != recursive || m.CheckingDisabled || m.AuthenticatedData || m.Question[0].Name != host ||
+			opt == nil || opt.Do() || opt.UDPSize() != udpSize || len(opt.Option) != 0 {
+			t.Errorf("asked\n%v", m)
+		}
+	}
+}
+
+// TestAnswersFromElsewhereAreNotHeard: somebody who guesses id and port, but not the address.
+func TestAnswersFromElsewhereAreNotHeard(t *testing.T) {
+	spoofer, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spoofer.Close()
+	local := make(chan net.Addr, 1)
+	p := listen(t, func(q *dns.Msg, _ int) [][]byte {
+		_, _ = spoofer.WriteTo(pack(reply(q, host+" 60 IN A 192.0.2.66")), <-local)
+		return one(reply(q, good))
+	}, nil)
+	client := &Client{Resolver: long, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			local <- conn.LocalAddr()
+		}
+		return conn, err
+	}}
+	r := client.Exchange(context.Background(), p.at, asked)
+	if got := chainText(r.Chain); got != "host.example. 60 198.51.100.1" {
+		t.Errorf("took %q", got)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := packets.LocalAddr().(*net.UDPAddr).AddrPort()
+	packets.Close()
+	client := &Client{Resolver: long}
+	if r := client.Exchange(context.Background(), at, asked); r.Failure != evidence.DNSUnreachable {
+		t.Errorf("%q (%s)", r.Failure, r.Detail)
+	}
+	client.Dial = func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: syscall.ENETUNREACH}
+	}
+	if r := client.Exchange(context.Background(), at, asked); r.Failure != evidence.DNSUnreachable || r.Tries != 0 {
+		t.Errorf("%q (%s)", r.Failure, r.Detail)
+	}
+}
+
+// answers lets a function be an answerer of the lab's.
+type answers func(q *dns.Msg, now time.Time) *dns.Msg
+
+func (f answers) Answer(q *dns.Msg, now time.Time) *dns.Msg { return f(q, now) }
+
+var somewhere = netip.MustParseAddrPort("192.0.2.1:53")
+
+// TestTimers lets time pass as it does, exactly.
+func TestTimers(t *testing.T) {
+	silent := answers(func(*dns.Msg, time.Time) *dns.Msg { return nil })
+	servfail := answers(func(q *dns.Msg, _ time.Time) *dns.Msg {
+		m := reply(q)
+		m.Rcode = dns.RcodeServerFailure
+		return m
+	})
+	after := func(n int) lab.Answerer {
+		var asked atomic.Int32
+		return answers(func(q *dns.Msg, _ time.Time) *dns.Msg {
+			if int(asked.Add(1)) <= n {
+				return nil
+			}
+			return reply(q, good)
+		})
+	}
+	for _, test := range []struct {
+		name    string
+		server  lab.Answerer
+		query   Query
+		round   time.Duration // of the context; 0: no limit
+		failure evidence.DNSFailure
+		took    time.Duration
+		tries   int
+	}{
+		{"a silent resolver costs its own patience", silent, asked, 0, evidence.DNSTimeout, 2500 * time.Millisecond, 3},
+		{"a silent name server costs less", silent, Query{Name: host, Type: dns.TypeA}, 0, evidence.DNSTimeout, 1200 * time.Millisecond, 2},
+		{"the round ends first", silent, asked, 400 * time.Millisecond, evidence.DNSOutOfTime, 400 * time.Millisecond, 1},
+		{"the round ends later", silent, asked, 9 * time.Second, evidence.DNSTimeout, 2500 * time.Millisecond, 3},
+		{"the third datagram comes through", after(2), asked, 0, "", 1600 * time.Millisecond, 3},
+		{"SERVFAIL is asked once more after a pause", servfail, asked, 0, evidence.DNSServFail, 200 * time.Millisecond, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := new(lab.Network)
+				n.Put(somewhere, test.server)
+				ctx, cancel := context.WithCancel(context.Background())
+				if test.round > 0 {
+					ctx, cancel = context.WithTimeout(ctx, test.round)
+				}
+				defer cancel()
+				began := time.Now()
+				r := (&Client{Dial: n.Dial}).Exchange(ctx, somewhere, test.query)
+				if took := time.Since(began); r.Failure != test.failure || took != test.took || r.Tries != test.tries {
+					t.Errorf("%q after %v with %d tries; want %q after %v with %d", r.Failure, took, r.Tries, test.failure, test.took, test.tries)
+				}
+			})
+		})
+	}
+}
+
+func TestCancelledRoundsAreOutOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(time.Second, func() { cancel(errors.New("hung up")) })
+		r := (&Client{Dial: new(lab.Network).Dial, Counts: new(Counts)}).Exchange(ctx, somewhere, asked)
+		if r.Failure != evidence.DNSOutOfTime || !r.Received.IsZero() {
+			t.Errorf("%+v", r.Answer)
+		}
+	})
+}

@@ -1,0 +1,111 @@
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Network carries DNS to [Answerer]s in memory. Nothing in it waits for the kernel, so that hours pass in no time under
+// testing/synctest. Where nobody is, packets vanish. It is safe for concurrent use.
+type Network struct {
+	mu      sync.Mutex
+	servers map[netip.AddrPort]Answerer
+	lost    func(to netip.AddrPort) bool
+	sent    atomic.Uint64
+}
+
+// Put places an answerer at an address; nil takes it away.
+func (n *Network) Put(at netip.AddrPort, a Answerer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.servers == nil {
+		n.servers = make(map[netip.AddrPort]Answerer)
+	}
+	n.servers[at] = a
+}
+
+// Lose lets a test decide which datagrams are lost; it is asked for each, and must be safe for concurrent use.
+func (n *Network) Lose(lost func(to netip.AddrPort) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lost = lost
+}
+
+// Sent counts the questions that were put on the network.
+func (n *Network) Sent() uint64 { return n.sent.Load() }
+
+// Dial connects to what is at address, now and later: network is "udp" or "tcp". What serves the connection ends with it.
+func (n *Network) Dial(_ context.Context, network, address string) (net.Conn, error) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, err
+	}
+	near, far := net.Pipe()
+	go n.serve(far, at, network == "tcp")
+	return near, nil
+}
+
+// serve answers on one connection until its other end is closed.
+func (n *Network) serve(conn net.Conn, at netip.AddrPort, stream bool) {
+	defer conn.Close()
+	buffer := make([]byte, dns.MaxMsgSize)
+	for {
+		packet, err := readPacket(conn, buffer, stream)
+		if err != nil {
+			return
+		}
+		if answer := n.answer(packet, at, stream); answer != nil {
+			if _, err := conn.Write(answer); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// readPacket reads a datagram, or a message with its length before it.
+func readPacket(conn net.Conn, buffer []byte, stream bool) ([]byte, error) {
+	if !stream {
+		size, err := conn.Read(buffer)
+		return buffer[:size], err
+	}
+	if _, err := io.ReadFull(conn, buffer[:2]); err != nil {
+		return nil, err
+	}
+	packet := buffer[:binary.BigEndian.Uint16(buffer)]
+	_, err := io.ReadFull(conn, packet)
+	return packet, err
+}
+
+func (n *Network) answer(packet []byte, at netip.AddrPort, stream bool) []byte {
+	n.sent.Add(1)
+	q := new(dns.Msg)
+	n.mu.Lock()
+	server, lost := n.servers[at], n.lost
+	n.mu.Unlock()
+	if server == nil || !stream && lost != nil && lost(at) || q.Unpack(packet) != nil {
+		return nil
+	}
+	m := server.Answer(q, time.Now())
+	if m == nil {
+		return nil
+	}
+	if !stream {
+		truncate(m, q)
+	}
+	out, err := m.Pack()
+	if err != nil {
+		return nil
+	}
+	if stream {
+		return append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...)
+	}
+	return out
+}

@@ -1,0 +1,78 @@
+//go:build slow
+
+package resolvers
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+)
+
+// real is the pace of a real cloud and a Prometheus that scrapes every 15 s, at the constants of a default configuration.
+var real = pace{
+	ttl: 60, lives: 20 * time.Minute, interval: 15 * time.Second,
+	constants: catalogue.Default().Freshness,
+}
+
+// TestVerdictsAtRealConstants takes 45 minutes:
+//
+//	go test -tags slow -run TestVerdictsAtRealConstants -timeout 1h -v ./internal/lab/resolvers
+//
+// Its outcome is in docs/dns-staleness.md.
+func TestVerdictsAtRealConstants(t *testing.T) {
+	due := map[string]freshness.Evidence{
+		"unbound cache-min-ttl 300":            freshness.TTLInflated,
+		"dnsmasq min-cache-ttl 300":            freshness.TTLInflated,
+		"dnsmasq min-cache-ttl 3600 max-ttl":   freshness.WithdrawnAddress,
+		"dnsmasq use-stale-cache":              freshness.EDEStale,
+		"bind stale-answer-client-timeout 0":   freshness.EDEStale,
+		"powerdns minimum-ttl-override 300":    freshness.TTLInflated,
+		"unbound serve-expired, EDE, TTL 30 s": freshness.EDEStale,
+	}
+	configurations := map[string]Config{
+		"unbound default":                      {Product: Unbound},
+		"unbound cache-min-ttl 300":            {Product: Unbound, Settings: "cache-min-ttl: 300\n"},
+		"unbound serve-expired, EDE, TTL 30 s": {Product: Unbound, Settings: "serve-expired: yes\nede: yes\nede-serve-expired: yes\n"},
+		"unbound serve-original-ttl":           {Product: Unbound, Settings: "serve-original-ttl: yes\n"},
+		"dnsmasq default":                      {Product: Dnsmasq},
+		"dnsmasq min-cache-ttl 300":            {Product: Dnsmasq, Settings: "min-cache-ttl=300\n"},
+		"dnsmasq min-cache-ttl 3600 max-ttl":   {Product: Dnsmasq, Settings: "min-cache-ttl=3600\nmax-ttl=60\n"},
+		"dnsmasq use-stale-cache":              {Product: Dnsmasq, Settings: "use-stale-cache\n"},
+		"bind default":                         {Product: BIND},
+		"bind stale-answer-client-timeout 0":   {Product: BIND, Settings: "stale-cache-enable yes;\nstale-answer-enable yes;\nstale-answer-client-timeout 0;\n"},
+		"powerdns default":                     {Product: PowerDNS},
+		"powerdns minimum-ttl-override 300":    {Product: PowerDNS, Settings: "minimum-ttl-override=300\n"},
+	}
+	const patience = 45 * time.Minute
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	outcomes := make(map[string]outcome)
+	for name, c := range configurations {
+		w := build(t, c, real, scene{})
+		all.Go(func() {
+			o := w.watch(context.Background(), patience)
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[name] = o
+			t.Logf("%s: %s after %v: %v; overdue by %v; verdicts on the way %v; %s",
+				name, o.last.Verdict, o.took.Round(time.Second), o.last.Counts, o.overdue.Round(time.Second), o.verdicts, o.last.Why)
+		})
+	}
+	all.Wait()
+	for name, o := range outcomes {
+		kind, stale := due[name]
+		if stale != (o.last.Verdict == freshness.Stale) || stale && o.last.Counts[kind] < 2 {
+			t.Errorf("%s: %s, stale is due: %v by %q", name, o.last.Verdict, stale, kind)
+		}
+		if o.last.Verdict == freshness.Stale && o.overdue <= 0 {
+			t.Errorf("%s: called stale, but its data was never older than the zone allows", name)
+		}
+		if len(o.wronged) > 0 {
+			t.Errorf("%s: called withdrawn while the zone had them: %v", name, o.wronged)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+//go:build realpeers || slow
+
+package resolvers
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	miekg "github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/names"
+)
+
+const (
+	zone = "cloud.test."
+	host = "host.cloud.test."
+	// stamp is a name beside host whose address is a new one every second: it gives the resolver's true age away.
+	stamp = "stamp.cloud.test."
+)
+
+// pace is how fast everything goes.
+type pace struct {
+	ttl       uint32
+	lives     time.Duration // how long the zone keeps an address of host
+	interval  time.Duration // between rounds
+	constants catalogue.Freshness
+	rate      float64 // questions a second to one name server; 0: the usual
+}
+
+// world is one resolver before one zone, watched through the whole name service.
+type world struct {
+	pace
+	epoch   time.Time
+	servers []netip.AddrPort // of the zone; the resolver asks the first
+	at      netip.AddrPort   // the resolver
+	service *names.Service
+	host    *catalogue.Endpoint
+}
+
+// scene is what a zone does beside what its pace says; the zero value is a host whose address moves every lives.
+type scene struct {
+	records map[string]lab.RecordSet         // instead of host's own
+	down    func(since time.Duration) bool   // when no server answers
+	lags    []time.Duration                  // of the zone's servers; nil: one that does not lag
+	ttl     func(since time.Duration) uint32 // of host; nil: the pace's
+}
+
+// build starts the zone's servers, the resolver before them, and a name service that watches it.
+func build(t *testing.T, c Config, p pace, s scene) *world {
+	t.Helper()
+	w := &world{pace: p, epoch: time.Now().Truncate(time.Second)}
+	ttl := lab.TTL(p.ttl)
+	if s.ttl != nil {
+		ttl = func(at time.Time) uint32 { return s.ttl(at.Sub(w.epoch)) }
+	}
+	z := &lab.Zone{Origin: zone, Names: map[string]lab.RecordSet{
+		host:  {TTL: ttl, Addresses: lab.Stamped(w.epoch, p.lives)},
+		stamp: {TTL: lab.TTL(p.ttl), Addresses: lab.Stamped(w.epoch, time.Second)},
+	}}
+	for name, set := range s.records {
+		z.Names[name] = set
+	}
+	if s.lags == nil {
+		s.lags = []time.Duration{0}
+	}
+	for _, lag := range s.lags {
+		server := &lab.NameServer{Zones: []*lab.Zone{z}, Lag: lag}
+		if s.down != nil {
+			server.Down = func(at time.Time) bool { return s.down(at.Sub(w.epoch)) }
+		}
+		served, err := lab.ServeDNS(netip.MustParseAddrPort("127.0.0.1:0"), server, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := served.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		w.servers = append(w.servers, served.Address)
+	}
+	c.Zone, c.Authority = zone, w.servers[0]
+	w.at = Start(t, c)
+	w.host = &catalogue.Endpoint{Service: "test", Host: host[:len(host)-1], SingleView: true}
+	config := &catalogue.Config{
+		Authority: catalogue.Authority{Mode: catalogue.AuthorityServers, Servers: w.servers},
+		Survey:    catalogue.Survey{Timeout: 10 * time.Second},
+		Freshness: p.constants,
+		Endpoints: []catalogue.Endpoint{*w.host},
+	}
+	w.service = names.New(names.Options{Config: config, Resolvers: []netip.AddrPort{w.at}, Rate: p.rate})
+	return w
+}
+
+// outcome is what came of watching.
+type outcome struct {
+	last     freshness.Assessment
+	took     time.Duration // until stale, or all of it
+	verdicts []freshness.Verdict
+	answers  int
+	// overdue is the most by which the resolver's data was truly older than the zone's TTL, at the time of the verdict.
+	overdue time.Duration
+	// wronged: addresses that were called withdrawn although the zone had them a TTL ago.
+	wronged []string
+}
+
+// watch lets rounds pass until the resolver is called stale, or for so long.
+func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
+	var o outcome
+	began := time.Now()
+	tick := time.NewTicker(w.interval)
+	defer tick.Stop()
+	names := w.service.Host(w.host)
+	for {
+		round, cancel := context.WithTimeout(ctx, 10*time.Second)
+		r := names.Begin(round)
+		w.control(round, &o)
+		lookup := r.Lookups()[0]
+		resolvers, _ := r.Finish()
+		cancel()
+		o.last, o.took = resolvers[0].Freshness, time.Since(began)
+		if len(lookup.Addresses) > 0 {
+			o.answers++
+		}
+		if !slices.Contains(o.verdicts, o.last.Verdict) {
+			o.verdicts = append(o.verdicts, o.last.Verdict)
+		}
+		for _, a := range o.last.Withdrawn {
+			// It was the zone's until made + lives, and could be kept for a TTL.
+			if gone := lab.MadeAt(w.epoch, a).Add(w.lives); time.Since(gone) <= 0 {
+				o.wronged = append(o.wronged, a.String())
+			}
+		}
+		if o.last.Verdict == freshness.Stale || o.took > patience || ctx.Err() != nil {
+			return o
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// control asks for stamp, whose true age can be read off.
+func (w *world) control(ctx context.Context, o *outcome) {
+	a := new(dns.Client).Exchange(ctx, w.at, dns.Query{Name: stamp, Type: miekg.TypeA, Recursive: true})
+	for _, addr := range a.Addresses() {
+		// A second for the step of the stamp.
+		over := a.Received.Sub(lab.MadeAt(w.epoch, addr)) - time.Duration(w.ttl)*time.Second - time.Second
+		o.overdue = max(o.overdue, over)
+	}
+}
