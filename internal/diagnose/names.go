@@ -43,7 +43,7 @@ func OutOfTimeFinding(host string) Finding {
 	return Finding{
 		Reason: OutOfTime, Class: ClassOf(OutOfTime), Where: host,
 		Summary: "the round ended before the name was resolved",
-		Advice: fmt.Sprintf("This says nothing about the path. If it lasts, look at the site's DNS servers (endpoint_dns_lookup_duration_seconds of %s), "+
+		Advice: fmt.Sprintf("The round ended too soon, which says nothing about the path. If it lasts, look at the site's DNS servers (endpoint_dns_lookup_duration_seconds of %s), "+
 			"or raise survey.timeout and the scrape's timeout.", host),
 	}
 }

@@ -253,9 +253,9 @@ func (w *walk) advice(reason Reason) string {
 			"which refused it on %s.", where)
 	case OutOfTime:
 		if w.Failure == evidence.Internal {
-			return "This says nothing about the path. Look for a want of sockets, memory or routes on the machine of the exporter."
+			return "This machine could not walk the path, which says nothing about the path itself. Look for a want of sockets, memory or routes on the machine of the exporter."
 		}
-		return "This says nothing about the path. Raise survey.timeout and the scrape's timeout, or watch fewer hosts with this exporter."
+		return "The round ended too soon, which says nothing about the path. Raise survey.timeout and the scrape's timeout, or watch fewer hosts with this exporter."
 	}
 	return ""
 }

@@ -3,120 +3,224 @@ package status
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 )
 
-// Palette colours the words of the table that carry the verdict; the zero value leaves them plain.
-type Palette struct{ Good, Bad, Doubt, Strong, Off string }
+// Palette is how a terminal shows the table: the codes that colour the words which carry the verdict, and its width. The
+// zero value leaves them plain, for 100 columns.
+type Palette struct {
+	Good, Bad, Doubt, Strong, Off string
+	Width                         int
+}
 
 // ANSI is the palette of a terminal.
 var ANSI = Palette{Good: "\x1b[32m", Bad: "\x1b[1;31m", Doubt: "\x1b[33m", Strong: "\x1b[1m", Off: "\x1b[0m"}
 
-// word pads a verdict to the width of its column and colours it by state.
-func (p Palette) word(text string, width int, s State) string {
-	colour := p.Doubt
-	switch s {
-	case Up:
-		colour = p.Good
-	case Down:
-		colour = p.Bad
-	}
-	return colour + text + p.Off + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
+// moment is how a time is written for a person.
+const moment = "2006-01-02 15:04:05 UTC"
+
+// Widths of the table, in columns.
+const (
+	usualWidth  = 100
+	leastWidth  = 40
+	verdictWord = 5  // "STALE"
+	nameWidth   = 9  // "tcp 65535"
+	tookWidth   = 7  // "12.3 ms"
+	leastSaid   = 30 // narrower, and what was seen gets lines of its own
+	aside       = 9  // where those begin
+)
+
+// table writes a view for a terminal.
+type table struct {
+	strings.Builder
+	Palette
+	addressWidth int
 }
 
-// Text writes the table that a person reads: each host with its paths, its resolvers, and below all what to do.
+// Text writes what a person reads: how the site stands, each host with its paths and DNS servers, and what to do.
 func Text(w io.Writer, v *View, p Palette) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s%s%s, seen from %s at %s, in %s\n", p.Strong, v.headline(), p.Off,
-		v.Site, v.Started.UTC().Format("2006-01-02 15:04:05 UTC"), seconds(v.Finished.Sub(v.Started).Seconds()))
-	addressWidth := len("address")
-	for i := range v.Hosts {
-		for j := range v.Hosts[i].Paths {
-			for k := range v.Hosts[i].Paths[j].Addresses {
-				addressWidth = max(addressWidth, len(v.Hosts[i].Paths[j].Addresses[k].Address))
-			}
-		}
+	if p.Width == 0 {
+		p.Width = usualWidth
 	}
-	for i := range v.Hosts {
-		h := &v.Hosts[i]
-		fmt.Fprintf(&b, "\n%s%s%s (%s)\n", p.Strong, h.Host, p.Off, h.Service)
-		for j := range h.Paths {
-			textPath(&b, &h.Paths[j], addressWidth, p)
-		}
-		for j := range h.Resolvers {
-			textResolver(&b, &h.Resolvers[j], h.Authority, p)
-		}
+	p.Width = max(p.Width, leastWidth)
+	t := table{Palette: p, addressWidth: v.addressWidth()}
+	fmt.Fprintln(&t, t.colour(v.state())+wrap(v.Verdict, t.Width, "")+t.Off)
+	if v.Cause != "" {
+		fmt.Fprintln(&t, wrap(v.Cause, t.Width, ""))
 	}
-	if todo := v.todo(); len(todo) > 0 {
-		fmt.Fprintf(&b, "\n%sWhat to do%s\n", p.Strong, p.Off)
-		for i, t := range todo {
-			fmt.Fprintf(&b, "%3d. %s\n", i+1, wrap(t, 100, "     "))
+	fmt.Fprintln(&t, wrap(fmt.Sprintf("Seen from %s at %s, in %s.", v.from(), v.Started.UTC().Format(moment),
+		seconds(v.Finished.Sub(v.Started).Seconds())), t.Width, ""))
+	if v.walked() || v.Cause == "" {
+		for i := range v.Hosts {
+			t.host(&v.Hosts[i])
 		}
+	} else {
+		t.notWalked(v)
 	}
-	_, err := io.WriteString(w, b.String())
+	t.notes(v)
+	t.todo(v)
+	_, err := io.WriteString(w, t.String())
 	return err
 }
 
-// headline says in one line how the site stands.
-func (v *View) headline() string {
-	var up, down, unknown int
+// addressWidth is that of the widest address or DNS server.
+func (v *View) addressWidth() int {
+	width := len("192.0.2.1")
 	for i := range v.Hosts {
 		for j := range v.Hosts[i].Paths {
-			switch v.Hosts[i].Paths[j].State {
-			case Up:
-				up++
-			case Down:
-				down++
-			default:
-				unknown++
+			for k := range v.Hosts[i].Paths[j].Addresses {
+				width = max(width, utf8.RuneCountInString(v.Hosts[i].Paths[j].Addresses[k].Address))
+			}
+		}
+		for j := range v.Hosts[i].Resolvers {
+			width = max(width, utf8.RuneCountInString(v.Hosts[i].Resolvers[j].shown))
+		}
+	}
+	return width
+}
+
+// state is that of the whole site: unknown where nothing is known to be wrong.
+func (v *View) state() State {
+	switch {
+	case v.Healthy:
+		return Up
+	case strings.HasPrefix(v.Verdict, notKnown):
+		return Unknown
+	}
+	return Down
+}
+
+// from names the machine that looked, with the addresses that it looked from.
+func (v *View) from() string {
+	const most = 2
+	var local []string
+	for i := range v.Hosts {
+		for j := range v.Hosts[i].Paths {
+			for k := range v.Hosts[i].Paths[j].Addresses {
+				if a := v.Hosts[i].Paths[j].Addresses[k].Local; a != "" && !slices.Contains(local, a) {
+					local = append(local, a)
+				}
 			}
 		}
 	}
-	if v.Healthy {
-		return fmt.Sprintf("All %d paths carry a device", up)
+	if len(local) == 0 || len(local) > most {
+		return v.Site
 	}
-	out := fmt.Sprintf("%d of %d paths carry a device", up, up+down+unknown)
-	if unknown > 0 {
-		out += fmt.Sprintf(", %d not known for want of time", unknown)
-	}
-	return out
+	return v.Site + " (" + strings.Join(local, ", ") + ")"
 }
 
-func textPath(b *strings.Builder, path *Path, addressWidth int, p Palette) {
-	name := fmt.Sprintf("%s %d", path.Transport, path.Port)
-	if len(path.Addresses) == 0 {
-		fmt.Fprintf(b, "  %s  %-9s  %-*s  %8s  %s\n", verdictWord(p, path.State), name, addressWidth, "–", "–", reasonText(path.Reason, path.Seen))
-	}
-	for i := range path.Addresses {
-		a := &path.Addresses[i]
-		state := stateOfReason(a.Reason)
-		took := "–"
-		if s, ok := a.handshake(); ok {
-			took = seconds(s)
-		}
-		fmt.Fprintf(b, "  %s  %-9s  %-*s  %8s  %s\n", verdictWord(p, state), name, addressWidth, a.Address, took, a.line())
-		name = "" // the path is named once; what follows are its other addresses
-	}
-	if path.Omitted > 0 {
-		fmt.Fprintf(b, "        %-9s  and %d more, not probed\n", "", path.Omitted)
-	}
-	if path.Idle != nil && path.Idle.Why != "" {
-		fmt.Fprintf(b, "        %-9s  %s\n", "", path.Idle.Why)
-	}
-}
-
-func verdictWord(p Palette, s State) string {
+func (t *table) colour(s State) string {
 	switch s {
 	case Up:
-		return p.word("ok", 4, s)
+		return t.Good
 	case Down:
-		return p.word("FAIL", 4, s)
+		return t.Bad
 	}
-	return p.word("?", 4, s)
+	return t.Doubt
+}
+
+func (t *table) host(h *Host) {
+	fmt.Fprintf(t, "\n%s%s%s\n", t.Strong, wrap(h.Host+" ("+h.Service+")", t.Width, ""), t.Off)
+	for i := range h.Paths {
+		t.path(&h.Paths[i])
+	}
+	for i := range h.Resolvers {
+		r := &h.Resolvers[i]
+		word, state := r.word()
+		t.row(word, state, "dns", r.shown, seconds(r.LookupSeconds), r.line(h.Authority))
+	}
+}
+
+// walked: at least one path came to be walked, or was not for a reason of its own.
+func (v *View) walked() bool {
+	return !v.all(func(p *Path) bool { return len(p.Addresses) == 0 })
+}
+
+// notWalked lists the hosts where one cause kept every path from being walked: a table would say it once a line.
+func (t *table) notWalked(v *View) {
+	fmt.Fprintf(t, "\n%sNo path was walked of%s\n", t.Strong, t.Off)
+	for i := range v.Hosts {
+		t.item("  - ", v.Hosts[i].Host+": "+v.Hosts[i].names())
+	}
+}
+
+// names lists a host's paths.
+func (h *Host) names() string {
+	names := make([]string, len(h.Paths))
+	for i := range h.Paths {
+		names[i] = h.Paths[i].name()
+	}
+	return list(names)
+}
+
+func (t *table) path(p *Path) {
+	name := fmt.Sprintf("%s %d", p.Transport, p.Port)
+	if len(p.Addresses) == 0 {
+		word, state := wordOf(p.Reason)
+		t.row(word, state, name, "–", "–", p.line())
+	}
+	before := ""
+	for i := range p.Addresses {
+		a := &p.Addresses[i]
+		word, state := wordOf(a.Reason)
+		said := a.line()
+		if said == before {
+			said = "as above"
+		} else {
+			before = said
+		}
+		t.row(word, state, name, a.Address, a.took(), said)
+		name = "" // the path is named once; what follows are its other addresses
+	}
+	if p.Omitted > 0 {
+		t.row("", Unknown, name, "", "", plural(p.Omitted, "1 more address, not probed", fmt.Sprintf("%d more addresses, not probed", p.Omitted)))
+	}
+	if p.Idle != nil {
+		if said := p.Idle.line(); said != "" {
+			t.row("", Unknown, "", "", "", said)
+		}
+	}
+}
+
+// row writes one line of the table, its last column wrapped in place, or below where there is no room for that.
+func (t *table) row(word string, state State, name, address, took, said string) {
+	pad := func(s string, width int) string { return strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s))) }
+	left := t.colour(state) + word + t.Off + pad(word, verdictWord)
+	if word == "" {
+		left = pad("", verdictWord)
+	}
+	line := "  " + left + "  " + name + pad(name, nameWidth) + "  " + address + pad(address, t.addressWidth) + "  " + pad(took, tookWidth) + took
+	before := 2 + verdictWord + 2 + nameWidth + 2 + t.addressWidth + 2 + tookWidth + 2
+	switch {
+	case said == "":
+		fmt.Fprintln(t, strings.TrimRight(line, " "))
+	case t.Width-before >= leastSaid:
+		fmt.Fprintln(t, line+"  "+wrap(said, t.Width-before, strings.Repeat(" ", before)))
+	default:
+		indent := strings.Repeat(" ", aside)
+		if word != "" || name != "" {
+			fmt.Fprintln(t, strings.TrimRight(line, " "))
+		}
+		fmt.Fprintln(t, indent+wrap(said, t.Width-aside, indent))
+	}
+}
+
+func wordOf(r diagnose.Reason) (string, State) {
+	switch s := stateOfReason(r); s {
+	case Up:
+		return "ok", s
+	case Down:
+		return "FAIL", s
+	default:
+		return "?", s
+	}
 }
 
 func stateOfReason(r diagnose.Reason) State {
@@ -133,24 +237,76 @@ func reasonText(reason diagnose.Reason, seen string) string {
 	return string(reason) + ": " + seen
 }
 
+// took is the time of the handshake.
+func (a *Address) took() string {
+	if s, ok := a.handshake(); ok {
+		return seconds(s)
+	}
+	return "–"
+}
+
+// line says why no address of a path was walked. What the DNS servers said stands in their own lines.
+func (p *Path) line() string {
+	if p.Reason == diagnose.DNSFailed {
+		return reasonText(p.Reason, "no address")
+	}
+	return reasonText(p.Reason, p.Seen)
+}
+
+// soon is how long before a certificate's end the table tells its date.
+const soon = 30 * 24 * time.Hour
+
 // line says of one address what was seen: the failure, or who signed and how far the session came.
 func (a *Address) line() string {
 	var parts []string
-	if a.Reason != diagnose.OK {
-		parts = append(parts, reasonText(a.Reason, a.Seen))
-	} else if c := a.Certificate; c != nil {
-		parts = append(parts, "signed by "+commonName(c.Issuer), "until "+c.NotAfter.UTC().Format(time.DateOnly))
-	}
 	if a.Withdrawn {
 		parts = append(parts, "withdrawn from the zone")
+	}
+	c := a.Certificate
+	switch {
+	case a.Reason != diagnose.OK && c != nil:
+		// The names in full stand in the advice.
+		short := strings.NewReplacer(c.Issuer, commonName(c.Issuer), c.Expected, commonName(c.Expected))
+		parts = append(parts, reasonText(a.Reason, short.Replace(a.Seen)))
+	case a.Reason != diagnose.OK:
+		parts = append(parts, reasonText(a.Reason, a.Seen))
+	case c != nil:
+		parts = append(parts, "signed by "+commonName(c.Issuer))
+		if c.NotAfter.Sub(a.started) < soon {
+			parts = append(parts, "valid until "+c.NotAfter.UTC().Format(time.DateOnly))
+		}
 	}
 	if a.CoAP != "" {
 		parts = append(parts, "ping "+a.CoAP)
 	}
-	if a.Retransmissions > 0 {
-		parts = append(parts, fmt.Sprintf("sent again %d times", a.Retransmissions))
+	if n := a.Retransmissions; n > 0 {
+		parts = append(parts, plural(n, "sent again once", fmt.Sprintf("sent again %d times", n)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// line says how long silence survives.
+func (i *Idle) line() string {
+	var parts []string
+	add := func(words string, s float64) {
+		if s > 0 {
+			parts = append(parts, words+" "+fmt.Sprintf("%g s", s))
+		}
+	}
+	add("survives", i.SurvivedSeconds)
+	add("lost after", i.LostSeconds)
+	add("closed by the server after", i.ClosedSeconds)
+	said := ""
+	if len(parts) > 0 {
+		said = "silence: " + strings.Join(parts, ", ")
+	}
+	if i.BehindNAT {
+		said = strings.TrimPrefix(said+", behind a NAT", ", ")
+	}
+	if i.Why != "" {
+		said = strings.TrimPrefix(said+"; "+i.Why, "; ")
+	}
+	return said
 }
 
 // commonName shortens a name to its CN where it has one.
@@ -163,65 +319,122 @@ func commonName(name string) string {
 	return name
 }
 
-func textResolver(b *strings.Builder, r *Resolver, authority *Authority, p Palette) {
-	state, word := Up, "ok"
-	var said string
+// word is the resolver's verdict in the table. That staleness cannot be judged yet is no fault of a server that answers.
+func (r *Resolver) word() (string, State) {
 	switch {
-	case r.Failure != "":
-		state, word = Down, "FAIL"
-		said = strings.TrimSuffix(r.Failure+": "+r.Detail, ": ")
-	default:
-		said = plural(len(r.Addresses), "address", "addresses")
-		if r.TTLSeconds != nil {
-			said += fmt.Sprintf(", TTL %g s", *r.TTLSeconds)
+	case r.stale():
+		return "STALE", Down
+	case r.failed():
+		return "FAIL", Down
+	case r.cutOff(), r.Verdict == string(freshness.Suspect):
+		return "?", Unknown
+	}
+	return "ok", Up
+}
+
+// fewAddresses are listed with the DNS server that gave them; more are counted.
+const fewAddresses = 2
+
+// line says what the resolver answered, and what is wrong with that.
+func (r *Resolver) line(zone *Authority) string {
+	if r.cutOff() {
+		return "the round ended before the answer"
+	}
+	if r.failed() {
+		said := r.Failure + ": " + diagnose.DNSWords(evidence.DNSFailure(r.Failure))
+		if r.Detail != "" {
+			said += " (" + r.Detail + ")"
 		}
-		if authority != nil && authority.TTLSeconds > 0 {
-			said += fmt.Sprintf(" (the zone says %g s)", authority.TTLSeconds)
+		return said
+	}
+	said := strings.Join(r.Addresses, ", ")
+	if n := len(r.Addresses); n > fewAddresses {
+		said = fmt.Sprintf("%d addresses", n)
+	}
+	if r.TTLSeconds != nil {
+		said += fmt.Sprintf(", TTL %g s", *r.TTLSeconds)
+		switch {
+		case zone == nil || zone.TTLSeconds == 0:
+		case *r.TTLSeconds <= zone.TTLSeconds:
+			said += fmt.Sprintf(" of %g s", zone.TTLSeconds)
+		default:
+			said += fmt.Sprintf(", the zone says %g s", zone.TTLSeconds)
 		}
 	}
-	switch r.Verdict {
-	case "stale":
-		state, word = Down, "STALE"
-	case "suspect", "unknown":
-		if r.Failure == "" {
-			state, word = Unknown, "?"
+	switch {
+	case r.stale():
+		said += "; proved to keep records too long" // how is in the advice
+	case r.Verdict == string(freshness.Suspect):
+		said += "; " + r.words
+	}
+	return said
+}
+
+// openQuestion is why a DNS server is not judged, for some hosts.
+type openQuestion struct {
+	server, why string
+	hosts       []string
+	learning    bool
+}
+
+// openQuestions gathers why DNS servers are not judged.
+func (v *View) openQuestions() []openQuestion {
+	var out []openQuestion
+	for i := range v.Hosts {
+		for j := range v.Hosts[i].Resolvers {
+			r := &v.Hosts[i].Resolvers[j]
+			if r.Verdict != string(freshness.Unknown) || r.Failure != "" || r.words == "" {
+				continue
+			}
+			at := slices.IndexFunc(out, func(q openQuestion) bool { return q.server == r.shown && q.why == r.words })
+			if at < 0 {
+				at = len(out)
+				out = append(out, openQuestion{server: r.shown, why: r.words, learning: r.Ready != nil})
+			}
+			out[at].hosts = append(out[at].hosts, v.Hosts[i].Host)
 		}
 	}
-	fmt.Fprintf(b, "  %s  dns %s: %s\n", p.word(word, 4, state), r.Resolver, said)
-	if r.Why != "" && r.Verdict != "ok" {
-		fmt.Fprintf(b, "        %s\n", wrap(r.Why, 100, "        "))
+	return out
+}
+
+// words is the question's answer: "192.0.2.53, for 7 hosts: still learning: 15 min left".
+func (q *openQuestion) words() string {
+	return fmt.Sprintf("%s, for %s: %s", q.server, plural(len(q.hosts), q.hosts[0], fmt.Sprintf("%d hosts", len(q.hosts))), q.why)
+}
+
+// notes says of which DNS servers it is not known yet whether they keep records too long, and how to find out.
+func (t *table) notes(v *View) {
+	questions := v.openQuestions()
+	if len(questions) == 0 {
+		return
+	}
+	fmt.Fprintf(t, "\n%sNot known yet: whether DNS servers keep records too long%s\n", t.Strong, t.Off)
+	learning := false
+	for i := range questions {
+		t.item("  - ", questions[i].words())
+		learning = learning || questions[i].learning
+	}
+	if learning {
+		t.item("    ", "That takes time to prove: the same command with --watch=20m goes on until every verdict stands.")
 	}
 }
 
-// todo lists what a person should do, each thing once, worst first.
-func (v *View) todo() []string {
-	var first, then []string
-	said := make(map[string]bool)
-	add := func(to *[]string, text string) {
-		if text != "" && !said[text] {
-			said[text] = true
-			*to = append(*to, text)
+// item writes a text after a mark, its further lines below its first.
+func (t *table) item(mark, text string) {
+	fmt.Fprintln(t, mark+wrap(text, t.Width-len(mark), strings.Repeat(" ", len(mark))))
+}
+
+func (t *table) todo(v *View) {
+	if len(v.Todo) == 0 {
+		return
+	}
+	fmt.Fprintf(t, "\n%sWhat to do%s\n", t.Strong, t.Off)
+	for i, task := range v.Todo {
+		t.item(fmt.Sprintf("%3d. ", i+1), task.Text)
+		for _, one := range task.For {
+			t.item("     - ", one)
 		}
 	}
-	for i := range v.Hosts {
-		h := &v.Hosts[i]
-		for j := range h.Paths {
-			to := &then
-			if h.Paths[j].Class == diagnose.ClassInterception {
-				to = &first
-			}
-			add(to, h.Paths[j].Advice)
-		}
-		for j := range h.Resolvers {
-			if h.Resolvers[j].Verdict == "stale" {
-				add(&first, h.Resolvers[j].Why)
-			}
-		}
-		for _, advice := range h.Advice {
-			add(&then, advice)
-		}
-	}
-	return append(first, then...)
 }
 
 // seconds writes a duration for a table: milliseconds below one second.
@@ -235,14 +448,8 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.1f s", s)
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// wrap breaks a text between words so that no line is longer than width, and indents all lines but the first.
+// wrap breaks a text between words so that no line is longer than width, and indents all lines but the first. A word
+// that is longer than a line is broken too: what came from the network need not hold spaces.
 func wrap(text string, width int, indent string) string {
 	var b strings.Builder
 	column := 0
@@ -257,8 +464,25 @@ func wrap(text string, width int, indent string) string {
 			b.WriteByte(' ')
 			column++
 		}
+		for n > width {
+			cut := runeIndex(word, width)
+			b.WriteString(word[:cut] + "\n" + indent)
+			word = word[cut:]
+			n = utf8.RuneCountInString(word)
+		}
 		b.WriteString(word)
 		column += n
 	}
 	return b.String()
+}
+
+// runeIndex is where the n-th character begins.
+func runeIndex(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
 }

@@ -4,11 +4,15 @@ package status
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -18,7 +22,10 @@ type View struct {
 	Site            string    `json:"site"`
 	Started         time.Time `json:"started"`
 	Finished        time.Time `json:"finished"`
-	Healthy         bool      `json:"healthy"` // every path carries a device and no resolver is proved stale
+	Healthy         bool      `json:"healthy"`         // every path carries a device, every resolver answers, and none is proved stale
+	Verdict         string    `json:"verdict"`         // how the site stands, in one sentence
+	Cause           string    `json:"cause,omitempty"` // why everything fails, where one thing explains it
+	Todo            []Task    `json:"todo,omitempty"`  // what a person should do, worst first, each cause once
 	IncompletePaths int       `json:"incomplete_paths"`
 	AuthorityPath   string    `json:"authority_path,omitempty"`
 	Hosts           []Host    `json:"hosts"`
@@ -57,6 +64,9 @@ type Resolver struct {
 	Why           string     `json:"why,omitempty"`
 	Withdrawn     []string   `json:"withdrawn_addresses,omitempty"`
 	Ready         *time.Time `json:"verdict_expected,omitempty"`
+
+	shown string // the resolver as a person names it: without the usual port
+	words string // Why without the names of resolver and host
 }
 
 // Authority is what the zone's own servers say.
@@ -78,6 +88,8 @@ type Path struct {
 	Omitted   int             `json:"omitted_addresses,omitempty"`
 	Addresses []Address       `json:"addresses,omitempty"`
 	Idle      *Idle           `json:"idle,omitempty"`
+
+	finding diagnose.Finding // of the path as a whole, its texts made safe
 }
 
 // Address is a path to one address; the first of a path is the one that a device would take now.
@@ -95,6 +107,9 @@ type Address struct {
 	Retransmissions int                `json:"retransmissions,omitempty"`
 	CoAP            string             `json:"coap,omitempty"` // answered | unanswered
 	Certificate     *Certificate       `json:"certificate,omitempty"`
+
+	started time.Time
+	finding diagnose.Finding // its texts made safe
 }
 
 // Certificate is who answered.
@@ -125,13 +140,13 @@ func JSON(w io.Writer, report *survey.Report) error {
 	return encoder.Encode(NewView(report))
 }
 
-// NewView makes the model of a report.
+// NewView makes the model of a report. Every text in it is safe to show, whatever the report holds.
 func NewView(r *survey.Report) *View {
 	v := &View{
-		Site:            r.Site,
+		Site:            text(r.Site),
 		Started:         r.Started,
 		Finished:        r.Finished,
-		Healthy:         true,
+		Healthy:         len(r.Hosts) > 0,
 		IncompletePaths: r.IncompletePaths,
 		AuthorityPath:   string(r.AuthorityPath),
 		Hosts:           make([]Host, len(r.Hosts)),
@@ -140,8 +155,21 @@ func NewView(r *survey.Report) *View {
 		v.Hosts[i] = newHost(&r.Hosts[i])
 		v.Healthy = v.Healthy && v.Hosts[i].healthy()
 	}
+	v.judge()
 	return v
 }
+
+// maxSentence bounds the texts that hold several others.
+const maxSentence = 2000
+
+// maxAddress bounds an address with port: the longest there is without a zone.
+const maxAddress = len("[2001:db8:1111:2222:3333:4444:5555:6666]:65535")
+
+// address makes an address safe to show: its zone is text.
+func address(a fmt.Stringer) string { return evidence.Printable(a.String(), maxAddress) }
+
+// text makes a text safe to show.
+func text(s string) string { return evidence.Printable(s, maxSentence) }
 
 // healthy: every path carries a device, each of its addresses too, and no resolver is proved stale or silent.
 func (h *Host) healthy() bool {
@@ -156,7 +184,7 @@ func (h *Host) healthy() bool {
 		}
 	}
 	for i := range h.Resolvers {
-		if h.Resolvers[i].Verdict == "stale" || h.Resolvers[i].Failure != "" {
+		if h.Resolvers[i].stale() || h.Resolvers[i].Failure != "" {
 			return false
 		}
 	}
@@ -165,17 +193,19 @@ func (h *Host) healthy() bool {
 
 func newHost(h *survey.Host) Host {
 	out := Host{
-		Service: h.Endpoint.Service,
-		Host:    h.Endpoint.Host,
+		Service: text(h.Endpoint.Service),
+		Host:    text(h.Endpoint.Host),
 		State:   stateOf(h.Up, h.Known),
 		Paths:   make([]Path, len(h.Paths)),
-		Advice:  h.Advice,
+	}
+	for _, advice := range h.Advice {
+		out.Advice = append(out.Advice, text(advice))
 	}
 	for i := range h.Resolvers {
-		out.Resolvers = append(out.Resolvers, newResolver(&h.Resolvers[i]))
+		out.Resolvers = append(out.Resolvers, newResolver(&h.Resolvers[i], out.Host))
 	}
 	if a := &h.Authority; a.Known || a.Why != "" {
-		out.Authority = &Authority{TTLSeconds: a.TTL.Seconds(), Why: a.Why, Addresses: texts(a.Addresses)}
+		out.Authority = &Authority{TTLSeconds: a.TTL.Seconds(), Why: text(a.Why), Addresses: addresses(a.Addresses)}
 	}
 	for i := range h.Paths {
 		out.Paths[i] = newPath(&h.Paths[i])
@@ -183,18 +213,20 @@ func newHost(h *survey.Host) Host {
 	return out
 }
 
-func newResolver(r *survey.Resolver) Resolver {
+func newResolver(r *survey.Resolver, host string) Resolver {
 	out := Resolver{
-		Resolver:      r.Lookup.Resolver.String(),
-		Addresses:     texts(r.Lookup.Addresses),
+		Resolver:      address(r.Lookup.Resolver),
+		Addresses:     addresses(r.Lookup.Addresses),
 		LookupSeconds: r.Lookup.Took.Seconds(),
 		Failure:       string(r.Lookup.Failure),
-		Detail:        r.Lookup.Detail,
+		Detail:        text(r.Lookup.Detail),
 		Changes:       r.Changes,
 		Verdict:       string(r.Freshness.Verdict),
-		Why:           r.Freshness.Why,
-		Withdrawn:     texts(r.Freshness.Withdrawn),
+		Why:           text(r.Freshness.Why),
+		Withdrawn:     addresses(r.Freshness.Withdrawn),
+		shown:         shown(r.Lookup.Resolver),
 	}
+	out.words = strings.TrimPrefix(out.Why, fmt.Sprintf("resolver %s, %s: ", out.shown, host))
 	if len(r.Lookup.Addresses) > 0 {
 		ttl := r.Lookup.TTL.Seconds()
 		out.TTLSeconds = &ttl
@@ -205,44 +237,64 @@ func newResolver(r *survey.Resolver) Resolver {
 	return out
 }
 
+// shown leaves the usual port of a DNS server out.
+func shown(r netip.AddrPort) string {
+	if r.Port() == 53 {
+		return address(r.Addr())
+	}
+	return address(r)
+}
+
+func (r *Resolver) stale() bool { return r.Verdict == string(freshness.Stale) }
+
+// cutOff: the round ended before the resolver's answer, which says nothing about it.
+func (r *Resolver) cutOff() bool { return r.Failure == string(evidence.DNSOutOfTime) }
+
+// failed: the resolver gave no address.
+func (r *Resolver) failed() bool { return r.Failure != "" && !r.cutOff() }
+
 func newPath(p *survey.Path) Path {
 	out := Path{
 		Transport: string(p.Transport),
 		Port:      p.Port,
 		State:     stateOf(p.Up, p.Known),
-		Reason:    p.Finding.Reason,
-		Class:     p.Finding.Class,
-		Seen:      p.Finding.Summary,
-		Advice:    p.Finding.Advice,
 		Omitted:   p.Omitted,
+		finding:   safe(p.Finding),
 	}
+	out.Reason, out.Class, out.Seen, out.Advice = out.finding.Reason, out.finding.Class, out.finding.Summary, out.finding.Advice
 	for i := range p.Walks {
 		out.Addresses = append(out.Addresses, newAddress(&p.Walks[i]))
 	}
 	if b := p.Idle; b != nil {
 		out.Idle = &Idle{
 			SurvivedSeconds: b.Survived.Seconds(), LostSeconds: b.Lost.Seconds(), ClosedSeconds: b.Closed.Seconds(),
-			BehindNAT: b.BehindNAT, Why: b.Why,
+			BehindNAT: b.BehindNAT, Why: text(b.Why),
 		}
 	}
 	return out
 }
 
+// safe makes a finding's texts safe to show.
+func safe(f diagnose.Finding) diagnose.Finding {
+	f.Summary, f.Advice, f.Where = text(f.Summary), text(f.Advice), text(f.Where)
+	return f
+}
+
 func newAddress(w *survey.Walk) Address {
 	o := &w.Outcome
 	out := Address{
-		Address:         o.Address.Addr().String(),
+		Address:         address(o.Address.Addr()),
 		Withdrawn:       w.Withdrawn,
-		Reason:          w.Finding.Reason,
-		Class:           w.Finding.Class,
-		Seen:            w.Finding.Summary,
-		Detail:          o.Detail,
+		Detail:          text(o.Detail),
 		RTTSeconds:      o.RTT.Seconds(),
 		FirstReply:      o.FirstReply.Seconds(),
 		Retransmissions: o.Retransmissions,
+		started:         o.Started,
+		finding:         safe(w.Finding),
 	}
+	out.Reason, out.Class, out.Seen = out.finding.Reason, out.finding.Class, out.finding.Summary
 	if o.Local.IsValid() {
-		out.Local = o.Local.Addr().String()
+		out.Local = address(o.Local.Addr())
 	}
 	for _, t := range o.Times {
 		if out.Seconds == nil {
@@ -259,8 +311,8 @@ func newAddress(w *survey.Walk) Address {
 	if j := &w.Judgement; j.Seen {
 		_, by := o.SawTLS()
 		out.Certificate = &Certificate{
-			Authentic: j.Authentic, Issuer: j.Issuer, Subject: j.Subject, Expected: j.Expected,
-			PublicKeySHA256: j.PublicKeySHA256, NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: string(by),
+			Authentic: j.Authentic, Issuer: text(j.Issuer), Subject: text(j.Subject), Expected: text(j.Expected),
+			PublicKeySHA256: text(j.PublicKeySHA256), NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: string(by),
 		}
 	}
 	return out
@@ -282,11 +334,11 @@ func (a *Address) handshake() (seconds float64, ok bool) {
 	return a.Seconds[string(evidence.Connect)] + hello, ok
 }
 
-// texts writes values by their String method.
-func texts[T interface{ String() string }](values []T) []string {
+// addresses writes addresses, safe to show.
+func addresses(of []netip.Addr) []string {
 	var out []string
-	for _, v := range values {
-		out = append(out, v.String())
+	for _, a := range of {
+		out = append(out, address(a))
 	}
 	return out
 }

@@ -1,0 +1,388 @@
+package status
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
+)
+
+var (
+	started   = time.Date(2026, 11, 12, 9, 15, 2, 0, time.UTC)
+	resolver  = netip.MustParseAddrPort("192.168.7.1:53")
+	second    = netip.MustParseAddrPort("[2001:db8:7::53]:53")
+	localV4   = netip.MustParseAddrPort("192.168.7.20:40000")
+	bootstrap = "C=GB, ST=Cambridgeshire, L=Cambridge, O=ARM Ltd, CN=ARM Bootstrap CA"
+	inspector = "C=DE, O=Example Corp, CN=SSLInspect"
+)
+
+// site is a report in the making: the built-in catalogue, healthy, each host at one address.
+type site struct{ *survey.Report }
+
+func newSite() *site {
+	s := &site{&survey.Report{Site: "gw-17", Started: started, Finished: started.Add(1234 * time.Millisecond), AuthorityPath: survey.AuthorityPathOK}}
+	endpoints := catalogue.Default().Endpoints
+	for i := range endpoints {
+		e := &endpoints[i]
+		h := survey.Host{Endpoint: e, Authority: survey.Authority{Known: true, TTL: time.Minute}}
+		address := netip.AddrFrom4([4]byte{198, 51, 100, byte(10 + i)})
+		h.Authority.Addresses = []netip.Addr{address}
+		h.Resolvers = []survey.Resolver{{
+			Lookup:    evidence.Lookup{Resolver: resolver, Took: 3 * time.Millisecond, Addresses: []netip.Addr{address}, TTL: 42 * time.Second},
+			Freshness: freshness.Assessment{Verdict: freshness.OK, Why: fmt.Sprintf("resolver 192.168.7.1, %s: no sign that records are kept past their TTL", e.Host)},
+		}}
+		for _, p := range e.Paths {
+			h.Paths = append(h.Paths, survey.Path{Transport: p.Transport, Port: p.Port, Walks: []survey.Walk{passing(e, p, address)}})
+		}
+		s.Hosts = append(s.Hosts, h)
+	}
+	return s
+}
+
+// passing is a walk that carries a device.
+func passing(e *catalogue.Endpoint, p catalogue.Path, address netip.Addr) survey.Walk {
+	o := evidence.Outcome{
+		Address: netip.AddrPortFrom(address, p.Port), Local: localV4, Transport: p.Transport, Client: e.Client, Started: started,
+		Times: []evidence.PhaseTime{{Phase: evidence.Connect, Took: 21 * time.Millisecond}, {Phase: evidence.Hello, Took: 33 * time.Millisecond}},
+		RTT:   20 * time.Millisecond,
+		TLS:   seenTLS(),
+	}
+	if p.Transport == evidence.UDP {
+		o.Times = o.Times[1:]
+		o.RTT, o.FirstReply = 0, 22*time.Millisecond
+	}
+	if e.CoAPPing {
+		o.Pinged, o.Ponged = true, true
+	}
+	return survey.Walk{Outcome: o, Judgement: judgement(e)}
+}
+
+func seenTLS() *evidence.TLS {
+	return &evidence.TLS{Version: 0x0303, Cipher: 0xc0ae, Chain: []*x509.Certificate{{}}, KeyProved: true, SignatureChecked: true}
+}
+
+func judgement(e *catalogue.Endpoint) trust.Judgement {
+	j := trust.Judgement{
+		Seen: true, Authentic: true, Issuer: "CN=Web CA 1, O=Trust Services", Expected: "one of the web's authorities",
+		Subject: "CN=" + e.Host, PublicKeySHA256: "d7b2b483b862dc1c9ff95272321a54b4564e510df9d795456f49f5ea8831d9d6",
+		NotBefore: started.AddDate(0, -6, 0), NotAfter: started.AddDate(1, 0, 0),
+	}
+	if e.Client == evidence.Device {
+		j.Issuer, j.Expected = bootstrap, bootstrap
+	}
+	return j
+}
+
+// host finds a host by the first label of its name.
+func (s *site) host(label string) *survey.Host {
+	for i := range s.Hosts {
+		if name := s.Hosts[i].Endpoint.Host; len(name) > len(label) && name[:len(label)+1] == label+"." {
+			return &s.Hosts[i]
+		}
+	}
+	panic("no host " + label)
+}
+
+// everywhere does something to every walk.
+func (s *site) everywhere(do func(w *survey.Walk)) {
+	for i := range s.Hosts {
+		for j := range s.Hosts[i].Paths {
+			for k := range s.Hosts[i].Paths[j].Walks {
+				do(&s.Hosts[i].Paths[j].Walks[k])
+			}
+		}
+	}
+}
+
+// fail makes a walk fail on the wire before it saw anything.
+func fail(w *survey.Walk, failure evidence.Failure, phase evidence.Phase, detail string) {
+	o := &w.Outcome
+	o.Failure, o.FailedIn, o.Detail, o.TLS, o.Pinged, o.Ponged, o.FirstReply = failure, phase, detail, nil, false, false, 0
+	o.Times = nil
+	w.Judgement = trust.Judgement{}
+}
+
+// intercept makes a walk see another issuer.
+func intercept(w *survey.Walk, issuer string) {
+	w.Outcome.Pinged, w.Outcome.Ponged = false, false
+	w.Judgement.Authentic, w.Judgement.Verdict, w.Judgement.Issuer = false, trust.WrongIssuer, issuer
+}
+
+// unresolved makes every look-up fail, and leaves no path to walk.
+func (s *site) unresolved(failure evidence.DNSFailure, detail string) {
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		h.Authority = survey.Authority{Why: "the zone's servers could not be found"}
+		for j := range h.Resolvers {
+			h.Resolvers[j].Lookup = evidence.Lookup{Resolver: h.Resolvers[j].Lookup.Resolver, Took: 5 * time.Second, Failure: failure, Detail: detail}
+			h.Resolvers[j].Freshness = freshness.Assessment{Verdict: freshness.Unknown, Why: "the resolver gives no address"}
+		}
+		for j := range h.Paths {
+			h.Paths[j].Walks = nil
+		}
+	}
+}
+
+// diagnosed completes a report as a survey does.
+func (s *site) diagnosed() *survey.Report {
+	s.IncompletePaths = 0
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		var lookups []evidence.Lookup
+		for _, r := range h.Resolvers {
+			lookups = append(lookups, r.Lookup)
+		}
+		var compared []diagnose.PathFinding
+		h.Up, h.Known = false, true
+		for j := range h.Paths {
+			p := &h.Paths[j]
+			found := diagnose.PathFinding{Transport: p.Transport, Port: p.Port}
+			for k := range p.Walks {
+				w := &p.Walks[k]
+				if w.Finding.Reason == diagnose.OK {
+					w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, diagnose.Context{Service: h.Endpoint.Service, Host: h.Endpoint.Host})
+				}
+				if !w.Withdrawn {
+					found.Addresses = append(found.Addresses, diagnose.AddressFinding{Address: w.Outcome.Address.Addr(), Finding: w.Finding})
+				}
+			}
+			switch {
+			case len(p.Walks) > 0:
+				p.Finding = p.Walks[0].Finding
+			case p.Omitted > 0:
+				p.Finding = diagnose.NoRouteFinding(h.Endpoint.Host)
+			default:
+				p.Finding = diagnose.DNSFinding(h.Endpoint.Host, lookups)
+			}
+			p.Known = p.Finding.Reason != diagnose.OutOfTime
+			p.Up = p.Finding.Reason == diagnose.OK
+			if !p.Known {
+				s.IncompletePaths++
+			}
+			h.Up, h.Known = h.Up || p.Up, h.Known && p.Known
+			found.Finding = p.Finding
+			compared = append(compared, found)
+		}
+		h.Known = h.Known || h.Up
+		h.Advice = diagnose.Compare(h.Endpoint.Host, compared)
+	}
+	return s.Report
+}
+
+// reports are the cases that the golden files hold.
+func reports() map[string]*survey.Report {
+	return map[string]*survey.Report{
+		"well":       newSite().diagnosed(),
+		"learning":   learning(),
+		"udp":        udpBlocked(),
+		"inspected":  inspected(),
+		"sick":       sick(),
+		"offline":    offline(),
+		"servfail":   servfail(),
+		"blocked":    blocked(),
+		"outoftime":  outOfTime(),
+		"noresolver": noResolver(),
+		"noroute":    noRoute(),
+		"empty":      (&site{&survey.Report{Site: "gw-17", Started: started, Finished: started}}).diagnosed(),
+	}
+}
+
+// learning is a first look: all is well, and it is too early to judge the resolver.
+func learning() *survey.Report {
+	s := newSite()
+	for i := range s.Hosts {
+		f := &s.Hosts[i].Resolvers[0].Freshness
+		f.Verdict, f.Ready = freshness.Unknown, started.Add(15*time.Minute)
+		f.Why = fmt.Sprintf("resolver 192.168.7.1, %s: still learning: 15 min left", s.Hosts[i].Endpoint.Host)
+	}
+	return s.diagnosed()
+}
+
+// udpBlocked is the usual company network: UDP does not get out.
+func udpBlocked() *survey.Report {
+	s := newSite()
+	s.everywhere(func(w *survey.Walk) {
+		if w.Outcome.Transport == evidence.UDP {
+			fail(w, evidence.Silent, evidence.Hello, "")
+			w.Outcome.Retransmissions = 2
+		}
+	})
+	return s.diagnosed()
+}
+
+// inspected is a network that inspects all TLS over TCP and drops UDP.
+func inspected() *survey.Report {
+	s := newSite()
+	s.everywhere(func(w *survey.Walk) {
+		if w.Outcome.Transport == evidence.UDP {
+			fail(w, evidence.Silent, evidence.Hello, "")
+			return
+		}
+		intercept(w, inspector)
+	})
+	return s.diagnosed()
+}
+
+// sick has one of everything.
+func sick() *survey.Report {
+	s := newSite()
+
+	// An intercepted host whose resolver is proved stale, with the address it should have forgotten; UDP is blocked.
+	h := s.host("bootstrap")
+	old := netip.MustParseAddr("203.0.113.99")
+	r := &h.Resolvers[0]
+	r.Lookup.Addresses = append(r.Lookup.Addresses, old)
+	r.Lookup.TTL = 300 * time.Second
+	r.Changes, r.LastChange = 3, started.Add(-time.Hour)
+	r.Freshness = freshness.Assessment{
+		Verdict: freshness.Stale, Withdrawn: []netip.Addr{old},
+		Why: "resolver 192.168.7.1, " + h.Endpoint.Host + ": keeps records for 300 s where the zone says 60 s: lower its minimum cache TTL (dnsmasq min-cache-ttl, Unbound cache-min-ttl)",
+	}
+	for j := range h.Paths {
+		p := &h.Paths[j]
+		gone := passing(h.Endpoint, catalogue.Path{Transport: p.Transport, Port: p.Port}, old)
+		gone.Withdrawn = true
+		if p.Transport == evidence.UDP {
+			fail(&p.Walks[0], evidence.Silent, evidence.Hello, "")
+			fail(&gone, evidence.Refused, evidence.Hello, "")
+		} else {
+			intercept(&p.Walks[0], inspector)
+			fail(&gone, evidence.Unreachable, evidence.Connect, "")
+		}
+		p.Walks = append(p.Walks, gone)
+	}
+
+	// UDP is blocked, TCP passes, behind a NAT that forgets; pings are ignored.
+	h = s.host("lwm2m")
+	for j := range h.Paths {
+		p := &h.Paths[j]
+		if p.Transport == evidence.UDP {
+			fail(&p.Walks[0], evidence.Silent, evidence.Hello, "")
+			p.Walks[0].Outcome.Retransmissions = 3
+			continue
+		}
+		p.Walks[0].Outcome.Ponged = false
+		p.Idle = &survey.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, BehindNAT: true}
+	}
+
+	// A server that refuses the configured certificate would need one; the throw-away pair's refusal is no failure.
+	h = s.host("tcp-lwm2m")
+	h.Paths[0].Walks[0].Outcome.Failure, h.Paths[0].Walks[0].Outcome.FailedIn = evidence.CertificateNeeded, evidence.Finish
+	h.Paths[0].Walks[0].Outcome.Pinged, h.Paths[0].Walks[0].Outcome.Ponged = false, false
+	fail(&h.Paths[1].Walks[0], evidence.OutOfTime, evidence.Hello, "")
+
+	// The configured certificate is refused.
+	h = s.host("udp-lwm2m")
+	w := &h.Paths[0].Walks[0]
+	w.Outcome.Failure, w.Outcome.FailedIn, w.Outcome.Detail = evidence.CertificateNeeded, evidence.Finish, "TLS alert 48, unknown_ca"
+	w.Outcome.Pinged, w.Outcome.Ponged, w.Outcome.Retransmissions = false, false, 1
+	w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, diagnose.Context{Host: h.Endpoint.Host, CredentialConfigured: true})
+
+	// A name that only one resolver refuses to know.
+	h = s.host("containers")
+	h.Resolvers = append(h.Resolvers, survey.Resolver{
+		Lookup: evidence.Lookup{Resolver: second, Took: 900 * time.Microsecond, Failure: evidence.DNSNXDomain, Detail: "by rule 7"},
+	})
+
+	// Eight addresses of nine and IPv6 ones, of which some fail, at two resolvers that differ.
+	h = s.host("gateways")
+	h.Resolvers[0].Lookup.Addresses = nil
+	p := &h.Paths[0]
+	p.Walks = nil
+	for k := range 8 {
+		address := netip.AddrFrom4([4]byte{198, 51, 100, byte(100 + k)})
+		if k < 2 {
+			address = netip.MustParseAddr(fmt.Sprintf("2001:db8:1234:5678:9abc:def0:1234:%d", 5670+k))
+		}
+		h.Resolvers[0].Lookup.Addresses = append(h.Resolvers[0].Lookup.Addresses, address)
+		walk := passing(h.Endpoint, catalogue.Path{Transport: p.Transport, Port: p.Port}, address)
+		if k == 4 || k == 5 {
+			fail(&walk, evidence.Reset, evidence.Hello, "")
+		}
+		p.Walks = append(p.Walks, walk)
+	}
+	p.Omitted = 1
+	h.Resolvers = append(h.Resolvers, survey.Resolver{
+		Lookup:    evidence.Lookup{Resolver: second, Took: 12 * time.Millisecond, Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.108")}, TTL: 30 * time.Second},
+		Freshness: freshness.Assessment{Verdict: freshness.Suspect, Why: "resolver 2001:db8:7::53, " + h.Endpoint.Host + ": answers with TTL 5 min where the zone says 60 s; not proved: the record may be older than our watching, or this is the first time"},
+	})
+
+	// A diverted name.
+	h = s.host("edge-k8s")
+	sink := netip.MustParseAddr("10.0.0.1")
+	h.Resolvers[0].Lookup.Addresses = []netip.Addr{sink}
+	h.Paths[0].Walks = []survey.Walk{{
+		Outcome: evidence.Outcome{Address: netip.AddrPortFrom(sink, 443), Transport: evidence.TCP, Client: evidence.Web},
+		Finding: diagnose.SinkholeFinding(h.Endpoint.Host, sink),
+	}}
+	return s.diagnosed()
+}
+
+// offline is a machine without a network: no DNS server answers.
+func offline() *survey.Report {
+	s := newSite()
+	for i := range s.Hosts {
+		s.Hosts[i].Resolvers = append(s.Hosts[i].Resolvers, survey.Resolver{Lookup: evidence.Lookup{Resolver: second}})
+	}
+	s.unresolved(evidence.DNSTimeout, "")
+	for i := range s.Hosts {
+		s.Hosts[i].Resolvers[1].Lookup.Failure = evidence.DNSUnreachable
+		s.Hosts[i].Resolvers[1].Lookup.Detail = "network is unreachable"
+	}
+	return s.diagnosed()
+}
+
+// servfail is a site whose DNS server has no way out.
+func servfail() *survey.Report {
+	s := newSite()
+	s.unresolved(evidence.DNSServFail, "")
+	return s.diagnosed()
+}
+
+// blocked is a site that resolves and lets nothing out.
+func blocked() *survey.Report {
+	s := newSite()
+	s.everywhere(func(w *survey.Walk) {
+		if w.Outcome.Transport == evidence.UDP {
+			fail(w, evidence.Silent, evidence.Hello, "")
+		} else {
+			fail(w, evidence.Unreachable, evidence.Connect, "no answer within 4 s")
+		}
+	})
+	return s.diagnosed()
+}
+
+// outOfTime is a round that ended before anything came back.
+func outOfTime() *survey.Report {
+	s := newSite()
+	s.unresolved(evidence.DNSOutOfTime, "")
+	return s.diagnosed()
+}
+
+// noResolver is a machine whose resolv.conf names nobody.
+func noResolver() *survey.Report {
+	s := newSite()
+	s.unresolved(evidence.DNSTimeout, "")
+	for i := range s.Hosts {
+		s.Hosts[i].Resolvers = nil
+	}
+	return s.diagnosed()
+}
+
+// noRoute is a machine whose DNS answers and which has no way to what it answers.
+func noRoute() *survey.Report {
+	s := newSite()
+	for i := range s.Hosts {
+		for j := range s.Hosts[i].Paths {
+			s.Hosts[i].Paths[j].Walks, s.Hosts[i].Paths[j].Omitted = nil, 1
+		}
+	}
+	return s.diagnosed()
+}
