@@ -1,0 +1,288 @@
+package idle
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+var devicePath = catalogue.Path{Transport: evidence.TCP, Port: 5684}
+
+// siteOf is a configuration of n hosts with one path each.
+func siteOf(n int) *catalogue.Config {
+	c := &catalogue.Config{Idle: catalogue.Idle{Enabled: true, Steps: steps(), Interval: 6 * time.Hour, Concurrency: 64}}
+	for i := range n {
+		c.Endpoints = append(c.Endpoints, catalogue.Endpoint{
+			Service: "many", Host: fmt.Sprintf("host-%d.test", i), Client: evidence.Device, Finish: true, CoAPPing: true,
+			Paths: []catalogue.Path{devicePath},
+		})
+	}
+	return c
+}
+
+// walked is the report of a survey that reached every host at an address of its own.
+func walked(c *catalogue.Config) *survey.Report {
+	r := &survey.Report{}
+	for i := range c.Endpoints {
+		h := survey.Host{Endpoint: &c.Endpoints[i]}
+		for _, p := range c.Endpoints[i].Paths {
+			h.Paths = append(h.Paths, survey.Path{Transport: p.Transport, Port: p.Port, Walks: []survey.Walk{{Outcome: evidence.Outcome{
+				Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i / 256), byte(i)}), p.Port),
+				Local:   netip.MustParseAddrPort("192.168.1.5:40000"),
+			}}}})
+		}
+		r.Hosts = append(r.Hosts, h)
+	}
+	return r
+}
+
+// observed keeps a manager's addresses fresh, as a Prometheus does, while d passes.
+func observed(m *Manager, r *survey.Report, d time.Duration) {
+	for end := time.Now().Add(d); ; {
+		m.Observe(r)
+		left := time.Until(end)
+		if left <= 0 {
+			return
+		}
+		time.Sleep(min(left, 10*time.Minute)) // of the bubble's clock
+	}
+}
+
+// inBubble runs a test with a manager on a clock of its own.
+func inBubble(t *testing.T, test func(t *testing.T, m *Manager)) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewManager(slog.New(slog.DiscardHandler))
+		test(t, m)
+		began := time.Now()
+		m.Close()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+	})
+}
+
+func TestTheManagerMeasuresRoundAfterRound(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(1), &world{forgets: always(s(200)), manner: Dropped}
+		m.Reload(c, w.session)
+		bounds := func() survey.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
+		if b := bounds(); b != (survey.IdleBounds{Why: "not measured yet"}) {
+			t.Errorf("before anything: %+v", b)
+		}
+		time.Sleep(time.Hour)
+		if _, _, opened := w.count(); opened > 0 {
+			t.Errorf("%d connections without an address of a survey", opened)
+		}
+		observed(m, walked(c), 20*time.Minute)
+		first := bounds()
+		if first.Survived != s(180) || !near(first.Lost, s(240)) || !first.BehindNAT || first.LastRound.IsZero() {
+			t.Errorf("after a round: %+v", first)
+		}
+		_, _, opened := w.count()
+		observed(m, walked(c), 5*time.Hour)
+		if _, _, now := w.count(); now != opened {
+			t.Errorf("measured again within 5 hours: %d connections, then %d", opened, now)
+		}
+		observed(m, walked(c), 2*time.Hour)
+		if b := bounds(); !b.LastRound.After(first.LastRound) {
+			t.Errorf("not measured again in 7 hours: %+v", b)
+		}
+		if _, _, now := w.count(); now != 2*opened {
+			t.Errorf("%d connections in two rounds, %d in the first", now, opened)
+		}
+	})
+}
+
+func TestARoundThatLearnsNothingIsMadeAgainSoon(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, down := siteOf(1), true
+		w := &world{down: func() bool { return down }}
+		m.Reload(c, w.session)
+		observed(m, walked(c), 10*time.Minute)
+		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != 0 || b.Why != "not known: no connection: as the test has it" || b.LastRound.IsZero() {
+			t.Errorf("while the path is down: %+v", b)
+		}
+		down = false
+		observed(m, walked(c), time.Hour)
+		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
+			t.Errorf("an hour later: %+v", b)
+		}
+	})
+}
+
+func TestAReloadKeepsWhatIsKnownOfPathsThatStay(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(3), &world{}
+		m.Reload(c, w.session)
+		observed(m, walked(c), 20*time.Minute)
+		_, _, opened := w.count()
+		c.Endpoints = c.Endpoints[:2]
+		changed := siteOf(2)
+		changed.Endpoints[1].CoAPPing = false // now another measurement
+		m.Reload(changed, w.session)
+		observed(m, walked(changed), 0)
+		kept, fresh := m.Bounds(&changed.Endpoints[0], devicePath), m.Bounds(&changed.Endpoints[1], devicePath)
+		if kept.Survived != s(540) || fresh.Why != "not measured yet" {
+			t.Errorf("kept %+v, changed %+v", kept, fresh)
+		}
+		gone := siteOf(3)
+		if b := m.Bounds(&gone.Endpoints[2], devicePath); b != nil {
+			t.Errorf("of a path that is not watched any more: %+v", b)
+		}
+		observed(m, walked(changed), 20*time.Minute)
+		if _, _, now := w.count(); now != opened+opened/3 {
+			t.Errorf("%d connections more, want one round's %d", now-opened, opened/3)
+		}
+
+		off := siteOf(2)
+		off.Idle.Enabled = false
+		m.Reload(off, w.session)
+		if b := m.Bounds(&off.Endpoints[0], devicePath); b != nil {
+			t.Errorf("turned off: %+v", b)
+		}
+	})
+}
+
+func TestAReloadLeavesTheRoundUnderWayAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(1), &world{}
+		m.Reload(c, w.session)
+		observed(m, walked(c), 5*time.Minute) // two minutes at most before the steps have begun
+		m.Reload(siteOf(1), w.session)
+		observed(m, walked(c), 8*time.Minute)
+		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
+			t.Errorf("%+v", b)
+		}
+		if _, _, opened := w.count(); opened != 1+len(steps()) {
+			t.Errorf("%d connections for one round", opened)
+		}
+	})
+}
+
+func TestNewStepsBeginANewRound(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(1), &world{}
+		m.Reload(c, w.session)
+		observed(m, walked(c), 5*time.Minute)
+		c.Idle.Steps = []time.Duration{s(20)}
+		m.Reload(c, w.session)
+		synctest.Wait()
+		observed(m, walked(c), time.Minute)
+		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(20) {
+			t.Errorf("%+v", b)
+		}
+	})
+}
+
+func TestOnlyAddressesOfASurveyAreCalled(t *testing.T) {
+	for name, test := range map[string]struct {
+		walks  []survey.Walk
+		called bool
+	}{
+		"none": {nil, false},
+		"a sinkhole": {[]survey.Walk{
+			{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("10.0.0.1:5684")}, Finding: diagnose.Finding{Reason: diagnose.Sinkhole}},
+			{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}},
+		}, false},
+		"withdrawn": {[]survey.Walk{{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}, Withdrawn: true}}, false},
+		"withdrawn, then one that stands": {[]survey.Walk{
+			{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}, Withdrawn: true},
+			{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("198.51.100.2:5684")}},
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, m *Manager) {
+				c, w := siteOf(1), &world{}
+				m.Reload(c, w.session)
+				observed(m, &survey.Report{Hosts: []survey.Host{{Endpoint: &c.Endpoints[0], Paths: []survey.Path{
+					{Transport: devicePath.Transport, Port: devicePath.Port, Walks: test.walks},
+				}}}}, 20*time.Minute)
+				if _, _, opened := w.count(); (opened > 0) != test.called {
+					t.Errorf("%d connections", opened)
+				}
+			})
+		})
+	}
+}
+
+func TestAnOldAddressIsNotCalled(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(1), &world{}
+		m.Reload(c, w.session)
+		m.Observe(walked(c))
+		time.Sleep(24 * time.Hour)
+		if _, _, opened := w.count(); opened != 1+len(steps()) {
+			t.Errorf("%d connections in a day without a survey, want those of the one round", opened)
+		}
+	})
+}
+
+// TestManyPathsStayWithinTheirPlaces measures 500 paths: connections at once, goroutines and the rate of opening are bounded,
+// and every path gets its turn.
+func TestManyPathsStayWithinTheirPlaces(t *testing.T) {
+	const paths = 500
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(paths), &world{forgets: always(s(200)), manner: Dropped}
+		before := runtime.NumGoroutine()
+		m.Reload(c, w.session)
+		report := walked(c)
+		most := 0
+		for range 5 * 60 {
+			observed(m, report, time.Minute)
+			most = max(most, runtime.NumGoroutine()-before)
+		}
+		if limit := 2*c.Idle.Concurrency + 2; most > limit {
+			t.Errorf("%d goroutines, want at most %d", most, limit)
+		}
+		if _, atOnce, _ := w.count(); atOnce > c.Idle.Concurrency {
+			t.Errorf("%d connections at once, want at most %d", atOnce, c.Idle.Concurrency)
+		}
+		measured := 0
+		for i := range c.Endpoints {
+			if m.Bounds(&c.Endpoints[i], devicePath).Survived == s(180) {
+				measured++
+			}
+		}
+		if measured < paths*9/10 {
+			t.Errorf("%d of %d paths measured in 5 hours", measured, paths)
+		}
+		m.Close()
+		if open, _, _ := w.count(); open != 0 {
+			t.Errorf("%d connections left open", open)
+		}
+		slices.SortFunc(w.openedAt, time.Time.Compare)
+		for i := 240; i < len(w.openedAt); i++ {
+			// Controls follow losses at once; there is one for two others here.
+			if took := w.openedAt[i].Sub(w.openedAt[i-240]); took < time.Minute {
+				t.Fatalf("240 connections within %v", took)
+			}
+		}
+	})
+}
+
+func TestFewerPlacesThanSteps(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(2), &world{}
+		c.Idle.Concurrency = 2
+		m.Reload(c, w.session)
+		observed(m, walked(c), 3*time.Hour)
+		for i := range c.Endpoints {
+			if b := m.Bounds(&c.Endpoints[i], devicePath); b.Survived != s(540) {
+				t.Errorf("host %d: %+v", i, b)
+			}
+		}
+		if _, most, _ := w.count(); most > 2 {
+			t.Errorf("%d connections at once", most)
+		}
+	})
+}
