@@ -204,6 +204,12 @@ func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate.Raw})
 }
 
+// PEMWithKey is the certificate and its key in one, for a program that issues by it, as an intercepting proxy does.
+func (a *Authority) PEMWithKey() ([]byte, error) {
+	chain, key, err := PEM(tls.Certificate{Certificate: [][]byte{a.Certificate.Raw}, PrivateKey: a.key})
+	return append(chain, key...), err
+}
+
 // Pool holds this authority alone.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
