@@ -1,0 +1,46 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/kitlog"
+)
+
+// common holds the flags of every command.
+type common struct {
+	configFile string
+	logLevel   string
+	logFormat  string
+}
+
+func addCommon(app *kingpin.Application) *common {
+	c := &common{}
+	app.Flag("config.file", "Configuration file. Without one the built-in catalogue izuma-us-east-1 is watched, by the system's resolvers.").
+		PlaceHolder("FILE").StringVar(&c.configFile)
+	app.Flag("log.level", "Least severity to log: debug, info, warn or error.").
+		Default("info").EnumVar(&c.logLevel, "debug", "info", "warn", "error")
+	app.Flag("log.format", "Form of the log: logfmt or json.").
+		Default("logfmt").EnumVar(&c.logFormat, "logfmt", "json")
+	return c
+}
+
+// logger writes to w as the flags say.
+func (c *common) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.logLevel)); err != nil {
+		panic(err) // the flag allows only words that slog knows
+	}
+	return kitlog.New(w, c.logFormat, level)
+}
+
+// load reads the configuration file, or gives the defaults where none is named.
+func (c *common) load() (*catalogue.Config, error) {
+	if c.configFile == "" {
+		return catalogue.Default(), nil
+	}
+	return catalogue.Load(c.configFile)
+}

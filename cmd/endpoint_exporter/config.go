@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kingpin/v2"
+)
+
+// showConfig holds the flags of the config command.
+type showConfig struct{ *common }
+
+func addConfig(app *kingpin.Application, c *common, commands map[string]command) {
+	s := &showConfig{c}
+	cmd := app.Command("config", "Print the effective configuration: catalogues expanded, defaults filled in.")
+	commands[cmd.FullCommand()] = s.run
+}
+
+func (s *showConfig) run(_ context.Context, stdout, stderr io.Writer) int {
+	config, err := s.load()
+	if err == nil {
+		err = config.Write(stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitWrong
+	}
+	return exitOK
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+
+	"github.com/endpoint-exporter/endpoint_exporter/collector"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// exporter is the running program: one survey, what it exposes about itself, and the reload.
+type exporter struct {
+	flags      *serve
+	logger     *slog.Logger
+	survey     *survey.Survey
+	histograms *collector.Histograms
+	own        *prometheus.Registry // about the exporter itself
+	reloads    *collector.Reloads
+
+	reloading sync.Mutex // one change of site at a time; guards current
+	current   *parts
+}
+
+func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
+	config, err := flags.load()
+	if err != nil {
+		return nil, err
+	}
+	current, err := build(config, nil, logger)
+	if err != nil {
+		return nil, err
+	}
+	e := &exporter{
+		flags:      flags,
+		logger:     logger,
+		histograms: collector.NewHistograms(),
+		own:        prometheus.NewRegistry(),
+		reloads:    collector.NewReloads(),
+		current:    current,
+	}
+	e.histograms.Keep(config.Endpoints)
+	e.survey = survey.New(current.site, survey.Options{Name: hostname(), Logger: logger, Observe: e.histograms.Observe})
+	e.reloads.Succeeded(time.Now())
+	e.own.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		versioncollector.NewCollector("endpoint_exporter"),
+		e.reloads,
+	)
+	logger.Info("watching", "endpoints", len(config.Endpoints), "resolvers", current.resolvers, "config_file", flags.configFile)
+	return e, nil
+}
+
+// reload reads the configuration again; one that is not good leaves everything as it was.
+func (e *exporter) reload() error {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	config, err := e.flags.load()
+	if err == nil {
+		err = e.change(config)
+	}
+	if err != nil {
+		e.reloads.Failed()
+		e.logger.Error("reload failed, the old configuration stays", "err", err)
+		return fmt.Errorf("reload: %w", err)
+	}
+	e.reloads.Succeeded(time.Now())
+	e.logger.Info("configuration reloaded", "endpoints", len(config.Endpoints), "resolvers", e.current.resolvers)
+	return nil
+}
+
+// change puts a configuration in force. reloading is held.
+func (e *exporter) change(config *catalogue.Config) error {
+	next, err := build(config, e.current, e.logger)
+	if err != nil {
+		return err
+	}
+	e.survey.Reload(next.site)
+	e.histograms.Keep(config.Endpoints)
+	e.current = next
+	return nil
+}
+
+// followResolvers takes over the system's DNS servers when they have changed (a new DHCP lease) and the configuration
+// names none. Devices at the site would ask the new ones too.
+func (e *exporter) followResolvers() {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	if len(e.current.config.Resolvers) > 0 {
+		return
+	}
+	found, err := dns.SystemResolvers()
+	if err != nil || slices.Equal(found, e.current.resolvers) {
+		return // one that cannot be read for a moment, as while it is replaced, changes nothing
+	}
+	if err := e.change(e.current.config); err != nil {
+		e.logger.Warn("the system's DNS servers changed, the old ones stay", "err", err)
+		return
+	}
+	e.logger.Info("the system's DNS servers changed", "resolvers", e.current.resolvers)
+}
+
+// Close ends what runs in the background.
+func (e *exporter) Close() { e.survey.Close() }
+
+// errorLog tells the log of an exposition that failed in part.
+type errorLog struct{ logger *slog.Logger }
+
+func (l errorLog) Println(v ...any) {
+	l.logger.Error("metrics not exposed in full", "err", fmt.Sprint(v...))
+}
+
+// hostname names this machine in reports.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+// startLab starts a simulated cloud that ends with the test.
+func startLab(t testing.TB, o lab.Options) *lab.Lab {
+	t.Helper()
+	l, err := lab.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// configFile writes a configuration for the test.
+func configFile(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// startExporter runs the whole exporter, without a listener, on a configuration.
+func startExporter(t testing.TB, config string, change ...func(*serve)) *exporter {
+	t.Helper()
+	flags := &serve{common: &common{configFile: configFile(t, config)}, telemetryPath: "/metrics", addresses: true}
+	for _, c := range change {
+		c(flags)
+	}
+	e, err := newExporter(flags, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// get asks the exporter's web surface.
+func get(t testing.TB, e *exporter, method, url string, header ...string) (code int, body string) {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), method, url, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	recorder := httptest.NewRecorder()
+	e.handler().ServeHTTP(recorder, request)
+	answer := recorder.Result()
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
+}
+
+// exposition is a scrape: values by series, written as `name{label="value",…}` with the labels in order of their names.
+type exposition map[string]float64
+
+func scrape(t testing.TB, e *exporter) exposition {
+	t.Helper()
+	code, body := get(t, e, http.MethodGet, "/metrics", timeoutHeader, "10")
+	if code != http.StatusOK {
+		t.Fatalf("scrape: %d %s", code, body)
+	}
+	return parseExposition(t, body)
+}
+
+func parseExposition(t testing.TB, body string) exposition {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
+	if err != nil {
+		t.Fatalf("exposition: %v\n%s", err, body)
+	}
+	out := make(exposition)
+	for name, family := range families {
+		for _, m := range family.Metric {
+			out[series(name, m)] = valueOf(m)
+		}
+	}
+	return out
+}
+
+func series(name string, m *dto.Metric) string {
+	var labels []string
+	for _, l := range m.Label {
+		labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+	}
+	slices.Sort(labels)
+	return name + "{" + strings.Join(labels, ",") + "}"
+}
+
+func valueOf(m *dto.Metric) float64 {
+	switch {
+	case m.Gauge != nil:
+		return m.Gauge.GetValue()
+	case m.Counter != nil:
+		return m.Counter.GetValue()
+	case m.Histogram != nil:
+		return float64(m.Histogram.GetSampleCount())
+	}
+	return m.GetUntyped().GetValue()
+}
+
+// of selects the series of one metric whose labels hold every one given, each written as `name="value"`.
+func (x exposition) of(name string, labels ...string) exposition {
+	out := make(exposition)
+	for key, value := range x {
+		metric, rest, _ := strings.Cut(key, "{")
+		if metric != name {
+			continue
+		}
+		has := func(label string) bool {
+			return strings.Contains("{"+rest, "{"+label) || strings.Contains(rest, ","+label)
+		}
+		if !slices.ContainsFunc(labels, func(l string) bool { return !has(l) }) {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// one is the value of the only series that of selects; ok is false if there is none, or more than one.
+func (x exposition) one(name string, labels ...string) (value float64, ok bool) {
+	found := x.of(name, labels...)
+	for _, v := range found {
+		value = v
+	}
+	return value, len(found) == 1
+}

@@ -1,0 +1,58 @@
+// Command endpoint_exporter walks the path that a site's devices walk to their cloud and says, as Prometheus metrics, a
+// status page and a one-shot check, what is wrong with it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+
+	_ "golang.org/x/crypto/x509roots/fallback" // web authorities where the system brings none, as in an empty image
+)
+
+// Exit codes of every command.
+const (
+	exitOK    = 0
+	exitWrong = 1 // something is wrong with a path, the configuration or the server
+	exitUsage = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// command is one command of the program, chosen by the arguments.
+type command func(ctx context.Context, stdout, stderr io.Writer) int
+
+// run parses the arguments and runs the command they choose; it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	app := kingpin.New("endpoint_exporter", "Walks the path that devices walk to their cloud, and exposes what is wrong with it to Prometheus.")
+	app.Version(version.Print("endpoint_exporter"))
+	app.HelpFlag.Short('h')
+	app.UsageWriter(stdout).ErrorWriter(stderr)
+	exit := -1
+	app.Terminate(func(code int) { exit = code })
+
+	shared := addCommon(app)
+	commands := make(map[string]command)
+	for _, add := range []func(*kingpin.Application, *common, map[string]command){addServe, addCheck, addConfig} {
+		add(app, shared, commands)
+	}
+	chosen, err := app.Parse(args)
+	switch {
+	case exit >= 0: // --help or --version has said what was asked
+		return exit
+	case err != nil:
+		fmt.Fprintf(stderr, "endpoint_exporter: %v; try --help\n", err)
+		return exitUsage
+	}
+	return commands[chosen](ctx, stdout, stderr)
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+)
+
+// drainTime is how long scrapes under way may take to end after SIGTERM: less than the 10 s that container runtimes
+// give before they kill, with time to spare for the rest.
+const drainTime = 5 * time.Second
+
+// serve holds the flags of the default command.
+type serve struct {
+	*common
+	web             *web.FlagConfig
+	checkOnly       bool
+	telemetryPath   string
+	enableLifecycle bool
+	addresses       bool
+}
+
+func addServe(app *kingpin.Application, c *common, commands map[string]command) {
+	s := &serve{common: c}
+	cmd := app.Command("serve", "Serve metrics and the status page; a round is made when Prometheus scrapes.").Default()
+	cmd.Flag("config.check", "Check the configuration, say what is wrong with it, and exit.").BoolVar(&s.checkOnly)
+	s.web = kingpinflag.AddFlags(cmd, ":15684")
+	cmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&s.telemetryPath)
+	cmd.Flag("web.enable-lifecycle", "Allow a reload by POST to /-/reload.").BoolVar(&s.enableLifecycle)
+	cmd.Flag("collector.addresses", "Expose each address of a host as endpoint_dns_address_info.").Default("true").BoolVar(&s.addresses)
+	commands[cmd.FullCommand()] = s.run
+}
+
+// run serves until the context ends, then lets the scrapes under way finish.
+func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
+	logger := s.logger(stderr)
+	if s.checkOnly {
+		if _, err := s.load(); err != nil {
+			fmt.Fprintln(stderr, err)
+			return exitWrong
+		}
+		fmt.Fprintln(stdout, "configuration is good")
+		return exitOK
+	}
+	if err := checkTelemetryPath(s.telemetryPath); err != nil {
+		fmt.Fprintf(stderr, "endpoint_exporter: %v\n", err)
+		return exitUsage
+	}
+	exporter, err := newExporter(s, logger)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitWrong
+	}
+	defer exporter.Close()
+
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	server := &http.Server{Handler: exporter.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- web.ListenAndServe(server, s.web, logger) }()
+	for {
+		select {
+		case err := <-failed:
+			fmt.Fprintf(stderr, "endpoint_exporter: serve: %v\n", err)
+			return exitWrong
+		case <-hangup:
+			_ = exporter.reload() // logged where it happened
+		case <-ctx.Done():
+			logger.Info("shutting down, scrapes under way may finish", "within", drainTime)
+			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+			defer cancel()
+			err := server.Shutdown(drain)
+			if serveErr := <-failed; err == nil && !errors.Is(serveErr, http.ErrServerClosed) {
+				err = serveErr
+			}
+			if err != nil {
+				logger.Error("shutdown was not clean", "err", err)
+				return exitWrong
+			}
+			return exitOK
+		}
+	}
+}

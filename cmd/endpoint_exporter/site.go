@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/names"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// parts is what a configuration comes to: the survey's site and what others need of it.
+type parts struct {
+	config    *catalogue.Config
+	resolvers []netip.AddrPort // those in use: configured, or the system's
+	names     *names.Service
+	walker    *path.Walker
+	site      *survey.Site
+}
+
+// build makes the parts of a configuration. The name service takes over what old knows of the hosts that stay; old may
+// be nil. Nothing has changed if it fails.
+func build(config *catalogue.Config, old *parts, logger *slog.Logger) (*parts, error) {
+	p := &parts{config: config, resolvers: config.Resolvers}
+	var err error
+	if len(p.resolvers) == 0 {
+		if p.resolvers, err = dns.SystemResolvers(); err != nil {
+			return nil, fmt.Errorf("find the site's DNS servers (name them in the configuration under resolvers): %w", err)
+		}
+	}
+	anchors, err := catalogue.NewAnchors(config)
+	if err != nil {
+		return nil, err
+	}
+	credential, err := catalogue.NewCredential(config.ClientCertificate)
+	if err != nil {
+		return nil, err
+	}
+	options := names.Options{Config: config, Resolvers: p.resolvers, Logger: logger}
+	if old != nil {
+		options.Previous = old.names
+	}
+	p.names = names.New(options)
+	_, configured := credential.Get()
+	p.walker = &path.Walker{Credential: func() *path.Credential {
+		pair, configured := credential.Get()
+		return &path.Credential{Certificate: pair, Configured: configured}
+	}}
+	p.site = &survey.Site{
+		Config:               config,
+		Anchors:              files{anchors, credential},
+		Names:                p.names,
+		Walker:               p.walker,
+		CredentialConfigured: configured,
+	}
+	return p, nil
+}
+
+// files are the anchors together with the client certificate: both are read again when their files change.
+type files struct {
+	*catalogue.Anchors
+	credential *catalogue.Credential
+}
+
+// Refresh reads again what has changed.
+func (f files) Refresh() error { return errors.Join(f.Anchors.Refresh(), f.credential.Refresh()) }

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	gopath "path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/version"
+
+	"github.com/endpoint-exporter/endpoint_exporter/collector"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// timeoutHeader is how Prometheus says when it will stop listening, in seconds.
+const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
+
+// The paths of the web surface beside the metrics'.
+const (
+	statusPath    = "/"
+	probePath     = "/probe"
+	discoveryPath = "/sd"
+	reportPath    = "/api/v1/report"
+	reloadPath    = "/-/reload"
+	healthyPath   = "/-/healthy"
+	readyPath     = "/-/ready"
+)
+
+// checkTelemetryPath refuses a path for the metrics that is none, or is taken.
+func checkTelemetryPath(path string) error {
+	taken := []string{statusPath, probePath, discoveryPath, reportPath, reloadPath, healthyPath, readyPath}
+	switch {
+	case slices.Contains(taken, path):
+		return fmt.Errorf("--web.telemetry-path: %s is served already", path)
+	case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "{}?# \t") || gopath.Clean(path) != path:
+		return fmt.Errorf("--web.telemetry-path: %q is not a path like /metrics", path)
+	}
+	return nil
+}
+
+// handler is the whole web surface.
+func (e *exporter) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+e.flags.telemetryPath, e.serveMetrics)
+	mux.HandleFunc("GET "+statusPath+"{$}", e.serveStatus)
+	mux.HandleFunc("GET "+probePath, e.serveProbe)
+	mux.HandleFunc("GET "+discoveryPath, e.serveDiscovery)
+	mux.HandleFunc("GET "+reportPath, e.serveReport)
+	mux.HandleFunc("POST "+reloadPath, e.serveReload)
+	mux.HandleFunc("GET "+healthyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
+	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
+	return mux
+}
+
+// serveMetrics makes or shares a round and exposes it.
+func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel, err := scrapeContext(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	defer cancel()
+	e.followResolvers()
+	e.expose(w, r, e.survey.Run(ctx), e.own)
+}
+
+// expose writes a report, and what else is registered, in the format that the scraper asks for.
+func (e *exporter) expose(w http.ResponseWriter, r *http.Request, report *survey.Report, more ...prometheus.Gatherer) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(collector.New(report, collector.Options{
+		Addresses:    e.flags.addresses,
+		MaxAddresses: e.survey.Config().Survey.MaxAddresses,
+		Histograms:   e.histograms,
+	}))
+	promhttp.HandlerFor(append(prometheus.Gatherers{registry}, more...), promhttp.HandlerOpts{
+		ErrorLog:      errorLog{e.logger},
+		ErrorHandling: promhttp.ContinueOnError, // one bad series never drops the rest
+	}).ServeHTTP(w, r)
+}
+
+// scrapeContext bounds a request by the scraper's own time-out less a reserve to answer in: a tenth, at most 0.5 s.
+func scrapeContext(r *http.Request) (context.Context, context.CancelFunc, error) {
+	header := r.Header.Get(timeoutHeader)
+	if header == "" {
+		ctx, cancel := context.WithCancel(r.Context())
+		return ctx, cancel, nil
+	}
+	seconds, err := strconv.ParseFloat(header, 64)
+	if err != nil || !(seconds > 0) || math.IsInf(seconds, 0) {
+		return nil, nil, fmt.Errorf("header %s: %q is not a positive number of seconds", timeoutHeader, header)
+	}
+	seconds -= min(0.5, seconds/10)
+	// A round ends at survey.timeout anyway; an hour keeps an absurd header from overflowing.
+	limit := time.Duration(min(seconds, 3600) * float64(time.Second))
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	return ctx, cancel, nil
+}
+
+// serveStatus shows the latest report, or makes one, to a person.
+func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", status.ContentSecurityPolicy)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	report := e.survey.Run(r.Context())
+	options := status.PageOptions{MetricsPath: e.flags.telemetryPath, Version: version.Version, Now: time.Now()}
+	if err := status.Page(w, report, options); err != nil {
+		e.logger.Debug("status page not written", "err", err)
+	}
+}
+
+// serveReport gives the report to a program.
+func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel, err := scrapeContext(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	defer cancel()
+	w.Header().Set("Content-Type", "application/json")
+	if err := status.JSON(w, e.survey.Run(ctx)); err != nil {
+		e.logger.Debug("report not written", "err", err)
+	}
+}
+
+// serveProbe surveys one host. A host that is neither configured nor allowed by probe.allow is refused, and one that is
+// allowed by name is never followed to an address that is not.
+func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
+	host, err := catalogue.ParseHost(r.URL.Query().Get("host"))
+	if err != nil {
+		http.Error(w, "parameter host: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	config := e.survey.Config()
+	known := len(config.EndpointsOf(host)) > 0
+	if !known && !config.Probe.AllowsHost(host) {
+		http.Error(w, fmt.Sprintf("host %s is neither configured nor allowed by probe.allow", host), http.StatusForbidden)
+		return
+	}
+	ctx, cancel, err := scrapeContext(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	defer cancel()
+	report := e.survey.RunHost(ctx, host)
+	if addr, led := ledAstray(report); !known && led {
+		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow", host, addr), http.StatusForbidden)
+		return
+	}
+	e.expose(w, r, report)
+}
+
+// ledAstray reports whether a host led to nothing but addresses that must not be connected to, and names the first.
+func ledAstray(report *survey.Report) (netip.Addr, bool) {
+	var first netip.Addr
+	for i := range report.Hosts {
+		for j := range report.Hosts[i].Paths {
+			for _, walk := range report.Hosts[i].Paths[j].Walks {
+				if walk.Finding.Reason != diagnose.Sinkhole {
+					return netip.Addr{}, false
+				}
+				if !first.IsValid() {
+					first = walk.Outcome.Address.Addr()
+				}
+			}
+		}
+	}
+	return first, first.IsValid()
+}
+
+// targetGroup is one entry of Prometheus' HTTP service discovery.
+type targetGroup struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}
+
+// serveDiscovery lists the configured hosts, each once, as targets for /probe.
+func (e *exporter) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
+	groups := []targetGroup{}
+	at := make(map[string]int)
+	for _, endpoint := range e.survey.Config().Endpoints {
+		i, seen := at[endpoint.Host]
+		if !seen {
+			at[endpoint.Host] = len(groups)
+			groups = append(groups, targetGroup{[]string{endpoint.Host}, map[string]string{"__meta_endpoint_services": endpoint.Service}})
+			continue
+		}
+		groups[i].Labels["__meta_endpoint_services"] += "," + endpoint.Service
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(groups); err != nil {
+		e.logger.Debug("targets not written", "err", err)
+	}
+}
+
+// serveReload reads the configuration again, where that is enabled.
+func (e *exporter) serveReload(w http.ResponseWriter, _ *http.Request) {
+	if !e.flags.enableLifecycle {
+		http.Error(w, "reload by HTTP is off; start with --web.enable-lifecycle, or send SIGHUP", http.StatusForbidden)
+		return
+	}
+	if err := e.reload(); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprintln(w, "reloaded")
+}

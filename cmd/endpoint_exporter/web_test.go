@@ -1,0 +1,208 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bootstrapOnly is a lab of one host, with three paths.
+func bootstrapOnly(t *testing.T) *lab.Lab {
+	t.Helper()
+	return startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+}
+
+const bootstrapHost = "bootstrap.us-east-1.mbedcloud.com"
+
+func TestProbeIsOfOneHostAndOnlyOfOneThatIsAllowed(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
+	config := l.Config() + "probe: {allow: [\"*.allowed.test\", 127.0.0.9]}\n"
+	e := startExporter(t, config)
+	for name, test := range map[string]struct {
+		query, header string
+		code          int
+		says          string
+	}{
+		"a configured host":                     {query: "host=" + bootstrapHost, code: http.StatusOK, says: `endpoint_path_up{host="bootstrap.us-east-1.mbedcloud.com"`},
+		"its name in capitals with a final dot": {query: "host=" + strings.ToUpper(bootstrapHost) + ".", code: http.StatusOK, says: "endpoint_up"},
+		"no host":                               {code: http.StatusBadRequest, says: "parameter host: the host is empty"},
+		"a URL":                                 {query: "host=http://bootstrap/", code: http.StatusBadRequest, says: "without scheme"},
+		"a host that is not allowed":            {query: "host=example.com", code: http.StatusForbidden, says: "host example.com is neither configured nor allowed by probe.allow"},
+		"an address that is not allowed":        {query: "host=127.0.0.1", code: http.StatusForbidden, says: "neither configured nor allowed"},
+		"an address that is allowed":            {query: "host=127.0.0.9", code: http.StatusOK, says: `endpoint_path_failure{class="blocked",host="127.0.0.9",port="443",reason="refused",service="probe"`},
+		"a scrape time-out that is none":        {query: "host=" + bootstrapHost, header: "soon", code: http.StatusBadRequest, says: `"soon" is not a positive number of seconds`},
+		"a scrape time-out below zero":          {query: "host=" + bootstrapHost, header: "-1", code: http.StatusBadRequest, says: "not a positive number"},
+		"an absurd scrape time-out":             {query: "host=" + bootstrapHost, header: "1e300", code: http.StatusOK, says: "endpoint_up"},
+		"an infinite scrape time-out":           {query: "host=" + bootstrapHost, header: "+Inf", code: http.StatusBadRequest, says: "not a positive number"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var header []string
+			if test.header != "" {
+				header = []string{timeoutHeader, test.header}
+			}
+			code, body := get(t, e, http.MethodGet, "/probe?"+test.query, header...)
+			if code != test.code || !strings.Contains(body, test.says) {
+				t.Errorf("%d, want %d with %q:\n%.2000s", code, test.code, test.says, body)
+			}
+			if code == http.StatusOK && strings.Contains(body, "containers.us-east-1") {
+				t.Error("another host's series are among them")
+			}
+		})
+	}
+}
+
+// TestAnAllowedNameIsNotFollowedIntoTheSite has the lab's DNS lead a name of a stranger to loopback.
+func TestAnAllowedNameIsNotFollowedIntoTheSite(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
+	config := strings.ReplaceAll(l.Config(), "host: containers.", "host: another.") + "probe: {allow: [\"containers.us-east-1.mbedcloud.com\"]}\n"
+	code, body := get(t, startExporter(t, config), http.MethodGet, "/probe?host=containers.us-east-1.mbedcloud.com")
+	if code != http.StatusForbidden || !strings.Contains(body, "leads to 127.") || !strings.Contains(body, "which probe.allow does not allow") {
+		t.Errorf("%d %.500s", code, body)
+	}
+}
+
+func TestDiscoveryNamesEachConfiguredHostOnce(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
+	config := l.Config() + "  - {service: again, host: " + bootstrapHost + ", client: web, paths: [{transport: tcp, port: 443}]}\n"
+	code, body := get(t, startExporter(t, config), http.MethodGet, "/sd")
+	var groups []targetGroup
+	if err := json.Unmarshal([]byte(body), &groups); err != nil || code != http.StatusOK {
+		t.Fatalf("%d %v %s", code, err, body)
+	}
+	want := []targetGroup{
+		{[]string{bootstrapHost}, map[string]string{"__meta_endpoint_services": "bootstrap,again"}},
+		{[]string{"containers.us-east-1.mbedcloud.com"}, map[string]string{"__meta_endpoint_services": "containers"}},
+	}
+	if !reflect.DeepEqual(groups, want) {
+		t.Errorf("got %v", groups)
+	}
+}
+
+func TestReloadTakesAGoodFileAndKeepsTheOldForABadOne(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
+	e := startExporter(t, l.Config()+"survey: {min_interval: 0s}\n", func(s *serve) { s.enableLifecycle = true })
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(e.flags.configFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scrape(t, e)
+
+	write("endpoints: [{service: s}]\nsurvey: {timeout: never}\n")
+	code, body := get(t, e, http.MethodPost, "/-/reload")
+	if code != http.StatusInternalServerError || !strings.Contains(body, "endpoints[0]: host is missing") || !strings.Contains(body, "survey.timeout") {
+		t.Errorf("a bad file: %d %s", code, body)
+	}
+	x := scrape(t, e)
+	if good, ok := x.one("endpoint_exporter_config_last_reload_successful"); !ok || good != 0 {
+		t.Errorf("after a bad file: last reload successful %v (%v)", good, ok)
+	}
+	if len(x.of("endpoint_up")) != 2 {
+		t.Errorf("the old configuration did not stay: %v", x.of("endpoint_up"))
+	}
+
+	// The good file drops containers and keeps bootstrap, whose counters go on.
+	before, _, _ := strings.Cut(l.Config(), "  - service: containers")
+	write(before + "survey: {min_interval: 0s}\n")
+	if code, body := get(t, e, http.MethodPost, "/-/reload"); code != http.StatusOK {
+		t.Fatalf("a good file: %d %s", code, body)
+	}
+	x = scrape(t, e)
+	if good, ok := x.one("endpoint_exporter_config_last_reload_successful"); !ok || good != 1 {
+		t.Errorf("after a good file: last reload successful %v (%v)", good, ok)
+	}
+	if n := x.of("endpoint_up"); len(n) != 1 {
+		t.Errorf("hosts after the reload: %v", n)
+	}
+	path := []string{`service="bootstrap"`, `transport="udp"`}
+	if n, ok := x.one("endpoint_path_attempts_total", append(path, `result="ok"`)...); !ok || n != 3 {
+		t.Errorf("attempts over the reload: %v (%v)", n, ok)
+	}
+	if n, ok := x.one("endpoint_handshake_duration_seconds", path...); !ok || n != 3 {
+		t.Errorf("handshakes over the reload: %v (%v)", n, ok)
+	}
+}
+
+func TestReloadByHTTPIsOffUnlessAskedFor(t *testing.T) {
+	l := bootstrapOnly(t)
+	if code, body := get(t, startExporter(t, l.Config()), http.MethodPost, "/-/reload"); code != http.StatusForbidden || !strings.Contains(body, "--web.enable-lifecycle") {
+		t.Errorf("%d %s", code, body)
+	}
+}
+
+func TestThePageIsOneDocumentWithoutScript(t *testing.T) {
+	l := bootstrapOnly(t)
+	e := startExporter(t, l.Config())
+	code, page := get(t, e, http.MethodGet, "/")
+	if code != http.StatusOK || !strings.Contains(page, "all 3 paths carry a device") || strings.Contains(page, "<script") {
+		t.Errorf("%d %.800s", code, page)
+	}
+	if code, _ := get(t, e, http.MethodGet, "/elsewhere"); code != http.StatusNotFound {
+		t.Errorf("another page: %d", code)
+	}
+	for _, path := range []string{"/-/healthy", "/-/ready"} {
+		if code, _ := get(t, e, http.MethodGet, path); code != http.StatusOK {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+}
+
+func TestTheReportIsTheSameRoundAsTheMetrics(t *testing.T) {
+	l := bootstrapOnly(t)
+	if err := l.Set("bootstrap/tcp:5684", lab.Refuse); err != nil {
+		t.Fatal(err)
+	}
+	e := startExporter(t, l.Config())
+	var x exposition
+	var body string
+	var both sync.WaitGroup
+	both.Go(func() { x = scrape(t, e) })
+	both.Go(func() { _, body = get(t, e, http.MethodGet, "/api/v1/report") })
+	both.Wait()
+	var view status.View
+	if err := json.Unmarshal([]byte(body), &view); err != nil {
+		t.Fatal(err)
+	}
+	if p := view.Hosts[0].Paths[0]; view.Healthy || p.Reason != "refused" || p.Class != "blocked" {
+		t.Errorf("report: %+v", p)
+	}
+	// Two look-ups, A and AAAA, of one round.
+	if n, ok := x.one("endpoint_dns_queries_total", `leg="resolver"`, `rcode="noerror"`); !ok || n != 2 {
+		t.Errorf("two requests at once made %v look-ups", n)
+	}
+}
+
+func TestAPathForTheMetricsThatIsNoneIsRefused(t *testing.T) {
+	for path, good := range map[string]bool{
+		"/metrics": true, "/site/metrics": true,
+		"": false, "/": false, "metrics": false, "/probe": false, "/sd": false, "/-/healthy": false, "/api/v1/report": false,
+		"/m{x}": false, "/metrics/": false, "/a//b": false, "/a/../b": false, "/metrics?x": false,
+	} {
+		if err := checkTelemetryPath(path); (err == nil) != good {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}
+
+func TestAddressesAreExposedUnlessTurnedOff(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 3})
+	if n := scrape(t, startExporter(t, l.Config())).of("endpoint_dns_address_info"); len(n) != 3 {
+		t.Errorf("addresses %v", n)
+	}
+	off := startExporter(t, l.Config(), func(s *serve) { s.addresses = false })
+	if n := scrape(t, off).of("endpoint_dns_address_info"); len(n) != 0 {
+		t.Errorf("turned off, but %v", n)
+	}
+}
