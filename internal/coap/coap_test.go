@@ -52,12 +52,12 @@ func (p *peer) Read(b []byte) (int, error) {
 		return 0, p.end
 	}
 	if len(p.queue) == 0 || p.queue[0].at.After(p.deadline) {
-		time.Sleep(time.Until(p.deadline))
+		<-time.After(time.Until(p.deadline))
 		return 0, os.ErrDeadlineExceeded
 	}
 	next := p.queue[0]
 	p.queue = p.queue[1:]
-	time.Sleep(time.Until(next.at))
+	<-time.After(time.Until(next.at))
 	return copy(b, next.data), nil
 }
 

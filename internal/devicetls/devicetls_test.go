@@ -38,8 +38,9 @@ func ja3(t *testing.T, record []byte) string {
 	t.Helper()
 	s := cryptobyte.String(record)
 	var version uint16
+	var passed []byte
 	var session, suites, compression, extensions cryptobyte.String
-	if !s.Skip(5+4) || !s.ReadUint16(&version) || !s.Skip(32) || !s.ReadUint8LengthPrefixed(&session) ||
+	if !s.ReadBytes(&passed, 5+4) || !s.ReadUint16(&version) || !s.ReadBytes(&passed, 32) || !s.ReadUint8LengthPrefixed(&session) ||
 		!s.ReadUint16LengthPrefixed(&suites) || !s.ReadUint8LengthPrefixed(&compression) ||
 		!s.ReadUint16LengthPrefixed(&extensions) || !s.Empty() {
 		t.Fatal("the hello does not parse")

@@ -207,15 +207,13 @@ func (s *testServer) finish(t testing.TB, c *Client, answer []byte, ticket bool)
 		size := recordHeader + int(answer[3])<<8 + int(answer[4])
 		r, body := answer[:size], answer[recordHeader:size]
 		answer = answer[size:]
-		switch {
-		case r[0] == recordChangeCipherSpec:
+		if r[0] == recordChangeCipherSpec {
 			sealed = answer
-			answer = nil
-		default:
-			transcript = append(transcript, body...)
-			if body[0] == typeClientKeyExchange {
-				master = s.master(t, c, transcript, body[messageHeader+1:])
-			}
+			break
+		}
+		transcript = append(transcript, body...)
+		if body[0] == typeClientKeyExchange {
+			master = s.master(t, c, transcript, body[messageHeader+1:])
 		}
 	}
 	in, out, err := DeriveKeys(s.suite, master, c.random[:], s.random[:])

@@ -189,6 +189,40 @@ func (k *walk) ping(ctx context.Context, p coap.Pinger, carrier func(*bound) coa
 	return fmt.Errorf("ping: %w", k.ending(err))
 }
 
+// listen reads until ctx ends and gives what comes to take. Over UDP an ICMP error may pass; it is not repeated, since
+// nothing is sent.
+func (k *walk) listen(ctx context.Context, size int, take func([]byte) error) error {
+	b, err := newBound(ctx, k.conn, 0)
+	if err != nil {
+		return fmt.Errorf("listen: %w", ErrCut)
+	}
+	defer b.release()
+	for {
+		n, err := k.conn.Read(k.buffer(size))
+		if n > 0 {
+			if err := take(k.buf[:n]); err != nil {
+				return fmt.Errorf("listen: %w", k.ending(err))
+			}
+		}
+		switch {
+		case err == nil, k.out.Transport == evidence.UDP && isUnreachable(err):
+		case errors.Is(b.of(err), errRoundOver):
+			return nil
+		default:
+			return fmt.Errorf("listen: %w", k.ending(err))
+		}
+	}
+}
+
+// passOver drops the application data that waits to be read.
+func passOver(client interface{ Received() ([]byte, bool) }) {
+	for {
+		if _, waits := client.Received(); !waits {
+			return
+		}
+	}
+}
+
 // errNotFinished means a ping before the session was complete: a mistake of the caller.
 var errNotFinished = errors.New("the session is not complete")
 
@@ -205,8 +239,11 @@ func (k *walk) ending(err error) error {
 // farewell is how long the close_notify may wait for room in the send buffer: nothing depends on it.
 const farewell = 100 * time.Millisecond
 
-// close sends the farewell, unless there is none or nobody to hear it, and closes the socket.
+// close sends the farewell, unless there is none or nobody to hear it, and closes the socket, if there is one.
 func (k *walk) close(notify []byte) {
+	if k.conn == nil {
+		return
+	}
 	if notify != nil && !k.dead {
 		_ = k.conn.SetWriteDeadline(time.Now().Add(farewell))
 		_, _ = k.conn.Write(notify)

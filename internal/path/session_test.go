@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -54,6 +55,35 @@ func TestASessionIsPingedAgainAfterASilence(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestThePingSpeaksTheFramingThatItIsTold(t *testing.T) {
+	for _, server := range []evidence.Framing{evidence.RFC7252, evidence.RFC8323} {
+		for _, client := range []evidence.Framing{evidence.RFC7252, evidence.RFC8323} {
+			t.Run(string(client)+" to "+string(server), func(t *testing.T) {
+				t.Parallel()
+				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], CoAP: lab.CoAP{Framed: server == evidence.RFC8323}})
+				w := &Walker{Patience: brisk, Credential: stranger(t, l)}
+				s := w.Session(Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Framing: client})
+				defer s.Close()
+				if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
+					t.Fatalf("no session: %+v", s.Outcome())
+				}
+				var want error
+				if client != server {
+					want = ErrNoPong
+				}
+				for range 2 {
+					if err := s.Ping(t.Context()); !errors.Is(err, want) || want == nil && err != nil {
+						t.Errorf("ping: %v, want %v", err, want)
+					}
+				}
+				if o := s.Outcome(); o.Failure != evidence.Completed || o.Ponged != (want == nil) {
+					t.Errorf("%+v", o)
+				}
+			})
+		}
+	}
 }
 
 func TestASessionThatTheServerEndsIsNoticedInSilence(t *testing.T) {
@@ -286,19 +316,40 @@ func TestFailedHandshakesLeaveNoSocketOpen(t *testing.T) {
 	}
 }
 
-func TestAServerThatEndsTheSessionAfterOurCertificateNeedsAnother(t *testing.T) {
-	for name, end := range map[string]func(*net.TCPConn){
-		"closed": func(*net.TCPConn) {},
-		"reset":  func(c *net.TCPConn) { _ = c.SetLinger(0) },
+func TestHowAServerMayTakeOurFinish(t *testing.T) {
+	alert := func(code byte) func(*net.TCPConn) {
+		return func(c *net.TCPConn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, code}) }
+	}
+	for name, test := range map[string]struct {
+		end    func(*net.TCPConn)
+		want   evidence.Failure
+		detail string
+	}{
+		"closed":              {func(*net.TCPConn) {}, evidence.CertificateNeeded, "ended the connection after our certificate"},
+		"reset":               {func(c *net.TCPConn) { _ = c.SetLinger(0) }, evidence.CertificateNeeded, "ended the connection after our certificate"},
+		"bad certificate":     {alert(42), evidence.CertificateNeeded, "bad_certificate (42) after our certificate"},
+		"unknown authority":   {alert(48), evidence.CertificateNeeded, "unknown_ca (48) after our certificate"},
+		"access denied":       {alert(49), evidence.CertificateNeeded, "access_denied (49) after our certificate"},
+		"a handshake failure": {alert(40), evidence.CertificateNeeded, "handshake_failure (40) after our certificate"},
+		"close_notify":        {alert(0), evidence.CertificateNeeded, "close_notify (0) after our certificate"},
+		"a wrong signature":   {alert(51), evidence.FinishFailed, "decrypt_error (51)"},
+		"trouble of its own":  {alert(80), evidence.FinishFailed, "internal_error (80)"},
+		"silence":             {func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) }, evidence.FinishFailed, "no Finished came in time"},
+		"a wrong Finished": {func(c *net.TCPConn) {
+			_, _ = c.Write(append([]byte{20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 32}, make([]byte, 32)...))
+		}, evidence.FinishFailed, "not protected with the keys"},
+		"out of turn": {func(c *net.TCPConn) { _, _ = c.Write([]byte{23, 3, 3, 0, 1, 1}) }, evidence.FinishFailed, "out of turn"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 			to := addressOf(t, l, bootstrap, evidence.TCP)
-			front := answering(t, func(c *net.TCPConn) { relayFlight(c, to); end(c) })
+			front := answering(t, func(c *net.TCPConn) { relayFlight(c, to); test.end(c) })
 			w := &Walker{Patience: brisk, Credential: stranger(t, l)}
-			o := w.Walk(t.Context(), Target{Address: front, Transport: evidence.TCP, Client: evidence.Device, Finish: true})
-			if o.Failure != evidence.CertificateNeeded || o.FailedIn != evidence.Finish || !slices.Equal(phasesOf(o), greeted) || !o.TLS.KeyProved {
-				t.Errorf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail)
+			o := w.Walk(t.Context(), Target{Address: front, Transport: evidence.TCP, Client: evidence.Device, Finish: true, Ping: true})
+			if o.Failure != test.want || o.FailedIn != evidence.Finish || !slices.Equal(phasesOf(o), greeted) || !o.TLS.KeyProved ||
+				!strings.Contains(o.Detail, test.detail) || o.Pinged {
+				t.Errorf("%q in %q after %v (%s), want %q (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail, test.want, test.detail)
 			}
 		})
 	}

@@ -60,46 +60,22 @@ func (s *tcpSession) Ping(ctx context.Context) error {
 }
 
 func (s *tcpSession) Listen(ctx context.Context) error {
-	b, err := newBound(ctx, s.conn, 0)
-	if err != nil {
-		return fmt.Errorf("listen: %w", ErrCut)
-	}
-	defer b.release()
-	for {
-		n, err := s.conn.Read(s.buffer(readSize))
-		if n > 0 && s.client != nil {
-			if _, taken := s.client.Take(s.buf[:n]); taken != nil {
-				return fmt.Errorf("listen: %w", s.ending(taken))
-			}
-			passOver(s.client)
+	return s.listen(ctx, readSize, func(b []byte) error {
+		if s.client == nil {
+			return nil
 		}
-		if err != nil {
-			if errors.Is(b.of(err), errRoundOver) {
-				return nil
-			}
-			return fmt.Errorf("listen: %w", s.ending(err))
-		}
-	}
-}
-
-// passOver drops the application data that waits to be read.
-func passOver(client interface{ Received() ([]byte, bool) }) {
-	for {
-		if _, waits := client.Received(); !waits {
-			return
-		}
-	}
+		_, err := s.client.Take(b)
+		passOver(s.client)
+		return err
+	})
 }
 
 func (s *tcpSession) Close() {
-	if s.conn == nil {
+	if s.client == nil {
+		s.close(nil)
 		return
 	}
-	var notify []byte
-	if s.client != nil {
-		notify = s.client.Close()
-	}
-	s.close(notify)
+	s.close(s.client.Close())
 }
 
 // converse sends and then reads until the client has come to the goal. A server that refuses may have ended the

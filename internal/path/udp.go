@@ -96,37 +96,22 @@ func (s *udpSession) Ping(ctx context.Context) error {
 }
 
 func (s *udpSession) Listen(ctx context.Context) error {
-	b, err := newBound(ctx, s.conn, 0)
-	if err != nil {
-		return fmt.Errorf("listen: %w", ErrCut)
-	}
-	defer b.release()
-	for {
-		n, err := s.conn.Read(s.buffer(devicedtls.MaxDatagram))
-		switch {
-		case errors.Is(b.of(err), errRoundOver):
+	return s.listen(ctx, devicedtls.MaxDatagram, func(b []byte) error {
+		if s.client == nil {
 			return nil
-		case isUnreachable(err):
-		case err != nil:
-			return fmt.Errorf("listen: %w", s.ending(err))
-		case s.client != nil:
-			if _, err := s.client.Take(s.buf[:n]); err != nil {
-				return fmt.Errorf("listen: %w", s.ending(err))
-			}
-			passOver(s.client)
 		}
-	}
+		_, err := s.client.Take(b)
+		passOver(s.client)
+		return err
+	})
 }
 
 func (s *udpSession) Close() {
-	if s.conn == nil {
+	if s.client == nil {
+		s.close(nil)
 		return
 	}
-	var notify []byte
-	if s.client != nil {
-		notify = s.client.Close()
-	}
-	s.close(notify)
+	s.close(s.client.Close())
 }
 
 // converse sends the flight that the client has ready, sends it again as a device does, and takes datagrams until the
