@@ -1,0 +1,105 @@
+//go:build release
+
+package packaging
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
+)
+
+const (
+	packageName   = "endpoint-exporter"
+	installed     = "/usr/bin/endpoint_exporter"
+	configuration = "/etc/endpoint_exporter/config.yml"
+	unit          = "/usr/lib/systemd/system/endpoint_exporter.service"
+)
+
+// quiet is a configuration that leads nowhere but to this machine.
+const quiet = `catalogues: []
+resolvers: ["127.0.0.1:1"]
+authority: {mode: "off"}
+trust: {own: {public_key: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEO9P+sNmkcuEREVm6Bi34JtVlmKrPKl/Gh6VrDjAV6BIWSZDj+T75Pd71Wh8DRLuBeslxbWzCQjtV24atLMDP5A==}}
+endpoints:
+  - {service: nothing, host: 127.0.0.1, client: device, trust: own, paths: [{transport: tcp, port: 1}]}
+`
+
+// TestDebIsInstalledRunUpgradedAndRemoved goes the whole way that an administrator goes.
+func TestDebIsInstalledRunUpgradedAndRemoved(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("this test installs a package: it must be run as root")
+	}
+	if out, err := exec.CommandContext(t.Context(), "dpkg-query", "--status", packageName).Output(); err == nil {
+		t.Fatalf("%s is installed already; purge it first:\n%s", packageName, out)
+	}
+	deb := only(t, "Linux Package", "deb")
+	t.Cleanup(func() {
+		if out, err := exec.Command("dpkg", "--purge", packageName).CombinedOutput(); err != nil {
+			t.Errorf("purge: %v\n%s", err, out)
+		}
+	})
+	run(t, "dpkg", "--install", deb)
+	checkVersion(t, run(t, installed, "--version"))
+	run(t, installed, "--config.file="+configuration, "--config.check")
+	run(t, "systemd-analyze", "verify", "--man=yes", unit)
+	if said := run(t, "man", "--warnings", "--encoding=UTF-8", "endpoint_exporter"); !strings.Contains(said, "--config.file") || strings.Contains(said, "warning:") {
+		t.Errorf("the manual page says\n%s", said)
+	}
+	if said := run(t, "whatis", "--long", "endpoint_exporter"); !strings.Contains(said, "walk the path") {
+		t.Errorf("whatis says %s", said)
+	}
+
+	if err := os.WriteFile(configuration, []byte(quiet), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	scrapeOnce(t, program.Start(t, exec.Command(installed, "--config.file="+configuration, "--web.listen-address=127.0.0.1:0")))
+
+	kept := func(when string) {
+		t.Helper()
+		if data, err := os.ReadFile(configuration); err != nil || string(data) != quiet {
+			t.Errorf("%s: the configuration is %q, %v", when, data, err)
+		}
+	}
+	run(t, "dpkg", "--install", deb)
+	kept("after an upgrade")
+	run(t, "dpkg", "--remove", packageName)
+	kept("after removal")
+	for _, file := range []string{installed, unit} {
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("after removal %s is there: %v", file, err)
+		}
+	}
+	run(t, "dpkg", "--purge", packageName)
+	for _, file := range []string{configuration, filepath.Dir(configuration), "/etc/default/endpoint_exporter"} {
+		if _, err := os.Stat(file); !os.IsNotExist(err) {
+			t.Errorf("after a purge %s is there: %v", file, err)
+		}
+	}
+}
+
+// scrapeOnce asks a running exporter for what the quiet configuration yields.
+func scrapeOnce(t *testing.T, address string) {
+	t.Helper()
+	for path, wants := range map[string][]string{
+		"/-/healthy": {"healthy"},
+		"/metrics": {
+			`endpoint_path_failure{class="blocked",host="127.0.0.1",port="1",reason="refused",service="nothing",transport="tcp"} 1`,
+			`version="` + about(t).Version + `"`, `revision="` + about(t).Commit + `"`,
+		},
+	} {
+		status, body := get(t, "http://"+address+path)
+		if status != http.StatusOK {
+			t.Errorf("%s: status %d", path, status)
+		}
+		for _, want := range wants {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s says\n%s\nwithout %s", path, body, want)
+			}
+		}
+	}
+}
