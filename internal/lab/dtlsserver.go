@@ -20,6 +20,8 @@ type DTLSServer struct {
 	RefuseStrangers bool
 	CoAP            CoAP // not Framed
 	MTU             int  // most bytes of one datagram; 0: 1200
+	// IdleLimit ends a session with close_notify after that long without a record; 0: none.
+	IdleLimit time.Duration
 
 	listener net.Listener
 	wg       sync.WaitGroup
@@ -86,9 +88,13 @@ func (s *DTLSServer) session(ctx context.Context, conn *dtls.Conn) {
 	if err := conn.HandshakeContext(handshake); err != nil {
 		return
 	}
+	life := sessionLife
+	if s.IdleLimit > 0 {
+		life = s.IdleLimit
+	}
 	buffer := make([]byte, maxPlaintext)
 	for {
-		_ = conn.SetReadDeadline(time.Now().Add(sessionLife))
+		_ = conn.SetReadDeadline(time.Now().Add(life))
 		n, err := conn.Read(buffer)
 		if err != nil {
 			return
@@ -104,6 +110,7 @@ func (s *DTLSServer) session(ctx context.Context, conn *dtls.Conn) {
 // dtlsCloud holds the DTLS servers that fronts relay to, one per host and kind, started when first needed.
 type dtlsCloud struct {
 	ctx     context.Context
+	idle    time.Duration // Options.IdleLimit
 	mu      sync.Mutex
 	servers map[dtlsKind]*DTLSServer
 }
@@ -115,8 +122,8 @@ type dtlsKind struct {
 	coap     CoAP
 }
 
-func newDTLSCloud(ctx context.Context) *dtlsCloud {
-	return &dtlsCloud{ctx: ctx, servers: make(map[dtlsKind]*DTLSServer)}
+func newDTLSCloud(ctx context.Context, idle time.Duration) *dtlsCloud {
+	return &dtlsCloud{ctx: ctx, idle: idle, servers: make(map[dtlsKind]*DTLSServer)}
 }
 
 // smallMTU splits a server's flight so that it takes several datagrams.
@@ -129,7 +136,7 @@ func (c *dtlsCloud) server(who *identity, fault string, coap CoAP) (netip.AddrPo
 		return netip.AddrPort{}, err
 	}
 	coap.Framed = false // RFC 8323 is for streams
-	s := &DTLSServer{Certificate: certificate, CoAP: coap, RefuseStrangers: fault == RefuseCertificate}
+	s := &DTLSServer{Certificate: certificate, CoAP: coap, RefuseStrangers: fault == RefuseCertificate, IdleLimit: c.idle}
 	kind := dtlsKind{who, fault, coap}
 	switch fault {
 	case NoPong:

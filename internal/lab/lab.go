@@ -89,7 +89,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 
 func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &Lab{Mint: mint, hosts: o.Hosts, cancel: cancel, clouds: newDTLSCloud(ctx)}
+	l := &Lab{Mint: mint, hosts: o.Hosts, cancel: cancel, clouds: newDTLSCloud(ctx, o.IdleLimit)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
