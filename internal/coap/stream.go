@@ -13,7 +13,7 @@ import (
 )
 
 // pingStream pings by RFC 8323: our Capabilities and Settings message, which must be the first of a connection (§5.3) and
-// says nothing but the defaults, then a Ping whose token its Pong repeats (§5.4). A Ping of the server is answered; its
+// says nothing but the defaults, then a Ping whose token its Pong should repeat (§5.4). A Ping of the server is answered; its
 // settings and requests are passed over, for nothing is sent that they would change.
 //
 // On a session that is pinged again the settings are sent again, which §5.3 allows at any time.
@@ -43,7 +43,7 @@ func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, er
 		}
 		switch h.Code {
 		case codes.Pong:
-			if string(h.Token) == string(token) {
+			if len(h.Token) == 0 || string(h.Token) == string(token) { // libcoap up to 4.3.1, for one, repeats none
 				return time.Since(started), sent, nil
 			}
 		case codes.Ping:

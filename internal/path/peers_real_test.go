@@ -31,9 +31,9 @@ type peer struct {
 	stdout io.Reader
 }
 
-// startPeer runs a server program and waits until it accepts connections. {PORT}, {CERT}, {KEY} and {CA} in the arguments are
-// filled in.
-func startPeer(t *testing.T, mint *lab.Mint, env []string, program string, args ...string) *peer {
+// startPeer runs a server program and waits until it listens. {PORT}, {PORT-1}, {CERT}, {KEY}, {CA} (of somebody
+// else) and {STRANGERS} (the CA of our own certificate) in the arguments are filled in.
+func startPeer(t *testing.T, mint *lab.Mint, transport evidence.Transport, env []string, program string, args ...string) *peer {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		t.Fatalf("this test needs Debian's %s: %v", program, err)
@@ -47,14 +47,14 @@ func startPeer(t *testing.T, mint *lab.Mint, env []string, program string, args 
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for name, content := range map[string][]byte{"cert": chain, "key": key, "ca": mint.LwM2M.PEM()} {
+	for name, content := range map[string][]byte{"cert": chain, "key": key, "ca": mint.LwM2M.PEM(), "strangers": mint.Inspector.PEM()} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	at := freePort(t)
-	fill := strings.NewReplacer("{PORT}", fmt.Sprint(at.Port()), "{CERT}", filepath.Join(dir, "cert"),
-		"{KEY}", filepath.Join(dir, "key"), "{CA}", filepath.Join(dir, "ca"))
+	at := freePort(t, transport)
+	fill := strings.NewReplacer("{PORT}", fmt.Sprint(at.Port()), "{PORT-1}", fmt.Sprint(at.Port()-1), "{CERT}", filepath.Join(dir, "cert"),
+		"{KEY}", filepath.Join(dir, "key"), "{CA}", filepath.Join(dir, "ca"), "{STRANGERS}", filepath.Join(dir, "strangers"))
 	for i := range args {
 		args[i] = fill.Replace(args[i])
 	}
@@ -79,20 +79,46 @@ func startPeer(t *testing.T, mint *lab.Mint, env []string, program string, args 
 		_ = command.Wait() // it was killed
 	})
 	for end := time.Now().Add(10 * time.Second); ; {
-		conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
-		if err == nil {
-			_ = conn.Close()
+		if listens(t, transport, at) {
 			return &peer{at, stdin, stdout}
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s accepts no connection: %v\n%s", program, err, complaints.String())
+			t.Fatalf("%s does not listen\n%s", program, complaints.String())
 		}
 		<-time.After(20 * time.Millisecond)
 	}
 }
 
-func freePort(t *testing.T) netip.AddrPort {
+// listens reports whether somebody does at a port of this machine. Of UDP the kernel's table is asked: a datagram to see
+// would be the first of a session.
+func listens(t *testing.T, transport evidence.Transport, at netip.AddrPort) bool {
 	t.Helper()
+	if transport == evidence.TCP {
+		conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
+		if err != nil {
+			return false
+		}
+		_ = conn.Close()
+		return true
+	}
+	table, err := os.ReadFile("/proc/net/udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(table), fmt.Sprintf(":%04X 00000000:0000", at.Port()))
+}
+
+// freePort is one that nobody had a moment ago.
+func freePort(t *testing.T, transport evidence.Transport) netip.AddrPort {
+	t.Helper()
+	if transport == evidence.UDP {
+		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	}
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +137,7 @@ func newMint(t *testing.T) *lab.Mint {
 }
 
 // patient leaves real programs on a busy machine their time.
-var patient = Patience{Connect: 5 * time.Second, Hello: 5 * time.Second, Finish: 5 * time.Second, Ping: 2 * time.Second}
+var patient = Patience{Connect: 5 * time.Second, Hello: 5 * time.Second, Flight: 9 * time.Second, Finish: 5 * time.Second, Ping: 2 * time.Second}
 
 func strangerOf(t *testing.T, mint *lab.Mint) func() *Credential {
 	t.Helper()
@@ -174,7 +200,7 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mint := newMint(t)
-			p := startPeer(t, mint, test.env, test.program[0], test.program[1:]...)
+			p := startPeer(t, mint, evidence.TCP, test.env, test.program[0], test.program[1:]...)
 			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
 			o := w.Walk(t.Context(), Target{
 				Address: p.at, Transport: evidence.TCP, Client: evidence.Device, Host: "server.test", Finish: true, WebRetry: true,
@@ -197,7 +223,7 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 // what it is given.
 func TestDataPassesBothWaysThroughOpenSSL(t *testing.T) {
 	mint := newMint(t)
-	p := startPeer(t, mint, nil, "openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}",
+	p := startPeer(t, mint, evidence.TCP, nil, "openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}",
 		"-cipher", ccm8, "-Verify", "1", "-tls1_2", "-quiet")
 	answered := make(chan error, 1)
 	go func() {
@@ -221,6 +247,29 @@ func TestDataPassesBothWaysThroughOpenSSL(t *testing.T) {
 	}
 	if !o.Ponged {
 		t.Error("the reset did not come back")
+	}
+}
+
+// libcoap is a CoAP server with DTLS on {PORT} over UDP, and with TLS there over TCP.
+func libcoap(library string, more ...string) []string {
+	return append([]string{"coap-server-" + library, "-A", "127.0.0.1", "-p", "{PORT-1}", "-c", "{CERT}", "-j", "{KEY}"}, more...)
+}
+
+// TestLibcoapAnswersByRFC8323 pings a server that frames CoAP over TCP as standardised.
+func TestLibcoapAnswersByRFC8323(t *testing.T) {
+	for _, library := range []string{"openssl", "gnutls"} {
+		t.Run(library, func(t *testing.T) {
+			mint := newMint(t)
+			program := libcoap(library, "-C", "{STRANGERS}")
+			p := startPeer(t, mint, evidence.TCP, nil, program[0], program[1:]...)
+			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+			o := w.Walk(t.Context(), Target{
+				Address: p.at, Transport: evidence.TCP, Client: evidence.Device, Finish: true, Ping: true, Framing: evidence.RFC8323,
+			})
+			if o.Failure != evidence.Completed || !slices.Equal(phasesOf(o), evidence.Phases) || !o.TLS.CertificateRequested {
+				t.Errorf("%q in %q after %v (%s), saw %+v", o.Failure, o.FailedIn, phasesOf(o), o.Detail, o.TLS)
+			}
+		})
 	}
 }
 
@@ -254,7 +303,7 @@ func TestWebWalkOfRealServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mint := newMint(t)
-			p := startPeer(t, mint, nil, test.program[0], test.program[1:]...)
+			p := startPeer(t, mint, evidence.TCP, nil, test.program[0], test.program[1:]...)
 			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
 			o := w.Walk(t.Context(), Target{Address: p.at, Transport: evidence.TCP, Client: evidence.Web, Host: "server.test"})
 			if o.Failure != test.failure {
