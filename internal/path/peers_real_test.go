@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -52,7 +53,7 @@ func startPeer(t *testing.T, mint *lab.Mint, transport evidence.Transport, env [
 			t.Fatal(err)
 		}
 	}
-	at := freePort(t, transport)
+	at := freePort(t)
 	fill := strings.NewReplacer("{PORT}", fmt.Sprint(at.Port()), "{PORT-1}", fmt.Sprint(at.Port()-1), "{CERT}", filepath.Join(dir, "cert"),
 		"{KEY}", filepath.Join(dir, "key"), "{CA}", filepath.Join(dir, "ca"), "{STRANGERS}", filepath.Join(dir, "strangers"))
 	for i := range args {
@@ -83,6 +84,8 @@ func startPeer(t *testing.T, mint *lab.Mint, transport evidence.Transport, env [
 			return &peer{at, stdin, stdout}
 		}
 		if time.Now().After(end) {
+			cancel()
+			_ = command.Wait()
 			t.Fatalf("%s does not listen\n%s", program, complaints.String())
 		}
 		<-time.After(20 * time.Millisecond)
@@ -108,23 +111,30 @@ func listens(t *testing.T, transport evidence.Transport, at netip.AddrPort) bool
 	return strings.Contains(string(table), fmt.Sprintf(":%04X 00000000:0000", at.Port()))
 }
 
-// freePort is one that nobody had a moment ago.
-func freePort(t *testing.T, transport evidence.Transport) netip.AddrPort {
+// freePort is one that nobody had a moment ago, nor the one below it, of either transport.
+func freePort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	if transport == evidence.UDP {
-		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	free := func(port int) (ok bool) {
+		listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		if err != nil {
-			t.Fatal(err)
+			return false
+		}
+		defer listener.Close()
+		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			return false
 		}
 		defer conn.Close()
-		return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		return true
 	}
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 20000 + rand.IntN(12000) // below those that the kernel gives to clients
+		if free(port-1) && free(port) {
+			return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).AddrPort()
+	t.Fatal("no port is free")
+	return netip.AddrPort{}
 }
 
 func newMint(t *testing.T) *lab.Mint {
