@@ -20,7 +20,8 @@ const (
 	// openingPace is the mean time between two connections being opened, over all paths: the measurement must not look like
 	// an attack, nor fill a NAT that it is to measure.
 	openingPace = 500 * time.Millisecond
-	// firstSpread is within which the first rounds begin, so that exporters started together do not call together.
+	// firstSpread is within which the first rounds begin, or the longest step if that is less, so that exporters started
+	// together do not call together.
 	firstSpread = time.Minute
 	// retryPart of the interval passes before a round that learned nothing is made again.
 	retryPart = 12
@@ -94,7 +95,7 @@ func (m *Manager) Reload(config *catalogue.Config, open Open) {
 			}
 			w := old[key]
 			if w == nil {
-				w = &watched{target: key, due: time.Now().Add(rand.N(min(firstSpread, config.Idle.Interval)))}
+				w = &watched{target: key, due: time.Now().Add(rand.N(min(firstSpread, slices.Max(config.Idle.Steps))))}
 				w.bounds.Why = "not measured yet"
 			} else if restart {
 				w.interrupt()

@@ -25,8 +25,8 @@ func Patience() path.Patience {
 	}
 }
 
-// clockSlack is how far the clock on the wall may go ahead of the monotonic one during a silence. The latter stands still
-// while a machine is suspended: a connection was then silent for longer than measured.
+// clockSlack is by how much a silence may be longer than it was to be, by either clock. The monotonic one stands still while a
+// machine is suspended, so the clock on the wall has a say too.
 const clockSlack = 5 * time.Second
 
 // Proof is what shows on a path that a connection is alive.
@@ -133,14 +133,16 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 	err := s.Listen(listen)
 	cancel()
 	now := time.Now()
-	o.After = now.Sub(began)
-	slept := now.Round(0).Sub(began.Round(0))-o.After > clockSlack
+	kept := now.Sub(began)
+	slept := now.Round(0).Sub(began.Round(0))-kept > clockSlack || kept-step > clockSlack
 	if ctx.Err() != nil {
 		return o, false
 	}
 	if err != nil {
-		o.Ending, o.Detail = ended(err, "during the silence")
+		o.After = kept
+		o.Ending, o.Detail = p.ended(err, "during the silence")
 	} else {
+		o.After = step // what the timer was late is the machine's, not the path's
 		o.Ending, o.Detail = p.speak(ctx, s)
 	}
 	switch o.Ending {
@@ -154,7 +156,7 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 	case Closed, Unknown:
 	}
 	if slept && o.Ending != Unknown {
-		o.Ending, o.Detail = Unknown, "the clock of this machine jumped, or it was suspended"
+		o.Ending, o.Detail = Unknown, "this machine's clock jumped, or it was suspended or overloaded"
 	}
 	if o.Ending == Unknown {
 		o.After = 0
@@ -166,7 +168,7 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 func (p *prober) speak(ctx context.Context, s path.Session) (Ending, string) {
 	const after = "in answer to what was sent after it"
 	if p.proof == ByPing {
-		return ended(s.Ping(ctx), after)
+		return p.ended(s.Ping(ctx), after)
 	}
 	s.Hello(ctx)
 	out := s.Outcome()
@@ -176,31 +178,33 @@ func (p *prober) speak(ctx context.Context, s path.Session) (Ending, string) {
 	case answered(s):
 		return Unknown, "the hello was answered in another way than without a silence: " + out.Detail
 	case out.Failure == evidence.Silent && out.TLS == nil:
-		return ended(path.ErrNoPong, after)
+		return p.ended(path.ErrNoPong, after)
 	case out.Failure == evidence.Reset:
-		return ended(path.ErrCut, after)
+		return p.ended(path.ErrCut, after)
 	case out.Failure == evidence.Closed:
-		return ended(fmt.Errorf("%w: %w", path.ErrEnded, io.EOF), after)
+		return p.ended(fmt.Errorf("%w: %w", path.ErrEnded, io.EOF), after)
 	}
 	return Unknown, out.Detail
 }
 
 // ended maps the end of a connection.
-func ended(err error, when string) (Ending, string) {
+func (p *prober) ended(err error, when string) (Ending, string) {
 	var alert *devicetls.AlertError
 	switch {
 	case err == nil:
 		return Survived, ""
 	case errors.Is(err, path.ErrNoPong):
-		return Dropped, "no answer came, though a fresh connection got one"
+		return Dropped, "dropped without a word, while a fresh connection is answered"
 	case errors.As(err, &alert) && alert.CloseNotify(): // authentic: only the server has the keys
 		return Closed, "close_notify"
 	case errors.As(err, &alert):
 		return Closed, alert.Error()
 	case errors.Is(err, path.ErrEnded):
 		return Closed, "FIN"
+	case errors.Is(err, path.ErrCut) && p.target.Transport == evidence.UDP:
+		return Reset, "ICMP port unreachable " + when
 	case errors.Is(err, path.ErrCut):
-		return Reset, "reset " + when
+		return Reset, "RST " + when
 	}
 	return Unknown, evidence.Text(err.Error())
 }
