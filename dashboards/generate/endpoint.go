@@ -3,12 +3,12 @@ package main
 // endpoint is one host of the cloud as one site sees it, or several: every path's phases, every resolver, who signed.
 func endpoint() dashboard {
 	const (
-		series   = "{{site}} {{transport}} {{port}}"
-		resolver = "{{site}} {{resolver}}"
+		series   = "{{place}} {{transport}} {{port}}"
+		resolver = "{{place}} {{resolver}}"
 	)
 	phase := func(title, name, description string) panel {
 		return lines(6, 7, title, description, field{Unit: "s", Min: ptr(0.0), NoValue: "This phase did not run"},
-			query{`endpoint_path_duration_seconds{@target, phase="` + name + `"}`, series})
+			query{placed(`endpoint_path_duration_seconds{@target, phase="` + name + `"}`), series})
 	}
 	onPath := labelColumns(nil, "site", "instance", "transport", "port")
 	onResolver := labelColumns(nil, "site", "instance", "resolver")
@@ -31,9 +31,9 @@ func endpoint() dashboard {
 			`min(`+silenceStates+`)`, field{Unit: "short", NoValue: "not measured", Mappings: silence}),
 
 		row("Paths"),
-		timeline(14, 7, "Path states", "Each cell is the worst of its interval. A gap is time without a verdict: the exporter was silent, or the deadline cut the path off.",
-			pathHistory, "no data", nil, query{pathStates, series}),
-		table(10, 7, "Failures", "Why paths failed in the last 10 minutes.", "No path to this host has failed in the last 10 minutes", "Fault", false,
+		timeline(14, 9, "Path states", "Each cell is the worst of its interval. A gap is time without a verdict: the exporter was silent, or the deadline cut the path off.",
+			pathHistory, "no data", nil, query{placed(pathStates), series}),
+		table(10, 9, "Failures", "Why paths failed in the last 10 minutes.", "No failure was reported in the last 10 minutes", "Fault", false,
 			[]column{
 				{label: "site", header: "Site", width: 80}, {label: "transport", header: "Over", width: 55}, {label: "port", header: "Port", width: 55},
 				{value: "B", header: "Fault", width: 100, cell: "color-text", field: field{Mappings: classRank}},
@@ -43,14 +43,14 @@ func endpoint() dashboard {
 			query{expr: failures}, query{expr: classRanks}),
 
 		lines(12, 7, "Failures by reason", "Addresses that failed on any path, by path and reason, in the 10 minutes before. Every address is probed; a device takes the first.",
-			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No path to this host has failed in the time shown",
-				Custom: map[string]any{"drawStyle": "line", "lineInterpolation": "stepAfter", "fillOpacity": 15, "lineWidth": 2}},
-			query{`max by (@path, reason) (max_over_time(endpoint_path_failure{@target}[10m]))`, series + " {{reason}}"}),
+			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No failure was reported in the time shown",
+				Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2}},
+			query{placed(`max by (@path, reason) (max_over_time(endpoint_path_failure{@target}[10m]))`), series + " {{reason}}"}),
 		lines(12, 7, "Rounds that passed", "Of the rounds of the hour before, the part in which the path carried a device.",
 			field{Unit: "percentunit", Min: ptr(0.0), Max: ptr(1.0), NoValue: "no data", Custom: map[string]any{"lineWidth": 2}},
-			query{`
+			query{placed(`
 				sum by (@path) (increase(endpoint_path_attempts_total{@target, result="ok"}[1h]))
-				/ sum by (@path) (increase(endpoint_path_attempts_total{@target}[1h]))`, series}),
+				/ sum by (@path) (increase(endpoint_path_attempts_total{@target}[1h]))`), series}),
 
 		phase("Connect", "connect", "TCP's connect in each round, to the address that a device would take. UDP has none."),
 		phase("Hello", "hello", "From the device's hello to the end of the server's flight. Over UDP a lost datagram shows as 4 seconds or more."),
@@ -60,26 +60,26 @@ func endpoint() dashboard {
 		lines(12, 7, "Connect and hello together, 90 of 100 rounds", "Nine of ten rounds of the 3 hours before were faster than this; from the histogram, which is coarse. "+
 			"A site that got slower shows here, a lost packet does not.",
 			field{Unit: "s", Min: ptr(0.0), NoValue: "no handshake in the time shown"},
-			query{`
+			query{placed(`
 				histogram_quantile(0.9, sum by (@path, le) (increase(endpoint_handshake_duration_seconds_bucket{@target}[3h])))
-				or histogram_quantile(0.9, sum by (@path) (increase(endpoint_handshake_duration_seconds{@target}[3h])))`, series}),
+				or histogram_quantile(0.9, sum by (@path) (increase(endpoint_handshake_duration_seconds{@target}[3h])))`), series}),
 		lines(6, 7, "Flights sent again over UDP", "Flights of the handshake that were sent again, per round, on average of the 30 minutes before. Each costs a device 4 to 13 seconds.",
 			field{Unit: "short", Min: ptr(0.0), NoValue: "No path over UDP"},
-			query{`avg_over_time(endpoint_udp_retransmissions{@target}[30m])`, series}),
+			query{placed(`avg_over_time(endpoint_udp_retransmissions{@target}[30m])`), series}),
 		lines(6, 7, "Round-trip time", "TCP: the kernel's own measure after the connect. UDP: from the hello to the first datagram back.",
 			field{Unit: "s", Min: ptr(0.0), NoValue: "not measured here"},
-			query{`endpoint_tcp_rtt_seconds{@target}`, series}, query{`endpoint_path_first_reply_seconds{@target}`, series + " first reply"}),
+			query{placed(`endpoint_tcp_rtt_seconds{@target} or endpoint_path_first_reply_seconds{@target}`), series}),
 
 		row("Name service"),
-		table(24, 6, "Each resolver", "Each of the site's DNS servers: its verdict, the TTL it answers against the TTL of the zone, and how far past its TTL a record was proved to be given out.",
+		table(24, 7, "Each resolver", "Each of the site's DNS servers: its verdict, the TTL it answers against the TTL of the zone, and how far past its TTL a record was proved to be given out.",
 			"No resolver was asked in the last 10 minutes", "Verdict", true,
 			append(onResolver,
 				column{value: "A", header: "Verdict", width: 90, cell: "color-text", field: field{Mappings: verdictRank, NoValue: "none"}},
 				column{value: "B", header: "Answers", width: 85, cell: "color-text", field: field{Mappings: words(word{"0", "no", bad}, word{"1", "yes", good}), NoValue: "no verdict"}},
-				column{value: "C", header: "Its TTL", width: 85, field: field{Unit: "s", NoValue: "–"}},
-				column{value: "D", header: "The zone's TTL", width: 120, field: field{Unit: "s", NoValue: "not known"}},
-				column{value: "E", header: "TTL over the zone's", width: 150, cell: "color-text", field: field{Unit: "s", NoValue: "not known", Thresholds: limits(neutral, from(10, partly))}},
-				column{value: "F", header: "Proved past TTL", width: 130, cell: "color-text", field: field{Unit: "s", NoValue: "–", Thresholds: limits(neutral, from(1, bad))}},
+				column{value: "C", header: "Its TTL", width: 85, field: field{Unit: seconds}},
+				column{value: "D", header: "The zone's TTL", width: 120, field: field{Unit: seconds, NoValue: "not known"}},
+				column{value: "E", header: "TTL over the zone's", width: 150, cell: "color-text", field: field{Unit: seconds, NoValue: "not known", Thresholds: limits(neutral, from(10, partly))}},
+				column{value: "F", header: "Proved past TTL", width: 130, cell: "color-text", field: field{Unit: seconds, Thresholds: limits(neutral, from(1, bad))}},
 				column{value: "G", header: "Withdrawn addresses", width: 155, cell: "color-text", field: field{NoValue: "–", Thresholds: limits(neutral, from(1, bad))}},
 				column{value: "H", header: "Addresses changed", field: field{Unit: "dateTimeFromNow", NoValue: "not seen"}},
 			), []string{"job", "service", "host"},
@@ -93,49 +93,49 @@ func endpoint() dashboard {
 			query{expr: `1000 * max by (@resolver) (last_over_time(endpoint_dns_last_change_timestamp_seconds{@target}[10m]))`},
 		),
 		lines(12, 7, "TTL of each resolver against the zone's", "The highest TTL that each resolver answered in the 10 minutes before. A cache counts down from the zone's TTL (dashed) and never passes it.",
-			field{Unit: "s", Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{`max by (@resolver) (max_over_time(endpoint_dns_ttl_seconds{@target}[10m]))`, resolver},
+			field{Unit: seconds, Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
+			query{placed(`max by (@resolver) (max_over_time(endpoint_dns_ttl_seconds{@target}[10m]))`), resolver},
 			query{`max by (service, host) (max_over_time(endpoint_dns_authority_ttl_seconds{@target}[10m]))`, "the zone's"},
 		).only("the zone's", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
 		timeline(12, 7, "Verdicts", "The verdict on each resolver's records of this host; the worst of each interval. Stale is proved; suspect is not.",
-			verdictRank, "no data", nil, query{verdictRanks("$__interval"), resolver}),
+			verdictRank, "no data", nil, query{placed(verdictRanks("$__interval")), resolver}),
 
 		lines(8, 7, "Changes of address", "How often each resolver's addresses changed in the hour before. Firewalls that allow by address must follow.",
 			field{Unit: "short", Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{`increase(endpoint_dns_address_changes_total{@target}[1h])`, resolver}),
+			query{placed(`increase(endpoint_dns_address_changes_total{@target}[1h])`), resolver}),
 		table(8, 7, "Addresses now", "What the resolvers gave in the last round; a device takes the first.", "No address is known (or --no-collector.addresses)", "Address", false,
 			[]column{{label: "site", header: "Site", width: 100}, {label: "resolver", header: "Resolver", width: 140}, {label: "address", header: "Address"}},
 			[]string{"job", "instance", "service", "host"},
 			query{expr: `max by (@resolver, address) (endpoint_dns_address_info{@target})`}),
 		lines(8, 7, "Look-ups", "How long each resolver took to answer, or was waited for.", field{Unit: "s", Min: ptr(0.0), NoValue: "no data"},
-			query{`endpoint_dns_lookup_duration_seconds{@target}`, resolver}),
+			query{placed(`endpoint_dns_lookup_duration_seconds{@target}`), resolver}),
 
 		lines(12, 6, "Evidence of stale records", "Pieces of evidence in the 30 minutes before, by kind. One is not a proof; the verdict says when there is one.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{`sum by (@resolver, evidence) (increase(endpoint_dns_evidence_total{@target}[30m])) > 0`, resolver + " {{evidence}}"}),
+			query{placed(`sum by (@resolver, evidence) (increase(endpoint_dns_evidence_total{@target}[30m])) > 0`), resolver + " {{evidence}}"}),
 		lines(12, 6, "Addresses that no longer count", "Addresses that a resolver still hands out though the zone has withdrawn them, and whether they still carry a device.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No resolver has handed out a withdrawn address in the time shown", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{`max by (@path, result) (max_over_time(endpoint_path_withdrawn_addresses{@target}[10m]))`, series + " {{result}}"}),
+			query{placed(`max by (@path, result) (max_over_time(endpoint_path_withdrawn_addresses{@target}[10m]))`), series + " {{result}}"}),
 
 		row("Certificate and session"),
-		table(24, 6, "Who signed", "The certificate that each path showed last, whether or not a device would take it.", "No certificate was seen in the last 10 minutes", "Authentic", false,
+		table(24, 7, "Who signed", "The certificate that each path showed last, whether or not a device would take it.", "No certificate was seen in the last 10 minutes", "Authentic", false,
 			append(onPath,
 				column{value: "A", header: "Authentic", width: 120, cell: "color-text", field: field{Mappings: authenticity, NoValue: "not proved"}},
-				column{label: "issuer", header: "Issuer", width: 360},
-				column{label: "subject", header: "Subject", width: 260},
-				column{value: "B", header: "Valid until", width: 170, field: field{Unit: "dateTimeAsIso", NoValue: "–"}},
+				column{label: "issuer", header: "Issuer", width: 430},
+				column{label: "subject", header: "Subject", width: 275},
+				column{value: "B", header: "Valid until", width: 160, field: field{Unit: "dateTimeAsIso"}},
 				column{label: "public_key_sha256", header: "Public key, SHA-256"},
 			), []string{"job", "service", "host"},
 			query{expr: beside(shown, pathLabels, `min by (@path) (last_over_time(endpoint_tls_authentic{@target}[10m]))`)},
 			query{expr: beside(shown, pathLabels, `1000 * max by (@path) (last_over_time(endpoint_tls_not_after_timestamp_seconds{@target}[10m]))`)},
 		),
-		table(24, 6, "Session", "What the server chose in the last 10 minutes, whose hello it answered, and what it asks of a device. Devices hold a server's flight of up to 4096 bytes.",
+		table(24, 7, "Session", "What the server chose in the last 10 minutes, whose hello it answered, and what it asks of a device. Devices hold a server's flight of up to 4096 bytes.",
 			"No session was opened in the last 10 minutes", "Over", false,
 			append(onPath,
 				column{label: "version", header: "Version", width: 110}, column{label: "cipher", header: "Cipher suite", width: 350},
 				column{label: "client", header: "Answered to", width: 105},
-				column{value: "A", header: "Asks for a certificate", width: 160, field: field{Mappings: yesNo, NoValue: "–"}},
-				column{value: "B", header: "Server's flight", width: 120, cell: "color-text", field: field{Unit: "bytes", NoValue: "–", Thresholds: limits(neutral, from(4097, bad))}},
+				column{value: "A", header: "Asks for a certificate", width: 160, field: field{Mappings: yesNo}},
+				column{value: "B", header: "Server's flight", width: 120, cell: "color-text", field: field{Unit: "bytes", Thresholds: limits(neutral, from(4097, bad))}},
 				column{value: "C", header: "CoAP ping", field: field{Mappings: words(word{"0", "ignored", neutral}, word{"1", "answered", neutral}), NoValue: "not sent"}},
 			), []string{"job", "service", "host"},
 			query{expr: beside(session, pathLabels, `max by (@path) (last_over_time(endpoint_tls_client_certificate_requested{@target}[10m]))`)},
@@ -144,31 +144,31 @@ func endpoint() dashboard {
 		),
 
 		row("Silent connections"),
-		table(12, 7, "Silence against keepalive", "How long a silent connection survives each path. Devices send no keepalive over UDP: there only the bounds are shown.",
+		table(12, 7, "Silence against keepalive", "How long a silent connection survives each path. Over UDP devices send no keepalive: only a registration's update, or a connection id, keeps them reachable.",
 			"Silence is not measured here (idle.enabled)", "Verdict", false,
 			append(labelColumns(nil, "site", "transport", "port"),
-				column{value: "A", header: "Verdict", width: 155, cell: "color-text", field: field{Mappings: silence, NoValue: "–"}},
-				column{value: "B", header: "Survives", width: 85, field: field{Unit: "s", NoValue: "–"}},
-				column{value: "C", header: "Lost after", width: 85, field: field{Unit: "s", NoValue: "–"}},
-				column{value: "D", header: "Server closes after", width: 140, field: field{Unit: "s", NoValue: "–"}},
-				column{value: "E", header: "NAT", field: field{Mappings: yesNo, NoValue: "–"}},
+				column{value: "A", header: "Verdict", width: 155, cell: "color-text", field: field{Mappings: silence}},
+				column{value: "B", header: "Survives", width: 85, field: field{Unit: seconds}},
+				column{value: "C", header: "Lost after", width: 85, field: field{Unit: seconds}},
+				column{value: "D", header: "Server closes after", width: 140, field: field{Unit: seconds}},
+				column{value: "E", header: "NAT", field: field{Mappings: yesNo}},
 			), []string{"job", "instance", "service", "host"},
 			query{expr: silenceStates},
 			query{expr: `min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target}[10m]))`},
 			query{expr: `min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target}[10m]))`},
 			query{expr: `min by (@path) (last_over_time(endpoint_idle_closed_seconds{@target}[10m]))`},
-			query{expr: `max by (@path) (last_over_time(endpoint_path_behind_nat{@target}[10m]))`},
+			query{expr: `max by (@path) (last_over_time(endpoint_path_behind_nat{@target}[10m])) and on (@path) ` + measured},
 		),
 		lines(12, 7, "Bounds of silence over time", "The longest silence survived and the shortest one lost, against the devices' keepalive (dashed). "+
 			"Devices are safe while their keepalive is below every line.",
-			field{Unit: "s", Min: ptr(0.0), NoValue: "Silence is not measured here (idle.enabled)", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{`min by (@path) (min_over_time(endpoint_idle_survived_seconds{@target}[10m]))`, series + " survived"},
-			query{`min by (@path) (min_over_time(endpoint_idle_lost_seconds{@target}[10m]))`, series + " lost"},
+			field{Unit: seconds, Min: ptr(0.0), NoValue: "Silence is not measured here (idle.enabled)", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
+			query{placed(`min by (@path) (min_over_time(endpoint_idle_survived_seconds{@target}[10m]))`), series + " survived"},
+			query{placed(`min by (@path) (min_over_time(endpoint_idle_lost_seconds{@target}[10m]))`), series + " lost"},
 			query{`max by (service, host) (max_over_time(endpoint_keepalive_seconds{@target}[10m]))`, "keepalive"},
 		).only("keepalive", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
 	)
 	return describe(endpointUID, "Endpoints: one host", "One host of the cloud: each path's phases, each resolver's TTL against the zone's, who signed, and how long silence lasts.",
-		variables(true, false), selecting(panels, `host="$host"`))
+		variables(true, false), selecting(panels))
 }
 
 const (

@@ -44,6 +44,24 @@ func beside(rows, labels, value string) string {
 	return "0 * " + rows + "\n+ on (" + labels + ") group_left () " + value
 }
 
+// placed adds the label place: the site where there is one, else the exporter without its port. Legends are short.
+func placed(expr string) string {
+	return `label_replace(label_replace(
+` + indented(expr) + `,
+	"place", "$1", "instance", "(.+?)(:\\d+)?"), "place", "$1", "site", "(.+)")`
+}
+
+// named adds the label name: the host's first part, where it is a name.
+func named(expr string) string {
+	return `label_replace(label_replace(
+` + indented(expr) + `,
+	"name", "$1", "host", "(.+)"), "name", "$1", "host", "([^.]*[a-zA-Z][^.]*)[.].+")`
+}
+
+func indented(expr string) string {
+	return "\t\t" + strings.ReplaceAll(tidy(expr), "\n", "\n\t\t")
+}
+
 // pathStates is what pathHistory has words for: the worst of each interval.
 const pathStates = `
 	0 * max by (@path) (max_over_time(endpoint_path_failure{@target, class="interception"}[$__interval])) + 3
@@ -53,7 +71,7 @@ const pathStates = `
 	) + 2
 	or min by (@path) (min_over_time(endpoint_path_up{@target}[$__interval]))`
 
-// silenceStates is what silence has words for. TCP only: devices send no keepalive over UDP.
+// silenceStates is what silence has words for. Devices send no keepalive over UDP.
 const silenceStates = `
 	0 * (
 		min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m]))
@@ -63,10 +81,14 @@ const silenceStates = `
 		min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target, transport="tcp"}[10m]))
 		>= on (@host) group_left () max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))
 	) + 2
-	or 0 * ` + measured + ` + 1`
+	or 0 * ` + measuredTCP + ` + 1
+	or 0 * ` + measured + ` + 3`
 
 // measured are the paths on which silence is measured.
-const measured = `min by (@path) (last_over_time(endpoint_idle_last_round_timestamp_seconds{@target, transport="tcp"}[10m]))`
+const (
+	measured    = `min by (@path) (last_over_time(endpoint_idle_last_round_timestamp_seconds{@target}[10m]))`
+	measuredTCP = `min by (@path) (last_over_time(endpoint_idle_last_round_timestamp_seconds{@target, transport="tcp"}[10m]))`
+)
 
 // verdictRanks is what verdictRank has words for.
 func verdictRanks(window string) string {

@@ -161,10 +161,11 @@ func checkColumns(t *testing.T, name string, p panel, got []string) {
 // are not shorter than the rounds; nothing is made of $__rate_interval.
 func TestWindowsHoldEnoughRounds(t *testing.T) {
 	window := regexp.MustCompile(`\[([^\]:]+)(:[^\]]*)?\]`)
+	quoted := regexp.MustCompile(`"(\\.|[^"])*"`)
 	for name, d := range all(t) {
 		for _, p := range d.Panels {
 			for _, q := range p.Targets {
-				for _, m := range window.FindAllStringSubmatch(q.Expr, -1) {
+				for _, m := range window.FindAllStringSubmatch(quoted.ReplaceAllString(q.Expr, `""`), -1) {
 					if m[1] == "$__range" || m[1] == "$__interval" && duration(p.Interval) >= 5*time.Minute {
 						continue
 					}

@@ -18,7 +18,7 @@ func overview() dashboard {
 			"Devices may still pass by another path.", hostsFailing(`="blocked"`), "none", partly),
 		count("Other failures", "Hosts, each site counted for itself, that failed in the last 10 minutes by the server, its certificate, or because "+
 			"the name did not resolve.", hostsFailing(`=~"server|certificate|dns"`), "none", partly),
-		count("Stale DNS, proved", "Hosts, each site counted for itself, of which a DNS server of the site gives out records past their TTL. "+
+		count("Stale DNS", "Hosts, each site counted for itself, of which a DNS server of the site gives out records past their TTL; this is proved. "+
 			"When the cloud moves, devices go on calling the old address.",
 			`count(count by (@host) (last_over_time(endpoint_dns_stale{@target}[10m]) == 1))`, "none", bad),
 		count("Certificates", "Hosts whose own certificate has expired or should have been renewed by now: less than a fifth of its lifetime "+
@@ -28,7 +28,7 @@ func overview() dashboard {
 				< clamp_max(0.2 * (`+certificates+` - last_over_time(endpoint_tls_not_before_timestamp_seconds{@target}[10m])), 30 * 86400)
 				and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
 			))`, "all valid", partly),
-		stat(3, 4, "Silent exporters", "Exporters of which nothing was heard for 10 minutes, but something in the last day. "+
+		stat(3, 4, "Silent sites", "Exporters of which nothing was heard for 10 minutes, but something in the last day. "+
 			"What is wrong at their sites is not known: nothing of it is in the other panels.",
 			orZero(`count(
 				present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])
@@ -43,44 +43,38 @@ func overview() dashboard {
 			"another of its addresses fails, or it has just recovered. Follow a host to see it alone.",
 			"No path has failed in the last 10 minutes, as far as the exporters can say", "Fault", false,
 			append(here,
-				column{value: "C", header: "Fault", width: 110, cell: "color-text", field: field{Mappings: classRank}},
+				column{value: "C", header: "Fault", width: 95, cell: "color-text", field: field{Mappings: classRank}},
 				column{label: "reason", header: "Reason", field: field{Mappings: reasonNames}},
-				column{value: "B", header: "Path now", width: 100, cell: "color-text", field: field{Mappings: pathState, NoValue: "no verdict"}},
-				column{value: "A", header: "Addresses failing", width: 140},
+				column{value: "B", header: "Path now", width: 80, cell: "color-text", field: field{Mappings: pathState, NoValue: "no verdict"}},
+				column{value: "A", header: "Addresses", width: 85},
 			), []string{"job", "class"},
 			query{expr: failures},
 			query{expr: beside(failures, pathLabels, `max by (@path) (last_over_time(endpoint_path_up{@target}[10m]))`)},
 			query{expr: classRanks},
 		),
 
-		table(12, 8, "Alerts that fire", "Alerts of these sites and of the whole fleet. The runbook says what to do at each.",
+		table(24, 8, "Alerts that fire", "Alerts of these sites and of the whole fleet. The runbook says what to do at each.",
 			"No alert fires, or the alerting rules are not loaded", "Severity", false,
-			[]column{
-				{value: "B", header: "Severity", width: 85, cell: "color-text", field: field{Mappings: severityRank}},
+			append([]column{
+				{value: "B", header: "Severity", width: 80, cell: "color-text", field: field{Mappings: severityRank}},
 				{label: "alertname", header: "Alert", width: 270, field: field{Links: []link{{Title: "Runbook", URL: runbooks, TargetBlank: true}}}},
-				{label: "site", header: "Site", width: 90},
-				{label: "host", header: "Host"},
-				{value: "A", header: "Since", width: 130, field: field{Unit: "dateTimeFromNow"}},
-			}, []string{"instance", "severity"},
+				{value: "A", header: "Since", width: 120, field: field{Unit: "dateTimeFromNow"}},
+			}, labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port", "resolver")...), []string{"job", "severity"},
 			query{expr: `
-				1000 * min by (site, instance, severity, alertname, host) (
+				1000 * min by (@path, resolver, severity, alertname) (
 					ALERTS_FOR_STATE{@alert, alertname=~"Endpoint.+"}
 					and ignoring (alertstate) ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing"}
 				)`},
-			query{expr: ranked(`max by (site, instance, severity, alertname, host) (ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing", SELECT})`,
+			query{expr: ranked(`max by (@path, resolver, severity, alertname) (ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing", SELECT})`,
 				"severity", "critical", "warning", "info")},
 		),
-		table(12, 8, "Issuers that are not authentic", "Who signed the certificates that devices refuse, over the time shown. The same issuer at one site is that "+
+		table(24, 6, "Issuers that are not authentic", "Who signed the certificates that devices refuse, over the time shown. The same issuer at one site is that "+
 			"site's inspection of TLS; at all sites it is the company's, or the cloud has a new authority.",
 			"No certificate of a foreign issuer was seen in the time shown", "Last seen", true,
-			[]column{
-				{label: "site", header: "Site", width: 80},
-				{label: "instance", header: "Exporter", width: 145},
-				{label: "host", header: "Host", width: 220, field: field{Links: fromRow}},
-				{label: "port", header: "Port", width: 55},
-				{label: "issuer", header: "Issuer"},
-				{value: "A", header: "Last seen", width: 110, field: field{Unit: "dateTimeFromNow"}},
-			}, []string{"job", "service", "transport"},
+			append(labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port"),
+				column{label: "issuer", header: "Issuer"},
+				column{value: "A", header: "Last seen", width: 120, field: field{Unit: "dateTimeFromNow"}},
+			), []string{"job"},
 			query{expr: `
 				1000 * max by (@path, issuer) (max_over_time(timestamp(
 					endpoint_tls_issuer_info{@target}
@@ -91,11 +85,13 @@ func overview() dashboard {
 		timeline(24, 10, "Paths that were not up all the time", "Paths with a failure in the time shown; those without one are left out. Each cell is the worst of its "+
 			"interval. A gap is time without a verdict: the exporter was silent, or the deadline cut the path off.",
 			pathHistory, "No path has failed in the time shown, as far as the exporters can say", fromSeries,
-			query{`(` + pathStates + `
+			query{placed(named(`
+	(
+` + indented(pathStates) + `
 	)
 	and on (@path) (
 		max by (@path) (max_over_time(endpoint_path_failure{@target, class!="survey"}[$__range] @ end()))
-	)`, "{{site}} {{host}} {{transport}} {{port}}"}),
+	)`)), "{{place}} {{name}} {{transport}} {{port}}"}),
 
 		table(12, 8, "Sites", "Every exporter that was heard of in the last day, and what it saw in the last 10 minutes. Follow an exporter to see its site alone.",
 			"No exporter was heard of in the last day", "Last round", true,
@@ -119,12 +115,12 @@ func overview() dashboard {
 		).only("unreachable", fixed(bad)).only("intercepted", fixed("purple"), dashed).only("blocked", fixed(partly)).only("stale DNS", fixed("blue"), dashed),
 
 		table(16, 8, "Resolvers in trouble", "DNS servers of the sites that are proved to give out records past their TTL (stale), may do so (suspect), or gave no address "+
-			"in the last 10 minutes (the reason).", "No resolver is stale, suspect or failing", "Verdict", false,
+			"in the last 10 minutes (the reason). The last columns say by how much a TTL exceeds the zone's, and how long past its TTL a record was proved to be given out.", "No resolver is stale, suspect or failing", "Verdict", false,
 			append(resolvers,
 				column{label: "verdict", header: "Verdict", width: 95, cell: "color-text", field: field{
 					Color: &color{Mode: "fixed", FixedColor: partly}, Mappings: verdictName}},
-				column{value: "B", header: "TTL over the zone's", field: field{Unit: "s", NoValue: "not known"}, width: 140},
-				column{value: "C", header: "Proved past TTL", field: field{Unit: "s", NoValue: "not known"}},
+				column{value: "B", header: "Over zone's TTL", field: field{Unit: seconds, NoValue: "not known"}, width: 115},
+				column{value: "C", header: "Past TTL", field: field{Unit: seconds, NoValue: "not known"}},
 			), []string{"job", "service"},
 			query{expr: resolversInTrouble},
 			query{expr: beside(resolversInTrouble, resolverLabels, `max by (@resolver) (last_over_time(endpoint_dns_ttl_excess_seconds{@target}[10m]))`)},
@@ -136,13 +132,13 @@ func overview() dashboard {
 			query{`count by (verdict) (last_over_time(endpoint_dns_verdict{@target}[10m]) == 1)`, "{{verdict}}"},
 		).only("ok", fixed(good)).only("unknown", fixed(unknown)).only("suspect", fixed(hint)).only("stale", fixed(bad)),
 
-		table(12, 8, "Certificates of the cloud", "How long the certificates last that the expected authority signed: for each host the one that ends first, "+
+		table(8, 8, "Certificates of the cloud", "How long the certificates last that the expected authority signed: for each host the one that ends first, "+
 			"as seen from any site.", "No authentic certificate was seen in the last 10 minutes", "Remaining", false,
-			append(labelColumns(fromCloud, "service", "host"),
-				column{value: "A", header: "Remaining", width: 110, cell: "color-text", field: field{Unit: "s", Decimals: ptr(1), Thresholds: limits(bad, from(0, neutral))}},
-				column{value: "B", header: "Of its lifetime", width: 110, cell: "color-text", field: field{
+			append(labelColumns(fromCloud, "host"),
+				column{value: "A", header: "Remaining", width: 90, cell: "color-text", field: field{Unit: "s", Decimals: ptr(1), Thresholds: limits(bad, from(0, neutral))}},
+				column{value: "B", header: "Of lifetime", cell: "color-text", field: field{
 					Unit: "percentunit", Decimals: ptr(0), Thresholds: limits(bad, from(0, partly), from(0.2, good))}},
-			), nil,
+			), []string{"service"},
 			query{expr: `
 				min by (service, host) (
 					` + certificates + ` - time()
@@ -154,20 +150,21 @@ func overview() dashboard {
 					and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
 				)`},
 		),
-		table(12, 8, "Silence against keepalive", "How long a silent TCP connection survives the path, and how long devices are silent between two keepalives. Where the network "+
+		table(16, 8, "Silence against keepalive", "How long a silent TCP connection survives the path, and how long devices are silent between two keepalives. Where the network "+
 			"forgets sooner, devices are cut off without noticing.", "Silence is not measured at these sites (idle.enabled)", "Verdict", false,
 			append(labelColumns(fromRow, "site", "instance", "host", "port"),
-				column{value: "A", header: "Verdict", width: 155, cell: "color-text", field: field{Mappings: silence}},
-				column{value: "B", header: "Survives", width: 80, field: field{Unit: "s", NoValue: "–"}},
-				column{value: "C", header: "Lost after", width: 85, field: field{Unit: "s", NoValue: "–"}},
-				column{value: "D", header: "Keepalive", field: field{Unit: "s", NoValue: "–"}},
+				column{value: "A", header: "Verdict", width: 140, cell: "color-text", field: field{Mappings: silence}},
+				column{value: "B", header: "Survives", width: 75, field: field{Unit: seconds}},
+				column{value: "C", header: "Lost after", width: 80, field: field{Unit: seconds}},
+				column{value: "D", header: "Keepalive", field: field{Unit: seconds}},
 			), []string{"job", "service", "transport"},
-			query{expr: silenceStates},
+			query{expr: `(` + silenceStates + `
+				) < 3`},
 			query{expr: `min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target, transport="tcp"}[10m]))`},
 			query{expr: `min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m]))`},
-			query{expr: beside(measured, hostLabels, `max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))`)},
+			query{expr: beside(measuredTCP, hostLabels, `max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))`)},
 		),
 	)
 	return describe(overviewUID, "Endpoints: overview", "What is wrong now on the paths from the sites to their device cloud.",
-		variables(false, false), selecting(panels, `host=~"$host"`))
+		variables(false, false), selecting(panels))
 }

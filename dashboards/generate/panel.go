@@ -11,6 +11,9 @@ var prometheus = datasource{Type: "prometheus", UID: "${datasource}"}
 // query is one expression; legend names its series. In a table it gives one column, named by its place: A, B, ...
 type query struct{ expr, legend string }
 
+// seconds are shown as such where people know them as such: nobody looks for a TTL of 5 minutes as "300".
+const seconds = "suffix: s"
+
 func ptr[T any](v T) *T { return &v }
 
 // limits are colours: the first from nowhere on, the others from their value on.
@@ -73,7 +76,7 @@ func stat(w, h int, title, description, expr string, f field) panel {
 		Targets:     targets([]query{{expr: expr}}, true, "time_series"),
 		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
 		Options: map[string]any{
-			"colorMode": "background", "graphMode": "none", "justifyMode": "center", "textMode": "value", "orientation": "auto",
+			"colorMode": "background_solid", "graphMode": "none", "justifyMode": "center", "textMode": "value", "orientation": "auto",
 			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 		},
 	}
@@ -127,7 +130,7 @@ func bars(w, h int, title, description string, f field, queries ...query) panel 
 		Targets:     targets(queries, true, "time_series"),
 		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
 		Options: map[string]any{
-			"displayMode": "basic", "orientation": "horizontal", "showUnfilled": true, "valueMode": "text", "minVizHeight": 16, "minVizWidth": 8,
+			"displayMode": "basic", "orientation": "horizontal", "text": map[string]any{"titleSize": 14, "valueSize": 18}, "showUnfilled": true, "valueMode": "text", "minVizHeight": 16, "minVizWidth": 8,
 			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 		},
 	}
@@ -151,12 +154,15 @@ func table(w, h int, title, description, noValue string, sort string, descending
 		Targets: targets(queries, true, "table"),
 		FieldConfig: &fieldConfig{Defaults: field{
 			NoValue: noValue, Color: &color{Mode: "thresholds"}, Thresholds: limits(neutral),
-			Custom: map[string]any{"align": "left", "filterable": true},
+			Custom: map[string]any{"align": "left"},
 		}},
 		Options: map[string]any{
 			"showHeader": true, "cellHeight": "sm",
 			"sortBy": []map[string]any{{"displayName": sort, "desc": descending}},
 		},
+	}
+	if !slices.ContainsFunc(columns, func(c column) bool { return c.width == 0 }) {
+		columns[len(columns)-1].width = 0 // the last one fills the line
 	}
 	exclude, index := map[string]bool{"Time": true}, map[string]int{}
 	for _, l := range hidden {
@@ -219,9 +225,10 @@ func (c column) properties() []property {
 	if f.Decimals != nil {
 		add("decimals", *f.Decimals)
 	}
-	if f.NoValue != "" {
-		add("noValue", f.NoValue)
+	if f.NoValue == "" { // else an empty cell would say what the empty table says
+		f.NoValue = "–"
 	}
+	add("noValue", f.NoValue)
 	if f.Mappings != nil {
 		add("mappings", f.Mappings)
 	}
@@ -266,9 +273,9 @@ func place(panels ...panel) []panel {
 // selecting fills in which series a dashboard's variables select: {@target of a host's series, {@exporter of an
 // exporter's, {@alert of alerts, which may lack any of the labels (an alert of all sites has no instance); and the labels
 // to group by: (@site, (@host, (@path, (@resolver.
-func selecting(panels []panel, host string) []panel {
+func selecting(panels []panel) []panel {
 	r := strings.NewReplacer(
-		"{@target", `{job=~"$job", instance=~"$instance", service=~"$service", `+host,
+		"{@target", `{job=~"$job", instance=~"$instance", service=~"$service", host=~"$host"`,
 		"{@exporter", `{job=~"$job", instance=~"$instance"`,
 		"{@alert", `{job=~"$job|", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
 		"(@path", "("+pathLabels, "(@resolver", "("+resolverLabels, "(@host", "("+hostLabels, "(@site", "("+siteLabels,
@@ -376,7 +383,7 @@ func labelColumns(links []link, names ...string) []column {
 	headers := map[string]string{
 		"site": "Site", "instance": "Exporter", "service": "Service", "host": "Host", "transport": "Over", "port": "Port", "resolver": "Resolver",
 	}
-	widths := map[string]int{"site": 110, "instance": 170, "service": 110, "host": 270, "transport": 65, "port": 65, "resolver": 140}
+	widths := map[string]int{"site": 85, "instance": 160, "service": 95, "host": 268, "transport": 50, "port": 55, "resolver": 125}
 	var out []column
 	for _, n := range names {
 		c := column{label: n, header: headers[n], width: widths[n]}

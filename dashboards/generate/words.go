@@ -5,7 +5,7 @@ package main
 const (
 	good    = "green"
 	bad     = "red"
-	worse   = "dark-red" // somebody answers in the cloud's place
+	worse   = "purple" // somebody answers in the cloud's place
 	partly  = "orange"
 	hint    = "yellow"
 	unknown = "#8e8e8e" // grey: nothing is known, which is never good
@@ -35,7 +35,7 @@ var (
 
 	// What pathStates yields.
 	pathHistory = words(
-		word{"0", "down", bad}, word{"1", "up", good}, word{"2", "some addresses fail", partly}, word{"3", "intercepted", worse})
+		word{"0", "down", bad}, word{"1", "up", good}, word{"2", "partly up", partly}, word{"3", "intercepted", worse})
 
 	authenticity = words(word{"0", "not authentic", worse}, word{"1", "authentic", good})
 
@@ -46,7 +46,8 @@ var (
 		word{"ok", "ok", good}, word{"unknown", "unknown", unknown}, word{"suspect", "suspect", hint}, word{"stale", "stale", bad})
 
 	// What silenceStates yields.
-	silence = words(word{"0", "keepalive too slow", bad}, word{"1", "not known yet", unknown}, word{"2", "keepalive suffices", good})
+	silence = words(word{"0", "keepalive too slow", bad}, word{"1", "not known yet", unknown}, word{"2", "keepalive suffices", good},
+		word{"3", "UDP: no keepalive", neutral})
 
 	severityRank = words(word{"0", "critical", bad}, word{"1", "warning", partly}, word{"2", "info", "blue"})
 
