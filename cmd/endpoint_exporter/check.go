@@ -18,25 +18,25 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
-// watchInterval is the time between two rounds of a watching check: as a usual scrape interval.
-const watchInterval = 15 * time.Second
-
 // check holds the flags of the one-shot command.
 type check struct {
 	*common
-	hosts  []string
-	output string
-	watch  time.Duration
+	hosts    []string
+	output   string
+	watch    time.Duration
+	interval time.Duration
 }
 
 func addCheck(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &check{common: c}
 	cmd := app.Command("check", "Walk every path once and say what is wrong and what to do. Exit code 0: all well; 1: something is wrong; 2: usage.")
-	cmd.Arg("host", "Hosts of the configuration to check; default: all.").StringsVar(&k.hosts)
+	cmd.Arg("host", "What to check: a host of the configuration, its first label, or a service; default: all.").StringsVar(&k.hosts)
 	cmd.Flag("output", "Form of the result: text, json, or markdown to send to the network's owner.").
 		Short('o').Default("text").EnumVar(&k.output, "text", "json", "markdown")
 	cmd.Flag("watch", "Keep checking for so long, or until every DNS server has a verdict: staleness takes time to prove.").
 		PlaceHolder("20m").DurationVar(&k.watch)
+	cmd.Flag("watch.interval", "Time between two rounds of --watch; survey.min_interval is the least.").
+		Default("15s").DurationVar(&k.interval)
 	commands[cmd.FullCommand()] = k.run
 }
 
@@ -62,51 +62,80 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	s := survey.New(made.site, survey.Options{Name: hostname(), Logger: logger})
 	defer s.Close()
+	k.interval = max(k.interval, config.Survey.MinInterval) // closer rounds would be one and the same
 	return k.report(k.survey(ctx, s, stderr), stdout, stderr)
 }
 
-// only keeps the named hosts of a configuration.
-func only(config *catalogue.Config, hosts []string) error {
-	if len(hosts) == 0 {
+// only keeps the endpoints of a configuration that are asked for.
+func only(config *catalogue.Config, asked []string) error {
+	if len(asked) == 0 {
 		return nil
 	}
-	var known []string
-	for i := range config.Endpoints {
-		known = append(known, config.Endpoints[i].Host)
-	}
-	for i, host := range hosts {
-		hosts[i] = strings.ToLower(strings.TrimSuffix(host, "."))
-		if !slices.Contains(known, hosts[i]) {
-			return fmt.Errorf("%q is not in the configuration; known are %s", host, strings.Join(slices.Compact(known), ", "))
+	wanted := make(map[*catalogue.Endpoint]bool)
+	for _, what := range asked {
+		name, found := strings.ToLower(strings.TrimSuffix(what, ".")), false
+		for i := range config.Endpoints {
+			e := &config.Endpoints[i]
+			if e.Host == name || e.Service == what || strings.HasPrefix(e.Host, name+".") {
+				wanted[e], found = true, true
+			}
+		}
+		if !found {
+			var known []string
+			for i := range config.Endpoints {
+				known = append(known, config.Endpoints[i].Host)
+			}
+			return fmt.Errorf("%q is not in the configuration; known are %s", what, strings.Join(slices.Compact(known), ", "))
 		}
 	}
-	config.Endpoints = slices.DeleteFunc(config.Endpoints, func(e catalogue.Endpoint) bool { return !slices.Contains(hosts, e.Host) })
+	var kept []catalogue.Endpoint
+	for i := range config.Endpoints {
+		if wanted[&config.Endpoints[i]] {
+			kept = append(kept, config.Endpoints[i])
+		}
+	}
+	config.Endpoints = kept
 	return nil
 }
 
-// survey makes one round or, when watching, rounds until every verdict stands.
+// survey makes one round or, when watching, rounds until every verdict stands, the time is over or the user has enough.
 func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) *survey.Report {
 	progress := startProgress(stderr)
 	defer progress.stop()
 	progress.say("walking the paths")
 	end := time.Now().Add(k.watch)
-	for {
-		report := s.Run(ctx)
+	report := s.Run(ctx)
+	for ctx.Err() == nil {
 		ready, open := openVerdicts(report)
-		if open == 0 || ctx.Err() != nil || !time.Now().Add(watchInterval).Before(end) {
-			return report
+		if open == 0 || !time.Now().Add(k.interval).Before(end) {
+			break
 		}
-		said := fmt.Sprintf("%d DNS verdicts still open, watching for at most %s more", open, time.Until(end).Round(time.Second))
-		if !ready.IsZero() {
-			said += fmt.Sprintf(", learning ends in %s", time.Until(ready).Round(time.Second))
-		}
-		progress.say(said)
+		progress.say(watchWords(open, ready, end))
 		select {
 		case <-ctx.Done():
 			return report
-		case <-time.After(watchInterval):
+		case <-time.After(k.interval):
 		}
+		next := s.Run(ctx)
+		if ctx.Err() != nil {
+			break // a round that was broken off says less than the one before it
+		}
+		report = next
 	}
+	return report
+}
+
+// watchWords says what a watching check waits for, and until when.
+func watchWords(open int, ready, end time.Time) string {
+	const clock = "15:04:05"
+	said := fmt.Sprintf("%d DNS verdicts are still open", open)
+	if open == 1 {
+		said = "1 DNS verdict is still open"
+	}
+	if !ready.IsZero() {
+		said += ", learning until " + ready.Local().Format(clock)
+	}
+	return said + ", watching until " + end.Local().Format(clock) + " (Ctrl-C: enough)"
 }
 
 // openVerdicts counts the resolvers that may yet get a verdict, and says when the last of them can.
@@ -147,15 +176,29 @@ func (k *check) report(report *survey.Report, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// palette colours a terminal's output unless the user asks for none (https://no-color.org).
+// palette fits a terminal: its width, and colours unless the user asks for none (https://no-color.org).
 func palette(w io.Writer) status.Palette {
-	if os.Getenv("NO_COLOR") == "" && isTerminal(w) {
-		return status.ANSI
+	width, ok := terminalWidth(w)
+	if !ok {
+		return status.Palette{}
 	}
-	return status.Palette{}
+	p := status.ANSI
+	if os.Getenv("NO_COLOR") != "" {
+		p = status.Palette{}
+	}
+	p.Width = width
+	return p
 }
 
-func isTerminal(w io.Writer) bool {
+// terminalWidth is the number of columns of a terminal, 0 if it does not say; ok is false for anything else.
+func terminalWidth(w io.Writer) (columns int, ok bool) {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0, true
+	}
+	return columns, true
 }

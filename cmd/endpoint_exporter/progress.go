@@ -21,8 +21,8 @@ type progress struct {
 // startProgress begins to show progress on w if that is a terminal.
 func startProgress(w io.Writer) *progress {
 	p := &progress{w: w, started: time.Now(), end: make(chan struct{})}
-	if isTerminal(w) {
-		p.done.Go(p.show)
+	if width, ok := terminalWidth(w); ok {
+		p.done.Go(func() { p.show(width) })
 	}
 	return p
 }
@@ -40,19 +40,27 @@ func (p *progress) stop() {
 	p.done.Wait()
 }
 
-func (p *progress) show() {
+// show rewrites the line until stop. A line that is too long for the terminal would not be cleared in whole: it is cut.
+func (p *progress) show(width int) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	const clearLine = "\r\x1b[K"
 	for {
 		select {
 		case <-p.end:
-			fmt.Fprint(p.w, clearLine)
+			p.write(clearLine)
 			return
 		case <-tick.C:
 			p.mu.Lock()
-			fmt.Fprintf(p.w, "%s%s … %.0f s", clearLine, p.text, time.Since(p.started).Seconds())
+			line := []rune(fmt.Sprintf("%.0f s: %s", time.Since(p.started).Seconds(), p.text))
 			p.mu.Unlock()
+			if width > 0 {
+				line = line[:min(len(line), width-1)]
+			}
+			p.write(clearLine + string(line))
 		}
 	}
 }
+
+// write shows what it can: a terminal that is gone has nobody to tell.
+func (p *progress) write(s string) { _, _ = io.WriteString(p.w, s) }

@@ -51,11 +51,11 @@ func Text(w io.Writer, v *View, p Palette) error {
 	}
 	p.Width = max(p.Width, leastWidth)
 	t := table{Palette: p, addressWidth: v.addressWidth()}
-	fmt.Fprintln(&t, t.colour(v.state())+wrap(v.Verdict, t.Width, "")+t.Off)
+	t.line(t.colour(v.state()) + wrap(v.Verdict, t.Width, "") + t.Off)
 	if v.Cause != "" {
-		fmt.Fprintln(&t, wrap(v.Cause, t.Width, ""))
+		t.line(wrap(v.Cause, t.Width, ""))
 	}
-	fmt.Fprintln(&t, wrap(fmt.Sprintf("Seen from %s at %s, in %s.", v.from(), v.Started.UTC().Format(moment),
+	t.line(wrap(fmt.Sprintf("Seen from %s at %s, in %s.", v.from(), v.Started.UTC().Format(moment),
 		seconds(v.Finished.Sub(v.Started).Seconds())), t.Width, ""))
 	if v.walked() || v.Cause == "" {
 		for i := range v.Hosts {
@@ -126,8 +126,13 @@ func (t *table) colour(s State) string {
 	return t.Doubt
 }
 
+// line writes one line, or several that are wrapped already.
+func (t *table) line(s string) { t.WriteString(s + "\n") }
+
+func (t *table) heading(s string) { t.line("\n" + t.Strong + s + t.Off) }
+
 func (t *table) host(h *Host) {
-	fmt.Fprintf(t, "\n%s%s%s\n", t.Strong, wrap(h.Host+" ("+h.Service+")", t.Width, ""), t.Off)
+	t.heading(wrap(h.Host+" ("+h.Service+")", t.Width, ""))
 	for i := range h.Paths {
 		t.path(&h.Paths[i])
 	}
@@ -145,7 +150,7 @@ func (v *View) walked() bool {
 
 // notWalked lists the hosts where one cause kept every path from being walked: a table would say it once a line.
 func (t *table) notWalked(v *View) {
-	fmt.Fprintf(t, "\n%sNo path was walked of%s\n", t.Strong, t.Off)
+	t.heading("No path was walked of")
 	for i := range v.Hosts {
 		t.item("  - ", v.Hosts[i].Host+": "+v.Hosts[i].names())
 	}
@@ -200,15 +205,15 @@ func (t *table) row(word string, state State, name, address, took, said string) 
 	before := 2 + verdictWord + 2 + nameWidth + 2 + t.addressWidth + 2 + tookWidth + 2
 	switch {
 	case said == "":
-		fmt.Fprintln(t, strings.TrimRight(line, " "))
+		t.line(strings.TrimRight(line, " "))
 	case t.Width-before >= leastSaid:
-		fmt.Fprintln(t, line+"  "+wrap(said, t.Width-before, strings.Repeat(" ", before)))
+		t.line(line + "  " + wrap(said, t.Width-before, strings.Repeat(" ", before)))
 	default:
 		indent := strings.Repeat(" ", aside)
 		if word != "" || name != "" {
-			fmt.Fprintln(t, strings.TrimRight(line, " "))
+			t.line(strings.TrimRight(line, " "))
 		}
-		fmt.Fprintln(t, indent+wrap(said, t.Width-aside, indent))
+		t.line(indent + wrap(said, t.Width-aside, indent))
 	}
 }
 
@@ -279,7 +284,7 @@ func (a *Address) line() string {
 	if a.CoAP != "" {
 		parts = append(parts, "ping "+a.CoAP)
 	}
-	if n := a.Retransmissions; n > 0 {
+	if n := a.Retransmissions; n > 0 && a.Reason == diagnose.OK { // else what was seen says it
 		parts = append(parts, plural(n, "sent again once", fmt.Sprintf("sent again %d times", n)))
 	}
 	return strings.Join(parts, ", ")
@@ -408,7 +413,7 @@ func (t *table) notes(v *View) {
 	if len(questions) == 0 {
 		return
 	}
-	fmt.Fprintf(t, "\n%sNot known yet: whether DNS servers keep records too long%s\n", t.Strong, t.Off)
+	t.heading("Not known yet: whether DNS servers keep records too long")
 	learning := false
 	for i := range questions {
 		t.item("  - ", questions[i].words())
@@ -421,14 +426,14 @@ func (t *table) notes(v *View) {
 
 // item writes a text after a mark, its further lines below its first.
 func (t *table) item(mark, text string) {
-	fmt.Fprintln(t, mark+wrap(text, t.Width-len(mark), strings.Repeat(" ", len(mark))))
+	t.line(mark + wrap(text, t.Width-len(mark), strings.Repeat(" ", len(mark))))
 }
 
 func (t *table) todo(v *View) {
 	if len(v.Todo) == 0 {
 		return
 	}
-	fmt.Fprintf(t, "\n%sWhat to do%s\n", t.Strong, t.Off)
+	t.heading("What to do")
 	for i, task := range v.Todo {
 		t.item(fmt.Sprintf("%3d. ", i+1), task.Text)
 		for _, one := range task.For {

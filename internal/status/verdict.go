@@ -175,10 +175,9 @@ func (v *View) namesCause(servers []*server) cause {
 		out.task.Text = fmt.Sprintf("Ask whoever runs %s to answer queries from this machine and from the devices, or name another under resolvers.", them)
 	default:
 		out.text = fmt.Sprintf("The site's DNS gives no address of %s (%s), so no path could be walked.", hosts, strings.Join(said, "; "))
-		out.task.Text = "Ask whoever runs the site's DNS servers to let these names resolve: they may filter, or serve a closed network."
-		for i := range v.Hosts {
-			out.task.For = append(out.task.For, v.Hosts[i].Host)
-		}
+		out.task.Text = fmt.Sprintf("Ask whoever runs the site's DNS servers to let the names of all %d hosts resolve: they may filter, or serve a closed network. "+
+			"This command shows what they answer:", len(v.Hosts))
+		out.task.For = []string{servers[0].dig(v.Hosts[0].Host)}
 	}
 	return out
 }
@@ -273,7 +272,7 @@ func (v *View) verdict(servers []*server, cause cause) string {
 		case s.stale:
 			said = append(said, "DNS server "+s.name+" keeps records too long")
 			wrong = true
-		case len(s.failing) > 0 && cause.class != diagnose.ClassDNS:
+		case len(s.alone) > 0:
 			said = append(said, "DNS server "+s.name+" fails")
 			wrong = true
 		}
