@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	shared := addCommon(app)
 	commands := make(map[string]command)
-	for _, add := range []func(*kingpin.Application, *common, map[string]command){addServe, addCheck, addConfig} {
+	for _, add := range []func(*kingpin.Application, *common, map[string]command){addServe, addCheck, addIdle, addConfig} {
 		add(app, shared, commands)
 	}
 	chosen, err := app.Parse(args)

@@ -111,10 +111,10 @@ func TestConfirmationEnds(t *testing.T) {
 		endings := rapid.SliceOfN(rapid.SampledFrom([]Ending{Unknown, Survived, Dropped, Reset, Closed}), 100, 100).Draw(t, "endings")
 		var seen []Observation
 		for i := 0; ; i++ {
-			step, ok := s(0), true
+			step, more := doubtful(seen, steps())
 			if i < len(steps()) {
 				step = steps()[i]
-			} else if step, ok = doubtful(seen, steps()); !ok {
+			} else if !more {
 				break
 			}
 			o := Observation{Step: step, After: step, Ending: endings[i]}

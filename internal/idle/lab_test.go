@@ -145,7 +145,7 @@ func TestManySocketsStayWithinTheirPlaces(t *testing.T) {
 
 	goroutines, before := runtime.NumGoroutine(), descriptors(t)
 	m := NewManager(slog.New(slog.DiscardHandler))
-	m.pace.mean = time.Millisecond
+	m.turn = Turns(time.Millisecond)
 	m.Reload(c, walker(t, l.Mint).Session)
 	m.Observe(report)
 	measured := func() (n int) {
@@ -197,7 +197,7 @@ func TestCloseEndsConnectionsThatAreSilent(t *testing.T) {
 		}},
 	}
 	m := NewManager(slog.New(slog.DiscardHandler))
-	m.pace.mean = time.Millisecond
+	m.turn = Turns(time.Millisecond)
 	m.Reload(c, walker(t, l.Mint).Session)
 	m.Observe(&survey.Report{Hosts: []survey.Host{{Endpoint: &c.Endpoints[0], Paths: []survey.Path{{
 		Transport: evidence.TCP, Port: place.Address.Port(), Walks: []survey.Walk{{Outcome: evidence.Outcome{Address: place.Address}}},

@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// openingPace is the mean time between two connections being opened, over all paths: the measurement must not look like
-	// an attack, nor fill a NAT that it is to measure.
-	openingPace = 500 * time.Millisecond
 	// firstSpread is within which the first rounds begin, or the longest step if that is less, so that exporters started
 	// together do not call together.
 	firstSpread = time.Minute
@@ -35,7 +32,7 @@ const (
 // concurrent use.
 type Manager struct {
 	logger *slog.Logger
-	pace   *pace
+	turn   func(context.Context) bool
 
 	mu     sync.Mutex
 	config catalogue.Idle
@@ -69,7 +66,7 @@ func (w *watched) interrupt() {
 
 // NewManager starts with nothing to measure: see [Manager.Reload]. Close ends it.
 func NewManager(logger *slog.Logger) *Manager {
-	m := &Manager{logger: logger, pace: &pace{mean: openingPace}, paths: make(map[path.Target]*watched), wake: make(chan struct{}, 1)}
+	m := &Manager{logger: logger, turn: Turns(OpeningPace), paths: make(map[path.Target]*watched), wake: make(chan struct{}, 1)}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.busy.Go(m.schedule)
 	return m
@@ -248,7 +245,7 @@ func (m *Manager) start(w *watched, places int) {
 	w.cancel = cancel
 	m.inUse += places
 	round := &Round{
-		Open: m.open, Target: w.target, Steps: m.config.Steps, Parallel: places, Turn: m.pace.wait,
+		Open: m.open, Target: w.target, Steps: m.config.Steps, Parallel: places, Turn: m.turn,
 		Freed: func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()

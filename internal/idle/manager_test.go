@@ -54,7 +54,7 @@ func observed(m *Manager, r *survey.Report, d time.Duration) {
 		if left <= 0 {
 			return
 		}
-		time.Sleep(min(left, 10*time.Minute)) // of the bubble's clock
+		<-time.After(min(left, 10*time.Minute)) // of the bubble's clock
 	}
 }
 
@@ -79,7 +79,7 @@ func TestTheManagerMeasuresRoundAfterRound(t *testing.T) {
 		if b := bounds(); b != (survey.IdleBounds{Why: "not measured yet"}) {
 			t.Errorf("before anything: %+v", b)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if _, _, opened := w.count(); opened > 0 {
 			t.Errorf("%d connections without an address of a survey", opened)
 		}
@@ -220,7 +220,7 @@ func TestAnOldAddressIsNotCalled(t *testing.T) {
 		c, w := siteOf(1), &world{}
 		m.Reload(c, w.session)
 		m.Observe(walked(c))
-		time.Sleep(24 * time.Hour)
+		<-time.After(24 * time.Hour)
 		if _, _, opened := w.count(); opened != 1+len(steps()) {
 			t.Errorf("%d connections in a day without a survey, want those of the one round", opened)
 		}

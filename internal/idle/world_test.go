@@ -174,10 +174,10 @@ func (s *fakeSession) Listen(ctx context.Context) error {
 	} else if s.world.early && forgets > 0 {
 		end, err = forgets, fmt.Errorf("listen: %w", path.ErrCut)
 	}
-	if pass(ctx, end) != nil {
-		return nil
+	if pass(ctx, end) == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (s *fakeSession) Outcome() evidence.Outcome { return s.out }
@@ -195,8 +195,8 @@ func (s *fakeSession) Close() {
 // steps are those of a configuration without any.
 func steps() []time.Duration {
 	var out []time.Duration
-	for _, s := range []time.Duration{30, 60, 90, 100, 120, 180, 240, 350, 540} {
-		out = append(out, s*time.Second)
+	for _, n := range []int{30, 60, 90, 100, 120, 180, 240, 350, 540} {
+		out = append(out, s(n))
 	}
 	return out
 }

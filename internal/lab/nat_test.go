@@ -40,7 +40,7 @@ func TestNATForgetsTCP(t *testing.T) {
 			if err := conn.Handshake(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(500 * time.Millisecond) // the silence is what is tested
+			<-time.After(500 * time.Millisecond) // the silence is what is tested
 			if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: lab\r\n\r\n")); err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestNATForgetsUDP(t *testing.T) {
 			if err := conn.HandshakeContext(ctx); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(500 * time.Millisecond) // the silence is what is tested
+			<-time.After(500 * time.Millisecond) // the silence is what is tested
 			if _, err := conn.Write([]byte{0x40, 0, 1, 2}); err != nil {
 				t.Fatal(err)
 			}

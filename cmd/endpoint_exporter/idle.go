@@ -1,0 +1,209 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// silence holds the flags of the idle command.
+type silence struct {
+	*common
+	target    string
+	steps     string
+	keepalive time.Duration
+}
+
+func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
+	k := &silence{common: c}
+	cmd := app.Command("idle", "Measure how long a silent connection survives on the way to a host, and say which keepalives of devices do. "+
+		"Exit code 0: measured, and --keepalive survives; 1: it does not, or that is not known; 2: usage.")
+	cmd.Arg("target", "HOST[:PORT][/udp]: a path of the configuration. HOST may be its first label; default: its first path over TCP.").
+		Required().StringVar(&k.target)
+	cmd.Flag("steps", "Silences to keep, as 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").StringVar(&k.steps)
+	cmd.Flag("keepalive", "A device's keepalive, measured in addition; exit with 1 unless it survives.").PlaceHolder("540s").DurationVar(&k.keepalive)
+	commands[cmd.FullCommand()] = k.run
+}
+
+func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
+	fail := func(code int, err error) int {
+		fmt.Fprintf(stderr, "endpoint_exporter: idle: %v\n", err)
+		return code
+	}
+	config, err := k.load()
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitWrong
+	}
+	steps, err := k.silences(config.Idle.Steps)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	if err := onlyPath(config, k.target); err != nil {
+		return fail(exitUsage, err)
+	}
+	logger := k.logger(io.Discard)
+	if k.logLevel == "debug" {
+		logger = k.logger(stderr)
+	}
+	made, err := build(config, nil, logger)
+	if err != nil {
+		return fail(exitWrong, err)
+	}
+	progress := startProgress(stderr)
+	progress.say("resolving the host and walking the path")
+	s := survey.New(made.site, survey.Options{Name: hostname(), Logger: logger})
+	report := s.Run(ctx)
+	s.Close()
+	walked := &report.Hosts[0].Paths[0]
+	first := idle.Walked(walked)
+	if first == nil {
+		progress.stop()
+		return fail(exitWrong, fmt.Errorf("there is no address to call: %s", walked.Finding.Summary))
+	}
+	endpoint := report.Hosts[0].Endpoint
+	target := idle.To(idle.TargetOf(endpoint, catalogue.Path{Transport: walked.Transport, Port: walked.Port}), first.Address.Addr())
+	result := (&idle.Round{
+		Open: made.patientSession, Target: target, Steps: steps, Parallel: len(steps), Turn: idle.Turns(idle.OpeningPace),
+		Progress: func(p idle.Progress) {
+			progress.say(fmt.Sprintf("%d connections silent, %d done, %s to go", p.Silent, p.Done, max(0, time.Until(p.Ends)).Round(time.Second)))
+		},
+	}).Run(ctx)
+	progress.stop()
+	if _, err := io.WriteString(stdout, k.text(target, &result)); err != nil {
+		return fail(exitWrong, fmt.Errorf("write the result: %w", err))
+	}
+	if !result.Whole || result.Bounds.Reason == idle.ReasonUnknown || k.keepalive > 0 && result.Bounds.Carries(k.keepalive) != idle.Carried {
+		return exitWrong
+	}
+	return exitOK
+}
+
+// longestStep is that of the configuration's idle.steps.
+const longestStep = 24 * time.Hour
+
+// silences are the steps to measure, ascending: those asked for, or the configuration's, and the keepalive.
+func (k *silence) silences(configured []time.Duration) ([]time.Duration, error) {
+	steps := slices.Clone(configured)
+	if k.steps != "" {
+		steps = nil
+		for _, item := range strings.Split(k.steps, ",") {
+			step, err := time.ParseDuration(strings.TrimSpace(item))
+			if err != nil {
+				return nil, fmt.Errorf("--steps: %q is not a duration such as 30s", evidence.Text(item))
+			}
+			steps = append(steps, step)
+		}
+	}
+	if k.keepalive != 0 {
+		steps = append(steps, k.keepalive)
+	}
+	slices.Sort(steps)
+	steps = slices.Compact(steps)
+	switch {
+	case steps[0] <= 0 || steps[len(steps)-1] > longestStep:
+		return nil, fmt.Errorf("silences must be longer than 0s and no longer than %s", longestStep)
+	case len(steps) > 33: // as many as a configuration may have, and the keepalive
+		return nil, errors.New("--steps: there are more than 32")
+	}
+	return steps, nil
+}
+
+// onlyPath keeps one path of one endpoint: HOST[:PORT][/TRANSPORT].
+func onlyPath(config *catalogue.Config, target string) error {
+	place, transport, given := strings.Cut(target, "/")
+	if given && transport != string(evidence.TCP) && transport != string(evidence.UDP) {
+		return fmt.Errorf("%q is neither tcp nor udp", evidence.Text(transport))
+	}
+	host, port := place, uint64(0)
+	if _, err := netip.ParseAddr(place); err != nil && strings.Contains(place, ":") {
+		var digits string
+		if host, digits, err = net.SplitHostPort(place); err == nil {
+			port, err = strconv.ParseUint(digits, 10, 16)
+		}
+		if err != nil || port == 0 {
+			return fmt.Errorf("%q is not HOST:PORT", evidence.Text(place))
+		}
+	}
+	if err := only(config, []string{host}); err != nil {
+		return err
+	}
+	var found *catalogue.Endpoint
+	var chosen catalogue.Path
+	var known []string
+	for i := range config.Endpoints {
+		e := &config.Endpoints[i]
+		for _, p := range e.Paths {
+			known = append(known, fmt.Sprintf("%s:%d/%s", e.Host, p.Port, p.Transport))
+			fits := (port == 0 || uint64(p.Port) == port) && (!given || string(p.Transport) == transport)
+			// TCP unless UDP is asked for, or is all there is.
+			if fits && (found == nil || chosen.Transport == evidence.UDP && p.Transport == evidence.TCP) {
+				found, chosen = e, p
+			}
+		}
+	}
+	if found == nil {
+		return fmt.Errorf("%s is not a path of the configuration; known are %s", evidence.Text(target), strings.Join(known, ", "))
+	}
+	endpoint := *found
+	endpoint.Paths = []catalogue.Path{chosen}
+	config.Endpoints = []catalogue.Endpoint{endpoint}
+	return nil
+}
+
+// text is the result for a person: what each connection showed, and what it means.
+func (k *silence) text(target path.Target, r *idle.Result) string {
+	var b strings.Builder
+	at := target.Address
+	fmt.Fprintf(&b, "%s (%s), %s port %d", target.Host, at.Addr(), target.Transport, at.Port())
+	switch r.Proof {
+	case idle.ByPing:
+		b.WriteString(", asked by a CoAP ping after each silence")
+	case idle.ByHello:
+		b.WriteString(", asked by the device's hello, sent after each silence")
+	}
+	b.WriteString("\n")
+	slices.SortStableFunc(r.Seen, func(a, b idle.Observation) int { return cmp.Compare(a.Step, b.Step) })
+	if r.Proof != "" {
+		for _, o := range r.Seen {
+			fmt.Fprintf(&b, "  %8s  %s", idle.Seconds(o.Step), o.Ending)
+			if o.After > 0 && o.After < o.Step {
+				fmt.Fprintf(&b, " after %s", idle.Seconds(o.After))
+			}
+			if o.Detail != "" {
+				fmt.Fprintf(&b, ": %s", o.Detail)
+			}
+			b.WriteString("\n")
+		}
+	}
+	if !r.Whole {
+		b.WriteString("Interrupted. So far: ")
+	} else {
+		b.WriteString("Result: ")
+	}
+	fmt.Fprintf(&b, "%s.\n", r.Bounds.Why)
+	nat := evidence.NATBetween(r.Without.Local.Addr(), at.Addr())
+	for _, line := range idle.Advice(&r.Bounds, target.Transport, nat) {
+		b.WriteString(line + "\n")
+	}
+	if k.keepalive > 0 {
+		fmt.Fprintf(&b, "A keepalive of %s %s here.\n", idle.Seconds(k.keepalive), r.Bounds.Carries(k.keepalive))
+	}
+	return b.String()
+}
