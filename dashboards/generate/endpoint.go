@@ -13,21 +13,21 @@ func endpoint() dashboard {
 	onPath := labelColumns(nil, "site", "instance", "transport", "port")
 	onResolver := labelColumns(nil, "site", "instance", "resolver")
 	panels := place(
-		stat(4, 4, "Host", "Whether any path carries a device to this host now: the worst of the sites chosen.",
+		stat(4, "Host", "Whether any path carries a device to this host now: the worst of the sites chosen.",
 			`min(`+lastUp+`)`, field{Unit: "short", NoValue: "no verdict", Mappings: hostState}),
-		stat(4, 4, "Paths down", "Paths that carry no device now. Another path may pass.",
+		stat(4, "Paths down", "Paths that carry no device now. Another path may pass.",
 			orZero(`count(last_over_time(endpoint_path_up{@target}[10m]) == 0)`, `last_over_time(endpoint_path_up{@target}[10m])`),
 			field{Unit: "short", NoValue: "no verdict", Mappings: none("none"), Thresholds: above0(bad)}),
-		stat(4, 4, "Who answers", "Whether the expected authority signed the certificate and its holder proved the key: the worst of the paths.",
+		stat(4, "Who answers", "Whether the expected authority signed the certificate and its holder proved the key: the worst of the paths.",
 			`min(last_over_time(endpoint_tls_authentic{@target}[10m]))`, field{Unit: "short", NoValue: "no certificate seen", Mappings: authenticity}),
-		stat(4, 4, "Certificate lasts", "Until the authentic certificate that ends first expires. Below zero it has expired.", `
+		stat(4, "Certificate lasts", "Until the authentic certificate that ends first expires. Below zero it has expired.", `
 			min(
 				`+certificates+` - time()
 				and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
 			)`, field{Unit: "s", Decimals: ptr(1), NoValue: "none seen", Thresholds: limits(bad, from(0, partly), from(7*86400, good))}),
-		stat(4, 4, "Resolvers", "The worst verdict on the records that the site's resolvers give of this host. Unknown is not ok.",
+		stat(4, "Resolvers", "The worst verdict on the records that the site's resolvers give of this host. Unknown is not ok.",
 			`max(`+verdictRanks("10m")+`)`, field{Unit: "short", NoValue: "no verdict", Mappings: verdictRank}),
-		stat(4, 4, "Silence", "Whether a silent TCP connection survives the path for longer than devices are silent between two keepalives: the worst of the paths.",
+		stat(4, "Silence", "Whether a silent TCP connection survives the path for longer than devices are silent between two keepalives: the worst of the paths.",
 			`min(`+silenceStates+`)`, field{Unit: "short", NoValue: "not measured", Mappings: silence}),
 
 		row("Paths"),

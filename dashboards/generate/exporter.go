@@ -9,24 +9,24 @@ func exporter() dashboard {
 	onSite := labelColumns(fromSite, "site", "instance")
 	states := func(expr string) query { return query{placed(expr), series} }
 	panels := place(
-		stat(4, 4, "Exporters", "Exporters of which something was heard in the last 10 minutes.", `count(`+lastSeen+`)`,
+		stat(4, "Exporters", "Exporters of which something was heard in the last 10 minutes.", `count(`+lastSeen+`)`,
 			field{Unit: "short", NoValue: "none", Thresholds: limits(good)}),
-		stat(4, 4, "Silent exporters", "Exporters of which nothing was heard for 10 minutes, but something in the last day.",
+		stat(4, "Silent exporters", "Exporters of which nothing was heard for 10 minutes, but something in the last day.",
 			orZero(`count(
 				present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])
 				unless present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[10m])
 			)`, `present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])`),
 			field{Unit: "short", NoValue: "never heard of any", Mappings: none("none"), Thresholds: above0(bad)}),
-		stat(4, 4, "Oldest last round", "Age of the last round of the exporter that is furthest behind, of those heard of in the last 10 minutes.",
+		stat(4, "Oldest last round", "Age of the last round of the exporter that is furthest behind, of those heard of in the last 10 minutes.",
 			`max(time() - `+lastSeen+`)`, field{Unit: "s", Decimals: ptr(0), NoValue: "no round", Thresholds: limits(good, from(180, partly), from(600, bad))}),
-		stat(4, 4, "Paths without a verdict", "Paths that the deadline cut off in the last rounds. A fault of theirs would not be seen.",
+		stat(4, "Paths without a verdict", "Paths that the deadline cut off in the last rounds. A fault of theirs would not be seen.",
 			`sum(last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`,
 			field{Unit: "short", NoValue: "no data", Mappings: none("none"), Thresholds: above0(partly)}),
-		stat(4, 4, "Configurations refused", "Exporters that refused their configuration file and go on with the last good one.",
+		stat(4, "Configurations refused", "Exporters that refused their configuration file and go on with the last good one.",
 			orZero(`count(last_over_time(endpoint_exporter_config_last_reload_successful{@exporter}[10m]) == 0)`,
 				`last_over_time(endpoint_exporter_config_last_reload_successful{@exporter}[10m])`),
 			field{Unit: "short", NoValue: "no data", Mappings: none("none"), Thresholds: above0(partly)}),
-		stat(4, 4, "Port 53 not usable", "Exporters that cannot ask the zones' own servers. Their verdicts on DNS are unknown, never ok.",
+		stat(4, "Port 53 not usable", "Exporters that cannot ask the zones' own servers. Their verdicts on DNS are unknown, never ok.",
 			orZero(`count(last_over_time(endpoint_dns_authority_path{@exporter, state!="ok"}[10m]) == 1)`,
 				`last_over_time(endpoint_dns_authority_path{@exporter}[10m])`),
 			field{Unit: "short", NoValue: "not looked at", Mappings: none("none"), Thresholds: above0(partly)}),

@@ -8,33 +8,35 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
+	"log"
 	"os"
 	"path/filepath"
 )
 
 //go:generate go run . ..
 
-func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		log.Fatal(err)
+	}
+}
 
-func run(args []string, stderr io.Writer) int {
+func run(args []string) error {
 	if len(args) != 1 {
-		fmt.Fprintln(stderr, "usage: generate FOLDER")
-		return 2
+		return errors.New("usage: generate FOLDER")
 	}
 	files, err := dashboards()
 	if err != nil {
-		fmt.Fprintln(stderr, "generate:", err)
-		return 1
+		return err
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(args[0], name), content, 0o644); err != nil {
-			fmt.Fprintln(stderr, "generate:", err)
-			return 1
+			return fmt.Errorf("write a dashboard: %w", err)
 		}
 	}
-	return 0
+	return nil
 }
 
 // dashboards gives the content of every file by its name.

@@ -5,7 +5,7 @@ func overview() dashboard {
 	here := labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port")
 	resolvers := labelColumns(fromRow, "site", "instance", "host", "resolver")
 	count := func(title, description, expr, fine string, colour string) panel {
-		return stat(3, 4, title, description, orZero(expr, lastUp), field{
+		return stat(3, title, description, orZero(expr, lastUp), field{
 			Unit: "short", NoValue: "no data", Mappings: none(fine), Thresholds: above0(colour),
 		})
 	}
@@ -28,14 +28,14 @@ func overview() dashboard {
 				< clamp_max(0.2 * (`+certificates+` - last_over_time(endpoint_tls_not_before_timestamp_seconds{@target}[10m])), 30 * 86400)
 				and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
 			))`, "all valid", partly),
-		stat(3, 4, "Silent sites", "Exporters of which nothing was heard for 10 minutes, but something in the last day. "+
+		stat(3, "Silent sites", "Exporters of which nothing was heard for 10 minutes, but something in the last day. "+
 			"What is wrong at their sites is not known: nothing of it is in the other panels.",
 			orZero(`count(
 				present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])
 				unless present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[10m])
 			)`, `present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])`),
 			field{Unit: "short", NoValue: "never heard of any", Mappings: none("none"), Thresholds: above0(unknown)}),
-		stat(3, 4, "Critical alerts", "Critical alerts that fire now. The dashboards need no alerting rules; this panel and the list of alerts do.",
+		stat(3, "Critical alerts", "Critical alerts that fire now. The dashboards need no alerting rules; this panel and the list of alerts do.",
 			`count(ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing", severity="critical"}) or 0 * count(endpoint:threshold:rounds)`,
 			field{Unit: "short", NoValue: "rules not loaded", Mappings: none("none"), Thresholds: above0(bad)}),
 
@@ -129,7 +129,7 @@ func overview() dashboard {
 		bars(8, 8, "Verdicts on resolvers", "Hosts at each resolver by whether its records are fresh. Unknown is not ok: the zone's own servers cannot be asked, "+
 			"or the exporter has not watched for long enough. The Exporter dashboard shows its way to port 53.",
 			field{Unit: "short", Min: ptr(0.0), NoValue: "no data", Color: &color{Mode: "fixed", FixedColor: neutral}},
-			query{`count by (verdict) (last_over_time(endpoint_dns_verdict{@target}[10m]) == 1)`, "{{verdict}}"},
+			query{`sum by (verdict) (last_over_time(endpoint_dns_verdict{@target}[10m]))`, "{{verdict}}"},
 		).only("ok", fixed(good)).only("unknown", fixed(unknown)).only("suspect", fixed(hint)).only("stale", fixed(bad)),
 
 		table(8, 8, "Certificates of the cloud", "How long the certificates last that the expected authority signed: for each host the one that ends first, "+

@@ -57,14 +57,8 @@ func row(title string) panel {
 	return panel{Type: "row", Title: title, GridPos: gridPos{W: 24, H: 1}, Collapsed: ptr(false)}
 }
 
-// text is a panel of Markdown.
-func text(w, h int, title, description, content string) panel {
-	return panel{Type: "text", Title: title, Description: description, GridPos: gridPos{W: w, H: h},
-		Options: map[string]any{"mode": "markdown", "content": content}}
-}
-
 // stat is one value as it is now.
-func stat(w, h int, title, description, expr string, f field) panel {
+func stat(w int, title, description, expr string, f field) panel {
 	if f.Color == nil {
 		f.Color = &color{Mode: "thresholds"}
 	}
@@ -72,7 +66,7 @@ func stat(w, h int, title, description, expr string, f field) panel {
 		f.Thresholds = limits(unknown)
 	}
 	return panel{
-		Type: "stat", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
+		Type: "stat", Title: title, Description: description, GridPos: gridPos{W: w, H: 4}, Datasource: &prometheus,
 		Targets:     targets([]query{{expr: expr}}, true, "time_series"),
 		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
 		Options: map[string]any{
@@ -130,7 +124,7 @@ func bars(w, h int, title, description string, f field, queries ...query) panel 
 		Targets:     targets(queries, true, "time_series"),
 		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
 		Options: map[string]any{
-			"displayMode": "basic", "orientation": "horizontal", "text": map[string]any{"titleSize": 14, "valueSize": 18}, "showUnfilled": true, "valueMode": "text", "minVizHeight": 16, "minVizWidth": 8,
+			"displayMode": "basic", "orientation": "horizontal", "text": map[string]any{"titleSize": 14, "valueSize": 18}, "showUnfilled": true, "valueMode": "text", "minVizHeight": 16, "maxVizHeight": 40, "minVizWidth": 8,
 			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 		},
 	}
