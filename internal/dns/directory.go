@@ -31,7 +31,8 @@ type zone struct {
 	servers []netip.AddrPort
 	found   time.Time
 	walked  time.Time // start of the newest walk from the parent; zero: through the resolver only
-	again   time.Time // after a failure: not to be tried before
+	again   time.Time // after a failure: not to be searched before
+	rewalk  time.Time // after a failure: not to be walked before
 }
 
 // cutting says which zone holds a name.

@@ -21,14 +21,22 @@ func (d *directory) walk(ctx context.Context, resolvers []netip.AddrPort, z *zon
 		d.mu.Lock()
 		have := d.zones[z.name]
 		d.mu.Unlock()
-		if have != nil && !have.walked.Before(since) {
+		switch {
+		case have != nil && !have.walked.Before(since):
 			return have, true
+		case have != nil && d.a.o.Now().Before(have.rewalk):
+			return nil, false
 		}
 		done, mine := d.once(ctx, "walk "+z.name)
 		if !mine {
 			continue
 		}
 		walked, ok := d.walkAnew(ctx, resolvers, z)
+		if !ok {
+			failed := *z
+			failed.rewalk = d.a.o.Now().Add(failedFor)
+			d.keep(&failed, z)
+		}
 		done()
 		return walked, ok
 	}

@@ -28,6 +28,7 @@ type memory struct {
 	verdicts map[netip.AddrPort]freshness.Verdict // as last logged
 	turn     int                                  // whose turn among the zone's servers
 	zone     []netip.Addr                         // of the newest round with a valid sample
+	sought   time.Time                            // when the zone's servers were last asked to confirm
 	current  *exchange                            // the newest
 }
 
@@ -99,11 +100,24 @@ func sampleOf(s dns.Sample) freshness.Sample {
 	return out
 }
 
-// wants asks what would confirm or refute what the round's answers raise.
+// wants asks what would confirm or refute what the round's answers raise. Once a resolver is proved to be stale, and while
+// no other is suspect, its answers need not be confirmed in every round to keep it so: that spares the zone's servers.
 func (m *memory) wants(now time.Time) []freshness.Request {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.judge.Wants(now)
+	proved, suspected := false, false
+	for _, v := range m.verdicts {
+		proved = proved || v == freshness.Stale
+		suspected = suspected || v == freshness.Suspect
+	}
+	if proved && !suspected && now.Sub(m.sought) < 2*m.constants.Spacing {
+		return nil
+	}
+	out := m.judge.Wants(now)
+	if len(out) > 0 {
+		m.sought = now
+	}
+	return out
 }
 
 // takeTurn counts the rounds, so that each asks another of the zone's servers.

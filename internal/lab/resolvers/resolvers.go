@@ -49,6 +49,7 @@ func Configurations() map[string]Config {
 		"unbound serve-expired":                        {Product: Unbound, Settings: "serve-expired: yes\nserve-expired-reply-ttl: 1\n"},
 		"unbound serve-expired with EDE":               {Product: Unbound, Settings: "serve-expired: yes\nserve-expired-reply-ttl: 1\nede: yes\nede-serve-expired: yes\n"},
 		"unbound serve-expired-client-timeout":         {Product: Unbound, Settings: "serve-expired: yes\nserve-expired-client-timeout: 1800\n"},
+		"unbound serve-original-ttl":                   {Product: Unbound, Settings: "serve-original-ttl: yes\n"},
 		"dnsmasq default":                              {Product: Dnsmasq},
 		"dnsmasq min-cache-ttl":                        {Product: Dnsmasq, Settings: "min-cache-ttl=8\n"},
 		"dnsmasq min-cache-ttl max-ttl":                {Product: Dnsmasq, Settings: "min-cache-ttl=20\nmax-ttl=2\n"},

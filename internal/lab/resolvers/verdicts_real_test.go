@@ -3,67 +3,50 @@
 package resolvers
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
+	miekg "github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// scaled are the constants of the proof for a zone of TTL 2 s.
-var scaled = freshness.Constants{
-	Margin: 2 * time.Second, Slack: time.Second, AuthorityLag: 2 * time.Second,
-	Learning: 10 * time.Second, Hold: 10 * time.Second, Spacing: time.Second,
+// scaled is the pace for a zone of TTL 2 s. An address lives long enough for what the shortest extension (8 s) leaves
+// behind to be seen.
+var scaled = pace{
+	ttl: ttl, lives: 12 * time.Second, interval: 500 * time.Millisecond, rate: 100, control: 8,
+	constants: catalogue.Freshness{
+		Margin: 2 * time.Second, Slack: time.Second, AuthorityLag: 2 * time.Second,
+		Learning: 10 * time.Second, Hold: 10 * time.Second, Spacing: time.Second,
+	},
 }
 
-// exchange asks as a device (recursive) or as a direct sample.
-func exchange(at netip.AddrPort, recursive bool) *evidence.Answer {
-	a := &evidence.Answer{Server: at, Name: host, Type: dns.TypeA, Asked: time.Now()}
-	q := new(dns.Msg)
-	q.SetQuestion(host, dns.TypeA)
-	q.RecursionDesired = recursive
-	q.SetEdns0(1232, false)
-	client := dns.Client{Timeout: 2 * time.Second}
-	r, _, err := client.Exchange(q, at.String())
-	if err != nil {
-		a.Failure = evidence.DNSTimeout
-		return a
-	}
-	a.Received, a.Rcode, a.AA = time.Now(), r.Rcode, r.Authoritative
-	for _, rr := range r.Answer {
-		if rec, ok := rr.(*dns.A); ok {
-			addr, _ := netip.AddrFromSlice(rec.A.To4())
-			a.Chain = append(a.Chain, evidence.Record{Owner: host, Type: dns.TypeA, TTL: rec.Hdr.Ttl, Addr: addr})
-		}
-	}
-	if opt := r.IsEdns0(); opt != nil {
-		for _, o := range opt.Option {
-			if e, ok := o.(*dns.EDNS0_EDE); ok {
-				a.EDE = append(a.EDE, evidence.EDE{Code: e.InfoCode})
-			}
-		}
-	}
-	return a
+// patience is how long a resolver is watched that gives no cause.
+const patience = 60 * time.Second
+
+// trial is one resolver before one zone, and what is due.
+type trial struct {
+	config Config
+	scene  scene
+	pace   pace // zero: scaled
+	// by is the evidence that proves it stale; "" is: never stale. ok says that it is then found to be ok.
+	by freshness.Evidence
+	ok bool
 }
 
-func sample(at netip.AddrPort, walked bool) freshness.Sample {
-	a := exchange(at, false)
-	s := freshness.Sample{Type: a.Type, Asked: a.Asked, Received: a.Received, Walked: walked}
-	if !a.AA {
-		s.Invalid = freshness.Silent
-		s.Received = time.Now()
-	}
-	s.Steps = []freshness.Step{{Server: at, Servers: []netip.AddrPort{at}, Records: a.Chain}}
-	return s
-}
-
-// TestVerdictsOnRealResolvers lets every configuration of every product be judged, all at once and in real time, at
-// scaled constants, over a zone that moves every 12 s.
-func TestVerdictsOnRealResolvers(t *testing.T) {
+// trials are every configuration before a zone that only moves, and whatever else must deceive nobody.
+func trials() map[string]trial {
+	out := make(map[string]trial)
 	due := map[string]freshness.Evidence{
 		"unbound cache-min-ttl":              freshness.TTLInflated,
 		"unbound serve-expired with EDE":     freshness.EDEStale,
@@ -74,56 +57,164 @@ func TestVerdictsOnRealResolvers(t *testing.T) {
 		"bind stale-answer-client-timeout 0": freshness.EDEStale,
 		"powerdns minimum-ttl-override":      freshness.TTLInflated,
 	}
-	type run struct {
-		authority, resolver netip.AddrPort
-		last                freshness.Assessment
-		took                time.Duration
-	}
-	runs := make(map[string]*run)
 	for name, c := range Configurations() {
-		c.Zone = zone
-		c.Authority, _ = authority(t)
-		runs[name] = &run{authority: c.Authority, resolver: Start(t, c)}
+		// Without EDE, serve-expired looks stale first: suspect at times, never proved.
+		out[name] = trial{config: c, by: due[name], ok: due[name] == "" && name != "unbound serve-expired"}
 	}
-	// All at once: they wait for the time to pass, not for the processor.
-	var wg sync.WaitGroup
-	for _, r := range runs {
-		wg.Go(func() { r.last, r.took = judge(r.authority, r.resolver) })
+	for name, c := range map[string]Config{
+		"unbound": {Product: Unbound}, "dnsmasq": {Product: Dnsmasq}, "bind": {Product: BIND}, "powerdns": {Product: PowerDNS},
+	} {
+		for what, s := range deceptions() {
+			out[name+" default, "+what] = trial{config: c, scene: s.scene, pace: s.pace, ok: s.ok}
+		}
 	}
-	wg.Wait()
-	for name, r := range runs {
+	out["dnsmasq min-cache-ttl, a chain of CNAMEs"] = trial{config: Config{Product: Dnsmasq, Settings: "min-cache-ttl=8\n"}, scene: chained, by: freshness.TTLInflated}
+	out["bind stale-answer-client-timeout 0, a chain of CNAMEs"] = trial{
+		config: Configurations()["bind stale-answer-client-timeout 0"], scene: chained, by: freshness.EDEStale}
+	outage := scene{down: func(since time.Duration) bool { return since > 18*time.Second && since < 32*time.Second }}
+	for name, settings := range map[string]Config{
+		"unbound serve-expired-client-timeout, EDE, an outage": {Product: Unbound,
+			Settings: "serve-expired: yes\nserve-expired-client-timeout: 1800\nserve-expired-reply-ttl: 1\nede: yes\nede-serve-expired: yes\n"},
+		"bind stale-answer-enable, an outage": {Product: BIND,
+			Settings: "stale-cache-enable yes;\nstale-answer-enable yes;\nstale-answer-client-timeout off;\nstale-answer-ttl 1;\nstale-refresh-time 1;\nresolver-query-timeout 301;\n"},
+		"powerdns serve-stale-extensions, an outage": {Product: PowerDNS, Settings: "serve-stale-extensions=1440\n"},
+	} {
+		out[name] = trial{config: settings, scene: outage, ok: true}
+	}
+	return out
+}
+
+// chained is a host whose CNAME has a longer TTL than the addresses it leads to.
+var chained = scene{records: map[string]lab.RecordSet{
+	host:               {TTL: lab.TTL(4), CNAME: "edge.cloud.test."},
+	"edge.cloud.test.": {},
+}}
+
+// deceptions are what an honest resolver is mistaken for a stale one by.
+func deceptions() map[string]trial {
+	var pool []netip.Addr
+	for i := range 40 {
+		pool = append(pool, netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
+	}
+	zero := scaled
+	zero.ttl = 0
+	return map[string]trial{
+		"a chain of CNAMEs":              {scene: chained, ok: true},
+		"rotating 8 of 40":               {scene: scene{records: map[string]lab.RecordSet{host: {TTL: lab.TTL(ttl), Addresses: lab.Rotating(8, pool...)}}}},
+		"one of the zone's servers lags": {scene: scene{lags: []time.Duration{time.Second, 0}}, ok: true},
+		"the TTL is lowered while we watch": {scene: scene{ttl: func(since time.Duration) uint32 {
+			if since < 14*time.Second {
+				return 20
+			}
+			return ttl
+		}}},
+		"TTL 0":                          {pace: zero, ok: true},
+		"10 % of the questions are lost": {scene: scene{down: func(time.Duration) bool { return rand.IntN(10) == 0 }}},
+		"IPv6 only":                      {scene: scene{records: map[string]lab.RecordSet{host: {TTL: lab.TTL(ttl), Addresses: sixOnly}}}, ok: true},
+	}
+}
+
+// sixOnly is a pool of its own: it does not move.
+func sixOnly(time.Time, uint64) []netip.Addr {
+	return []netip.Addr{netip.MustParseAddr("2001:db8:1::1"), netip.MustParseAddr("2001:db8:1::2")}
+}
+
+// TestVerdictsOnRealResolvers lets every configuration of every product be judged through the whole name service, all at
+// once and in real time, at scaled constants.
+func TestVerdictsOnRealResolvers(t *testing.T) {
+	outcomes := make(map[string]*outcome)
+	all := trials()
+	var watching sync.WaitGroup
+	run := func(name string, w *world) {
+		o := new(outcome)
+		outcomes[name] = o
+		watching.Go(func() { *o = w.watch(context.Background(), patience) })
+	}
+	for name, trial := range all {
+		p := trial.pace
+		if p.interval == 0 {
+			p = scaled
+		}
+		run(name, build(t, trial.config, p, trial.scene))
+	}
+	for name, w := range map[string]*world{"four Unbounds behind one address": farm(t), "the TTL was lowered just before we started": lowered(t)} {
+		all[name] = trial{ok: name[0] == 'f'}
+		run(name, w)
+	}
+	watching.Wait()
+	for name, o := range outcomes {
 		t.Run(name, func(t *testing.T) {
-			t.Logf("%s after %v: %v %s", r.last.Verdict, r.took.Round(100*time.Millisecond), r.last.Counts, r.last.Why)
-			kind, stale := due[name]
-			if stale != (r.last.Verdict == freshness.Stale) || stale && r.last.Counts[kind] < 2 {
-				t.Errorf("%s, stale is due: %v by %q", r.last.Verdict, stale, kind)
+			o.held(t)
+			due := all[name]
+			if (due.by != "") != (o.last.Verdict == freshness.Stale) || due.by != "" && o.last.Counts[due.by] < 2 {
+				t.Errorf("%s; due by %q", o.last.Verdict, due.by)
+			}
+			if due.ok && !slices.Contains(o.verdicts, freshness.OK) {
+				t.Errorf("%v on the way, ok is due", o.verdicts)
 			}
 		})
 	}
 }
 
-// patience is how long a resolver is watched that gives no cause.
-const patience = 60 * time.Second
-
-// judge lets rounds pass until the resolver is shown to be stale or patience ends.
-func judge(authority, resolver netip.AddrPort) (a freshness.Assessment, took time.Duration) {
-	h := freshness.New(scaled, freshness.Options{SingleView: true})
-	began := time.Now()
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	for now := range tick.C {
-		h.Begin(now)
-		h.Answer(exchange(resolver, true))
-		h.Sample(sample(authority, false))
-		for _, req := range h.Wants(time.Now()) {
-			for range req.Each {
-				h.Sample(sample(authority, req.Walk))
-			}
+// farm puts four caches behind one address, each question to another.
+func farm(t *testing.T) *world {
+	t.Helper()
+	w := serve(t, scaled, scene{})
+	var members []netip.AddrPort
+	for range 4 {
+		members = append(members, Start(t, Config{Product: Unbound, Zone: zone, Authority: w.servers[0]}))
+	}
+	var n atomic.Uint64
+	balancer, err := lab.ServeDNS(netip.MustParseAddrPort("127.0.0.1:0"), forward(func() netip.AddrPort {
+		return members[n.Add(1)*7%11%4]
+	}), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := balancer.Close(); err != nil {
+			t.Error(err)
 		}
-		a, took = h.Assess(resolver, time.Now()), time.Since(began)
-		if a.Verdict == freshness.Stale || took > patience {
-			break
+	})
+	w.ask(balancer.Address)
+	return w
+}
+
+// forward passes each question on as it is.
+type forward func() netip.AddrPort
+
+func (f forward) Answer(q *miekg.Msg, _ time.Time) *miekg.Msg {
+	m, _, err := (&miekg.Client{Timeout: 2 * time.Second}).Exchange(q, f().String())
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// lowered lets a resolver keep an entry of 40 s from before the zone says 2 s.
+func lowered(t *testing.T) *world {
+	t.Helper()
+	w := build(t, Config{Product: Unbound}, scaled, scene{ttl: func(since time.Duration) uint32 {
+		if since < 5*time.Second {
+			return 40
+		}
+		return ttl
+	}})
+	client := new(dns.Client)
+	ask := func(at netip.AddrPort, recursive bool) string {
+		a := client.Exchange(context.Background(), at, dns.Query{Name: host, Type: miekg.TypeA, Recursive: recursive})
+		ttl, _ := a.TTL()
+		return fmt.Sprint(ttl)
+	}
+	if got := ask(w.at, true); got != "40" && got != "39" {
+		t.Fatalf("the resolver has TTL %s of an entry of 40 s", got)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		if ask(w.servers[0], false) == "2" {
+			return w
 		}
 	}
-	return a, took
+	panic("unreachable")
 }

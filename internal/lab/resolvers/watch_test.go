@@ -13,6 +13,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/names"
@@ -32,6 +33,9 @@ type pace struct {
 	interval  time.Duration // between rounds
 	constants catalogue.Freshness
 	rate      float64 // questions a second to one name server; 0: the usual
+	// control is after how many rounds the resolver's true age is looked at: one that serves stale first is kept fresh by
+	// being asked.
+	control int
 }
 
 // world is one resolver before one zone, watched through the whole name service.
@@ -55,6 +59,15 @@ type scene struct {
 // build starts the zone's servers, the resolver before them, and a name service that watches it.
 func build(t *testing.T, c Config, p pace, s scene) *world {
 	t.Helper()
+	w := serve(t, p, s)
+	c.Zone, c.Authority = zone, w.servers[0]
+	w.ask(Start(t, c))
+	return w
+}
+
+// serve starts the zone's servers.
+func serve(t *testing.T, p pace, s scene) *world {
+	t.Helper()
 	w := &world{pace: p, epoch: time.Now().Truncate(time.Second)}
 	ttl := lab.TTL(p.ttl)
 	if s.ttl != nil {
@@ -65,6 +78,9 @@ func build(t *testing.T, c Config, p pace, s scene) *world {
 		stamp: {TTL: lab.TTL(p.ttl), Addresses: lab.Stamped(w.epoch, time.Second)},
 	}}
 	for name, set := range s.records {
+		if set.CNAME == "" && set.Addresses == nil { // at another name
+			set = lab.RecordSet{TTL: ttl, Addresses: lab.Stamped(w.epoch, p.lives)}
+		}
 		z.Names[name] = set
 	}
 	if s.lags == nil {
@@ -86,17 +102,20 @@ func build(t *testing.T, c Config, p pace, s scene) *world {
 		})
 		w.servers = append(w.servers, served.Address)
 	}
-	c.Zone, c.Authority = zone, w.servers[0]
-	w.at = Start(t, c)
+	return w
+}
+
+// ask makes the name service that watches a resolver.
+func (w *world) ask(at netip.AddrPort) {
+	w.at = at
 	w.host = &catalogue.Endpoint{Service: "test", Host: host[:len(host)-1], SingleView: true}
 	config := &catalogue.Config{
 		Authority: catalogue.Authority{Mode: catalogue.AuthorityServers, Servers: w.servers},
 		Survey:    catalogue.Survey{Timeout: 10 * time.Second},
-		Freshness: p.constants,
+		Freshness: w.constants,
 		Endpoints: []catalogue.Endpoint{*w.host},
 	}
-	w.service = names.New(names.Options{Config: config, Resolvers: []netip.AddrPort{w.at}, Rate: p.rate})
-	return w
+	w.service = names.New(names.Options{Config: config, Resolvers: []netip.AddrPort{w.at}, Rate: w.rate})
 }
 
 // outcome is what came of watching.
@@ -107,8 +126,29 @@ type outcome struct {
 	answers  int
 	// overdue is the most by which the resolver's data was truly older than the zone's TTL, at the time of the verdict.
 	overdue time.Duration
-	// wronged: addresses that were called withdrawn although the zone had them a TTL ago.
+	// past is the longest time since the zone had given up an address that the resolver still gave.
+	past time.Duration
+	// wronged: addresses that were called withdrawn although the zone still had them.
 	wronged []string
+}
+
+// held holds an outcome to the truth, which only the zone knows.
+func (o *outcome) held(t *testing.T) {
+	t.Helper()
+	t.Logf("%s after %v, on the way %v: %v; overdue by %v, gone for %v; %s", o.last.Verdict, o.took.Round(100*time.Millisecond), o.verdicts,
+		o.last.Counts, o.overdue.Round(100*time.Millisecond), o.past.Round(100*time.Millisecond), o.last.Why)
+	if o.last.Verdict == freshness.Stale && o.overdue <= 0 {
+		t.Error("called stale, but its data was never older than the zone allows")
+	}
+	if len(o.wronged) > 0 {
+		t.Errorf("called withdrawn while the zone had them: %v", o.wronged)
+	}
+	if o.last.Staleness > o.past {
+		t.Errorf("said to be stale by %v, in truth %v", o.last.Staleness, o.past)
+	}
+	if o.answers == 0 {
+		t.Error("the resolver never gave an address")
+	}
 }
 
 // watch lets rounds pass until the resolver is called stale, or for so long.
@@ -118,23 +158,22 @@ func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 	tick := time.NewTicker(w.interval)
 	defer tick.Stop()
 	names := w.service.Host(w.host)
-	for {
+	for n := 0; ; n++ {
 		round, cancel := context.WithTimeout(ctx, 10*time.Second)
 		r := names.Begin(round)
-		w.control(round, &o)
+		if n%w.control == 0 {
+			w.look(round, &o)
+		}
 		lookup := r.Lookups()[0]
 		resolvers, _ := r.Finish()
 		cancel()
 		o.last, o.took = resolvers[0].Freshness, time.Since(began)
-		if len(lookup.Addresses) > 0 {
-			o.answers++
-		}
+		o.answered(w, &lookup)
 		if !slices.Contains(o.verdicts, o.last.Verdict) {
 			o.verdicts = append(o.verdicts, o.last.Verdict)
 		}
 		for _, a := range o.last.Withdrawn {
-			// It was the zone's until made + lives, and could be kept for a TTL.
-			if gone := lab.MadeAt(w.epoch, a).Add(w.lives); time.Since(gone) <= 0 {
+			if w.since(a, time.Now()) < 0 {
 				o.wronged = append(o.wronged, a.String())
 			}
 		}
@@ -148,8 +187,31 @@ func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 	}
 }
 
-// control asks for stamp, whose true age can be read off.
-func (w *world) control(ctx context.Context, o *outcome) {
+// since is how long ago the zone gave up an address; negative while it has it. Of addresses that are not stamped it is 0.
+func (w *world) since(a netip.Addr, now time.Time) time.Duration {
+	if !stamped.Contains(a) && !stamped6.Contains(a) {
+		return 0
+	}
+	return now.Sub(lab.MadeAt(w.epoch, a).Add(w.lives))
+}
+
+// Where [lab.Stamped] has its addresses.
+var (
+	stamped  = netip.MustParsePrefix("10.0.0.0/8")
+	stamped6 = netip.MustParsePrefix("2001:db8::/96")
+)
+
+func (o *outcome) answered(w *world, l *evidence.Lookup) {
+	if len(l.Addresses) > 0 {
+		o.answers++
+	}
+	for _, a := range l.Addresses {
+		o.past = max(o.past, w.since(a, time.Now()))
+	}
+}
+
+// look asks for stamp, whose true age can be read off.
+func (w *world) look(ctx context.Context, o *outcome) {
 	a := new(dns.Client).Exchange(ctx, w.at, dns.Query{Name: stamp, Type: miekg.TypeA, Recursive: true})
 	for _, addr := range a.Addresses() {
 		// A second for the step of the stamp.

@@ -1,0 +1,572 @@
+package dns
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+// internet is a world in memory: a root, two zones with servers of their own, and the site's resolver, which finds
+// everything by itself.
+//
+//	host.example.  300 CNAME edge.other.      ns1, ns2.example.  at 203.0.113.1, .2 (and 2001:db8::2)
+//	edge.other.     60 198.51.100.1           ns.other.          at 203.0.113.3
+type internet struct {
+	*lab.Network
+	client    *Client
+	authority *Authority
+	root      *lab.Zone
+	zones     map[string]*lab.Zone
+	servers   map[string]*lab.NameServer // by address
+	log       *questions
+}
+
+// questions counts who was asked what.
+type questions struct {
+	mu   sync.Mutex
+	seen []question
+}
+
+type question struct {
+	at        netip.AddrPort
+	name      string
+	kind      uint16
+	recursive bool
+	when      time.Time
+}
+
+// noting notes every question to an answerer.
+type noting struct {
+	lab.Answerer
+	at  netip.AddrPort
+	log *questions
+}
+
+func (n noting) Answer(q *dns.Msg, now time.Time) *dns.Msg {
+	n.log.mu.Lock()
+	n.log.seen = append(n.log.seen, question{n.at, q.Question[0].Name, q.Question[0].Qtype, q.RecursionDesired, now})
+	n.log.mu.Unlock()
+	return n.Answerer.Answer(q, now)
+}
+
+// to are the questions to some address since a moment.
+func (q *questions) to(at string, since time.Time) []question {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []question
+	for _, s := range q.seen {
+		if s.at == netip.MustParseAddrPort(at) && !s.when.Before(since) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+const (
+	resolver = "192.0.2.10:53"
+	root     = "203.0.113.100:53"
+	ns1      = "203.0.113.1:53"
+	ns2      = "203.0.113.2:53"
+	nsOther  = "203.0.113.3:53"
+	nobody   = "192.0.2.53:53"
+)
+
+var resolvers = []netip.AddrPort{netip.MustParseAddrPort(resolver)}
+
+func addr(s string) netip.Addr { return netip.MustParseAddrPort(s).Addr() }
+
+func newInternet(o Options) *internet {
+	example := []lab.Server{{Name: "ns1.example.", Address: addr(ns1)}, {Name: "ns2.example.", Address: addr(ns2)}}
+	other := []lab.Server{{Name: "ns.other.", Address: addr(nsOther)}}
+	n := &internet{Network: new(lab.Network), log: new(questions), servers: make(map[string]*lab.NameServer)}
+	n.zones = map[string]*lab.Zone{
+		"example.": {Origin: "example.", Servers: example, Names: map[string]lab.RecordSet{
+			"host.example.":  {TTL: lab.TTL(300), CNAME: "edge.other."},
+			"plain.example.": {TTL: lab.TTL(60), Addresses: lab.Fixed(netip.MustParseAddr("198.51.100.7"))},
+			"alias.example.": {TTL: lab.TTL(20), CNAME: "plain.example."},
+			"loop.example.":  {TTL: lab.TTL(20), CNAME: "loop.other."},
+		}},
+		"other.": {Origin: "other.", Servers: other, Names: map[string]lab.RecordSet{
+			"edge.other.": {TTL: lab.TTL(60), Addresses: lab.Fixed(netip.MustParseAddr("198.51.100.1"))},
+			"loop.other.": {TTL: lab.TTL(20), CNAME: "loop.example."},
+		}},
+	}
+	n.root = &lab.Zone{Origin: ".", Servers: []lab.Server{{Name: "root.", Address: addr(root)}},
+		Below: map[string][]lab.Server{"example.": example, "other.": other}}
+	// What the resolver reaches is every zone at once, the root's servers included.
+	whole := &lab.Zone{Origin: ".", Servers: n.root.Servers}
+	n.put(resolver, lab.NewResolver(&lab.NameServer{Zones: []*lab.Zone{n.zones["example."], n.zones["other."], whole}}, lab.Habits{}, 1))
+	n.server(root, n.root)
+	n.server(ns1, n.zones["example."])
+	n.server(ns2, n.zones["example."])
+	n.server(nsOther, n.zones["other."])
+	n.client = &Client{Dial: n.Dial, Counts: new(Counts)}
+	o.Exchanger = n.client
+	n.authority = NewAuthority(o)
+	return n
+}
+
+func (n *internet) put(at string, a lab.Answerer) {
+	n.Put(netip.MustParseAddrPort(at), noting{a, netip.MustParseAddrPort(at), n.log})
+}
+
+func (n *internet) server(at string, zones ...*lab.Zone) *lab.NameServer {
+	s := &lab.NameServer{Zones: zones}
+	n.servers[at] = s
+	n.put(at, s)
+	return s
+}
+
+func (n *internet) silence(at ...string) {
+	for _, a := range at {
+		n.put(a, answers(func(*dns.Msg, time.Time) *dns.Msg { return nil }))
+	}
+}
+
+func (n *internet) sample(name string, turn int) (Sample, bool) {
+	return n.authority.Sample(context.Background(), resolvers, name, dns.TypeA, turn)
+}
+
+// steps writes a sample's steps: who said what of which servers.
+func steps(s Sample) string {
+	var out []string
+	for _, step := range s.Steps {
+		var list []string
+		for _, at := range step.Servers {
+			list = append(list, at.Addr().String())
+		}
+		out = append(out, fmt.Sprintf("%s of %s: %s", step.Server.Addr(), strings.Join(list, " "), chainText(step.Records)))
+	}
+	return strings.Join(out, "; ")
+}
+
+// inBubble runs a test in virtual time.
+func inBubble(t *testing.T, o Options, run func(t *testing.T, n *internet)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { run(t, newInternet(o)) })
+}
+
+func TestChainIsFollowedFromZoneToZone(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		// A server of example. that also holds a zone other. of its own has no say in it.
+		lie := &lab.Zone{Origin: "other.", Names: map[string]lab.RecordSet{
+			"edge.other.": {TTL: lab.TTL(9999), Addresses: lab.Fixed(netip.MustParseAddr("192.0.2.66"))}}}
+		n.server(ns1, n.zones["example."], lie)
+		n.server(ns2, n.zones["example."], lie)
+		for turn, server := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.1"} {
+			s, ok := n.sample(host, turn)
+			want := server + " of 203.0.113.1 203.0.113.2: host.example. 300 edge.other.; " +
+				"203.0.113.3 of 203.0.113.3: edge.other. 60 198.51.100.1"
+			if !ok || s.Invalid != "" || steps(s) != want || s.Walked {
+				t.Errorf("turn %d: %v %+v\n%s\nwant\n%s", turn, ok, s, steps(s), want)
+			}
+		}
+		if got := n.authority.Path(); got != PathOK {
+			t.Errorf("path %q", got)
+		}
+		for _, at := range []string{ns1, ns2, nsOther} {
+			for _, q := range n.log.to(at, time.Time{}) {
+				if q.recursive {
+					t.Errorf("asked recursively: %+v", q)
+				}
+			}
+		}
+	})
+}
+
+func TestChainInsideOneZoneIsOneStep(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		s, ok := n.sample("alias.example.", 0)
+		if want := "203.0.113.1 of 203.0.113.1 203.0.113.2: alias.example. 20 plain.example., plain.example. 60 198.51.100.7"; !ok || steps(s) != want {
+			t.Errorf("%s, want %s", steps(s), want)
+		}
+	})
+}
+
+func TestServersThatAreNoUse(t *testing.T) {
+	refuse := func(s *lab.NameServer) { s.Rcode = dns.RcodeRefused }
+	noAA := func(s *lab.NameServer) { s.NoAA = true }
+	for _, test := range []struct {
+		name     string
+		ns1, ns2 func(*lab.NameServer) // nil: silent
+		invalid  Invalid
+		by       string // who gave the sample
+	}{
+		{"one is silent", nil, func(*lab.NameServer) {}, "", "203.0.113.2"},
+		{"one refuses", refuse, func(*lab.NameServer) {}, "", "203.0.113.2"},
+		{"one claims no authority", noAA, func(*lab.NameServer) {}, "", "203.0.113.2"},
+		{"both are silent", nil, nil, Silent, ""},
+		{"both refuse", refuse, refuse, Silent, ""},
+		{"neither claims authority", noAA, noAA, NotAuthoritative, ""},
+		{"one is silent, the other claims no authority", nil, noAA, NotAuthoritative, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, Options{}, func(t *testing.T, n *internet) {
+				for at, change := range map[string]func(*lab.NameServer){ns1: test.ns1, ns2: test.ns2} {
+					if change == nil {
+						n.silence(at)
+					} else {
+						change(n.servers[at])
+					}
+				}
+				began := time.Now()
+				s, ok := n.sample("plain.example.", 0)
+				if !ok || s.Invalid != test.invalid || !strings.HasPrefix(steps(s), test.by) {
+					t.Errorf("%v %q %s, want %q by %s", ok, s.Invalid, steps(s), test.invalid, test.by)
+				}
+				if took := time.Since(began); took > samplePatience {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestNameWithoutAddressIsNoFault(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		for _, name := range []string{"plain.example.", host, "none.example."} {
+			s, ok := n.authority.Sample(context.Background(), resolvers, name, dns.TypeAAAA, 0)
+			if !ok || s.Invalid != NoAddress {
+				t.Errorf("%s: %v %+v", name, ok, s)
+			}
+		}
+		if s, ok := n.sample("loop.example.", 0); !ok || s.Invalid != Silent {
+			t.Errorf("a loop: %v %+v", ok, s)
+		}
+	})
+}
+
+func TestZonesAreDiscoveredHourly(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		discovered := func() int {
+			since := time.Now()
+			if _, ok := n.sample("plain.example.", 0); !ok {
+				t.Fatal("no sample")
+			}
+			return len(n.log.to(resolver, since))
+		}
+		if first := discovered(); first == 0 {
+			t.Error("found the servers without the resolver")
+		}
+		pass(59 * time.Minute)
+		if again := discovered(); again != 0 {
+			t.Errorf("%d questions within the hour", again)
+		}
+		pass(2 * time.Minute)
+		if again := discovered(); again == 0 {
+			t.Error("not discovered again after an hour")
+		}
+		// A resolver that has fallen silent takes nothing away.
+		n.silence(resolver)
+		pass(2 * time.Hour)
+		began := time.Now()
+		for range 2 {
+			if s, ok := n.sample("plain.example.", 0); !ok || s.Invalid != "" {
+				t.Errorf("with the resolver silent: %v %+v", ok, s)
+			}
+		}
+		if took := time.Since(began); took > 2*discoverPatience {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestResolverThatDropsNSQuestions(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		n.silence(resolver)
+		began := time.Now()
+		if _, ok := n.sample(host, 0); ok {
+			t.Fatal("a sample without servers")
+		}
+		if took := time.Since(began); took > discoverPatience {
+			t.Errorf("took %v", took)
+		}
+		again := time.Now()
+		if _, ok := n.sample(host, 0); ok || time.Since(again) > 0 {
+			t.Errorf("searched again at once, for %v", time.Since(again))
+		}
+	})
+}
+
+// TestLoadOnAServer: whatever is wanted, a server gets two questions a second over ten seconds.
+func TestLoadOnAServer(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		var all sync.WaitGroup
+		for range 12 {
+			for range 6 {
+				all.Go(func() {
+					n.authority.Confirm(context.Background(), resolvers, "plain.example.", dns.TypeA, 5, time.Time{})
+				})
+			}
+			pass(3 * time.Second)
+		}
+		all.Wait()
+		for _, at := range []string{ns1, ns2} {
+			asked := n.log.to(at, time.Time{})
+			if len(asked) < 60 {
+				t.Errorf("%s: only %d questions", at, len(asked))
+			}
+			for i := range asked {
+				within := 0
+				for _, q := range asked[i:] {
+					if q.when.Sub(asked[i].when) <= 10*time.Second {
+						within++
+					}
+				}
+				if within > serverBurst+10*serverRate+1 {
+					t.Fatalf("%s: %d questions in 10 s", at, within)
+				}
+			}
+		}
+	})
+}
+
+func TestConfirmAsksEveryServer(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		samples := n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 2, time.Time{})
+		by := map[string]int{}
+		for _, s := range samples {
+			if s.Walked || s.Invalid != "" {
+				t.Errorf("%+v", s)
+			}
+			for _, step := range s.Steps {
+				by[step.Server.String()]++
+			}
+		}
+		if by[ns1] < 2 || by[ns2] < 2 || by[nsOther] < 2 {
+			t.Errorf("%v", by)
+		}
+	})
+}
+
+func TestDelegationIsWalkedAnew(t *testing.T) {
+	const moved = "203.0.113.9:53"
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		if _, ok := n.sample(host, 0); !ok {
+			t.Fatal("no sample")
+		}
+		// The zone moves to another server; its old ones go on to answer with what was.
+		now := *n.zones["example."]
+		now.Names = map[string]lab.RecordSet{"host.example.": {TTL: lab.TTL(3600), CNAME: "edge.other."}}
+		n.server(moved, &now)
+		n.root.Below["example."] = []lab.Server{{Name: "ns9.example.", Address: addr(moved)}}
+		pass(time.Minute)
+		since := time.Now()
+		samples := n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 1, since)
+		seen := map[string]bool{}
+		for _, s := range samples {
+			if !s.Walked || s.Invalid != "" || s.Asked.Before(since) {
+				t.Errorf("%+v", s)
+			}
+			seen[s.Steps[0].Server.String()] = true
+			if !slices.Contains(s.Steps[0].Servers, netip.MustParseAddrPort(moved)) {
+				t.Errorf("the new server is not listed: %v", s.Steps[0].Servers)
+			}
+		}
+		if !seen[moved] || !seen[ns1] || !seen[ns2] {
+			t.Errorf("asked %v: the new server and the old ones are due", seen)
+		}
+		if walks := len(n.log.to(root, since)); walks != 2 {
+			t.Errorf("the root was asked %d times, one walk of two zones is due", walks)
+		}
+		n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 1, since)
+		if walks := len(n.log.to(root, since)); walks != 2 {
+			t.Errorf("walked again for the same moment: the root was asked %d times", walks)
+		}
+	})
+}
+
+func TestParentThatDoesNotAnswerConfirmsNothing(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		n.silence(root)
+		samples := n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 5, time.Now())
+		if len(samples) != 1 {
+			t.Errorf("%d samples: one is enough where none confirms", len(samples))
+		}
+		began := time.Now()
+		n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 1, time.Now())
+		if took := time.Since(began); took > 0 {
+			t.Errorf("walked again at once, for %v", took)
+		}
+		for _, s := range samples {
+			if s.Walked {
+				t.Errorf("%+v", s)
+			}
+		}
+	})
+}
+
+func TestSilentServerRestsAndComesBack(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		n.silence(ns1)
+		listed := func() int {
+			s, ok := n.sample("plain.example.", 0)
+			if !ok || s.Invalid != "" {
+				t.Fatalf("%v %+v", ok, s)
+			}
+			return len(s.Steps[0].Servers)
+		}
+		for range 3 {
+			if got := listed(); got != 2 {
+				t.Errorf("%d servers listed: it has not been silent for long", got)
+			}
+			pass(time.Minute)
+		}
+		for range 7 {
+			listed()
+			pass(time.Minute)
+		}
+		if got := listed(); got != 1 {
+			t.Errorf("%d servers listed after ten minutes of silence", got)
+		}
+		n.put(ns1, n.servers[ns1])
+		pass(6 * time.Minute)
+		listed()
+		if got := listed(); got != 2 {
+			t.Errorf("%d servers listed after it came back", got)
+		}
+	})
+}
+
+func TestBlockedPort(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		n.silence(ns1, ns2, nsOther, root)
+		var last Sample
+		for range 4 {
+			last, _ = n.sample("plain.example.", 0)
+			pass(15 * time.Second)
+		}
+		if last.Invalid != Blocked || n.authority.Path() != PathBlocked {
+			t.Errorf("%q, path %q", last.Invalid, n.authority.Path())
+		}
+		for at, s := range n.servers {
+			n.put(at, s)
+		}
+		if s, _ := n.sample("plain.example.", 0); s.Invalid != "" || n.authority.Path() != PathOK {
+			t.Errorf("opened again: %q, path %q", s.Invalid, n.authority.Path())
+		}
+	})
+}
+
+func TestInterception(t *testing.T) {
+	inBubble(t, Options{InterceptionTest: true}, func(t *testing.T, n *internet) {
+		ctx := context.Background()
+		n.authority.TestInterception(ctx, host, false)
+		if asked := n.log.to(nobody, time.Time{}); len(asked) != 0 {
+			t.Error("tested before any server had answered")
+		}
+		n.silence(nobody)
+		test := func(beforeVerdict bool) int {
+			since := time.Now()
+			n.authority.TestInterception(ctx, host, beforeVerdict)
+			return len(n.log.to(nobody, since))
+		}
+		n.sample(host, 0)
+		if test(false) == 0 || n.authority.Path() != PathOK {
+			t.Errorf("path %q", n.authority.Path())
+		}
+		pass(6 * time.Minute)
+		if test(false) != 0 || test(true) == 0 {
+			t.Error("before a verdict a test is due after five minutes, else after an hour")
+		}
+		// Now a box answers for any address.
+		n.put(nobody, answers(func(q *dns.Msg, _ time.Time) *dns.Msg { return reply(q, host+" 60 IN A 192.0.2.66") }))
+		pass(time.Hour)
+		test(false)
+		since := time.Now()
+		s, ok := n.sample(host, 0)
+		if !ok || s.Invalid != Intercepted || n.authority.Path() != PathIntercepted {
+			t.Errorf("%v %+v, path %q", ok, s, n.authority.Path())
+		}
+		if len(n.log.to(ns1, since))+len(n.log.to(ns2, since)) != 0 {
+			t.Error("the zone's servers are asked although somebody else answers for them")
+		}
+		n.silence(nobody)
+		pass(11 * time.Minute)
+		test(false)
+		if s, ok := n.sample(host, 0); !ok || s.Invalid != "" {
+			t.Errorf("no longer intercepted: %v %+v", ok, s)
+		}
+	})
+}
+
+func TestConfiguredServersStandForEveryZone(t *testing.T) {
+	own := netip.MustParseAddrPort("192.0.2.99:5353")
+	inBubble(t, Options{Servers: []netip.AddrPort{own}}, func(t *testing.T, n *internet) {
+		n.server(own.String(), n.zones["example."], n.zones["other."])
+		s, ok := n.sample(host, 0)
+		if want := "192.0.2.99 of 192.0.2.99: host.example. 300 edge.other., edge.other. 60 198.51.100.1"; !ok || steps(s) != want {
+			t.Errorf("%s", steps(s))
+		}
+		for _, s := range n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 1, time.Now()) {
+			if !s.Walked {
+				t.Errorf("%+v", s)
+			}
+		}
+		if len(n.log.to(resolver, time.Time{})) != 0 {
+			t.Error("the resolver was asked for the zone's servers")
+		}
+	})
+}
+
+func TestServersThatCannotBeReachedAreLeftOut(t *testing.T) {
+	inBubble(t, Options{Usable: func(a netip.Addr) bool { return a != addr(ns2) }}, func(t *testing.T, n *internet) {
+		for turn := range 3 {
+			s, ok := n.sample("plain.example.", turn)
+			if want := "203.0.113.1 of 203.0.113.1: plain.example. 60 198.51.100.7"; !ok || steps(s) != want {
+				t.Errorf("%s", steps(s))
+			}
+		}
+	})
+}
+
+func TestRoundThatEndsTellsNothing(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		if _, ok := n.sample("plain.example.", 0); !ok {
+			t.Fatal("no sample")
+		}
+		n.silence(ns1, ns2)
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		if s, ok := n.authority.Sample(ctx, resolvers, "plain.example.", dns.TypeA, 0); ok {
+			t.Errorf("took %+v for a sample", s)
+		}
+	})
+}
+
+func TestSameView(t *testing.T) {
+	egress := func(a string) lab.RecordSet {
+		return lab.RecordSet{TTL: lab.TTL(1), Addresses: lab.Fixed(netip.MustParseAddr(a))}
+	}
+	for name, theirs := range map[string]string{"same": "198.51.100.44", "another": "198.51.100.45"} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, Options{}, func(t *testing.T, n *internet) {
+				ours := *n.zones["other."]
+				ours.Names = map[string]lab.RecordSet{"whoami.other.": egress("198.51.100.44")}
+				n.zones["other."].Names["whoami.other."] = egress(theirs)
+				n.server(nsOther, &ours)
+				for range 3 {
+					if got := n.authority.SameView(context.Background(), resolvers[0], "whoami.other."); got != (name == "same") {
+						t.Errorf("%v", got)
+					}
+				}
+				if asked := n.log.to(nsOther, time.Time{}); len(asked) > 6 {
+					t.Errorf("asked %d times within the hour", len(asked))
+				}
+			})
+		})
+	}
+}
+
+// pass lets time go by: in a bubble it takes none.
+func pass(d time.Duration) { <-time.After(d) }

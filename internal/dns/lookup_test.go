@@ -1,0 +1,132 @@
+package dns
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+func TestLookup(t *testing.T) {
+	const (
+		v4a = host + " 60 IN A 198.51.100.2"
+		v4b = host + " 30 IN A 198.51.100.1"
+		v6  = host + " 90 IN AAAA 2001:db8::1"
+	)
+	type said struct {
+		records []string
+		rcode   int
+		silent  bool
+	}
+	for _, test := range []struct {
+		name      string
+		a, aaaa   said
+		addresses string
+		ttl       time.Duration
+		failure   evidence.DNSFailure
+	}{
+		{"IPv6 comes first, each family in its order", said{records: []string{v4a, v4b, v4a}}, said{records: []string{v6}},
+			"[2001:db8::1 198.51.100.2 198.51.100.1]", 30 * time.Second, ""},
+		{"IPv4 alone", said{records: []string{v4a}}, said{}, "[198.51.100.2]", time.Minute, ""},
+		{"IPv6 alone", said{}, said{records: []string{v6}}, "[2001:db8::1]", 90 * time.Second, ""},
+		{"the other family fails", said{records: []string{v4a}}, said{rcode: dns.RcodeServerFailure}, "[198.51.100.2]", time.Minute, ""},
+		{"a CNAME without an address has no say in the TTL", said{records: []string{v4a}}, said{records: []string{host + " 5 IN CNAME mid.example."}},
+			"[198.51.100.2]", time.Minute, ""},
+		{"an IPv4 address written as IPv6 is not told twice", said{records: []string{v4a}}, said{records: []string{host + " 60 IN AAAA ::ffff:198.51.100.2"}},
+			"[198.51.100.2]", time.Minute, ""},
+		{"no address of either family", said{}, said{}, "[]", 0, evidence.DNSNoAddress},
+		{"no IPv4 address, and silence on IPv6", said{}, said{silent: true}, "[]", 0, evidence.DNSTimeout},
+		{"NXDOMAIN tells more than silence", said{silent: true}, said{rcode: dns.RcodeNameError}, "[]", 0, evidence.DNSNXDomain},
+		{"SERVFAIL tells more than no address", said{}, said{rcode: dns.RcodeServerFailure}, "[]", 0, evidence.DNSServFail},
+		{"a TTL of 0", said{records: []string{host + " 0 IN A 198.51.100.2"}}, said{records: []string{v6}}, "[2001:db8::1 198.51.100.2]", 0, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := new(lab.Network)
+				n.Put(somewhere, answers(func(q *dns.Msg, _ time.Time) *dns.Msg {
+					s := test.a
+					if q.Question[0].Qtype == dns.TypeAAAA {
+						s = test.aaaa
+					}
+					if s.silent {
+						return nil
+					}
+					m := reply(q, s.records...)
+					m.Rcode = s.rcode
+					return m
+				}))
+				l := Lookup(context.Background(), &Client{Dial: n.Dial}, somewhere, host)
+				if got := fmt.Sprint(l.Addresses); got != test.addresses || l.TTL != test.ttl || l.Failure != test.failure {
+					t.Errorf("%s, TTL %v, failure %q", got, l.TTL, l.Failure)
+				}
+				if (l.Failure != "") != (l.Detail != "") || len(l.Answers) != 2 || l.Answers[0].Type != dns.TypeA || l.Resolver != somewhere {
+					t.Errorf("%+v", l)
+				}
+			})
+		})
+	}
+}
+
+func TestEveryFailureHasItsPlace(t *testing.T) {
+	for _, failure := range []evidence.DNSFailure{
+		evidence.DNSNXDomain, evidence.DNSServFail, evidence.DNSRefused, evidence.DNSNoAddress, evidence.DNSTimeout, evidence.DNSUnreachable,
+		evidence.DNSMalformed, evidence.DNSLoop, evidence.DNSRcode, evidence.DNSOutOfTime,
+	} {
+		l := evidence.Lookup{Answers: []evidence.Answer{{Type: dns.TypeA, Failure: failure}, {Type: dns.TypeAAAA, Failure: failure}}}
+		if summarise(&l); l.Failure != failure {
+			t.Errorf("%q became %q", failure, l.Failure)
+		}
+	}
+}
+
+func TestResolversOfTheSystem(t *testing.T) {
+	at := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+	for _, test := range []struct {
+		name, text string
+		want       []netip.AddrPort
+		err        string
+	}{
+		{"as systemd writes it", "# a comment\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch lan\n", []netip.AddrPort{at("127.0.0.53:53")}, ""},
+		{"both families, with an interface", "nameserver 192.0.2.1\n nameserver\t2001:db8::1 ; trailing\nnameserver fe80::1%eth0\n",
+			[]netip.AddrPort{at("192.0.2.1:53"), at("[2001:db8::1]:53"), at("[fe80::1%eth0]:53")}, ""},
+		{"more than libc reads", "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver nonsense\n",
+			[]netip.AddrPort{at("192.0.2.1:53"), at("192.0.2.2:53"), at("192.0.2.3:53")}, ""},
+		{"none: libc asks this machine", "search lan\n", []netip.AddrPort{at("127.0.0.1:53")}, ""},
+		{"a name", "search lan\nnameserver dns.lan\n", nil, `line 2: nameserver "dns.lan" is not an IP address`},
+		{"nothing", "nameserver\n", nil, "line 1: nameserver without an address"},
+		{"link-local without its interface", "nameserver fe80::1\n", nil, "line 1: nameserver fe80::1 is link-local and needs its interface (fe80::1%eth0)"},
+		{"a line without end", strings.Repeat("x", maxResolvConf+1), nil, "a line is longer than any name server's"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := readResolvConf(strings.NewReader(test.text))
+			if fmt.Sprint(got) != fmt.Sprint(test.want) || (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestEveryCombinationIsCountedFromZero(t *testing.T) {
+	var c Counts
+	c.add(Query{Recursive: true}, rcodeLabel(dns.RcodeNameError), 2)
+	c.add(Query{}, rcodeLabel(4711), 1)
+	c.add(Query{}, rcodeTimeout, 0)
+	want := map[string]uint64{"resolver nxdomain": 2, "authority other": 1}
+	all := c.All()
+	for _, n := range all {
+		if n.N != want[n.Leg+" "+n.Rcode] {
+			t.Errorf("%+v", n)
+		}
+	}
+	if len(all) != 16 {
+		t.Errorf("%d series", len(all))
+	}
+}

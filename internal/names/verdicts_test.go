@@ -1,0 +1,223 @@
+package names
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+// story is a site in virtual time at the constants of a default configuration, whose zone is discovered and walked.
+type story struct {
+	name     string
+	habits   lab.Habits
+	records  *lab.RecordSet // nil: an address that moves every 20 minutes
+	set      func(s *site, now time.Time)
+	minutes  int // 0: 60
+	interval time.Duration
+	// by is the evidence that proves it; "" is: never stale. ok: the last verdict is then ok.
+	by freshness.Evidence
+	ok bool
+}
+
+func stories() []story {
+	var pool []netip.Addr
+	for i := range 40 {
+		pool = append(pool, netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
+	}
+	rotating := lab.RecordSet{TTL: lab.TTL(60), Addresses: lab.Rotating(8, pool...)}
+	zero := moving(20 * time.Minute)
+	zero.TTL = lab.TTL(0)
+	lowered := moving(20 * time.Minute)
+	lowered.TTL = lab.TTLChange(3600, 60, time.Date(2000, 1, 1, 0, 25, 0, 0, time.UTC))
+	six := lab.RecordSet{TTL: lab.TTL(60), Addresses: func(at time.Time, draw uint64) []netip.Addr {
+		return moving(20*time.Minute).Addresses(at, draw)[1:]
+	}}
+	// down makes the zone's servers, and with them the root's, silent for a while.
+	down := func(s *site, from, until int) {
+		s.servers.Down = func(at time.Time) bool {
+			since := at.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+			return since >= time.Duration(from)*time.Minute && since < time.Duration(until)*time.Minute
+		}
+	}
+	return []story{
+		{name: "honest", ok: true},
+		{name: "honest, scrapes every 60 s on a TTL of 60 s", interval: time.Minute, ok: true},
+		{name: "honest, scrapes every 30 s", interval: 30 * time.Second, ok: true},
+		{name: "minimum TTL 300", habits: lab.Habits{MinTTL: 300}, by: freshness.TTLInflated},
+		{name: "minimum TTL 3600, shown as 60", habits: lab.Habits{MinTTL: 3600, MaxTTL: 60}, minutes: 120, by: freshness.WithdrawnAddress},
+		{name: "stale first, says so", habits: lab.Habits{StaleFirst: true, StaleTTL: 30, EDE: true}, by: freshness.EDEStale},
+		{name: "frozen TTL", habits: lab.Habits{FrozenTTL: true}, ok: true},
+		{name: "stale while the zone is down, says so", habits: lab.Habits{ServeStale: true, StaleTTL: 30, EDE: true},
+			set: func(s *site, _ time.Time) { down(s, 25, 40) }, ok: true},
+		{name: "10 % of all questions are lost", set: func(s *site, _ time.Time) {
+			var mu sync.Mutex
+			random := rand.New(rand.NewPCG(1, 1))
+			s.network.Lose(func(netip.AddrPort) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return random.IntN(10) == 0
+			})
+		}},
+		{name: "rotating 8 of 40", records: &rotating, ok: true},
+		{name: "TTL 0", records: &zero, ok: true},
+		{name: "the TTL is lowered while we watch", records: &lowered, minutes: 120, ok: true},
+		{name: "IPv6 only", records: &six, ok: true},
+		{name: "one of the zone's servers lags 50 s", set: func(s *site, _ time.Time) {
+			s.put(ns2, &lab.NameServer{Zones: []*lab.Zone{s.zone}, Lag: 50 * time.Second})
+		}, ok: true},
+		{name: "minimum TTL 300, expected_ttl given, the zone not asked", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
+			s.config.Authority.Mode = catalogue.AuthorityOff
+			s.config.Endpoints[0].ExpectedTTL = time.Minute
+		}, by: freshness.TTLInflated},
+		{name: "minimum TTL 300, and the parent's servers do not answer", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
+			s.put(root, silence{})
+		}},
+		{name: "minimum TTL 300, and port 53 is blocked", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
+			for _, at := range []netip.AddrPort{ns1, ns2, root} {
+				s.put(at, silence{})
+			}
+		}},
+		{name: "minimum TTL 300, and port 53 is intercepted", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
+			s.put(netip.MustParseAddrPort("192.0.2.53:53"), s.servers)
+		}},
+		{name: "minimum TTL 300, and a proxy answers for the zone's servers", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
+			for _, at := range []netip.AddrPort{ns1, ns2, root} {
+				s.put(at, s.resolver)
+			}
+		}},
+	}
+}
+
+// TestStories watches each for an hour or two of virtual time.
+func TestStories(t *testing.T) {
+	for _, story := range stories() {
+		t.Run(story.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				records := moving(20 * time.Minute)
+				if story.records != nil {
+					records = *story.records
+				}
+				s := newSite(records, story.habits)
+				if story.set != nil {
+					story.set(s, time.Now())
+				}
+				s.start()
+				interval, minutes := story.interval, story.minutes
+				if interval == 0 {
+					interval = 15 * time.Second
+				}
+				if minutes == 0 {
+					minutes = 60
+				}
+				tell(t, s, story, interval, time.Duration(minutes)*time.Minute)
+			})
+		})
+	}
+}
+
+func tell(t *testing.T, s *site, story story, interval, length time.Duration) {
+	t.Helper()
+	began := time.Now()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var a freshness.Assessment
+	for time.Since(began) < length {
+		r := s.round(9500*time.Millisecond, s.names(0))
+		a = r.resolvers[0].Freshness
+		if a.Verdict == freshness.Stale {
+			break
+		}
+		<-tick.C
+	}
+	t.Logf("%s after %v, path %q: %s", a.Verdict, time.Since(began).Round(time.Second), s.service.Path(), a.Why)
+	if (a.Verdict == freshness.Stale) != (story.by != "") || story.by != "" && a.Counts[story.by] < 2 {
+		t.Errorf("%s with %v; due by %q", a.Verdict, a.Counts, story.by)
+	}
+	if story.ok && a.Verdict != freshness.OK {
+		t.Errorf("%s in the end, ok is due", a.Verdict)
+	}
+	if told := strings.Count(s.log.String(), "resolver keeps records past their TTL"); told > 1 || (told == 1) != (story.by != "") {
+		t.Errorf("logged %d times", told)
+	}
+}
+
+// TestWhoamiProvesOneView: without single_view a withdrawn address is only suspect, unless the resolver is seen to ask
+// from where we do.
+func TestWhoamiProvesOneView(t *testing.T) {
+	here := netip.MustParseAddr("198.51.100.44")
+	for _, test := range []struct {
+		name   string
+		theirs netip.Addr
+		stale  bool
+	}{{"the same egress", here, true}, {"another egress", here.Next(), false}} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				s := newSite(moving(20*time.Minute), lab.Habits{MinTTL: 3600, MaxTTL: 60})
+				s.config.Endpoints[0].SingleView = false
+				s.config.Authority.Whoami = "whoami.example"
+				// The zone's servers answer the asker; what the resolver asks sees the resolver.
+				s.zone.Names["whoami.example."] = lab.RecordSet{TTL: lab.TTL(0), Addresses: lab.Fixed(test.theirs)}
+				ours := *s.zone
+				ours.Names = map[string]lab.RecordSet{"whoami.example.": {TTL: lab.TTL(0), Addresses: lab.Fixed(here)}, "host.example.": s.zone.Names["host.example."]}
+				for _, at := range []netip.AddrPort{ns1, ns2} {
+					s.put(at, &lab.NameServer{Zones: []*lab.Zone{&ours}})
+				}
+				s.start()
+				st := story{by: freshness.WithdrawnAddress}
+				if !test.stale {
+					st.by = ""
+				}
+				tell(t, s, st, 15*time.Second, 100*time.Minute)
+			})
+		})
+	}
+}
+
+// TestVerdictLastsAndEnds: it stands as long as the resolver goes on, is asked for sparingly, and ends once it is mended.
+func TestVerdictLastsAndEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newSite(moving(20*time.Minute), lab.Habits{MinTTL: 300}).start()
+		verdict := func() freshness.Verdict {
+			defer pass(15 * time.Second)
+			return s.round(9500*time.Millisecond, s.names(0)).resolvers[0].Freshness.Verdict
+		}
+		for range 100 {
+			if verdict() == freshness.Stale {
+				break
+			}
+		}
+		asked := s.toZone()
+		const rounds = 480 // two hours
+		for n := range rounds {
+			if v := verdict(); v != freshness.Stale {
+				t.Fatalf("%s after %d rounds more", v, n)
+			}
+		}
+		if perRound := float64(s.toZone()-asked) / rounds; perRound > 6 {
+			t.Errorf("the zone's servers were asked %.1f times a round to keep a verdict that stands", perRound)
+		}
+		s.resolver.Behave(lab.Habits{})
+		s.resolver.Flush()
+		for range 62 {
+			verdict()
+		}
+		for range 60 {
+			if v := verdict(); v != freshness.OK && v != freshness.Suspect {
+				t.Fatalf("%s although it is mended", v)
+			}
+		}
+		if v := verdict(); v != freshness.OK {
+			t.Errorf("%s in the end", v)
+		}
+		if told := strings.Count(s.log.String(), "no longer seen to keep"); told != 1 {
+			t.Errorf("logged %d times:\n%s", told, s.log)
+		}
+	})
+}
