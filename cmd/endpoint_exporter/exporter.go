@@ -15,6 +15,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -23,6 +24,7 @@ type exporter struct {
 	flags      *serve
 	logger     *slog.Logger
 	survey     *survey.Survey
+	silence    *idle.Manager
 	histograms *collector.Histograms
 	own        *prometheus.Registry // about the exporter itself
 	reloads    *collector.Reloads
@@ -43,13 +45,17 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	e := &exporter{
 		flags:      flags,
 		logger:     logger,
+		silence:    idle.NewManager(logger),
 		histograms: collector.NewHistograms(),
 		own:        prometheus.NewRegistry(),
 		reloads:    collector.NewReloads(),
 		current:    current,
 	}
-	e.histograms.Keep(config.Endpoints)
-	e.survey = survey.New(current.site, survey.Options{Name: hostname(), Logger: logger, Observe: e.histograms.Observe})
+	e.adopt(current)
+	e.survey = survey.New(current.site, survey.Options{Name: hostname(), Logger: logger, Observe: func(report *survey.Report) {
+		e.histograms.Observe(report)
+		e.silence.Observe(report)
+	}})
 	e.reloads.Succeeded(time.Now())
 	e.own.MustRegister(
 		collectors.NewGoCollector(),
@@ -59,6 +65,13 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	)
 	logger.Info("watching", "endpoints", len(config.Endpoints), "resolvers", current.resolvers, "config_file", flags.configFile)
 	return e, nil
+}
+
+// adopt tells those who remember from round to round what is watched from now on.
+func (e *exporter) adopt(next *parts) {
+	e.histograms.Keep(next.config.Endpoints)
+	e.silence.Reload(next.config, next.patientSession)
+	next.site.Idle = e.silence.Bounds
 }
 
 // reload reads the configuration again; one that is not good leaves everything as it was.
@@ -85,8 +98,8 @@ func (e *exporter) change(config *catalogue.Config) error {
 	if err != nil {
 		return err
 	}
+	e.adopt(next)
 	e.survey.Reload(next.site)
-	e.histograms.Keep(config.Endpoints)
 	e.current = next
 	return nil
 }
@@ -111,7 +124,10 @@ func (e *exporter) followResolvers() {
 }
 
 // Close ends what runs in the background.
-func (e *exporter) Close() { e.survey.Close() }
+func (e *exporter) Close() {
+	e.silence.Close()
+	e.survey.Close()
+}
 
 // errorLog tells the log of an exposition that failed in part.
 type errorLog struct{ logger *slog.Logger }

@@ -79,6 +79,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 			_ = exporter.reload() // logged where it happened
 		case <-ctx.Done():
 			logger.Info("shutting down, scrapes under way may finish", "within", drainTime)
+			exporter.silence.Close() // nobody waits for it
 			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 			defer cancel()
 			err := server.Shutdown(drain)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/names"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
@@ -58,6 +59,11 @@ func build(config *catalogue.Config, old *parts, logger *slog.Logger) (*parts, e
 		CredentialConfigured: configured,
 	}
 	return p, nil
+}
+
+// patientSession begins a walk that is left silent for minutes: no scrape waits for it, so that its steps may take longer.
+func (p *parts) patientSession(t path.Target) path.Session {
+	return (&path.Walker{Credential: p.walker.Credential, Patience: idle.Patience()}).Session(t)
 }
 
 // files are the anchors together with the client certificate: both are read again when their files change.
