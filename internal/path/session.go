@@ -167,8 +167,8 @@ func refusesCertificate(description uint8) bool {
 }
 
 // ping pings over the carrier of a finished session, which is made for the bound of this phase.
-func (k *walk) ping(ctx context.Context, p coap.Pinger, carrier func(*bound) coap.Conn) error {
-	b, err := newBound(ctx, k.conn, k.patience.Ping)
+func (k *walk) ping(ctx context.Context, patience time.Duration, p coap.Pinger, carrier func(*bound) coap.Conn) error {
+	b, err := newBound(ctx, k.conn, patience)
 	if err != nil {
 		return fmt.Errorf("ping: %w", ErrCut)
 	}
