@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/promql"
 )
@@ -353,13 +355,33 @@ func TestProvisionedAsTheyAre(t *testing.T) {
 	}
 }
 
-// The example of file provisioning has what these files need: any data source of the type.
+// The example of file provisioning has what these files need: a folder of files that nobody edits in Grafana, and a data
+// source of their type.
 func TestProvisioningExampleFits(t *testing.T) {
-	source, err := os.ReadFile("../../docs/examples/grafana/datasource.yml")
-	if err != nil {
-		t.Fatal(err)
+	read := func(name string, into any) {
+		t.Helper()
+		content, err := os.ReadFile(filepath.Join("../../docs/examples/grafana", name))
+		if err == nil {
+			err = yaml.Unmarshal(content, into)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	if !strings.Contains(string(source), "type: "+prometheus.Type) {
-		t.Errorf("the example's data source is not of type %s", prometheus.Type)
+	var provided struct {
+		Providers []struct {
+			Type           string
+			AllowUIUpdates bool `yaml:"allowUiUpdates"`
+			Options        struct{ Path string }
+		}
+	}
+	read("dashboards.yml", &provided)
+	if len(provided.Providers) != 1 || provided.Providers[0].Type != "file" || provided.Providers[0].AllowUIUpdates || provided.Providers[0].Options.Path == "" {
+		t.Errorf("providers: %+v", provided.Providers)
+	}
+	var sources struct{ Datasources []struct{ Type string } }
+	read("datasource.yml", &sources)
+	if len(sources.Datasources) != 1 || sources.Datasources[0].Type != prometheus.Type {
+		t.Errorf("data sources: %+v", sources.Datasources)
 	}
 }

@@ -73,7 +73,8 @@ type panel struct {
 	Transformations []transformation `json:"transformations,omitempty"`
 	FieldConfig     *fieldConfig     `json:"fieldConfig,omitempty"`
 	Options         map[string]any   `json:"options,omitempty"`
-	Collapsed       *bool            `json:"collapsed,omitempty"` // rows only
+	Collapsed       *bool            `json:"collapsed,omitempty"` // rows only, as Panels
+	Panels          *[]panel         `json:"panels,omitempty"`
 }
 
 type gridPos struct {

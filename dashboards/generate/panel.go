@@ -54,7 +54,7 @@ func tidy(expr string) string {
 
 // row is a heading.
 func row(title string) panel {
-	return panel{Type: "row", Title: title, GridPos: gridPos{W: 24, H: 1}, Collapsed: ptr(false)}
+	return panel{Type: "row", Title: title, GridPos: gridPos{W: 24, H: 1}, Collapsed: ptr(false), Panels: &[]panel{}}
 }
 
 // stat is one value as it is now.
