@@ -22,22 +22,23 @@ type Patience struct {
 	Hello   time.Duration // of a TCP path
 	Flight  time.Duration // of a UDP path, retransmissions included
 	Finish  time.Duration
-	Ping    time.Duration // of a TCP path
-	PingUDP time.Duration // repetitions included
+	Ping    time.Duration // 0 over UDP: that and the time for a repetition
 }
 
 // DefaultPatience fits a whole walk, and a second one with a web hello, into a scrape of 10 s after a look-up that took
 // all of its own 2.5 s. Connect allows one lost SYN (the kernel repeats it after 1 s) and its answer over a slow link.
-// Flight allows one datagram lost in each direction at the first retransmission time of a Linux device (4 s), PingUDP one
-// repetition by RFC 7252 §4.2, which comes after 2 to 3 s.
+// Flight allows one datagram lost in each direction at the first retransmission time of a Linux device (4 s).
 var DefaultPatience = Patience{
 	Connect: 3 * time.Second,
 	Hello:   2 * time.Second,
 	Flight:  6500 * time.Millisecond,
 	Finish:  2 * time.Second,
 	Ping:    2 * time.Second,
-	PingUDP: 3500 * time.Millisecond,
 }
+
+// pingUDP is the patience of a ping over UDP: it allows one repetition, which comes after 2 to 3 s (RFC 7252 §4.8), and
+// its answer.
+const pingUDP = 3500 * time.Millisecond
 
 // filled takes DefaultPatience's fields where there are none.
 func (p Patience) filled() Patience {
@@ -46,7 +47,7 @@ func (p Patience) filled() Patience {
 		value time.Duration
 	}{
 		{&p.Connect, DefaultPatience.Connect}, {&p.Hello, DefaultPatience.Hello}, {&p.Flight, DefaultPatience.Flight},
-		{&p.Finish, DefaultPatience.Finish}, {&p.Ping, DefaultPatience.Ping}, {&p.PingUDP, DefaultPatience.PingUDP},
+		{&p.Finish, DefaultPatience.Finish}, {&p.Ping, DefaultPatience.Ping},
 	} {
 		if *f.field <= 0 {
 			*f.field = f.value

@@ -147,7 +147,7 @@ func newMint(t *testing.T) *lab.Mint {
 }
 
 // patient leaves real programs on a busy machine their time.
-var patient = Patience{Connect: 5 * time.Second, Hello: 5 * time.Second, Flight: 9 * time.Second, Finish: 5 * time.Second, Ping: 2 * time.Second, PingUDP: 9 * time.Second}
+var patient = Patience{Connect: 5 * time.Second, Hello: 5 * time.Second, Flight: 9 * time.Second, Finish: 5 * time.Second, Ping: 9 * time.Second}
 
 func strangerOf(t *testing.T, mint *lab.Mint) func() *Credential {
 	t.Helper()

@@ -58,6 +58,9 @@ func (w *Walker) Session(t Target) Session {
 	}
 	if t.Transport == evidence.UDP {
 		walk.out.Transport = evidence.UDP
+		if w.Patience.Ping <= 0 {
+			walk.patience.Ping = pingUDP
+		}
 		return &udpSession{walk: walk}
 	}
 	return &tcpSession{walk: walk}
@@ -167,8 +170,8 @@ func refusesCertificate(description uint8) bool {
 }
 
 // ping pings over the carrier of a finished session, which is made for the bound of this phase.
-func (k *walk) ping(ctx context.Context, patience time.Duration, p coap.Pinger, carrier func(*bound) coap.Conn) error {
-	b, err := newBound(ctx, k.conn, patience)
+func (k *walk) ping(ctx context.Context, p coap.Pinger, carrier func(*bound) coap.Conn) error {
+	b, err := newBound(ctx, k.conn, k.patience.Ping)
 	if err != nil {
 		return fmt.Errorf("ping: %w", ErrCut)
 	}

@@ -236,7 +236,7 @@ func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
 				ctx, cancel := end(t.Context())
 				defer cancel()
 				const long = time.Minute
-				w := &Walker{Credential: stranger(t, l), Patience: Patience{Connect: long, Hello: long, Flight: long, Finish: long, Ping: long, PingUDP: long}}
+				w := &Walker{Credential: stranger(t, l), Patience: Patience{Connect: long, Hello: long, Flight: long, Finish: long, Ping: long}}
 				begun := time.Now()
 				o := w.Walk(ctx, Target{
 					Address: addressOf(t, l, test.host, test.transport), Transport: test.transport, Client: test.client, Host: test.host,

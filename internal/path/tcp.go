@@ -56,7 +56,7 @@ func (s *tcpSession) Finish(ctx context.Context) bool {
 }
 
 func (s *tcpSession) Ping(ctx context.Context) error {
-	return s.ping(ctx, s.patience.Ping, coap.Pinger{Framing: s.target.Framing}, func(*bound) coap.Conn { return (*tcpData)(s) })
+	return s.ping(ctx, coap.Pinger{Framing: s.target.Framing}, func(*bound) coap.Conn { return (*tcpData)(s) })
 }
 
 func (s *tcpSession) Listen(ctx context.Context) error {

@@ -16,7 +16,7 @@ import (
 )
 
 // brisk is the patience of tests: enough for loopback under load, little enough to wait for.
-var brisk = Patience{Connect: 700 * time.Millisecond, Hello: 700 * time.Millisecond, Flight: 700 * time.Millisecond, Finish: 700 * time.Millisecond, Ping: 300 * time.Millisecond, PingUDP: 300 * time.Millisecond}
+var brisk = Patience{Connect: 700 * time.Millisecond, Hello: 700 * time.Millisecond, Flight: 700 * time.Millisecond, Finish: 700 * time.Millisecond, Ping: 300 * time.Millisecond}
 
 const bootstrap, containers = "bootstrap.us-east-1.mbedcloud.com", "containers.us-east-1.mbedcloud.com"
 

@@ -92,7 +92,7 @@ func (s *udpSession) Finish(ctx context.Context) bool {
 
 // Ping over UDP repeats its message by RFC 7252 §4.2. Its framing is always that of RFC 7252: RFC 8323 is for streams.
 func (s *udpSession) Ping(ctx context.Context) error {
-	return s.ping(ctx, s.patience.PingUDP, coap.Pinger{Unreliable: true}, func(b *bound) coap.Conn { return &udpData{s, b} })
+	return s.ping(ctx, coap.Pinger{Unreliable: true}, func(b *bound) coap.Conn { return &udpData{s, b} })
 }
 
 func (s *udpSession) Listen(ctx context.Context) error {
