@@ -5,6 +5,9 @@ package resolvers
 
 import (
 	"bytes"
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -103,21 +106,24 @@ func (c Config) run(tb testing.TB, program string) (netip.AddrPort, *output, err
 		tb.Fatalf("configure %s: %v", c.Product, err)
 	}
 	said := new(output)
-	cmd := exec.Command(program, args...)
+	cmd := exec.CommandContext(context.Background(), program, args...) // ended below, by a signal that lets it clean up
 	cmd.Stdout, cmd.Stderr = said, said
 	cmd.Dir = dir
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("start %s: %v", c.Product, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := &ending{done: make(chan struct{})}
+	go func() {
+		defer close(ended.done)
+		ended.err = cmd.Wait()
+	}()
 	tb.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
-		case <-ended:
+		case <-ended.done:
 		case <-time.After(5 * time.Second):
 			_ = cmd.Process.Kill()
-			<-ended
+			<-ended.done
 		}
 	})
 	return at, said, awaitAnswer(at, ended)
@@ -163,7 +169,7 @@ func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
 func freePort(tb testing.TB) netip.AddrPort {
 	tb.Helper()
 	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			tb.Fatalf("find a free port: %v", err)
 		}
@@ -181,7 +187,7 @@ func freePort(tb testing.TB) netip.AddrPort {
 }
 
 // awaitAnswer asks for a name outside the zone, so that nothing under test is cached, until anything comes back.
-func awaitAnswer(at netip.AddrPort, ended chan error) error {
+func awaitAnswer(at netip.AddrPort, ended *ending) error {
 	q := new(dns.Msg)
 	q.SetQuestion("started.invalid.", dns.TypeA)
 	q.RecursionDesired = false
@@ -192,13 +198,18 @@ func awaitAnswer(at netip.AddrPort, ended chan error) error {
 			return nil
 		}
 		select {
-		case err := <-ended:
-			ended <- err // for the clean-up
-			return fmt.Errorf("it ended: %v", err)
+		case <-ended.done:
+			return fmt.Errorf("it ended: %w", cmp.Or(ended.err, errors.New("without an error")))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	return last
+}
+
+// ending is how a program ended; err may be read once done is closed.
+type ending struct {
+	done chan struct{}
+	err  error
 }
 
 // output keeps what a program says.
