@@ -11,7 +11,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +24,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// serveBenchmark in the environment makes the test binary a server: of the device's port, or of the web's.
+// serveBenchmark in the environment makes the test binary a server: of the device's port, of the web's, or of DTLS.
 const serveBenchmark = "ENDPOINT_BENCHMARK_SERVER"
 
 // benchmarkServer serves until its standard input ends, and says on its standard output where.
@@ -34,12 +37,21 @@ func benchmarkServer() {
 	if err != nil {
 		panic(err)
 	}
+	kind := os.Getenv(serveBenchmark)
+	if kind == "dtls" {
+		server := &lab.DTLSServer{Certificate: leaf}
+		if err := server.Listen(context.Background(), netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
+			panic(err)
+		}
+		fmt.Println(server.Address())
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println(listener.Addr())
-	web := os.Getenv(serveBenchmark) == "web"
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -47,7 +59,7 @@ func benchmarkServer() {
 				return
 			}
 			go func() {
-				if web {
+				if kind == "web" {
 					_ = (&lab.WebServer{Certificate: leaf}).Serve(context.Background(), conn)
 					return
 				}
@@ -101,7 +113,9 @@ func processorTime(b *testing.B) time.Duration {
 // process per walk.
 func benchmarkWalk(b *testing.B, kind string, target Target) {
 	target.Address = serverProcess(b, kind)
-	target.Transport = evidence.TCP
+	if target.Transport = evidence.TCP; kind == "dtls" {
+		target.Transport = evidence.UDP
+	}
 	mint, err := lab.NewMint(time.Now())
 	if err != nil {
 		b.Fatal(err)
@@ -132,7 +146,126 @@ func BenchmarkDeviceWalk(b *testing.B) {
 	benchmarkWalk(b, "device", Target{Client: evidence.Device, Finish: true, Ping: true})
 }
 
+// BenchmarkDeviceFlightUDP is the hello, its cookie, and the server's flight with its signature verified.
+func BenchmarkDeviceFlightUDP(b *testing.B) {
+	benchmarkWalk(b, "dtls", Target{Client: evidence.Device})
+}
+
+// BenchmarkDeviceWalkUDP is the whole walk over UDP: hello, finish, ping, close.
+func BenchmarkDeviceWalkUDP(b *testing.B) {
+	benchmarkWalk(b, "dtls", Target{Client: evidence.Device, Finish: true, Ping: true})
+}
+
 // BenchmarkWebWalk is the same by crypto/tls, for comparison.
 func BenchmarkWebWalk(b *testing.B) {
 	benchmarkWalk(b, "web", Target{Client: evidence.Web, Host: "server.test"})
+}
+
+// BenchmarkAccuracy walks paths of a known delay and reports by how much the hello came later than the path explains: one
+// round trip over TCP, two over UDP for the cookie. What remains is the server's and our own work and the machine's timers.
+func BenchmarkAccuracy(b *testing.B) {
+	for _, transport := range []evidence.Transport{evidence.TCP, evidence.UDP} {
+		for _, delay := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
+			b.Run(fmt.Sprintf("%s/%v", transport, 2*delay), func(b *testing.B) {
+				l := startLab(b, lab.Options{Hosts: lab.Izuma()[:1]})
+				inflict(b, l, bootstrap, transport, fmt.Sprintf("%s:%v", lab.Slow, delay))
+				target := Target{Address: addressOf(b, l, bootstrap, transport), Transport: transport, Client: evidence.Device}
+				path := 2 * delay
+				if transport == evidence.UDP {
+					path *= 2
+				}
+				var late []time.Duration
+				for b.Loop() {
+					o := new(Walker).Walk(b.Context(), target)
+					hello, ok := o.Took(evidence.Hello)
+					if !ok || hello < path {
+						b.Fatalf("hello after %v over a path of %v: %q (%s)", hello, path, o.Failure, o.Detail)
+					}
+					late = append(late, hello-path)
+				}
+				slices.Sort(late)
+				b.ReportMetric(float64(late[len(late)/2].Microseconds()), "late-median-µs")
+				b.ReportMetric(float64(late[len(late)*99/100].Microseconds()), "late-p99-µs")
+			})
+		}
+	}
+}
+
+// BenchmarkWaiting reports the memory that a walk holds while it waits for a server that says nothing: heap and stack, over
+// TCP with those of the server's side of the connection.
+func BenchmarkWaiting(b *testing.B) {
+	for _, transport := range []evidence.Transport{evidence.TCP, evidence.UDP} {
+		b.Run(string(transport), func(b *testing.B) {
+			const walks = 256
+			to, heard := silentServer(b, transport)
+			for b.Loop() {
+				ctx, cancel := context.WithCancel(b.Context())
+				var all sync.WaitGroup
+				before := memory()
+				for range walks {
+					all.Go(func() {
+						new(Walker).Walk(ctx, Target{Address: to, Transport: transport, Client: evidence.Device})
+					})
+				}
+				for range walks {
+					<-heard
+				}
+				b.ReportMetric(float64(memory()-before)/walks, "B/walk")
+				cancel()
+				all.Wait()
+			}
+		})
+	}
+}
+
+func memory() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// silentServer tells of each hello that came, and answers none.
+func silentServer(b *testing.B, transport evidence.Transport) (to netip.AddrPort, heard <-chan struct{}) {
+	b.Helper()
+	hellos := make(chan struct{}, 1024)
+	var all sync.WaitGroup
+	b.Cleanup(all.Wait)
+	if transport == evidence.UDP {
+		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = conn.Close() })
+		all.Go(func() {
+			for buf := make([]byte, 2048); ; hellos <- struct{}{} {
+				if _, err := conn.Read(buf); err != nil {
+					return
+				}
+			}
+		})
+		return conn.LocalAddr().(*net.UDPAddr).AddrPort(), hellos
+	}
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = listener.Close() })
+	all.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { // an answer of no bytes: until the walk ends the connection
+				defer conn.Close()
+				buf := make([]byte, 128)
+				if _, err := conn.Read(buf); err == nil {
+					hellos <- struct{}{}
+					_, _ = conn.Read(buf)
+				}
+			})
+		}
+	})
+	return listener.Addr().(*net.TCPAddr).AddrPort(), hellos
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -288,29 +289,84 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-func TestFailedHandshakesLeaveNoSocketOpen(t *testing.T) {
-	hello := make([]byte, 4096)
-	for name, end := range map[string]func(*net.TCPConn){
-		"closed":  func(*net.TCPConn) {},
-		"reset":   func(c *net.TCPConn) { _ = c.SetLinger(0) },
-		"alert":   func(c *net.TCPConn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) },
-		"not TLS": func(c *net.TCPConn) { _, _ = c.Write([]byte("HTTP/1.1 403 Forbidden\r\n")) },
+// answeringUDP answers each datagram that comes to a port of loopback.
+func answeringUDP(t *testing.T, answer []byte) netip.AddrPort {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 4096)
+		for {
+			_, from, err := conn.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			if answer != nil {
+				_, _ = conn.WriteToUDPAddrPort(answer, from)
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = conn.Close()
+		<-done
+	})
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// TestFailedHandshakesLeaveNothingBehind walks a thousand failing paths over each transport.
+func TestFailedHandshakesLeaveNothingBehind(t *testing.T) {
+	type path struct {
+		target Target
+		want   evidence.Failure
+	}
+	paths := make(map[string]path)
+	for name, test := range map[string]struct {
+		end  func(*net.TCPConn)
+		want evidence.Failure
+	}{
+		"closed":  {func(*net.TCPConn) {}, evidence.Closed},
+		"reset":   {func(c *net.TCPConn) { _ = c.SetLinger(0) }, evidence.Reset},
+		"alert":   {func(c *net.TCPConn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) }, evidence.Alert},
+		"not TLS": {func(c *net.TCPConn) { _, _ = c.Write([]byte("HTTP/1.1 403 Forbidden\r\n")) }, evidence.HTTP},
 	} {
+		to := answering(t, func(c *net.TCPConn) {
+			_, _ = c.Read(make([]byte, 4096))
+			test.end(c)
+		})
+		paths["tcp/"+name] = path{Target{Address: to, Transport: evidence.TCP, Client: evidence.Device, WebRetry: true, Host: "x.test"}, test.want}
+	}
+	for name, test := range map[string]path{
+		"silent":    {Target{Address: answeringUDP(t, nil)}, evidence.Silent},
+		"not DTLS":  {Target{Address: answeringUDP(t, []byte("who are you?"))}, evidence.NotTLS},
+		"alert":     {Target{Address: answeringUDP(t, []byte{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40})}, evidence.Alert},
+		"malformed": {Target{Address: answeringUDP(t, append([]byte{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 11}, make([]byte, 11)...))}, evidence.Malformed},
+	} {
+		test.target.Transport = evidence.UDP
+		paths["udp/"+name] = test
+	}
+	for name, test := range paths {
 		t.Run(name, func(t *testing.T) {
-			to := answering(t, func(c *net.TCPConn) {
-				_, _ = c.Read(hello)
-				end(c)
-			})
-			w := &Walker{Patience: brisk}
-			before := descriptors(t)
+			patience := brisk
+			if patience.Flight = 2 * time.Second; test.want == evidence.Silent || test.want == evidence.NotTLS && test.target.Transport == evidence.UDP {
+				patience.Flight = time.Millisecond // as much as it takes, since that is always waited for
+			}
+			w := &Walker{Patience: patience}
+			before, running := descriptors(t), runtime.NumGoroutine()
 			for range 250 {
-				o := w.Walk(t.Context(), Target{Address: to, Transport: evidence.TCP, Client: evidence.Device, WebRetry: true, Host: "x.test"})
-				if o.Failure == evidence.Completed || o.Failure == evidence.Internal {
-					t.Fatalf("%q (%s), want a failed hello", o.Failure, o.Detail)
+				o := w.Walk(t.Context(), test.target)
+				if o.Failure != test.want && (test.want != evidence.NotTLS || o.Failure != evidence.Silent) { // no answer within 1 ms
+					t.Fatalf("%q (%s), want %q", o.Failure, o.Detail, test.want)
 				}
 			}
 			if after := descriptors(t); after > before+2 {
 				t.Errorf("%d descriptors open before, %d after", before, after)
+			}
+			if after := runtime.NumGoroutine(); after > running+2 {
+				t.Errorf("%d goroutines before, %d after", running, after)
 			}
 		})
 	}
