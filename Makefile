@@ -4,10 +4,12 @@ export PATH := $(PATH):$(GOBIN):/usr/sbin:/sbin
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+DATE     ?= $(shell TZ=UTC0 git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
 PKG      := github.com/prometheus/common/version
-LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION)
+LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH) -X $(PKG).BuildDate=$(DATE)
 
-.PHONY: all build test test-unit lint generate fuzz bench tidy
+.PHONY: all build test test-unit release-check lint generate fuzz bench demo
 all: build
 
 build: ## build both programs into the current directory
@@ -20,6 +22,24 @@ test: ## everything: unit tests, real peers, the whole exporter, with the race d
 
 test-unit: ## what needs no package but Go
 	go test ./...
+
+release-check: ## a release, made but not published: archives, packages and the image, installed and run
+	scripts/release-check
+
+generate: ## docs/metrics.md and the dashboards, from the collector's table
+	go generate ./...
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target, each for FUZZTIME
+	@set -e; for dir in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$dir/*_test.go | cut -c6-); do \
+	    echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$dir; done; done
+
+bench: ## what docs/performance.md speaks of; compare runs with benchstat
+	go test -tags realpeers -run '^$$' -bench . -benchmem -count 6 ./...
+
+demo: ## the simulated cloud, the exporter, Prometheus and Alertmanager, with faults on a timetable
+	scripts/demo
 
 lint:
 	@golangci-lint version --short 2>/dev/null | grep -qx '$(GOLANGCI_LINT_VERSION:v%=%)' || \

@@ -7,4 +7,6 @@ import (
 	"go.uber.org/goleak"
 )
 
+//go:generate ../../scripts/prometheus-rule
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,0 +1,168 @@
+//go:build release
+
+package packaging
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
+)
+
+// store is buildah's, of one test: images are built and run in it without an engine, without pulling, without a network
+// of their own.
+type store []string
+
+func newStore(t *testing.T) store {
+	t.Helper()
+	if _, err := exec.LookPath("buildah"); err != nil {
+		t.Fatalf("this test needs Debian's buildah: %v", err)
+	}
+	dir := t.TempDir()
+	return store{"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs"}
+}
+
+func (s store) command(args ...string) []string { return append(slices.Clone(s), args...) }
+
+func (s store) run(t *testing.T, args ...string) string {
+	t.Helper()
+	return strings.TrimSpace(run(t, "buildah", s.command(args...)...))
+}
+
+// layOut puts the binaries where the release's image build has them: in a folder named for the platform.
+func layOut(t *testing.T) (dir string, images []string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, a := range released(t, "Binary") {
+		if a.Goos != "linux" {
+			continue
+		}
+		platform := a.Goos + "/" + a.Goarch
+		if a.Goarm != "" {
+			platform += "/v" + a.Goarm
+		}
+		images = append(images, platform)
+		into := filepath.Join(dir, platform)
+		if err := os.MkdirAll(into, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(a.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(into, "endpoint_exporter"), data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(images)
+	return dir, images
+}
+
+// image is what the registry would say of one.
+type image struct {
+	Architecture, Variant, OS string
+	Config                    struct {
+		User, WorkingDir       string
+		Entrypoint, Cmd, Shell []string
+		ExposedPorts           map[string]struct{}
+		Labels                 map[string]string
+	}
+	RootFS struct {
+		DiffIDs []string `json:"diff_ids"`
+	}
+}
+
+// TestImageIsBuiltAndRun builds the image of every platform as a release would, and runs the one of this machine as the
+// user that it names, in its own empty root.
+func TestImageIsBuiltAndRun(t *testing.T) {
+	s := newStore(t)
+	dir, due := layOut(t)
+	release := about(t)
+	s.run(t, "bud", "--isolation=chroot", "--pull-never", "--platform="+strings.Join(due, ","), "--manifest=exporter",
+		"--build-arg=FROM_STAGE=prebuilt", "--build-arg=VERSION="+release.Version, "--build-arg=REVISION="+release.Commit,
+		"--build-arg=BUILD_DATE=2026-01-02T03:04:05Z", "--file=../Dockerfile", dir)
+
+	var built []string
+	var own string
+	for _, id := range strings.Fields(s.run(t, "images", "--all", "--quiet", "--no-trunc")) {
+		var told struct{ OCIv1 image }
+		if err := json.Unmarshal([]byte(s.run(t, "inspect", "--type=image", id)), &told); err != nil {
+			continue // not an image
+		}
+		i := told.OCIv1
+		if len(i.Config.Entrypoint) == 0 {
+			continue // a stage in between
+		}
+		platform := strings.TrimSuffix(i.OS+"/"+i.Architecture+"/"+i.Variant, "/")
+		built = append(built, platform)
+		if platform == "linux/amd64" {
+			own = id
+		}
+		checkImage(t, platform, i)
+	}
+	slices.Sort(built)
+	built = slices.Compact(built) // the list of all three is told as the one for this machine
+	if !slices.Equal(built, due) {
+		t.Fatalf("images for %q, not %q", built, due)
+	}
+
+	container := s.run(t, "from", "--pull-never", own)
+	root := s.run(t, "mount", container)
+	holds(t, root)
+	// buildah's own runner gives the user of the image; it kills where it should pass SIGTERM on, so that what serves is
+	// started in the same root without it.
+	checkVersion(t, s.run(t, "run", "--isolation=chroot", container, "/endpoint_exporter", "--version"))
+	if err := os.WriteFile(filepath.Join(root, "config.yml"), []byte(quiet), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command("/endpoint_exporter", "--config.file=/config.yml", "--web.listen-address=127.0.0.1:0")
+	command.Dir = "/"
+	command.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	address := program.Start(t, command)
+	scrapeOnce(t, address)
+	runsAsNobody(t, address)
+}
+
+func checkImage(t *testing.T, platform string, i image) {
+	t.Helper()
+	c := i.Config
+	if c.User != "65534:65534" || !slices.Equal(c.Entrypoint, []string{"/endpoint_exporter"}) || len(c.Cmd) > 0 || len(c.Shell) > 0 {
+		t.Errorf("%s: user %q, entry point %q, command %q, shell %q", platform, c.User, c.Entrypoint, c.Cmd, c.Shell)
+	}
+	if _, ok := c.ExposedPorts["15684/tcp"]; !ok || len(c.ExposedPorts) != 1 {
+		t.Errorf("%s exposes %v", platform, c.ExposedPorts)
+	}
+	if len(i.RootFS.DiffIDs) != 1 {
+		t.Errorf("%s has %d layers", platform, len(i.RootFS.DiffIDs))
+	}
+	release := about(t)
+	for label, want := range map[string]string{
+		"title": "endpoint_exporter", "licenses": "Apache-2.0", "version": release.Version, "revision": release.Commit,
+		"created": "2026-01-02T03:04:05Z", "source": "https://github.com/endpoint-exporter/endpoint_exporter",
+	} {
+		if got := c.Labels["org.opencontainers.image."+label]; got != want {
+			t.Errorf("%s: label %s is %q, not %q", platform, label, got, want)
+		}
+	}
+	if c.Labels["org.opencontainers.image.description"] == "" || c.Labels["org.opencontainers.image.documentation"] == "" {
+		t.Errorf("%s: labels %v", platform, c.Labels)
+	}
+}
+
+// holds wants nothing in the image but the binary.
+func holds(t *testing.T, root string) {
+	t.Helper()
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 1 || entries[0].Name() != "endpoint_exporter" {
+		t.Errorf("the image holds %v", entries)
+	}
+}
