@@ -1,0 +1,81 @@
+//go:build realpeers && linux
+
+package path
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+)
+
+// TestAFirewallsWordIsUnderstood puts a real packet filter before the port, in a network namespace of its own.
+func TestAFirewallsWordIsUnderstood(t *testing.T) {
+	for name, test := range map[string]struct {
+		verdict string // in nft's words
+		want    evidence.Failure
+		detail  string
+	}{
+		"port unreachable":  {"reject with icmp type port-unreachable", evidence.Refused, "ICMP: port unreachable"},
+		"host unreachable":  {"reject with icmp type host-unreachable", evidence.Unreachable, "no route to host"},
+		"net unreachable":   {"reject with icmp type net-unreachable", evidence.Unreachable, "network is unreachable"},
+		"admin prohibited":  {"reject with icmp type admin-prohibited", evidence.Unreachable, "no route to host"},
+		"dropped":           {"drop", evidence.Silent, "no answer to the hello"},
+		"nobody there":      {"accept", evidence.Refused, "ICMP: port unreachable"},
+		"no route, no link": {"", evidence.Unreachable, "network is unreachable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &Walker{Patience: Patience{Flight: time.Second}, Dial: dialInNamespace(test.verdict), retransmission: soon}
+			o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("127.0.0.1:5684"), Transport: evidence.UDP})
+			if o.Failure != test.want || !strings.Contains(o.Detail, test.detail) {
+				t.Errorf("%q (%s), want %q (%s)", o.Failure, o.Detail, test.want, test.detail)
+			}
+		})
+	}
+}
+
+// dialInNamespace makes a socket in a new network namespace whose loopback interface treats UDP so; without a verdict
+// the interface is down. The namespace ends with the socket.
+func dialInNamespace(verdict string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine, for it is in the namespace
+			if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				return
+			}
+			if verdict != "" {
+				if err = errors.Join(
+					run(ctx, "", "ip", "link", "set", "lo", "up"),
+					run(ctx, "table ip t { chain c { type filter hook input priority 0; meta l4proto udp "+verdict+"; }; }", "nft", "-f", "-"),
+				); err != nil {
+					return
+				}
+			}
+			conn, err = (&net.Dialer{ControlContext: controlUDP}).DialContext(ctx, network, address)
+		}()
+		<-done
+		return conn, err
+	}
+}
+
+func run(ctx context.Context, stdin, name string, args ...string) error {
+	c := exec.CommandContext(ctx, name, args...)
+	c.Stdin = strings.NewReader(stdin)
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
