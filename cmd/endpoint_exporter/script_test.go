@@ -37,11 +37,12 @@ func (m leakChecked) Run() int {
 
 // TestScripts runs the scripts of testdata/script. Beside testscript's own commands they have
 //
-//	lab [-addresses N] [-bootstrap] [WHERE=FAULT...]   start a lab, write lab.yml for it; -bootstrap: of one host
+//	lab [-ttl SECONDS] [-bootstrap] [WHERE=FAULT...]   start a lab, write lab.yml for it; -bootstrap: of one host
 //	fault WHERE FAULT                                  change it while it runs
 //	occupy                                             listen on a port, and set $OCCUPIED to its address
 //	freeport                                           set $FREE to an address that nobody listens on
-//	get URL                                            wait for an answer of code 200
+//	get [-until TEXT] URL                              wait for an answer, of code 200, that holds a text
+//	await FILE TEXT                                    wait for a file to hold a text
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -52,6 +53,7 @@ func TestScripts(t *testing.T) {
 
 			"freeport": scriptFreePort,
 			"get":      scriptGet,
+			"await":    scriptAwait,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[labKey{}] = &scriptedLab{}
@@ -73,11 +75,10 @@ func scriptLab(ts *testscript.TestScript, _ bool, args []string) {
 		switch {
 		case args[i] == "-bootstrap":
 			o.Hosts = lab.Izuma()[:1]
-		case args[i] == "-addresses" && i+1 < len(args):
+		case args[i] == "-ttl" && i+1 < len(args):
 			i++
-			if _, err := fmt.Sscan(args[i], &o.Addresses); err != nil {
-				ts.Fatalf("lab: %v", err)
-			}
+			_, err := fmt.Sscan(args[i], &o.TTL)
+			ts.Check(err)
 		default:
 			faults = append(faults, args[i])
 		}
@@ -125,30 +126,59 @@ func scriptFreePort(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(listener.Close())
 }
 
-// scriptGet asks again until the server is up; what it answers is the script's standard output.
+// scriptGet asks again until the server answers as it should; the answer is the script's standard output.
 func scriptGet(ts *testscript.TestScript, _ bool, args []string) {
+	var until string
+	if len(args) == 3 && args[0] == "-until" {
+		until, args = args[1], args[2:]
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	poll(ts, "get "+args[0], func(ctx context.Context) bool {
+		body, err := scriptRequest(ctx, client, args[0])
+		if err != nil || !strings.Contains(body, until) {
+			return false
+		}
+		_, err = io.WriteString(ts.Stdout(), body)
+		ts.Check(err)
+		return true
+	})
+}
+
+func scriptAwait(ts *testscript.TestScript, _ bool, args []string) {
+	poll(ts, "await "+args[1], func(context.Context) bool {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && strings.Contains(string(text), args[1])
+	})
+}
+
+// poll asks until the answer is yes.
+func poll(ts *testscript.TestScript, what string, done func(context.Context) bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, args[0], nil)
-		ts.Check(err)
-		response, err := client.Do(request)
-		if err == nil {
-			_, err = io.Copy(ts.Stdout(), response.Body)
-			response.Body.Close()
-			ts.Check(err)
-			if response.StatusCode != http.StatusOK {
-				ts.Fatalf("get %s: %s", args[0], response.Status)
-			}
-			return
-		}
+	for !done(ctx) {
 		select {
 		case <-ctx.Done():
-			ts.Fatalf("get %s: %v", args[0], err)
+			ts.Fatalf("%s: %v", what, ctx.Err())
 		case <-again.C:
 		}
 	}
+}
+
+func scriptRequest(ctx context.Context, client *http.Client, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = errors.New(response.Status)
+	}
+	return string(body), err
 }
