@@ -25,7 +25,6 @@ type Options struct {
 	InterceptionTest bool
 	Nobody           netip.AddrPort // zero: 192.0.2.53:53, a documentation address (RFC 5737)
 	Port             uint16         // of discovered servers; 0: 53
-	Rate             float64        // questions a second and server; 0: 2
 }
 
 // Authority asks the zones' own servers, for all hosts together: what it learns of zones and servers is shared. It is
@@ -49,17 +48,17 @@ func NewAuthority(o Options) *Authority {
 	if o.Port == 0 {
 		o.Port = dnsPort
 	}
-	if o.Rate == 0 {
-		o.Rate = serverRate
-	}
 	if o.Usable == nil {
 		o.Usable = func(netip.Addr) bool { return true }
 	}
-	a := &Authority{o: o, servers: newServers(o.Now, o.Rate)}
+	a := &Authority{o: o, servers: newServers(o.Now, HostRate)}
 	a.directory = &directory{a: a, names: make(map[string]cutting), zones: make(map[string]*zone), busy: make(map[string]chan struct{})}
 	a.state.failing = make(map[netip.AddrPort]bool)
 	return a
 }
+
+// SetRate says how many questions a second each server gets at most, over ten seconds. Until it is called that is [HostRate].
+func (a *Authority) SetRate(rate float64) { a.servers.setRate(rate) }
 
 // Invalid says why a sample shows nothing; a closed list. "" is a valid sample.
 type Invalid string

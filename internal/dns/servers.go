@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// Load on one server of a zone, from all hosts together: two questions a second over ten seconds, so that an ordinary
-// round's questions go out at once and only confirmations queue.
+// HostRate is how many questions a second one server of a zone gets for one host, over ten seconds: an ordinary round's go
+// out at once, and only confirmations queue.
+const HostRate = 2.0
+
 const (
-	serverRate  = 2.0
-	serverBurst = 20.0
-	// longestQueue is how long a question may wait for its turn; beyond it is left to the next round.
-	longestQueue = 5 * time.Second
+	burst = 10.0 // seconds' worth of questions that may be sent at once
+	// longestQueue is how long a question may wait for its turn; beyond it is left to the next round, which it must not
+	// lengthen.
+	longestQueue = time.Second
 )
 
 // A server rests when this many questions in a row, over at least so long, went unanswered: it is then no part of the
@@ -30,10 +32,10 @@ const inFlight = 64
 // servers is what is known of each name server, whatever zones it serves.
 type servers struct {
 	now   func() time.Time
-	rate  float64
 	slots chan struct{}
 
 	mu    sync.Mutex
+	rate  float64
 	known map[netip.AddrPort]*server
 }
 
@@ -55,6 +57,13 @@ func newServers(now func() time.Time, rate float64) *servers {
 	return &servers{now: now, rate: rate, slots: make(chan struct{}, inFlight), known: make(map[netip.AddrPort]*server)}
 }
 
+// setRate changes how many questions a second each server may get.
+func (s *servers) setRate(rate float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rate = rate
+}
+
 // get is the memory of one server. s.mu is held.
 func (s *servers) get(at netip.AddrPort, now time.Time) *server {
 	if k := s.known[at]; k != nil {
@@ -67,7 +76,7 @@ func (s *servers) get(at netip.AddrPort, now time.Time) *server {
 			}
 		}
 	}
-	k := &server{tokens: serverBurst, at: now}
+	k := &server{tokens: burst * s.rate, at: now}
 	if len(s.known) < maxServers {
 		s.known[at] = k
 	}
@@ -105,7 +114,7 @@ func (s *servers) reserve(ctx context.Context, at netip.AddrPort) (time.Duration
 	defer s.mu.Unlock()
 	now := s.now()
 	k := s.get(at, now)
-	k.tokens = min(serverBurst, k.tokens+max(0, now.Sub(k.at).Seconds())*s.rate)
+	k.tokens = min(burst*s.rate, k.tokens+max(0, now.Sub(k.at).Seconds())*s.rate)
 	k.at = now
 	wait := time.Duration(max(0, 1-k.tokens) / s.rate * float64(time.Second))
 	if end, limited := ctx.Deadline(); wait > longestQueue || limited && time.Now().Add(wait).After(end) {

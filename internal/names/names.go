@@ -7,6 +7,7 @@
 package names
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -40,7 +41,7 @@ type Options struct {
 	Exchanger dns.Exchanger  // nil: the network
 	Port      uint16         // of discovered name servers; 0: 53
 	Nobody    netip.AddrPort // where nothing should answer; zero: 192.0.2.53:53
-	Rate      float64        // questions a second to one name server; 0: 2
+	Rate      float64        // questions a second to one name server; 0: dns.HostRate for each host
 }
 
 // Service implements [survey.NameService]. It is safe for concurrent use.
@@ -87,13 +88,16 @@ func New(o Options) *Service {
 			s.hosts[host] = s.remember(host, o.Previous)
 		}
 	}
+	if s.authority != nil {
+		s.authority.SetRate(cmp.Or(o.Rate, dns.HostRate*float64(max(1, len(s.hosts)))))
+	}
 	return s
 }
 
 func (s *Service) authorityOptions(o Options) dns.Options {
 	out := dns.Options{
 		Exchanger: s.exchanger, Now: s.now, Usable: o.Usable, InterceptionTest: o.Config.Authority.InterceptionTest,
-		Nobody: o.Nobody, Port: o.Port, Rate: o.Rate,
+		Nobody: o.Nobody, Port: o.Port,
 	}
 	if out.Usable == nil {
 		out.Usable = reachable
