@@ -17,7 +17,7 @@ func SystemResolvers() ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the system's resolvers: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	out, err := readResolvConf(f)
 	if err != nil {
 		return nil, fmt.Errorf("read the system's resolvers: %s: %w", resolvConf, err)

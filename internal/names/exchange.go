@@ -140,6 +140,12 @@ func (x *exchange) sample() []dns.Sample {
 	if valid {
 		a.TestInterception(x.ctx, m.name(), false)
 	}
+	if a.Path() == dns.PathIntercepted { // what was just said may have been said by somebody else
+		valid = false
+		for i := range out {
+			out[i].Invalid, out[i].Steps = dns.Intercepted, nil
+		}
+	}
 	m.sampled(out)
 	if !valid {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 // story is a site in virtual time at the constants of a default configuration, whose zone is discovered and walked.
@@ -146,6 +147,18 @@ func tell(t *testing.T, s *site, story story, interval, length time.Duration) {
 	if told := strings.Count(s.log.String(), "resolver keeps records past their TTL"); told > 1 || (told == 1) != (story.by != "") {
 		t.Errorf("logged %d times", told)
 	}
+}
+
+// TestInterceptionIsSeenBeforeAnythingIsBelieved: already the first round's samples are not taken for the zone's.
+func TestInterceptionIsSeenBeforeAnythingIsBelieved(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newSite(moving(time.Hour), lab.Habits{}).start()
+		s.put(netip.MustParseAddrPort("192.0.2.53:53"), s.servers)
+		r := s.round(9*time.Second, s.names(0))
+		if r.authority.Known || !strings.Contains(r.authority.Why, "intercepted") || s.service.Path() != survey.AuthorityPathIntercepted {
+			t.Errorf("%+v, path %q", r.authority, s.service.Path())
+		}
+	})
 }
 
 // TestWhoamiProvesOneView: without single_view a withdrawn address is only suspect, unless the resolver is seen to ask

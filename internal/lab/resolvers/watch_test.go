@@ -10,6 +10,7 @@ import (
 	"time"
 
 	miekg "github.com/miekg/dns"
+	"go.uber.org/goleak"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
@@ -25,6 +26,8 @@ const (
 	// stamp is a name beside host whose address is a new one every second: it gives the resolver's true age away.
 	stamp = "stamp.cloud.test."
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pace is how fast everything goes.
 type pace struct {
