@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// firstSpread is within which the first rounds begin, or the longest step if that is less, so that exporters started
-	// together do not call together.
+	// firstSpread is within which the first rounds begin, or the interval or the longest step if that is less, so that
+	// exporters started together do not call together.
 	firstSpread = time.Minute
 	// retryPart of the interval passes before a round that learned nothing is made again.
 	retryPart = 12
@@ -92,7 +92,7 @@ func (m *Manager) Reload(config *catalogue.Config, open Open) {
 			}
 			w := old[key]
 			if w == nil {
-				w = &watched{target: key, due: time.Now().Add(rand.N(min(firstSpread, slices.Max(config.Idle.Steps))))}
+				w = &watched{target: key, due: time.Now().Add(rand.N(min(firstSpread, config.Idle.Interval, slices.Max(config.Idle.Steps))))}
 				w.bounds.Why = "not measured yet"
 			} else if restart {
 				w.interrupt()

@@ -227,19 +227,30 @@ func TestAnOldAddressIsNotCalled(t *testing.T) {
 	})
 }
 
-// TestManyPathsStayWithinTheirPlaces measures 500 paths: connections at once, goroutines and the rate of opening are bounded,
-// and every path gets its turn.
+// heap is what is held in memory.
+func heap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+// TestManyPathsStayWithinTheirPlaces measures 500 paths: connections at once, goroutines, memory and the rate of opening are
+// bounded, and every path gets its turn.
 func TestManyPathsStayWithinTheirPlaces(t *testing.T) {
 	const paths = 500
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(paths), &world{forgets: always(s(200)), manner: Dropped}
-		before := runtime.NumGoroutine()
+		before, held := runtime.NumGoroutine(), heap()
 		m.Reload(c, w.session)
 		report := walked(c)
 		most := 0
 		for range 5 * 60 {
 			observed(m, report, time.Minute)
 			most = max(most, runtime.NumGoroutine()-before)
+		}
+		if grown := heap() - held; grown > 8<<10*paths {
+			t.Errorf("%d bytes more are held, want at most 8 KiB a path", grown)
 		}
 		if limit := 2*c.Idle.Concurrency + 2; most > limit {
 			t.Errorf("%d goroutines, want at most %d", most, limit)
