@@ -38,7 +38,7 @@ func Start(tb testing.TB, command *exec.Cmd) (address string) {
 	ended := make(chan error, 1)
 	go func() {
 		err := command.Wait()
-		writer.Close()
+		_ = writer.Close() // a pipe's always succeeds
 		ended <- err
 	}()
 	found := make(chan string, 1)
