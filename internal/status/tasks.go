@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
 // Task is one thing to do, for one cause.
@@ -25,6 +26,7 @@ const (
 	rankServer
 	rankCertificate
 	rankDNS
+	rankSilence
 	rankSurvey
 )
 
@@ -106,6 +108,7 @@ func (v *View) tasks(servers []*server, cause cause) []Task {
 		h := &v.Hosts[i]
 		for j := range h.Paths {
 			h.adviseOnPath(&g, &h.Paths[j], cause)
+			h.adviseOnSilence(&g, &h.Paths[j])
 		}
 		for _, advice := range h.Advice {
 			if cause.class != diagnose.ClassBlocked && !strings.HasPrefix(advice, "Every path to "+h.Host+" is intercepted") { // said with who signed
@@ -149,6 +152,20 @@ func (h *Host) adviseOnPath(g *groups, p *Path, cause cause) {
 			g.path(rankOf[a.Class], a.finding, h.Host, p, a)
 		}
 	}
+}
+
+// adviseOnSilence adds what to do about a path that forgets a silent connection sooner than the host's devices speak.
+// Over UDP they send no keepalive.
+func (h *Host) adviseOnSilence(g *groups, p *Path) {
+	if p.Transport != string(evidence.TCP) || p.Idle == nil || p.Idle.LostSeconds == 0 || p.Idle.LostSeconds > h.Keepalive {
+		return
+	}
+	where := p.name() + " to " + h.Host
+	text := fmt.Sprintf("A connection that is silent for %g s is forgotten on %s, and devices speak every %g s: they drop off without a word. "+
+		"Set their keepalive below %g s, or ask the network's owner to keep idle connections for longer than %g s.",
+		p.Idle.LostSeconds, where, h.Keepalive, p.Idle.LostSeconds, h.Keepalive)
+	in := g.of(rankSilence, text, where)
+	in.places.addPath(h.Host, p, func(*Address) bool { return false })
 }
 
 // compared reports whether one of the host's comparing sentences speaks of a blocked path and says what to do about it:

@@ -292,24 +292,23 @@ func (a *Address) line() string {
 
 // line says how long silence survives.
 func (i *Idle) line() string {
-	var parts []string
-	add := func(words string, s float64) {
-		if s > 0 {
-			parts = append(parts, words+" "+fmt.Sprintf("%g s", s))
+	said := i.Why
+	if said == "" {
+		var parts []string
+		add := func(words string, s float64) {
+			if s > 0 {
+				parts = append(parts, fmt.Sprintf("%s %g s", words, s))
+			}
+		}
+		add("survives", i.SurvivedSeconds)
+		add("lost after", i.LostSeconds)
+		add("closed by the server after", i.ClosedSeconds)
+		if len(parts) > 0 {
+			said = "silence " + strings.Join(parts, ", ")
 		}
 	}
-	add("survives", i.SurvivedSeconds)
-	add("lost after", i.LostSeconds)
-	add("closed by the server after", i.ClosedSeconds)
-	said := ""
-	if len(parts) > 0 {
-		said = "silence: " + strings.Join(parts, ", ")
-	}
 	if i.BehindNAT {
-		said = strings.TrimPrefix(said+", behind a NAT", ", ")
-	}
-	if i.Why != "" {
-		said = strings.TrimPrefix(said+"; "+i.Why, "; ")
+		said = strings.TrimPrefix(said+"; behind a NAT", "; ")
 	}
 	return said
 }

@@ -15,7 +15,7 @@ func (v *View) judge() {
 	servers := v.servers()
 	cause := v.siteCause(servers)
 	v.Cause = cause.text
-	v.Verdict = v.verdict(servers, cause)
+	v.Verdict = v.verdict(servers)
 	v.Todo = v.tasks(servers, cause)
 }
 
@@ -221,7 +221,7 @@ var classWords = []struct {
 const notKnown = "Not all is known: "
 
 // verdict says in one sentence how the site stands.
-func (v *View) verdict(servers []*server, cause cause) string {
+func (v *View) verdict(servers []*server) string {
 	var all, up, partly, unknown int
 	byClass := make(map[diagnose.Class]int)
 	for i := range v.Hosts {

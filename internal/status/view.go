@@ -36,6 +36,7 @@ type Host struct {
 	Service   string     `json:"service"`
 	Host      string     `json:"host"`
 	State     State      `json:"state"`
+	Keepalive float64    `json:"keepalive_seconds,omitempty"`
 	Resolvers []Resolver `json:"resolvers,omitempty"`
 	Authority *Authority `json:"authority,omitempty"`
 	Paths     []Path     `json:"paths"`
@@ -197,6 +198,8 @@ func newHost(h *survey.Host) Host {
 		Host:    text(h.Endpoint.Host),
 		State:   stateOf(h.Up, h.Known),
 		Paths:   make([]Path, len(h.Paths)),
+
+		Keepalive: h.Endpoint.Keepalive.Seconds(),
 	}
 	for _, advice := range h.Advice {
 		out.Advice = append(out.Advice, text(advice))
