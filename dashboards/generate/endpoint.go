@@ -111,7 +111,7 @@ func endpoint() dashboard {
 			query{placed(`endpoint_dns_lookup_duration_seconds{@target}`), resolver}),
 
 		lines(12, 6, "Evidence of stale records", "Pieces of evidence in the 30 minutes before, by kind. One is not a proof; the verdict says when there is one.",
-			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
+			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No evidence in the time shown", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
 			query{placed(`sum by (@resolver, evidence) (increase(endpoint_dns_evidence_total{@target}[30m])) > 0`), resolver + " {{evidence}}"}),
 		lines(12, 6, "Addresses that no longer count", "Addresses that a resolver still hands out though the zone has withdrawn them, and whether they still carry a device.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No resolver has handed out a withdrawn address in the time shown", Custom: map[string]any{"lineInterpolation": "stepAfter"}},

@@ -71,21 +71,25 @@ const pathStates = `
 	) + 2
 	or min by (@path) (min_over_time(endpoint_path_up{@target}[$__interval]))`
 
-// silenceStates is what silence has words for. Devices send no keepalive over UDP.
+// silenceStates is what silence has words for. Devices send no keepalive over UDP, and hosts for browsers have none.
 const silenceStates = `
 	0 * (
 		min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m]))
-		<= on (@host) group_left () max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))
+		<= on (@host) group_left () ` + keepalives + `
 	)
 	or 0 * (
 		min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target, transport="tcp"}[10m]))
-		>= on (@host) group_left () max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))
+		>= on (@host) group_left () ` + keepalives + `
 	) + 2
-	or 0 * ` + measuredTCP + ` + 1
+	or 0 * (
+		` + measuredTCP + `
+		and on (@host) ` + keepalives + `
+	) + 1
 	or 0 * ` + measured + ` + 3`
 
-// measured are the paths on which silence is measured.
+// keepalives are those of hosts that have one; measured are the paths on which silence is measured.
 const (
+	keepalives  = `max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))`
 	measured    = `min by (@path) (last_over_time(endpoint_idle_last_round_timestamp_seconds{@target}[10m]))`
 	measuredTCP = `min by (@path) (last_over_time(endpoint_idle_last_round_timestamp_seconds{@target, transport="tcp"}[10m]))`
 )

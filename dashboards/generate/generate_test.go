@@ -167,7 +167,7 @@ func TestWindowsHoldEnoughRounds(t *testing.T) {
 		for _, p := range d.Panels {
 			for _, q := range p.Targets {
 				for _, m := range window.FindAllStringSubmatch(quoted.ReplaceAllString(q.Expr, `""`), -1) {
-					if m[1] == "$__range" || m[1] == "$__interval" && duration(p.Interval) >= 5*time.Minute {
+					if m[1] == "$__range" || m[1] == "$__interval" && duration(p.Interval) >= duration(slowestScrape) {
 						continue
 					}
 					if duration(m[1]) < 10*time.Minute {

@@ -101,7 +101,7 @@ func overview() dashboard {
 				column{value: "C", header: "Unreachable", width: 100, cell: "color-text", field: field{NoValue: "?", Mappings: none("none"), Thresholds: above0(bad)}},
 				column{value: "D", header: "No verdict", field: field{NoValue: "?", Mappings: none("none"), Thresholds: above0(unknown)}, cell: "color-text"},
 			), []string{"job"},
-			query{expr: `time() - max by (@site) (max_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d]))`},
+			query{expr: `clamp_min(time() - max by (@site) (max_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])), 0)`},
 			query{expr: `count by (@site) (` + lastUp + `)`},
 			query{expr: `count by (@site) (` + lastUp + ` == 0) or 0 * count by (@site) (` + lastUp + `)`},
 			query{expr: `max by (@site) (last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`},
@@ -114,7 +114,7 @@ func overview() dashboard {
 			query{orZero(`count(count by (@host) (last_over_time(endpoint_dns_stale{@target}[10m]) == 1))`, lastUp), "stale DNS"},
 		).only("unreachable", fixed(bad)).only("intercepted", fixed("purple"), dashed).only("blocked", fixed(partly)).only("stale DNS", fixed("blue"), dashed),
 
-		table(16, 8, "Resolvers in trouble", "DNS servers of the sites that are proved to give out records past their TTL (stale), may do so (suspect), or gave no address "+
+		table(17, 8, "Resolvers in trouble", "DNS servers of the sites that are proved to give out records past their TTL (stale), may do so (suspect), or gave no address "+
 			"in the last 10 minutes (the reason). The last columns say by how much a TTL exceeds the zone's, and how long past its TTL a record was proved to be given out.", "No resolver is stale, suspect or failing", "Verdict", false,
 			append(resolvers,
 				column{label: "verdict", header: "Verdict", width: 95, cell: "color-text", field: field{
@@ -126,7 +126,7 @@ func overview() dashboard {
 			query{expr: beside(resolversInTrouble, resolverLabels, `max by (@resolver) (last_over_time(endpoint_dns_ttl_excess_seconds{@target}[10m]))`)},
 			query{expr: beside(resolversInTrouble, resolverLabels, `max by (@resolver) (last_over_time(endpoint_dns_staleness_seconds{@target}[10m]))`)},
 		),
-		bars(8, 8, "Verdicts on resolvers", "Hosts at each resolver by whether its records are fresh. Unknown is not ok: the zone's own servers cannot be asked, "+
+		bars(7, 8, "Verdicts on resolvers", "Hosts at each resolver by whether its records are fresh. Unknown is not ok: the zone's own servers cannot be asked, "+
 			"or the exporter has not watched for long enough. The Exporter dashboard shows its way to port 53.",
 			field{Unit: "short", Min: ptr(0.0), NoValue: "no data", Color: &color{Mode: "fixed", FixedColor: neutral}},
 			query{`sum by (verdict) (last_over_time(endpoint_dns_verdict{@target}[10m]))`, "{{verdict}}"},
@@ -153,16 +153,16 @@ func overview() dashboard {
 		table(16, 8, "Silence against keepalive", "How long a silent TCP connection survives the path, and how long devices are silent between two keepalives. Where the network "+
 			"forgets sooner, devices are cut off without noticing.", "Silence is not measured at these sites (idle.enabled)", "Verdict", false,
 			append(labelColumns(fromRow, "site", "instance", "host", "port"),
-				column{value: "A", header: "Verdict", width: 140, cell: "color-text", field: field{Mappings: silence}},
-				column{value: "B", header: "Survives", width: 75, field: field{Unit: seconds}},
-				column{value: "C", header: "Lost after", width: 80, field: field{Unit: seconds}},
+				column{value: "A", header: "Verdict", width: 135, cell: "color-text", field: field{Mappings: silence}},
+				column{value: "B", header: "Survives", width: 70, field: field{Unit: seconds}},
+				column{value: "C", header: "Lost after", width: 75, field: field{Unit: seconds}},
 				column{value: "D", header: "Keepalive", field: field{Unit: seconds}},
 			), []string{"job", "service", "transport"},
 			query{expr: `(` + silenceStates + `
 				) < 3`},
-			query{expr: `min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target, transport="tcp"}[10m]))`},
-			query{expr: `min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m]))`},
-			query{expr: beside(measuredTCP, hostLabels, `max by (@host) (last_over_time(endpoint_keepalive_seconds{@target}[10m]))`)},
+			query{expr: `min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target, transport="tcp"}[10m])) and on (@host) ` + keepalives},
+			query{expr: `min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m])) and on (@host) ` + keepalives},
+			query{expr: beside(measuredTCP, hostLabels, keepalives)},
 		),
 	)
 	return describe(overviewUID, "Endpoints: overview", "What is wrong now on the paths from the sites to their device cloud.",

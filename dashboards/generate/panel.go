@@ -96,16 +96,20 @@ func lines(w, h int, title, description string, f field, queries ...query) panel
 	}
 }
 
+// slowestScrape is the longest time between two rounds that the alerting rules allow.
+const slowestScrape = "2m"
+
 // timeline is states over time. Each cell sums up what was worst in it, so that a short fault does not fall between two.
+// One missed scrape or two, but not five minutes of silence, is drawn over.
 func timeline(w, h int, title, description string, states []mapping, noValue string, links []link, q query) panel {
 	return panel{
 		Type: "state-timeline", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
-		Interval: "5m", Targets: targets([]query{q}, false, "time_series"),
+		Interval: slowestScrape, Targets: targets([]query{q}, false, "time_series"),
 		FieldConfig: &fieldConfig{
 			Defaults: field{
 				Unit: "short", NoValue: noValue, Mappings: states, Links: links,
 				Color: &color{Mode: "thresholds"}, Thresholds: limits(unknown),
-				Custom: map[string]any{"fillOpacity": 80, "lineWidth": 0, "spanNulls": false},
+				Custom: map[string]any{"fillOpacity": 80, "lineWidth": 0, "spanNulls": 300_000},
 			},
 			Overrides: []override{},
 		},
@@ -377,7 +381,7 @@ func labelColumns(links []link, names ...string) []column {
 	headers := map[string]string{
 		"site": "Site", "instance": "Exporter", "service": "Service", "host": "Host", "transport": "Over", "port": "Port", "resolver": "Resolver",
 	}
-	widths := map[string]int{"site": 85, "instance": 160, "service": 95, "host": 268, "transport": 50, "port": 55, "resolver": 125}
+	widths := map[string]int{"site": 85, "instance": 160, "service": 95, "host": 268, "transport": 50, "port": 55, "resolver": 145}
 	var out []column
 	for _, n := range names {
 		c := column{label: n, header: headers[n], width: widths[n]}

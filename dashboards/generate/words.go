@@ -47,7 +47,7 @@ var (
 
 	// What silenceStates yields.
 	silence = words(word{"0", "keepalive too slow", bad}, word{"1", "not known yet", unknown}, word{"2", "keepalive suffices", good},
-		word{"3", "UDP: no keepalive", neutral})
+		word{"3", "no keepalive", neutral})
 
 	severityRank = words(word{"0", "critical", bad}, word{"1", "warning", partly}, word{"2", "info", "blue"})
 
