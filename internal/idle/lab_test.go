@@ -18,9 +18,9 @@ import (
 
 // The lab's NAT and server forget between the second step and the third, far from both.
 const (
-	short, middle, long = 50 * time.Millisecond, 150 * time.Millisecond, 1500 * time.Millisecond
-	forgetting          = "700ms"
-	limit               = 700 * time.Millisecond
+	short, middle, long = 50 * time.Millisecond, 150 * time.Millisecond, 3 * time.Second
+	forgetting          = "1200ms"
+	limit               = 1200 * time.Millisecond
 )
 
 func startLab(t *testing.T, o lab.Options) *lab.Lab {
