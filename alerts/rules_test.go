@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
@@ -243,4 +244,84 @@ func TestEveryAlertIsTested(t *testing.T) {
 			t.Errorf("%s: no unit test follows it from silence through firing to silence", name)
 		}
 	}
+}
+
+// What inhibits lasts longer than what it inhibits, counted from the last sample of a cause that both share. Else the
+// lesser alert would be sent when all is over.
+func TestInhibitorsOutlastWhatTheyInhibit(t *testing.T) {
+	text, err := os.ReadFile("alertmanager.example.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config struct {
+		Rules []struct {
+			Source []string `yaml:"source_matchers"`
+			Target []string `yaml:"target_matchers"`
+		} `yaml:"inhibit_rules"`
+	}
+	if err := yaml.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	all := readAlerts(t)
+	tails := make(map[string]time.Duration)
+	recorded := make(map[string]string)
+	for _, g := range readGroups(t) {
+		for _, r := range g.Rules {
+			recorded[r.Record] = r.Expr
+		}
+	}
+	for name, r := range all {
+		tails[name] = longestRange(t, r.Expr, recorded) + time.Duration(r.KeepFiringFor)
+	}
+	pairs := 0
+	for _, rule := range config.Rules {
+		for _, source := range namesOf(t, rule.Source) {
+			for _, target := range namesOf(t, rule.Target) {
+				pairs++
+				// The outage that makes a path blocked does not make it unsteady.
+				if target != "EndpointPathUnsteady" && (tails[target] == 0 || tails[source] <= tails[target]) {
+					t.Errorf("%s ends %s after its cause, %s, which it inhibits, %s", source, tails[source], target, tails[target])
+				}
+			}
+		}
+	}
+	if pairs < 14 {
+		t.Errorf("only %d pairs were compared", pairs)
+	}
+}
+
+// namesOf reads the alerts' names of an inhibition's only matcher.
+func namesOf(t *testing.T, matchers []string) []string {
+	t.Helper()
+	if len(matchers) != 1 {
+		t.Fatalf("%q is not one matcher", matchers)
+	}
+	m := regexp.MustCompile(`^alertname=~?"([\w|]+)"$`).FindStringSubmatch(matchers[0])
+	if m == nil {
+		t.Fatalf("%s is no matcher of names", matchers[0])
+	}
+	names := strings.Split(m[1], "|")
+	for _, name := range names {
+		if _, ok := readAlerts(t)[name]; !ok {
+			t.Errorf("%s is no alert", name)
+		}
+	}
+	return names
+}
+
+// longestRange is how far back an expression looks, through the series that it takes from other rules.
+func longestRange(t *testing.T, expr string, recorded map[string]string) time.Duration {
+	t.Helper()
+	var most time.Duration
+	for _, m := range regexp.MustCompile(`\[(\w+)`).FindAllStringSubmatch(expr, -1) {
+		d, err := model.ParseDuration(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, time.Duration(d))
+	}
+	for _, name := range regexp.MustCompile(`endpoint:[\w:]+`).FindAllString(expr, -1) {
+		most = max(most, longestRange(t, recorded[name], recorded))
+	}
+	return most
 }
