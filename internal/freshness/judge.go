@@ -221,7 +221,7 @@ func (b *bench) withdrawn(ob *observed, o *owner, fi finding, least time.Duratio
 	if !k.last.Before(lim) || o.cov.After(k.last) {
 		return fi, false
 	}
-	gone, ok := o.missed(fi.value, k.last, lim, eachServer, certainty)
+	gone, ok := o.missed(fi.value, k.last, lim, eachServer, certainty, false)
 	if !ok {
 		return fi, false
 	}
@@ -254,7 +254,7 @@ func (b *bench) confirmed(ob *observed, fi finding, fresh time.Time) bool {
 	if fi.kind == TTLInflated {
 		return o.heardAll(ob.received)
 	}
-	_, ok := o.missed(fi.value, ob.received.Add(-1), o.sampled, 1, reassured)
+	_, ok := o.missed(fi.value, ob.received.Add(-1), o.sampled, 1, reassured, true)
 	return ok
 }
 

@@ -57,6 +57,19 @@ func TestNoFalsePage(t *testing.T) {
 			}
 			return &world{zone: z, resolver: four(rnd, z, 4)}
 		}},
+		{"a pool whose members come back, first at one of three servers that lag", false, func(rnd *rand.Rand) *world {
+			z := &zone{rnd: rnd, lags: []float64{60, 30, 9}, owners: map[string][]version{}}
+			for from := -600.0; from < until; from += 250 + 150*rnd.Float64() {
+				v := version{from: from, ttl: 5, choose: 5}
+				for i := range 25 {
+					if rnd.Float64() < 0.8 {
+						v.values = append(v.values, addr4(i))
+					}
+				}
+				z.owners[host] = append(z.owners[host], v)
+			}
+			return &world{zone: z, resolver: four(rnd, z, 3)}
+		}},
 		{"one address of three, chosen by weight", true, func(rnd *rand.Rand) *world {
 			z := &zone{rnd: rnd, lags: []float64{0, 0}, owners: map[string][]version{}}
 			v := version{from: -1e6, ttl: 60, choose: 1}

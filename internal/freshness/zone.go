@@ -250,7 +250,10 @@ func (o *owner) choice(now time.Time) bool {
 // records do). Where one sample shows only a choice, each distinct set is an independent draw of k out of n, and m of
 // them miss v with probability (1-k/n)^m, to be at most e^-need. Sets that repeat are no new draw: a cache in front of
 // the zone's servers repeats itself. v's own rate, two standard errors below what was seen, replaces k/n where smaller.
-func (o *owner) missed(v value, from, to time.Time, each int, need float64) (at time.Time, ok bool) {
+//
+// apart demands as much of every server by itself: what has just come back may be at one of them only, while the others
+// lag.
+func (o *owner) missed(v value, from, to time.Time, each int, need float64, apart bool) (at time.Time, ok bool) {
 	k := o.values[v]
 	if k == nil || o.crowded || o.listed == 0 {
 		return time.Time{}, false
@@ -268,19 +271,35 @@ func (o *owner) missed(v value, from, to time.Time, each int, need float64) (at 
 	} else if k.longest < fixture {
 		return time.Time{}, false
 	}
-	var perServer [maxServers]int
-	distinct := make(map[uint64]bool)
+	type draw struct {
+		server int
+		set    uint64
+	}
+	var perServer, drawn [maxServers]int // samples, and distinct sets
+	distinct := make(map[draw]bool)
 	for _, s := range o.sightings {
 		if !s.asked.After(from) || s.received.After(to) {
 			continue
 		}
 		perServer[s.server]++
-		distinct[s.set] = true
+		d := draw{set: s.set}
+		if apart {
+			d.server = s.server
+		}
+		if !distinct[d] {
+			distinct[d] = true
+			drawn[d.server]++
+		}
 		all := true
 		for rest := o.listed; rest != 0; rest &= rest - 1 {
-			all = all && perServer[bits.TrailingZeros32(rest)] >= each
+			server := bits.TrailingZeros32(rest)
+			all = all && perServer[server] >= each
+			if !apart {
+				server = 0
+			}
+			all = all && (!choice || float64(drawn[server])*-math.Log(1-rate) >= need)
 		}
-		if all && (!choice || float64(len(distinct))*-math.Log(1-rate) >= need) {
+		if all {
 			return s.received, true
 		}
 	}
