@@ -124,10 +124,16 @@ func TestALostDatagramMakesTheHelloLonger(t *testing.T) {
 
 // TestASilentHelloIsRepeatedAsADeviceDoes runs the timers of a device in a bubble of their own.
 func TestASilentHelloIsRepeatedAsADeviceDoes(t *testing.T) {
-	o := inBubble(t, Patience{Flight: 100 * time.Second}, func(conn *fakeConn) {})
-	// 4, 8, 16 and 32 s, then every 32 s: at 4, 12, 28, 60 and 92 s.
-	if o.Failure != evidence.Silent || o.Retransmissions != 5 {
-		t.Errorf("%q (%s), sent again %d times, want 5", o.Failure, o.Detail, o.Retransmissions)
+	for patience, again := range map[time.Duration]int{
+		3 * time.Second: 0, 5 * time.Second: 1,
+		100 * time.Second: 5, // at 4, 12, 28, 60 and 92 s: 4, 8, 16 and 32 s, then every 32 s
+		time.Hour:         maxRepeats,
+	} {
+		var took time.Duration
+		o := inBubble(t, Patience{Flight: patience}, func(conn *fakeConn) { conn.took = &took })
+		if o.Failure != evidence.Silent || o.Retransmissions != again || took != patience {
+			t.Errorf("%q (%s) after %v, sent again %d times; want %d times in %v", o.Failure, o.Detail, took, o.Retransmissions, again, patience)
+		}
 	}
 }
 
@@ -257,6 +263,7 @@ type fakeConn struct {
 	errs      []error
 	datagrams [][]byte
 	sent      *int
+	took      *time.Duration
 	deadline  time.Time
 	changed   chan struct{}
 }
@@ -320,7 +327,11 @@ func inBubble(t *testing.T, patience Patience, set func(*fakeConn)) (o evidence.
 		conn := &fakeConn{changed: make(chan struct{})}
 		set(conn)
 		w := &Walker{Patience: patience, Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+		begun := time.Now()
 		o = w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: evidence.UDP})
+		if conn.took != nil {
+			*conn.took = time.Since(begun)
+		}
 	})
 	return o
 }
