@@ -330,7 +330,7 @@ func (r *Resolver) word() (string, State) {
 		return "STALE", Down
 	case r.failed():
 		return "FAIL", Down
-	case r.cutOff(), r.Verdict == string(freshness.Suspect):
+	case r.cutOff(), r.suspect():
 		return "?", Unknown
 	}
 	return "ok", Up
@@ -368,8 +368,8 @@ func (r *Resolver) line(zone *Authority) string {
 	switch {
 	case r.stale():
 		said += "; proved to keep records too long" // how is in the advice
-	case r.Verdict == string(freshness.Suspect):
-		said += "; " + r.words
+	case r.suspect():
+		said += "; suspected of keeping records too long" // why is in the open questions
 	}
 	return said
 }
@@ -378,22 +378,26 @@ func (r *Resolver) line(zone *Authority) string {
 type openQuestion struct {
 	server, why string
 	hosts       []string
-	learning    bool
+	suspect     bool
+	watch       bool // time may bring the verdict
 }
 
-// openQuestions gathers why DNS servers are not judged.
+// openQuestions gathers why DNS servers are not judged. The signs against one are much alike from host to host: those of
+// the first stand for all.
 func (v *View) openQuestions() []openQuestion {
 	var out []openQuestion
 	for i := range v.Hosts {
 		for j := range v.Hosts[i].Resolvers {
 			r := &v.Hosts[i].Resolvers[j]
-			if r.Verdict != string(freshness.Unknown) || r.Failure != "" || r.words == "" {
+			if !r.suspect() && r.Verdict != string(freshness.Unknown) || r.Failure != "" || r.words == "" {
 				continue
 			}
-			at := slices.IndexFunc(out, func(q openQuestion) bool { return q.server == r.shown && q.why == r.words })
+			at := slices.IndexFunc(out, func(q openQuestion) bool {
+				return q.server == r.shown && q.suspect == r.suspect() && (q.suspect || q.why == r.words)
+			})
 			if at < 0 {
 				at = len(out)
-				out = append(out, openQuestion{server: r.shown, why: r.words, learning: r.Ready != nil})
+				out = append(out, openQuestion{server: r.shown, why: r.words, suspect: r.suspect(), watch: r.suspect() || r.Ready != nil})
 			}
 			out[at].hosts = append(out[at].hosts, v.Hosts[i].Host)
 		}
@@ -413,12 +417,12 @@ func (t *table) notes(v *View) {
 		return
 	}
 	t.heading("Not known yet: whether DNS servers keep records too long")
-	learning := false
+	watch := false
 	for i := range questions {
 		t.item("  - ", questions[i].words())
-		learning = learning || questions[i].learning
+		watch = watch || questions[i].watch
 	}
-	if learning {
+	if watch {
 		t.item("    ", "That takes time to prove: the same command with --watch=20m goes on until every verdict stands.")
 	}
 }

@@ -27,6 +27,7 @@ type server struct {
 	failing       []string // hosts that it gives no address of
 	alone         []string // those of them that another server does give an address of
 	stale         bool     // for any host
+	suspect       bool     // the same
 }
 
 // dead: it failed for every host that it was asked for.
@@ -69,7 +70,7 @@ func (v *View) servers() []*server {
 			}
 			s := out[at]
 			s.asked++
-			s.stale = s.stale || r.stale()
+			s.stale, s.suspect = s.stale || r.stale(), s.suspect || r.suspect()
 			switch {
 			case r.cutOff():
 				s.cutOff++
@@ -275,6 +276,8 @@ func (v *View) verdict(servers []*server) string {
 		case len(s.alone) > 0:
 			said = append(said, "DNS server "+s.name+" fails")
 			wrong = true
+		case s.suspect:
+			said = append(said, "DNS server "+s.name+" is suspected of keeping records too long")
 		}
 	}
 	start := "Something is wrong: "

@@ -250,6 +250,8 @@ func shown(r netip.AddrPort) string {
 
 func (r *Resolver) stale() bool { return r.Verdict == string(freshness.Stale) }
 
+func (r *Resolver) suspect() bool { return r.Verdict == string(freshness.Suspect) }
+
 // cutOff: the round ended before the resolver's answer, which says nothing about it.
 func (r *Resolver) cutOff() bool { return r.Failure == string(evidence.DNSOutOfTime) }
 
