@@ -15,9 +15,8 @@ import (
 
 // Options say what to run.
 type Options struct {
-	// Targets are exporters to scrape, as HOST:PORT, under the job "endpoint"; Labels are put on each.
-	Targets []string
-	Labels  map[string]string
+	// Targets are the exporters to scrape, under the job "endpoint".
+	Targets []Target
 	// Rules and Alertmanager are the contents of a rules file and of a configuration of Alertmanager, as the servers are
 	// to take them: scaled, and with receivers that lead to Recorder.
 	Rules        []byte
@@ -26,6 +25,12 @@ type Options struct {
 	Every time.Duration
 	// Lookback is how old a sample may be that still counts as the value of now (Prometheus' own default is 5 minutes).
 	Lookback time.Duration
+}
+
+// Target is an exporter.
+type Target struct {
+	Address string // HOST:PORT
+	Labels  map[string]string
 }
 
 // Stack is Prometheus and Alertmanager at work together.
@@ -50,7 +55,11 @@ func StartAlertmanager(tb testing.TB, config []byte) *Server {
 
 func startPrometheus(tb testing.TB, o Options, alertmanager *Server) *Server {
 	tb.Helper()
-	targets, err := json.Marshal([]map[string]any{{"targets": o.Targets, "labels": o.Labels}}) // JSON is YAML
+	var all []map[string]any
+	for _, target := range o.Targets {
+		all = append(all, map[string]any{"targets": []string{target.Address}, "labels": target.Labels})
+	}
+	targets, err := json.Marshal(all) // JSON is YAML
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -47,8 +47,8 @@ func TestPageAndRecovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	Start(t, Options{
-		Targets: []string{strings.TrimPrefix(exporter.URL, "http://")}, Labels: map[string]string{"site": `a "b"`},
-		Rules: rules, Alertmanager: routes, Every: 250 * time.Millisecond, Lookback: 2 * time.Second,
+		Targets: []Target{{strings.TrimPrefix(exporter.URL, "http://"), map[string]string{"site": `a "b"`}}},
+		Rules:   rules, Alertmanager: routes, Every: 250 * time.Millisecond, Lookback: 2 * time.Second,
 	})
 	down := map[string]string{"alertname": "Down", "job": "endpoint", "site": `a "b"`}
 	page := recorder.Await(t, time.Minute, "the page", func(n Notification) bool {

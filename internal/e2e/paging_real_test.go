@@ -1,0 +1,281 @@
+//go:build realpeers
+
+// Package e2e runs all of it together: simulated clouds, the exporter as a program, Prometheus with the rules that are
+// shipped, Alertmanager with the routes of the example, and a webhook at the end.
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/monitoring"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	// faster divides the times of rules and routes: 10 minutes are 8 seconds.
+	faster = 75
+	// every is the time between scrapes: a window of 5 minutes, then of 4 seconds, still holds some.
+	every = time.Second
+	// patience bounds the wait for a page or its end on a busy machine; they take at most one.
+	patience = 3 * time.Minute
+	// extended is the TTL, in seconds, that the sick site's resolver gives everything at least. Only tcp-lwm2m has a shorter
+	// one of its own. It is so short because an entry proves something once: the next proof takes the next entry.
+	extended = 8
+)
+
+// freshness holds the constants of the proof, divided much as the rules are. After its first piece of evidence the judge
+// learns from 16 answers before it takes a second: hold must outlast them.
+const freshness = `
+survey: {min_interval: 0s}
+freshness: {margin: 2s, slack: 2s, authority_lag: 4s, learning: 5s, hold: 40s, spacing: 1s}
+`
+
+// expected is one alert that a fault owes.
+type expected struct {
+	receiver, alert, service string
+	says                     []string // in its description
+}
+
+// Faults of every kind at one site: the page arrives, names the right host, and ends once the fault is lifted. A healthy
+// site beside it, whose addresses rotate and whose scrapes are often missed, brings nothing.
+func TestFaultsPageAndHealthDoesNot(t *testing.T) {
+	sick := startLab(t, lab.Options{Hosts: hosts("bootstrap", "lwm2m", "udp-lwm2m", "tcp-lwm2m"), TTL: 60, Records: map[string]lab.RecordSet{
+		"tcp-lwm2m." + lab.Domain: {TTL: lab.TTL(1)},
+	}})
+	rotating, rotate := rotation("bootstrap", "udp-lwm2m", "containers")
+	healthy := startLab(t, lab.Options{Hosts: hosts("bootstrap", "udp-lwm2m", "containers"), Addresses: 4, TTL: 1, Records: rotating})
+	rotate(healthy.Lab)
+
+	exporter := program.Build(t, "../../cmd/endpoint_exporter")
+	recorder := monitoring.NewRecorder(t)
+	stack := monitoring.Start(t, monitoring.Options{
+		Targets: []monitoring.Target{
+			{Address: serve(t, exporter, sick), Labels: map[string]string{"site": "berlin"}},
+			{Address: missing(t, serve(t, exporter, healthy)), Labels: map[string]string{"site": "oslo"}},
+		},
+		Rules:        scaledRules(t),
+		Alertmanager: scaledRoutes(t, recorder.URL()),
+		Every:        every,
+		Lookback:     5 * time.Minute / faster,
+	})
+	// Healthy for as long as the DNS judge needs to learn, so that what follows is a change.
+	stack.Await(t, patience, "all paths of both sites up, and the judge's first verdict", `count(endpoint_path_up == 1) == 14 and count(endpoint_dns_verdict{site="berlin",verdict="ok"} == 1) == 4`)
+	if all := recorder.All(); len(all) > 0 {
+		t.Fatalf("a page before any fault: %+v", all)
+	}
+
+	faults := []struct{ where, fault, mended string }{
+		{"bootstrap/tcp:5684", lab.ForgedIssuer, lab.None},
+		{"udp-lwm2m", lab.Refuse, lab.None},
+		{"lwm2m/udp", lab.Refuse, lab.None},
+		{"resolver", "min_ttl:" + strconv.Itoa(extended), "honest"},
+	}
+	device := strconv.Itoa(int(sick.Port(lab.NominalDevice)))
+	owed := []expected{
+		{"page", "EndpointIntercepted", "bootstrap", []string{"At berlin", "forged_issuer on tcp " + device, "ARM Bootstrap CA"}},
+		{"page", "EndpointUnreachable", "udp-lwm2m", []string{"At berlin", "refused on udp " + device}},
+		{"ticket", "EndpointPathBlocked", "lwm2m", []string{"At berlin", "udp " + device, "refused"}},
+		{"page", "EndpointDnsStale", "tcp-lwm2m", []string{"At berlin", sick.ResolverAddress.String()}},
+	}
+	for _, f := range faults {
+		if err := sick.Set(f.where, f.fault); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range owed {
+		e.await(t, recorder, monitoring.Firing)
+	}
+	for _, f := range faults {
+		if err := sick.Set(f.where, f.mended); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sick.Resolver.Flush()
+	for _, e := range owed {
+		e.await(t, recorder, monitoring.Resolved)
+	}
+	stack.Await(t, patience, "nothing fires any more", `absent(ALERTS{alertstate="firing",severity!="info"})`)
+
+	for _, n := range recorder.All() {
+		for _, a := range n.Alerts {
+			if !slices.ContainsFunc(owed, func(e expected) bool { return n.Receiver == e.receiver && a.Is(e.labels()) }) {
+				t.Errorf("not owed: %s %s %v: %s", n.Receiver, a.Status, a.Labels, a.Annotations["description"])
+			}
+		}
+	}
+	if resolved := repeats(recorder.All()); len(resolved) > 0 {
+		t.Errorf("resolved and fired again: %q", resolved)
+	}
+	// The healthy site was watched all along, and scrapes of it were missed.
+	stack.Await(t, patience, "missed scrapes", `avg_over_time(up{site="oslo"}[1m]) < 0.9 and on() count(endpoint_up{site="oslo"} == 1) == 3`)
+}
+
+func (e expected) labels() map[string]string {
+	return map[string]string{"alertname": e.alert, "site": "berlin", "job": "endpoint", "service": e.service, "host": e.service + "." + lab.Domain}
+}
+
+// await waits until the alert was told of with that status, and holds it against what is owed.
+func (e expected) await(t *testing.T, recorder *monitoring.Recorder, status string) {
+	t.Helper()
+	n := recorder.Await(t, patience, e.alert+" "+status, func(n monitoring.Notification) bool {
+		_, ok := n.Find(status, e.labels())
+		return ok && n.Receiver == e.receiver
+	})
+	a, _ := n.Find(status, e.labels())
+	for _, words := range append(e.says, e.service+"."+lab.Domain) {
+		if !strings.Contains(a.Annotations["description"], words) {
+			t.Errorf("%s does not say %q: %s", e.alert, words, a.Annotations["description"])
+		}
+	}
+}
+
+// repeats lists the alerts that fired after they had been resolved.
+func repeats(all []monitoring.Notification) []string {
+	over := make(map[string]bool)
+	var out []string
+	for _, n := range all {
+		for _, a := range n.Alerts {
+			name := fmt.Sprint(a.Labels)
+			if a.Status == monitoring.Firing && over[name] {
+				out = append(out, name)
+			}
+			over[name] = a.Status == monitoring.Resolved
+		}
+	}
+	return out
+}
+
+// hosts picks some of the cloud's hosts by service.
+func hosts(services ...string) []lab.Host {
+	return slices.DeleteFunc(lab.Izuma(), func(h lab.Host) bool { return !slices.Contains(services, h.Service) })
+}
+
+// rotation makes records that give each asker two of a host's addresses; start is to be called once the lab has them.
+func rotation(services ...string) (records map[string]lab.RecordSet, start func(*lab.Lab)) {
+	records = make(map[string]lab.RecordSet)
+	var running atomic.Pointer[lab.Lab]
+	for _, service := range services {
+		name := service + "." + lab.Domain
+		records[name] = lab.RecordSet{Addresses: func(at time.Time, draw uint64) []netip.Addr {
+			l := running.Load()
+			if l == nil {
+				return nil
+			}
+			return lab.Rotating(2, l.AddressesOf(name)...)(at, draw)
+		}}
+	}
+	return records, running.Store
+}
+
+// nameServers is how many servers the zone has: the exporter asks each of them twice a second at most.
+const nameServers = 6
+
+// site is a lab with its exporter's configuration.
+type site struct {
+	*lab.Lab
+	config string
+}
+
+// startLab runs a lab until the test ends, its zone on more servers than the one it has.
+func startLab(t *testing.T, o lab.Options) *site {
+	t.Helper()
+	l, err := lab.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	first := fmt.Sprintf("%q", l.NameServerAddress)
+	servers := first
+	for range nameServers - 1 {
+		server, err := lab.ServeDNS(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), l.NameServer, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = server.Close() })
+		servers += fmt.Sprintf(", %q", server.Address)
+	}
+	return &site{l, strings.Replace(l.Config(), first, servers, 1) + freshness}
+}
+
+// serve runs the exporter for a site and gives its address.
+func serve(t *testing.T, exporter string, s *site) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yml")
+	if err := os.WriteFile(file, []byte(s.config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return program.Start(t, exec.Command(exporter, "--config.file="+file, "--web.listen-address=127.0.0.1:0"))
+}
+
+// missing stands before an exporter and loses two scrapes of seven, one after the other.
+func missing(t *testing.T, exporter string) string {
+	t.Helper()
+	transport := &http.Transport{}
+	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: exporter})
+	forward.Transport = transport
+	forward.ErrorLog = log.New(io.Discard, "", 0) // a scrape that Prometheus gave up is one more that is missed
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1)%7 >= 5 {
+			http.Error(w, "lost", http.StatusBadGateway)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		server.Close()
+		transport.CloseIdleConnections()
+	})
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// scaledRules are the rules that are shipped, in the tests' time.
+func scaledRules(t *testing.T) []byte {
+	t.Helper()
+	file, err := os.ReadFile("../../alerts/endpoint.rules.yml")
+	if err == nil {
+		file, err = monitoring.ScaleRules(file, faster, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// scaledRoutes are those of the example, in the tests' time and with the recorder for every receiver.
+func scaledRoutes(t *testing.T, recorder string) []byte {
+	t.Helper()
+	file, err := os.ReadFile("../../alerts/alertmanager.example.yml")
+	if err == nil {
+		file, err = monitoring.ScaleAlertmanager(file, faster, recorder)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
