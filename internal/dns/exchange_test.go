@@ -43,14 +43,21 @@ type script func(q *dns.Msg, n int) [][]byte
 // listen serves udp, and tcp unless it is nil, on one port of loopback.
 func listen(t *testing.T, udp, tcp script) *peer {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &peer{at: listener.Addr().(*net.TCPAddr).AddrPort()}
-	packets, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(p.at))
-	if err != nil {
-		t.Fatal(err)
+	var listener net.Listener
+	var packets *net.UDPConn
+	p := new(peer)
+	for packets == nil { // somebody else may have the port of the other transport
+		var err error
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		p.at = listener.Addr().(*net.TCPAddr).AddrPort()
+		if packets, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(p.at)); err != nil && !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+		if packets == nil {
+			listener.Close()
+		}
 	}
 	ended := make(chan struct{}, 2)
 	go func() {
