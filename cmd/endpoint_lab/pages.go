@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,19 +32,9 @@ func (p *pages) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitWrong
 	}
 	fmt.Fprintf(stderr, "pages are received at http://%s/\n", listener.Addr())
-	server := &http.Server{Handler: receiver(stdout, time.Now), ReadTimeout: controlTimeout, WriteTimeout: controlTimeout}
-	var serving sync.WaitGroup
-	defer serving.Wait()
-	serving.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			fmt.Fprintf(stderr, "endpoint_lab: pages: %v\n", err)
-		}
-	})
-	<-ctx.Done()
-	drain, done := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer done()
-	if server.Shutdown(drain) != nil {
-		_ = server.Close() // somebody keeps a request open
+	if err := serve(ctx, listener, receiver(stdout, time.Now)); err != nil {
+		fmt.Fprintf(stderr, "endpoint_lab: pages: %v\n", err)
+		return exitWrong
 	}
 	return exitOK
 }

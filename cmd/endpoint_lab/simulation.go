@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -25,12 +22,6 @@ type simulation struct {
 	control   string
 	options   lab.Options
 }
-
-// Bounds of the control server.
-const (
-	controlTimeout = 10 * time.Second
-	drainTimeout   = 2 * time.Second
-)
 
 func (s *simulation) flags(app *kingpin.CmdClause) {
 	app.Flag("fault", "Fault to begin with, as in bootstrap/tcp:5684=intercept, lwm2m/udp=drop, '*=slow:50ms' or resolver=min_ttl:300; see the command list. May be repeated.").
@@ -102,24 +93,16 @@ func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, std
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if s.control != "" {
-		listener, err := net.Listen("tcp", s.control)
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.control)
 		if err != nil {
 			return complain(exitWrong, fmt.Errorf("listen for control: %w", err))
 		}
 		fmt.Fprintf(stderr, "control: http://%s/faults\n", listener.Addr())
-		server := &http.Server{Handler: control(l), ReadTimeout: controlTimeout, WriteTimeout: controlTimeout}
 		wg.Go(func() {
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-				complain(exitWrong, err)
+			if err := serve(ctx, listener, control(l)); err != nil {
+				complain(exitWrong, fmt.Errorf("serve control: %w", err))
 			}
 		})
-		defer func() {
-			drain, done := context.WithTimeout(context.Background(), drainTimeout)
-			defer done()
-			if server.Shutdown(drain) != nil {
-				_ = server.Close() // somebody keeps a request open
-			}
-		}()
 	}
 	fmt.Fprintln(stderr, "lab is up; stop it with SIGTERM or Ctrl-C")
 	follow(ctx, table, func(c change) {

@@ -41,7 +41,7 @@ func openBlackhole(ctx context.Context, address netip.AddrPort) (*blackhole, err
 	for range maxFillers {
 		conn, err := dialer.DialContext(ctx, "tcp", listener.Addr().String())
 		if err != nil {
-			return b, nil
+			return b, nil //nolint:nilerr // it is full: that is what was wanted
 		}
 		b.fillers = append(b.fillers, conn)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -108,13 +109,13 @@ func hold(conn net.Conn) {
 func readRecord(conn net.Conn) ([]byte, error) {
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
-	record := make([]byte, recordHeader)
-	if _, err := io.ReadFull(conn, record); err != nil {
+	var header [recordHeader]byte
+	if _, err := io.ReadFull(conn, header[:]); err != nil {
 		return nil, err
 	}
-	body := make([]byte, binary.BigEndian.Uint16(record[3:]))
+	body := make([]byte, binary.BigEndian.Uint16(header[3:]))
 	_, err := io.ReadFull(conn, body)
-	return append(record, body...), err
+	return slices.Concat(header[:], body), err
 }
 
 // garbage is 512 bytes that no protocol begins with.

@@ -8,7 +8,7 @@ import (
 // HasRoute reports whether this machine has a route to the address. Connecting a UDP socket asks the kernel's routing
 // table and sends nothing.
 func HasRoute(addr netip.Addr) bool {
-	conn, err := net.Dial("udp", netip.AddrPortFrom(addr, 9).String())
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 9)))
 	if err != nil {
 		return false
 	}

@@ -36,7 +36,6 @@ type spec struct {
 	usage      x509.KeyUsage
 	extended   []x509.ExtKeyUsage
 	issuerName []byte // DER, instead of the issuer's own
-	notCA      bool   // an authority without the CA flag
 }
 
 func newKey(t testing.TB) crypto.Signer {
