@@ -207,6 +207,7 @@ func (x *exchange) conclude(samples []dns.Sample) {
 			a.Why = strangerWords
 		} else {
 			x.log(l.Resolver, a)
+			m.last[l.Resolver] = a
 		}
 		x.resolvers[i] = survey.Resolver{Lookup: l, Changes: v.changes, LastChange: v.changed, Freshness: a}
 	}
@@ -221,10 +222,9 @@ const strangerWords = "the host is not configured: nothing is remembered of it, 
 // log logs a change of verdict once.
 func (x *exchange) log(resolver netip.AddrPort, a freshness.Assessment) {
 	m, s := x.memory, x.service
-	before, known := m.verdicts[resolver]
-	m.verdicts[resolver] = a.Verdict
+	before := m.last[resolver].Verdict
 	switch {
-	case before == a.Verdict && known:
+	case before == a.Verdict:
 	case a.Verdict == freshness.Stale:
 		s.logger.Warn("resolver keeps records past their TTL", "host", m.host, "resolver", resolver, "seen", a.Why)
 	case before == freshness.Stale:
@@ -343,7 +343,7 @@ func (r *round) Finish() ([]survey.Resolver, survey.Authority) {
 	return x.sofar(r.Lookups())
 }
 
-// sofar is what is known while the exchange goes on for others: the look-ups, with the judgement of the rounds before.
+// sofar is what is known while the exchange goes on for others: the look-ups, with the judgement of the round before.
 func (x *exchange) sofar(lookups []evidence.Lookup) ([]survey.Resolver, survey.Authority) {
 	m := x.memory
 	m.mu.Lock()
@@ -351,7 +351,7 @@ func (x *exchange) sofar(lookups []evidence.Lookup) ([]survey.Resolver, survey.A
 	now := x.service.now()
 	out := make([]survey.Resolver, len(lookups))
 	for i, l := range lookups {
-		out[i] = survey.Resolver{Lookup: l, Freshness: m.judge.Assess(l.Resolver, now)}
+		out[i] = survey.Resolver{Lookup: l, Freshness: m.last[l.Resolver]}
 		if v := m.views[l.Resolver]; v != nil {
 			out[i].Changes, out[i].LastChange = v.changes, v.changed
 		}

@@ -2,6 +2,7 @@ package names
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -22,21 +23,29 @@ type memory struct {
 	options   freshness.Options
 	stranger  bool // nobody will ask again: only the resolvers are asked
 
-	mu       sync.Mutex // guards what follows; freshness.Host is not safe for concurrent use
-	judge    *freshness.Host
-	views    map[netip.AddrPort]*view
-	verdicts map[netip.AddrPort]freshness.Verdict // as last logged
-	turn     int                                  // whose turn among the zone's servers
-	zone     []netip.Addr                         // of the newest round with a valid sample
-	sought   time.Time                            // when the zone's servers were last asked to confirm
-	current  *exchange                            // the newest
+	mu      sync.Mutex // guards what follows; freshness.Host is not safe for concurrent use
+	judge   *freshness.Host
+	views   map[netip.AddrPort]*view
+	last    map[netip.AddrPort]freshness.Assessment // of the newest exchange that ended
+	turn    int                                     // whose turn among the zone's servers
+	zone    []netip.Addr                            // of the newest round with a valid sample
+	sought  time.Time                               // when the zone's servers were last asked to confirm
+	current *exchange                               // the newest
 }
 
 func newMemory(host string, c freshness.Constants, o freshness.Options) *memory {
 	return &memory{
 		host: host, constants: c, options: o, judge: freshness.New(c, o),
-		views: make(map[netip.AddrPort]*view), verdicts: make(map[netip.AddrPort]freshness.Verdict),
+		views: make(map[netip.AddrPort]*view), last: make(map[netip.AddrPort]freshness.Assessment),
 	}
+}
+
+// keep forgets resolvers that are not asked any more.
+func (m *memory) keep(resolvers []netip.AddrPort) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.views, func(at netip.AddrPort, _ *view) bool { return !slices.Contains(resolvers, at) })
+	maps.DeleteFunc(m.last, func(at netip.AddrPort, _ freshness.Assessment) bool { return !slices.Contains(resolvers, at) })
 }
 
 // name is the host as it is asked for.
@@ -106,9 +115,9 @@ func (m *memory) wants(now time.Time) []freshness.Request {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	proved, suspected := false, false
-	for _, v := range m.verdicts {
-		proved = proved || v == freshness.Stale
-		suspected = suspected || v == freshness.Suspect
+	for _, a := range m.last {
+		proved = proved || a.Verdict == freshness.Stale
+		suspected = suspected || a.Verdict == freshness.Suspect
 	}
 	if proved && !suspected && now.Sub(m.sought) < 2*m.constants.Spacing {
 		return nil

@@ -119,6 +119,7 @@ func (s *Service) remember(host string, previous *Service) *memory {
 	constants, options := s.constants(), s.options(host)
 	if previous != nil {
 		if m := previous.hosts[host]; m != nil && m.constants == constants && m.options == options {
+			m.keep(s.resolvers)
 			return m
 		}
 	}

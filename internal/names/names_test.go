@@ -262,6 +262,13 @@ func TestReload(t *testing.T) {
 			t.Errorf("single_view has changed, and so must what rests on it: %+v", r.resolvers[0])
 		}
 
+		// One that asks another resolver.
+		s.put(resolver2, s.resolver)
+		s.start(resolver2)
+		if r := s.round(10*time.Second, s.names(0)); r.resolvers[0].Changes != 0 || len(s.service.hosts["host.example"].views) != 1 {
+			t.Errorf("what the other resolver gave is held against this one: %+v", r.resolvers[0])
+		}
+
 		// One that changes the constants of the proof.
 		again := next
 		again.Freshness.Learning = time.Hour
