@@ -110,10 +110,10 @@ func (b *bench) judge(ob *observed) []finding {
 		}
 		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most, loose: !b.watched(ob, o, flat)}
 		if b.o.ExpectedTTL == 0 && shares(ob.records, r.Owner, o) {
-			out = b.inflated(out, ob, fi, steady && !(flat && fi.loose && fi.ttl <= b.longest(ob)+b.c.Margin))
+			out = b.inflated(out, ob, fi, steady && (!flat || !fi.loose || fi.ttl > b.longest(ob)+b.c.Margin))
 		}
 		if w, ok := b.withdrawn(ob, o, fi, least); ok {
-			w.proof = w.proof && !(flat && fi.loose)
+			w.proof = w.proof && (!flat || !fi.loose)
 			out = append(out, w)
 		}
 	}

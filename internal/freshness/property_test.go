@@ -1,7 +1,6 @@
 package freshness
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -195,6 +194,6 @@ func TestExtendingCachesAreStale(t *testing.T) {
 		worst[kind] = max(worst[kind], out.staleAt)
 	})
 	for kind, n := range cases {
-		t.Log(fmt.Sprintf("%-32s %5d worlds, all stale, the last after %.0f s", kind, n, worst[kind]))
+		t.Logf("%-32s %5d worlds, all stale, the last after %.0f s", kind, n, worst[kind])
 	}
 }
