@@ -104,7 +104,7 @@ func listens(t *testing.T, transport evidence.Transport, at netip.AddrPort) bool
 		_ = conn.Close()
 		return true
 	}
-	table, err := os.ReadFile("/proc/net/udp")
+	table, err := os.ReadFile("/proc/thread-self/net/udp") // the first thread may be in another namespace by now
 	if err != nil {
 		t.Fatal(err)
 	}
