@@ -24,11 +24,12 @@ const (
 	maxSent = 10
 )
 
-// Anchor says who may have signed. It is immutable and safe for concurrent use; make one with [NewKey], [NewCAs] or
+// Anchor says who may have signed. What it says never changes, and it is safe for concurrent use; make one with [NewKey], [NewCAs] or
 // [NewRoots].
 type Anchor struct {
 	issuer   Name                // the leaf's issuer must have this name; nil: any
 	key      *x509.Certificate   // carries nothing but the authority's public key; nil: judged by cas or roots
+	verified verified            // leaves that key has signed
 	cas      []*x509.Certificate // of a CA file
 	roots    *x509.CertPool      // the same CAs, or the system's
 	expected string

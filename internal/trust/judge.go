@@ -93,7 +93,7 @@ func (a *Anchor) signed(s Subject) signature {
 	if a.key == nil {
 		return a.signedByChain(s)
 	}
-	err := signs(a.key, leaf)
+	err := a.verified.signed(a.key, leaf)
 	switch {
 	case err == nil:
 		return signature{}
