@@ -22,7 +22,7 @@ type Patience struct {
 	Hello   time.Duration // of a TCP path
 	Flight  time.Duration // of a UDP path, retransmissions included
 	Finish  time.Duration
-	Ping    time.Duration // 0 over UDP: that and the time for a repetition
+	Ping    time.Duration // left at 0 it is longer over UDP, for a repetition: see pingUDP
 }
 
 // DefaultPatience fits a whole walk, and a second one with a web hello, into a scrape of 10 s after a look-up that took
