@@ -1,6 +1,6 @@
 # Two ways to the same final stage, an empty image with one static binary:
 #   docker build -t endpoint_exporter .
-#     compiles in a Go image
+#     compiles in a Go image (Debian 12's buildah must be told: --build-arg FROM_STAGE=compiled)
 #   docker build -t endpoint_exporter --build-arg FROM_STAGE=prebuilt --build-arg BINARY=endpoint_exporter .
 #     takes a binary built outside; without BINARY it is looked for under the platform's name (linux/arm64/endpoint_exporter)
 ARG FROM_STAGE=compiled

@@ -273,3 +273,19 @@ func TestShardsShareTheHosts(t *testing.T) {
 		t.Errorf("%d hosts at %d exporters, not %d at 3", len(probed), len(asked), len(s.hosts))
 	}
 }
+
+// TestSiteSendsItsSamplesToTheCentre runs the agent of a site and the Prometheus that it writes to.
+func TestSiteSendsItsSamplesToTheCentre(t *testing.T) {
+	s := newScene(t)
+	config := filepath.Join(t.TempDir(), "centre.yml")
+	if err := os.WriteFile(config, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	centre := program.Start(t, exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+t.TempDir(),
+		"--web.enable-remote-write-receiver", "--web.listen-address=127.0.0.1:0"))
+	agent := install(t, "prometheus-remote-write.yml", append(quick, "127.0.0.1:15684", s.address,
+		"https://prometheus.example.net", "http://"+centre, "/etc/prometheus/remote_write_password", "remote_write_password")...)
+	program.Start(t, exec.Command("prometheus", "--enable-feature=agent", "--config.file="+agent, "--storage.agent.path="+t.TempDir(),
+		"--web.listen-address=127.0.0.1:0"))
+	awaitCount(t, centre, `count(endpoint_up{site="berlin"} == 1)`, len(s.hosts))
+}
