@@ -24,6 +24,21 @@ type AddressFinding struct {
 	Finding Finding
 }
 
+// Comparison is one sentence about what a host's paths show together.
+type Comparison struct {
+	Text string
+	// Class is what the sentence is about: interception or blocked.
+	Class Class
+	// Covers lists the paths whose blocked addresses the sentence says all about: advice on each of them would repeat it.
+	Covers []PathName
+}
+
+// PathName is a path of a host by its labels.
+type PathName struct {
+	Transport evidence.Transport
+	Port      uint16
+}
+
 // altPort is the port that devices may be set to instead of their cloud's own. A client set to it alternates between it
 // and its own port at each socket error, so that the one hides the other's fault.
 const altPort = 443
@@ -33,7 +48,7 @@ const maxNamed = 3
 
 // Compare says what a host's paths show together that none shows alone, in sentences for a technician; none if there is
 // nothing to say. Paths that the deadline cut off count for nothing.
-func Compare(host string, paths []PathFinding) []string {
+func Compare(host string, paths []PathFinding) []Comparison {
 	c := comparison{host: textOr(host, "the host")}
 	for i := range paths {
 		p := &paths[i]
@@ -50,7 +65,7 @@ func Compare(host string, paths []PathFinding) []string {
 			c.other = append(c.other, p)
 		}
 	}
-	var out []string
+	var out []Comparison
 	if len(c.open)+len(c.blocked)+len(c.intercepted)+len(c.other) > 1 {
 		if len(c.open) == 0 {
 			out = append(out, c.noneOpen()...)
@@ -59,9 +74,18 @@ func Compare(host string, paths []PathFinding) []string {
 		}
 	}
 	for i := range paths {
-		if text := oneOfMany(c.host, &paths[i]); text != "" {
-			out = append(out, text)
+		if one, ok := oneOfMany(c.host, &paths[i]); ok {
+			out = append(out, one)
 		}
+	}
+	return out
+}
+
+// blockedOn is a sentence that covers blocked paths.
+func blockedOn(paths []*PathFinding, format string, args ...any) Comparison {
+	out := Comparison{Text: fmt.Sprintf(format, args...), Class: ClassBlocked}
+	for _, p := range paths {
+		out.Covers = append(out.Covers, PathName{p.Transport, p.Port})
 	}
 	return out
 }
@@ -71,58 +95,58 @@ type comparison struct {
 	open, blocked, intercepted, other []*PathFinding
 }
 
-// noneOpen speaks of a host that no path leads to.
-func (c *comparison) noneOpen() []string {
+// noneOpen speaks of a host that no path leads to. Where every path is intercepted, each one's own advice says all.
+func (c *comparison) noneOpen() []Comparison {
 	switch {
-	case len(c.other) > 0:
+	case len(c.other) > 0 || len(c.blocked) == 0:
 		return nil // each failure has its own advice; together they show nothing more
 	case len(c.intercepted) == 0:
-		return []string{fmt.Sprintf("Every path to %s is blocked (%s): devices cannot reach it. "+
+		return []Comparison{blockedOn(c.blocked, "Every path to %s is blocked (%s): devices cannot reach it. "+
 			"Ask the network's owner to open them; one open path is enough for a device.", c.host, names(c.blocked))}
-	case len(c.blocked) == 0:
-		return []string{fmt.Sprintf("Every path to %s is intercepted (%s): devices refuse to connect. "+
-			"Have all of them exempted from TLS inspection.", c.host, names(c.intercepted))}
 	}
-	return []string{fmt.Sprintf("No path to %s carries a device: intercepted on %s, blocked on %s. "+
+	out := blockedOn(c.blocked, "No path to %s carries a device: intercepted on %s, blocked on %s. "+
 		"Have the host exempted from TLS inspection first; opening the other ports to the same inspection would not help.",
-		c.host, names(c.intercepted), names(c.blocked))}
+		c.host, names(c.intercepted), names(c.blocked))
+	out.Class = ClassInterception
+	return []Comparison{out}
 }
 
 // someOpen speaks of a host that some paths lead to and others do not.
-func (c *comparison) someOpen() []string {
-	var out []string
+func (c *comparison) someOpen() []Comparison {
+	var out []Comparison
 	if len(c.intercepted) > 0 {
-		out = append(out, fmt.Sprintf("%s is intercepted on %s, while %s %s: devices that use the former stay offline. "+
+		text := fmt.Sprintf("%s is intercepted on %s, while %s %s: devices that use the former stay offline. "+
 			"Have %s exempted from TLS inspection, or set the devices to %s.",
-			c.host, names(c.intercepted), names(c.open), passes(c.open), names(c.intercepted), either(c.open)))
+			c.host, names(c.intercepted), names(c.open), passes(c.open), names(c.intercepted), either(c.open))
+		out = append(out, Comparison{Text: text, Class: ClassInterception})
 	}
 	for _, p := range c.blocked {
-		if text := c.blockedBeside(p); text != "" {
-			out = append(out, text)
+		if one, ok := c.blockedBeside(p); ok {
+			out = append(out, one)
 		}
 	}
 	return out
 }
 
-// blockedBeside speaks of one blocked path of a host that others lead to.
-func (c *comparison) blockedBeside(p *PathFinding) string {
-	blocked := portName(p.Transport, p.Port)
+// blockedBeside speaks of one blocked path of a host that others lead to; ok is false if they say nothing about it.
+func (c *comparison) blockedBeside(p *PathFinding) (out Comparison, ok bool) {
+	blocked, this := portName(p.Transport, p.Port), []*PathFinding{p}
 	switch {
 	case p.Transport == evidence.UDP && c.isOpen(evidence.TCP, p.Port):
-		return fmt.Sprintf("%s to %s is blocked, while %s passes: set the devices to TCP, or ask the network's owner to open %s.",
-			blocked, c.host, portName(evidence.TCP, p.Port), blocked)
+		return blockedOn(this, "%s to %s is blocked, while %s passes: set the devices to TCP, or ask the network's owner to open %s.",
+			blocked, c.host, portName(evidence.TCP, p.Port), blocked), true
 	case p.Transport == evidence.TCP && p.Port != altPort && c.isOpen(evidence.TCP, altPort):
-		return fmt.Sprintf("%s to %s is blocked, while TCP %d passes: a device set to %d alternates between the two after each error, "+
-			"so it connects late and may look healthy. Ask the network's owner to open %s.", blocked, c.host, altPort, altPort, blocked)
+		return blockedOn(this, "%s to %s is blocked, while TCP %d passes: a device set to %d alternates between the two after each error, "+
+			"so it connects late and may look healthy. Ask the network's owner to open %s.", blocked, c.host, altPort, altPort, blocked), true
 	case p.Transport == evidence.TCP && p.Port == altPort && slices.ContainsFunc(c.open, isTCP):
-		return fmt.Sprintf("%s to %s is blocked, while %s %s: devices set to %d lose every other attempt. "+
+		return blockedOn(this, "%s to %s is blocked, while %s %s: devices set to %d lose every other attempt. "+
 			"Set them to the port that passes, or ask the network's owner to open %s.",
-			blocked, c.host, names(c.open), passes(c.open), altPort, blocked)
+			blocked, c.host, names(c.open), passes(c.open), altPort, blocked), true
 	case p.Transport == evidence.TCP && c.isOpen(evidence.UDP, p.Port):
-		return fmt.Sprintf("%s to %s is blocked, while %s passes: devices set to TCP stay offline. Ask the network's owner to open %s.",
-			blocked, c.host, portName(evidence.UDP, p.Port), blocked)
+		return blockedOn(this, "%s to %s is blocked, while %s passes: devices set to TCP stay offline. Ask the network's owner to open %s.",
+			blocked, c.host, portName(evidence.UDP, p.Port), blocked), true
 	}
-	return ""
+	return Comparison{}, false
 }
 
 func (c *comparison) isOpen(t evidence.Transport, port uint16) bool {
@@ -133,20 +157,23 @@ func isTCP(p *PathFinding) bool { return p.Transport == evidence.TCP }
 
 // oneOfMany speaks of a path that some addresses of a host pass and others do not: a device takes the first address that
 // it is given and no other, so whoever is given a bad one stays offline although the path looks open.
-func oneOfMany(host string, p *PathFinding) string {
+func oneOfMany(host string, p *PathFinding) (out Comparison, ok bool) {
 	var bad []string
-	known := 0
+	known, class := 0, ClassBlocked
 	for _, a := range p.Addresses {
 		if a.Finding.Reason == OutOfTime {
 			continue
 		}
 		known++
+		if a.Finding.Class == ClassInterception {
+			class = ClassInterception
+		}
 		if a.Finding.Reason != OK {
 			bad = append(bad, fmt.Sprintf("%s: %s", evidence.Text(a.Address.String()), a.Finding.Reason))
 		}
 	}
 	if len(bad) == 0 || len(bad) == known {
-		return ""
+		return Comparison{}, false
 	}
 	verb, them := "fail", "one of them"
 	if len(bad) == 1 {
@@ -156,9 +183,11 @@ func oneOfMany(host string, p *PathFinding) string {
 	if more := len(bad) - maxNamed; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("On %s, %d of the %d addresses of %s %s (%s): devices that are given %s stay offline. "+
+	out = blockedOn([]*PathFinding{p}, "On %s, %d of the %d addresses of %s %s (%s): devices that are given %s stay offline. "+
 		"Allow-lists by address go stale; ask the network's owner to allow the name instead.",
 		portName(p.Transport, p.Port), len(bad), known, host, verb, named, them)
+	out.Class = class
+	return out, true
 }
 
 // names lists paths: "TCP 5684, UDP 5684 and TCP 443".

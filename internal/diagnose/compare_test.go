@@ -43,8 +43,7 @@ func TestCompare(t *testing.T) {
 		{"all is blocked", []PathFinding{tcp5684(Unreachable), udp5684(Silent), tcp443(Refused)}, []string{
 			"Every path to h is blocked (TCP 5684, UDP 5684 and TCP 443): devices cannot reach it. " +
 				"Ask the network's owner to open them; one open path is enough for a device."}},
-		{"all is intercepted", []PathFinding{tcp5684(WrongIssuer), tcp443(ForgedIssuer)}, []string{
-			"Every path to h is intercepted (TCP 5684 and TCP 443): devices refuse to connect. Have all of them exempted from TLS inspection."}},
+		{"all is intercepted, as each path says itself", []PathFinding{tcp5684(WrongIssuer), tcp443(ForgedIssuer)}, nil},
 		{"intercepted on 443 alone", []PathFinding{tcp5684(OK), udp5684(OK), tcp443(WrongIssuer)}, []string{
 			"h is intercepted on TCP 443, while TCP 5684 and UDP 5684 pass: devices that use the former stay offline. " +
 				"Have TCP 443 exempted from TLS inspection, or set the devices to TCP 5684 or UDP 5684."}},
@@ -70,9 +69,40 @@ func TestCompare(t *testing.T) {
 		{"an address that the deadline cut off is no failure", []PathFinding{addresses(tcp5684(OK), OK, OutOfTime)}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := Compare("h", tt.paths); !slices.Equal(got, tt.want) {
+			var got []string
+			for _, c := range Compare("h", tt.paths) {
+				got = append(got, c.Text)
+			}
+			if !slices.Equal(got, tt.want) {
 				t.Errorf("got\n%q\nwant\n%q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestAComparisonCoversWhatItSpeaksOf(t *testing.T) {
+	tcp, udp, web := PathName{evidence.TCP, 5684}, PathName{evidence.UDP, 5684}, PathName{evidence.TCP, 443}
+	path := func(n PathName, r Reason) PathFinding {
+		return PathFinding{Transport: n.Transport, Port: n.Port, Finding: Finding{Reason: r, Class: ClassOf(r)}}
+	}
+	eighth := path(tcp, OK)
+	for _, r := range []Reason{OK, WrongIssuer, Refused} {
+		eighth.Addresses = append(eighth.Addresses, AddressFinding{netip.AddrFrom4([4]byte{192, 0, 2, 1}), Finding{Reason: r, Class: ClassOf(r)}})
+	}
+	for name, tt := range map[string]struct {
+		paths  []PathFinding
+		class  Class
+		covers []PathName
+	}{
+		"one blocked":                {[]PathFinding{path(tcp, OK), path(udp, Silent)}, ClassBlocked, []PathName{udp}},
+		"all blocked":                {[]PathFinding{path(tcp, Reset), path(udp, Silent), path(web, Refused)}, ClassBlocked, []PathName{tcp, udp, web}},
+		"intercepted, others open":   {[]PathFinding{path(tcp, OK), path(web, BlockPage)}, ClassInterception, nil},
+		"intercepted, the rest shut": {[]PathFinding{path(tcp, Unreachable), path(web, WrongIssuer)}, ClassInterception, []PathName{tcp}},
+		"one address intercepted":    {[]PathFinding{eighth}, ClassInterception, []PathName{tcp}},
+	} {
+		got := Compare("h", tt.paths)
+		if len(got) != 1 || got[0].Class != tt.class || !slices.Equal(got[0].Covers, tt.covers) {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
@@ -71,7 +72,7 @@ func hostile(s string) *survey.Report {
 		w.Finding.Advice += s
 	})
 	for i := range r.Hosts {
-		r.Hosts[i].Advice = append(r.Hosts[i].Advice, s)
+		r.Hosts[i].Advice = append(r.Hosts[i].Advice, diagnose.Comparison{Text: s})
 	}
 	return r.Report
 }

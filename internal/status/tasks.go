@@ -110,9 +110,9 @@ func (v *View) tasks(servers []*server, cause cause) []Task {
 			h.adviseOnPath(&g, &h.Paths[j], cause)
 			h.adviseOnSilence(&g, &h.Paths[j])
 		}
-		for _, advice := range h.Advice {
-			if cause.class != diagnose.ClassBlocked && !strings.HasPrefix(advice, "Every path to "+h.Host+" is intercepted") { // said with who signed
-				g.host(h.rankOfAdvice(), advice, h.Host)
+		for _, advice := range h.compared {
+			if cause.class != diagnose.ClassBlocked {
+				g.host(rankOf[advice.Class], advice.Text, h.Host)
 			}
 		}
 		h.adviseOnResolvers(&g)
@@ -137,7 +137,7 @@ func (v *View) tasks(servers []*server, cause cause) []Task {
 func (h *Host) adviseOnPath(g *groups, p *Path, cause cause) {
 	skip := func(f *diagnose.Finding) bool {
 		return f.Reason == diagnose.OK || f.Advice == "" || f.Class == cause.class ||
-			f.Class == diagnose.ClassBlocked && h.compared(p)
+			f.Class == diagnose.ClassBlocked && h.covers(p)
 	}
 	if len(p.Addresses) == 0 && !skip(&p.finding) {
 		g.host(rankOf[p.Class], p.finding.Advice, h.Host)
@@ -168,24 +168,11 @@ func (h *Host) adviseOnSilence(g *groups, p *Path) {
 	in.places.addPath(h.Host, p, func(*Address) bool { return false })
 }
 
-// compared reports whether one of the host's comparing sentences speaks of a blocked path and says what to do about it:
-// that sentence knows more than the path's own.
-func (h *Host) compared(p *Path) bool {
-	return slices.ContainsFunc(h.Advice, func(advice string) bool {
-		return strings.HasPrefix(advice, p.name()+" to "+h.Host+" is blocked") ||
-			strings.HasPrefix(advice, "Every path to "+h.Host+" is blocked") ||
-			strings.HasPrefix(advice, "No path to "+h.Host+" carries a device") ||
-			strings.HasPrefix(advice, "On "+p.name()+", ") && !p.none()
-	})
-}
-
-func (h *Host) rankOfAdvice() int {
-	for i := range h.Paths {
-		if h.Paths[i].Class == diagnose.ClassInterception {
-			return rankInterception
-		}
-	}
-	return rankBlocked
+// covers reports whether one of the host's comparing sentences says what to do about a blocked path: it knows more than
+// the path's own advice.
+func (h *Host) covers(p *Path) bool {
+	this := diagnose.PathName{Transport: evidence.Transport(p.Transport), Port: p.Port}
+	return slices.ContainsFunc(h.compared, func(c diagnose.Comparison) bool { return slices.Contains(c.Covers, this) })
 }
 
 // adviseOnResolvers adds what to do about DNS servers that keep a host's records too long, or are suspected of it and

@@ -125,7 +125,7 @@ func TestUnknownIsNoFailure(t *testing.T) {
 	}
 }
 
-// TestComparedAdviceIsNotDoubled holds the sentences of the comparison, which the tasks recognise by their beginning.
+// TestComparedAdviceIsNotDoubled: what a comparing sentence covers is not advised on path by path.
 func TestComparedAdviceIsNotDoubled(t *testing.T) {
 	for name, want := range map[string]int{"udp": 2, "inspected": 4} {
 		if v := NewView(reports()[name]); len(v.Todo) != want {

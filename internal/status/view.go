@@ -41,6 +41,8 @@ type Host struct {
 	Authority *Authority `json:"authority,omitempty"`
 	Paths     []Path     `json:"paths"`
 	Advice    []string   `json:"advice,omitempty"`
+
+	compared []diagnose.Comparison // Advice, with what it covers
 }
 
 // State is up, down or unknown (the deadline came first).
@@ -202,7 +204,9 @@ func newHost(h *survey.Host) Host {
 		Keepalive: h.Endpoint.Keepalive.Seconds(),
 	}
 	for _, advice := range h.Advice {
-		out.Advice = append(out.Advice, text(advice))
+		advice.Text = text(advice.Text)
+		out.Advice = append(out.Advice, advice.Text)
+		out.compared = append(out.compared, advice)
 	}
 	for i := range h.Resolvers {
 		out.Resolvers = append(out.Resolvers, newResolver(&h.Resolvers[i], out.Host))

@@ -50,7 +50,7 @@ type Host struct {
 	// Up: at least one path carries a device. Known is false if none is known to, while the deadline cut off one that might.
 	Up, Known bool
 	// Advice compares the host's paths ("5684 over UDP is dropped, TCP passes: …"); empty if there is nothing to compare.
-	Advice []string
+	Advice []diagnose.Comparison
 }
 
 // Authority is what the zone's own servers say of a host.

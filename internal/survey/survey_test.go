@@ -361,7 +361,7 @@ func TestAWithdrawnAddressIsWalkedAndMarked(t *testing.T) {
 		t.Errorf("walks %+v", walks)
 	}
 	if len(h.Advice) != 0 {
-		t.Errorf("the withdrawn address counts among the host's: %q", h.Advice)
+		t.Errorf("the withdrawn address counts among the host's: %+v", h.Advice)
 	}
 }
 
