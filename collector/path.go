@@ -92,12 +92,12 @@ func (s *series) walk(of []string, w *survey.Walk) {
 	s.seconds(tcpRTT, o.RTT, of)
 	s.seconds(pathFirstReply, o.FirstReply, of)
 	if o.Local.IsValid() {
-		s.add(pathBehindNAT, number(isPrivate(o.Local.Addr()) && !isPrivate(o.Address.Addr())), of)
+		s.add(pathBehindNAT, number(o.BehindNAT()), of)
 		if o.Transport == evidence.UDP && w.Finding.Reason != diagnose.OutOfTime {
 			s.add(udpRetransmissions, float64(o.Retransmissions), of)
 		}
 	}
-	if o.Pinged {
+	if o.Pinged && o.Failure != evidence.OutOfTime { // cut off while the answer was awaited: nothing is known
 		s.add(coapUp, number(o.Ponged), of)
 	}
 	s.tls(of, w)
@@ -112,12 +112,4 @@ func handshake(o *evidence.Outcome) (took time.Duration, ok bool) {
 	}
 	connect, ok := o.Took(evidence.Connect)
 	return connect + hello, ok
-}
-
-// sharedSpace is what carriers give to their customers behind a NAT of their own (RFC 6598).
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
-
-// isPrivate reports whether an address is not routed on the Internet. Loopback counts: both ends of it are on one side.
-func isPrivate(a netip.Addr) bool {
-	return diagnose.IsSinkhole(a) || sharedSpace.Contains(a.Unmap())
 }

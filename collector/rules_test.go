@@ -107,6 +107,8 @@ func TestPhasesThatDidNotRunAreAbsent(t *testing.T) {
 	want(t, of(t, onPath(w), Options{}, coapUp))
 	w.Outcome.Pinged = true
 	want(t, of(t, onPath(w), Options{}, coapUp), " 0")
+	w.Outcome.Failure, w.Outcome.FailedIn = evidence.OutOfTime, evidence.Ping
+	want(t, of(t, onPath(w), Options{}, coapUp))
 }
 
 func TestRetransmissionsAreOfWalksThatWereMade(t *testing.T) {

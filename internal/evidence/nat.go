@@ -36,8 +36,8 @@ func NATBetween(local, remote netip.Addr) NAT {
 	return NoNAT
 }
 
-// BehindNAT reports whether a connection from local to remote must pass a NAT.
-func BehindNAT(local, remote netip.Addr) bool { return NATBetween(local, remote) != NoNAT }
+// BehindNAT reports whether the walk must have passed a NAT.
+func (o *Outcome) BehindNAT() bool { return NATBetween(o.Local.Addr(), o.Address.Addr()) != NoNAT }
 
 // routed reports whether the Internet routes an address, as far as its kind shows.
 func routed(a netip.Addr) bool {

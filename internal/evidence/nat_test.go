@@ -46,7 +46,8 @@ func TestNATBetween(t *testing.T) {
 			return a
 		}
 		got := NATBetween(parse(test.local), parse(test.remote))
-		if got != test.want || BehindNAT(parse(test.local), parse(test.remote)) != (test.want != NoNAT) {
+		walk := Outcome{Local: netip.AddrPortFrom(parse(test.local), 40000), Address: netip.AddrPortFrom(parse(test.remote), 5684)}
+		if got != test.want || walk.BehindNAT() != (test.want != NoNAT) {
 			t.Errorf("from %q to %q: %q, want %q", test.local, test.remote, got, test.want)
 		}
 	}

@@ -50,7 +50,6 @@ type Manager struct {
 type watched struct {
 	target path.Target
 	seen   time.Time // when a report last had target's address; zero: never
-	nat    bool
 	due    time.Time
 	cancel context.CancelFunc // of the round under way; nil: none
 	bounds Bounds
@@ -143,9 +142,6 @@ func (m *Manager) Observe(report *survey.Report) {
 				continue
 			}
 			w.target, w.seen = To(w.target, o.Address.Addr()), now
-			if o.Local.IsValid() {
-				w.nat = evidence.BehindNAT(o.Local.Addr(), o.Address.Addr())
-			}
 		}
 	}
 	m.changed()
@@ -179,7 +175,6 @@ func (m *Manager) Bounds(e *catalogue.Endpoint, p catalogue.Path) *survey.IdleBo
 		Lost:      w.bounds.Lost,
 		Closed:    w.bounds.Closed,
 		LastRound: w.last,
-		BehindNAT: w.nat,
 		Why:       w.bounds.Why,
 	}
 }

@@ -28,6 +28,8 @@ func (b *Bounds) sentence(lost, closed *tally, steps []*tally, longest time.Dura
 		say("not known: %s", unknown.Detail)
 	case len(steps) == 0:
 		say("not known: nothing was measured")
+	case len(parts) == 0 && !b.Unsteady:
+		say("not known: connections that were silent for as long ended in different ways")
 	}
 	if b.Unsteady {
 		say("%s", b.unsteadiness(steps, longest))

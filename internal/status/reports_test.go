@@ -269,7 +269,7 @@ func sick() *survey.Report {
 			continue
 		}
 		p.Walks[0].Outcome.Ponged = false
-		p.Idle = &survey.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, BehindNAT: true, Why: "a silence of 120 s survives; after 180 s the connection is lost: dropped"}
+		p.Idle = &survey.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, Why: "a silence of 120 s survives; after 180 s the connection is lost: dropped"}
 	}
 
 	// A server that refuses the configured certificate would need one; the throw-away pair's refusal is no failure.

@@ -307,7 +307,7 @@ func (i *Idle) line() string {
 			said = "silence " + strings.Join(parts, ", ")
 		}
 	}
-	if i.BehindNAT {
+	if i.nat {
 		said = strings.TrimPrefix(said+"; behind a NAT", "; ")
 	}
 	return said

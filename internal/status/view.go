@@ -99,6 +99,7 @@ type Path struct {
 type Address struct {
 	Address         string             `json:"address"`
 	Local           string             `json:"local,omitempty"`
+	BehindNAT       bool               `json:"behind_nat,omitempty"` // a private local address towards a public one
 	Withdrawn       bool               `json:"withdrawn,omitempty"`
 	Reason          diagnose.Reason    `json:"reason,omitempty"`
 	Class           diagnose.Class     `json:"class,omitempty"`
@@ -132,8 +133,9 @@ type Idle struct {
 	SurvivedSeconds float64 `json:"survived_seconds,omitempty"`
 	LostSeconds     float64 `json:"lost_seconds,omitempty"`
 	ClosedSeconds   float64 `json:"closed_seconds,omitempty"`
-	BehindNAT       bool    `json:"behind_nat"`
 	Why             string  `json:"why,omitempty"`
+
+	nat bool // the address that a device would take is behind one
 }
 
 // JSON writes a report for programs.
@@ -277,7 +279,7 @@ func newPath(p *survey.Path) Path {
 	if b := p.Idle; b != nil {
 		out.Idle = &Idle{
 			SurvivedSeconds: b.Survived.Seconds(), LostSeconds: b.Lost.Seconds(), ClosedSeconds: b.Closed.Seconds(),
-			BehindNAT: b.BehindNAT, Why: text(b.Why),
+			Why: text(b.Why), nat: len(p.Walks) > 0 && p.Walks[0].Outcome.BehindNAT(),
 		}
 	}
 	return out
@@ -293,6 +295,7 @@ func newAddress(w *survey.Walk) Address {
 	o := &w.Outcome
 	out := Address{
 		Address:         address(o.Address.Addr()),
+		BehindNAT:       o.BehindNAT(),
 		Withdrawn:       w.Withdrawn,
 		Detail:          text(o.Detail),
 		RTTSeconds:      o.RTT.Seconds(),

@@ -103,6 +103,5 @@ type IdleBounds struct {
 	Lost      time.Duration // shortest silence after which the path had dropped it
 	Closed    time.Duration // after which the server itself closed it
 	LastRound time.Time
-	BehindNAT bool
 	Why       string // why a bound is unknown, or in words what happened
 }
