@@ -108,7 +108,7 @@ func (b *bench) judge(ob *observed) []finding {
 		if !ok {
 			continue
 		}
-		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most, loose: !b.watched(ob, o, flat)}
+		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most, loose: !o.watched(ob.asked)}
 		if b.o.ExpectedTTL == 0 && shares(ob.records, r.Owner, o) {
 			out = b.inflated(out, ob, fi, steady && (!flat || !fi.loose || fi.ttl > b.longest(ob)+b.c.Margin))
 		}
@@ -164,28 +164,15 @@ func (b *bench) spokenStale(ob *observed) bool {
 	return !v.IsZero() && ob.asked.Sub(v) >= 10*b.c.Spacing
 }
 
-// watched says whether the answer's set at this owner shows by itself that it was fetched while we watched: a value of
-// it came to the zone under our eyes (for the first time, as far as we know), or our coverage is older than any cache
-// keeps a record by default (a day: Unbound cache-max-ttl, PowerDNS max-cache-ttl).
-func (b *bench) watched(ob *observed, o *owner, flat bool) bool {
-	if ob.asked.Sub(o.since) >= memory {
-		return true
-	}
-	if flat {
-		return false // a value that had been there before, unknown to us, would do here: see flat
-	}
-	for _, r := range ob.records {
-		if k := o.values[valueOf(r)]; k != nil && k.newborn && b.f.owners[r.Owner] == o && !k.born.Before(o.cov) {
-			return true
-		}
-	}
-	return false
-}
+// watched says whether the answer must have been fetched while we watched: our coverage is older than any cache keeps a
+// record by default (a day: Unbound cache-max-ttl, PowerDNS max-cache-ttl). That a value of its set came to the zone under
+// our eyes shows nothing: the zone may have had it before, and taken it away before we came.
+func (o *owner) watched(asked time.Time) bool { return asked.Sub(o.since) >= memory }
 
 // inflated is P1. Were the resolver honest, some authority would have published T(t0) >= r > Tmax + margin. Every
 // sample of ours since coverage began says at most Tmax: so t0 lies before it. But an honest entry's expiry never moves:
 // so it was promised already during learning, which it was not. There remains a cache behind the same address that we
-// had not met then: excluded if the set itself shows when it was fetched ([bench.watched]), else see [notice].
+// had not met then: excluded after a day ([owner.watched]), else see [notice].
 func (b *bench) inflated(out []finding, ob *observed, fi finding, steady bool) []finding {
 	if fi.ttl <= fi.max+b.c.Margin {
 		return out

@@ -135,6 +135,29 @@ func TestNoFalsePage(t *testing.T) {
 			}
 			return &world{zone: z, resolver: f}
 		}},
+		{"standbys with old entries take over, whose address has come back under our eyes", false, func(rnd *rand.Rand) *world {
+			z := moving(rnd, 60, 3, 1200, until)
+			z.owners[host] = []version{
+				{from: -1e6, ttl: 7000, values: []string{addr4(1)}},
+				{from: -10, ttl: 60, values: []string{addr4(2)}},
+				{from: 600, ttl: 60, values: []string{addr4(1)}},
+			}
+			f := &farm{rnd: rnd}
+			for i := range 4 {
+				m := newCache(rnd, z, honest())
+				if i > 0 {
+					m.ask(-100*float64(i), host)
+				}
+				f.members = append(f.members, m)
+			}
+			f.pick = func(now float64) int {
+				if now < 1400 {
+					return 0
+				}
+				return 1 + rnd.IntN(3)
+			}
+			return &world{zone: z, resolver: f}
+		}},
 		{"TTL 0", true, func(rnd *rand.Rand) *world {
 			z := moving(rnd, 0, 3, 1200, until)
 			return &world{zone: z, resolver: newCache(rnd, z, honest())}

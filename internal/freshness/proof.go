@@ -39,22 +39,32 @@ func (n *notice) answer(t time.Time, c Constants) {
 }
 
 // ttlProof joins pieces of P1 into a proof: two, at least π and one spacing apart, so that no server of the zone that
-// lags behind a raised TTL explains both.
+// lags behind a raised TTL explains both. Loose pieces come one to an entry: the first waits until the entry has expired,
+// and then as long as any.
 type ttlProof struct {
 	first, last time.Time
+	promised    time.Time // by the newest piece
 	proved      bool
 }
 
-func (p *ttlProof) piece(at time.Time, c Constants) {
-	if p.last.IsZero() || at.Sub(p.last) > pairing*c.Hold {
+func (p *ttlProof) piece(at, promised time.Time, c Constants) {
+	if p.last.IsZero() || at.Sub(later(p.last, p.promised)) > pairing*c.Hold {
 		*p = ttlProof{first: at}
 	}
 	if at.Sub(p.last) > c.Hold {
 		p.proved = false
 	}
-	p.last = later(p.last, at)
+	p.last, p.promised = later(p.last, at), promised
 	if at.Sub(p.first) >= c.AuthorityLag+c.Spacing {
 		p.proved = true
+	}
+}
+
+// again takes an answer that shows the newest piece's entry once more: no piece of its own, but what is proved lasts while
+// the entry is handed out.
+func (p *ttlProof) again(at, promised time.Time, c Constants) {
+	if p.proved && at.Sub(p.last) <= c.Hold && promised.Sub(p.promised).Abs() <= hopRounding {
+		p.last = later(p.last, at)
 	}
 }
 

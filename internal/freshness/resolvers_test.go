@@ -65,3 +65,23 @@ func TestWhatRealResolversDo(t *testing.T) {
 		}
 	}
 }
+
+// TestLongMinimumTTLs: an entry that outlives hold many times over gives one loose piece each time it is fetched. It takes
+// two of them, whether the zone moves or not, and the verdict then lasts.
+func TestLongMinimumTTLs(t *testing.T) {
+	for _, least := range []float64{300, 1800, 3600, 7200} {
+		for _, period := range []float64{1200, 1e7} {
+			for _, interval := range []float64{15, 60} {
+				until := 4*least + 3600
+				rnd := rand.New(rand.NewPCG(1, uint64(interval)))
+				z := moving(rnd, 60, 3, period, until)
+				w := world{rnd: rnd, zone: z, resolver: newCache(rnd, z, habits{min: least, staleFirst: -1, serveStale: -1}),
+					interval: interval, jitter: 0.5, until: until, options: Options{SingleView: true}}
+				if out := w.run(); out.staleAt < 0 || out.staleAt > max(2400, 2*least+120) || out.lapsedAt >= 0 {
+					t.Errorf("minimum %v s, moves every %v s, rounds every %v s: stale at %.0f s, lapsed at %.0f s: %s",
+						least, period, interval, out.staleAt, out.lapsedAt, out.last.Why)
+				}
+			}
+		}
+	}
+}

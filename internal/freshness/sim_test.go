@@ -296,6 +296,7 @@ type world struct {
 // outcome is what came of it.
 type outcome struct {
 	staleAt, suspectAt float64 // first; -1: never
+	lapsedAt           float64 // when it was not stale any more, first; -1: never
 	last               Assessment
 	why                string // of the first stale verdict
 	queries            int
@@ -393,7 +394,7 @@ func (w *world) run() outcome {
 		w.consts = DefaultConstants()
 	}
 	h := New(w.consts, w.options)
-	out := outcome{staleAt: -1, suspectAt: -1}
+	out := outcome{staleAt: -1, suspectAt: -1, lapsedAt: -1}
 	server := 0
 	var wants []Request
 	fulfil := func(now float64) {
@@ -445,6 +446,9 @@ func (w *world) run() outcome {
 		out.last = a
 		if a.Verdict == Stale && out.staleAt < 0 {
 			out.staleAt, out.why = t, fmt.Sprintf("%s %v", a.Why, a.Counts)
+		}
+		if a.Verdict != Stale && out.staleAt >= 0 && out.lapsedAt < 0 {
+			out.lapsedAt = t
 		}
 		if a.Verdict == Suspect && out.suspectAt < 0 {
 			out.suspectAt = t

@@ -111,6 +111,7 @@ func (h *Host) settle(r *resolver, typ uint16, now time.Time) (open []finding, s
 		for _, fi := range found {
 			if fi.kind == TTLInflated {
 				w.excess.add(ob.asked, fi.ttl-fi.max, h.c.Hold)
+				w.ttl.again(ob.asked, fi.promised, h.c)
 			}
 			if !fi.proof {
 				w.suspect(ob.asked, signWords(fi))
@@ -150,7 +151,7 @@ func (h *Host) piece(r *resolver, w *watch, ob *observed, fi finding) {
 	}
 	switch fi.kind {
 	case TTLInflated:
-		w.ttl.piece(ob.asked, h.c)
+		w.ttl.piece(ob.asked, fi.promised, h.c)
 		w.inflated = fi
 	case WithdrawnAddress:
 		w.address.piece(ob.asked, fi.since, h.c)

@@ -51,10 +51,7 @@ type known struct {
 	first, lastSeen uint64    // ordinals of samples of the owner
 	hits            int       // samples that held it
 	run, longest    int       // in a row
-	// newborn: first seen while we watched, when samples since cov (then) had sufficed to show that it was not there.
-	newborn       bool
-	born          time.Time
-	present, gone uint32 // servers whose newest sample held it; servers that held it and then did not
+	present, gone   uint32    // servers whose newest sample held it; servers that held it and then did not
 }
 
 // sighting is one sample of one owner.
@@ -100,13 +97,6 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received time.Tim
 		return
 	}
 	o.ordinal++
-	newborn := false
-	for _, r := range records {
-		if o.values[valueOf(r)] == nil {
-			newborn = o.exhausted()
-			break
-		}
-	}
 	var set uint64
 	seen := make(map[value]bool, len(records))
 	for _, r := range records {
@@ -117,7 +107,7 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received time.Tim
 		}
 		seen[v] = true
 		set += maphash.Comparable(setSeed, v)
-		o.hold(v, s, received, newborn)
+		o.hold(v, s, received)
 	}
 	for v, k := range o.values {
 		if seen[v] {
@@ -142,13 +132,13 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received time.Tim
 }
 
 // hold notes that server s showed v.
-func (o *owner) hold(v value, s int, at time.Time, newborn bool) {
+func (o *owner) hold(v value, s int, at time.Time) {
 	k := o.values[v]
 	if k == nil {
 		if len(o.values) >= maxValues {
 			o.forgetOldest()
 		}
-		k = &known{first: o.ordinal, newborn: newborn, born: at}
+		k = &known{first: o.ordinal}
 		o.values[v] = k
 	}
 	if k.gone&(1<<s) != 0 {
@@ -304,34 +294,6 @@ func (o *owner) missed(v value, from, to time.Time, each int, need float64, apar
 		}
 	}
 	return time.Time{}, false
-}
-
-// exhausted says whether the samples of the present run have shown everything the zone has: what is seen next is new.
-func (o *owner) exhausted() bool {
-	if o.crowded || o.listed == 0 {
-		return false
-	}
-	var perServer [maxServers]int
-	distinct := make(map[uint64]bool)
-	least := math.MaxInt
-	for _, s := range o.sightings {
-		if s.received.Before(o.cov) {
-			continue
-		}
-		perServer[s.server]++
-		distinct[s.set] = true
-		least = min(least, s.size)
-	}
-	for rest := o.listed; rest != 0; rest &= rest - 1 {
-		if perServer[bits.TrailingZeros32(rest)] < fixture {
-			return false
-		}
-	}
-	if len(o.sightings) == 0 || !o.choice(o.sightings[len(o.sightings)-1].received) {
-		return true
-	}
-	rate := min(float64(least)/float64(len(o.values)+1), 0.99)
-	return float64(len(distinct))*-math.Log(1-rate) >= certainty
 }
 
 // rate is a cautious guess of how likely one set is to hold k.
