@@ -119,6 +119,12 @@ func (p *prober) begin(ctx context.Context, s path.Session) (why string) {
 	return ""
 }
 
+// over reports whether ctx has ended, or its deadline has come: a connection may say so a moment before the context does.
+func over(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
+}
+
 // silence keeps one connection silent and says how it fared. ok is false if ctx ended first.
 func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation, ok bool) {
 	s := p.open(p.target)
@@ -126,7 +132,7 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 	o = Observation{Step: step, Ending: Unknown}
 	if why := p.begin(ctx, s); why != "" {
 		o.Detail = why
-		return o, ctx.Err() == nil
+		return o, !over(ctx)
 	}
 	began := time.Now()
 	listen, cancel := context.WithTimeout(ctx, step)
@@ -135,7 +141,7 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 	now := time.Now()
 	kept := now.Sub(began)
 	slept := now.Round(0).Sub(began.Round(0))-kept > clockSlack || kept-step > clockSlack
-	if ctx.Err() != nil {
+	if over(ctx) {
 		return o, false
 	}
 	if err != nil {
@@ -147,7 +153,7 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 	}
 	switch o.Ending {
 	case Survived:
-		return o, ctx.Err() == nil
+		return o, !over(ctx)
 	case Dropped, Reset:
 		s.Close() // before the control: it may take this connection's place
 		if why := p.control(ctx); why != "" {
@@ -161,7 +167,7 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 	if o.Ending == Unknown {
 		o.After = 0
 	}
-	return o, ctx.Err() == nil
+	return o, !over(ctx)
 }
 
 // speak asks a connection for a sign of life.

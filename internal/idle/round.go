@@ -62,7 +62,7 @@ func (r *Round) Run(ctx context.Context) Result {
 		})
 	}
 	workers.Wait()
-	return Result{Proof: m.proof, Seen: m.seen, Bounds: Judge(m.seen), Without: out, Whole: ctx.Err() == nil}
+	return Result{Proof: m.proof, Seen: m.seen, Bounds: Judge(m.seen), Without: out, Whole: !over(ctx)}
 }
 
 // unknown says of every step the same.
