@@ -284,3 +284,42 @@ func BenchmarkRound(b *testing.B) {
 		})
 	}
 }
+
+// TestStaleByItsOwnWordNeedsTheZone: that a resolver says so counts only once the zone's servers were heard after it. A
+// round without time for them shows no outage and no health.
+func TestStaleByItsOwnWordNeedsTheZone(t *testing.T) {
+	for _, heard := range []bool{true, false} {
+		h := New(DefaultConstants(), Options{SingleView: true})
+		server := serverAddr(0)
+		record := evidence.Record{Owner: host, Type: 1, TTL: 60, Addr: netip.MustParseAddr(addr4(1))}
+		sample := func(now float64, walked bool) {
+			h.Sample(Sample{Type: 1, Asked: at(now), Received: at(now + 0.02), Walked: walked,
+				Steps: []Step{{Server: server, Servers: []netip.AddrPort{server}, Records: []evidence.Record{record}}}})
+		}
+		var last Assessment
+		for now := 0.0; now < 3600; now += 60 {
+			stale := now >= 1800
+			h.Begin(at(now))
+			answer := evidence.Answer{Server: resolverAddr, Name: host, Type: 1, Asked: at(now), Received: at(now + 0.01), Chain: []evidence.Record{record}}
+			if stale {
+				answer.EDE = []evidence.EDE{{Code: 3}}
+			}
+			if !stale || heard {
+				sample(now, false)
+			}
+			h.Answer(&answer)
+			for _, want := range h.Wants(at(now + 0.1)) {
+				if heard {
+					sample(now+0.2, want.Walk)
+				}
+			}
+			last = h.Assess(resolverAddr, at(now+1))
+			if !heard && last.Counts[EDEStale] > 0 {
+				t.Fatalf("counted at %v s without a word from the zone: %s", now, last.Why)
+			}
+		}
+		if heard && last.Verdict != Stale {
+			t.Errorf("heard: %s: %s", last.Verdict, last.Why)
+		}
+	}
+}

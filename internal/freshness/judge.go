@@ -225,7 +225,7 @@ func (b *bench) withdrawn(ob *observed, o *owner, fi finding, least time.Duratio
 // itself. (If it did, the finding no longer holds.) fresh is when a walk counts as anew.
 func (b *bench) confirmed(ob *observed, fi finding, fresh time.Time) bool {
 	f := b.f
-	if fi.owner == wholeChain {
+	if fi.kind == TTLInflated && fi.owner == wholeChain {
 		return true // asserted: nothing to ask
 	}
 	if f.walked.Before(fresh) || f.answered.Before(ob.received) {
