@@ -154,7 +154,11 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer cancel()
-	report := e.survey.RunHost(ctx, host)
+	report, err := e.survey.RunHost(ctx, host)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
 	if addr, led := ledAstray(report); !known && led {
 		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow", host, addr), http.StatusForbidden)
 		return

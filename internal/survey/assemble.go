@@ -87,11 +87,6 @@ func (r *round) path(s *slot, i int, p catalogue.Path, withdrawn []netip.Addr) P
 	if r.site.Idle != nil {
 		out.Idle = r.site.Idle(s.endpoint, p)
 	}
-	about := diagnose.Context{
-		Service:              s.endpoint.Service,
-		Host:                 s.endpoint.Host,
-		CredentialConfigured: r.site.CredentialConfigured,
-	}
 	for _, addr := range s.plan.sinkholes {
 		at := netip.AddrPortFrom(addr, p.Port)
 		out.Walks = append(out.Walks, Walk{
@@ -100,9 +95,16 @@ func (r *round) path(s *slot, i int, p catalogue.Path, withdrawn []netip.Addr) P
 		})
 	}
 	for j, addr := range s.plan.walk {
-		w := r.walk(s, p, addr, s.outcomes[i][j], about)
-		w.Withdrawn = slices.Contains(withdrawn, addr)
-		out.Walks = append(out.Walks, w)
+		w := s.walks[i][j]
+		if w == nil { // the deadline came before it began or ended
+			cut := r.judgeWalk(s.endpoint, &evidence.Outcome{
+				Address: netip.AddrPortFrom(addr, p.Port), Transport: p.Transport, Client: s.endpoint.Client,
+				Failure: evidence.OutOfTime,
+			})
+			w = &cut
+		}
+		out.Walks = append(out.Walks, *w)
+		out.Walks[len(out.Walks)-1].Withdrawn = slices.Contains(withdrawn, addr)
 	}
 	if len(s.plan.walk) > 0 && !s.plan.sinkholeFirst {
 		// The sinkholes were not walked and are not what a device would take: they go last.
@@ -124,24 +126,19 @@ func (r *round) path(s *slot, i int, p catalogue.Path, withdrawn []netip.Addr) P
 	return out
 }
 
-// walk judges and diagnoses one walk; a nil outcome is one that the deadline cut off before it began or ended.
-func (r *round) walk(s *slot, p catalogue.Path, addr netip.Addr, o *evidence.Outcome, about diagnose.Context) Walk {
-	if o == nil {
-		o = &evidence.Outcome{
-			Address: netip.AddrPortFrom(addr, p.Port), Transport: p.Transport, Client: s.endpoint.Client,
-			Failure: evidence.OutOfTime,
-		}
-	}
-	own := r.judge(s.endpoint, o.TLS)
+// judgeWalk judges and diagnoses one walk.
+func (r *round) judgeWalk(e *catalogue.Endpoint, o *evidence.Outcome) Walk {
+	own := r.judge(e, o.TLS)
 	shown := own
 	var web *trust.Judgement
 	if o.Web != nil {
-		j := r.judge(s.endpoint, o.Web.TLS)
+		j := r.judge(e, o.Web.TLS)
 		web = &j
 		if !own.Seen {
 			shown = j
 		}
 	}
+	about := diagnose.Context{Service: e.Service, Host: e.Host, CredentialConfigured: r.site.CredentialConfigured}
 	return Walk{Outcome: *o, Judgement: shown, Finding: diagnose.Walk(o, own, web, about)}
 }
 

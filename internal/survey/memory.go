@@ -13,16 +13,18 @@ type endpointKey struct{ service, host string }
 
 func keyOf(e *catalogue.Endpoint) endpointKey { return endpointKey{e.Service, e.Host} }
 
-// endpointMemory is what outlives a round of one endpoint; it survives a reload that keeps the endpoint.
+// endpointMemory is what outlives a round of one endpoint. It is not changed once made: a reload makes another one, with
+// the same path memories for the paths that stay, so that a round under way counts where the next one reads.
 type endpointMemory struct {
 	names HostNames
-
-	mu    sync.Mutex
 	paths map[catalogue.Path]*pathMemory
+	// stranger: of a host that is not configured. Nothing of it outlives its round, so nothing is a change of state.
+	stranger bool
 }
 
 // pathMemory counts the rounds in which a path carried a device or did not.
 type pathMemory struct {
+	mu         sync.Mutex
 	ok, failed uint64
 	reason     diagnose.Reason // as last logged
 }
@@ -31,24 +33,17 @@ func newEndpointMemory(e *catalogue.Endpoint, names HostNames, old *endpointMemo
 	m := &endpointMemory{names: names, paths: make(map[catalogue.Path]*pathMemory, len(e.Paths))}
 	for _, p := range e.Paths {
 		m.paths[p] = &pathMemory{}
-	}
-	if old == nil {
-		return m
-	}
-	old.mu.Lock()
-	defer old.mu.Unlock()
-	for p := range m.paths {
-		if known := old.paths[p]; known != nil {
-			*m.paths[p] = *known
+		if old != nil && old.paths[p] != nil {
+			m.paths[p] = old.paths[p]
 		}
 	}
 	return m
 }
 
 func (m *endpointMemory) attemptsOf(p catalogue.Path) (ok, failed uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	known := m.paths[p]
+	known.mu.Lock()
+	defer known.mu.Unlock()
 	return known.ok, known.failed
 }
 
@@ -68,16 +63,16 @@ func (r *round) remember(report *Report) {
 
 // count adds one round to a path's sums and logs a change of state once.
 func (m *endpointMemory) count(e *catalogue.Endpoint, p *Path, logger *slog.Logger) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	known := m.paths[catalogue.Path{Transport: p.Transport, Port: p.Port}]
+	known.mu.Lock()
+	defer known.mu.Unlock()
 	if p.Up {
 		known.ok++
 	} else {
 		known.failed++
 	}
 	p.OK, p.Failed = known.ok, known.failed
-	if p.Finding.Reason == known.reason {
+	if p.Finding.Reason == known.reason || m.stranger {
 		return
 	}
 	known.reason = p.Finding.Reason

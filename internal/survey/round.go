@@ -20,8 +20,7 @@ type round struct {
 	started time.Time
 	ctx     context.Context
 	cancel  context.CancelFunc
-	// gate bounds the look-ups and walks in flight.
-	gate chan struct{}
+	gate    chan struct{} // of the site: bounds the look-ups and walks in flight, of all rounds together
 
 	// Guarded by Survey.mu.
 	waiters int
@@ -47,8 +46,8 @@ type slot struct {
 	named     bool // resolvers and authority are set
 	resolvers []Resolver
 	authority Authority
-	// outcomes[i][j] is path i to plan.walk[j]; nil until it has been walked.
-	outcomes [][]*evidence.Outcome
+	// walks[i][j] is path i to plan.walk[j], judged; nil until it has been walked.
+	walks [][]*Walk
 }
 
 func newRound(s *Survey, slots []slot) *round {
@@ -56,7 +55,7 @@ func newRound(s *Survey, slots []slot) *round {
 		survey:  s,
 		site:    s.site,
 		started: s.opts.Now(),
-		gate:    make(chan struct{}, s.site.Config.Survey.Concurrency),
+		gate:    s.gate,
 		slots:   slots,
 		done:    make(chan struct{}),
 	}
@@ -81,9 +80,11 @@ func (s *Survey) slotsOf(endpoints []catalogue.Endpoint) []slot {
 // authorities, and led to no address that probe.allow does not allow. Nothing of it is remembered. Survey.mu is held.
 func (s *Survey) strangerSlot(host string) slot {
 	e := catalogue.Stranger(host)
+	memory := newEndpointMemory(e, s.site.Names.Host(e), nil)
+	memory.stranger = true
 	return slot{
 		endpoint: e,
-		memory:   newEndpointMemory(e, s.site.Names.Host(e), nil),
+		memory:   memory,
 		sinkhole: func(addr netip.Addr) bool { return !s.site.Config.Probe.AllowsAddress(addr) },
 	}
 }
@@ -93,14 +94,16 @@ func neverSinkhole(netip.Addr) bool { return false }
 // shareable reports whether a new caller may be given this round: while it runs, and until min_interval after its
 // start, but not if it was cut short for a caller with less time. Survey.mu is held.
 func (r *round) shareable(now time.Time, minInterval time.Duration) bool {
-	if r.cut {
-		return false
-	}
+	return !r.cut && (!r.over() || now.Sub(r.started) < minInterval)
+}
+
+// over reports whether the round has made its report.
+func (r *round) over() bool {
 	select {
 	case <-r.done:
-		return now.Sub(r.started) < minInterval
-	default:
 		return true
+	default:
+		return false
 	}
 }
 
@@ -126,14 +129,17 @@ func (r *round) run() {
 
 // surveyHost resolves one host and walks its paths; the zone's own servers are asked beside that.
 func (r *round) surveyHost(s *slot) {
-	addresses, judged := r.resolve(s)
+	addresses, judged, ok := r.resolve(s)
+	if !ok {
+		return // the round was over before the name could be asked for: nothing is known of it
+	}
 	defer judged()
 	plan := planAddresses(addresses, s.sinkhole, r.survey.opts.HasRoute, r.site.Config.Survey.MaxAddresses)
 	r.mu.Lock()
 	s.plan, s.resolved = plan, true
-	s.outcomes = make([][]*evidence.Outcome, len(s.endpoint.Paths))
-	for i := range s.outcomes {
-		s.outcomes[i] = make([]*evidence.Outcome, len(plan.walk))
+	s.walks = make([][]*Walk, len(s.endpoint.Paths))
+	for i := range s.walks {
+		s.walks[i] = make([]*Walk, len(plan.walk))
 	}
 	r.mu.Unlock()
 
@@ -147,21 +153,24 @@ func (r *round) surveyHost(s *slot) {
 			walks.Go(func() {
 				defer r.exit()
 				outcome := r.site.Walker.Walk(r.ctx, target(s.endpoint, p, addr))
+				// Judged here, where it is bounded with the walks and holds nobody up: a hostile chain can cost a while.
+				walk := r.judgeWalk(s.endpoint, &outcome)
 				r.mu.Lock()
-				s.outcomes[i][j] = &outcome
+				s.walks[i][j] = &walk
 				r.mu.Unlock()
 			})
 		}
 	}
 }
 
-// resolve returns the addresses that each resolver gives, and a function that waits for the zone's own view.
-func (r *round) resolve(s *slot) (addresses [][]netip.Addr, judged func()) {
+// resolve returns the addresses that each resolver gives, and a function that waits for the zone's own view. ok is false
+// if the round was over before anybody was asked.
+func (r *round) resolve(s *slot) (addresses [][]netip.Addr, judged func(), ok bool) {
 	if addr, err := netip.ParseAddr(s.endpoint.Host); err == nil {
-		return [][]netip.Addr{{addr}}, func() {}
+		return [][]netip.Addr{{addr}}, func() {}, true
 	}
 	if !r.enter() {
-		return nil, func() {}
+		return nil, nil, false
 	}
 	names := s.memory.names.Begin(r.ctx)
 	lookups := names.Lookups()
@@ -177,7 +186,7 @@ func (r *round) resolve(s *slot) (addresses [][]netip.Addr, judged func()) {
 		r.mu.Lock()
 		s.resolvers, s.authority, s.named = resolvers, authority, true
 		r.mu.Unlock()
-	}
+	}, true
 }
 
 // enter waits for a place among the work in flight; false means that the round is over.

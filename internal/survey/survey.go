@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -84,6 +85,7 @@ type Survey struct {
 
 	mu     sync.Mutex
 	site   *Site
+	gate   chan struct{} // as wide as the configuration allows work in flight
 	memory map[endpointKey]*endpointMemory
 	rounds map[string]*round // the latest of each scope: "" for all endpoints, else a host
 
@@ -118,6 +120,9 @@ func (s *Survey) Reload(site *Site) {
 		memory[key] = newEndpointMemory(endpoint, site.Names.Host(endpoint), s.memory[key])
 	}
 	s.site, s.memory = site, memory
+	if width := site.Config.Survey.Concurrency; cap(s.gate) != width {
+		s.gate = make(chan struct{}, width)
+	}
 	clear(s.rounds) // the next scrape sees the new configuration, however soon it comes
 }
 
@@ -134,14 +139,41 @@ func (s *Survey) Run(ctx context.Context) *Report {
 	return s.run(ctx, "", func() []slot { return s.slotsOf(s.site.Config.Endpoints) })
 }
 
-// RunHost surveys the endpoints of one host, in the same way. Of a host that is not configured nothing is remembered.
-func (s *Survey) RunHost(ctx context.Context, host string) *Report {
+// maxStrangers bounds the rounds of hosts that are not configured which run at once: anybody who may ask /probe can ask
+// for names without end.
+const maxStrangers = 16
+
+// ErrBusy is returned when too many hosts that are not configured are being surveyed already.
+var ErrBusy = fmt.Errorf("%d hosts that are not configured are being surveyed already", maxStrangers)
+
+// RunHost surveys the endpoints of one host, in the same way. Of a host that is not configured nothing is remembered; the
+// only error is [ErrBusy].
+func (s *Survey) RunHost(ctx context.Context, host string) (*Report, error) {
+	if s.crowded(host) {
+		return nil, ErrBusy
+	}
 	return s.run(ctx, host, func() []slot {
 		if known := s.site.Config.EndpointsOf(host); len(known) > 0 {
 			return s.slotsOf(known)
 		}
 		return []slot{s.strangerSlot(host)}
-	})
+	}), nil
+}
+
+// crowded reports whether a round of a host that is not configured would be one too many.
+func (s *Survey) crowded(host string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rounds[host] != nil || len(s.site.Config.EndpointsOf(host)) > 0 {
+		return false
+	}
+	running := 0
+	for _, r := range s.rounds {
+		if r.slots[0].memory.stranger && !r.over() {
+			running++
+		}
+	}
+	return running >= maxStrangers
 }
 
 func (s *Survey) run(ctx context.Context, scope string, slots func() []slot) *Report {

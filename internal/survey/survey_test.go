@@ -426,10 +426,17 @@ func TestFilesThatCannotBeReadAgainAreLoggedAndNothingIsLost(t *testing.T) {
 func TestAStrangerIsWalkedOnlyWhereProbeAllows(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"out.test": addrs("8.8.8.8"), "in.test": addrs("10.0.0.1", "8.8.8.8")}}
 	s, _ := w.open(t, nil, "a.test")
-	if p := s.RunHost(t.Context(), "out.test").Hosts[0].Paths[0]; len(p.Walks) != 1 || w.walks.Load() != 1 {
+	probe := func(host string) Path {
+		report, err := s.RunHost(t.Context(), host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Hosts[0].Paths[0]
+	}
+	if p := probe("out.test"); len(p.Walks) != 1 || w.walks.Load() != 1 {
 		t.Errorf("a public address: %+v", p.Walks)
 	}
-	p := s.RunHost(t.Context(), "in.test").Hosts[0].Paths[0]
+	p := probe("in.test")
 	if p.Finding.Reason != diagnose.Sinkhole || w.walks.Load() != 2 {
 		t.Errorf("a private address: %q, %d walks in all", p.Finding.Reason, w.walks.Load())
 	}
@@ -445,7 +452,9 @@ func TestRoundsOfStrangersAreForgotten(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{}}
 		s, _ := w.open(t, nil, "a.test")
 		for i := range 100 {
-			s.RunHost(context.Background(), netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String())
+			if _, err := s.RunHost(context.Background(), netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String()); err != nil {
+				t.Fatal(err)
+			}
 			<-time.After(time.Second)
 		}
 		s.mu.Lock()
@@ -480,4 +489,96 @@ func TestObserversSeeEachFinishedRoundOnce(t *testing.T) {
 	if first != second || len(seen) != 1 || seen[0] != first || seen[0].Hosts[0].Paths[0].OK != 1 {
 		t.Errorf("observed %d reports", len(seen))
 	}
+}
+
+// TestARoundThatEndsBeforeANameIsAskedForKnowsNothingOfIt: with one place in flight and slow look-ups, the deadline finds
+// hosts that are still waiting for their turn.
+func TestARoundThatEndsBeforeANameIsAskedForKnowsNothingOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}, lookup: 3 * time.Second}
+		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.Concurrency = 1 }, "a.test", "b.test")
+		ctx, cancel := within(4 * time.Second)
+		defer cancel()
+		report := s.Run(ctx)
+		unknown := 0
+		for _, h := range report.Hosts {
+			if p := h.Paths[0]; p.Finding.Reason == diagnose.DNSFailed || p.Known && !p.Up {
+				t.Errorf("%s: %q, known %v", h.Endpoint.Host, p.Finding.Reason, p.Known)
+			} else if !p.Known {
+				unknown++
+			}
+		}
+		if unknown == 0 || report.IncompletePaths != unknown {
+			t.Errorf("%d paths without a verdict, %d counted", unknown, report.IncompletePaths)
+		}
+	})
+}
+
+func TestTheCapHoldsForAllRoundsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{}, walk: map[string]time.Duration{}}
+		var hosts []string
+		for i := range 20 {
+			a := netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
+			host := "h" + string(rune('a'+i)) + ".test"
+			hosts, w.addresses[host], w.walk[a.String()] = append(hosts, host), []netip.Addr{a}, time.Second
+		}
+		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.Concurrency = 3 }, hosts...)
+		var all sync.WaitGroup
+		for _, host := range hosts {
+			all.Go(func() {
+				if _, err := s.RunHost(context.Background(), host); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if w.most.Load() != 3 || w.walks.Load() != 20 {
+			t.Errorf("%d walks at once, %d in all", w.most.Load(), w.walks.Load())
+		}
+	})
+}
+
+func TestStrangersAreSurveyedSoManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, lookup: time.Second}
+		s, logged := w.open(t, nil, "a.test")
+		var all sync.WaitGroup
+		var refused atomic.Int64
+		for i := range maxStrangers + 5 {
+			all.Go(func() {
+				if _, err := s.RunHost(context.Background(), string(rune('a'+i))+".stranger.test"); errors.Is(err, ErrBusy) {
+					refused.Add(1)
+				}
+			})
+			synctest.Wait()
+		}
+		if _, err := s.RunHost(context.Background(), "a.test"); err != nil {
+			t.Errorf("a configured host: %v", err)
+		}
+		all.Wait()
+		if refused.Load() != 5 {
+			t.Errorf("%d refused, 5 are due", refused.Load())
+		}
+		if n := logged.count("path does not carry a device"); n != 0 {
+			t.Errorf("strangers that fail are logged %d times as changes of state", n)
+		}
+		if _, err := s.RunHost(context.Background(), "z.stranger.test"); err != nil {
+			t.Errorf("after all are done: %v", err)
+		}
+	})
+}
+
+func TestAReloadInTheMiddleOfARoundLosesNoCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": 2 * time.Second}}
+		s, _ := w.open(t, nil, "a.test")
+		time.AfterFunc(time.Second, func() { s.Reload(w.site(nil, "a.test")) })
+		if got := s.Run(context.Background()).Hosts[0].Paths[0].OK; got != 1 {
+			t.Errorf("%d attempts in the round that was under way", got)
+		}
+		if got := s.Run(context.Background()).Hosts[0].Paths[0].OK; got != 2 {
+			t.Errorf("%d attempts in the next", got)
+		}
+	})
 }
