@@ -20,12 +20,13 @@ import (
 const (
 	// maxRSABits is the largest RSA key that a signature is checked with: the time grows with the square of the size.
 	maxRSABits = 8192
-	// maxSent is how many certificates of a chain are looked at; real chains have two to four.
-	maxSent = 10
+	// maxSent is how many certificates of a chain are looked at; real chains have two to four. The search for a path through
+	// them can grow with their factorial.
+	maxSent = 5
 )
 
-// Anchor says who may have signed. What it says never changes, and it is safe for concurrent use; make one with [NewKey], [NewCAs] or
-// [NewRoots].
+// Anchor says who may have signed. What it says never changes, and it is safe for concurrent use; make one with [NewKey],
+// [NewCAs] or [NewRoots].
 type Anchor struct {
 	issuer   Name                // the leaf's issuer must have this name; nil: any
 	key      *x509.Certificate   // carries nothing but the authority's public key; nil: judged by cas or roots

@@ -154,28 +154,35 @@ func forgedIn(sent []*x509.Certificate, ca *x509.Certificate) bool {
 }
 
 // moments lists the times to verify a chain at: now, drawn into the leaf's validity, so that an expired leaf is no unknown
-// authority; then the edges of the validity of what was sent, lest one expired intermediate be taken for one.
+// authority; then the nearest one at which all that was sent is valid together, if there is, lest an expired intermediate
+// be taken for one. No more: each costs a search through chains that somebody else composed.
 func moments(sent []*x509.Certificate, now time.Time) []time.Time {
 	leaf := sent[0]
-	within := func(t time.Time) time.Time {
-		if t.Before(leaf.NotBefore) {
-			return leaf.NotBefore
-		}
-		if t.After(leaf.NotAfter) {
-			return leaf.NotAfter
-		}
-		return t
+	begin, end := leaf.NotBefore, leaf.NotAfter
+	drawn := now
+	switch {
+	case now.Before(begin):
+		drawn = begin
+	case now.After(end):
+		drawn = end
 	}
-	out := []time.Time{within(now)}
 	for _, cert := range sent {
 		if cert == nil {
 			continue
 		}
-		for _, edge := range []time.Time{cert.NotBefore, cert.NotAfter} {
-			if t := within(edge); !slices.ContainsFunc(out, t.Equal) {
-				out = append(out, t)
-			}
+		if cert.NotBefore.After(begin) {
+			begin = cert.NotBefore
+		}
+		if cert.NotAfter.Before(end) {
+			end = cert.NotAfter
 		}
 	}
-	return out
+	switch {
+	case begin.After(end): // never all at once
+	case drawn.Before(begin):
+		return []time.Time{drawn, begin}
+	case drawn.After(end):
+		return []time.Time{drawn, end}
+	}
+	return []time.Time{drawn}
 }

@@ -226,3 +226,21 @@ func TestHugeRSAKeysCostNothing(t *testing.T) {
 		t.Errorf("as an intermediate: %+v", j)
 	}
 }
+
+// TestAHostileChainIsSearchedBoundedly holds the work that somebody's chain of look-alikes causes: at most two moments, and
+// few certificates.
+func TestAHostileChainIsSearchedBoundedly(t *testing.T) {
+	anchor := NewRoots(poolOf(mint(t, nil, spec{subject: named(t, "Root"), ca: true})))
+	var sent []*x509.Certificate
+	name := named(t, "Look-alike")
+	parent := mint(t, nil, spec{subject: name, ca: true})
+	for i := range 12 {
+		sent = append(sent, chain(mint(t, parent, spec{subject: name, ca: true, from: -time.Duration(30+i) * day, to: time.Duration(1+i) * day}))...)
+	}
+	if got := moments(sent, now); len(got) > 2 {
+		t.Errorf("%d moments", len(got))
+	}
+	if j := anchor.Judge(Subject{Chain: sent, KeyProved: true, Now: now}); j.Verdict != WrongIssuer {
+		t.Errorf("verdict %q", j.Verdict)
+	}
+}
