@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -42,6 +43,17 @@ func configFile(t testing.TB, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// freeAddress is one of loopback that nobody listens on.
+func freeAddress(tb testing.TB) string {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 // startExporter runs the whole exporter, without a listener, on a configuration.

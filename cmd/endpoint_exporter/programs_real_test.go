@@ -159,17 +159,6 @@ func (p *program) cpu() time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// freeAddress is one of loopback that nobody listens on.
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // buildExporter builds the program as it is released.
 func buildExporter(tb testing.TB) string {
 	tb.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -18,7 +19,10 @@ import (
 
 // drainTime is how long scrapes under way may take to end after SIGTERM: less than the 10 s that container runtimes
 // give before they kill, with time to spare for the rest.
-const drainTime = 5 * time.Second
+const (
+	drainTime  = 5 * time.Second
+	answerTime = time.Second // of it, to answer in
+)
 
 // serve holds the flags of the default command.
 type serve struct {
@@ -67,7 +71,12 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
-	server := &http.Server{Handler: exporter.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{
+		Handler:           exporter.handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- web.ListenAndServe(server, s.web, logger) }()
 	for {
@@ -82,6 +91,9 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 			exporter.silence.Close() // nobody waits for it
 			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 			defer cancel()
+			// A round that would take longer ends here, and its scrape is answered with what there is.
+			cut := time.AfterFunc(drainTime-answerTime, exporter.survey.Close)
+			defer cut.Stop()
 			err := server.Shutdown(drain)
 			if serveErr := <-failed; err == nil && !errors.Is(serveErr, http.ErrServerClosed) {
 				err = serveErr

@@ -53,15 +53,42 @@ func checkTelemetryPath(path string) error {
 // handler is the whole web surface.
 func (e *exporter) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+e.flags.telemetryPath, e.serveMetrics)
-	mux.HandleFunc("GET "+statusPath+"{$}", e.serveStatus)
-	mux.HandleFunc("GET "+probePath, e.serveProbe)
-	mux.HandleFunc("GET "+discoveryPath, e.serveDiscovery)
-	mux.HandleFunc("GET "+reportPath, e.serveReport)
+	bounded := e.bounded()
+	mux.HandleFunc("GET "+e.flags.telemetryPath, bounded(e.serveMetrics))
+	mux.HandleFunc("GET "+statusPath+"{$}", bounded(e.serveStatus))
+	mux.HandleFunc("GET "+probePath, bounded(e.serveProbe))
+	mux.HandleFunc("GET "+discoveryPath, bounded(e.serveDiscovery))
+	mux.HandleFunc("GET "+reportPath, bounded(e.serveReport))
 	mux.HandleFunc("POST "+reloadPath, e.serveReload)
 	mux.HandleFunc("GET "+healthyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
 	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
 	return mux
+}
+
+// Bounds of what askers can make the exporter hold: answers of some megabytes for each who asks and does not read.
+const (
+	maxRequests = 64
+	readTime    = 30 * time.Second // that an asker gets to read the answer
+)
+
+// bounded makes what bounds handlers whose answers can be large: so many at once, each with a deadline for being read.
+func (e *exporter) bounded() func(http.HandlerFunc) http.HandlerFunc {
+	places := make(chan struct{}, maxRequests)
+	return func(serve http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+			default:
+				http.Error(w, fmt.Sprintf("%d requests are being answered already", maxRequests), http.StatusServiceUnavailable)
+				return
+			}
+			deadline := time.Now().Add(e.survey.Config().Survey.Timeout + readTime)
+			_ = http.NewResponseController(w).SetWriteDeadline(deadline) // fails only where there is no connection, as in tests
+			e.followResolvers()
+			serve(w, r)
+		}
+	}
 }
 
 // serveMetrics makes or shares a round and exposes it.
@@ -72,7 +99,6 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer cancel()
-	e.followResolvers()
 	e.expose(w, r, e.survey.Run(ctx), e.own)
 }
 

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
@@ -200,5 +204,81 @@ func TestAddressesAreExposedUnlessTurnedOff(t *testing.T) {
 	off := startExporter(t, l.Config(), func(s *serve) { s.addresses = false })
 	if n := scrape(t, off).of("endpoint_dns_address_info"); len(n) != 0 {
 		t.Errorf("turned off, but %v", n)
+	}
+}
+
+// TestAskersWhoWaitAreBounded holds rounds open with a silent host and asks for more pages than are answered at once.
+func TestAskersWhoWaitAreBounded(t *testing.T) {
+	l := bootstrapOnly(t)
+	if err := l.Set("*/tcp", lab.Silence); err != nil {
+		t.Fatal(err)
+	}
+	e := startExporter(t, l.Config())
+	handler := e.handler()
+	ask := func() int {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+		return recorder.Code
+	}
+	codes := make(chan int, maxRequests+10)
+	var all sync.WaitGroup
+	for range cap(codes) {
+		all.Go(func() { codes <- ask() })
+	}
+	all.Wait()
+	close(codes)
+	got := make(map[int]int)
+	for code := range codes {
+		got[code]++
+	}
+	if got[http.StatusOK] != maxRequests || got[http.StatusServiceUnavailable] != 10 {
+		t.Errorf("answers by status: %v", got)
+	}
+	if code := ask(); code != http.StatusOK {
+		t.Errorf("when all have been answered: %d", code)
+	}
+}
+
+// TestATermSignalCutsASlowRoundAndAnswersItsScrape stops the server while a scrape waits for hosts that hang.
+func TestATermSignalCutsASlowRoundAndAnswersItsScrape(t *testing.T) {
+	l := bootstrapOnly(t)
+	if err := l.Set("*/udp", lab.Drop); err != nil { // 6.5 s, longer than the drain
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	exit := make(chan int, 1)
+	go func() {
+		exit <- run(ctx, []string{"--config.file=" + configFile(t, l.Config()), "--web.listen-address=" + address, "--log.level=error"}, io.Discard, io.Discard)
+	}()
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	fetch := func(path string) (string, error) {
+		response, err := client.Get("http://" + address + path)
+		if err != nil {
+			return "", err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return string(body), err
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for _, err := fetch("/-/healthy"); err != nil; _, err = fetch("/-/healthy") {
+		<-tick.C
+	}
+	var body string
+	var failed error
+	var scrape sync.WaitGroup
+	scrape.Go(func() { body, failed = fetch("/metrics") })
+	<-time.After(300 * time.Millisecond) // the scrape is under way; if it were not, the server would be gone when it came
+	stop()
+	scrape.Wait()
+	if failed != nil || !strings.Contains(body, `reason="out_of_time"`) {
+		t.Errorf("the scrape under way: %v\n%.500s", failed, body)
+	}
+	if code := <-exit; code != exitOK {
+		t.Errorf("exit code %d", code)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -273,9 +274,21 @@ func (x *exchange) fail(own context.Context, err error, doing string) {
 		x.expired(own)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		x.malformed(doing + ": ended early")
+	case isExhausted(err):
+		x.failed.Failure, x.failed.Detail = evidence.DNSOutOfTime, evidence.Text(fmt.Sprintf("this machine has no socket left: %s: %v", doing, err))
 	default:
 		x.failed.Failure, x.failed.Detail = evidence.DNSUnreachable, evidence.Text(fmt.Sprintf("%s: %v", doing, err))
 	}
+}
+
+// isExhausted reports whether it is this machine that cannot ask.
+func isExhausted(err error) bool {
+	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // expired tells the end of the round from the end of our own patience. What the server said before stays said.

@@ -92,22 +92,20 @@ func TestResolversOfTheSystem(t *testing.T) {
 	for _, test := range []struct {
 		name, text string
 		want       []netip.AddrPort
-		err        string
 	}{
-		{"as systemd writes it", "# a comment\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch lan\n", []netip.AddrPort{at("127.0.0.53:53")}, ""},
+		{"as systemd writes it", "# a comment\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch lan\n", []netip.AddrPort{at("127.0.0.53:53")}},
 		{"both families, with an interface", "nameserver 192.0.2.1\n nameserver\t2001:db8::1 ; trailing\nnameserver fe80::1%eth0\n",
-			[]netip.AddrPort{at("192.0.2.1:53"), at("[2001:db8::1]:53"), at("[fe80::1%eth0]:53")}, ""},
+			[]netip.AddrPort{at("192.0.2.1:53"), at("[2001:db8::1]:53"), at("[fe80::1%eth0]:53")}},
 		{"more than libc reads", "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver nonsense\n",
-			[]netip.AddrPort{at("192.0.2.1:53"), at("192.0.2.2:53"), at("192.0.2.3:53")}, ""},
-		{"none: libc asks this machine", "search lan\n", []netip.AddrPort{at("127.0.0.1:53")}, ""},
-		{"a name", "search lan\nnameserver dns.lan\n", nil, `line 2: nameserver "dns.lan" is not an IP address`},
-		{"nothing", "nameserver\n", nil, "line 1: nameserver without an address"},
-		{"link-local without its interface", "nameserver fe80::1\n", nil, "line 1: nameserver fe80::1 is link-local and needs its interface (fe80::1%eth0)"},
-		{"a line without end", strings.Repeat("x", maxResolvConf+1), nil, "a line is longer than any name server's"},
+			[]netip.AddrPort{at("192.0.2.1:53"), at("192.0.2.2:53"), at("192.0.2.3:53")}},
+		{"none: libc asks this machine", "search lan\n", []netip.AddrPort{at("127.0.0.1:53")}},
+		{"what is no address is passed over", "nameserver dns.lan\nnameserver\nnameserver fe80::1\nnameserver 192.0.2.1\n", []netip.AddrPort{at("192.0.2.1:53")}},
+		{"nothing that can be used", "nameserver fe80::1\n", []netip.AddrPort{at("127.0.0.1:53")}},
+		{"a line without end", "nameserver 192.0.2.1\n" + strings.Repeat("x", maxResolvConf+1), []netip.AddrPort{at("192.0.2.1:53")}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := readResolvConf(strings.NewReader(test.text))
-			if fmt.Sprint(got) != fmt.Sprint(test.want) || (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+			if fmt.Sprint(got) != fmt.Sprint(test.want) || err != nil {
 				t.Errorf("%v, %v", got, err)
 			}
 		})

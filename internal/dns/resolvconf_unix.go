@@ -3,7 +3,9 @@
 package dns
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 )
@@ -14,6 +16,9 @@ const resolvConf = "/etc/resolv.conf"
 // SystemResolvers are those that the system's programs ask: of /etc/resolv.conf, at most three.
 func SystemResolvers() ([]netip.AddrPort, error) {
 	f, err := os.Open(resolvConf)
+	if errors.Is(err, fs.ErrNotExist) {
+		return []netip.AddrPort{machinesOwn}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the system's resolvers: %w", err)
 	}

@@ -19,7 +19,7 @@ const (
 	DNSMalformed   DNSFailure = "malformed"   // an answer that breaks the protocol or does not answer the question
 	DNSLoop        DNSFailure = "loop"        // a CNAME chain that does not end
 	DNSRcode       DNSFailure = "rcode"       // another response code
-	DNSOutOfTime   DNSFailure = "out_of_time" // the round's deadline came first
+	DNSOutOfTime   DNSFailure = "out_of_time" // the round's deadline came first, or this machine had no socket left: says nothing of the server
 )
 
 // Record is one A, AAAA or CNAME record of an answer's chain.
