@@ -58,6 +58,14 @@ func named(expr string) string {
 	"name", "$1", "host", "(.+)"), "name", "$1", "host", "([^.]*[a-zA-Z][^.]*)[.].+")`
 }
 
+// ofAll has the alerts of the fleet, which are of no single site, say so in the columns that links go by: All is how
+// Grafana's own addresses say that a variable selects everything.
+func ofAll(alerts string) string {
+	return `label_replace(label_replace(
+` + indented(alerts) + `,
+	"site", "All", "scope", "fleet"), "instance", "All", "scope", "fleet")`
+}
+
 func indented(expr string) string {
 	return "\t\t" + strings.ReplaceAll(tidy(expr), "\n", "\n\t\t")
 }

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
@@ -297,6 +300,70 @@ func TestStatesAreWords(t *testing.T) {
 	}
 }
 
+// siteOfLink is the site that a link goes to, with its exporter: that of the row, that of the series, or all.
+var siteOfLink = regexp.MustCompile(`&var-site=(\$\{__data\.fields\.site\}&var-instance=\$\{__data\.fields\.instance\}|` +
+	`\$\{__field\.labels\.site\}&var-instance=\$\{__field\.labels\.instance\}|\$__all&var-instance=\$__all)&`)
+
+// Every selector keeps to what is chosen, the site before all: exporters that write to a centre, each from beside its own
+// Prometheus, differ in nothing else. Alerts of the fleet have none of the labels, and are everybody's.
+func TestSelectorsKeepToTheSite(t *testing.T) {
+	known, err := promql.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	isKnown := func(metric string) bool { _, ok := known[metric]; return ok }
+	check := func(where, expr string, chosen ...string) {
+		t.Helper()
+		tree, err := parser.NewParser(parser.Options{}).ParseExpr(substitute(expr))
+		if err != nil {
+			t.Errorf("%s: %v", where, err)
+			return
+		}
+		for _, selector := range parser.ExtractSelectors(tree) {
+			have := map[string]string{}
+			for _, m := range selector {
+				if m.Type == labels.MatchRegexp || m.Name == model.MetricNameLabel {
+					have[m.Name] = m.Value
+				}
+			}
+			metric, or := have[model.MetricNameLabel], ""
+			switch {
+			case strings.HasPrefix(metric, "ALERTS"):
+				or = "|"
+			case strings.HasPrefix(metric, "endpoint:threshold:"): // of no exporter
+				continue
+			case !isKnown(metric):
+				t.Errorf("%s: %s is not the exporter's: what keeps it to the site?", where, metric)
+			}
+			for _, name := range chosen {
+				if have[name] != "$"+name+or {
+					t.Errorf("%s: %s has %s=~%q", where, metric, name, have[name])
+				}
+			}
+		}
+	}
+	for file, d := range all(t) {
+		for _, p := range d.Panels {
+			for _, q := range p.Targets {
+				check(file+": "+p.Title+": "+q.RefID, q.Expr, "job", "site", "instance")
+			}
+		}
+		var before []string
+		for _, v := range d.Templating.List {
+			if v.Type != "query" {
+				continue
+			}
+			series := strings.TrimSuffix(strings.TrimPrefix(v.Definition, "label_values("), ", "+v.Name+")")
+			check(file+": variable "+v.Name, series, before...)
+			before = append(before, v.Name)
+			// All sites are also those without the label: there are no values then, and nothing to choose.
+			if v.Name == "site" && (!v.IncludeAll || v.AllValue != ".*" || v.Hide != 0) {
+				t.Errorf("%s: variable %+v", file, v)
+			}
+		}
+	}
+}
+
 func TestProvisionedAsTheyAre(t *testing.T) {
 	uids := map[string]bool{}
 	files, err := dashboards()
@@ -328,7 +395,7 @@ func TestProvisionedAsTheyAre(t *testing.T) {
 				t.Errorf("%s: variable %+v", name, v)
 			}
 		}
-		if !slices.Equal(names, []string{"datasource", "job", "instance", "service", "host"}) {
+		if !slices.Equal(names, []string{"datasource", "job", "site", "instance", "service", "host"}) {
 			t.Errorf("%s: variables %q", name, names)
 		}
 	}
@@ -345,10 +412,12 @@ func TestProvisionedAsTheyAre(t *testing.T) {
 		if len(to) != len(uids)-1 || to[d.UID] {
 			t.Errorf("%s: links to %v", name, to)
 		}
-		// Links of rows and series name a dashboard that is there, and keep data source and time.
+		// Links of rows and series name a dashboard that is there, keep data source and time, and go to one site: where each
+		// exporter is the same instance, nothing else tells them apart.
 		content := string(files[name])
 		for _, m := range regexp.MustCompile(`"/d/([a-z-]+)\?([^"]*)"`).FindAllStringSubmatch(content, -1) {
-			if !uids[m[1]] || !strings.Contains(m[2], "${datasource:queryparam}") || !strings.Contains(m[2], "${__url_time_range}") {
+			if !uids[m[1]] || !strings.Contains(m[2], "${datasource:queryparam}") || !strings.Contains(m[2], "${__url_time_range}") ||
+				!strings.Contains(m[2], "${job:queryparam}") || !siteOfLink.MatchString(m[2]) {
 				t.Errorf("%s: %s", name, m[0])
 			}
 		}

@@ -60,12 +60,11 @@ func overview() dashboard {
 				{label: "alertname", header: "Alert", width: 270, field: field{Links: []link{{Title: "Runbook", URL: runbooks, TargetBlank: true}}}},
 				{value: "A", header: "Since", width: 120, field: field{Unit: "dateTimeFromNow"}},
 			}, labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port", "resolver")...), []string{"job", "severity"},
-			query{expr: `
-				1000 * min by (@path, resolver, severity, alertname) (
-					ALERTS_FOR_STATE{@alert, alertname=~"Endpoint.+"}
-					and ignoring (alertstate) ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing"}
-				)`},
-			query{expr: ranked(`max by (@path, resolver, severity, alertname) (ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing", SELECT})`,
+			query{expr: "1000 * min by (@path, resolver, severity, alertname) (\n" + indented(ofAll(`
+				ALERTS_FOR_STATE{@alert, alertname=~"Endpoint.+"}
+				and ignoring (alertstate) ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing"}`)) + "\n)"},
+			query{expr: ranked("max by (@path, resolver, severity, alertname) (\n"+indented(ofAll(
+				`ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing", SELECT}`))+"\n)",
 				"severity", "critical", "warning", "info")},
 		),
 		table(24, 6, "Issuers that are not authentic", "Who signed the certificates that devices refuse, over the time shown. The same issuer at one site is that "+
@@ -93,7 +92,7 @@ func overview() dashboard {
 		max by (@path) (max_over_time(endpoint_path_failure{@target, class!="survey"}[$__range] @ end()))
 	)`)), "{{place}} {{name}} {{transport}} {{port}}"}),
 
-		table(12, 8, "Sites", "Every exporter that was heard of in the last day, and what it saw in the last 10 minutes. Follow an exporter to see its site alone.",
+		table(12, 8, "Sites", "Every exporter that was heard of in the last day, and what it saw in the last 10 minutes. Follow a site or its exporter to see it alone.",
 			"No exporter was heard of in the last day", "Last round", true,
 			append(labelColumns(fromSite, "site", "instance"),
 				column{value: "A", header: "Last round", width: 105, cell: "color-text", field: field{Unit: "s", Decimals: ptr(0), Thresholds: limits(good, from(600, bad))}},

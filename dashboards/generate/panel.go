@@ -223,9 +223,9 @@ func (c column) properties() []property {
 	if f.Decimals != nil {
 		add("decimals", *f.Decimals)
 	}
-	if f.NoValue == "" { // else an empty cell would say what the empty table says
+	if f.NoValue == "" && c.value != "" { // without any, an empty cell would say what the empty table says
 		f.NoValue = "–"
-	}
+	} // a label that is not there stays empty: links fill in what the cell says
 	add("noValue", f.NoValue)
 	if f.Mappings != nil {
 		add("mappings", f.Mappings)
@@ -273,9 +273,9 @@ func place(panels ...panel) []panel {
 // to group by: (@site, (@host, (@path, (@resolver.
 func selecting(panels []panel) []panel {
 	r := strings.NewReplacer(
-		"{@target", `{job=~"$job", instance=~"$instance", service=~"$service", host=~"$host"`,
-		"{@exporter", `{job=~"$job", instance=~"$instance"`,
-		"{@alert", `{job=~"$job|", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
+		"{@target", `{`+targetMatchers,
+		"{@exporter", `{`+exporterMatchers,
+		"{@alert", `{job=~"$job|", site=~"$site|", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
 		"(@path", "("+pathLabels, "(@resolver", "("+resolverLabels, "(@host", "("+hostLabels, "(@site", "("+siteLabels,
 	)
 	for i := range panels {
@@ -285,6 +285,14 @@ func selecting(panels []panel) []panel {
 	}
 	return panels
 }
+
+// What the variables select. Exporters may be told apart by their site alone: where each writes to a centre from beside
+// its own Prometheus, all of them are the same instance. A site that is all sites (.*) takes in series without the label,
+// and an empty one only those.
+const (
+	exporterMatchers = `job=~"$job", site=~"$site", instance=~"$instance"`
+	targetMatchers   = exporterMatchers + `, service=~"$service", host=~"$host"`
+)
 
 // What tables and legends keep of a series. Grouping by them drops what an installation adds beside them (a replica, a
 // cluster), which would only make rows that look the same.
@@ -326,18 +334,19 @@ func describe(uid, title, description string, vars []variable, panels []panel) d
 
 const runbooks = "https://github.com/endpoint-exporter/endpoint_exporter/blob/main/docs/runbooks.md"
 
-// toHost is a link to the Endpoint dashboard, with what instance and host say filled in.
-func toHost(instance, host string) []link {
-	return []link{{Title: "Look at this host", URL: "/d/" + endpointUID +
-		"?${datasource:queryparam}&${job:queryparam}&var-service=$__all&var-instance=" + instance + "&var-host=" + host + "&${__url_time_range}"}}
+// toHost is a link to the Endpoint dashboard, with what site, instance and host say filled in. A row or series without a
+// site fills in nothing, which selects the series without one.
+func toHost(site, instance, host string) []link {
+	return []link{{Title: "Look at this host", URL: "/d/" + endpointUID + "?${datasource:queryparam}&${job:queryparam}&var-service=$__all" +
+		"&var-site=" + site + "&var-instance=" + instance + "&var-host=" + host + "&${__url_time_range}"}}
 }
 
 var (
-	fromRow    = toHost("${__data.fields.instance}", "${__data.fields.host}")
-	fromSeries = toHost("${__field.labels.instance}", "${__field.labels.host}")
-	fromCloud  = toHost("$__all", "${__data.fields.host}") // a row that is of all sites
-	fromSite   = []link{{Title: "Look at this site alone", URL: "/d/" + overviewUID +
-		"?${datasource:queryparam}&${job:queryparam}&var-instance=${__data.fields.instance}&${__url_time_range}"}}
+	fromRow    = toHost("${__data.fields.site}", "${__data.fields.instance}", "${__data.fields.host}")
+	fromSeries = toHost("${__field.labels.site}", "${__field.labels.instance}", "${__field.labels.host}")
+	fromCloud  = toHost("$__all", "$__all", "${__data.fields.host}") // a row that is of all sites
+	fromSite   = []link{{Title: "Look at this site alone", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}" +
+		"&var-site=${__data.fields.site}&var-instance=${__data.fields.instance}&${__url_time_range}"}}
 )
 
 // variables are those of a dashboard; one asks for a single host, hidden ones only travel with the links.
@@ -354,12 +363,14 @@ func variables(oneHost, hideTarget bool) []variable {
 		{Name: "datasource", Label: "Data source", Description: "The Prometheus that scrapes the exporters", Type: "datasource",
 			Query: "prometheus", Refresh: 1, Current: map[string]any{}},
 		ask("job", "Job", "Scrape job of the exporters", `label_values(endpoint_survey_last_timestamp_seconds, job)`),
+		ask("site", "Site", "What the label site says, on the target or as an external label",
+			`label_values(endpoint_survey_last_timestamp_seconds{job=~"$job"}, site)`),
 		ask("instance", "Exporter", "One exporter watches one site",
-			`label_values(endpoint_survey_last_timestamp_seconds{job=~"$job"}, instance)`),
+			`label_values(endpoint_survey_last_timestamp_seconds{job=~"$job", site=~"$site"}, instance)`),
 		ask("service", "Service", "What the host is for",
-			`label_values(endpoint_path_attempts_total{job=~"$job", instance=~"$instance"}, service)`),
+			`label_values(endpoint_path_attempts_total{`+exporterMatchers+`}, service)`),
 		ask("host", "Host", "Host of the cloud",
-			`label_values(endpoint_path_attempts_total{job=~"$job", instance=~"$instance", service=~"$service"}, host)`),
+			`label_values(endpoint_path_attempts_total{`+exporterMatchers+`, service=~"$service"}, host)`),
 	}
 	for i := range list {
 		v := &list[i]
@@ -385,7 +396,7 @@ func labelColumns(links []link, names ...string) []column {
 	var out []column
 	for _, n := range names {
 		c := column{label: n, header: headers[n], width: widths[n]}
-		if n == "host" || !slices.Contains(names, "host") && n == "instance" {
+		if n == "host" || !slices.Contains(names, "host") && (n == "site" || n == "instance") {
 			c.field.Links = links
 		}
 		out = append(out, c)
