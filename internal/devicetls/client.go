@@ -55,6 +55,7 @@ type Client struct {
 
 	messages []byte  // of the server's handshake, as they came
 	taken    int     // bytes of messages that were acted on
+	split    bool    // a message was found that is split across records
 	answer   *Answer // set by Finish
 	received [][]byte
 }
@@ -181,6 +182,7 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 		if len(c.messages)+len(body) > MaxHandshake {
 			return Waiting, ErrTooLarge
 		}
+		c.judgeRecord(body)
 		if c.messages == nil {
 			c.messages = make([]byte, 0, max(1536, len(body)))
 		}
@@ -197,6 +199,24 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 		return Data, nil
 	}
 	return Waiting, malformed("record of type %d out of turn", record[0])
+}
+
+// judgeRecord says what of a record a device cannot take. A server may put several messages into one record, and one
+// into several (RFC 5246 §6.2.1); Mbed TLS 2.28 takes the first, but over TCP does not put a message together, be it
+// only its header that is split. Its buffer holds one record, of as much as it takes of one message.
+func (c *Client) judgeRecord(body []byte) {
+	switch continued := c.taken < len(c.messages); {
+	case continued && !c.split:
+		c.split = true
+		c.flight.unfit("%s split across TLS records, which a device does not put together", messageName(c.messages[c.taken]))
+	case !continued && len(body) > MaxMessage && len(body) > messageSize(body): // else it is the message that is too large
+		c.flight.unfit("record of %d bytes, a device takes %d", len(body), MaxMessage)
+	}
+}
+
+// messageSize is what the header at the beginning of b announces, the header included.
+func messageSize(b []byte) int {
+	return messageHeader + (int(b[1])<<16 | int(b[2])<<8 | int(b[3]))
 }
 
 func (c *Client) takeAlert(body []byte) error {
@@ -219,7 +239,7 @@ func (c *Client) takeMessages() (Step, error) {
 		if len(rest) < messageHeader {
 			break
 		}
-		size := messageHeader + (int(rest[1])<<16 | int(rest[2])<<8 | int(rest[3]))
+		size := messageSize(rest)
 		if c.taken+size > MaxHandshake {
 			return Waiting, ErrTooLarge
 		}

@@ -38,7 +38,7 @@ const (
 
 // What a device can hold (Mbed TLS as the vendor configures it), in bytes.
 const (
-	MaxMessage     = 4096 // of a handshake message with its header
+	MaxMessage     = 4096 // of a handshake message with its header, and of a record
 	MaxCertificate = 1024
 )
 
@@ -59,6 +59,27 @@ const (
 	typeClientKeyExchange  = 16
 	typeFinished           = 20
 )
+
+// messageName is a message's name in RFC 5246 §7.4, of those that a server sends.
+func messageName(kind uint8) string {
+	switch kind {
+	case typeServerHello:
+		return "ServerHello"
+	case typeNewSessionTicket:
+		return "NewSessionTicket"
+	case typeCertificate:
+		return "Certificate"
+	case typeServerKeyExchange:
+		return "ServerKeyExchange"
+	case typeCertificateRequest:
+		return "CertificateRequest"
+	case typeServerHelloDone:
+		return "ServerHelloDone"
+	case typeFinished:
+		return "Finished"
+	}
+	return fmt.Sprintf("handshake message of type %d", kind)
+}
 
 var (
 	// ErrMalformed means that the server speaks TLS, but breaks the protocol.

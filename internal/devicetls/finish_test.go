@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/tls"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -63,6 +64,18 @@ func TestFinishIsCarriedThrough(t *testing.T) {
 				t.Errorf("error %v, want close_notify", err)
 			}
 		})
+	}
+}
+
+// TestASplitTicketIsUnfit: a flight of small messages may be fine where the ticket, which holds our certificate, is not.
+func TestASplitTicketIsUnfit(t *testing.T) {
+	c, _, _ := finishedPair(t, new(testServer), true, 1<<20)
+	if unfit := c.Flight().Unfit; len(unfit) > 0 {
+		t.Errorf("whole: unfit %q", unfit)
+	}
+	c, _, _ = finishedPair(t, &testServer{ticketCut: 3}, true, 1<<20)
+	if unfit := c.Flight().Unfit; len(unfit) != 1 || !strings.Contains(unfit[0], "NewSessionTicket split") {
+		t.Errorf("split: unfit %q", unfit)
 	}
 }
 

@@ -2,9 +2,6 @@ package devicetls
 
 import (
 	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -198,28 +195,13 @@ func (f *Flight) takeCertificates(body []byte) error {
 		}
 		if err == nil {
 			f.Chain = append(f.Chain, certificate)
+			f.checkCritical(certificate)
 		}
 	}
 	if len(f.Chain) > 0 {
 		f.checkLeaf(f.Chain[0])
 	}
 	return nil
-}
-
-func (f *Flight) checkLeaf(leaf *x509.Certificate) {
-	switch key := leaf.PublicKey.(type) {
-	case *ecdsa.PublicKey:
-		if key.Curve != elliptic.P256() {
-			f.unfit("leaf key on %s, a device knows secp256r1 alone", key.Curve.Params().Name)
-		}
-	case *rsa.PublicKey:
-		f.unfit("RSA leaf key, a device knows ECDSA alone")
-	default:
-		f.unfit("%s leaf key, a device knows ECDSA alone", leaf.PublicKeyAlgorithm)
-	}
-	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		f.unfit("the leaf's key usage forbids digitalSignature")
-	}
 }
 
 // takeKeyExchange reads a ServerKeyExchange of ECDHE (RFC 8422 §5.4) and checks its signature. With a suite that a

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,12 +24,28 @@ func TestFlightIsJudgedAsADeviceWould(t *testing.T) {
 		"signed with SHA-384":                    {server: testServer{scheme: 0x0503}, unfit: []string{"signature algorithm 0x0503"}, proved: true},
 		"signed in a way that nobody knows":      {server: testServer{scheme: 0x0707}, unfit: []string{"signature algorithm 0x0707"}},
 		"signed with another key":                {server: testServer{wrongKey: true}},
-		"an RSA leaf":                            {server: testServer{signer: rsaKey(t), scheme: 0x0401}, unfit: []string{"RSA leaf key", "signature algorithm"}, proved: true},
-		"an RSA leaf, PSS":                       {server: testServer{signer: rsaKey(t), scheme: 0x0804}, unfit: []string{"RSA leaf key", "signature algorithm"}, proved: true},
-		"a leaf on secp384r1":                    {server: testServer{signer: ecdsaKey(t, elliptic.P384())}, unfit: []string{"leaf key on P-384"}, proved: true},
+		"an RSA leaf":                            {server: testServer{signer: rsaKey(t), scheme: 0x0401}, unfit: []string{"RSA leaf key", "leaf signed with SHA256-RSA", "signature algorithm"}, proved: true},
+		"an RSA leaf, PSS":                       {server: testServer{signer: rsaKey(t), scheme: 0x0804}, unfit: []string{"RSA leaf key", "leaf signed with SHA256-RSA", "signature algorithm"}, proved: true},
+		"a leaf on secp384r1":                    {server: testServer{signer: ecdsaKey(t, elliptic.P384())}, unfit: []string{"leaf key on P-384", "leaf signed with ECDSA-SHA384"}, proved: true},
 		"a key exchange on secp384r1":            {server: testServer{curve: 24}, unfit: []string{"key exchange on curve"}, proved: true},
 		"a leaf that must not sign":              {server: testServer{leaf: onlyAgrees}, unfit: []string{"digitalSignature"}, proved: true},
 		"a leaf that does not say what it may":   {server: testServer{leaf: saysNothing}, proved: true},
+		"a leaf whose key usage has no bit":      {server: testServer{leaf: with(extension(false, 2, 5, 29, 15)(3, 2, 0, 0))}, unfit: []string{"digitalSignature"}, proved: true},
+		"a leaf for clients":                     {server: testServer{leaf: mayBe(x509.ExtKeyUsageClientAuth)}, unfit: []string{"extendedKeyUsage lacks serverAuth"}, proved: true},
+		"a leaf for clients and servers":         {server: testServer{leaf: mayBe(x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth)}, proved: true},
+		"a leaf for anything":                    {server: testServer{leaf: mayBe(x509.ExtKeyUsageAny)}, proved: true},
+		"a leaf for a use that nobody knows":     {server: testServer{leaf: with(extension(false, 2, 5, 29, 37)(0x30, 4, 6, 2, 0x2a, 3))}, unfit: []string{"extendedKeyUsage lacks serverAuth"}, proved: true},
+		"a leaf signed with SHA-384":             {server: testServer{leaf: signedWith(x509.ECDSAWithSHA384)}, unfit: []string{"leaf signed with ECDSA-SHA384"}, proved: true},
+		"a leaf signed with SHA-224":             {server: testServer{leafDER: signedWithSHA224}, proved: true},
+		"an extension that nobody knows":         {server: testServer{leaf: with(extension(false, 1, 2, 3, 4)(5, 0))}, proved: true},
+		"a critical one":                         {server: testServer{leaf: with(extension(true, 1, 2, 3, 4)(5, 0))}, unfit: []string{"critical certificate extension 1.2.3.4,"}, proved: true},
+		"a critical one in the second":           {server: testServer{second: with(extension(true, 1, 2, 3, 4)(5, 0))}, unfit: []string{"critical certificate extension 1.2.3.4,"}, proved: true},
+		"two critical ones":                      {server: testServer{leaf: with(extension(true, 1, 2, 3, 4)(5, 0), extension(true, 1, 2, 3, 5)(5, 0))}, unfit: []string{"1.2.3.4,"}, proved: true},
+		"critical name constraints":              {server: testServer{leaf: constrained}, unfit: []string{"critical certificate extension 2.5.29.30,"}, proved: true},
+		"critical policies":                      {server: testServer{leaf: with(extension(true, 2, 5, 29, 32)(0x30, 6, 0x30, 4, 6, 2, 0x2a, 3))}, unfit: []string{"certificatePolicies"}, proved: true},
+		"critical policies: any":                 {server: testServer{leaf: with(extension(true, 2, 5, 29, 32)(0x30, 8, 0x30, 6, 6, 4, 0x55, 0x1d, 0x20, 0))}, proved: true},
+		"critical extensions that all know":      {server: testServer{leaf: allKnown}, proved: true},
+		"a second certificate of another kind":   {server: testServer{second: signedWith(x509.ECDSAWithSHA384)}, proved: true},
 		"a certificate too large":                {server: testServer{extra: 1000}, unfit: []string{"certificate of"}, proved: true},
 		"a message too large":                    {server: testServer{extra: 4000}, unfit: []string{"handshake message of", "certificate of"}, proved: true},
 		"a suite that was not offered":           {server: testServer{suite: 0xc02b}, unfit: []string{"suite TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"}, proved: true},
@@ -65,6 +83,85 @@ func TestFlightIsJudgedAsADeviceWould(t *testing.T) {
 
 func onlyAgrees(c *x509.Certificate)  { c.KeyUsage = x509.KeyUsageKeyAgreement }
 func saysNothing(c *x509.Certificate) { c.KeyUsage = 0 }
+
+func constrained(c *x509.Certificate) {
+	c.PermittedDNSDomains, c.PermittedDNSDomainsCritical = []string{"example.com"}, true
+}
+
+func mayBe(usages ...x509.ExtKeyUsage) func(*x509.Certificate) {
+	return func(c *x509.Certificate) { c.ExtKeyUsage = usages }
+}
+
+func signedWith(algorithm x509.SignatureAlgorithm) func(*x509.Certificate) {
+	return func(c *x509.Certificate) { c.SignatureAlgorithm = algorithm }
+}
+
+// signedWithSHA224 renames the signature algorithm, which package x509 cannot do. Nobody here checks that signature.
+func signedWithSHA224(der []byte) []byte {
+	id := []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3}
+	return bytes.ReplaceAll(der, append(id, 2), append(id, 1))
+}
+
+func extension(critical bool, id ...int) func(value ...byte) pkix.Extension {
+	return func(value ...byte) pkix.Extension { return pkix.Extension{Id: id, Critical: critical, Value: value} }
+}
+
+// with adds extensions; one replaces what the template says of its kind.
+func with(extensions ...pkix.Extension) func(*x509.Certificate) {
+	return func(c *x509.Certificate) { c.ExtraExtensions = extensions }
+}
+
+// allKnown marks as critical every extension that a device knows.
+func allKnown(c *x509.Certificate) {
+	with(
+		extension(true, 2, 5, 29, 15)(3, 2, 7, 0x80),                             // keyUsage: digitalSignature
+		extension(true, 2, 5, 29, 37)(0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1), // extendedKeyUsage: serverAuth
+		extension(true, 2, 5, 29, 17)(0x30, 3, 0x82, 1, 'x'),                     // subjectAltName
+		extension(true, 2, 5, 29, 19)(0x30, 0),                                   // basicConstraints
+		extension(true, 2, 16, 840, 1, 113730, 1, 1)(3, 2, 6, 0x40),              // Netscape's certificate type: server
+	)(c)
+}
+
+// TestAMessageInSeveralRecordsIsUnfit cuts one flight into records in many ways. All of them are good TLS.
+func TestAMessageInSeveralRecordsIsUnfit(t *testing.T) {
+	for name, test := range map[string]struct {
+		extra int
+		cut   func(m [][]byte) [][]byte // messages to the contents of records
+		unfit []string
+	}{
+		"each message in a record": {cut: func(m [][]byte) [][]byte { return m }},
+		"all messages in one":      {cut: func(m [][]byte) [][]byte { return [][]byte{bytes.Join(m, nil)} }},
+		"two messages in one":      {cut: func(m [][]byte) [][]byte { return append([][]byte{bytes.Join(m[:2], nil)}, m[2:]...) }},
+		"records of 100 bytes":     {cut: func(m [][]byte) [][]byte { return chunks(bytes.Join(m, nil), 100) }, unfit: []string{"Certificate split"}},
+		"a header alone":           {cut: func(m [][]byte) [][]byte { return slices.Concat(m[:2], [][]byte{m[2][:4], m[2][4:]}, m[3:]) }, unfit: []string{"ServerKeyExchange split"}},
+		"a header split":           {cut: func(m [][]byte) [][]byte { return slices.Concat(m[:4], [][]byte{m[4][:1], m[4][1:]}) }, unfit: []string{"ServerHelloDone split"}},
+		"the last byte left over": {cut: func(m [][]byte) [][]byte {
+			return slices.Concat(m[:1], [][]byte{m[1][:len(m[1])-1], append(m[1][len(m[1])-1:], m[2]...)}, m[3:])
+		}, unfit: []string{"Certificate split"}},
+		"more in one than a device":    {extra: 3700, cut: func(m [][]byte) [][]byte { return [][]byte{bytes.Join(m, nil)} }, unfit: []string{"record of", "certificate of"}},
+		"the same, each in a record":   {extra: 3700, cut: func(m [][]byte) [][]byte { return m }, unfit: []string{"certificate of"}},
+		"too large alone, and in one":  {extra: 4000, cut: func(m [][]byte) [][]byte { return [][]byte{bytes.Join(m, nil)} }, unfit: []string{"record of", "handshake message of", "certificate of"}},
+		"too large, and split as well": {extra: 4000, cut: func(m [][]byte) [][]byte { return chunks(bytes.Join(m, nil), 4096) }, unfit: []string{"Certificate split", "handshake message of", "certificate of"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := New([32]byte{1})
+			var sent []byte
+			for _, content := range test.cut((&testServer{extra: test.extra}).messages(t, c.random)) {
+				sent = append(sent, record(recordHandshake, content)...)
+			}
+			step, err := takeInPieces(c, sent, 7)
+			f := c.Flight()
+			if err != nil || step != FlightWhole || !f.KeyProved {
+				t.Fatalf("step %d, error %v, key proved %v", step, err, f.KeyProved)
+			}
+			if !slices.EqualFunc(f.Unfit, test.unfit, strings.Contains) {
+				t.Errorf("unfit %q, want %q", f.Unfit, test.unfit)
+			}
+		})
+	}
+}
+
+func chunks(b []byte, size int) [][]byte { return slices.Collect(slices.Chunk(b, size)) }
 
 func TestTheProofIsOfThisHandshakeAlone(t *testing.T) {
 	c := New([32]byte{1})

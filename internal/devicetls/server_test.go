@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,7 +28,10 @@ type testServer struct {
 	noExchange, noRequest         bool
 	wrongKey                      bool
 	leaf                          func(*x509.Certificate)
+	leafDER                       func([]byte) []byte     // what its bytes become
+	second                        func(*x509.Certificate) // another certificate in the list
 	signer                        crypto.Signer
+	ticketCut                     int // most bytes of a NewSessionTicket in one record; 0: all
 	extra                         int // bytes of padding in the leaf
 
 	random    [32]byte
@@ -128,7 +132,13 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 		point = other.PublicKey().Bytes()
 	}
 	_, _ = rand.Read(s.random[:])
-	certificate := certify(t, s.key, s.extra, s.leaf)
+	chain := [][]byte{certify(t, s.key, s.extra, s.leaf)}
+	if s.leafDER != nil {
+		chain[0] = s.leafDER(chain[0])
+	}
+	if s.second != nil {
+		chain = append(chain, certify(t, s.key, 0, s.second))
+	}
 	parameters := append([]byte{3, byte(s.curve >> 8), byte(s.curve), byte(len(point))}, point...)
 
 	out := [][]byte{
@@ -142,7 +152,9 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 		}),
 		message(t, typeCertificate, func(b *cryptobyte.Builder) {
 			b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
-				b.AddUint24LengthPrefixed(raw(certificate))
+				for _, der := range chain {
+					b.AddUint24LengthPrefixed(raw(der))
+				}
 			})
 		}),
 	}
@@ -232,7 +244,13 @@ func (s *testServer) finish(t testing.TB, c *Client, answer []byte, ticket bool)
 	if ticket {
 		m := message(t, typeNewSessionTicket, raw([]byte{0, 0, 1, 0, 0, 3, 1, 2, 3}))
 		transcript = append(transcript, m...)
-		reply = record(recordHandshake, m)
+		cut := s.ticketCut
+		if cut == 0 {
+			cut = len(m)
+		}
+		for part := range slices.Chunk(m, cut) {
+			reply = append(reply, record(recordHandshake, part)...)
+		}
 	}
 	verify, err := prf.VerifyDataServer(master, transcript, sha256.New)
 	if err != nil {

@@ -124,6 +124,15 @@ func (k *walk) greeted(took time.Duration, flight *devicetls.Flight) bool {
 	return flight.KeyProved
 }
 
+// finished ends a finish that came to its goal. What a device cannot take of it is known only now.
+func (k *walk) finished(took time.Duration, flight *devicetls.Flight) bool {
+	k.completed(evidence.Finish, took)
+	if k.out.TLS.Unfit = flight.Unfit; len(flight.Unfit) > 0 {
+		return k.fail(evidence.Finish, evidence.Unfit, strings.Join(flight.Unfit, "; "))
+	}
+	return true
+}
+
 // certificate is the one to show to a server that asks; nil if there is none.
 func (w *Walker) certificate() *tls.Certificate {
 	if w.Credential != nil {

@@ -52,7 +52,7 @@ func (s *tcpSession) Finish(ctx context.Context) bool {
 	if err := s.converse(ctx, s.patience.Finish, answer, devicetls.Done); err != nil {
 		return s.failFinish(err)
 	}
-	return s.completed(evidence.Finish, time.Since(started))
+	return s.finished(time.Since(started), s.client.Flight())
 }
 
 func (s *tcpSession) Ping(ctx context.Context) error {

@@ -87,7 +87,7 @@ func (s *udpSession) Finish(ctx context.Context) bool {
 	if err := s.converse(ctx, s.patience.Finish, devicedtls.Done); err != nil {
 		return s.failFinish(err)
 	}
-	return s.completed(evidence.Finish, time.Since(started))
+	return s.finished(time.Since(started), s.client.Flight())
 }
 
 // Ping over UDP repeats its message by RFC 7252 §4.2. Its framing is always that of RFC 7252: RFC 8323 is for streams.

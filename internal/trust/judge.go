@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
@@ -62,21 +61,10 @@ func (a *Anchor) judgeValidity(j *Judgement, s Subject, signed signature) {
 		if err := leaf.VerifyHostname(s.Host); err != nil {
 			j.Verdict, j.Detail = WrongName, evidence.Text(err.Error())
 		}
-	case !usableByDevice(leaf):
-		j.Detail = "key usage does not allow a device to take this certificate for a server's"
 	}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// usableByDevice applies Mbed TLS's rule for ECDHE_ECDSA servers: an extension that is there must allow the use.
-func usableByDevice(leaf *x509.Certificate) bool {
-	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return false
-	}
-	return len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) == 0 ||
-		slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny)
-}
 
 // signature is the answer to the question who signed.
 type signature struct {
