@@ -104,7 +104,7 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 
 // expose writes a report, and what else is registered, in the format that the scraper asks for.
 func (e *exporter) expose(w http.ResponseWriter, r *http.Request, report *survey.Report, more ...prometheus.Gatherer) {
-	registry := prometheus.NewPedanticRegistry()
+	registry := prometheus.NewRegistry() // its consistency is held by the tests of package collector
 	registry.MustRegister(collector.New(report, collector.Options{
 		Addresses:    e.flags.addresses,
 		MaxAddresses: e.survey.Config().Survey.MaxAddresses,
