@@ -28,8 +28,7 @@ func BenchmarkAgainstBlackbox(b *testing.B) {
 					if walk == "address" {
 						config = byAddress(l, config)
 					}
-					address := freeAddress(b)
-					p := startWebProgram(b, address, "/-/healthy", exporter, "--config.file="+configFile(b, config), "--web.listen-address="+address, "--log.level=error")
+					p := startProcess(b, exporter, "--config.file="+configFile(b, config))
 					if up := countUp(p.get("/metrics"), "endpoint_tls_authentic"); up != paths {
 						b.Fatalf("%d of %d paths show the right certificate", up, paths)
 					}
@@ -40,9 +39,8 @@ func BenchmarkAgainstBlackbox(b *testing.B) {
 	}
 	b.Run("exporter=blackbox/walk=address/client=web/paths=50", func(b *testing.B) {
 		l := startLab(b, lab.Options{Hosts: manyHosts(50, "web")})
-		address := freeAddress(b)
 		config := configFile(b, "modules: {tls: {prober: tcp, timeout: 5s, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}}\n")
-		p := startWebProgram(b, address, "/-/healthy", "prometheus-blackbox-exporter", "--config.file="+config, "--web.listen-address="+address, "--log.level=error")
+		p := startProcess(b, "prometheus-blackbox-exporter", "--config.file="+config)
 		probe := func() {
 			for _, place := range l.Places() {
 				if body := p.get(fmt.Sprintf("/probe?module=tls&target=%s", place.Address)); countUp(body, "probe_success") != 1 {
@@ -68,7 +66,7 @@ func byAddress(l *lab.Lab, config string) string {
 }
 
 // perPath reports the processor time of a program per path, and its memory at the end.
-func perPath(b *testing.B, p *program, paths int, round func()) {
+func perPath(b *testing.B, p *process, paths int, round func()) {
 	before := p.cpu()
 	rounds := 0
 	for b.Loop() {

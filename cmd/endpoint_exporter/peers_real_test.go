@@ -117,7 +117,7 @@ func TestRealServersThroughTheWholeExporter(t *testing.T) {
 			if test.udp {
 				ready, transport = bound(port), "udp"
 			}
-			startProgram(t, ready, args[0], args[1:]...)
+			startPeer(t, ready, args[0], args[1:]...)
 			x := scrape(t, startExporter(t, watching(mint, "127.0.0.1", port, transport, test.client)))
 			path := []string{`service="peer"`, `host="127.0.0.1"`, fmt.Sprintf("transport=%q", transport), fmt.Sprintf("port=%q", port)}
 			if up, ok := x.one("endpoint_path_up", path...); !ok || (up == 1) != (test.reason == "") {
@@ -162,7 +162,7 @@ func TestARealInterceptingProxyIsCalledOne(t *testing.T) {
 	for _, port := range []string{"443", "5684"} {
 		args := certified(t, mint, []string{"openssl", "s_server", "-accept", "10.77.1.1:" + port, "-cert", "{CERT}", "-key", "{KEY}", "-quiet",
 			"-tls1_2", "-cipher", ccm8, "-Verify", "1"})
-		startProgram(t, acceptsInside("10.77.1.1:"+port), "ip", inside(router, args...)...)
+		startPeer(t, acceptsInside("10.77.1.1:"+port), "ip", inside(router, args...)...)
 	}
 	startSquid(t, mint, acceptsInside("10.77.0.1:3129"), func(args ...string) []string { return inside(router, args...) })
 
@@ -275,5 +275,5 @@ shutdown_lifetime 0 seconds
 	if out, err := exec.Command("chown", "-R", "proxy", dir).CombinedOutput(); err != nil {
 		t.Fatalf("chown: %v\n%s", err, out)
 	}
-	startProgram(t, ready, "ip", inside("squid", "-N", "-n", name, "-f", dir+"/squid.conf")...)
+	startPeer(t, ready, "ip", inside("squid", "-N", "-n", name, "-f", dir+"/squid.conf")...)
 }

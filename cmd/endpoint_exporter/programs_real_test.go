@@ -18,15 +18,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// program is another program that a test or a benchmark runs, looks at and stops.
-type program struct {
-	tb      testing.TB
-	command *exec.Cmd
-	url     string // where it serves HTTP, if it does
-	said    output
-}
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
+)
 
 // output gathers what a program says, for whoever has to find out why a test failed.
 type output struct {
@@ -46,54 +40,38 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// startProgram runs a program until the test ends, and waits until it is ready.
-func startProgram(tb testing.TB, ready func() bool, name string, args ...string) *program {
+// startPeer runs a server that does not say when it is ready, until the test ends, and waits until ready.
+func startPeer(tb testing.TB, ready func() bool, name string, args ...string) {
 	tb.Helper()
-	p := &program{tb: tb, command: exec.CommandContext(context.WithoutCancel(tb.Context()), name, args...)}
-	p.command.Stdout, p.command.Stderr = &p.said, &p.said
+	var said output
+	command := exec.CommandContext(context.WithoutCancel(tb.Context()), name, args...)
+	command.Stdout, command.Stderr = &said, &said
 	// A server that is given an end of file for its input, as s_server is, ends the session of whoever connects.
-	stdin, err := p.command.StdinPipe()
+	stdin, err := command.StdinPipe()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { stdin.Close() })
-	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it starts itself is stopped with it
-	if err := p.command.Start(); err != nil {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it starts itself is stopped with it
+	if err := command.Start(); err != nil {
 		tb.Fatalf("start %s: %v", name, err)
 	}
 	tb.Cleanup(func() {
-		_ = syscall.Kill(-p.command.Process.Pid, syscall.SIGTERM) // it may have ended already
-		_ = p.command.Wait()
+		_ = syscall.Kill(-command.Process.Pid, syscall.SIGTERM) // it may have ended already
+		_ = command.Wait()
 		if tb.Failed() {
-			tb.Logf("%s %v:\n%s", name, args, &p.said)
+			tb.Logf("%s %v:\n%s", name, args, &said)
 		}
 	})
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for range 1000 {
 		if ready() {
-			return p
+			return
 		}
 		<-tick.C
 	}
 	tb.Fatalf("%s does not get ready", name)
-	return nil
-}
-
-// startWebProgram runs a program that serves HTTP at address; it is ready when it answers there.
-func startWebProgram(tb testing.TB, address, ready, name string, args ...string) *program {
-	tb.Helper()
-	answers := func() bool {
-		response, err := http.Get("http://" + address + ready)
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		return true
-	}
-	p := startProgram(tb, answers, name, args...)
-	p.url = "http://" + address
-	return p
 }
 
 // accepts reports whether somebody listens on an address, by TCP.
@@ -125,8 +103,22 @@ func bound(port string) func() bool {
 	}
 }
 
+// process is a program that serves HTTP and is measured.
+type process struct {
+	tb      testing.TB
+	command *exec.Cmd
+	url     string
+}
+
+// startProcess runs a program on a port of its own until the test ends.
+func startProcess(tb testing.TB, name string, args ...string) *process {
+	tb.Helper()
+	command := exec.Command(name, append(args, "--web.listen-address=127.0.0.1:0")...)
+	return &process{tb, command, "http://" + program.Start(tb, command)}
+}
+
 // get fetches a page that must be there.
-func (p *program) get(path string) []byte {
+func (p *process) get(path string) []byte {
 	p.tb.Helper()
 	response, err := http.Get(p.url + path)
 	if err != nil {
@@ -141,7 +133,7 @@ func (p *program) get(path string) []byte {
 }
 
 // cpu is the processor time that the program has used, by /proc/PID/stat (fields 14 and 15, in ticks of 10 ms).
-func (p *program) cpu() time.Duration {
+func (p *process) cpu() time.Duration {
 	p.tb.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
 	if err != nil {
@@ -172,7 +164,7 @@ func buildExporter(tb testing.TB) string {
 }
 
 // resident is the program's resident memory in bytes.
-func (p *program) resident() int64 {
+func (p *process) resident() int64 {
 	p.tb.Helper()
 	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.command.Process.Pid))
 	if err != nil {
