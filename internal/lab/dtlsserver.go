@@ -145,7 +145,7 @@ func (c *dtlsCloud) server(who *identity, fault string, coap CoAP) (netip.AddrPo
 		s.MTU = 100
 	case Reorder:
 		s.MTU = smallMTU
-	case Intercept, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RefuseCertificate:
+	case Intercept, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, ClientOnlyLeaf, RefuseCertificate:
 	default:
 		kind.fault = None // the true server will do
 	}

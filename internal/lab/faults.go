@@ -50,6 +50,8 @@ const (
 	NotYetValid       = "not_yet_valid"
 	OversizedChain    = "oversized_chain"
 	RSALeaf           = "rsa_leaf"
+	ClientOnlyLeaf    = "client_only_leaf"
+	SplitRecords      = "split_records"
 	Garbage           = "garbage"
 	Drip              = "drip"
 	Endless           = "endless"
@@ -84,6 +86,8 @@ func Faults() []Fault {
 		{NotYetValid, "", "the certificate begins in an hour", certificate("not_yet_valid"), certificate("not_yet_valid"), certificate("not_yet_valid")},
 		{OversizedChain, "", "a true chain of more than the 4096 bytes that a device takes", server("device_unfit"), server("device_unfit"), carried},
 		{RSALeaf, "", "a true certificate with an RSA key", server("device_unfit"), nil, carried},
+		{ClientOnlyLeaf, "", "a true certificate that is for TLS clients alone", server("device_unfit"), server("device_unfit"), nil},
+		{SplitRecords, "", "the true answer, in records of at most 512 bytes while they are not encrypted", server("device_unfit"), nil, carried},
 		{Garbage, "", "answers with bytes that are neither TLS nor HTTP", server("not_tls"), server("not_tls"), server("not_tls")},
 		{Drip, "", "the true answer, one byte a second", blocked("silent"), nil, blocked("silent")},
 		{Endless, "", "a certificate message that never ends, as fast as it is read", server("not_tls"), nil, server("not_tls")},

@@ -19,7 +19,7 @@ type identity struct {
 // certificate is what the host shows under a fault; one that does not touch the certificate shows the true one.
 func (i *identity) certificate(fault string) (tls.Certificate, error) {
 	switch fault {
-	case Intercept, InterceptNoCCM, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RSALeaf:
+	case Intercept, InterceptNoCCM, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RSALeaf, ClientOnlyLeaf:
 	default:
 		fault = None
 	}
@@ -59,6 +59,8 @@ func (i *identity) issue(fault string) (tls.Certificate, error) {
 		leaf.Chain = 4
 	case RSALeaf:
 		leaf.RSA = true
+	case ClientOnlyLeaf:
+		leaf.ClientOnly = true
 	}
 	certificate, err := by.Issue(leaf)
 	if err == nil && fault == Replay {

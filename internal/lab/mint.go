@@ -45,6 +45,7 @@ type Leaf struct {
 	DNSNames            []string
 	NotBefore, NotAfter time.Time // zero: a day before and 90 days after the mint's moment
 	RSA                 bool      // an RSA 2048 key instead of P-256
+	ClientOnly          bool      // for TLS clients alone, by its extended key usage
 	Padding             int       // bytes of a private extension that makes the certificate larger
 	Chain               int       // further certificates sent after the leaf, about 1,100 bytes each
 }
@@ -151,6 +152,9 @@ func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
 		NotAfter:     leaf.NotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if leaf.ClientOnly {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	}
 	if template.NotBefore.IsZero() {
 		template.NotBefore = a.now.Add(-24 * time.Hour)

@@ -38,6 +38,8 @@ func (f *tcpFront) inflict(conn *net.TCPConn, s *setting) {
 		endless(conn)
 	case Drip:
 		f.serve(&dripping{Conn: conn, ctx: f.ctx}, s, f.web)
+	case SplitRecords:
+		f.serve(&splitting{Conn: conn}, s, f.web)
 	case Slow:
 		f.serve(delayed(f.ctx, &f.wg, conn, s.delay), s, f.web)
 	case NATForgets, NATResets:
@@ -161,6 +163,42 @@ func (d *dripping) Write(p []byte) (int, error) {
 		if _, err := d.Conn.Write(p[i : i+1]); err != nil {
 			return i, err
 		}
+	}
+	return len(p), nil
+}
+
+// splitSize is the least that OpenSSL can be told to put into a record.
+const splitSize = 512
+
+// splitting cuts the records of the handshake into smaller ones, until the first that is not in the clear. Each Write
+// must hold whole records.
+type splitting struct {
+	net.Conn
+	sealed bool
+}
+
+func (c *splitting) Write(p []byte) (int, error) {
+	var wire []byte
+	for rest := p; len(rest) > 0; {
+		if len(rest) < recordHeader || len(rest) < recordHeader+int(binary.BigEndian.Uint16(rest[3:])) {
+			return 0, io.ErrShortWrite
+		}
+		size := recordHeader + int(binary.BigEndian.Uint16(rest[3:]))
+		record := rest[:size]
+		rest = rest[size:]
+		c.sealed = c.sealed || record[0] != contentHandshake
+		if c.sealed {
+			wire = append(wire, record...)
+			continue
+		}
+		for part := range slices.Chunk(record[recordHeader:], splitSize) {
+			wire = append(wire, record[:3]...)
+			wire = binary.BigEndian.AppendUint16(wire, uint16(len(part)))
+			wire = append(wire, part...)
+		}
+	}
+	if _, err := c.Conn.Write(wire); err != nil {
+		return 0, err
 	}
 	return len(p), nil
 }

@@ -36,12 +36,18 @@ type peer struct {
 // else) and {STRANGERS} (the CA of our own certificate) in the arguments are filled in.
 func startPeer(t *testing.T, mint *lab.Mint, transport evidence.Transport, env []string, program string, args ...string) *peer {
 	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Fatalf("this test needs Debian's %s: %v", program, err)
-	}
 	leaf, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", DNSNames: []string{"server.test"}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	return startPeerShowing(t, leaf, mint, transport, env, program, args...)
+}
+
+// startPeerShowing is startPeer with another certificate.
+func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transport evidence.Transport, env []string, program string, args ...string) *peer {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Fatalf("this test needs Debian's %s: %v", program, err)
 	}
 	chain, key, err := lab.PEM(leaf)
 	if err != nil {

@@ -104,6 +104,8 @@ func TestDeviceWalkUnderEveryFault(t *testing.T) {
 		{lab.Replay, evidence.Completed, "", greeted, false, false},
 		{lab.OversizedChain, evidence.Unfit, evidence.Hello, greeted, false, true},
 		{lab.RSALeaf, evidence.Unfit, evidence.Hello, greeted, false, true},
+		{lab.ClientOnlyLeaf, evidence.Unfit, evidence.Hello, greeted, false, true},
+		{lab.SplitRecords, evidence.Unfit, evidence.Hello, greeted, false, true},
 		{lab.RefuseCertificate, evidence.CertificateNeeded, evidence.Finish, greeted, false, true},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
@@ -154,6 +156,7 @@ func TestWebWalkUnderEveryFault(t *testing.T) {
 		{lab.Replay, evidence.Completed, "", false},
 		{lab.OversizedChain, evidence.Completed, "", true},
 		{lab.RSALeaf, evidence.Completed, "", true},
+		{lab.SplitRecords, evidence.Completed, "", true},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()

@@ -66,6 +66,7 @@ func TestUDPWalkUnderEveryFault(t *testing.T) {
 		{lab.Replay, evidence.Completed, "", greetedUDP, false, true, "ARM Bootstrap CA", "", 0},
 		{lab.Expired, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
 		{lab.OversizedChain, evidence.Unfit, evidence.Hello, greetedUDP, true, true, "ARM Bootstrap CA", "handshake message of", 0},
+		{lab.ClientOnlyLeaf, evidence.Unfit, evidence.Hello, greetedUDP, true, true, "ARM Bootstrap CA", "extendedKeyUsage lacks serverAuth", 0},
 		{lab.RefuseCertificate, evidence.CertificateNeeded, evidence.Finish, greetedUDP, true, true, "ARM Bootstrap CA", "after our certificate", 0},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
