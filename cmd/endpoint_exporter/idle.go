@@ -78,7 +78,7 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return fail(exitWrong, fmt.Errorf("there is no address to call: %s", walked.Finding.Summary))
 	}
 	endpoint := report.Hosts[0].Endpoint
-	target := idle.To(idle.TargetOf(endpoint, catalogue.Path{Transport: walked.Transport, Port: walked.Port}), first.Address.Addr())
+	target := idle.To(idle.TargetOf(endpoint, catalogue.Path{Transport: walked.Transport, Port: walked.Port}), first.Outcome.Address.Addr())
 	result := (&idle.Round{
 		Open: made.patientSession, Target: target, Steps: steps, Parallel: len(steps), Turn: idle.Turns(idle.OpeningPace),
 		Progress: func(p idle.Progress) {

@@ -20,6 +20,12 @@ func saw(step int, ending Ending, after ...int) Observation {
 	return o
 }
 
+// ended says when, in seconds from the same moment for all, a connection was ended during its silence.
+func ended(o Observation, at int) Observation {
+	o.Ended = time.Unix(int64(at), 0)
+	return o
+}
+
 func TestJudge(t *testing.T) {
 	for name, test := range map[string]struct {
 		seen []Observation
@@ -27,7 +33,7 @@ func TestJudge(t *testing.T) {
 	}{
 		"nothing": {nil, Bounds{Reason: ReasonUnknown, Why: "not known: nothing was measured"}},
 		"a loss without a survivor": {
-			[]Observation{saw(60, Reset), saw(30, Unknown)},
+			[]Observation{saw(60, Reset), saw(30, Unknown), saw(60, Reset)},
 			Bounds{Lost: s(60), Reason: ReasonReset, Why: "after 60 s the connection is lost: reset"},
 		},
 		"a longer silence survives: caution": {
@@ -51,14 +57,59 @@ func TestJudge(t *testing.T) {
 				Why: "a silence of 30 s survives; longer is not known: unknown; not steady: of 2 connections silent for 60 s, 1 survived"},
 		},
 		"the server's limit, and a loss past it": {
-			[]Observation{saw(30, Survived), saw(60, Closed, 45), saw(90, Dropped)},
+			[]Observation{saw(30, Survived), saw(60, Closed, 45), saw(60, Closed, 46), saw(90, Dropped), saw(90, Dropped)},
 			Bounds{Survived: s(30), Closed: s(45), Reason: ReasonLimit,
 				Why: "a silence of 30 s survives; after 45 s the server itself ends the connection (closed), so nothing is known of longer silences"},
 		},
 		"the path loses before the server's limit": {
-			[]Observation{saw(30, Dropped), saw(60, Closed, 45), saw(90, Dropped)},
+			[]Observation{saw(30, Dropped), saw(30, Dropped), saw(60, Closed, 45), saw(60, Closed, 45), saw(90, Dropped)},
 			Bounds{Lost: s(30), Closed: s(45), Reason: ReasonDropped,
 				Why: "after 30 s the connection is lost: dropped; after 45 s the server itself ends the connection (closed), so nothing is known of longer silences"},
+		},
+		"a loss that was seen once is none": {
+			[]Observation{saw(30, Survived), saw(60, Dropped)},
+			Bounds{Survived: s(30), Reason: ReasonSurvived,
+				Why: "a silence of 30 s survives; longer is not known: one connection ended after 60 s (dropped), but no other did"},
+		},
+		"an end by the server that was seen once is none": {
+			[]Observation{saw(60, Closed, 45)},
+			Bounds{Reason: ReasonUnknown, Why: "not known: one connection ended after 45 s (closed), but no other did"},
+		},
+		"losses that differ by more than a timer does": {
+			[]Observation{saw(30, Survived), saw(60, Reset, 40), saw(60, Reset, 50), saw(60, Survived)},
+			Bounds{Survived: s(30), Reason: ReasonSurvived, Unsteady: true,
+				Why: "a silence of 30 s survives; longer is not known: one connection ended after 40 s (reset), but no other did; " +
+					"not steady: of 3 connections silent for 60 s, 1 survived"},
+		},
+		"three losses, none like another": {
+			[]Observation{saw(60, Reset, 20), saw(60, Reset, 30), saw(60, Reset, 40)},
+			Bounds{Reason: ReasonUnknown, Unsteady: true,
+				Why: "not known: one connection ended after 20 s (reset), but no other did; " +
+					"not steady: 3 connections that were to be silent for 60 s ended after different silences"},
+		},
+		"three losses, two alike": {
+			[]Observation{saw(540, Reset, 200), saw(540, Reset, 300), saw(540, Reset, 329)},
+			Bounds{Lost: s(300), Reason: ReasonReset, Why: "after 300 s the connection is lost: reset"},
+		},
+		"another connection was silent for longer before it was ended": {
+			[]Observation{saw(30, Dropped), saw(30, Dropped), ended(saw(90, Reset, 80), 80)},
+			Bounds{Lost: s(30), Reason: ReasonDropped, Unsteady: true,
+				Why: "after 30 s the connection is lost: dropped; not steady: another connection survived 80 s"},
+		},
+		"connections that were opened one after the other end at one moment": {
+			[]Observation{saw(30, Survived), ended(saw(60, Reset, 50), 52), ended(saw(90, Reset, 48), 52), ended(saw(120, Reset, 46), 52)},
+			Bounds{Survived: s(30), Reason: ReasonSurvived, Unsteady: true,
+				Why: "a silence of 30 s survives; longer is not known: one connection ended after 50 s (reset), but no other did; not steady: " +
+					"3 connections ended at one moment, after silences of different length, so that something else than silence ended them, such as a restart"},
+		},
+		"and end after the same silence when they are opened again": {
+			[]Observation{saw(30, Survived), ended(saw(60, Reset, 50), 52), ended(saw(90, Reset, 48), 52), ended(saw(60, Reset, 50), 110), ended(saw(60, Reset, 51), 170)},
+			Bounds{Survived: s(30), Lost: s(50), Reason: ReasonReset, Why: "a silence of 30 s survives; after 50 s the connection is lost: reset"},
+		},
+		"connections that were opened one after the other end one after the other": {
+			[]Observation{saw(30, Survived), ended(saw(60, Closed, 50), 52), ended(saw(90, Closed, 50), 54), ended(saw(60, Closed, 50), 104)},
+			Bounds{Survived: s(30), Closed: s(50), Reason: ReasonLimit,
+				Why: "a silence of 30 s survives; after 50 s the server itself ends the connection (closed), so nothing is known of longer silences"},
 		},
 		"a limit that longer silences outlive is none": {
 			[]Observation{saw(30, Survived), saw(60, Closed, 45), saw(60, Closed, 46), saw(90, Survived)},
@@ -85,6 +136,7 @@ func TestBoundsNeverContradictThemselves(t *testing.T) {
 		}
 		if o.After = o.Step; o.Ending == Reset || o.Ending == Closed {
 			o.After = time.Duration(rapid.Int64Range(1, int64(o.Step)).Draw(t, "after"))
+			o.Ended = time.Unix(0, rapid.Int64Range(1, int64(2*o.Step)).Draw(t, "ended"))
 		}
 		return o
 	})
@@ -119,7 +171,8 @@ func TestConfirmationEnds(t *testing.T) {
 			}
 			o := Observation{Step: step, After: step, Ending: endings[i]}
 			if o.Ending == Closed || o.Ending == Reset {
-				o.After /= 2
+				o.After = time.Duration(rapid.Int64Range(1, int64(o.Step)).Draw(t, "after"))
+				o.Ended = time.Unix(0, rapid.Int64Range(1, int64(2*o.Step)).Draw(t, "ended"))
 			}
 			if seen = append(seen, o); len(seen) > 3*len(steps()) {
 				t.Fatalf("%d connections: %v", len(seen), seen)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 // The router forgets after 3 s, between two steps that are far from it.
@@ -177,7 +178,7 @@ func TestConntrack(t *testing.T) {
 		masquerade, invalid string
 		loose               int
 		fault               string // of the lab, where there are no namespaces
-		reason              Reason
+		reason              survey.IdleReason
 	}{
 		"TCP, dropped without a word":                   {evidence.TCP, "masquerade", drops, 0, lab.NATForgets, ReasonDropped},
 		"TCP, answered by RST":                          {evidence.TCP, "masquerade", resets, 0, lab.NATResets, ReasonReset},
@@ -237,7 +238,7 @@ func TestConntrack(t *testing.T) {
 	}
 }
 
-func judgeConntrack(t *testing.T, open Open, at netip.AddrPort, transport evidence.Transport, reason Reason) evidence.Outcome {
+func judgeConntrack(t *testing.T, open Open, at netip.AddrPort, transport evidence.Transport, reason survey.IdleReason) evidence.Outcome {
 	t.Helper()
 	target := targetTo(at.String(), transport)
 	r := (&Round{Open: open, Target: target, Steps: []time.Duration{remembered, forgotten}, Parallel: 2}).Run(t.Context())

@@ -67,7 +67,7 @@ func TestRoundsThroughTheLab(t *testing.T) {
 		host, transport, fault string
 		limit                  time.Duration
 		proof                  Proof
-		reason                 Reason
+		reason                 survey.IdleReason
 		survived               time.Duration
 	}{
 		"TCP, nothing wrong":             {"bootstrap", "tcp", lab.None, 0, ByPing, ReasonSurvived, long},

@@ -11,7 +11,6 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
@@ -48,13 +47,17 @@ type Manager struct {
 
 // watched is one path and what is known of it.
 type watched struct {
-	target path.Target
-	seen   time.Time // when a report last had target's address; zero: never
-	due    time.Time
-	cancel context.CancelFunc // of the round under way; nil: none
-	bounds Bounds
-	last   time.Time // end of the last whole round; zero: none
+	target  path.Target
+	seen    time.Time // when a report last had target's address; zero: never
+	foreign string    // why it is not the cloud that answers there, see Foreign; "": nothing speaks against it
+	due     time.Time
+	cancel  context.CancelFunc // of the round under way; nil: none
+	bounds  Bounds
+	last    time.Time // end of the last whole round; zero: none
 }
+
+// notMeasured is what is known before the first round.
+func notMeasured() Bounds { return Bounds{Reason: ReasonUnknown, Why: "not measured yet"} }
 
 // interrupt ends the round under way, if there is one. It is made again if the path is still watched.
 func (w *watched) interrupt() {
@@ -91,8 +94,7 @@ func (m *Manager) Reload(config *catalogue.Config, open Open) {
 			}
 			w := old[key]
 			if w == nil {
-				w = &watched{target: key, due: time.Now().Add(rand.N(min(firstSpread, config.Idle.Interval, slices.Max(config.Idle.Steps))))}
-				w.bounds.Why = "not measured yet"
+				w = &watched{target: key, bounds: notMeasured(), due: time.Now().Add(rand.N(min(firstSpread, config.Idle.Interval, slices.Max(config.Idle.Steps))))}
 			} else if restart {
 				w.interrupt()
 				w.due = time.Now()
@@ -127,7 +129,8 @@ func To(t path.Target, a netip.Addr) path.Target {
 	return t
 }
 
-// Observe takes the addresses that a survey walked: those that a device would take now. It does not block.
+// Observe takes the addresses that a survey walked: those that a device would take now, and who answers there. While somebody
+// else than the cloud does, nothing is measured. It does not block.
 func (m *Manager) Observe(report *survey.Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,11 +140,19 @@ func (m *Manager) Observe(report *survey.Report) {
 		for j := range h.Paths {
 			p := &h.Paths[j]
 			w := m.paths[TargetOf(h.Endpoint, catalogue.Path{Transport: p.Transport, Port: p.Port})]
-			o := Walked(p)
-			if w == nil || o == nil {
+			walk := Walked(p)
+			if w == nil || walk == nil {
 				continue
 			}
-			w.target, w.seen = To(w.target, o.Address.Addr()), now
+			foreign := Foreign(&walk.Finding)
+			if foreign != "" {
+				w.interrupt()
+				if w.foreign == "" && w.last.After(w.seen) {
+					// Since the survey that found the cloud nobody knows who answered that round.
+					w.bounds, w.last, w.due = notMeasured(), time.Time{}, now
+				}
+			}
+			w.target, w.seen, w.foreign = To(w.target, walk.Outcome.Address.Addr()), now, foreign
 		}
 	}
 	m.changed()
@@ -149,17 +160,27 @@ func (m *Manager) Observe(report *survey.Report) {
 
 // Walked is the walk of the address that a device would take, nil if there is none that may be called: a sinkhole is not,
 // nor is an address that the zone has withdrawn.
-func Walked(p *survey.Path) *evidence.Outcome {
+func Walked(p *survey.Path) *survey.Walk {
 	for i := range p.Walks {
 		w := &p.Walks[i]
 		switch {
 		case w.Finding.Reason == diagnose.Sinkhole:
 			return nil
 		case !w.Withdrawn:
-			return &w.Outcome
+			return w
 		}
 	}
 	return nil
+}
+
+// Foreign says in words that it is not the cloud that answers, by what a survey found; "" if nothing speaks against it.
+// Whoever intercepts a connection ends it on this side as well: how long silence survives there says nothing of the way to
+// the cloud.
+func Foreign(f *diagnose.Finding) string {
+	if f.Class != diagnose.ClassInterception && f.Reason != diagnose.NotTLS {
+		return ""
+	}
+	return "something else than the cloud answers (" + f.Summary + "), and its idle times are not the path's"
 }
 
 // Bounds is what is known of silence on a path; nil if it is not measured. It is a [survey.IdleSource].
@@ -170,11 +191,15 @@ func (m *Manager) Bounds(e *catalogue.Endpoint, p catalogue.Path) *survey.IdleBo
 	if w == nil {
 		return nil
 	}
+	if w.foreign != "" {
+		return &survey.IdleBounds{LastRound: w.last, Reason: ReasonUnknown, Why: "not known: " + w.foreign}
+	}
 	return &survey.IdleBounds{
 		Survived:  w.bounds.Survived,
 		Lost:      w.bounds.Lost,
 		Closed:    w.bounds.Closed,
 		LastRound: w.last,
+		Reason:    w.bounds.Reason,
 		Why:       w.bounds.Why,
 	}
 }
@@ -217,7 +242,7 @@ func (m *Manager) startDue() (wait time.Duration) {
 		now := time.Now()
 		var next *watched
 		for _, w := range m.paths {
-			if w.cancel == nil && !w.seen.IsZero() && now.Sub(w.seen) < addressAge && (next == nil || w.due.Before(next.due)) {
+			if w.cancel == nil && w.foreign == "" && !w.seen.IsZero() && now.Sub(w.seen) < addressAge && (next == nil || w.due.Before(next.due)) {
 				next = w
 			}
 		}
@@ -254,12 +279,17 @@ func (m *Manager) start(w *watched, places int) {
 	})
 }
 
-// finish keeps what a round found. One that was interrupted stays due.
+// finish keeps what a round found. One that was interrupted stays due, or is due again later if somebody else than the cloud
+// answered: an interceptor that comes and goes must not make round after round begin.
 func (m *Manager) finish(w *watched, r Result) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w.cancel = nil
 	m.changed()
+	if w.foreign != "" {
+		w.due = time.Now().Add(m.config.Interval / retryPart)
+		return
+	}
 	if !r.Whole {
 		return
 	}
@@ -269,7 +299,7 @@ func (m *Manager) finish(w *watched, r Result) {
 	}
 	w.bounds, w.last = r.Bounds, time.Now()
 	next := m.config.Interval
-	if r.Bounds.Reason == ReasonUnknown {
+	if w.bounds.Reason == ReasonUnknown {
 		next /= retryPart
 	}
 	w.due = w.last.Add(next*9/10 + rand.N(next/5+1))

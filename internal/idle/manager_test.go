@@ -76,7 +76,7 @@ func TestTheManagerMeasuresRoundAfterRound(t *testing.T) {
 		c, w := siteOf(1), &world{forgets: always(s(200)), manner: Dropped}
 		m.Reload(c, w.session)
 		bounds := func() survey.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
-		if b := bounds(); b != (survey.IdleBounds{Why: "not measured yet"}) {
+		if b := bounds(); b != (survey.IdleBounds{Reason: ReasonUnknown, Why: "not measured yet"}) {
 			t.Errorf("before anything: %+v", b)
 		}
 		<-time.After(time.Hour)
@@ -85,7 +85,7 @@ func TestTheManagerMeasuresRoundAfterRound(t *testing.T) {
 		}
 		observed(m, walked(c), 20*time.Minute)
 		first := bounds()
-		if first.Survived != s(180) || !near(first.Lost, s(240)) || first.LastRound.IsZero() {
+		if first.Survived != s(180) || first.Reason != ReasonDropped || !near(first.Lost, s(240)) || first.LastRound.IsZero() {
 			t.Errorf("after a round: %+v", first)
 		}
 		_, _, opened := w.count()
@@ -213,6 +213,92 @@ func TestOnlyAddressesOfASurveyAreCalled(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNothingIsMeasuredOfAnInterceptor hides what is known while somebody else answers, and measures again afterwards.
+func TestNothingIsMeasuredOfAnInterceptor(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(1), &world{forgets: always(s(200)), manner: Dropped}
+		own, foreign := walked(c), walked(c)
+		foreign.Hosts[0].Paths[0].Walks[0].Finding = diagnose.Finding{
+			Reason: diagnose.WrongIssuer, Class: diagnose.ClassInterception, Summary: "signed by CN=Box instead of CN=Cloud",
+		}
+		bounds := func() survey.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
+		unknown := survey.IdleBounds{Reason: ReasonUnknown,
+			Why: "not known: something else than the cloud answers (signed by CN=Box instead of CN=Cloud), and its idle times are not the path's"}
+		opened := func() int {
+			_, _, n := w.count()
+			return n
+		}
+		m.Reload(c, w.session)
+		observed(m, foreign, 24*time.Hour)
+		if b := bounds(); b != unknown || opened() > 0 {
+			t.Errorf("intercepted from the start: %+v, %d connections", b, opened())
+		}
+
+		observed(m, own, 20*time.Minute)
+		measured := bounds()
+		if measured.Survived != s(180) {
+			t.Errorf("no longer intercepted: %+v", measured)
+		}
+		before := opened()
+		observed(m, foreign, 24*time.Hour)
+		if b, want := bounds(), unknown; opened() != before {
+			t.Errorf("%d connections more while intercepted", opened()-before)
+		} else if want.LastRound = measured.LastRound; b != want {
+			t.Errorf("intercepted after a round: %+v", b)
+		}
+		m.Observe(own)
+		if b := bounds(); b != measured {
+			t.Errorf("what was measured of the cloud is not known any more: %+v", b)
+		}
+
+		observed(m, own, 5*time.Minute) // a new round is under way: it was due long ago
+		if open, _, _ := w.count(); open == 0 {
+			t.Error("no round is under way")
+		}
+		m.Observe(foreign)
+		synctest.Wait()
+		if open, _, _ := w.count(); open != 0 {
+			t.Errorf("%d connections go on though intercepted", open)
+		}
+		before = opened()
+		m.Observe(own)
+		observed(m, own, 20*time.Minute)
+		if opened() != before {
+			t.Error("a new round began at once")
+		}
+		observed(m, own, time.Hour)
+		if b := bounds(); !b.LastRound.After(measured.LastRound) || b.Survived != s(180) {
+			t.Errorf("not measured again: %+v", b)
+		}
+	})
+}
+
+// TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten ends a round while no survey looks, and the next one finds an interceptor.
+func TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *Manager) {
+		c, w := siteOf(1), &world{}
+		m.Reload(c, w.session)
+		report := walked(c)
+		m.Observe(report)
+		<-time.After(20 * time.Minute)
+		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
+			t.Errorf("after a round: %+v", b)
+		}
+		finding := &report.Hosts[0].Paths[0].Walks[0].Finding
+		*finding = diagnose.Finding{Reason: diagnose.NotTLS, Class: diagnose.ClassServer, Summary: "something"}
+		m.Observe(report)
+		*finding = diagnose.Finding{}
+		m.Observe(report)
+		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != 0 || b.Why != "not measured yet" {
+			t.Errorf("%+v", b)
+		}
+		observed(m, report, time.Hour)
+		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
+			t.Errorf("an hour later: %+v", b)
+		}
+	})
 }
 
 func TestAnOldAddressIsNotCalled(t *testing.T) {

@@ -145,7 +145,7 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 		return o, false
 	}
 	if err != nil {
-		o.After = kept
+		o.After, o.Ended = kept, now
 		o.Ending, o.Detail = p.ended(err, "during the silence")
 	} else {
 		o.After = step // what the timer was late is the machine's, not the path's
@@ -165,7 +165,7 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 		o.Ending, o.Detail = Unknown, "this machine's clock jumped, or it was suspended or overloaded"
 	}
 	if o.Ending == Unknown {
-		o.After = 0
+		o.After, o.Ended = 0, time.Time{}
 	}
 	return o, !over(ctx)
 }

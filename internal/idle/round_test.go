@@ -2,6 +2,7 @@ package idle
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -127,6 +128,29 @@ func TestARestartOfTheServerIsNoNAT(t *testing.T) {
 			if b := r.Bounds; b.Survived != s(540) || b.Lost != 0 || b.Closed != 0 || !b.Unsteady || b.Reason != ReasonSurvived {
 				t.Errorf("%+v, want 540 s survived, unsteady", b)
 			}
+		})
+	}
+}
+
+// TestRestartsOneAfterTheOtherAreNoIdleTime ends every connection more than once. Those that are opened at the usual pace then
+// end at one moment after different silences, and those that are opened again after yet others.
+func TestRestartsOneAfterTheOtherAreNoIdleTime(t *testing.T) {
+	for name, test := range map[string]struct {
+		restarts, steps []time.Duration
+	}{
+		"within seconds": {[]time.Duration{s(6), s(14)}, []time.Duration{s(2), s(8), s(10), s(12)}},
+		"within minutes": {[]time.Duration{s(300), s(620)}, steps()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{restarts: test.restarts}
+				r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", evidence.TCP), Steps: test.steps, Parallel: len(test.steps),
+					Turn: Turns(OpeningPace)}).Run(t.Context())
+				b := r.Bounds
+				if b.Lost != 0 || b.Closed != 0 || !b.Unsteady || b.Survived != slices.Max(test.steps) || !strings.Contains(b.Why, "such as a restart") {
+					t.Errorf("%+v of %v", b, r.Seen)
+				}
+			})
 		})
 	}
 }

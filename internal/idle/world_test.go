@@ -29,11 +29,13 @@ type world struct {
 	limit func(n int) time.Duration
 	// alert closes by close_notify instead of a bare FIN.
 	alert bool
-	mute  bool                                        // the server answers no ping
-	hello evidence.Failure                            // how the hello ends; Completed: well
-	down  func() bool                                 // whether nothing gets through now
-	slip  func(n int, silent time.Duration) error     // what else goes wrong with a ping, e.g. a lost datagram
-	other func(silent time.Duration) evidence.Failure // how the hello ends after a silence
+	// restarts are when, from the first connection on, every connection is ended by RST.
+	restarts []time.Duration
+	mute     bool                                        // the server answers no ping
+	hello    evidence.Failure                            // how the hello ends; Completed: well
+	down     func() bool                                 // whether nothing gets through now
+	slip     func(n int, silent time.Duration) error     // what else goes wrong with a ping, e.g. a lost datagram
+	other    func(silent time.Duration) evidence.Failure // how the hello ends after a silence
 
 	mu                 sync.Mutex
 	opened, open, most int
@@ -51,6 +53,13 @@ func (w *world) count() (open, most, opened int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.open, w.most, w.opened
+}
+
+// firstAt is when the first session was opened.
+func (w *world) firstAt() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.openedAt[0]
 }
 
 type fakeSession struct {
@@ -173,6 +182,11 @@ func (s *fakeSession) Listen(ctx context.Context) error {
 		}
 	} else if s.world.early && forgets > 0 {
 		end, err = forgets, fmt.Errorf("listen: %w", path.ErrCut)
+	}
+	for _, at := range s.world.restarts {
+		if left := time.Until(s.world.firstAt().Add(at)); left > 0 && left < end {
+			end, err = left, fmt.Errorf("listen: %w", path.ErrCut)
+		}
 	}
 	if pass(ctx, end) == nil {
 		return err

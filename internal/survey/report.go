@@ -103,5 +103,9 @@ type IdleBounds struct {
 	Lost      time.Duration // shortest silence after which the path had dropped it
 	Closed    time.Duration // after which the server itself closed it
 	LastRound time.Time
+	Reason    IdleReason
 	Why       string // why a bound is unknown, or in words what happened
 }
+
+// IdleReason is the one word for what silence does to a path: a closed list, kept by package idle.
+type IdleReason string
