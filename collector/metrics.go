@@ -61,6 +61,7 @@ const (
 	pathAddresses
 	pathWithdrawnAddresses
 	pathBehindNAT
+	pathFinished
 
 	pathDuration
 	handshakeDuration
@@ -190,6 +191,12 @@ var table = withTransports([metricCount]Metric{
 	pathBehindNAT: {
 		Name: "endpoint_path_behind_nat", Type: Gauge, Labels: ofPath, Group: groupHosts,
 		Help: "1 if this path leads from a private address of this machine to a public one, so that a NAT is on the way.",
+	},
+	pathFinished: {
+		Name: "endpoint_path_finished", Type: Gauge, Labels: ofPath, Group: groupHosts,
+		Help: "1 if the TLS or DTLS session was completed in the last round, 0 if that was tried in vain; absent if it did not come to that, " +
+			"or was cut off by the deadline. 0 beside endpoint_path_up 1 is expected of a server that refuses strangers' certificates, " +
+			"while client_certificate is not configured.",
 	},
 
 	pathDuration: {

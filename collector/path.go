@@ -97,6 +97,9 @@ func (s *series) walk(of []string, w *survey.Walk) {
 			s.add(udpRetransmissions, float64(o.Retransmissions), of)
 		}
 	}
+	if finished, tried := o.Finished(); tried {
+		s.add(pathFinished, number(finished), of)
+	}
 	if o.Pinged && o.Failure != evidence.OutOfTime { // cut off while the answer was awaited: nothing is known
 		s.add(coapUp, number(o.Ponged), of)
 	}

@@ -155,6 +155,7 @@ func full(p lab.Place) []string {
 func carried(t *testing.T, x exposition, p lab.Place, labels []string) {
 	phases(t, x, labels, full(p)...)
 	authentic(t, x, p, labels)
+	holdFinished(t, x, labels, 1)
 	if coap, ok := x.one("endpoint_coap_up", labels...); !p.Host.Web && (!ok || coap != 1) {
 		t.Errorf("%v: coap_up %v (%v)", labels, coap, ok)
 	}
@@ -173,6 +174,7 @@ func neverPongs(t *testing.T, x exposition, p lab.Place, labels []string) {
 func neverFinished(t *testing.T, x exposition, p lab.Place, labels []string) {
 	phases(t, x, labels, slices.DeleteFunc(full(p), func(phase string) bool { return phase == "ping" || phase == "finish" })...)
 	authentic(t, x, p, labels)
+	holdFinished(t, x, labels, 0)
 	if len(x.of("endpoint_coap_up", labels...)) != 0 {
 		t.Errorf("%v: coap_up without a session", labels)
 	}
@@ -222,7 +224,17 @@ func intercepted(t *testing.T, x exposition, p lab.Place, labels []string) {
 	}
 }
 
+func holdFinished(t *testing.T, x exposition, labels []string, due float64) {
+	t.Helper()
+	if got, ok := x.one("endpoint_path_finished", labels...); !ok || got != due {
+		t.Errorf("%v: path_finished %v (%v), due %v", labels, got, ok, due)
+	}
+}
+
 func connectedOnly(t *testing.T, x exposition, _ lab.Place, labels []string) {
+	if len(x.of("endpoint_path_finished", labels...)) != 0 {
+		t.Errorf("%v: path_finished though it did not come to that", labels)
+	}
 	phases(t, x, labels, "connect")
 }
 

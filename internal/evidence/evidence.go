@@ -161,6 +161,20 @@ func (o *Outcome) Took(p Phase) (took time.Duration, ok bool) {
 	return 0, false
 }
 
+// Finished says whether the session was completed. tried is false if it did not come to that, or if the attempt says
+// nothing of the server: the deadline cut it off, or our own side failed.
+func (o *Outcome) Finished() (finished, tried bool) {
+	switch {
+	case o.FailedIn == Finish:
+		return false, o.Failure != OutOfTime && o.Failure != Internal
+	case o.Client == Web: // its handshake is one phase
+		finished = o.Failure == Completed && o.TLS != nil && o.TLS.KeyProved
+	default:
+		_, finished = o.Took(Finish)
+	}
+	return finished, finished
+}
+
 // SawTLS is the TLS view that says most about who answers: the walk's own or, when the device's hello saw no
 // certificate, that of the web hello. by names the client that saw it.
 func (o *Outcome) SawTLS() (seen *TLS, by Client) {

@@ -86,6 +86,9 @@ func markdownPath(b *strings.Builder, host string, p *Path) {
 			seen += fmt.Sprintf(" (certificate of %s, public key SHA-256 %s, valid until %s)",
 				c.Subject, c.PublicKeySHA256, c.NotAfter.UTC().Format(time.DateOnly))
 		}
+		if said := a.unfinished(); said != "" {
+			seen = strings.TrimPrefix(seen+"; "+said, "; ")
+		}
 		to := a.Address
 		if a.Withdrawn {
 			to += " (withdrawn from the zone)"

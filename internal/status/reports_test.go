@@ -275,6 +275,7 @@ func sick() *survey.Report {
 	// A server that refuses the configured certificate would need one; the throw-away pair's refusal is no failure.
 	h = s.host("tcp-lwm2m")
 	h.Paths[0].Walks[0].Outcome.Failure, h.Paths[0].Walks[0].Outcome.FailedIn = evidence.CertificateNeeded, evidence.Finish
+	h.Paths[0].Walks[0].Outcome.Detail = "the server sent the alert unknown_ca (48) after our certificate"
 	h.Paths[0].Walks[0].Outcome.Pinged, h.Paths[0].Walks[0].Outcome.Ponged = false, false
 	fail(&h.Paths[1].Walks[0], evidence.OutOfTime, evidence.Hello, "")
 

@@ -281,6 +281,9 @@ func (a *Address) line() string {
 			parts = append(parts, "valid until "+c.NotAfter.UTC().Format(time.DateOnly))
 		}
 	}
+	if said := a.unfinished(); said != "" {
+		parts = append(parts, said)
+	}
 	if a.CoAP != "" {
 		parts = append(parts, "ping "+a.CoAP)
 	}
@@ -288,6 +291,15 @@ func (a *Address) line() string {
 		parts = append(parts, plural(n, "sent again once", fmt.Sprintf("sent again %d times", n)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// unfinished says how a session ended that was not completed, though that is no failure: the server refused a stranger's
+// certificate. Of a failure that is what was seen.
+func (a *Address) unfinished() string {
+	if a.Session != "unfinished" || a.Reason != diagnose.OK {
+		return ""
+	}
+	return strings.TrimSuffix("session not finished: "+a.Detail, ": ")
 }
 
 // line says how long silence survives.

@@ -109,7 +109,8 @@ type Address struct {
 	RTTSeconds      float64            `json:"rtt_seconds,omitempty"`
 	FirstReply      float64            `json:"first_reply_seconds,omitempty"`
 	Retransmissions int                `json:"retransmissions,omitempty"`
-	CoAP            string             `json:"coap,omitempty"` // answered | unanswered
+	Session         string             `json:"session,omitempty"` // finished | unfinished; absent if it did not come to that
+	CoAP            string             `json:"coap,omitempty"`    // answered | unanswered
 	Certificate     *Certificate       `json:"certificate,omitempty"`
 
 	started time.Time
@@ -313,6 +314,12 @@ func newAddress(w *survey.Walk) Address {
 			out.Seconds = make(map[string]float64, len(o.Times))
 		}
 		out.Seconds[string(t.Phase)] = t.Took.Seconds()
+	}
+	switch finished, tried := o.Finished(); {
+	case finished:
+		out.Session = "finished"
+	case tried:
+		out.Session = "unfinished"
 	}
 	switch {
 	case o.Ponged:
