@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
@@ -33,7 +34,7 @@ type silence struct {
 func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &silence{common: c}
 	cmd := app.Command("idle", "Measure how long a silent connection survives on the way to a host, and say which keepalives of devices do. "+
-		"Exit code 0: measured, and --keepalive survives; 1: it does not, or that is not known; 2: usage.")
+		"Exit code 0: a device gets through, measured, and --keepalive survives; 1: one of these is not so, or not known; 2: usage.")
 	cmd.Arg("target", "HOST[:PORT][/udp]: a path of the configuration. HOST may be its first label; default: its first path over TCP.").
 		Required().StringVar(&k.target)
 	cmd.Flag("steps", "Silences to keep, as 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").StringVar(&k.steps)
@@ -71,6 +72,10 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 	s := survey.New(made.site, survey.Options{Name: hostname(), Logger: logger})
 	report := s.Run(ctx)
 	s.Close()
+	if len(report.Hosts) == 0 || len(report.Hosts[0].Paths) == 0 {
+		progress.stop()
+		return fail(exitWrong, errors.New("interrupted before the path was walked"))
+	}
 	walked := &report.Hosts[0].Paths[0]
 	first := idle.Walked(walked)
 	if first == nil {
@@ -79,20 +84,49 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	endpoint := report.Hosts[0].Endpoint
 	target := idle.To(idle.TargetOf(endpoint, catalogue.Path{Transport: walked.Transport, Port: walked.Port}), first.Outcome.Address.Addr())
-	result := (&idle.Round{
-		Open: made.patientSession, Target: target, Steps: steps, Parallel: len(steps), Turn: idle.Turns(idle.OpeningPace),
-		Progress: func(p idle.Progress) {
-			progress.say(fmt.Sprintf("%d connections silent, %d done, %s to go", p.Silent, p.Done, max(0, time.Until(p.Ends)).Round(time.Second)))
-		},
-	}).Run(ctx)
+	said, foreign := findingText(&first.Finding), idle.Foreign(&first.Finding)
+	var result idle.Result
+	if foreign != "" {
+		said += fmt.Sprintf("Silence is not measured: %s.\n", foreign)
+	} else {
+		progress.say("looking for a sign of life on the path")
+		result = (&idle.Round{
+			Open: made.patientSession, Target: target, Steps: steps, Parallel: len(steps), Turn: idle.Turns(idle.OpeningPace),
+			Progress: func(p idle.Progress) { progress.sayUntil(progressWords(p), p.Ends) },
+		}).Run(ctx)
+		said += k.text(target, &result)
+	}
 	progress.stop()
-	if _, err := io.WriteString(stdout, k.text(target, &result)); err != nil {
+	if _, err := io.WriteString(stdout, headline(target)+said); err != nil {
 		return fail(exitWrong, fmt.Errorf("write the result: %w", err))
 	}
-	if !result.Whole || result.Bounds.Reason == idle.ReasonUnknown || k.keepalive > 0 && result.Bounds.Carries(k.keepalive) != idle.Carried {
+	if first.Finding.Reason != diagnose.OK || !result.Whole || result.Bounds.Reason == idle.ReasonUnknown || k.keepalive > 0 && result.Bounds.Carries(k.keepalive) != idle.Carried {
 		return exitWrong
 	}
 	return exitOK
+}
+
+// progressWords says how far a round has come.
+func progressWords(p idle.Progress) string {
+	connections := "connections"
+	if p.Silent == 1 {
+		connections = "connection"
+	}
+	return fmt.Sprintf("%d %s silent, %d done", p.Silent, connections, p.Done)
+}
+
+// findingText says why a device does not get through, and what to do about that; "" if it does.
+func findingText(f *diagnose.Finding) string {
+	if f.Reason == diagnose.OK {
+		return ""
+	}
+	return fmt.Sprintf("This path does not carry a device (%s): %s.\n%s\n", f.Reason, f.Summary, f.Advice)
+}
+
+// headline names a path.
+func headline(target path.Target) string {
+	at := target.Address
+	return fmt.Sprintf("%s (%s), %s port %d\n", target.Host, at.Addr(), target.Transport, at.Port())
 }
 
 // longestStep is that of the configuration's idle.steps.
@@ -170,15 +204,12 @@ func onlyPath(config *catalogue.Config, target string) error {
 // text is the result for a person: what each connection showed, and what it means.
 func (k *silence) text(target path.Target, r *idle.Result) string {
 	var b strings.Builder
-	at := target.Address
-	fmt.Fprintf(&b, "%s (%s), %s port %d", target.Host, at.Addr(), target.Transport, at.Port())
 	switch r.Proof {
 	case idle.ByPing:
-		b.WriteString(", asked by a CoAP ping after each silence")
+		b.WriteString("Asked by a CoAP ping after each silence:\n")
 	case idle.ByHello:
-		b.WriteString(", asked by the device's hello, sent after each silence")
+		b.WriteString("Asked by a hello, sent after each silence:\n")
 	}
-	b.WriteString("\n")
 	slices.SortStableFunc(r.Seen, func(a, b idle.Observation) int { return cmp.Compare(a.Step, b.Step) })
 	if r.Proof != "" {
 		for _, o := range r.Seen {
@@ -198,8 +229,13 @@ func (k *silence) text(target path.Target, r *idle.Result) string {
 		b.WriteString("Result: ")
 	}
 	fmt.Fprintf(&b, "%s.\n", r.Bounds.Why)
-	nat := evidence.NATBetween(r.Without.Local.Addr(), at.Addr())
-	for _, line := range idle.Advice(&r.Bounds, target.Transport, nat) {
+	of := idle.Measured{
+		Transport: target.Transport,
+		Client:    target.Client,
+		NAT:       evidence.NATBetween(r.Without.Local.Addr(), target.Address.Addr()),
+		Whole:     r.Whole,
+	}
+	for _, line := range idle.Advice(&r.Bounds, of) {
 		b.WriteString(line + "\n")
 	}
 	if k.keepalive > 0 {

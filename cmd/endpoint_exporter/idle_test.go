@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
@@ -22,12 +23,12 @@ func TestIdleEndsInASentenceAndAnExitCode(t *testing.T) {
 		target       string
 		flags        silence
 		code         int
-		says         []string
+		says, never  []string
 	}{
 		"all survives": {
 			target: host, flags: silence{steps: "50ms,1s", keepalive: time.Second}, code: exitOK,
-			says: []string{"), tcp port DEVICE, asked by a CoAP ping after each silence\n", "\n    0.05 s  survived\n       1 s  survived\n",
-				"\nResult: a silence of 1 s survives.\n", "60 s (Edge) is not known to survive", "\nA keepalive of 1 s survives here.\n"},
+			says: []string{"), tcp port DEVICE\nAsked by a CoAP ping after each silence:\n", "\n    0.05 s  survived\n       1 s  survived\n",
+				"\nResult: a silence of 1 s survives.\n", "60 s (Edge) is not known to survive", "\nNothing was lost up to 1 s, so no setting is recommended", "\nA keepalive of 1 s survives here.\n"},
 		},
 		"a NAT that resets": {
 			where: "bootstrap/tcp", fault: "nat_resets:700ms", target: "bootstrap:DEVICE", flags: silence{steps: "50ms", keepalive: 2 * time.Second}, code: exitWrong,
@@ -38,17 +39,42 @@ func TestIdleEndsInASentenceAndAnExitCode(t *testing.T) {
 			where: "bootstrap/tcp", fault: "nat_resets:700ms", target: host, flags: silence{steps: "50ms,2s"}, code: exitOK,
 			says: []string{"after 2 s the connection is lost"},
 		},
+		"an interceptor": {
+			where: "bootstrap/tcp", fault: lab.Intercept, target: host, flags: silence{steps: "50ms,1s"}, code: exitWrong,
+			says: []string{"tcp port DEVICE\nThis path does not carry a device (wrong_issuer): signed by ", "Ask the network's owner to exempt ",
+				"\nSilence is not measured: something else than the cloud answers (signed by "},
+			never: []string{"survive", "Set the keepalive"},
+		},
+		"a forger": {
+			where: "bootstrap/tcp", fault: lab.ForgedIssuer, target: host, flags: silence{steps: "50ms"}, code: exitWrong,
+			says:  []string{"(forged_issuer): ", "\nSilence is not measured: "},
+			never: []string{"survive"},
+		},
+		"an interceptor that does not know the device's suite": {
+			where: "bootstrap/tcp", fault: lab.InterceptNoCCM, target: host, flags: silence{steps: "50ms"}, code: exitWrong,
+			says:  []string{"(wrong_issuer): ", "\nSilence is not measured: "},
+			never: []string{"survive"},
+		},
+		"something that speaks another protocol": {
+			where: "bootstrap/tcp", fault: lab.Garbage, target: host, flags: silence{steps: "50ms"}, code: exitWrong,
+			says:  []string{"(not_tls): ", "\nSilence is not measured: "},
+			never: []string{"survive"},
+		},
+		"the cloud, with a certificate that is out of date": {
+			where: "bootstrap/tcp", fault: lab.Expired, target: host, flags: silence{steps: "50ms"}, code: exitWrong,
+			says: []string{"This path does not carry a device (expired): ", "\nResult: a silence of 0.05 s survives.\n"},
+		},
 		"a server with a limit": {
 			limit: 700 * time.Millisecond, target: host, flags: silence{steps: "50ms,2s", keepalive: 2 * time.Second}, code: exitWrong,
 			says: []string{"       2 s  closed after 0.7", "the server itself ends the connection (close_notify)"},
 		},
 		"UDP": {
 			target: host + "/udp", flags: silence{steps: "50ms"}, code: exitOK,
-			says: []string{"udp port DEVICE, asked by a CoAP ping", "Whether UDP will do here is not known. Over UDP a device sends no keepalive"},
+			says: []string{"udp port DEVICE\nAsked by a CoAP ping", "Whether UDP will do here is not known. Over UDP a device sends no keepalive"},
 		},
 		"UDP that nothing is known of": {
 			where: "bootstrap/udp", fault: lab.Refuse, target: host + ":DEVICE/udp", flags: silence{steps: "50ms", keepalive: time.Second}, code: exitWrong,
-			says: []string{"Result: not known: the hello is not answered: ICMP: port unreachable.\n", "A keepalive of 1 s is not known to survive here."},
+			says: []string{"udp port DEVICE\nThis path does not carry a device (refused): the connection was refused", "Result: not known: the hello is not answered: ICMP: port unreachable.\n", "A keepalive of 1 s is not known to survive here."},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,10 +98,47 @@ func TestIdleEndsInASentenceAndAnExitCode(t *testing.T) {
 					t.Errorf("does not say %q", says)
 				}
 			}
+			for _, never := range test.never {
+				if strings.Contains(stdout.String(), never) {
+					t.Errorf("says %q", never)
+				}
+			}
 			if t.Failed() || stderr.Len() > 0 {
 				t.Errorf("stdout:\n%s\nstderr:\n%s", &stdout, &stderr)
 			}
 		})
+	}
+}
+
+// TestIdleOfAWebHostNamesNoSetting: no device's keepalive keeps its connections.
+func TestIdleOfAWebHostNamesNoSetting(t *testing.T) {
+	t.Parallel()
+	l := startLab(t, lab.Options{})
+	k := silence{common: &common{configFile: configFile(t, l.Config()), logLevel: "info", logFormat: "logfmt"}, target: "gateways", steps: "50ms"}
+	var stdout, stderr bytes.Buffer
+	code := k.run(t.Context(), &stdout, &stderr)
+	if said := stdout.String(); code != exitOK || !strings.Contains(said, "Result: a silence of 0.05 s survives") || strings.Contains(strings.ToLower(said), "keepalive") {
+		t.Errorf("exit code %d\n%s%s", code, said, &stderr)
+	}
+}
+
+// TestTheTimeLeftIsCountedDown reads the line of progress at several moments without anything new being said.
+func TestTheTimeLeftIsCountedDown(t *testing.T) {
+	began := time.Now()
+	p := &progress{started: began}
+	p.sayUntil(progressWords(idle.Progress{Silent: 1, Done: 2}), began.Add(90*time.Second))
+	for passed, want := range map[time.Duration]string{
+		0:                 "0 s: 1 connection silent, 2 done, at most 1m30s to go",
+		31 * time.Second:  "31 s: 1 connection silent, 2 done, at most 59s to go",
+		100 * time.Second: "100 s: 1 connection silent, 2 done, at most 0s to go",
+	} {
+		if got := p.line(began.Add(passed)); got != want {
+			t.Errorf("after %v: %q, want %q", passed, got, want)
+		}
+	}
+	p.say(progressWords(idle.Progress{Silent: 2}))
+	if got := p.line(began); got != "0 s: 2 connections silent, 0 done" {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -85,7 +148,8 @@ func TestIdleThatIsInterruptedSaysWhatItSaw(t *testing.T) {
 	defer cancel()
 	k := silence{common: &common{configFile: configFile(t, l.Config()), logLevel: "info", logFormat: "logfmt"}, target: bootstrapHost, steps: "50ms,1h"}
 	var stdout, stderr bytes.Buffer
-	if code := k.run(ctx, &stdout, &stderr); code != exitWrong || !strings.Contains(stdout.String(), "Interrupted. So far: a silence of 0.05 s survives") {
+	if code := k.run(ctx, &stdout, &stderr); code != exitWrong || !strings.Contains(stdout.String(), "Interrupted. So far: a silence of 0.05 s survives") ||
+		!strings.Contains(stdout.String(), "\nNo setting is recommended, as the measurement did not come to its end.\n") {
 		t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
 	}
 }

@@ -16,6 +16,7 @@ type progress struct {
 
 	mu   sync.Mutex
 	text string
+	ends time.Time // of what the text says, at the latest; zero: not known
 }
 
 // startProgress begins to show progress on w if that is a terminal.
@@ -28,10 +29,24 @@ func startProgress(w io.Writer) *progress {
 }
 
 // say changes the text of the line.
-func (p *progress) say(text string) {
+func (p *progress) say(text string) { p.sayUntil(text, time.Time{}) }
+
+// sayUntil changes the text of the line, which goes on with how much time is left at most.
+func (p *progress) sayUntil(text string, ends time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.text = text
+	p.text, p.ends = text, ends
+}
+
+// line is what the line says now.
+func (p *progress) line(now time.Time) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	said := fmt.Sprintf("%.0f s: %s", now.Sub(p.started).Seconds(), p.text)
+	if !p.ends.IsZero() {
+		said += fmt.Sprintf(", at most %s to go", max(0, p.ends.Sub(now)).Round(time.Second))
+	}
+	return said
 }
 
 // stop clears the line.
@@ -51,9 +66,7 @@ func (p *progress) show(width int) {
 			p.write(clearLine)
 			return
 		case <-tick.C:
-			p.mu.Lock()
-			line := []rune(fmt.Sprintf("%.0f s: %s", time.Since(p.started).Seconds(), p.text))
-			p.mu.Unlock()
+			line := []rune(p.line(time.Now()))
 			if width > 0 {
 				line = line[:min(len(line), width-1)]
 			}

@@ -50,16 +50,28 @@ const (
 	adviceNAT = "There is a NAT on the way (%s). Behind a NAT the vendor recommends CoAP over TCP, or a dedicated tunnel where UDP is a must."
 )
 
-// Advice says to a person what the bounds of a path mean for devices and what to do: one sentence a line.
-func Advice(b *Bounds, transport evidence.Transport, nat evidence.NAT) []string {
+// Measured is what bounds are of.
+type Measured struct {
+	Transport evidence.Transport
+	Client    evidence.Client
+	NAT       evidence.NAT
+	Whole     bool // the round came to its end
+}
+
+// Advice says to a person what the bounds of a path mean for devices and what to do: one sentence a line. A setting is named
+// only where something was lost, by a round that came to its end. No device's keepalive keeps a web host's connections.
+func Advice(b *Bounds, of Measured) []string {
+	if of.Client != evidence.Device {
+		return nil
+	}
 	var lines []string
-	if transport == evidence.UDP {
+	if of.Transport == evidence.UDP {
 		lines = append(lines, adviceUDP(b))
 	} else {
-		lines = adviceTCP(b)
+		lines = adviceTCP(b, of.Whole)
 	}
-	if nat != evidence.NoNAT {
-		lines = append(lines, fmt.Sprintf(adviceNAT, nat))
+	if of.NAT != evidence.NoNAT {
+		lines = append(lines, fmt.Sprintf(adviceNAT, of.NAT))
 	}
 	return lines
 }
@@ -71,7 +83,7 @@ func adviceUDP(b *Bounds) string {
 	switch b.Carries(longest) {
 	case Carried:
 		return fmt.Sprintf("Over UDP a device sends no keepalive; it speaks at registration updates, at 75 %% of the lifetime. "+
-			"Silences of up to %s survive here: a lifetime above %s needs CoAP over TCP.",
+			"Silences of up to %s survive here, enough for a lifetime of %s; for a longer one CoAP over TCP is the safe choice.",
 			Seconds(b.Survived), Seconds(b.Survived*4/3))
 	case NotCarried:
 		return "UDP will not do here: a device sends no keepalive over it, and speaks more seldom than this path remembers. Use CoAP over TCP."
@@ -80,7 +92,7 @@ func adviceUDP(b *Bounds) string {
 	return "Whether UDP will do here is not known. Over UDP a device sends no keepalive: where in doubt, use CoAP over TCP."
 }
 
-func adviceTCP(b *Bounds) []string {
+func adviceTCP(b *Bounds, whole bool) []string {
 	var said []string
 	var best time.Duration // the longest known interval that survives
 	for _, k := range Keepalives() {
@@ -90,16 +102,37 @@ func adviceTCP(b *Bounds) []string {
 		}
 		said = append(said, fmt.Sprintf("%s (%s) %s", Seconds(k.Interval), k.Of, answer))
 	}
-	lines := []string{"Keepalives of devices: " + strings.Join(said, ", ") + "."}
-	switch longest := Keepalives()[0].Interval; {
+	return []string{"Keepalives of devices: " + strings.Join(said, ", ") + ".", b.setting(best, whole)}
+}
+
+// setting is what to set a keepalive to, or why that is not known. best is the longest known interval that survives.
+func (b *Bounds) setting(best time.Duration, whole bool) string {
+	longest := Keepalives()[0].Interval
+	switch {
+	case !whole:
+		return "No setting is recommended, as the measurement did not come to its end."
+	case b.Lost == 0 && b.Closed == 0:
+		switch {
+		case b.Survived == 0:
+			return "Nothing is known of silence on this path, so no setting can be recommended."
+		case b.Unsteady:
+			return "Connections ended, but not always after the same silence: measure again before a setting is changed."
+		case best == longest:
+			return "Every device may keep its setting."
+		}
+		return fmt.Sprintf("Nothing was lost up to %s, so no setting is recommended: measure up to %s (--steps) to know about longer keepalives.",
+			Seconds(b.Survived), Seconds(longest))
 	case best == longest:
-		return append(lines, "Every device may keep its setting.")
+		return "Every device may keep its setting."
 	case best > 0:
-		return append(lines, fmt.Sprintf("Set the keepalive to %d seconds: %s.", int(best.Seconds()), settings))
+		return fmt.Sprintf("Set the keepalive to %d seconds: %s.", int(best.Seconds()), settings)
+	case b.Survived >= 2*time.Second:
+		return fmt.Sprintf("Set the keepalive to %d seconds at most: %s.", int(b.Survived.Seconds()), settings)
 	case b.Survived >= time.Second:
-		return append(lines, fmt.Sprintf("Set the keepalive to %d seconds at most: %s.", int(b.Survived.Seconds()), settings))
-	case b.Reason != ReasonUnknown:
-		return append(lines, "No silence that was measured survives here: measure shorter ones (--steps), or have the network's owner lengthen the idle timeout.")
+		return fmt.Sprintf("Set the keepalive to 1 second: %s.", settings)
+	case b.Survived > 0:
+		return fmt.Sprintf("A silence of %s survives, which is too short for a keepalive: measure longer ones (--steps), or have the network's owner lengthen the idle timeout.",
+			Seconds(b.Survived))
 	}
-	return append(lines, "Nothing is known of silence on this path, so no setting can be recommended.")
+	return "No silence that was measured survives here: measure shorter ones (--steps), or have the network's owner lengthen the idle timeout."
 }

@@ -3,6 +3,7 @@ package idle
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
@@ -65,8 +66,28 @@ func TestAdvice(t *testing.T) {
 			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) is not known to survive.",
 			"Nothing is known of silence on this path, so no setting can be recommended.",
 		}},
+		"nothing lost so far": {Bounds{Survived: s(60), Reason: ReasonSurvived}, evidence.TCP, evidence.NoNAT, []string{
+			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) survives.",
+			"Nothing was lost up to 60 s, so no setting is recommended: measure up to 540 s (--steps) to know about longer keepalives.",
+		}},
+		"nothing lost within a moment": {Bounds{Survived: 100 * time.Millisecond, Reason: ReasonSurvived}, evidence.TCP, evidence.NoNAT, []string{
+			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) is not known to survive.",
+			"Nothing was lost up to 0.1 s, so no setting is recommended: measure up to 540 s (--steps) to know about longer keepalives.",
+		}},
+		"now and then": {Bounds{Survived: s(540), Reason: ReasonSurvived, Unsteady: true}, evidence.TCP, evidence.NoNAT, []string{
+			"Keepalives of devices: 540 s (the C client's default) survives, 100 s (Mbed OS) survives, 90 s (a page of the vendor's documentation) survives, 60 s (Edge) survives.",
+			"Connections ended, but not always after the same silence: measure again before a setting is changed.",
+		}},
+		"a server with a limit of 2 s": {Bounds{Survived: s(1), Closed: s(2), Reason: ReasonLimit}, evidence.TCP, evidence.NoNAT, []string{
+			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
+			"Set the keepalive to 1 second: " + setting + ".",
+		}},
+		"a NAT of half a second": {Bounds{Survived: 100 * time.Millisecond, Lost: s(1), Reason: ReasonDropped}, evidence.TCP, evidence.NoNAT, []string{
+			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
+			"A silence of 0.1 s survives, which is too short for a keepalive: measure longer ones (--steps), or have the network's owner lengthen the idle timeout.",
+		}},
 		"UDP survives": {Bounds{Survived: s(540), Reason: ReasonSurvived}, evidence.UDP, evidence.NoNAT, []string{
-			"Over UDP a device sends no keepalive; it speaks at registration updates, at 75 % of the lifetime. Silences of up to 540 s survive here: a lifetime above 720 s needs CoAP over TCP.",
+			"Over UDP a device sends no keepalive; it speaks at registration updates, at 75 % of the lifetime. Silences of up to 540 s survive here, enough for a lifetime of 720 s; for a longer one CoAP over TCP is the safe choice.",
 		}},
 		"UDP is forgotten": {Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped}, evidence.UDP, evidence.CarrierNAT, []string{
 			"UDP will not do here: a device sends no keepalive over it, and speaks more seldom than this path remembers. Use CoAP over TCP.",
@@ -77,9 +98,27 @@ func TestAdvice(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Advice(&test.bounds, test.transport, test.nat); strings.Join(got, "\n") != strings.Join(test.want, "\n") {
+			of := Measured{Transport: test.transport, Client: evidence.Device, NAT: test.nat, Whole: true}
+			if got := Advice(&test.bounds, of); strings.Join(got, "\n") != strings.Join(test.want, "\n") {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 			}
 		})
+	}
+}
+
+// TestNoSettingWhereNoneFollows gives bounds from which one would follow, were it not for what they are of.
+func TestNoSettingWhereNoneFollows(t *testing.T) {
+	bounds := Bounds{Survived: s(60), Lost: s(90), Reason: ReasonDropped}
+	for name, test := range map[string]struct {
+		of   Measured
+		says string
+	}{
+		"a round that was interrupted": {Measured{Transport: evidence.TCP, Client: evidence.Device}, "No setting is recommended, as the measurement did not come to its end."},
+		"a web host":                   {Measured{Transport: evidence.TCP, Client: evidence.Web, NAT: evidence.SiteNAT, Whole: true}, ""},
+	} {
+		said := strings.Join(Advice(&bounds, test.of), "\n")
+		if strings.Contains(said, "Set the keepalive") || !strings.Contains(said, test.says) || test.says == "" && said != "" {
+			t.Errorf("%s: %s", name, said)
+		}
 	}
 }

@@ -25,6 +25,14 @@ func Patience() path.Patience {
 	}
 }
 
+// longestAround is how long a measurement may take beside its silence: to open a connection and prove it alive, and after the
+// silence the same once more, or a sign of life that does not come and a fresh connection to hold that against.
+func longestAround() time.Duration {
+	p := Patience()
+	alive := p.Connect + p.Hello + p.Finish + p.Ping
+	return alive + p.Ping + alive
+}
+
 // clockSlack is by how much a silence may be longer than it was to be, by either clock. The monotonic one stands still while a
 // machine is suspended, so the clock on the wall has a say too.
 const clockSlack = 5 * time.Second

@@ -27,9 +27,11 @@ type Round struct {
 
 // Progress is how far a round has come.
 type Progress struct {
-	Silent int       // connections that are silent now
-	Done   int       // connections that have told what they had to tell
-	Ends   time.Time // when the longest silence that has begun ends; a loss to be confirmed may prolong the round
+	Silent int // connections that are silent now
+	Done   int // connections that have told what they had to tell
+	// Ends is when the connections under way will have told, at the latest: after their silence, the patience around it, and
+	// a fresh connection to hold a loss against. A loss that is to be measured again prolongs the round.
+	Ends time.Time
 }
 
 // Result is what a round found.
@@ -84,6 +86,7 @@ type measurement struct {
 	seen       []Observation
 	confirming bool
 	progress   Progress
+	ends       []time.Time // of the connections under way
 }
 
 // work takes step after step until none is left.
@@ -139,15 +142,20 @@ func (m *measurement) measure(ctx context.Context, step time.Duration) bool {
 	if !m.turn(ctx) {
 		return false
 	}
+	ends := time.Now().Add(step + longestAround())
 	m.tell(func(p *Progress) {
 		p.Silent++
-		if ends := time.Now().Add(step); ends.After(p.Ends) {
-			p.Ends = ends
-		}
+		m.ends = append(m.ends, ends)
+		p.Ends = slices.MaxFunc(m.ends, time.Time.Compare)
 	})
 	o, ok := m.silence(ctx, step)
 	m.tell(func(p *Progress) {
 		p.Silent--
+		m.ends = slices.DeleteFunc(m.ends, ends.Equal)
+		p.Ends = time.Time{}
+		if len(m.ends) > 0 {
+			p.Ends = slices.MaxFunc(m.ends, time.Time.Compare)
+		}
 		if ok {
 			p.Done++
 			m.seen = append(m.seen, o)

@@ -219,6 +219,25 @@ func TestARoundThatIsInterruptedSaysWhatItSaw(t *testing.T) {
 	})
 }
 
+// TestTheEndIsForetold holds the end that a round foretells against when it comes: a loss, its control, and the repetition.
+func TestTheEndIsForetold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{forgets: always(s(200)), manner: Dropped}
+		var foretold []time.Time
+		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", evidence.TCP), Steps: []time.Duration{s(30), s(540)}, Parallel: 2,
+			Progress: func(p Progress) {
+				if p.Silent > 0 {
+					foretold = append(foretold, p.Ends)
+				} else if now := time.Now(); !p.Ends.IsZero() || foretold[len(foretold)-1].Before(now) {
+					t.Errorf("%v foretold, now %v: %+v", foretold, now, p)
+				}
+			}}).Run(t.Context())
+		if len(foretold) != 4 || !foretold[1].Equal(foretold[2]) || foretold[3].Sub(foretold[2]) < s(540) {
+			t.Errorf("foretold %v, of %v", foretold, r.Seen)
+		}
+	})
+}
+
 func TestFewerConnectionsThanStepsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, freed := &world{forgets: always(s(200)), manner: Dropped}, 0
