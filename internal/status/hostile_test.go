@@ -56,7 +56,7 @@ func hostile(s string) *survey.Report {
 		)
 		for j := range h.Paths {
 			p := &h.Paths[j]
-			p.Idle = &survey.IdleBounds{Why: s}
+			p.Idle = &survey.IdleBounds{Reason: survey.IdleReason(s), Why: s}
 			w := &p.Walks[0]
 			w.Judgement.Subject, w.Judgement.Expected, w.Judgement.PublicKeySHA256 = s, s, s
 			silent := passing(h.Endpoint, catalogue.Path{Transport: p.Transport, Port: p.Port}, netip.MustParseAddr("192.0.2.7"))

@@ -12,6 +12,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 )
 
 // TestJSONIsDocumented holds docs/report.md against the model: the same fields in the same order, and those that are
@@ -32,6 +33,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		string(freshness.OK), string(freshness.Stale), string(freshness.Suspect), string(freshness.Unknown),
 		string(evidence.DNSNXDomain), string(evidence.DNSServFail), string(evidence.DNSRefused), string(evidence.DNSNoAddress), string(evidence.DNSTimeout),
 		string(evidence.DNSUnreachable), string(evidence.DNSMalformed), string(evidence.DNSLoop), string(evidence.DNSRcode), string(evidence.DNSOutOfTime),
+		string(idle.ReasonUnknown), string(idle.ReasonSurvived), string(idle.ReasonDropped), string(idle.ReasonReset), string(idle.ReasonLimit),
 	}
 	for _, r := range diagnose.Reasons() {
 		words = append(words, string(diagnose.ClassOf(r)))

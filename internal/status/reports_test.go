@@ -10,6 +10,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
@@ -269,7 +270,7 @@ func sick() *survey.Report {
 			continue
 		}
 		p.Walks[0].Outcome.Ponged = false
-		p.Idle = &survey.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, Why: "a silence of 120 s survives; after 180 s the connection is lost: dropped"}
+		p.Idle = &survey.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, Reason: idle.ReasonDropped, Why: "a silence of 120 s survives; after 180 s the connection is lost: dropped"}
 	}
 
 	// A server that refuses the configured certificate would need one; the throw-away pair's refusal is no failure.

@@ -134,6 +134,7 @@ type Idle struct {
 	SurvivedSeconds float64 `json:"survived_seconds,omitempty"`
 	LostSeconds     float64 `json:"lost_seconds,omitempty"`
 	ClosedSeconds   float64 `json:"closed_seconds,omitempty"`
+	Reason          string  `json:"reason"`
 	Why             string  `json:"why,omitempty"`
 
 	nat bool // the address that a device would take is behind one
@@ -280,7 +281,7 @@ func newPath(p *survey.Path) Path {
 	if b := p.Idle; b != nil {
 		out.Idle = &Idle{
 			SurvivedSeconds: b.Survived.Seconds(), LostSeconds: b.Lost.Seconds(), ClosedSeconds: b.Closed.Seconds(),
-			Why: text(b.Why), nat: len(p.Walks) > 0 && p.Walks[0].Outcome.BehindNAT(),
+			Reason: text(string(b.Reason)), Why: text(b.Why), nat: len(p.Walks) > 0 && p.Walks[0].Outcome.BehindNAT(),
 		}
 	}
 	return out
