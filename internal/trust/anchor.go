@@ -112,10 +112,16 @@ func bounded(cert *x509.Certificate) bool {
 	return !ok || key.N.BitLen() <= maxRSABits
 }
 
-// signs reports whether a key signed a certificate. Nothing but the signature is looked at.
+// signs reports whether a key signed a certificate. Nothing but the signature is looked at. Devices take ecdsa-with-SHA224
+// (RFC 5758 §3.2) too, which package x509 does not know.
 func signs(signer, cert *x509.Certificate) error {
 	if !bounded(signer) {
 		return fmt.Errorf("the RSA key is larger than %d bits", maxRSABits)
+	}
+	if key, ok := signer.PublicKey.(*ecdsa.PublicKey); ok && cert.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
+		if sum := sha256.Sum224(cert.RawTBSCertificate); ecdsa.VerifyASN1(key, sum[:], cert.Signature) {
+			return nil
+		}
 	}
 	return signer.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature)
 }

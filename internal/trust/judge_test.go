@@ -1,7 +1,10 @@
 package trust
 
 import (
+	"crypto"
+	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"math/big"
@@ -241,5 +244,21 @@ func TestAHostileChainIsSearchedBoundedly(t *testing.T) {
 	}
 	if j := anchor.Judge(Subject{Chain: sent, KeyProved: true, Now: now}); j.Verdict != WrongIssuer {
 		t.Errorf("verdict %q", j.Verdict)
+	}
+}
+
+// TestALeafSignedWithSHA224IsTheAuthoritys: package x509 cannot make one, so that the signature of another is replaced.
+func TestALeafSignedWithSHA224IsTheAuthoritys(t *testing.T) {
+	arm := mint(t, nil, spec{subject: named(t, "ARM Bootstrap CA"), ca: true})
+	forger := mint(t, nil, spec{subject: named(t, "ARM Bootstrap CA"), ca: true})
+	anchor := must[*Anchor](t)(NewKey(must[Name](t)(ParseName(armName)), spki(t, arm)))
+	for by, want := range map[*authority]Verdict{arm: Good, forger: ForgedIssuer} {
+		leaf := *mint(t, arm, spec{}).cert
+		sum := sha256.Sum224(leaf.RawTBSCertificate)
+		leaf.SignatureAlgorithm = x509.UnknownSignatureAlgorithm
+		leaf.Signature = must[[]byte](t)(by.key.Sign(rand.Reader, sum[:], crypto.SHA224))
+		if j := anchor.Judge(Subject{Chain: []*x509.Certificate{&leaf}, KeyProved: true, Now: now}); j.Verdict != want {
+			t.Errorf("verdict %q (%s), want %q", j.Verdict, j.Detail, want)
+		}
 	}
 }
