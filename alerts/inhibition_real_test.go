@@ -153,6 +153,16 @@ func TestInhibition(t *testing.T) {
 			named(t, "EndpointUnreachableAtMostSites", one),
 			named(t, "EndpointUnreachableAtMostSites", two),
 		}, []string{"page EndpointInterceptedAtMostSites s1 h1", "page EndpointUnreachableAtMostSites s2 h2"}},
+		{"a certificate that has expired, seen by most sites: one page, though it also cuts them off", []labels{
+			named(t, "EndpointCertificateExpiredAtMostSites", one),
+			named(t, "EndpointUnreachableAtMostSites", one),
+			named(t, "EndpointCertificateExpired", with(with(berlin, one), tcp)),
+			named(t, "EndpointCertificateExpired", with(with(berlin, one), udp)),
+			named(t, "EndpointCertificateExpired", with(with(nowhere, one), tcp)),
+			named(t, "EndpointUnreachable", with(berlin, one)),
+			named(t, "EndpointUnreachable", with(nowhere, one)),
+			named(t, "EndpointCertificateExpired", with(with(oslo, two), tcp)),
+		}, []string{"page EndpointCertificateExpired oslo s2 h2 tcp", "page EndpointCertificateExpiredAtMostSites s1 h1"}},
 		{"stale at most sites", []labels{
 			named(t, "EndpointDnsStaleAtMostSites", one),
 			named(t, "EndpointDnsStale", with(with(berlin, one), near)),

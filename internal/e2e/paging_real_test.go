@@ -35,6 +35,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	// faster divides the times of rules and routes: 10 minutes are 8 seconds.
 	faster = 75
+	// lasting is the rules' endpoint:threshold:lasting_seconds in the tests' time: two seconds.
+	lasting = 150. / faster
 	// every is the time between scrapes: a window of 5 minutes, then of 4 seconds, still holds some.
 	every = time.Second
 	// patience bounds the wait for a page or its end on a busy machine; they take at most one.
@@ -259,7 +261,7 @@ func scaledRules(t *testing.T) []byte {
 	t.Helper()
 	file, err := os.ReadFile("../../alerts/endpoint.rules.yml")
 	if err == nil {
-		file, err = monitoring.ScaleRules(file, faster, nil)
+		file, err = monitoring.ScaleRules(file, faster, map[string]float64{"endpoint:threshold:lasting_seconds": lasting})
 	}
 	if err != nil {
 		t.Fatal(err)
