@@ -13,8 +13,11 @@
 //
 // How a connection ended is told apart ([Ending]): answered; dropped without a word; reset; closed by the server itself,
 // whose limit then hides what the path would have done. A loss is held against a fresh connection at once: if that fails
-// too, the path is down and nothing has been learned. The shortest loss is measured again, since a server that was
-// restarted looks like a NAT that forgot, once.
+// too, the path is down and nothing has been learned. The shortest loss is measured again until two agree on the silence
+// before it, since a server that was restarted looks like a NAT that forgot. Ends at one moment after different silences
+// are one event of the server or of the path, and no idle time.
+//
+// Of whoever intercepts a connection nothing is measured ([Foreign]): its idle times are not the path's.
 //
 // # What it means
 //
