@@ -56,7 +56,7 @@ func TestCommandsOfRunbooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags := []string{"--output=markdown", "--watch=20m", "--config.check", "--config.file=FILE", "--keepalive=540s"}
+	flags := []string{"--output=markdown", "--watch=30m", "--config.check", "--config.file=FILE", "--keepalive=540s"}
 	for _, flag := range regexp.MustCompile(`\s(--[a-z.]+(?:=\w+)?)`).FindAllSubmatch(text, -1) {
 		if !slices.Contains(flags, string(flag[1])) {
 			t.Errorf("%s is not among the flags that runbooks use: %q", flag[1], flags)

@@ -34,7 +34,7 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 	cmd.Flag("output", "Form of the result: text, json, or markdown to send to the network's owner.").
 		Short('o').Default("text").EnumVar(&k.output, "text", "json", "markdown")
 	cmd.Flag("watch", "Keep checking for so long, or until every DNS server has a verdict: staleness takes time to prove.").
-		PlaceHolder("20m").DurationVar(&k.watch)
+		PlaceHolder("30m").DurationVar(&k.watch)
 	cmd.Flag("watch.interval", "Time between two rounds of --watch; survey.min_interval is the least.").
 		Default("15s").DurationVar(&k.interval)
 	commands[cmd.FullCommand()] = k.run
@@ -105,8 +105,9 @@ func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) 
 	progress.say("walking the paths")
 	end := time.Now().Add(k.watch)
 	report := s.Run(ctx)
+	open := newOpenVerdicts()
 	for ctx.Err() == nil {
-		ready, open := openVerdicts(report)
+		ready, open := open.count(report)
 		if open == 0 || !time.Now().Add(k.interval).Before(end) {
 			break
 		}
@@ -138,15 +139,40 @@ func watchWords(open int, ready, end time.Time) string {
 	return said + ", watching until " + end.Local().Format(clock) + " (Ctrl-C: enough)"
 }
 
-// openVerdicts counts the resolvers that may yet get a verdict, and says when the last of them can.
-func openVerdicts(report *survey.Report) (ready time.Time, open int) {
+// hopeless is how many rounds in a row a verdict may be unknown, without a time at which it could be had, until it is no
+// longer waited for: a server that does not answer now may answer in a minute.
+const hopeless = 8
+
+// openVerdicts follows, from round to round, which resolvers may yet get a verdict.
+type openVerdicts struct {
+	unknown map[[2]string]int // rounds in a row, by service and host, and resolver
+}
+
+func newOpenVerdicts() openVerdicts { return openVerdicts{make(map[[2]string]int)} }
+
+// count counts the resolvers that may yet get a verdict, and says when the last of them can.
+func (o openVerdicts) count(report *survey.Report) (ready time.Time, open int) {
 	for i := range report.Hosts {
-		for _, r := range report.Hosts[i].Resolvers {
-			learning := r.Freshness.Verdict == freshness.Unknown && !r.Freshness.Ready.IsZero()
-			if learning || r.Freshness.Verdict == freshness.Suspect {
-				open++
+		h := &report.Hosts[i]
+		for _, r := range h.Resolvers {
+			key := [2]string{h.Endpoint.Service + " " + h.Endpoint.Host, r.Lookup.Resolver.String()}
+			learning := !r.Freshness.Ready.IsZero()
+			if r.Freshness.Verdict != freshness.Unknown || learning {
+				o.unknown[key] = 0
+			} else {
+				o.unknown[key]++
 			}
-			if learning && r.Freshness.Ready.After(ready) {
+			switch r.Freshness.Verdict {
+			case freshness.OK, freshness.Stale:
+				continue
+			case freshness.Suspect:
+			default:
+				if !learning && o.unknown[key] >= hopeless {
+					continue
+				}
+			}
+			open++
+			if r.Freshness.Verdict == freshness.Unknown && r.Freshness.Ready.After(ready) {
 				ready = r.Freshness.Ready
 			}
 		}

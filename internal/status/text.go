@@ -435,7 +435,7 @@ func (t *table) notes(v *View) {
 		watch = watch || questions[i].watch
 	}
 	if watch {
-		t.item("    ", "That takes time to prove: the same command with --watch=20m goes on until every verdict stands.")
+		t.item("    ", "That takes time to prove: the same command with --watch=30m goes on until every verdict stands.")
 	}
 }
 
