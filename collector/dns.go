@@ -77,8 +77,12 @@ func (s *series) authority(target []string, a *survey.Authority) {
 	s.at(dnsAuthorityLastValid, a.LastValid, target)
 }
 
-// queries makes the series of the queries sent, each from 0.
+// queries makes the series of the queries sent, each from 0; none for the report of one host, whose sum over the hosts would
+// be wrong.
 func (s *series) queries(counts []survey.QueryCount) {
+	if counts == nil {
+		return
+	}
 	type way struct{ leg, rcode string }
 	sums := make(map[way]uint64, len(counts))
 	for _, q := range counts {

@@ -189,7 +189,8 @@ func healthyReport() *survey.Report {
 // sickReport is a site where everything is wrong, each host in its own way.
 func sickReport() *survey.Report {
 	return &survey.Report{
-		Site: "berlin", Started: noon, Finished: noon.Add(10 * time.Second),
+		Queries: []survey.QueryCount{}, // nothing was asked
+		Site:    "berlin", Started: noon, Finished: noon.Add(10 * time.Second),
 		IncompletePaths: 2,
 		AuthorityPath:   survey.AuthorityPathIntercepted,
 		Hosts: []survey.Host{

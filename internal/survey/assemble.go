@@ -24,11 +24,7 @@ func (r *round) snapshot() *Report {
 	}
 	for i := range r.slots {
 		report.Hosts[i] = r.host(&r.slots[i])
-		for j := range report.Hosts[i].Paths {
-			if !report.Hosts[i].Paths[j].Known {
-				report.IncompletePaths++
-			}
-		}
+		report.IncompletePaths += report.Hosts[i].incomplete()
 	}
 	return report
 }

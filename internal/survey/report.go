@@ -21,8 +21,31 @@ type Report struct {
 	IncompletePaths int
 	// AuthorityPath is the exporter's own view of port 53 to the zones' servers.
 	AuthorityPath AuthorityPath
-	// Queries counts DNS queries since start, by leg and rcode.
+	// Queries counts DNS queries since start, by leg and rcode; nil in the report of one host.
 	Queries []QueryCount
+}
+
+// of is the part of a report that speaks of one host.
+func (r *Report) of(host string) *Report {
+	part := &Report{Site: r.Site, Started: r.Started, Finished: r.Finished}
+	for i := range r.Hosts {
+		if r.Hosts[i].Endpoint.Host != host {
+			continue
+		}
+		part.Hosts = append(part.Hosts, r.Hosts[i])
+		part.IncompletePaths += r.Hosts[i].incomplete()
+	}
+	return part
+}
+
+// incomplete counts the host's paths that the deadline cut off.
+func (h *Host) incomplete() (n int) {
+	for i := range h.Paths {
+		if !h.Paths[i].Known {
+			n++
+		}
+	}
+	return n
 }
 
 // AuthorityPath is the exporter's own view of port 53; a closed list, used as the label `state`; "" if not looked at.

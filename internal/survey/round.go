@@ -97,6 +97,16 @@ func (r *round) shareable(now time.Time, minInterval time.Duration) bool {
 	return !r.cut && (!r.over() || now.Sub(r.started) < minInterval)
 }
 
+// holds reports whether a host is among the round's. It looks at nothing of a slot that the round writes.
+func (r *round) holds(host string) bool {
+	for i := range r.slots {
+		if r.slots[i].endpoint.Host == host {
+			return true
+		}
+	}
+	return false
+}
+
 // over reports whether the round has made its report.
 func (r *round) over() bool {
 	select {

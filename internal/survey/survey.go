@@ -146,8 +146,8 @@ const maxStrangers = 16
 // ErrBusy is returned when too many hosts that are not configured are being surveyed already.
 var ErrBusy = fmt.Errorf("%d hosts that are not configured are being surveyed already", maxStrangers)
 
-// RunHost surveys the endpoints of one host, in the same way. Of a host that is not configured nothing is remembered; the
-// only error is [ErrBusy].
+// RunHost surveys the endpoints of one host, in the same way; a round of all endpoints is shared too. Of a host that is not
+// configured nothing is remembered; the only error is [ErrBusy]. The report has nothing of the exporter as a whole.
 func (s *Survey) RunHost(ctx context.Context, host string) (*Report, error) {
 	if s.crowded(host) {
 		return nil, ErrBusy
@@ -157,7 +157,7 @@ func (s *Survey) RunHost(ctx context.Context, host string) (*Report, error) {
 			return s.slotsOf(known)
 		}
 		return []slot{s.strangerSlot(host)}
-	}), nil
+	}).of(host), nil
 }
 
 // crowded reports whether a round of a host that is not configured would be one too many.
@@ -207,6 +207,9 @@ func (s *Survey) join(scope string, slots func() []slot) *round {
 	now := s.opts.Now()
 	interval := s.site.Config.Survey.MinInterval
 	r := s.rounds[scope]
+	if whole := s.rounds[""]; whole != nil && whole.holds(scope) && whole.shareable(now, interval) {
+		r = whole
+	}
 	if r == nil || !r.shareable(now, interval) {
 		maps.DeleteFunc(s.rounds, func(_ string, old *round) bool { return !old.shareable(now, interval) })
 		r = newRound(s, slots())

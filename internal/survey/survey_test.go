@@ -582,3 +582,27 @@ func TestAReloadInTheMiddleOfARoundLosesNoCount(t *testing.T) {
 		}
 	})
 }
+
+func TestAHostIsNotWalkedAgainWhileARoundOfAllIsYoung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}}
+		s, _ := w.open(t, nil, "a.test", "b.test")
+		w.walk = map[string]time.Duration{"198.51.100.1": time.Second}
+		var whole *Report
+		var all sync.WaitGroup
+		all.Go(func() { whole = s.Run(context.Background()) })
+		synctest.Wait()
+		report, err := s.RunHost(context.Background(), "b.test")
+		all.Wait()
+		if err != nil || len(report.Hosts) != 1 || report.Hosts[0].Endpoint.Host != "b.test" || report.Queries != nil || w.walks.Load() != 2 {
+			t.Errorf("%v, %d hosts, queries %v, %d walks", err, len(report.Hosts), report.Queries, w.walks.Load())
+		}
+		if len(whole.Hosts) != 2 || whole.Queries == nil {
+			t.Error("the whole report was changed")
+		}
+		<-time.After(10 * time.Second)
+		if _, err := s.RunHost(context.Background(), "b.test"); err != nil || w.walks.Load() != 3 {
+			t.Errorf("%v, %d walks when the round of all is old", err, w.walks.Load())
+		}
+	})
+}
