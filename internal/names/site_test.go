@@ -38,6 +38,7 @@ var (
 	root      = netip.MustParseAddrPort("203.0.113.100:53")
 	ns1       = netip.MustParseAddrPort("203.0.113.1:53")
 	ns2       = netip.MustParseAddrPort("203.0.113.2:53")
+	nobody    = netip.MustParseAddrPort("192.0.2.53:53") // where the test of interception asks
 )
 
 // counted counts the questions to an address and takes as long as a network does.

@@ -86,8 +86,11 @@ func stories() []story {
 			}
 		}},
 		{name: "minimum TTL 300, and port 53 is intercepted", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
-			s.put(netip.MustParseAddrPort("192.0.2.53:53"), s.servers)
+			s.put(nobody, s.servers)
 		}},
+		{name: "port 53 is intercepted for ten minutes", set: func(s *site, now time.Time) {
+			s.put(nobody, &lab.NameServer{Zones: []*lab.Zone{s.zone}, Down: func(at time.Time) bool { return at.Sub(now) >= 10*time.Minute }})
+		}, minutes: 40, ok: true},
 		{name: "minimum TTL 300, and a proxy answers for the zone's servers", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
 			for _, at := range []netip.AddrPort{ns1, ns2, root} {
 				s.put(at, s.resolver)
@@ -153,7 +156,7 @@ func tell(t *testing.T, s *site, story story, interval, length time.Duration) {
 func TestInterceptionIsSeenBeforeAnythingIsBelieved(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start()
-		s.put(netip.MustParseAddrPort("192.0.2.53:53"), s.servers)
+		s.put(nobody, s.servers)
 		r := s.round(9*time.Second, s.names(0))
 		if r.authority.Known || !strings.Contains(r.authority.Why, "intercepted") || s.service.Path() != survey.AuthorityPathIntercepted {
 			t.Errorf("%+v, path %q", r.authority, s.service.Path())
