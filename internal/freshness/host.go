@@ -187,13 +187,18 @@ func (h *Host) interval() time.Duration {
 func (h *Host) widest() time.Duration { return h.c.Learning / 3 }
 
 // gap is the longest hole between two samples, or two answers, that does not end the run: more than two intervals, with
-// half of one for rounds that start late. One spacing is never a gap.
+// half of one for rounds that start late.
+//
+// Rounds are not always regular: a person looks at the page between two scrapes, several scrapers come at offsets, one is
+// started anew. So five spacings are never a gap, which is what rounds two spacings apart (60 s) have anyway. The proof
+// takes no more from a hole of that length among close rounds than among those: what a zone says and takes back within
+// it is not seen, and P3 counts the samples that there were.
 func (h *Host) gap() time.Duration {
 	i := h.interval()
 	if i == 0 {
 		i = h.widest()
 	}
-	return max(min(i, h.widest())*5/2, h.c.Spacing)
+	return min(max(i*5/2, 5*h.c.Spacing), h.widest()*5/2)
 }
 
 // learning says whether a promise about this owner name, made at t, is still to be learnt rather than held against the

@@ -110,6 +110,36 @@ func TestClockStepForgets(t *testing.T) {
 	}
 }
 
+// TestIrregularRoundsKeepWhatWasLearnt: once ok, an honest resolver stays ok whatever else makes rounds, and over a pause of
+// two minutes. A longer one is a hole: what happened in it is not known.
+func TestIrregularRoundsKeepWhatWasLearnt(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*world)
+		lapses bool
+	}{
+		{"regular", func(*world) {}, false},
+		{"two scrapers", func(w *world) { w.offsets = []float64{10} }, false},
+		{"three scrapers", func(w *world) { w.offsets = []float64{11, 22} }, false},
+		{"four scrapers", func(w *world) { w.offsets = []float64{10, 20, 30} }, false},
+		{"somebody looks at the page", func(w *world) { w.visitor = true }, false},
+		{"a scrape every 15 s, paused for 40 s", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3041}} }, false},
+		{"a scrape every 15 s, paused for 2 min", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3121}} }, false},
+		{"a scrape every 15 s, paused for 3 min", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3181}} }, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := steadyWorld(honest(), 60)
+			w.until = 7200
+			tt.change(w)
+			out := w.run()
+			if out.okAt < 900 || out.okAt > 1000 || (out.doubtAt >= 0) != tt.lapses {
+				t.Errorf("ok from %.0f s, no longer ok at %.0f s", out.okAt, out.doubtAt)
+			}
+		})
+	}
+}
+
 // TestExtendedErrorsThatMeanNothing: EDE 3 counts only beside addresses, 19 only beside NXDOMAIN.
 func TestExtendedErrorsThatMeanNothing(t *testing.T) {
 	addr := []evidence.Record{{Owner: host, Type: 1, TTL: 30, Addr: netip.MustParseAddr("192.0.2.1")}}

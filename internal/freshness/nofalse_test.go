@@ -209,6 +209,17 @@ func TestNoFalsePage(t *testing.T) {
 			w.resolver = newCache(rnd, z, habits{staleFirst: -1, serveStale: -1, popular: true})
 			return w
 		}},
+		{"the exporter is paused for 2 minutes, the TTL rises and falls meanwhile", true, func(rnd *rand.Rand) *world {
+			z := moving(rnd, 60, 3, 1200, until)
+			z.owners[host] = []version{
+				{from: -1e6, ttl: 60, values: []string{addr4(1)}},
+				{from: 2010, ttl: 600, values: []string{addr4(1)}},
+				{from: 2110, ttl: 60, values: []string{addr4(2)}},
+			}
+			w := &world{zone: z, pauses: [][2]float64{{2000, 2120}}}
+			w.resolver = newCache(rnd, z, habits{staleFirst: -1, serveStale: -1, popular: true})
+			return w
+		}},
 		{"CoreDNS before an honest cache", true, func(rnd *rand.Rand) *world {
 			w := plain(rnd)
 			h := honest()
@@ -253,6 +264,11 @@ func TestNoFalsePage(t *testing.T) {
 				}
 			}
 			return &world{zone: z, resolver: newCache(rnd, z, honest())}
+		}},
+		{"three scrapers, and somebody who looks at the page", true, func(rnd *rand.Rand) *world {
+			w := plain(rnd)
+			w.offsets, w.visitor = []float64{5, 9}, true
+			return w
 		}},
 		{"servers fronted by caches", true, func(rnd *rand.Rand) *world {
 			w := plain(rnd)

@@ -114,11 +114,13 @@ func drawWorld(t *rapid.T, rnd *rand.Rand, z *zone, until float64) *world {
 	w := &world{rnd: rnd, zone: z, until: until, options: Options{SingleView: true}}
 	w.interval = rapid.SampledFrom([]float64{10, 15, 30, 60, 60, 120}).Draw(t, "interval")
 	w.jitter = rapid.SampledFrom([]float64{0, 1, 5}).Draw(t, "jitter")
+	w.offsets = rapid.SampledFrom([][]float64{nil, nil, {w.interval / 5}, {w.interval / 6, w.interval / 3}}).Draw(t, "offsets")
+	w.visitor = rapid.Bool().Draw(t, "visitor")
 	w.loss = rapid.SampledFrom([]float64{0, 0, 0.02, 0.1}).Draw(t, "our loss")
 	w.lazy = rapid.Bool().Draw(t, "lazy")
 	if rapid.IntRange(0, 3).Draw(t, "pause") == 0 {
 		from := rnd.Float64() * until
-		w.pauses = [][2]float64{{from, from + 60 + rnd.Float64()*900}}
+		w.pauses = [][2]float64{{from, from + 20 + rnd.Float64()*900}}
 	}
 	return w
 }

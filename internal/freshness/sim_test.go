@@ -283,6 +283,8 @@ type world struct {
 	resolver source
 	loss     float64 // of our own exchanges
 	interval float64
+	offsets  []float64 // of further scrapers, ascending, each less than interval
+	visitor  bool      // somebody looks at the page now and then
 	jitter   float64
 	until    float64
 	pauses   [][2]float64 // of the exporter
@@ -297,6 +299,7 @@ type world struct {
 type outcome struct {
 	staleAt, suspectAt float64 // first; -1: never
 	lapsedAt           float64 // when it was not stale any more, first; -1: never
+	okAt, doubtAt      float64 // when it was ok, first, and when not any more; -1: never
 	last               Assessment
 	why                string // of the first stale verdict
 	queries            int
@@ -385,6 +388,31 @@ func (w *world) answer(now float64) *evidence.Answer {
 	return a
 }
 
+// rounds are when each begins; drawn one by one, so that what a round draws comes between.
+func (w *world) rounds(yield func(float64) bool) {
+	last := -1.0
+	for now := 0.0; now < w.until; now += w.interval {
+		visits := []float64{0}
+		visits = append(visits, w.offsets...)
+		if w.visitor && w.rnd.IntN(20) == 0 {
+			for n := range 1 + w.rnd.IntN(12) {
+				visits = append(visits, w.interval*0.6+float64(n)*11)
+			}
+		}
+		for _, offset := range visits {
+			if offset > 0 && offset >= w.interval {
+				break
+			}
+			if paused(w.pauses, now+offset) {
+				continue
+			}
+			if last = max(last+1, now+offset+w.rnd.Float64()*w.jitter); !yield(last) {
+				return
+			}
+		}
+	}
+}
+
 // run lets the exporter ask round after round.
 func (w *world) run() outcome {
 	if w.typ == 0 {
@@ -394,7 +422,7 @@ func (w *world) run() outcome {
 		w.consts = DefaultConstants()
 	}
 	h := New(w.consts, w.options)
-	out := outcome{staleAt: -1, suspectAt: -1, lapsedAt: -1}
+	out := outcome{staleAt: -1, suspectAt: -1, lapsedAt: -1, okAt: -1, doubtAt: -1}
 	server := 0
 	var wants []Request
 	fulfil := func(now float64) {
@@ -407,11 +435,7 @@ func (w *world) run() outcome {
 		}
 		wants = nil
 	}
-	for now := 0.0; now < w.until; now += w.interval {
-		if paused(w.pauses, now) {
-			continue
-		}
-		t := now + w.rnd.Float64()*w.jitter
+	for t := range w.rounds {
 		h.Begin(at(t))
 		if w.rnd.IntN(2) == 0 {
 			h.Answer(w.answer(t))
@@ -449,6 +473,12 @@ func (w *world) run() outcome {
 		}
 		if a.Verdict != Stale && out.staleAt >= 0 && out.lapsedAt < 0 {
 			out.lapsedAt = t
+		}
+		if a.Verdict == OK && out.okAt < 0 {
+			out.okAt = t
+		}
+		if a.Verdict != OK && out.okAt >= 0 && out.doubtAt < 0 {
+			out.doubtAt = t
 		}
 		if a.Verdict == Suspect && out.suspectAt < 0 {
 			out.suspectAt = t

@@ -3,6 +3,7 @@ package names
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -236,4 +237,48 @@ func TestVerdictLastsAndEnds(t *testing.T) {
 			t.Errorf("logged %d times:\n%s", told, s.log)
 		}
 	})
+}
+
+// TestIrregularScrapesKeepTheVerdict: several scrapers, a look at the page and a scraper that starts anew leave what was
+// learnt in force.
+func TestIrregularScrapesKeepTheVerdict(t *testing.T) {
+	every := func(interval time.Duration, offsets ...time.Duration) (at []time.Duration) {
+		for now := time.Duration(0); now < 80*time.Minute; now += interval {
+			for _, offset := range append([]time.Duration{0}, offsets...) {
+				at = append(at, now+offset)
+			}
+		}
+		return at
+	}
+	without := func(at []time.Duration, from, to time.Duration) []time.Duration {
+		return slices.DeleteFunc(at, func(d time.Duration) bool { return d > from && d < to })
+	}
+	visited := every(time.Minute)
+	for n := range 6 {
+		visited = append(visited, 40*time.Minute+time.Duration(n+1)*11*time.Second)
+	}
+	slices.Sort(visited)
+	for _, test := range []struct {
+		name   string
+		rounds []time.Duration
+	}{
+		{"three scrapers", every(time.Minute, 11*time.Second, 22*time.Second)},
+		{"a person reloads the page", visited},
+		{"a pause of 40 s between scrapes every 15 s", without(every(15*time.Second), 40*time.Minute, 40*time.Minute+40*time.Second)},
+		{"a pause of 2 min between scrapes every 30 s", without(every(30*time.Second), 40*time.Minute, 42*time.Minute)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				s := newSite(moving(20*time.Minute), lab.Habits{}).start()
+				began := time.Now()
+				for _, at := range test.rounds {
+					pass(time.Until(began.Add(at)))
+					a := s.round(9*time.Second, s.names(0)).resolvers[0].Freshness
+					if at > 16*time.Minute && a.Verdict != freshness.OK {
+						t.Fatalf("%s after %v: %s", a.Verdict, at, a.Why)
+					}
+				}
+			})
+		})
+	}
 }
