@@ -500,6 +500,43 @@ func TestInterception(t *testing.T) {
 	})
 }
 
+// TestInterceptionIsTestedOnceForAll: who comes while a test is under way waits for it; one that is cut short is no test.
+func TestInterceptionIsTestedOnceForAll(t *testing.T) {
+	inBubble(t, Options{InterceptionTest: true}, func(t *testing.T, n *internet) {
+		n.silence(nobody)
+		n.sample(host, 0)
+		began := time.Now()
+		short, cancel := context.WithTimeout(context.Background(), time.Second/2)
+		defer cancel()
+		var all sync.WaitGroup
+		all.Go(func() {
+			if n.authority.TestInterception(short, host, false) {
+				t.Error("it was cut short, and no test stands")
+			}
+		})
+		for range 3 {
+			all.Go(func() {
+				pass(100 * time.Millisecond)
+				if !n.authority.TestInterception(context.Background(), "plain.example.", true) {
+					t.Error("there was time for a test")
+				}
+				if took := time.Since(began); took != 500*time.Millisecond+AuthorityTimers.Patience {
+					t.Errorf("took %v: the one that was cut short and another are due", took)
+				}
+			})
+		}
+		all.Wait()
+		if asked := n.log.to(nobody, time.Time{}); len(asked) != 1+2 { // the second is sent again once
+			t.Errorf("asked %d times", len(asked))
+		}
+		over, end := context.WithCancel(context.Background())
+		end()
+		if !n.authority.TestInterception(over, host, false) {
+			t.Error("none is due")
+		}
+	})
+}
+
 func TestConfiguredServersStandForEveryZone(t *testing.T) {
 	own := netip.MustParseAddrPort("192.0.2.99:5353")
 	inBubble(t, Options{Servers: []netip.AddrPort{own}}, func(t *testing.T, n *internet) {

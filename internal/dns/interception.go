@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
 // How long a test of interception stands: clean, intercepted (in which state nothing else is asked), and clean before
@@ -18,39 +20,65 @@ const (
 // TestInterception asks a documentation address for host, if a test is due: nothing there should answer, so that
 // whatever does answers for any address. It is due once an hour, before a verdict (a delegation is walked) more often,
 // and only after some server has answered: nothing to be doubted has been said before.
-func (a *Authority) TestInterception(ctx context.Context, host string, beforeVerdict bool) {
-	if !a.o.InterceptionTest || !a.claimTest(beforeVerdict) {
-		return
+//
+// One test stands for all hosts: where another host's round makes one, it is waited for. False says that none could be
+// made in time: what the zones' servers seem to have said meanwhile is then not to be believed.
+func (a *Authority) TestInterception(ctx context.Context, host string, beforeVerdict bool) (stands bool) {
+	if !a.o.InterceptionTest {
+		return true
 	}
-	reply := a.o.Exchanger.Exchange(ctx, a.o.Nobody, Query{Name: host, Type: dns.TypeA})
-	p := &a.state
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if ctx.Err() != nil && reply.Received.IsZero() {
-		p.tested = time.Time{} // cut short: the next round tests again
-		return
+	for {
+		ended, mine := a.claimTest(beforeVerdict)
+		switch {
+		case ended == nil:
+			return true
+		case mine:
+			return a.endTest(ended, a.o.Exchanger.Exchange(ctx, a.o.Nobody, Query{Name: host, Type: dns.TypeA}))
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return false
+		}
 	}
-	p.intercepted = !reply.Received.IsZero()
 }
 
-// claimTest says whether a test is due, and that somebody makes it.
-func (a *Authority) claimTest(beforeVerdict bool) bool {
+// claimTest says whether a test is to be waited for, and until when: one under way, or one that is due and mine to make.
+func (a *Authority) claimTest(beforeVerdict bool) (ended chan struct{}, mine bool) {
 	p := &a.state
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.testing != nil {
+		return p.testing, false
+	}
 	now := a.o.Now()
 	valid := testClean
 	switch {
 	case p.answered.IsZero():
-		return false
+		return nil, false
 	case p.intercepted:
 		valid = testIntercepted
 	case beforeVerdict:
 		valid = testBefore
 	}
 	if !p.tested.IsZero() && now.Sub(p.tested) < valid {
+		return nil, false
+	}
+	p.tested, p.testing = now, make(chan struct{})
+	return p.testing, true
+}
+
+// endTest takes what came of a test. One that was cut short is no test: the next round makes another.
+func (a *Authority) endTest(ended chan struct{}, reply Reply) (stands bool) {
+	p := &a.state
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.testing = nil
+	close(ended)
+	if reply.Failure == evidence.DNSOutOfTime {
+		p.tested = time.Time{}
 		return false
 	}
-	p.tested = now
+	p.intercepted = !reply.Received.IsZero()
 	return true
 }

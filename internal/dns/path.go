@@ -38,7 +38,8 @@ type pathState struct {
 	fails       int       // questions unanswered since answered
 	failing     map[netip.AddrPort]bool
 	intercepted bool
-	tested      time.Time // of interception
+	tested      time.Time     // of interception: when the newest test began
+	testing     chan struct{} // closed when the test under way ends; nil: none is
 }
 
 // heard takes one exchange.

@@ -217,6 +217,9 @@ func (h *Host) Sample(s Sample) {
 	if f == nil {
 		return
 	}
+	if s.Invalid == Intercepted && f.invalid != Intercepted {
+		f = h.disbelieve(s.Type)
+	}
 	before := f.runs()
 	f.take(s, h.gap(), max(h.gap(), h.c.Learning))
 	if f.runs().Equal(before) {
@@ -228,6 +231,24 @@ func (h *Host) Sample(s Sample) {
 		w.learn(w.now)
 		w.learn(w.held)
 	}
+}
+
+// disbelieve drops what samples of one type taught, and what was held against the resolvers by it: somebody else answers
+// for the zone's servers, and since when is not known. What was learnt of the resolvers themselves stays, and so does a
+// proof by an asserted TTL.
+func (h *Host) disbelieve(typ uint16) *family {
+	f := new(family)
+	h.families[typ] = f
+	for _, r := range h.resolvers {
+		w := r.watches[typ]
+		next := &watch{learnt: w.learnt, crowd: w.crowd, cov: w.cov, last: w.last, now: w.now}
+		if h.o.ExpectedTTL > 0 {
+			next.notice, next.ttl, next.inflated, next.excess = w.notice, w.ttl, w.inflated, w.excess
+		}
+		next.learn(w.now)
+		r.watches[typ] = next
+	}
+	return f
 }
 
 // SameView says whether resolver's egress and ours were shown to be the same (by a whoami name).

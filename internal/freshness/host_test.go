@@ -140,6 +140,62 @@ func TestIrregularRoundsKeepWhatWasLearnt(t *testing.T) {
 	}
 }
 
+// TestInterceptionDropsWhatItTaught: an interceptor gives TTLs of its own, so that an honest resolver seems to keep records
+// too long. Once it is seen nothing of that stands, and nothing it said is told of the zone.
+func TestInterceptionDropsWhatItTaught(t *testing.T) {
+	for _, expected := range []time.Duration{0, 10 * time.Second} {
+		w := steadyWorld(honest(), 60)
+		w.typ = 1
+		interceptor := steadyWorld(honest(), 5).zone
+		h := New(DefaultConstants(), Options{SingleView: true, ExpectedTTL: expected})
+		var out outcome
+		round := func(now float64, sample Sample) Assessment {
+			h.Begin(at(now))
+			h.Answer(w.answer(now))
+			h.Sample(sample)
+			for _, want := range h.Wants(at(now + 0.1)) {
+				for server := range w.zone.lags {
+					for range want.Each {
+						if sample.Invalid == "" {
+							h.Sample(w.sample(now+0.2, server, want.Walk, &out))
+						}
+					}
+				}
+			}
+			return h.Assess(resolverAddr, at(now+1))
+		}
+		zone := w.zone
+		w.zone = interceptor
+		now := 0.0
+		var a Assessment
+		for ; now < 3600; now += 15 {
+			a = round(now, w.sample(now, 0, false, &out))
+		}
+		if a.Verdict != Stale {
+			t.Fatalf("while it is not seen: %s %s", a.Verdict, a.Why)
+		}
+		a = round(now, Sample{Type: 1, Asked: at(now), Received: at(now), Invalid: Intercepted})
+		if expected > 0 {
+			if a.Verdict != Stale || !strings.Contains(a.Why, "the configuration expects") {
+				t.Errorf("an asserted TTL needs no zone: %s %s", a.Verdict, a.Why)
+			}
+			continue
+		}
+		if z := h.Zone(at(now)); a.Verdict != Unknown || !strings.Contains(a.Why, "intercepted") || a.TTLExcess != 0 || !z.LastValid.IsZero() || z.Addresses != 0 {
+			t.Errorf("once it is seen: %+v, zone %+v", a, z)
+		}
+		w.zone = zone
+		for end := now + 1200; now < end; now += 15 {
+			if a = round(now, w.sample(now, 0, false, &out)); a.Verdict != Unknown && a.Verdict != OK {
+				t.Fatalf("when it is over: %s %s", a.Verdict, a.Why)
+			}
+		}
+		if a.Verdict != OK {
+			t.Errorf("in the end: %s %s", a.Verdict, a.Why)
+		}
+	}
+}
+
 // TestExtendedErrorsThatMeanNothing: EDE 3 counts only beside addresses, 19 only beside NXDOMAIN.
 func TestExtendedErrorsThatMeanNothing(t *testing.T) {
 	addr := []evidence.Record{{Owner: host, Type: 1, TTL: 30, Addr: netip.MustParseAddr("192.0.2.1")}}

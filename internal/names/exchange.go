@@ -81,7 +81,17 @@ func (x *exchange) run() {
 	if len(valid) > 0 {
 		valid = append(valid, x.confirm()...)
 	}
+	if x.intercepted() {
+		x.memory.disbelieve(x.service.now())
+		valid = nil
+	}
 	x.conclude(valid)
+}
+
+// intercepted says whether somebody else is seen to answer for the zones' servers: this round or another host's has found
+// it out, perhaps after this one's samples came.
+func (x *exchange) intercepted() bool {
+	return x.service.authority != nil && !x.memory.stranger && x.service.authority.Path() == dns.PathIntercepted
 }
 
 // look asks every resolver at once.
@@ -115,35 +125,32 @@ func (x *exchange) answered() bool {
 	return x.service.zones.answered.Load()
 }
 
-// sample takes this round's direct samples, one of each type, and returns them if any is valid.
+// sample takes this round's direct samples, one of each type, and returns them if any is valid. They are held back until
+// a test of interception that is due or under way, for whatever host, has ended.
 func (x *exchange) sample() []dns.Sample {
 	a, m := x.service.authority, x.memory
 	turn, resolvers := m.takeTurn(), x.service.resolvers
 	samples := make([]*dns.Sample, len(dns.Types))
-	var both sync.WaitGroup
+	var all sync.WaitGroup
+	all.Go(func() { a.TestInterception(x.ctx, m.name(), false) })
 	for i, typ := range dns.Types {
-		both.Go(func() {
+		all.Go(func() {
 			if s, ok := a.Sample(x.ctx, resolvers, m.name(), typ, turn); ok {
 				samples[i] = &s
 			}
 		})
 	}
-	both.Wait()
+	all.Wait()
+	// The first test is due once a server has answered; and another host's round may have begun one since.
+	if !a.TestInterception(x.ctx, m.name(), false) || x.intercepted() {
+		return nil
+	}
 	var out []dns.Sample
 	valid := false
 	for _, s := range samples {
 		if s != nil {
 			out = append(out, *s)
 			valid = valid || s.Invalid == ""
-		}
-	}
-	if valid || a.Path() == dns.PathIntercepted { // then nothing else is asked: only the test finds that it is over
-		a.TestInterception(x.ctx, m.name(), false)
-	}
-	if a.Path() == dns.PathIntercepted { // what was just said may have been said by somebody else
-		valid = false
-		for i := range out {
-			out[i].Invalid, out[i].Steps = dns.Intercepted, nil
 		}
 	}
 	m.sampled(out)
@@ -153,7 +160,8 @@ func (x *exchange) sample() []dns.Sample {
 	return out
 }
 
-// confirm asks the zone's servers what would confirm or refute the signs in this round's answers.
+// confirm asks the zone's servers what would confirm or refute the signs in this round's answers. Where a delegation is
+// walked, which goes before a verdict, interception is tested beside it.
 func (x *exchange) confirm() (valid []dns.Sample) {
 	a, m, answered := x.service.authority, x.memory, x.service.now()
 	for x.ctx.Err() == nil {
@@ -164,16 +172,19 @@ func (x *exchange) confirm() (valid []dns.Sample) {
 		samples := make([][]dns.Sample, len(wants))
 		var all sync.WaitGroup
 		for i, want := range wants {
+			var walk time.Time
+			if want.Walk {
+				walk = answered
+				all.Go(func() { a.TestInterception(x.ctx, m.name(), true) })
+			}
 			all.Go(func() {
-				var walk time.Time
-				if want.Walk {
-					walk = answered
-					a.TestInterception(x.ctx, m.name(), true)
-				}
 				samples[i] = a.Confirm(x.ctx, x.service.resolvers, m.name(), want.Type, want.Each, walk)
 			})
 		}
 		all.Wait()
+		if !a.TestInterception(x.ctx, m.name(), false) || x.intercepted() {
+			return valid
+		}
 		for _, s := range samples {
 			m.sampled(s)
 			valid = append(valid, s...)
@@ -211,7 +222,9 @@ func (x *exchange) conclude(samples []dns.Sample) {
 		}
 		x.resolvers[i] = survey.Resolver{Lookup: l, Changes: v.changes, LastChange: v.changed, Freshness: a}
 	}
-	if addresses := addressesOf(samples); len(addresses) > 0 {
+	if x.intercepted() {
+		m.zone = nil
+	} else if addresses := addressesOf(samples); len(addresses) > 0 {
 		m.zone = addresses
 	}
 	x.authority = m.authorityNow(now, s.authority != nil)

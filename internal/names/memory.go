@@ -98,6 +98,15 @@ func (m *memory) sampled(samples []dns.Sample) {
 	}
 }
 
+// disbelieve drops what the zone's servers seem to have said: somebody else answers for them.
+func (m *memory) disbelieve(now time.Time) {
+	samples := make([]dns.Sample, len(dns.Types))
+	for i, typ := range dns.Types {
+		samples[i] = dns.Sample{Type: typ, Asked: now, Received: now, Invalid: dns.Intercepted}
+	}
+	m.sampled(samples)
+}
+
 // sampleOf is the same in the words of package freshness, which knows no network.
 func sampleOf(s dns.Sample) freshness.Sample {
 	out := freshness.Sample{

@@ -1,6 +1,7 @@
 package names
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -9,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	mdns "github.com/miekg/dns"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
@@ -165,6 +169,62 @@ func TestInterceptionIsSeenBeforeAnythingIsBelieved(t *testing.T) {
 	})
 }
 
+// TestInterceptionIsKnownToAllHosts: of seven hosts that are asked at once one makes the test. The others wait for it; and
+// what an interceptor taught any of them before it was found out is dropped.
+func TestInterceptionIsKnownToAllHosts(t *testing.T) {
+	const hosts = 7
+	for _, test := range []struct {
+		name  string
+		after time.Duration // when interception begins
+		found time.Duration // by when it is found out, at the latest
+	}{
+		{"from the start", 0, 0},
+		{"found out by the hourly test", 30 * time.Minute, 61 * time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				s := newSite(moving(time.Hour), lab.Habits{})
+				s.config.Endpoints = nil
+				for i := range hosts {
+					s.config.Endpoints = append(s.config.Endpoints, catalogue.Endpoint{Service: "one", Host: fmt.Sprintf("h%d.example", i), SingleView: true})
+				}
+				s.start()
+				began := time.Now()
+				short := *s.zone
+				brief := moving(time.Hour)
+				brief.TTL = lab.TTL(5)
+				short.Names = map[string]lab.RecordSet{"*.example.": brief}
+				interceptor := &lab.NameServer{Zones: []*lab.Zone{&short}}
+				for time.Since(began) < 100*time.Minute {
+					if time.Since(began) == test.after {
+						for _, at := range []netip.AddrPort{ns1, ns2, nobody} {
+							s.put(at, interceptor)
+						}
+					}
+					at := time.Since(began)
+					var all sync.WaitGroup
+					for i := range hosts {
+						all.Go(func() {
+							r := s.round(9*time.Second, s.names(i))
+							a := r.resolvers[0].Freshness
+							switch {
+							case at < test.found: // at most suspect by then
+							case r.authority.Known, len(r.authority.Addresses) > 0, !strings.Contains(r.authority.Why, "intercepted"), a.Verdict != freshness.Unknown:
+								t.Errorf("host %d after %v: %+v, %s: %s", i, at, r.authority, a.Verdict, a.Why)
+							}
+							if a.Verdict == freshness.Stale {
+								t.Errorf("host %d after %v: %s", i, at, a.Why)
+							}
+						})
+					}
+					all.Wait()
+					pass(15*time.Second - time.Since(began)%(15*time.Second))
+				}
+			})
+		})
+	}
+}
+
 // TestWhoamiProvesOneView: without single_view a withdrawn address is only suspect, unless the resolver is seen to ask
 // from where we do.
 func TestWhoamiProvesOneView(t *testing.T) {
@@ -281,4 +341,38 @@ func TestIrregularScrapesKeepTheVerdict(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slow answers after a while.
+type slow struct {
+	lab.Answerer
+	after time.Duration
+}
+
+func (s slow) Answer(q *mdns.Msg, now time.Time) *mdns.Msg {
+	pass(s.after)
+	return s.Answerer.Answer(q, now)
+}
+
+// TestInterceptionIsTestedBesideTheSamples: a test that falls due does not wait for them.
+func TestInterceptionIsTestedBesideTheSamples(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newSite(moving(24*time.Hour), lab.Habits{})
+		for _, at := range []netip.AddrPort{ns1, ns2} {
+			s.put(at, slow{s.servers, 500 * time.Millisecond})
+		}
+		s.put(nobody, silence{})
+		s.start()
+		s.round(9*time.Second, s.names(0))
+		asked := s.count(nobody)
+		for range 60 {
+			pass(time.Minute)
+			if r := s.round(9*time.Second, s.names(0)); r.took > dns.AuthorityTimers.Patience+10*time.Millisecond {
+				t.Errorf("a round took %v", r.took)
+			}
+		}
+		if s.count(nobody) == asked {
+			t.Error("no test was made")
+		}
+	})
 }
