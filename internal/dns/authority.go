@@ -68,6 +68,7 @@ const (
 	Blocked          Invalid = "blocked"           // port 53 to servers beyond the site is closed to us
 	Intercepted      Invalid = "intercepted"       // somebody else answers for any address on port 53
 	NotAuthoritative Invalid = "not_authoritative" // answers without AA
+	Refused          Invalid = "refused"           // answers, but will not tell us (REFUSED)
 	NoAddress        Invalid = "no_address"        // valid: the name has no address of this type
 )
 
@@ -224,6 +225,11 @@ func (a *Authority) step(ctx context.Context, z *zone, name string, l look) (ste
 		switch {
 		case !asked && i == 0, reply.Failure == evidence.DNSOutOfTime && ctx.Err() != nil:
 			return Step{}, "", "", false
+		case asked && reply.Failure == evidence.DNSRefused:
+			if invalid == Silent {
+				invalid = Refused
+			}
+			continue
 		case !asked, reply.Received.IsZero(), lame(&reply):
 			continue
 		case refers(&reply, z):

@@ -206,7 +206,9 @@ func TestServersThatAreNoUse(t *testing.T) {
 		{"one refuses", refuse, func(*lab.NameServer) {}, "", "203.0.113.2"},
 		{"one claims no authority", noAA, func(*lab.NameServer) {}, "", "203.0.113.2"},
 		{"both are silent", nil, nil, Silent, ""},
-		{"both refuse", refuse, refuse, Silent, ""},
+		{"both refuse", refuse, refuse, Refused, ""},
+		{"one is silent, the other refuses", nil, refuse, Refused, ""},
+		{"one refuses, the other claims no authority", refuse, noAA, NotAuthoritative, ""},
 		{"neither claims authority", noAA, noAA, NotAuthoritative, ""},
 		{"one is silent, the other claims no authority", nil, noAA, NotAuthoritative, ""},
 	} {

@@ -34,7 +34,7 @@ const maxFailing = 16
 type pathState struct {
 	mu          sync.Mutex
 	answered    time.Time // by any server
-	aa, noAA    time.Time // newest answer with and without authority
+	aa, noAA    time.Time // newest answer with and without authority; a refusal is one without
 	fails       int       // questions unanswered since answered
 	failing     map[netip.AddrPort]bool
 	intercepted bool
@@ -58,7 +58,7 @@ func (p *pathState) heard(at netip.AddrPort, r *Reply, now time.Time) {
 	switch {
 	case r.AA:
 		p.aa = now
-	case r.Rcode == dns.RcodeSuccess && len(r.Records) > 0 && r.Failure != evidence.DNSMalformed:
+	case r.Failure == evidence.DNSRefused, r.Rcode == dns.RcodeSuccess && len(r.Records) > 0 && r.Failure != evidence.DNSMalformed:
 		p.noAA = now
 	}
 }

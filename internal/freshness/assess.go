@@ -89,7 +89,7 @@ func (h *Host) direct(w *watch, f *family, now time.Time) opinion {
 		return opinion{verdict: Unknown, why: "the zone's servers have not been asked yet"}
 	case f.invalid == NoAddress:
 		return opinion{verdict: Unknown, why: "the zone's servers give no address of this family, the resolver does: it makes its own, or sees another view", none: true}
-	case f.invalid == Silent && !f.lastValid.IsZero() && now.Sub(f.lastValid) <= h.gap():
+	case (f.invalid == Silent || f.invalid == Refused) && !f.lastValid.IsZero() && now.Sub(f.lastValid) <= h.gap():
 		// One lost sample is no change.
 	case f.invalid != "":
 		return opinion{verdict: Unknown, why: invalidWords[f.invalid]}
@@ -130,6 +130,7 @@ var invalidWords = map[Invalid]string{
 	Blocked:          "port 53 to the zone's servers is blocked: cannot be judged here",
 	Intercepted:      "port 53 to the zone's servers is intercepted, somebody else answers for them: cannot be judged here",
 	NotAuthoritative: "what answers for the zone's servers is no authority (a DNS proxy on the way?): cannot be judged here",
+	Refused:          "what answers for the zone's servers refuses (a resolver on the way that port 53 is redirected to?): cannot be judged here",
 }
 
 const spokenWords = "it says itself (EDE 3) that it answers with expired records, although the zone's servers are healthy: " +

@@ -41,7 +41,7 @@ type Options struct {
 type Invalid string
 
 const (
-	// Silent: none of the zone's servers answered, or they answered with an error. It may be an outage.
+	// Silent: none of the zone's servers answered, or they answered with an error (SERVFAIL). It may be an outage.
 	Silent Invalid = "silent"
 	// Blocked: port 53 to servers beyond the site is closed to us.
 	Blocked Invalid = "blocked"
@@ -49,6 +49,9 @@ const (
 	Intercepted Invalid = "intercepted"
 	// NotAuthoritative: answers come without AA, from a cache or a proxy.
 	NotAuthoritative Invalid = "not_authoritative"
+	// Refused: what answers for the servers does not tell us: a resolver that port 53 is redirected to, and that takes
+	// questions without recursion from nobody (Unbound's default), or servers that are not the zone's any more.
+	Refused Invalid = "refused"
 	// NoAddress: a valid, authoritative answer, which says that the name has no address of this type.
 	NoAddress Invalid = "no_address"
 )

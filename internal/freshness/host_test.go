@@ -33,6 +33,7 @@ func TestWhatIsSaid(t *testing.T) {
 		{"port 53 blocked hides a minimum TTL", minimum, blocked(Blocked), Unknown, []string{"blocked"}},
 		{"port 53 intercepted", minimum, blocked(Intercepted), Unknown, []string{"intercepted"}},
 		{"a proxy on port 53", minimum, blocked(NotAuthoritative), Unknown, []string{"no authority"}},
+		{"what answers refuses", honest(), blocked(Refused), Unknown, []string{"refuses", "redirected"}},
 		{"the zone's servers silent", honest(), blocked(Silent), Unknown, []string{"do not answer us"}},
 		{"authority off", minimum, func(w *world) { w.blocked, w.options.NoAuthority = Silent, true }, Unknown, []string{"authority.mode: off", "expected_ttl"}},
 		{"still learning", honest(), func(w *world) { w.until = 200 }, Unknown, []string{"still learning: 12 min left"}},

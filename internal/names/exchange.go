@@ -287,6 +287,7 @@ var invalidWords = map[freshness.Invalid]string{
 	freshness.Blocked:          "port 53 to the zone's servers is blocked",
 	freshness.Intercepted:      "port 53 is intercepted: somebody else answers for the zone's servers",
 	freshness.NotAuthoritative: "what answers for the zone's servers is no authority (a DNS proxy on the way?)",
+	freshness.Refused:          "what answers for the zone's servers refuses (a resolver on the way that port 53 is redirected to?)",
 	freshness.NoAddress:        "the zone's servers give no address",
 }
 

@@ -169,6 +169,45 @@ func TestInterceptionIsSeenBeforeAnythingIsBelieved(t *testing.T) {
 	})
 }
 
+// TestRefusalIsNoSilence: a router that redirects port 53 to a resolver which refuses questions without recursion (the
+// default of Unbound) is told as what it is, and found to intercept where it answers for any address.
+func TestRefusalIsNoSilence(t *testing.T) {
+	refuses := &lab.NameServer{Rcode: mdns.RcodeRefused}
+	for _, test := range []struct {
+		name   string
+		anyone bool // answers for any address
+		path   survey.AuthorityPath
+		why    string
+	}{
+		{"the zone's servers alone", false, survey.AuthorityPathNotAuthoritative, "refuses"},
+		{"any address", true, survey.AuthorityPathIntercepted, "intercepted"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				s := newSite(moving(time.Hour), lab.Habits{}).start()
+				for _, at := range []netip.AddrPort{ns1, ns2, root} {
+					s.put(at, refuses)
+				}
+				s.put(nobody, silence{})
+				if test.anyone {
+					s.put(nobody, refuses)
+				}
+				for range 100 {
+					r := s.round(9*time.Second, s.names(0))
+					a := r.resolvers[0].Freshness
+					if s.service.Path() != test.path || !strings.Contains(r.authority.Why, test.why) || a.Verdict != freshness.Unknown || !strings.Contains(a.Why, test.why) {
+						t.Fatalf("path %q, %q, %s: %s", s.service.Path(), r.authority.Why, a.Verdict, a.Why)
+					}
+					pass(15 * time.Second)
+				}
+				if s.count(nobody) == 0 {
+					t.Error("no test was made")
+				}
+			})
+		})
+	}
+}
+
 // TestInterceptionIsKnownToAllHosts: of seven hosts that are asked at once one makes the test. The others wait for it; and
 // what an interceptor taught any of them before it was found out is dropped.
 func TestInterceptionIsKnownToAllHosts(t *testing.T) {
