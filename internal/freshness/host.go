@@ -1,6 +1,7 @@
 package freshness
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -154,6 +155,11 @@ func (h *Host) resolver(at netip.AddrPort) *resolver {
 		h.resolvers[at] = r
 	}
 	return r
+}
+
+// Keep forgets the resolvers that are not among those given: they are not asked any more.
+func (h *Host) Keep(resolvers []netip.AddrPort) {
+	maps.DeleteFunc(h.resolvers, func(at netip.AddrPort, _ *resolver) bool { return !slices.Contains(resolvers, at) })
 }
 
 // Begin marks the start of a round. The time between rounds, the interval, is learnt from it.

@@ -44,6 +44,7 @@ func newMemory(host string, c freshness.Constants, o freshness.Options) *memory 
 func (m *memory) keep(resolvers []netip.AddrPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.judge.Keep(resolvers)
 	maps.DeleteFunc(m.views, func(at netip.AddrPort, _ *view) bool { return !slices.Contains(resolvers, at) })
 	maps.DeleteFunc(m.last, func(at netip.AddrPort, _ freshness.Assessment) bool { return !slices.Contains(resolvers, at) })
 }

@@ -280,6 +280,26 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// TestEveryResolverIsJudged: a site's DNS server may change its address again and again (DHCP, an IPv6 prefix that turns).
+func TestEveryResolverIsJudged(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newSite(moving(20*time.Minute), lab.Habits{})
+		for i := range 70 {
+			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}), 53)
+			s.put(at, s.resolver)
+			s.start(at)
+			var a freshness.Assessment
+			for range 18 {
+				a = s.round(9*time.Second, s.names(0)).resolvers[0].Freshness
+				pass(time.Minute)
+			}
+			if a.Verdict != freshness.OK {
+				t.Fatalf("the %d. resolver: %s %s", i+1, a.Verdict, a.Why)
+			}
+		}
+	})
+}
+
 func TestReloadWhileARoundRuns(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start(resolver2)
