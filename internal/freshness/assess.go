@@ -137,19 +137,22 @@ const spokenWords = "it says itself (EDE 3) that it answers with expired records
 	"turn off serve-stale, or let it wait for the zone's servers first (Unbound serve-expired-client-timeout: 1800, " +
 	"BIND stale-answer-client-timeout off), and see that it can reach them"
 
+// ownEntryWords: a record that the resolver was given by hand is kept for ever, and looks the same.
+const ownEntryWords = ", or remove an entry of its own for this name (local-data, hosts file, response policy)"
+
 func (h *Host) ttlWords(w *watch, now time.Time) string {
 	says := "the zone says"
 	if w.inflated.owner == wholeChain {
 		says = "the configuration expects"
 	}
 	return fmt.Sprintf("keeps records for %s where %s %s: lower its minimum cache TTL (dnsmasq min-cache-ttl, Unbound "+
-		"cache-min-ttl, BIND min-cache-ttl, PowerDNS minimum_ttl_override, Knot cache.min_ttl)",
+		"cache-min-ttl, BIND min-cache-ttl, PowerDNS minimum_ttl_override, Knot cache.min_ttl)"+ownEntryWords,
 		words(max(w.inflated.ttl, w.inflated.max+w.excess.within(now, h.c.Hold))), says, words(w.inflated.max))
 }
 
 func addressWords(w *watch) string {
 	return fmt.Sprintf("still gives %s, which the zone's servers last had at %s (TTL %s): lower its minimum cache TTL and "+
-		"turn off serving of expired records (dnsmasq min-cache-ttl and use-stale-cache, Unbound cache-min-ttl and serve-expired)",
+		"turn off serving of expired records (dnsmasq min-cache-ttl and use-stale-cache, Unbound cache-min-ttl and serve-expired)"+ownEntryWords,
 		w.gone.value, w.gone.last.UTC().Format(time.RFC3339), words(w.gone.max))
 }
 

@@ -59,6 +59,8 @@ func stories() []story {
 		{name: "minimum TTL 300", habits: lab.Habits{MinTTL: 300}, by: freshness.TTLInflated},
 		{name: "minimum TTL 3600, shown as 60", habits: lab.Habits{MinTTL: 3600, MaxTTL: 60}, minutes: 120, by: freshness.WithdrawnAddress},
 		{name: "stale first, says so", habits: lab.Habits{StaleFirst: true, StaleTTL: 30, EDE: true}, by: freshness.EDEStale},
+		{name: "an entry of its own for the name, TTL 3600", set: pin(3600), minutes: 130, by: freshness.TTLInflated},
+		{name: "an entry of its own for the name, the zone's TTL", set: pin(60), minutes: 120, by: freshness.WithdrawnAddress},
 		{name: "frozen TTL", habits: lab.Habits{FrozenTTL: true}, ok: true},
 		{name: "stale while the zone is down, says so", habits: lab.Habits{ServeStale: true, StaleTTL: 30, EDE: true},
 			set: func(s *site, _ time.Time) { down(s, 25, 40) }, ok: true},
@@ -101,6 +103,27 @@ func stories() []story {
 				s.put(at, s.resolver)
 			}
 		}},
+	}
+}
+
+// pinned has an entry of its own for host.example. (Unbound local-data, a hosts file, a response policy): as the zone was once.
+type pinned struct {
+	lab.Answerer
+	ttl  uint32
+	addr netip.Addr
+}
+
+func (p pinned) Answer(q *mdns.Msg, now time.Time) *mdns.Msg {
+	m := p.Answerer.Answer(q, now)
+	if q.Question[0].Name == "host.example." && q.Question[0].Qtype == mdns.TypeA {
+		m.Answer = []mdns.RR{&mdns.A{Hdr: mdns.RR_Header{Name: "host.example.", Rrtype: mdns.TypeA, Class: mdns.ClassINET, Ttl: p.ttl}, A: p.addr.AsSlice()}}
+	}
+	return m
+}
+
+func pin(ttl uint32) func(*site, time.Time) {
+	return func(s *site, now time.Time) {
+		s.put(resolver1, pinned{s.resolver, ttl, s.zone.Names["host.example."].Addresses(now, 0)[0]})
 	}
 }
 
