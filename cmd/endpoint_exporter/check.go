@@ -34,7 +34,7 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 	cmd.Flag("output", "Form of the result: text, json, or markdown to send to the network's owner.").
 		Short('o').Default("text").EnumVar(&k.output, "text", "json", "markdown")
 	cmd.Flag("watch", "Keep checking for so long, or until every DNS server has a verdict: staleness takes time to prove.").
-		PlaceHolder("30m").DurationVar(&k.watch)
+		PlaceHolder("DURATION").DurationVar(&k.watch)
 	cmd.Flag("watch.interval", "Time between two rounds of --watch; survey.min_interval is the least.").
 		Default("15s").DurationVar(&k.interval)
 	commands[cmd.FullCommand()] = k.run
@@ -85,7 +85,8 @@ func only(config *catalogue.Config, asked []string) error {
 			for i := range config.Endpoints {
 				known = append(known, config.Endpoints[i].Host)
 			}
-			return fmt.Errorf("%q is not in the configuration; known are %s", what, strings.Join(slices.Compact(known), ", "))
+			return fmt.Errorf("%q is not in the configuration (--config.file names it; without one it is the built-in catalogue); known are %s",
+				what, strings.Join(slices.Compact(known), ", "))
 		}
 	}
 	var kept []catalogue.Endpoint

@@ -38,7 +38,7 @@ func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 	cmd.Arg("target", "HOST[:PORT][/udp]: a path of the configuration. HOST may be its first label; default: its first path over TCP.").
 		Required().StringVar(&k.target)
 	cmd.Flag("steps", "Silences to keep, as 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").StringVar(&k.steps)
-	cmd.Flag("keepalive", "A device's keepalive, measured in addition; exit with 1 unless it survives.").PlaceHolder("540s").DurationVar(&k.keepalive)
+	cmd.Flag("keepalive", "A device's keepalive, measured in addition; exit with 1 unless it survives.").PlaceHolder("DURATION").DurationVar(&k.keepalive)
 	commands[cmd.FullCommand()] = k.run
 }
 

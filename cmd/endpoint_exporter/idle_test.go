@@ -157,7 +157,7 @@ func TestIdleThatIsInterruptedSaysWhatItSaw(t *testing.T) {
 func TestIdleOfAPathThatIsNotConfiguredIsAMistake(t *testing.T) {
 	for args, says := range map[string]string{
 		"":                          `required argument 'target' not provided`,
-		"example.com":               `"example.com" is not in the configuration; known are bootstrap.us-east-1.mbedcloud.com, `,
+		"example.com":               `"example.com" is not in the configuration (--config.file names it; without one it is the built-in catalogue); known are bootstrap.us-east-1.mbedcloud.com, `,
 		"bootstrap:5685":            `bootstrap:5685 is not a path of the configuration; known are bootstrap.us-east-1.mbedcloud.com:5684/tcp, bootstrap.us-east-1.mbedcloud.com:5684/udp, `,
 		"bootstrap:0":               `"bootstrap:0" is not HOST:PORT`,
 		"bootstrap:x":               `"bootstrap:x" is not HOST:PORT`,
@@ -207,7 +207,7 @@ func TestIdleChoosesOnePath(t *testing.T) {
 func TestIdleIsAmongTheCommands(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"idle", "--help"}, &stdout, &stderr)
-	if help := stdout.String() + stderr.String(); code != exitOK || !regexp.MustCompile(`--keepalive=540s`).MatchString(help) {
+	if help := stdout.String() + stderr.String(); code != exitOK || !regexp.MustCompile(`--keepalive=DURATION`).MatchString(help) {
 		t.Errorf("exit code %d\n%s", code, help)
 	}
 }

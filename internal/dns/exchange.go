@@ -123,7 +123,7 @@ type exchange struct {
 func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	conn, err := x.dial(own, "udp")
 	if err != nil {
-		x.fail(own, err, "no socket")
+		x.fail(own, err, "open a socket")
 		return x.failed, false
 	}
 	defer conn.Close()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
 // Markdown writes the evidence that a technician sends to the network's owner: first what is asked for, ready to paste
@@ -57,13 +58,33 @@ func (v *View) markdownRequests(b *strings.Builder) {
 		b.WriteString("\nNothing: what was seen asks for no change of the network.\n")
 		return
 	}
-	b.WriteString("\nDevices on this network cannot reach their cloud, or not reliably. Please make the following changes.\n\n")
+	b.WriteString("\nDevices on this network cannot reach their cloud, or not reliably. Please make the following changes")
+	if v.heardNobody() { // the cause may as well be the machine that looked
+		b.WriteString(", after a look at whether the machine that this was measured from is on the network itself")
+	}
+	b.WriteString(".\n\n")
 	for i, r := range asked {
 		fmt.Fprintf(b, "%d. %s\n", i+1, cell(r.Text))
 		for _, one := range r.For {
 			fmt.Fprintf(b, "   - %s\n", cell(one))
 		}
 	}
+}
+
+// heardNobody reports whether no DNS server answered at all, for any host.
+func (v *View) heardNobody() bool {
+	asked := false
+	for i := range v.Hosts {
+		for _, r := range v.Hosts[i].Resolvers {
+			switch evidence.DNSFailure(r.Failure) {
+			case evidence.DNSTimeout, evidence.DNSUnreachable:
+				asked = true
+			default:
+				return false
+			}
+		}
+	}
+	return asked
 }
 
 func markdownPath(b *strings.Builder, host string, p *Path) {
