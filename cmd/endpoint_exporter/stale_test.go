@@ -29,7 +29,7 @@ func TestAResolverThatKeepsRecordsTooLongThroughTheWholeExporter(t *testing.T) {
 		if stale, _ := x.one("endpoint_dns_stale", of...); stale == 1 {
 			break
 		}
-		if unknown, _ := x.one("endpoint_dns_verdict", append(of, `verdict="ok"`)...); unknown == 1 {
+		if passed, _ := x.one("endpoint_dns_verdict", append(of, `verdict="ok"`)...); passed == 1 {
 			t.Errorf("called ok before it is proved stale: %v", x.of("endpoint_dns_evidence_total"))
 		}
 		<-tick.C
