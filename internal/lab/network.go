@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -19,7 +18,6 @@ type Network struct {
 	mu      sync.Mutex
 	servers map[netip.AddrPort]Answerer
 	lost    func(to netip.AddrPort) bool
-	sent    atomic.Uint64
 }
 
 // Put places an answerer at an address; nil takes it away.
@@ -38,9 +36,6 @@ func (n *Network) Lose(lost func(to netip.AddrPort) bool) {
 	defer n.mu.Unlock()
 	n.lost = lost
 }
-
-// Sent counts the questions that were put on the network.
-func (n *Network) Sent() uint64 { return n.sent.Load() }
 
 // Dial connects to what is at address, now and later: network is "udp" or "tcp". What serves the connection ends with it.
 func (n *Network) Dial(_ context.Context, network, address string) (net.Conn, error) {
@@ -85,7 +80,6 @@ func readPacket(conn net.Conn, buffer []byte, stream bool) ([]byte, error) {
 }
 
 func (n *Network) answer(packet []byte, at netip.AddrPort, stream bool) []byte {
-	n.sent.Add(1)
 	q := new(dns.Msg)
 	n.mu.Lock()
 	server, lost := n.servers[at], n.lost
