@@ -71,8 +71,10 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
+	rest := newRest(releaseMemory(logger))
+	defer rest.Close()
 	server := &http.Server{
-		Handler:           exporter.handler(),
+		Handler:           rest.during(exporter.handler()),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
