@@ -108,7 +108,7 @@ func deceptions() map[string]trial {
 			}
 			return ttl
 		}}},
-		"TTL 0":                          {pace: zero, ok: true},
+		"TTL 0": {pace: zero, ok: true},
 		// PowerDNS takes a server that loses questions for down, so that it may have no answer until the end.
 		"10 % of the questions are lost": {scene: scene{down: func(time.Duration) bool { return rand.IntN(10) == 0 }}},
 		"IPv6 only":                      {scene: scene{records: map[string]lab.RecordSet{host: {TTL: lab.TTL(ttl), Addresses: sixOnly}}}, ok: true},
