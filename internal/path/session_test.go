@@ -317,7 +317,7 @@ func answeringUDP(t *testing.T, answer []byte) netip.AddrPort {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// TestFailedHandshakesLeaveNothingBehind walks a thousand failing paths over each transport.
+// TestFailedHandshakesLeaveNothingBehind walks hundreds of failing paths over each transport, which end in each phase after the connect.
 func TestFailedHandshakesLeaveNothingBehind(t *testing.T) {
 	type path struct {
 		target Target
@@ -348,26 +348,51 @@ func TestFailedHandshakesLeaveNothingBehind(t *testing.T) {
 		test.target.Transport = evidence.UDP
 		paths["udp/"+name] = test
 	}
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+	to := addressOf(t, l, bootstrap, evidence.TCP)
+	cut := answering(t, func(c *net.TCPConn) { relayFlight(c, to) })
+	paths["tcp/cut in the finish"] = path{Target{Address: cut, Transport: evidence.TCP, Client: evidence.Device, Finish: true}, evidence.CertificateNeeded}
+	if err := l.Set("bootstrap/tcp", "no_pong"); err != nil {
+		t.Fatal(err)
+	}
+	// By itself: the lab's relay before it holds a socket for each client.
+	mute := &lab.DTLSServer{Certificate: leafOf(t, lab.Leaf{CommonName: "server.test"}), CoAP: lab.CoAP{Mute: true}}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := mute.Listen(ctx, netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		mute.Close()
+	})
+	for transport, at := range map[evidence.Transport]netip.AddrPort{evidence.TCP: to, evidence.UDP: mute.Address()} {
+		paths[string(transport)+"/no answer to the ping"] = path{Target{Address: at, Transport: transport, Client: evidence.Device, Finish: true, Ping: true}, evidence.Completed}
+	}
 	for name, test := range paths {
 		t.Run(name, func(t *testing.T) {
 			patience := brisk
+			patience.Ping = time.Millisecond
 			if patience.Flight = 2 * time.Second; test.want == evidence.Silent || test.want == evidence.NotTLS && test.target.Transport == evidence.UDP {
 				patience.Flight = time.Millisecond // as much as it takes, since that is always waited for
 			}
-			w := &Walker{Patience: patience}
+			w := &Walker{Patience: patience, Credential: stranger(t, l)}
 			before, running := descriptors(t), runtime.NumGoroutine()
 			for range 250 {
 				o := w.Walk(t.Context(), test.target)
+				if slices.Contains(phasesOf(o), evidence.Ping) {
+					t.Fatal("the ping was answered")
+				}
 				if o.Failure != test.want && (test.want != evidence.NotTLS || o.Failure != evidence.Silent) { // no answer within 1 ms
 					t.Fatalf("%q (%s), want %q", o.Failure, o.Detail, test.want)
 				}
 			}
-			if after := descriptors(t); after > before+2 {
-				t.Errorf("%d descriptors open before, %d after", before, after)
+			for range 500 { // the lab takes a moment to close its own ends
+				if descriptors(t) <= before+2 && runtime.NumGoroutine() <= running+2 {
+					return
+				}
+				<-time.After(10 * time.Millisecond)
 			}
-			if after := runtime.NumGoroutine(); after > running+2 {
-				t.Errorf("%d goroutines before, %d after", running, after)
-			}
+			t.Errorf("%d descriptors open before, %d after; %d goroutines before, %d after", before, descriptors(t), running, runtime.NumGoroutine())
 		})
 	}
 }
