@@ -58,7 +58,7 @@ func (h *Host) opinion(r *resolver, typ uint16, now time.Time) opinion {
 		return opinion{verdict: Stale, why: spokenWords}
 	case !w.suspected.IsZero() && now.Sub(w.suspected) <= h.c.Hold:
 		op := opinion{verdict: Suspect, why: w.why}
-		if ready := f.cov.Add(h.c.Learning); !f.cov.IsZero() && now.Before(ready) {
+		if ready := later(f.cov, w.cov).Add(h.c.Learning); !f.cov.IsZero() && now.Before(ready) {
 			op.ready = ready
 		}
 		return op
@@ -97,7 +97,7 @@ func (h *Host) direct(w *watch, f *family, now time.Time) opinion {
 	if i := h.interval(); i > h.widest() {
 		return opinion{verdict: Unknown, why: fmt.Sprintf("rounds are %s apart: the proof needs one at least every %s", words(i), words(h.widest()))}
 	}
-	if ready := f.cov.Add(h.c.Learning); now.Before(ready) {
+	if ready := later(f.cov, w.cov).Add(h.c.Learning); now.Before(ready) {
 		return opinion{verdict: Unknown, why: learningWords(ready.Sub(now)), ready: ready}
 	}
 	if !ownView(w.now, f) {

@@ -211,10 +211,14 @@ func (h *Host) gap() time.Duration {
 }
 
 // learning says whether a promise about this owner name, made at t, is still to be learnt rather than held against the
-// resolver: before cov + learning, or while the zone's servers are silent.
+// resolver: until we have watched both for as long as learning, and while the zone's servers are silent. A resolver that
+// was met late may hold entries from before the zone lowered its TTL as well as one that was met at once.
 func (h *Host) learning(f *family, w *watch, name string, t time.Time) bool {
+	if w.cov.IsZero() || t.Sub(w.cov) < h.c.Learning {
+		return true
+	}
 	if name == wholeChain {
-		return w.cov.IsZero() || t.Sub(w.cov) < h.c.Learning
+		return false
 	}
 	o := f.owners[name]
 	return o == nil || t.Sub(o.cov) < h.c.Learning || t.Sub(o.sampled) > h.gap()
@@ -230,7 +234,7 @@ func (h *Host) Sample(s Sample) {
 		f = h.disbelieve(s.Type)
 	}
 	before := f.runs()
-	f.take(s, h.gap(), max(h.gap(), h.c.Learning))
+	f.take(s, h.gap())
 	if f.runs().Equal(before) {
 		return
 	}

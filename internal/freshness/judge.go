@@ -64,8 +64,6 @@ const wholeChain = ""
 type finding struct {
 	kind  Evidence // TTLInflated, EDEStale, WithdrawnAddress or ViewUnproven
 	proof bool     // else only a sign: the guards do not hold
-	// loose: that the entry was fetched while we watched rests on what the resolver promised while we learnt alone.
-	loose bool
 	owner string
 	value value
 	// promised is when the record would expire; of TTLInflated.
@@ -97,7 +95,7 @@ func (b *bench) judge(ob *observed) []finding {
 	}
 	flat := ob.flat()
 	if b.o.ExpectedTTL > 0 && len(ob.records) > 0 {
-		out = b.inflated(out, ob, finding{owner: wholeChain, loose: true, ttl: ob.ttl(), max: b.o.ExpectedTTL}, true)
+		out = b.inflated(out, ob, finding{owner: wholeChain, ttl: ob.ttl(), max: b.o.ExpectedTTL}, true)
 	}
 	for _, r := range ob.records {
 		o := b.f.owners[r.Owner]
@@ -108,12 +106,12 @@ func (b *bench) judge(ob *observed) []finding {
 		if !ok {
 			continue
 		}
-		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most, loose: !o.watched(ob.asked)}
+		fi := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), max: most}
 		if b.o.ExpectedTTL == 0 && shares(ob.records, r.Owner, o) {
-			out = b.inflated(out, ob, fi, steady && (!flat || !fi.loose || fi.ttl > b.longest(ob)+b.c.Margin))
+			out = b.inflated(out, ob, fi, steady && (!flat || fi.ttl > b.longest(ob)+b.c.Margin))
 		}
 		if w, ok := b.withdrawn(ob, o, fi, least); ok {
-			w.proof = w.proof && (!flat || !fi.loose)
+			w.proof = w.proof && !flat
 			out = append(out, w)
 		}
 	}
@@ -123,7 +121,7 @@ func (b *bench) judge(ob *observed) []finding {
 // flat says whether a chain of several owners shows one TTL throughout. A hop that keeps messages (CoreDNS does) gives
 // every record the least TTL of the chain: what a record shows is then not what it has left, its expiry seems to move
 // with that of its neighbours, and what was promised while we learnt guards against nothing. Such a chain proves only
-// a TTL above that of every owner, until our coverage is older than any cache keeps a record.
+// a TTL above that of every owner.
 func (ob *observed) flat() bool {
 	owners := false
 	for _, r := range ob.records {
@@ -164,15 +162,11 @@ func (b *bench) spokenStale(ob *observed) bool {
 	return !v.IsZero() && ob.asked.Sub(v) >= 10*b.c.Spacing
 }
 
-// watched says whether the answer must have been fetched while we watched: our coverage is older than any cache keeps a
-// record by default (a day: Unbound cache-max-ttl, PowerDNS max-cache-ttl). That a value of its set came to the zone under
-// our eyes shows nothing: the zone may have had it before, and taken it away before we came.
-func (o *owner) watched(asked time.Time) bool { return asked.Sub(o.since) >= memory }
-
 // inflated is P1. Were the resolver honest, some authority would have published T(t0) >= r > Tmax + margin. Every
 // sample of ours since coverage began says at most Tmax: so t0 lies before it. But an honest entry's expiry never moves:
-// so it was promised already during learning, which it was not. There remains a cache behind the same address that we
-// had not met then: excluded after a day ([owner.watched]), else see [notice].
+// so it was promised already during learning, which it was not. How old the coverage is shows nothing: there is no bound
+// on how long a cache keeps an entry (a week with BIND's default, none with dnsmasq's). There remains a cache behind the
+// same address that we had not met then: see [notice].
 func (b *bench) inflated(out []finding, ob *observed, fi finding, steady bool) []finding {
 	if fi.ttl <= fi.max+b.c.Margin {
 		return out
@@ -184,11 +178,11 @@ func (b *bench) inflated(out []finding, ob *observed, fi finding, steady bool) [
 }
 
 // withdrawn is P3. The resolver promises the value beyond everything it promised while we learnt: the entry was fetched
-// while we watched (see [notice] for caches we had not met then). By the invariant some authority handed the value out at t0 >= t - w - σ, w = Tmax - r. But it was
-// last seen at L, long before, and the samples between then and lim = t - w - σ - π, π being what one of the zone's
-// servers may lag behind another, sufficed to show it had it still been there. Samples after lim prove nothing about
-// the moment at which the resolver may have asked. A value that was never seen is foreign: newer than us, or another
-// view; it proves nothing.
+// while we watched (see [notice] for caches we had not met then). By the invariant some authority handed the value out at
+// t0 >= t - w - σ, w = Tmax - r. But it was last seen at L, long before, and the samples between then and
+// lim = t - w - σ - π, π being what one of the zone's servers may lag behind another, sufficed to show it had it still
+// been there. Samples after lim prove nothing about the moment at which the resolver may have asked. A value that was
+// never seen is foreign: newer than us, or another view; it proves nothing.
 func (b *bench) withdrawn(ob *observed, o *owner, fi finding, least time.Duration) (finding, bool) {
 	k := o.values[fi.value]
 	if k == nil || fi.ttl > fi.max+b.c.Margin || b.learning(fi.owner, ob.asked) {

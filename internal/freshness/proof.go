@@ -2,14 +2,14 @@ package freshness
 
 import "time"
 
-// notice is a second learning, begun by the first loose piece of evidence.
+// notice is a second learning, begun by the first piece of P1 or P3.
 //
-// The guard of loose pieces, that a promise made before we watched was seen while we learnt, has a hole: several caches
-// may share the resolver's address, and one not met while learning may hold an entry from before the zone lowered its
-// TTL. A standby that takes over shows nothing else. But the expiry of such an entry never moves: so from the first
-// such piece on, for as long as the zone's servers may lag (π) and one spacing more, and for at least some answers,
-// everything promised is learnt. A later piece must promise more than all that; no entry of a cache met by then can,
-// unless it is fetched anew with more than the zone's TTL.
+// Their guard, that a promise made before we watched was seen while we learnt, has a hole: several caches may share the
+// resolver's address, and one not met while learning may hold an entry from before the zone lowered its TTL. A standby
+// that takes over shows nothing else. But the expiry of such an entry never moves: so from the first such piece on, for
+// as long as the zone's servers may lag (π) and one spacing more, and for at least some answers, everything promised is
+// learnt. A later piece must promise more than all that; no entry of a cache met by then can, unless it is fetched anew
+// with more than the zone's TTL.
 type notice struct {
 	from, last time.Time
 	answers    int
@@ -19,7 +19,7 @@ type notice struct {
 // noticed is how many answers a notice takes at least: of three caches behind one address, one stays unmet in 0.5 % only.
 const noticed = 16
 
-// piece takes a loose piece.
+// piece takes one.
 func (n *notice) piece(t time.Time, c Constants) {
 	if n.from.IsZero() || t.Sub(n.last) > pairing*c.Hold {
 		*n = notice{from: t, last: t}

@@ -11,7 +11,7 @@ type watch struct {
 	// crowd stands for the owners beyond the bound.
 	learnt map[string]time.Time
 	crowd  time.Time
-	cov    time.Time // start of the present run of answers without a gap; for an asserted TTL
+	cov    time.Time // start of the present run of answers without a gap
 	last   time.Time // end of the newest answer that held addresses
 
 	now  *observed // this round's answer
@@ -145,7 +145,7 @@ func (h *Host) settle(r *resolver, typ uint16, now time.Time) (open []finding, s
 // piece takes one confirmed piece of evidence.
 func (h *Host) piece(r *resolver, w *watch, ob *observed, fi finding) {
 	r.count(fi.kind, ob.asked, h.c.Spacing)
-	if fi.loose {
+	if fi.kind != EDEStale {
 		w.notice.piece(ob.asked, h.c)
 		w.learn(ob)
 	}

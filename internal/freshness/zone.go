@@ -76,19 +76,14 @@ type owner struct {
 	// cov is the start of the present run of samples of this owner without a gap. It is the owner's own: while a
 	// CNAME leads elsewhere, nobody looks at what the name it left does, and an honest cache may still ask there.
 	cov time.Time
-	// since is the start of the run without a hole as long as learning: for how long we know what TTLs were like.
-	since time.Time
 }
 
 var setSeed = maphash.MakeSeed()
 
 // see takes one server's set.
-func (o *owner) see(records []evidence.Record, st Step, asked, received time.Time, gap, long time.Duration) {
+func (o *owner) see(records []evidence.Record, st Step, asked, received time.Time, gap time.Duration) {
 	if o.sampled.IsZero() || received.Sub(o.sampled) > gap {
 		o.cov = received
-	}
-	if o.sampled.IsZero() || received.Sub(o.sampled) > long {
-		o.since = received
 	}
 	o.sampled = received
 	o.list(st.Servers, st.Server)
@@ -308,7 +303,8 @@ func (o *owner) rate(k *known) float64 {
 	return min(rate, p-2*math.Sqrt(p*(1-p)/life), 0.99)
 }
 
-// ttlHistory holds the least and the most TTL of every hour of the last day.
+// ttlHistory holds the least and the most TTL of every hour of the last day, and a larger one for as long as an honest
+// cache may keep what was published with it.
 type ttlHistory struct {
 	hours [25]struct {
 		start       time.Time
@@ -317,6 +313,18 @@ type ttlHistory struct {
 	}
 	at     int // the newest
 	latest uint32
+	older  struct { // hours that were overwritten: the most TTL, until the last of them expires
+		most  uint32
+		until time.Time
+	}
+}
+
+// longestKept is how long a TTL is remembered at most: what BIND keeps at most (max-cache-ttl).
+const longestKept = 7 * 24 * time.Hour
+
+// expires is when what was published within an hour, with that TTL, has left every honest cache.
+func expires(start time.Time, ttl uint32) time.Time {
+	return start.Add(time.Hour + min(seconds(ttl), longestKept))
 }
 
 // unsteady is from how many changes a day on a TTL is taken to vary.
@@ -333,6 +341,7 @@ func (t *ttlHistory) add(now time.Time, ttl uint32) {
 		if !h.start.IsZero() {
 			t.at = (t.at + 1) % len(t.hours)
 			h = &t.hours[t.at]
+			t.age(h.start, h.most, now)
 		}
 		h.start, h.least, h.most, h.changes = now, ttl, ttl, changed
 		return
@@ -341,13 +350,35 @@ func (t *ttlHistory) add(now time.Time, ttl uint32) {
 	h.least, h.most = min(h.least, ttl), max(h.most, ttl)
 }
 
+// age keeps the most TTL of an hour that is to be overwritten.
+func (t *ttlHistory) age(start time.Time, most uint32, now time.Time) {
+	until := expires(start, most)
+	if start.IsZero() || !until.After(now) {
+		return
+	}
+	if !t.older.until.After(now) {
+		t.older.most = 0
+	}
+	t.older.most, t.older.until = max(t.older.most, most), later(t.older.until, until)
+}
+
 // bounds are Tmin and Tmax; ok is false if nothing is known. Where the TTL is unsteady (a cache in front of the zone's
 // servers counts it down, or the zone turns it up and down), the most that we have seen is but a draw from it: the zone
 // may well have said more between two samples. Twice that is then taken for Tmax, and it is no base for P1.
 func (t *ttlHistory) bounds(now time.Time) (least, most time.Duration, steady, ok bool) {
 	changes := 0
+	var lasting uint32 // the most TTL of before, under which something may still be kept
+	if t.older.until.After(now) {
+		lasting = t.older.most
+	}
 	for _, h := range t.hours {
-		if h.start.IsZero() || now.Sub(h.start) > memory+time.Hour {
+		if h.start.IsZero() {
+			continue
+		}
+		if now.Sub(h.start) > memory+time.Hour {
+			if expires(h.start, h.most).After(now) {
+				lasting = max(lasting, h.most)
+			}
 			continue
 		}
 		changes += h.changes
@@ -358,6 +389,7 @@ func (t *ttlHistory) bounds(now time.Time) (least, most time.Duration, steady, o
 		}
 		least, most = min(least, l), max(most, m)
 	}
+	most = max(most, seconds(lasting))
 	if changes >= unsteady {
 		return least, 2 * most, false, ok
 	}
@@ -377,8 +409,8 @@ type family struct {
 	sampled    bool
 }
 
-// take takes one sample; a hole longer than gap ends the coverage, one longer than long what we know of a day.
-func (f *family) take(s Sample, gap, long time.Duration) {
+// take takes one sample; a hole longer than gap ends the coverage.
+func (f *family) take(s Sample, gap time.Duration) {
 	f.sampled = true
 	if s.Invalid == "" && !endsInAddress(s.Steps) {
 		s.Invalid = NoAddress
@@ -404,7 +436,7 @@ func (f *family) take(s Sample, gap, long time.Duration) {
 	}
 	f.chain = f.chain[:0]
 	for _, st := range s.Steps[:min(len(s.Steps), maxOwners)] {
-		f.step(st, s.Asked, s.Received, gap, long)
+		f.step(st, s.Asked, s.Received, gap)
 	}
 }
 
@@ -419,7 +451,7 @@ func endsInAddress(steps []Step) bool {
 	return false
 }
 
-func (f *family) step(st Step, asked, received time.Time, gap, long time.Duration) {
+func (f *family) step(st Step, asked, received time.Time, gap time.Duration) {
 	records := st.Records[:min(len(st.Records), maxRecords)]
 	for len(records) > 0 {
 		name := records[0].Owner
@@ -432,7 +464,7 @@ func (f *family) step(st Step, asked, received time.Time, gap, long time.Duratio
 			}
 		}
 		records = rest
-		f.owner(name).see(set, st, asked, received, gap, long)
+		f.owner(name).see(set, st, asked, received, gap)
 		if len(f.chain) < maxOwners {
 			f.chain = append(f.chain, name)
 		}

@@ -1,0 +1,126 @@
+package freshness
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+)
+
+// TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches has zones that lowered a TTL of days to a minute. Honest caches keep what
+// they have until it expires, however long we have watched by then: it is seen late if the resolver, or the cache behind its
+// address, is met late.
+func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
+	const day = 24 * time.Hour
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	first, second := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:53")
+	server := netip.MustParseAddrPort("198.51.100.1:53")
+	type entry struct {
+		resolver netip.AddrPort
+		ttl      time.Duration
+	}
+	// From when its zone has a TTL of a minute on, what an honest cache fetched at a moment has left.
+	left := func(at, fetched time.Duration, ttl time.Duration) time.Duration {
+		if rest := fetched + ttl - at; rest > 0 {
+			return rest
+		}
+		return time.Minute - at%time.Minute
+	}
+	for name, test := range map[string]struct {
+		until  time.Duration
+		zone   func(at time.Duration) time.Duration
+		answer func(at time.Duration) entry
+	}{
+		"lowered under our eyes, just after the resolver was restarted": {
+			until: 10*day + 2*time.Hour,
+			zone: func(at time.Duration) time.Duration {
+				if at < 8*day {
+					return 2 * day
+				}
+				return time.Minute
+			},
+			answer: func(at time.Duration) entry {
+				if restarted := 8*day - 5*time.Minute; at >= restarted {
+					return entry{first, left(at, restarted, 2*day)}
+				}
+				return entry{first, 2*day - at%(2*day)}
+			},
+		},
+		"lowered before we came, another resolver by DHCP after a day": {
+			until: 26 * time.Hour,
+			zone:  func(time.Duration) time.Duration { return time.Minute },
+			answer: func(at time.Duration) entry {
+				if at < 25*time.Hour {
+					return entry{first, time.Minute - at%time.Minute}
+				}
+				return entry{second, left(at, -2*time.Hour, 7*day)}
+			},
+		},
+		"lowered before we came, a standby behind the same address after a day": {
+			until: 26 * time.Hour,
+			zone:  func(time.Duration) time.Duration { return time.Minute },
+			answer: func(at time.Duration) entry {
+				if at < 25*time.Hour {
+					return entry{first, time.Minute - at%time.Minute}
+				}
+				return entry{first, left(at, -2*time.Hour, 7*day)}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := New(DefaultConstants(), Options{SingleView: true})
+			records := func(ttl time.Duration) []evidence.Record {
+				return []evidence.Record{{Owner: host, Type: 1, TTL: uint32(ttl / time.Second), Addr: netip.MustParseAddr("203.0.113.1")}}
+			}
+			for at := time.Duration(0); at < test.until; at += 30 * time.Second {
+				now := start.Add(at)
+				sample := func(walked bool) {
+					h.Sample(Sample{Type: 1, Asked: now, Received: now, Walked: walked,
+						Steps: []Step{{Server: server, Servers: []netip.AddrPort{server}, Records: records(test.zone(at))}}})
+				}
+				given := test.answer(at)
+				h.Begin(now)
+				h.Answer(&evidence.Answer{Server: given.resolver, Name: host, Type: 1, Asked: now, Received: now, Chain: records(given.ttl)})
+				sample(false)
+				for len(h.Wants(now)) > 0 {
+					sample(true)
+					sample(true)
+				}
+				if a := h.Assess(given.resolver, now); a.Verdict == Stale {
+					t.Fatalf("after %v: %s", at, a.Why)
+				}
+			}
+		})
+	}
+}
+
+// TestALongTTLIsRememberedUntilItsEntriesExpire is about a week of an absurd one, and what is forgotten after that.
+func TestALongTTLIsRememberedUntilItsEntriesExpire(t *testing.T) {
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	const day = 24 * time.Hour
+	for name, test := range map[string]struct {
+		before uint32        // seconds, for an hour
+		lasts  time.Duration // from the end of that hour on
+	}{
+		"of three days":                        {uint32(3 * day / time.Second), 3 * day},
+		"of an hour: a day, as any":            {3600, day},
+		"of 68 years: as long as a cache does": {1<<31 - 1, 7 * day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h ttlHistory
+			for at := time.Duration(0); at < 10*day; at += 10 * time.Minute {
+				ttl := uint32(60)
+				if at < time.Hour {
+					ttl = test.before
+				}
+				h.add(start.Add(at), ttl)
+				_, most, steady, ok := h.bounds(start.Add(at))
+				remembered := most == seconds(test.before)
+				if due := at < time.Hour+test.lasts; remembered != due && (at-time.Hour-test.lasts).Abs() > time.Hour || !ok || !steady {
+					t.Fatalf("after %v: at most %v (steady: %v)", at, most, steady)
+				}
+			}
+		})
+	}
+}
