@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/crypto/x509roots/fallback/bundle"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -73,6 +75,27 @@ func (a *Anchors) Get(name string) *trust.Anchor {
 	defer a.mu.RUnlock()
 	return a.anchors[name]
 }
+
+// Public is the public web's own anchor, whatever roots this machine has: a box that inspects may have its authority among
+// the system's, but nobody makes it one of the public web.
+func (a *Anchors) Public() *trust.Anchor { return publicWeb() }
+
+// publicWeb is made when it is first needed, which is seldom.
+var publicWeb = sync.OnceValue(func() *trust.Anchor {
+	pool := x509.NewCertPool()
+	for root := range bundle.Roots() {
+		cert, err := x509.ParseCertificate(root.Certificate)
+		if err != nil {
+			continue // it vouches for nobody
+		}
+		if root.Constraint == nil {
+			pool.AddCert(cert)
+		} else {
+			pool.AddCertWithConstraint(cert, root.Constraint)
+		}
+	}
+	return trust.NewRoots(pool)
+})
 
 // Refresh reads again the CA files that have changed. One that cannot be used leaves the anchor as it was; the error says
 // so once, until it is mended or broken in another way.

@@ -62,6 +62,8 @@ func verdictOf(j trust.Judgement, seen *evidence.TLS) Reason {
 		return WrongIssuer
 	case trust.ForgedIssuer:
 		return ForgedIssuer
+	case trust.Unrooted:
+		return DeviceUnfit
 	case trust.KeyNotProved:
 		if seen == nil || !seen.SignatureChecked {
 			return OK // the flight was cut short: that says nothing about the holder
@@ -145,6 +147,11 @@ func (w *walk) certificate(reason Reason, j trust.Judgement, also string) Findin
 		f.Summary = "shows the certificate of " + textOr(j.Subject, "an unnamed subject") + " without holding its key"
 		f.Advice = fmt.Sprintf("Something between here and the cloud replays the cloud's certificate, signed by %s, but does not hold its key, "+
 			"so devices refuse it. Ask the network's owner which box answers on %s, and to exempt it from TLS inspection.", issuer, w.where())
+	case DeviceUnfit:
+		f.Summary = fmt.Sprintf("signed by %s, from where no path leads to an authority known here", issuer)
+		f.Advice = fmt.Sprintf("A certificate of the public web, but browsers cannot follow it to its authority. If one on this machine opens %s, "+
+			"renew this machine's list of authorities (ca-certificates); else tell its operator that an intermediate certificate is missing on %s.",
+			textOr(w.about.Host, "the host"), w.where())
 	case Expired:
 		f.Summary = textOr(j.Detail, "the certificate has expired")
 		f.Advice = fmt.Sprintf("The certificate on %s is out of date. First check this machine's clock; "+

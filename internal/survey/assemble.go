@@ -129,9 +129,16 @@ func (r *round) judgeWalk(e *catalogue.Endpoint, o *evidence.Outcome) Walk {
 	var web *trust.Judgement
 	if o.Web != nil {
 		j := r.judge(e, o.Web.TLS)
-		web = &j
 		if !own.Seen {
 			shown = j
+		}
+		web = &j
+		if j.Verdict == trust.WrongIssuer {
+			// What a browser is shown need not be what a device is. A certificate that the public web's own authorities
+			// signed for this very host is the cloud's all the same: no box on the way can make one.
+			if public := r.site.Anchors.Public().Judge(r.subject(o.Web.TLS, e.Host)); public.Authentic && public.Verdict == trust.Good {
+				web = &public
+			}
 		}
 	}
 	about := diagnose.Context{Service: e.Service, Host: e.Host, CredentialConfigured: r.site.CredentialConfigured}
@@ -144,11 +151,16 @@ func (r *round) judge(e *catalogue.Endpoint, seen *evidence.TLS) trust.Judgement
 	if seen.Leaf() == nil {
 		return trust.Judgement{}
 	}
-	subject := trust.Subject{Chain: seen.Chain, KeyProved: seen.KeyProved, Now: r.survey.opts.Now()}
+	host := ""
 	if e.Client == evidence.Web {
-		subject.Host = e.Host
+		host = e.Host
 	}
-	return r.anchor(e).Judge(subject)
+	return r.anchor(e).Judge(r.subject(seen, host))
+}
+
+// subject is what a server showed, to be judged; host is the name to compare, "" for none.
+func (r *round) subject(seen *evidence.TLS, host string) trust.Subject {
+	return trust.Subject{Chain: seen.Chain, KeyProved: seen.KeyProved, Host: host, Now: r.survey.opts.Now()}
 }
 
 // anchor is the endpoint's trust anchor. The configuration was refused if it named one that is not there.

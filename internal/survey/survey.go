@@ -51,6 +51,8 @@ type NameRound interface {
 // Anchors gives the trust anchor of an endpoint, ready to use.
 type Anchors interface {
 	Get(name string) *trust.Anchor
+	// Public is the anchor of the public web, whatever roots this machine has.
+	Public() *trust.Anchor
 	// Refresh reads again the files that have changed; an error names those that could not be, whose last good content stays.
 	Refresh() error
 }

@@ -26,6 +26,8 @@ type world struct {
 	outcome   map[string]evidence.Failure
 	withdrawn []netip.Addr
 
+	anchor, public *trust.Anchor
+
 	lookups, walks, asked atomic.Int64
 	most                  atomic.Int64 // walks in flight at once
 	inFlight              atomic.Int64
@@ -108,7 +110,8 @@ func (w *world) Walk(ctx context.Context, t path.Target) evidence.Outcome {
 	return out
 }
 
-func (w *world) Get(string) *trust.Anchor { return nil }
+func (w *world) Get(string) *trust.Anchor { return w.anchor }
+func (w *world) Public() *trust.Anchor    { return w.public }
 func (w *world) Refresh() error {
 	w.refreshed.Add(1)
 	return w.refreshErr

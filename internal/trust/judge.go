@@ -3,8 +3,11 @@ package trust
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
@@ -12,7 +15,7 @@ import (
 
 // Judge holds a chain against the anchor. The verdict is the worst of what is wrong, in this order:
 //
-//	signed by the expected authority? ── no ──► wrong_issuer, forged_issuer
+//	signed by the expected authority? ── no ──► wrong_issuer, forged_issuer, or unrooted
 //	      │ yes
 //	does the holder have the key? ───── no ──► key_not_proved (a replayed certificate)
 //	      │ yes: Authentic
@@ -68,7 +71,7 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // signature is the answer to the question who signed.
 type signature struct {
-	verdict      Verdict // Good, WrongIssuer or ForgedIssuer
+	verdict      Verdict // Good, WrongIssuer, ForgedIssuer or Unrooted
 	detail       string
 	chainExpired bool // a certificate above the leaf is not valid now
 }
@@ -98,12 +101,12 @@ func (a *Anchor) signedByChain(s Subject) signature {
 	leaf, pool := sent[0], x509.NewCertPool()
 	for _, cert := range sent[1:] {
 		if cert != nil && bounded(cert) {
-			pool.AddCert(cert)
+			pool.AddCert(known(cert))
 		}
 	}
 	var err error
 	for i, at := range moments(sent, s.Now) {
-		_, failed := leaf.Verify(x509.VerifyOptions{
+		_, failed := known(leaf).Verify(x509.VerifyOptions{
 			Roots: a.roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 		})
 		if failed == nil {
@@ -128,7 +131,38 @@ func (a *Anchor) signedByChain(s Subject) signature {
 	if forged {
 		return signature{verdict: ForgedIssuer, detail: "an expected authority is named, its signature is not there: " + err.Error()}
 	}
+	if len(a.cas) == 0 && logged(leaf) && !selfSigned(sent) {
+		return signature{verdict: Unrooted, detail: err.Error()}
+	}
 	return signature{verdict: WrongIssuer, detail: err.Error()}
+}
+
+// known is the certificate without the critical extensions that package x509 does not know: it refuses them before it
+// looks who signed, which is another question.
+func known(cert *x509.Certificate) *x509.Certificate {
+	if len(cert.UnhandledCriticalExtensions) == 0 {
+		return cert
+	}
+	bare := *cert
+	bare.UnhandledCriticalExtensions = nil
+	return &bare
+}
+
+// timestamps is the extension in which a public authority embeds the receipts of the logs that know a certificate
+// (RFC 6962 §3.3). Browsers take no public certificate without it; a box that makes its own has none to embed.
+var timestamps = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}
+
+// logged reports whether a certificate carries receipts of logs. Their signatures are not checked: the logs are not known
+// here.
+func logged(cert *x509.Certificate) bool {
+	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(timestamps) })
+}
+
+// selfSigned reports whether a chain shows a root of its own.
+func selfSigned(sent []*x509.Certificate) bool {
+	return slices.ContainsFunc(sent, func(cert *x509.Certificate) bool {
+		return cert != nil && sameName(cert.RawIssuer, cert.RawSubject)
+	})
 }
 
 // forgedIn reports whether a certificate of the chain names an authority that did not sign it.

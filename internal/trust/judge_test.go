@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
 	"strings"
@@ -34,6 +35,12 @@ func TestEveryVerdict(t *testing.T) {
 	expired := mint(t, arm, spec{from: -30 * day, to: -day, names: []string{"a.example"}})
 	early := mint(t, arm, spec{from: day, names: []string{"a.example"}})
 	subLeaf := mint(t, subCA, spec{names: []string{"a.example"}})
+
+	receipts := []pkix.Extension{{Id: timestamps, Value: []byte{4, 2, 0, 0}}}
+	unheardOf := []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 2}, Critical: true, Value: []byte{5, 0}}}
+	upperCA := mint(t, arm, spec{subject: named(t, "Upper CA"), ca: true})
+	lowerCA := mint(t, upperCA, spec{subject: named(t, "Lower CA"), ca: true})
+	webLeaf := mint(t, lowerCA, spec{names: []string{"a.example"}, extra: receipts})
 
 	byKey := must[*Anchor](t)(NewKey(name, spki(t, arm)))
 	byKeyOnly := must[*Anchor](t)(NewKey(nil, spki(t, arm)))
@@ -106,6 +113,15 @@ func TestEveryVerdict(t *testing.T) {
 		{name: "roots: another name", anchor: byRoots, chain: chain(leaf), host: "b.example", verdict: WrongName, detail: "b.example"},
 		{name: "roots: expired outweighs another name", anchor: byRoots, chain: chain(expired), host: "b.example", verdict: Expired},
 		{name: "roots: expired", anchor: byRoots, chain: chain(expired), host: "a.example", verdict: Expired},
+		{name: "roots: an intermediate that is left out", anchor: byRoots, chain: chain(webLeaf), host: "a.example", verdict: Unrooted},
+		{name: "roots: the upper intermediate is left out", anchor: byRoots, chain: chain(webLeaf, lowerCA), host: "a.example", verdict: Unrooted},
+		{name: "roots: nothing is left out", anchor: byRoots, chain: chain(webLeaf, lowerCA, upperCA), host: "a.example"},
+		{name: "roots: left out, by one who has no receipts of logs", anchor: byRoots, chain: chain(subLeaf), host: "a.example", verdict: WrongIssuer},
+		{name: "roots: an inspecting firewall that copies the receipts and shows its root", anchor: byRoots,
+			chain: chain(mint(t, inspector, spec{names: []string{"a.example"}, extra: receipts}), inspector), host: "a.example", verdict: WrongIssuer},
+		{name: "roots: a critical extension that nobody knows", anchor: byRoots, chain: chain(mint(t, arm, spec{names: []string{"a.example"}, extra: unheardOf})), host: "a.example"},
+		{name: "roots: the same by an inspecting firewall", anchor: byRoots, chain: chain(mint(t, inspector, spec{names: []string{"a.example"}, extra: unheardOf})), host: "a.example", verdict: WrongIssuer},
+		{name: "file: receipts, but another authority", anchor: byFile, chain: chain(mint(t, inspector, spec{extra: receipts})), verdict: WrongIssuer},
 		{name: "roots: a leaf that plays authority", anchor: byRoots, chain: chain(mint(t, leaf, spec{names: []string{"a.example"}}), leaf), host: "a.example", verdict: WrongIssuer},
 	}
 	for _, tt := range tests {

@@ -36,6 +36,7 @@ type spec struct {
 	usage      x509.KeyUsage
 	extended   []x509.ExtKeyUsage
 	issuerName []byte // DER, instead of the issuer's own
+	extra      []pkix.Extension
 }
 
 func newKey(t testing.TB) crypto.Signer {
@@ -82,6 +83,7 @@ func mint(t testing.TB, issuer *authority, s spec) *authority {
 		RawSubject:   s.subject,
 		NotBefore:    now.Add(s.from), NotAfter: now.Add(s.to),
 		DNSNames: s.names, KeyUsage: s.usage, ExtKeyUsage: s.extended,
+		ExtraExtensions: s.extra,
 	}
 	if s.ca {
 		template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign

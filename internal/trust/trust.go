@@ -7,13 +7,16 @@ import (
 	"time"
 )
 
-// Verdict is what is wrong with a certificate, worst first; "" if nothing. The words are those of the label `reason`.
+// Verdict is what is wrong with a certificate, worst first; "" if nothing.
 type Verdict string
 
 const (
 	Good         Verdict = ""
-	WrongIssuer  Verdict = "wrong_issuer"   // another name signed
-	ForgedIssuer Verdict = "forged_issuer"  // the right name, the wrong key
+	WrongIssuer  Verdict = "wrong_issuer"  // another name signed
+	ForgedIssuer Verdict = "forged_issuer" // the right name, the wrong key
+	// Unrooted: a certificate of the public web, by what it carries, from which no path leads to a root that is known
+	// here: the server leaves out an intermediate, or the roots here are old. Nobody else is shown to have signed.
+	Unrooted     Verdict = "unrooted"
 	KeyNotProved Verdict = "key_not_proved" // the holder did not sign with the leaf's key
 	Expired      Verdict = "expired"
 	NotYetValid  Verdict = "not_yet_valid"
