@@ -72,7 +72,7 @@ func TestProbeLeadsIntoNoPrivateNetwork(t *testing.T) {
 		"10.1.2.3": true, "::ffff:10.1.2.3": true, // by the prefix
 		"10.2.0.1": false, "192.168.1.1": false, "127.0.0.1": false, "169.254.169.254": false, "0.0.0.0": false, "0.1.2.3": false,
 		"100.64.0.1": false, "224.0.0.1": false, "255.255.255.255": false, "::1": false, "::": false, "fe80::1": false, "fd00::1": false,
-		"::ffff:192.168.1.1": false, "64:ff9b::c0a8:101": false, "2002:c0a8:101::1": false, "ff02::1": false, "fec0::1": false, "::7f00:1": false,
+		"::ffff:192.168.1.1": false, "64:ff9b::c0a8:101": false, "64:ff9b::808:808": true, "64:ff9b::a01:203": true, "2002:c0a8:101::1": false, "ff02::1": false, "fec0::1": false, "::7f00:1": false,
 	} {
 		if got := p.AllowsAddress(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s: %v, want %v", addr, got, want)

@@ -13,6 +13,9 @@ func parseAllow(s string) (string, error) {
 		if prefix.Masked() != prefix {
 			return "", errors.New("bits are set beyond the prefix, write " + prefix.Masked().String())
 		}
+		if prefix.Addr().Is4In6() {
+			return "", errors.New("an IPv4 prefix written as IPv6 matches nothing, write it as IPv4")
+		}
 		return prefix.String(), nil
 	}
 	if addr, err := netip.ParseAddr(s); err == nil {
@@ -33,6 +36,9 @@ func parseAllow(s string) (string, error) {
 		return "*." + name, nil
 	}
 	if strings.Contains(s, "/") {
+		if strings.Contains(s, "://") {
+			return "", errors.New("a URL: write its host alone")
+		}
 		return "", errors.New("not a CIDR prefix")
 	}
 	return ParseHost(s)
@@ -56,10 +62,19 @@ func (p Probe) AllowsHost(host string) bool {
 }
 
 // AllowsAddress reports whether /probe may connect to an address that an allowed host leads to: a public one, or one in an
-// allowed prefix. A name in somebody else's hands must not lead into the site's own network.
+// allowed prefix, or one that DNS64 made of such a one with the well-known prefix. A name in somebody else's hands must not
+// lead into the site's own network.
 func (p Probe) AllowsAddress(addr netip.Addr) bool {
+	if translated.Contains(addr) {
+		bytes := addr.As16()
+		addr = netip.AddrFrom4([4]byte(bytes[12:]))
+	}
 	return p.inPrefix(addr) || isPublic(addr)
 }
+
+// translated is the well-known prefix of NAT64, before an IPv4 address (RFC 6052 §2.1). A translator with a prefix of the
+// site's own is like any other part of its network: it must be allowed.
+var translated = netip.MustParsePrefix("64:ff9b::/96")
 
 func (p Probe) inPrefix(addr netip.Addr) bool {
 	addr = addr.Unmap()
@@ -82,8 +97,7 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("::/96"),        // IPv4-compatible, deprecated
-	netip.MustParsePrefix("64:ff9b::/96"), // NAT64: leads to any IPv4 address, private ones too
+	netip.MustParsePrefix("::/96"), // IPv4-compatible, deprecated
 	netip.MustParsePrefix("64:ff9b:1::/48"),
 	netip.MustParsePrefix("100::/64"),
 	netip.MustParsePrefix("2001::/23"), // Teredo and others

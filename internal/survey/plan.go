@@ -1,6 +1,11 @@
 package survey
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+)
 
 // addressPlan is which of a host's addresses a round walks.
 type addressPlan struct {
@@ -17,8 +22,8 @@ type addressPlan struct {
 // planAddresses orders and bounds the addresses of one host. perResolver holds what each of the site's resolvers gave,
 // in the order of the configuration, each list with IPv6 first. A device resolves once, takes the first address that it
 // has a route to, and calls no other: so the first of the first resolver that answered leads, and the union of all follows
-// in the order seen. sinkhole says which addresses must not be connected to.
-func planAddresses(perResolver [][]netip.Addr, sinkhole, hasRoute func(netip.Addr) bool, limit int) addressPlan {
+// in the order seen. sinkhole says which addresses must not be connected to, of those that the host has.
+func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, hasRoute func(netip.Addr) bool, limit int) addressPlan {
 	var plan addressPlan
 	seen := make(map[netip.Addr]bool)
 	first := true
@@ -33,7 +38,7 @@ func planAddresses(perResolver [][]netip.Addr, sinkhole, hasRoute func(netip.Add
 			case !hasRoute(addr):
 				plan.omitted++
 				continue // a device without this route takes the next one
-			case sinkhole(addr) && !isNAT64(addr, perResolver, sinkhole):
+			case sinkhole(addr, perResolver):
 				if len(plan.sinkholes) >= limit {
 					plan.omitted++
 					continue
@@ -51,20 +56,25 @@ func planAddresses(perResolver [][]netip.Addr, sinkhole, hasRoute func(netip.Add
 	return plan
 }
 
-// isNAT64 reports whether an IPv6 address holds, in its last 32 bits, an IPv4 address of the same host that may be called:
-// a DNS64 server (RFC 6147) made it, with the prefix of the site's own translator, which may be a private one (RFC 6052).
-func isNAT64(addr netip.Addr, perResolver [][]netip.Addr, sinkhole func(netip.Addr) bool) bool {
-	if !addr.Is6() || addr.IsLoopback() || addr.IsUnspecified() {
+// sinkholeRule says whether an address of a host must not be connected to; among are all that the host has.
+type sinkholeRule func(addr netip.Addr, among [][]netip.Addr) bool
+
+// notTheCloud are the sinkholes of a host that should have public addresses, which its operator gives it: but for one that a
+// DNS64 server (RFC 6147) made of such an address, with the prefix of the site's own translator, which may be a private one
+// (RFC 6052). Its last 32 bits are then the IPv4 address.
+func notTheCloud(addr netip.Addr, among [][]netip.Addr) bool {
+	if !diagnose.IsSinkhole(addr) {
 		return false
+	}
+	if !addr.Is6() || addr.IsLoopback() || addr.IsUnspecified() {
+		return true
 	}
 	bytes := addr.As16()
 	within := netip.AddrFrom4([4]byte(bytes[12:]))
-	for _, addresses := range perResolver {
-		for _, a := range addresses {
-			if a.Unmap() == within && !sinkhole(within) {
-				return true
-			}
-		}
-	}
-	return false
+	return diagnose.IsSinkhole(within) || !slices.ContainsFunc(among, func(addresses []netip.Addr) bool {
+		return slices.ContainsFunc(addresses, func(a netip.Addr) bool { return a.Unmap() == within })
+	})
 }
+
+// notAnywhere are the sinkholes of a host whose addresses may be any.
+func notAnywhere(netip.Addr, [][]netip.Addr) bool { return false }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
@@ -18,9 +17,11 @@ type round struct {
 	survey  *Survey
 	site    *Site
 	started time.Time
-	ctx     context.Context
-	cancel  context.CancelFunc
-	gate    chan struct{} // of the site: bounds the look-ups and walks in flight, of all rounds together
+	// stranger: of a host that is not configured, which anybody who may ask /probe can ask for.
+	stranger bool
+	ctx      context.Context
+	cancel   context.CancelFunc
+	gate     chan struct{} // of the site: bounds the look-ups and walks in flight, of all rounds together
 
 	// Guarded by Survey.mu.
 	waiters int
@@ -38,7 +39,7 @@ type slot struct {
 	endpoint *catalogue.Endpoint
 	memory   *endpointMemory
 	// sinkhole says which addresses the host must not lead to: they are reported, and never connected to.
-	sinkhole func(netip.Addr) bool
+	sinkhole sinkholeRule
 
 	resolved  bool // plan is set
 	plan      addressPlan
@@ -50,14 +51,15 @@ type slot struct {
 	walks [][]*Walk
 }
 
-func newRound(s *Survey, slots []slot) *round {
+func newRound(s *Survey, slots []slot, stranger bool) *round {
 	r := &round{
-		survey:  s,
-		site:    s.site,
-		started: s.opts.Now(),
-		gate:    s.gate,
-		slots:   slots,
-		done:    make(chan struct{}),
+		survey:   s,
+		site:     s.site,
+		started:  s.opts.Now(),
+		stranger: stranger,
+		gate:     s.gate,
+		slots:    slots,
+		done:     make(chan struct{}),
 	}
 	r.ctx, r.cancel = context.WithTimeout(s.ctx, s.site.Config.Survey.Timeout)
 	return r
@@ -68,9 +70,9 @@ func (s *Survey) slotsOf(endpoints []catalogue.Endpoint) []slot {
 	slots := make([]slot, len(endpoints))
 	for i := range endpoints {
 		e := &endpoints[i]
-		slots[i] = slot{endpoint: e, memory: s.memory[keyOf(e)], sinkhole: neverSinkhole}
+		slots[i] = slot{endpoint: e, memory: s.memory[keyOf(e)], sinkhole: notAnywhere}
 		if e.Addresses == catalogue.AddressesPublic {
-			slots[i].sinkhole = diagnose.IsSinkhole
+			slots[i].sinkhole = notTheCloud
 		}
 	}
 	return slots
@@ -79,17 +81,15 @@ func (s *Survey) slotsOf(endpoints []catalogue.Endpoint) []slot {
 // strangerSlot makes the slot of a host that is not configured: walked as a browser would, held against the web's
 // authorities, and led to no address that probe.allow does not allow. Nothing of it is remembered. Survey.mu is held.
 func (s *Survey) strangerSlot(host string) slot {
-	e := catalogue.Stranger(host)
+	e, config := catalogue.Stranger(host), s.site.Config
 	memory := newEndpointMemory(e, s.site.Names.Host(e), nil)
 	memory.stranger = true
 	return slot{
 		endpoint: e,
 		memory:   memory,
-		sinkhole: func(addr netip.Addr) bool { return !s.site.Config.Probe.AllowsAddress(addr) },
+		sinkhole: func(addr netip.Addr, _ [][]netip.Addr) bool { return !config.Probe.AllowsAddress(addr) },
 	}
 }
-
-func neverSinkhole(netip.Addr) bool { return false }
 
 // shareable reports whether a new caller may be given this round: while it runs, and until min_interval after its
 // start, but not if it was cut short for a caller with less time. Survey.mu is held.
@@ -144,7 +144,11 @@ func (r *round) surveyHost(s *slot) {
 		return // the round was over before the name could be asked for: nothing is known of it
 	}
 	defer judged()
-	plan := planAddresses(addresses, s.sinkhole, r.survey.opts.HasRoute, r.site.Config.Survey.MaxAddresses)
+	hasRoute := r.survey.opts.HasRoute
+	if r.stranger { // whoever asked is told what is forbidden, whether it could be reached or not
+		hasRoute = func(addr netip.Addr) bool { return s.sinkhole(addr, nil) || r.survey.opts.HasRoute(addr) }
+	}
+	plan := planAddresses(addresses, s.sinkhole, hasRoute, r.site.Config.Survey.MaxAddresses)
 	r.mu.Lock()
 	s.plan, s.resolved = plan, true
 	s.walks = make([][]*Walk, len(s.endpoint.Paths))

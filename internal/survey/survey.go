@@ -138,12 +138,17 @@ func (s *Survey) Config() *catalogue.Config {
 // Run surveys every endpoint and returns what is known when the round ends or the context's deadline comes, whichever is
 // sooner. Callers that come closer together than survey.min_interval share one round.
 func (s *Survey) Run(ctx context.Context) *Report {
-	return s.run(ctx, "", func() []slot { return s.slotsOf(s.site.Config.Endpoints) })
+	s.mu.Lock()
+	r := s.join("", func() *round { return newRound(s, s.slotsOf(s.site.Config.Endpoints), false) })
+	s.mu.Unlock()
+	return s.report(ctx, r)
 }
 
-// maxStrangers bounds the rounds of hosts that are not configured which run at once: anybody who may ask /probe can ask
-// for names without end.
-const maxStrangers = 16
+// Bounds of what those who may ask /probe for names without end can cause: rounds of hosts that are not configured.
+const (
+	maxStrangers  = 16 // that run at once
+	keptStrangers = 64 // whose reports are kept to be shared, those that run among them
+)
 
 // ErrBusy is returned when too many hosts that are not configured are being surveyed already.
 var ErrBusy = fmt.Errorf("%d hosts that are not configured are being surveyed already", maxStrangers)
@@ -151,35 +156,48 @@ var ErrBusy = fmt.Errorf("%d hosts that are not configured are being surveyed al
 // RunHost surveys the endpoints of one host, in the same way; a round of all endpoints is shared too. Of a host that is not
 // configured nothing is remembered; the only error is [ErrBusy]. The report has nothing of the exporter as a whole.
 func (s *Survey) RunHost(ctx context.Context, host string) (*Report, error) {
-	if s.crowded(host) {
+	s.mu.Lock()
+	known := s.site.Config.EndpointsOf(host)
+	if len(known) == 0 && !s.admit(host) {
+		s.mu.Unlock()
 		return nil, ErrBusy
 	}
-	return s.run(ctx, host, func() []slot {
-		if known := s.site.Config.EndpointsOf(host); len(known) > 0 {
-			return s.slotsOf(known)
+	r := s.join(host, func() *round {
+		if len(known) > 0 {
+			return newRound(s, s.slotsOf(known), false)
 		}
-		return []slot{s.strangerSlot(host)}
-	}).of(host), nil
+		return newRound(s, []slot{s.strangerSlot(host)}, true)
+	})
+	s.mu.Unlock()
+	return s.report(ctx, r).of(host), nil
 }
 
-// crowded reports whether a round of a host that is not configured would be one too many.
-func (s *Survey) crowded(host string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.rounds[host] != nil || len(s.site.Config.EndpointsOf(host)) > 0 {
-		return false
+// admit reports whether a host that is not configured may be surveyed now, and makes room for its round. s.mu is held.
+func (s *Survey) admit(host string) bool {
+	if r := s.rounds[host]; r != nil && r.shareable(s.opts.Now(), s.site.Config.Survey.MinInterval) {
+		return true
 	}
-	running := 0
-	for _, r := range s.rounds {
-		if r.slots[0].memory.stranger && !r.over() {
+	running, kept, oldest := 0, 0, ""
+	for scope, r := range s.rounds {
+		switch {
+		case !r.stranger:
+		case !r.over():
 			running++
+		default:
+			kept++
+			if oldest == "" || r.started.Before(s.rounds[oldest].started) {
+				oldest = scope
+			}
 		}
 	}
-	return running >= maxStrangers
+	if running+kept >= keptStrangers && oldest != "" {
+		delete(s.rounds, oldest)
+	}
+	return running < maxStrangers
 }
 
-func (s *Survey) run(ctx context.Context, scope string, slots func() []slot) *Report {
-	r := s.join(scope, slots)
+// report waits for a round's; r is nil after Close.
+func (s *Survey) report(ctx context.Context, r *round) *Report {
 	if r == nil {
 		return &Report{Site: s.opts.Name, Started: s.opts.Now(), Finished: s.opts.Now()}
 	}
@@ -199,10 +217,9 @@ func (s *Survey) run(ctx context.Context, scope string, slots func() []slot) *Re
 	}
 }
 
-// join enters the scope's round: the latest, if it still runs or is young and whole, else a new one. It returns nil after Close.
-func (s *Survey) join(scope string, slots func() []slot) *round {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// join enters the scope's round: the latest, if it still runs or is young and whole, else a new one. It returns nil after
+// Close. s.mu is held.
+func (s *Survey) join(scope string, begin func() *round) *round {
 	if s.ctx.Err() != nil {
 		return nil
 	}
@@ -214,7 +231,7 @@ func (s *Survey) join(scope string, slots func() []slot) *round {
 	}
 	if r == nil || !r.shareable(now, interval) {
 		maps.DeleteFunc(s.rounds, func(_ string, old *round) bool { return !old.shareable(now, interval) })
-		r = newRound(s, slots())
+		r = begin()
 		s.rounds[scope] = r
 		s.busy.Go(r.run)
 	}

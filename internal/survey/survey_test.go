@@ -3,8 +3,11 @@ package survey
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -570,6 +573,78 @@ func TestStrangersAreSurveyedSoManyAtOnce(t *testing.T) {
 			t.Errorf("after all are done: %v", err)
 		}
 	})
+}
+
+func TestStrangersAreSurveyedWhereNothingIsConfigured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"x.stranger.test": addrs("8.8.8.8")}}
+		s, _ := w.open(t, nil)
+		if n := len(s.Run(context.Background()).Hosts); n != 0 {
+			t.Errorf("%d hosts", n)
+		}
+		if report, err := s.RunHost(context.Background(), "x.stranger.test"); err != nil || len(report.Hosts) != 1 || w.walks.Load() != 1 {
+			t.Errorf("%+v, %v after %d walks", report, err, w.walks.Load())
+		}
+	})
+}
+
+func TestReportsOfStrangersAreNotKeptWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}}
+		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.MinInterval = time.Hour }, "a.test")
+		s.Run(context.Background())
+		for i := range 3 * keptStrangers {
+			if _, err := s.RunHost(context.Background(), fmt.Sprintf("%d.stranger.test", i)); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Second) // the next is younger
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		last := fmt.Sprintf("%d.stranger.test", 3*keptStrangers-1)
+		if len(s.rounds) != keptStrangers+1 || s.rounds[""] == nil || s.rounds[last] == nil {
+			t.Errorf("%d rounds are kept, the whole: %v, the last: %v", len(s.rounds), s.rounds[""] != nil, s.rounds[last] != nil)
+		}
+	})
+}
+
+// TestStrangersLeadNowhereForbidden: whoever owns a name that is allowed chooses all of its addresses.
+func TestStrangersLeadNowhereForbidden(t *testing.T) {
+	for name, test := range map[string]struct {
+		addresses []netip.Addr
+		noRoute   bool
+		walked    int64
+		reasons   []diagnose.Reason
+	}{
+		"a public address":                       {addrs("8.8.8.8"), false, 1, []diagnose.Reason{diagnose.OK}},
+		"a private one, dressed as NAT64's":      {addrs("fd12:3456::808:808", "8.8.8.8"), false, 1, []diagnose.Reason{diagnose.Sinkhole, diagnose.OK}},
+		"a public one by NAT64":                  {addrs("64:ff9b::808:808", "8.8.8.8"), false, 2, []diagnose.Reason{diagnose.OK, diagnose.OK}},
+		"a private one by NAT64":                 {addrs("64:ff9b::a00:1"), false, 0, []diagnose.Reason{diagnose.Sinkhole}},
+		"a private one, which is not reached":    {addrs("10.1.2.3"), true, 0, []diagnose.Reason{diagnose.Sinkhole}},
+		"a private one after a public one":       {addrs("8.8.8.8", "10.1.2.3"), false, 1, []diagnose.Reason{diagnose.OK, diagnose.Sinkhole}},
+		"a public address that is not reachable": {addrs("8.8.8.8"), true, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{addresses: map[string][]netip.Addr{"x.stranger.test": test.addresses}}
+				s, _ := w.open(t, nil)
+				s.opts.HasRoute = func(netip.Addr) bool { return !test.noRoute }
+				report, err := s.RunHost(context.Background(), "x.stranger.test")
+				if err != nil {
+					t.Fatal(err)
+				}
+				var reasons []diagnose.Reason
+				for _, walk := range report.Hosts[0].Paths[0].Walks {
+					reasons = append(reasons, walk.Finding.Reason)
+				}
+				slices.SortFunc(reasons, func(a, b diagnose.Reason) int { return strings.Compare(string(a), string(b)) })
+				slices.SortFunc(test.reasons, func(a, b diagnose.Reason) int { return strings.Compare(string(a), string(b)) })
+				if !slices.Equal(reasons, test.reasons) || w.walks.Load() != test.walked {
+					t.Errorf("%v after %d walks, want %v after %d", reasons, w.walks.Load(), test.reasons, test.walked)
+				}
+			})
+		})
+	}
 }
 
 func TestAReloadInTheMiddleOfARoundLosesNoCount(t *testing.T) {
