@@ -453,3 +453,66 @@ func relayFlight(c *net.TCPConn, to netip.AddrPort) {
 	}
 	_, _ = c.Read(buf)
 }
+
+// lossy loses what comes after our Finished until that has been sent a second time.
+type lossy struct {
+	net.Conn
+	finishes int
+}
+
+func (c *lossy) Write(datagram []byte) (int, error) {
+	const header, handshake = 13, 22
+	for rest := datagram; len(rest) >= header; rest = rest[min(len(rest), header+int(rest[11])<<8+int(rest[12])):] {
+		if epoch := rest[4]; rest[0] == handshake && epoch == 1 {
+			c.finishes++
+		}
+	}
+	return c.Conn.Write(datagram)
+}
+
+func (c *lossy) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		if err != nil || c.finishes != 1 {
+			return n, err
+		}
+	}
+}
+
+func TestAServersLastFlightThatIsLostIsAskedForAgain(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+	var conn *lossy
+	w := &Walker{Credential: stranger(t, l), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		socket, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		conn = &lossy{Conn: socket}
+		return conn, err
+	}}
+	o := w.Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, evidence.UDP), Transport: evidence.UDP, Client: evidence.Device, Finish: true})
+	if o.Failure != evidence.Completed || conn.finishes != 2 || o.Retransmissions != 1 {
+		t.Errorf("%q (%s) after %d Finished and %d retransmissions", o.Failure, o.Detail, conn.finishes, o.Retransmissions)
+	}
+}
+
+// gathering gives all that the server sends until it closes in one read.
+type gathering struct{ net.Conn }
+
+func (g gathering) Read(b []byte) (total int, err error) {
+	for err == nil {
+		var n int
+		n, err = g.Conn.Read(b[total:])
+		total += n
+	}
+	return total, err
+}
+
+func TestAPongCountsThatComesWithTheFarewell(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: 50 * time.Millisecond})
+	s := openSession(t, l, evidence.TCP).(*tcpSession)
+	s.conn = gathering{s.conn}
+	if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
+		t.Errorf("ping: %v", err)
+	}
+	if err := s.Ping(t.Context()); !errors.Is(err, ErrEnded) {
+		t.Errorf("the next ping: %v, want ErrEnded", err)
+	}
+}

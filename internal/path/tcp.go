@@ -162,9 +162,13 @@ func (d *tcpData) Read(p []byte) (int, error) {
 			continue
 		}
 		n, err := d.conn.Read((*tcpSession)(d).buffer(readSize))
-		if step, taken := d.client.Take(d.buf[:n]); taken != nil {
-			return 0, taken
-		} else if err != nil && step != devicetls.Data {
+		_, ended := d.client.Take(d.buf[:n])
+		switch data, ok := d.client.Received(); {
+		case ok: // first, even if the server's farewell came with it
+			d.rest = data
+		case ended != nil:
+			return 0, ended
+		case err != nil:
 			return 0, err
 		}
 	}

@@ -1,6 +1,7 @@
 package path
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -70,7 +71,7 @@ func (s *udpSession) Hello(ctx context.Context) bool {
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	s.client = devicedtls.New(random)
 	s.sent = time.Now()
-	err := s.converse(ctx, s.patience.Flight, devicedtls.FlightWhole)
+	err := s.converse(ctx, s.patience.Flight, s.timer(firstRetransmission), devicedtls.FlightWhole)
 	took := time.Since(s.sent)
 	s.out.TLS = s.client.Flight().Evidence()
 	if err != nil {
@@ -84,7 +85,9 @@ func (s *udpSession) Finish(ctx context.Context) bool {
 	if err := s.client.Finish(s.walker.certificate()); err != nil {
 		return s.fail(evidence.Finish, evidence.Internal, err.Error())
 	}
-	if err := s.converse(ctx, s.patience.Finish, devicedtls.Done); err != nil {
+	// A server sends the end of its handshake again only when ours comes again (RFC 6347 §4.2.4). So ours is repeated within
+	// the phase, sooner than a device would: a datagram that is lost there costs a device seconds, not the session.
+	if err := s.converse(ctx, s.patience.Finish, s.timer(min(firstRetransmission, s.patience.Finish/3)), devicedtls.Done); err != nil {
 		return s.failFinish(err)
 	}
 	return s.finished(time.Since(started), s.client.Flight())
@@ -114,18 +117,19 @@ func (s *udpSession) Close() {
 	s.close(s.client.Close())
 }
 
-// converse sends the flight that the client has ready, sends it again as a device does, and takes datagrams until the
-// client has come to the goal.
-func (s *udpSession) converse(ctx context.Context, patience time.Duration, goal devicedtls.Step) error {
+// timer is the first interval of a flight's retransmission, unless the walker has its own.
+func (s *udpSession) timer(first time.Duration) time.Duration {
+	return cmp.Or(s.walker.retransmission, first)
+}
+
+// converse sends the flight that the client has ready, sends it again after first and then as a device does, and takes
+// datagrams until the client has come to the goal.
+func (s *udpSession) converse(ctx context.Context, patience, first time.Duration, goal devicedtls.Step) error {
 	b, err := newBound(ctx, s.conn, patience)
 	if err != nil {
 		return fmt.Errorf("set a deadline: %w", err)
 	}
 	defer b.release()
-	first := s.walker.retransmission
-	if first == 0 {
-		first = firstRetransmission
-	}
 	interval, repeats := first, 0
 	again := time.Now().Add(interval)
 	if err := s.send(); err != nil {
@@ -280,8 +284,12 @@ func (d *udpData) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		default:
-			if _, err := d.client.Take(d.buf[:n]); err != nil {
-				return 0, err
+			_, ended := d.client.Take(d.buf[:n])
+			if data, ok := d.client.Received(); ok { // first, even if the server's farewell came with it
+				return copy(p, data), nil
+			}
+			if ended != nil {
+				return 0, ended
 			}
 		}
 	}
