@@ -55,7 +55,7 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
-	made, err := build(config, nil, logger)
+	made, err := build(config, k.common, nil, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
 		return exitWrong

@@ -3,10 +3,12 @@ package main
 import (
 	"io"
 	"log/slog"
+	"net/netip"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/kitlog"
 )
 
@@ -15,6 +17,8 @@ type common struct {
 	configFile string
 	logLevel   string
 	logFormat  string
+
+	systemResolvers func() ([]netip.AddrPort, error) // nil: dns.SystemResolvers
 }
 
 func addCommon(app *kingpin.Application) *common {
@@ -35,6 +39,17 @@ func (c *common) logger(w io.Writer) *slog.Logger {
 		panic(err) // the flag allows only words that slog knows
 	}
 	return kitlog.New(w, c.logFormat, level)
+}
+
+// resolversOf are the site's DNS servers: the configuration's, or else the system's; none if the system names none.
+func (c *common) resolversOf(config *catalogue.Config) ([]netip.AddrPort, error) {
+	switch {
+	case len(config.Resolvers) > 0:
+		return config.Resolvers, nil
+	case c.systemResolvers != nil:
+		return c.systemResolvers()
+	}
+	return dns.SystemResolvers()
 }
 
 // load reads the configuration file, or gives the defaults where none is named.

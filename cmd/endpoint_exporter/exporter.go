@@ -14,7 +14,6 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
@@ -38,7 +37,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	current, err := build(config, nil, logger)
+	current, err := build(config, flags.common, nil, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +93,7 @@ func (e *exporter) reload() error {
 
 // change puts a configuration in force. reloading is held.
 func (e *exporter) change(config *catalogue.Config) error {
-	next, err := build(config, e.current, e.logger)
+	next, err := build(config, e.flags.common, e.current, e.logger)
 	if err != nil {
 		return err
 	}
@@ -109,12 +108,9 @@ func (e *exporter) change(config *catalogue.Config) error {
 func (e *exporter) followResolvers() {
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
-	if len(e.current.config.Resolvers) > 0 {
-		return
-	}
-	found, err := dns.SystemResolvers()
-	if err != nil || slices.Equal(found, e.current.resolvers) {
-		return // one that cannot be read for a moment, as while it is replaced, changes nothing
+	found, err := e.flags.resolversOf(e.current.config)
+	if err != nil || len(found) == 0 || slices.Equal(found, e.current.resolvers) {
+		return // a file that cannot be read or is empty for a moment, as while it is replaced, changes nothing
 	}
 	if err := e.change(e.current.config); err != nil {
 		e.logger.Warn("the system's DNS servers changed, the old ones stay", "err", err)

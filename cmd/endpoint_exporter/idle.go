@@ -63,7 +63,7 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
-	made, err := build(config, nil, logger)
+	made, err := build(config, k.common, nil, logger)
 	if err != nil {
 		return fail(exitWrong, err)
 	}

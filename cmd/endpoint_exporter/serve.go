@@ -60,16 +60,15 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "endpoint_exporter: %v\n", err)
 		return exitUsage
 	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // before anything that takes a while: unhandled, it would end the program
+	defer signal.Stop(hangup)
 	exporter, err := newExporter(s, logger)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitWrong
 	}
 	defer exporter.Close()
-
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 
 	rest := newRest(releaseMemory(logger))
 	defer rest.Close()

@@ -23,15 +23,20 @@ type parts struct {
 	site      *survey.Site
 }
 
-// build makes the parts of a configuration. The name service takes over what old knows of the hosts that stay; old may
+// build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over what old knows of the hosts that stay; old may
 // be nil. Nothing has changed if it fails.
-func build(config *catalogue.Config, old *parts, logger *slog.Logger) (*parts, error) {
-	p := &parts{config: config, resolvers: config.Resolvers}
+func build(config *catalogue.Config, flags *common, old *parts, logger *slog.Logger) (*parts, error) {
+	p := &parts{config: config}
 	var err error
-	if len(p.resolvers) == 0 {
-		if p.resolvers, err = dns.SystemResolvers(); err != nil {
-			return nil, fmt.Errorf("find the site's DNS servers (name them in the configuration under resolvers): %w", err)
-		}
+	if p.resolvers, err = flags.resolversOf(config); err != nil {
+		return nil, fmt.Errorf("find the site's DNS servers (name them in the configuration under resolvers): %w", err)
+	}
+	switch {
+	case len(p.resolvers) > 0:
+	case old != nil && len(old.config.Resolvers) == 0:
+		p.resolvers = old.resolvers // the system names none now: a file that is being replaced looks like that
+	default:
+		p.resolvers = []netip.AddrPort{dns.MachinesOwn}
 	}
 	anchors, err := catalogue.NewAnchors(config)
 	if err != nil {

@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,6 +135,41 @@ func TestReloadTakesAGoodFileAndKeepsTheOldForABadOne(t *testing.T) {
 	}
 	if n, ok := x.one("endpoint_handshake_duration_seconds", path...); !ok || n != 3 {
 		t.Errorf("handshakes over the reload: %v (%v)", n, ok)
+	}
+}
+
+// TestTheSystemsResolversAreFollowed has the system name a server, nothing for a moment, and then another.
+func TestTheSystemsResolversAreFollowed(t *testing.T) {
+	first, second := bootstrapOnly(t), bootstrapOnly(t)
+	var named atomic.Pointer[[]netip.AddrPort]
+	name := func(resolvers ...netip.AddrPort) { named.Store(&resolvers) }
+	name(first.ResolverAddress)
+	_, config, _ := strings.Cut(first.Config(), "\nresolvers: ") // what follows the line is the rest
+	_, config, _ = strings.Cut(config, "\n")
+	e := startExporter(t, "catalogues: []\n"+config+"survey: {min_interval: 0s}\n", func(s *serve) {
+		s.systemResolvers = func() ([]netip.AddrPort, error) { return *named.Load(), nil }
+	})
+	for _, step := range []struct {
+		name string
+		now  []netip.AddrPort
+		want netip.AddrPort
+	}{
+		{"the first lease", []netip.AddrPort{first.ResolverAddress}, first.ResolverAddress},
+		{"while the file is replaced", nil, first.ResolverAddress},
+		{"the next lease", []netip.AddrPort{second.ResolverAddress}, second.ResolverAddress},
+	} {
+		name(step.now...)
+		x := scrape(t, e)
+		if up := x.of("endpoint_dns_up"); len(up) != 1 || len(x.of("endpoint_dns_up", fmt.Sprintf("resolver=%q", step.want))) != 1 {
+			t.Errorf("%s: %v, want %s", step.name, up, step.want)
+		}
+	}
+	name()
+	if err := e.reload(); err != nil {
+		t.Fatal(err)
+	}
+	if x := scrape(t, e); len(x.of("endpoint_dns_up", fmt.Sprintf("resolver=%q", second.ResolverAddress))) != 1 {
+		t.Errorf("a reload while the file is replaced: %v", x.of("endpoint_dns_up"))
 	}
 }
 

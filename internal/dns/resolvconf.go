@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -15,8 +16,8 @@ const (
 	dnsPort        = 53
 )
 
-// readResolvConf reads the name servers of a resolv.conf(5), as libc does: what it cannot use is passed over, and without
-// any name server there is the machine's own.
+// readResolvConf reads the name servers of a resolv.conf(5), as libc does: what it cannot use is passed over. One that is
+// named twice counts once.
 func readResolvConf(r io.Reader) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
 	lines := bufio.NewScanner(io.LimitReader(r, maxResolvConf))
@@ -29,16 +30,15 @@ func readResolvConf(r io.Reader) ([]netip.AddrPort, error) {
 		if err != nil || addr.IsLinkLocalUnicast() && addr.Is6() && addr.Zone() == "" {
 			continue // no address, or one that means nothing without its interface
 		}
-		out = append(out, netip.AddrPortFrom(addr.Unmap(), dnsPort))
+		if at := netip.AddrPortFrom(addr.Unmap(), dnsPort); !slices.Contains(out, at) {
+			out = append(out, at)
+		}
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
 		return nil, err
 	}
-	if len(out) == 0 {
-		out = append(out, machinesOwn)
-	}
 	return out, nil
 }
 
-// machinesOwn is the resolver that libc asks where none is named.
-var machinesOwn = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), dnsPort)
+// MachinesOwn is the resolver that libc asks where none is named.
+var MachinesOwn = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), dnsPort)
