@@ -326,10 +326,10 @@ func (r *round) Lookups() []evidence.Lookup {
 	x := r.exchange
 	select {
 	case <-x.looked:
-		return x.lookups
 	case <-r.ctx.Done():
 	}
-	if r.alone() {
+	// Both may be at once, and what is known is told.
+	if closed(x.looked) || r.alone() {
 		<-x.looked
 		return x.lookups
 	}
@@ -346,15 +346,26 @@ func (r *round) Finish() ([]survey.Resolver, survey.Authority) {
 	x := r.exchange
 	select {
 	case <-x.done:
-		r.stop()
-		return x.resolvers, x.authority
 	case <-r.ctx.Done():
 	}
-	if r.alone() {
+	switch {
+	case closed(x.done):
+		r.stop()
+	case r.alone():
 		<-x.done
-		return x.resolvers, x.authority
+	default:
+		return x.sofar(r.Lookups())
 	}
-	return x.sofar(r.Lookups())
+	return x.resolvers, x.authority
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // sofar is what is known while the exchange goes on for others: the look-ups, with the judgement of the round before.

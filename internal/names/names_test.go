@@ -119,6 +119,33 @@ func TestRoundThatEndsEarlyDoesNotEndTheOthers(t *testing.T) {
 	})
 }
 
+// TestAnAnswerThatCameIsToldHoweverTheRoundEnds has the zone's servers fall silent: the exchange goes on for others when
+// this caller's time is up, and what the resolver said is known. Which of the two is seen first is chance: hence many rounds.
+func TestAnAnswerThatCameIsToldHoweverTheRoundEnds(t *testing.T) {
+	for range 40 {
+		inBubble(t, func(t *testing.T) {
+			s := newSite(moving(time.Hour), lab.Habits{}).start()
+			s.round(10*time.Second, s.names(0))
+			pass(time.Minute)
+			s.put(ns1, silence{})
+			s.put(ns2, silence{})
+			var others sync.WaitGroup
+			defer others.Wait()
+			others.Go(func() { s.round(10*time.Second, s.names(0)) })
+			pass(10 * time.Millisecond)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			r := s.names(0).Begin(ctx)
+			if looked := r.Lookups(); len(looked[0].Addresses) == 0 {
+				t.Fatal("no answer came")
+			}
+			if resolvers, _ := r.Finish(); resolvers[0].Lookup.Failure != evidence.DNSOK {
+				t.Fatalf("%s, though the answer had come", resolvers[0].Lookup.Failure)
+			}
+		})
+	}
+}
+
 func TestRoundThatWasCutIsNotShared(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start()
