@@ -333,6 +333,24 @@ func TestLoadOnAServer(t *testing.T) {
 	})
 }
 
+func TestTheServerAskedLongestAgoMakesRoom(t *testing.T) {
+	s := newServers(time.Now, HostRate)
+	at := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 53)
+	}
+	start := time.Now()
+	for i := range maxServers {
+		s.get(at(i), start.Add(time.Duration(i)*time.Second)).tokens = 0
+	}
+	s.get(at(maxServers), start.Add(time.Hour)).tokens = 0
+	if len(s.known) != maxServers || s.known[at(0)] != nil || s.known[at(1)] == nil {
+		t.Errorf("%d known, the first %v, the second %v", len(s.known), s.known[at(0)], s.known[at(1)])
+	}
+	if k := s.get(at(maxServers), start.Add(time.Hour)); k.tokens != 0 {
+		t.Error("a server beyond the bound gets questions without limit")
+	}
+}
+
 func TestConfirmAsksEveryServer(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		samples := n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 2, time.Time{})

@@ -315,6 +315,15 @@ func TestExchange(t *testing.T) {
 			},
 		},
 		{
+			name: "truncated within a record, whole over TCP",
+			udp: func(q *dns.Msg, n int) [][]byte {
+				packet := truncated(q, n)[0]
+				return [][]byte{packet[:len(packet)-3]}
+			},
+			tcp:   func(q *dns.Msg, _ int) [][]byte { return one(reply(q, good)) },
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
 			name: "truncated, and TCP answers another question first", udp: truncated,
 			tcp: func(q *dns.Msg, _ int) [][]byte {
 				return [][]byte{spoil(reply(q, good), func(m *dns.Msg) { m.Id++ }), pack(reply(q, good))}

@@ -39,11 +39,8 @@ type servers struct {
 	known map[netip.AddrPort]*server
 }
 
-// maxServers bounds the memory; those not asked for an hour go first.
-const (
-	maxServers    = 1024
-	forgetServers = time.Hour
-)
+// maxServers bounds the memory; the one not asked for longest makes room.
+const maxServers = 1024
 
 type server struct {
 	tokens float64
@@ -70,16 +67,16 @@ func (s *servers) get(at netip.AddrPort, now time.Time) *server {
 		return k
 	}
 	if len(s.known) >= maxServers {
+		var oldest netip.AddrPort
 		for a, k := range s.known {
-			if now.Sub(k.at) > forgetServers {
-				delete(s.known, a)
+			if !oldest.IsValid() || k.at.Before(s.known[oldest].at) {
+				oldest = a
 			}
 		}
+		delete(s.known, oldest)
 	}
 	k := &server{tokens: burst * s.rate, at: now}
-	if len(s.known) < maxServers {
-		s.known[at] = k
-	}
+	s.known[at] = k
 	return k
 }
 

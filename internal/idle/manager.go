@@ -275,13 +275,14 @@ func (m *Manager) start(w *watched, places int) {
 	}
 	m.busy.Go(func() {
 		defer cancel()
-		m.finish(w, round.Run(ctx))
+		m.finish(w, round.Steps, round.Run(ctx))
 	})
 }
 
 // finish keeps what a round found. One that was interrupted stays due, or is due again later if somebody else than the cloud
-// answered: an interceptor that comes and goes must not make round after round begin.
-func (m *Manager) finish(w *watched, r Result) {
+// answered: an interceptor that comes and goes must not make round after round begin. Nor is one kept that took other steps
+// than are configured by now.
+func (m *Manager) finish(w *watched, steps []time.Duration, r Result) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w.cancel = nil
@@ -290,7 +291,7 @@ func (m *Manager) finish(w *watched, r Result) {
 		w.due = time.Now().Add(m.config.Interval / retryPart)
 		return
 	}
-	if !r.Whole {
+	if !r.Whole || !slices.Equal(steps, m.config.Steps) {
 		return
 	}
 	if b := r.Bounds; b.Reason != w.bounds.Reason || b.Survived != w.bounds.Survived {
