@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
@@ -19,25 +20,41 @@ const maxResident = 16_000_000
 // restWithin bounds the wait for the release of memory, which comes a second after the last answer.
 const restWithin = 30 * time.Second
 
-// nowhere is the built-in catalogue at a site whose DNS server is down.
-const nowhere = `resolvers: ["127.0.0.1:1"]
-authority: {interception_test: false}
-survey: {min_interval: 0s}
-`
-
-// TestIdleExporterIsSmall looks at the exporter after rounds over the built-in catalogue.
+// TestIdleExporterIsSmall looks at the exporter after rounds over the built-in catalogue, at a site whose DNS server is down,
+// and over the same hosts in the lab, where every path is walked to its end.
 func TestIdleExporterIsSmall(t *testing.T) {
-	config := filepath.Join(t.TempDir(), "config.yml")
-	if err := os.WriteFile(config, []byte(nowhere), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	var binary string
 	for _, a := range released(t, "Binary") {
 		if a.platform() == "linux/amd64" {
 			binary = a.Path
 		}
 	}
-	address := program.Start(t, exec.Command(binary, "--config.file="+config, "--web.listen-address=127.0.0.1:0"))
+	l, err := lab.Start(t.Context(), lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, config := range map[string]string{
+		"nowhere":    "resolvers: ['127.0.0.1:1']\nauthority: {interception_test: false}\n",
+		"in the lab": l.Config(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "config.yml")
+			if err := os.WriteFile(file, []byte(config+"survey: {min_interval: 0s}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			restsSmall(t, program.Start(t, exec.Command(binary, "--config.file="+file, "--web.listen-address=127.0.0.1:0")))
+		})
+	}
+}
+
+// restsSmall scrapes the exporter at an address twenty times and holds what stays resident against the bound.
+func restsSmall(t *testing.T, address string) {
+	t.Helper()
 	for range 20 {
 		get(t, "http://"+address+"/metrics")
 	}

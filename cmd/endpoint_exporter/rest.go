@@ -13,19 +13,30 @@ import (
 // come in one go, far shorter than the time between two scrapes.
 const restAfter = time.Second
 
-// rest waits for the moment in which nobody asks anything, and releases memory then: never while a path is walked, whose
-// clocks would run late by it.
+// rest waits for the moment in which nobody asks anything, and releases memory then: never while a request is answered, since
+// the clocks of its walks would run late by it.
 type rest struct {
 	release func()
 
-	mu    sync.Mutex
+	mu    sync.Mutex // held while memory is released: a request that comes then waits for some milliseconds
 	asked int // requests being answered
 	timer *time.Timer
 }
 
 // newRest begins with the silence after the start.
 func newRest(release func()) *rest {
-	return &rest{release: release, timer: time.AfterFunc(restAfter, release)}
+	r := &rest{release: release}
+	r.timer = time.AfterFunc(restAfter, r.begun)
+	return r
+}
+
+// begun releases memory, unless somebody has asked in the meantime.
+func (r *rest) begun() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asked == 0 {
+		r.release()
+	}
 }
 
 // releaseMemory is what a program at rest does.
@@ -61,7 +72,7 @@ func (r *rest) end() {
 	}
 }
 
-// Close ends the waiting for good.
+// Close ends the waiting for good, after a release that is under way.
 func (r *rest) Close() {
 	r.begin() // and no end
 }
