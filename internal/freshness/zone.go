@@ -94,8 +94,10 @@ func (o *owner) see(records []evidence.Record, st Step, asked, received time.Tim
 	o.ordinal++
 	var set uint64
 	seen := make(map[value]bool, len(records))
-	for _, r := range records {
-		o.ttls.add(received, r.TTL)
+	for i, r := range records {
+		if i == 0 || r.TTL != records[i-1].TTL { // a set has one (RFC 2181 §5.2)
+			o.ttls.add(received, r.TTL)
+		}
 		v := valueOf(r)
 		if seen[v] {
 			continue
@@ -313,6 +315,7 @@ type ttlHistory struct {
 	}
 	at     int // the newest
 	latest uint32
+	same   int      // samples in a row that said so
 	older  struct { // hours that were overwritten: the most TTL, until the last of them expires
 		most  uint32
 		until time.Time
@@ -327,7 +330,7 @@ func expires(start time.Time, ttl uint32) time.Time {
 	return start.Add(time.Hour + min(seconds(ttl), longestKept))
 }
 
-// unsteady is from how many changes a day on a TTL is taken to vary.
+// unsteady is from how many changes a day on a TTL is taken to vary, and how many samples must agree after one of them.
 const unsteady = 4
 
 func (t *ttlHistory) add(now time.Time, ttl uint32) {
@@ -336,7 +339,10 @@ func (t *ttlHistory) add(now time.Time, ttl uint32) {
 	if !h.start.IsZero() && ttl != t.latest {
 		changed = 1
 	}
-	t.latest = ttl
+	if t.latest = ttl; changed > 0 {
+		t.same = 0
+	}
+	t.same++
 	if h.start.IsZero() || now.Sub(h.start) >= time.Hour {
 		if !h.start.IsZero() {
 			t.at = (t.at + 1) % len(t.hours)
@@ -364,7 +370,8 @@ func (t *ttlHistory) age(start time.Time, most uint32, now time.Time) {
 
 // bounds are Tmin and Tmax; ok is false if nothing is known. Where the TTL is unsteady (a cache in front of the zone's
 // servers counts it down, or the zone turns it up and down), the most that we have seen is but a draw from it: the zone
-// may well have said more between two samples. Twice that is then taken for Tmax, and it is no base for P1.
+// may well have said more between two samples. Twice that is then taken for Tmax, and it is no base for P1. Just after a
+// change nothing is a base for it: the next samples tell whether the TTL is steady.
 func (t *ttlHistory) bounds(now time.Time) (least, most time.Duration, steady, ok bool) {
 	changes := 0
 	var lasting uint32 // the most TTL of before, under which something may still be kept
@@ -393,7 +400,7 @@ func (t *ttlHistory) bounds(now time.Time) (least, most time.Duration, steady, o
 	if changes >= unsteady {
 		return least, 2 * most, false, ok
 	}
-	return least, most, true, ok
+	return least, most, t.same >= unsteady, ok
 }
 
 // family is the zone's own view of one host for one type, A or AAAA.
