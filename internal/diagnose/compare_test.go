@@ -16,6 +16,8 @@ func TestCompare(t *testing.T) {
 	tcp5684 := func(r Reason) PathFinding { return path(evidence.TCP, 5684, r) }
 	udp5684 := func(r Reason) PathFinding { return path(evidence.UDP, 5684, r) }
 	tcp443 := func(r Reason) PathFinding { return path(evidence.TCP, 443, r) }
+	smallOnly := udp5684(Silent)
+	smallOnly.Finding.SmallOnly = true
 	addresses := func(p PathFinding, reasons ...Reason) PathFinding {
 		for i, r := range reasons {
 			p.Addresses = append(p.Addresses, AddressFinding{netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), finding(r)})
@@ -32,6 +34,8 @@ func TestCompare(t *testing.T) {
 		{"a lone path has nothing to be compared with", []PathFinding{udp5684(Silent)}, nil},
 		{"UDP is dropped, TCP passes", []PathFinding{tcp5684(OK), udp5684(Silent)}, []string{
 			"UDP 5684 to h is blocked, while TCP 5684 passes: set the devices to TCP, or ask the network's owner to open UDP 5684."}},
+		{"UDP is open, but for large datagrams: its own advice says so", []PathFinding{tcp5684(OK), smallOnly}, nil},
+		{"UDP is open, but for large datagrams, and TCP is blocked", []PathFinding{tcp5684(Reset), smallOnly}, nil},
 		{"TCP is blocked, UDP passes", []PathFinding{tcp5684(Refused), udp5684(OK)}, []string{
 			"TCP 5684 to h is blocked, while UDP 5684 passes: devices set to TCP stay offline. Ask the network's owner to open TCP 5684."}},
 		{"5684 is blocked, 443 passes: the one hides the other", []PathFinding{tcp5684(Reset), tcp443(OK)}, []string{

@@ -89,4 +89,7 @@ type Finding struct {
 	// Where is the place that Advice names, word for word ("TCP 5684 to lwm2m.example.com (192.0.2.1)", or a host), so that
 	// the same advice about many places can be given once; "" if it names none.
 	Where string
+	// SmallOnly: datagrams pass both ways, but the server's flight does not come whole. The port is open, and who is asked
+	// to open it will say so.
+	SmallOnly bool
 }

@@ -174,11 +174,16 @@ func (w *walk) finding(reason Reason) Finding {
 	if reason == OK {
 		return Finding{}
 	}
-	f := Finding{Reason: reason, Class: ClassOf(reason), Summary: w.seen(reason), Advice: w.advice(reason)}
+	f := Finding{Reason: reason, Class: ClassOf(reason), Summary: w.seen(reason), Advice: w.advice(reason), SmallOnly: w.smallOnly(reason)}
 	if reason != OutOfTime {
 		f.Where = w.where()
 	}
 	return f
+}
+
+// smallOnly reports whether something came back over UDP, but not all of what was due.
+func (w *walk) smallOnly(reason Reason) bool {
+	return reason == Silent && w.Transport == evidence.UDP && w.FailedIn == evidence.Hello && w.FirstReply > 0
 }
 
 // seen is one clause of what was seen.
@@ -231,6 +236,9 @@ func (w *walk) advice(reason Reason) string {
 		case w.FailedIn == evidence.Finish:
 			return fmt.Sprintf("The server answered the hello, but the session was not let through to its end. "+
 				"Ask the network's owner whether a firewall, or a limit on the size of packets, acts on %s.", where)
+		case w.smallOnly(reason):
+			return fmt.Sprintf("Small datagrams pass, large ones or their fragments are lost. Ask the network's owner to let fragments and datagrams "+
+				"of the path's full size (MTU) through on %s, both ways, or set the devices to TCP.", where)
 		case w.Transport == evidence.UDP:
 			return fmt.Sprintf("A firewall drops the datagrams or their answers. Ask the network's owner to allow %s outbound, replies included, "+
 				"or set the devices to TCP.", where)

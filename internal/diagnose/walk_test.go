@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
@@ -163,6 +164,11 @@ func TestAdviceKnowsTransportAndBrowser(t *testing.T) {
 	}
 	if f := Walk(&silent, nothingSeen, nil, about); !strings.Contains(f.Advice, "UDP 5684 to bootstrap.example.com (2001:db8::1) outbound, replies included") {
 		t.Errorf("UDP: %s", f.Advice)
+	}
+	answered := silent
+	answered.FirstReply = 20 * time.Millisecond
+	if f := Walk(&answered, nothingSeen, nil, about); !f.SmallOnly || !strings.Contains(f.Advice, "fragments") || strings.Contains(f.Advice, "outbound") {
+		t.Errorf("UDP that is open: %+v", f)
 	}
 	silent.Transport, silent.Web = evidence.TCP, &evidence.Outcome{Client: evidence.Web, TLS: shown(true)}
 	if f := Walk(&silent, nothingSeen, &good, about); !strings.Contains(f.Advice, "A browser's hello gets through") {

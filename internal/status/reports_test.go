@@ -183,6 +183,7 @@ func reports() map[string]*survey.Report {
 		"well":       newSite().diagnosed(),
 		"learning":   learning(),
 		"udp":        udpBlocked(),
+		"smallonly":  smallOnly(),
 		"inspected":  inspected(),
 		"sick":       sick(),
 		"offline":    offline(),
@@ -213,6 +214,18 @@ func udpBlocked() *survey.Report {
 		if w.Outcome.Transport == evidence.UDP {
 			fail(w, evidence.Silent, evidence.Hello, "")
 			w.Outcome.Retransmissions = 2
+		}
+	})
+	return s.diagnosed()
+}
+
+// smallOnly is a path that loses fragments: the server asks for a cookie, its flight never comes.
+func smallOnly() *survey.Report {
+	s := newSite()
+	s.everywhere(func(w *survey.Walk) {
+		if w.Outcome.Transport == evidence.UDP {
+			fail(w, evidence.Silent, evidence.Hello, "the server asked for a cookie after 22ms, so the path is open both ways; its flight did not come")
+			w.Outcome.FirstReply = 22 * time.Millisecond
 		}
 	})
 	return s.diagnosed()
