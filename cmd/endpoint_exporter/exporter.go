@@ -28,8 +28,9 @@ type exporter struct {
 	own        *prometheus.Registry // about the exporter itself
 	reloads    *collector.Reloads
 
-	reloading sync.Mutex // one change of site at a time; guards current
+	reloading sync.Mutex // one change of site at a time; guards what follows
 	current   *parts
+	refused   time.Time // when the configuration file was refused, and has not been taken since; zero: it is in force
 }
 
 func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
@@ -83,12 +84,25 @@ func (e *exporter) reload() error {
 	}
 	if err != nil {
 		e.reloads.Failed()
+		e.refused = time.Now()
 		e.logger.Error("reload failed, the old configuration stays", "err", err)
 		return fmt.Errorf("reload: %w", err)
 	}
 	e.reloads.Succeeded(time.Now())
+	e.refused = time.Time{}
 	e.logger.Info("configuration reloaded", "endpoints", len(config.Endpoints), "resolvers", e.current.resolvers)
 	return nil
+}
+
+// notice is what a person who looks at the page must know beside the report.
+func (e *exporter) notice() string {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	if e.refused.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("The configuration file was refused at %s, and the one before it is in force: "+
+		"endpoint_exporter --config.file=FILE --config.check says what is wrong.", e.refused.UTC().Format("2006-01-02 15:04:05 UTC"))
 }
 
 // change puts a configuration in force. reloading is held.

@@ -19,7 +19,7 @@ type rest struct {
 	release func()
 
 	mu    sync.Mutex // held while memory is released: a request that comes then waits for some milliseconds
-	asked int // requests being answered
+	asked int        // requests being answered
 	timer *time.Timer
 }
 

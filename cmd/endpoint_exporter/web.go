@@ -140,7 +140,7 @@ func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", status.ContentSecurityPolicy)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	report := e.survey.Run(r.Context())
-	options := status.PageOptions{MetricsPath: e.flags.telemetryPath, Version: version.Version, Now: time.Now()}
+	options := status.PageOptions{MetricsPath: e.flags.telemetryPath, Version: version.Version, Notice: e.notice(), Now: time.Now()}
 	if err := status.Page(w, report, options); err != nil {
 		e.logger.Debug("status page not written", "err", err)
 	}

@@ -108,6 +108,10 @@ func TestReloadTakesAGoodFileAndKeepsTheOldForABadOne(t *testing.T) {
 	if code != http.StatusInternalServerError || !strings.Contains(body, "endpoints[0]: host is missing") || !strings.Contains(body, "survey.timeout") {
 		t.Errorf("a bad file: %d %s", code, body)
 	}
+	const refused = "The configuration file was refused at "
+	if _, page := get(t, e, http.MethodGet, "/"); !strings.Contains(page, refused) {
+		t.Error("the page does not say that the file was refused")
+	}
 	x := scrape(t, e)
 	if good, ok := x.one("endpoint_exporter_config_last_reload_successful"); !ok || good != 0 {
 		t.Errorf("after a bad file: last reload successful %v (%v)", good, ok)
@@ -122,6 +126,9 @@ func TestReloadTakesAGoodFileAndKeepsTheOldForABadOne(t *testing.T) {
 	if code, body := get(t, e, http.MethodPost, "/-/reload"); code != http.StatusOK {
 		t.Fatalf("a good file: %d %s", code, body)
 	}
+	if _, page := get(t, e, http.MethodGet, "/"); strings.Contains(page, refused) {
+		t.Error("the page says still that the file was refused")
+	}
 	x = scrape(t, e)
 	if good, ok := x.one("endpoint_exporter_config_last_reload_successful"); !ok || good != 1 {
 		t.Errorf("after a good file: last reload successful %v (%v)", good, ok)
@@ -130,10 +137,10 @@ func TestReloadTakesAGoodFileAndKeepsTheOldForABadOne(t *testing.T) {
 		t.Errorf("hosts after the reload: %v", n)
 	}
 	path := []string{`service="bootstrap"`, `transport="udp"`}
-	if n, ok := x.one("endpoint_path_attempts_total", append(path, `result="ok"`)...); !ok || n != 3 {
+	if n, ok := x.one("endpoint_path_attempts_total", append(path, `result="ok"`)...); !ok || n != 5 {
 		t.Errorf("attempts over the reload: %v (%v)", n, ok)
 	}
-	if n, ok := x.one("endpoint_handshake_duration_seconds", path...); !ok || n != 3 {
+	if n, ok := x.one("endpoint_handshake_duration_seconds", path...); !ok || n != 5 {
 		t.Errorf("handshakes over the reload: %v (%v)", n, ok)
 	}
 }

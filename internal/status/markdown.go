@@ -138,6 +138,8 @@ func markdownResolver(b *strings.Builder, h *Host, r *Resolver) {
 		answer = "not known: the round ended first"
 	case r.failed():
 		answer = "fails: " + strings.TrimSuffix(r.Failure+": "+r.Detail, ": ")
+	case len(r.astray) > 0:
+		answer += " (" + plural(len(r.Addresses), "", list(r.astray)+" ") + "cannot be the cloud)"
 	}
 	var ttl, zone string
 	if r.TTLSeconds != nil {

@@ -48,6 +48,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 type PageOptions struct {
 	MetricsPath string
 	Version     string    // of the exporter; "" leaves it out
+	Notice      string    // what else a person must know; "": nothing
 	Now         time.Time // to say how old the report is
 }
 

@@ -182,6 +182,7 @@ func reports() map[string]*survey.Report {
 	return map[string]*survey.Report{
 		"well":       newSite().diagnosed(),
 		"learning":   learning(),
+		"suspected":  suspected(),
 		"udp":        udpBlocked(),
 		"smallonly":  smallOnly(),
 		"inspected":  inspected(),
@@ -204,6 +205,15 @@ func learning() *survey.Report {
 		f.Verdict, f.Ready = freshness.Unknown, started.Add(15*time.Minute)
 		f.Why = fmt.Sprintf("resolver 192.168.7.1, %s: still learning: 15 min left", s.Hosts[i].Endpoint.Host)
 	}
+	return s.diagnosed()
+}
+
+// suspected has no fault but one that is not proved.
+func suspected() *survey.Report {
+	s := newSite()
+	f := &s.host("lwm2m").Resolvers[0].Freshness
+	f.Verdict = freshness.Suspect
+	f.Why = fmt.Sprintf("resolver 192.168.7.1, %s: answers with TTL 5 min where the zone says 60 s; not proved", s.host("lwm2m").Endpoint.Host)
 	return s.diagnosed()
 }
 

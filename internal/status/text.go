@@ -340,7 +340,7 @@ func (r *Resolver) word() (string, State) {
 	switch {
 	case r.stale():
 		return "STALE", Down
-	case r.failed():
+	case r.failed(), len(r.astray) > 0:
 		return "FAIL", Down
 	case r.cutOff(), r.suspect():
 		return "?", Unknown
@@ -376,6 +376,9 @@ func (r *Resolver) line(zone *Authority) string {
 		default:
 			said += fmt.Sprintf(", the zone says %g s", zone.TTLSeconds)
 		}
+	}
+	if len(r.astray) > 0 {
+		said += "; " + list(r.astray) + " cannot be the cloud"
 	}
 	switch {
 	case r.stale():

@@ -221,53 +221,77 @@ var classWords = []struct {
 // notKnown begins the verdict where nothing is known to be wrong, but not everything to be well.
 const notKnown = "Not all is known: "
 
-// verdict says in one sentence how the site stands.
-func (v *View) verdict(servers []*server) string {
-	var all, up, partly, unknown int
-	byClass := make(map[diagnose.Class]int)
+// tally counts paths by what became of them.
+type tally struct {
+	all, up, unknown int
+	partly           int                    // of those that are up: paths with an address that fails
+	diverted         int                    // by DNS, to what cannot be the cloud
+	byClass          map[diagnose.Class]int // but for those diverted
+}
+
+func (v *View) tally() tally {
+	t := tally{byClass: make(map[diagnose.Class]int)}
 	for i := range v.Hosts {
 		for j := range v.Hosts[i].Paths {
 			p := &v.Hosts[i].Paths[j]
-			all++
-			byClass[p.Class]++
+			t.all++
+			if p.Reason == diagnose.Sinkhole {
+				t.diverted++
+			} else {
+				t.byClass[p.Class]++
+			}
 			switch p.State {
 			case Up:
-				up++
+				t.up++
 				if slices.ContainsFunc(p.Addresses, func(a Address) bool { return a.Reason != diagnose.OK }) {
-					partly++
+					t.partly++
 				}
 			case Unknown:
-				unknown++
+				t.unknown++
 			}
 		}
 	}
-	paths := fmt.Sprintf("%d of %d paths carry a device", up, all)
-	switch up {
-	case all:
-		paths = plural(all, "the path carries a device", fmt.Sprintf("all %d paths carry a device", all))
-	case 0:
-		paths = plural(all, "the path does not carry a device", fmt.Sprintf("none of the %d paths carries a device", all))
-	}
+	return t
+}
+
+// words says how many paths carry a device, and what became of the others.
+func (t *tally) words() string {
 	switch {
-	case all == 0:
-		paths = "nothing was looked at"
-	case unknown == all:
-		paths = plural(all, "the path was not walked to its end", fmt.Sprintf("none of the %d paths was walked to its end", all))
+	case t.all == 0:
+		return "nothing was looked at"
+	case t.unknown == t.all:
+		return plural(t.all, "the path was not walked to its end", fmt.Sprintf("none of the %d paths was walked to its end", t.all))
+	}
+	paths := fmt.Sprintf("%d of %d paths %s a device", t.up, t.all, plural(t.up, "carries", "carry"))
+	switch t.up {
+	case t.all:
+		paths = plural(t.all, "the path carries a device", fmt.Sprintf("all %d paths carry a device", t.all))
+	case 0:
+		paths = plural(t.all, "the path does not carry a device", fmt.Sprintf("none of the %d paths carries a device", t.all))
 	}
 	var fates []string
+	if t.diverted > 0 {
+		fates = append(fates, fmt.Sprintf("%d diverted by DNS", t.diverted))
+	}
 	for _, c := range classWords {
-		if n := byClass[c.class]; n > 0 && unknown < all {
+		if n := t.byClass[c.class]; n > 0 {
 			fates = append(fates, fmt.Sprintf("%d %s", n, c.words))
 		}
 	}
 	if len(fates) > 0 {
 		paths += " (" + strings.Join(fates, ", ") + ")"
 	}
-	said := []string{paths}
-	if partly > 0 {
-		said = append(said, "some addresses fail on "+plural(partly, "1 path", fmt.Sprintf("%d paths", partly)))
+	return paths
+}
+
+// verdict says in one sentence how the site stands.
+func (v *View) verdict(servers []*server) string {
+	t := v.tally()
+	said := []string{t.words()}
+	if t.partly > 0 {
+		said = append(said, "some addresses fail on "+plural(t.partly, "1 path", fmt.Sprintf("%d paths", t.partly)))
 	}
-	wrong := up+unknown < all || partly > 0
+	wrong, suspected := t.up+t.unknown < t.all || t.partly > 0, false
 	for _, s := range servers {
 		switch {
 		case s.stale:
@@ -278,10 +302,13 @@ func (v *View) verdict(servers []*server) string {
 			wrong = true
 		case s.suspect:
 			said = append(said, "DNS server "+s.name+" is suspected of keeping records too long")
+			suspected = true
 		}
 	}
 	start := "Something is wrong: "
 	switch {
+	case v.Healthy && suspected:
+		start = "Nothing is proved wrong: "
 	case v.Healthy:
 		start = "All is well: "
 	case !wrong:

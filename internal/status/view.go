@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,8 +69,9 @@ type Resolver struct {
 	Withdrawn     []string   `json:"withdrawn_addresses,omitempty"`
 	Ready         *time.Time `json:"verdict_expected,omitempty"`
 
-	shown string // the resolver as a person names it: without the usual port
-	words string // Why without the names of resolver and host
+	shown  string   // the resolver as a person names it: without the usual port
+	words  string   // Why without the names of resolver and host
+	astray []string // those of Addresses that cannot be the cloud
 }
 
 // Authority is what the zone's own servers say.
@@ -221,7 +223,22 @@ func newHost(h *survey.Host) Host {
 	for i := range h.Paths {
 		out.Paths[i] = newPath(&h.Paths[i])
 	}
+	for i := range out.Resolvers {
+		r := &out.Resolvers[i]
+		for _, address := range r.Addresses {
+			if out.sinkhole(address) {
+				r.astray = append(r.astray, address)
+			}
+		}
+	}
 	return out
+}
+
+// sinkhole: the address cannot be the cloud, and was not called.
+func (h *Host) sinkhole(address string) bool {
+	return slices.ContainsFunc(h.Paths, func(p Path) bool {
+		return slices.ContainsFunc(p.Addresses, func(a Address) bool { return a.Address == address && a.Reason == diagnose.Sinkhole })
+	})
 }
 
 func newResolver(r *survey.Resolver, host string) Resolver {
