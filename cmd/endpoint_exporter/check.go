@@ -25,26 +25,32 @@ type check struct {
 	output   string
 	watch    time.Duration
 	interval time.Duration
+
+	intervalSet bool // by the user
 }
 
 func addCheck(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &check{common: c}
-	cmd := app.Command("check", "Walk every path once and say what is wrong and what to do. Exit code 0: all well; 1: something is wrong; 2: usage.")
+	cmd := app.Command("check", "Walk every path once and say what is wrong and what to do. Exit code 0: all well; 1: something is wrong or not known; 2: usage or configuration.")
 	cmd.Arg("host", "What to check: a host of the configuration, its first label, or a service; default: all.").StringsVar(&k.hosts)
-	cmd.Flag("output", "Form of the result: text, json, or markdown to send to the network's owner.").
-		Short('o').Default("text").EnumVar(&k.output, "text", "json", "markdown")
-	cmd.Flag("watch", "Keep checking for so long, or until every DNS server has a verdict: staleness takes time to prove.").
-		PlaceHolder("DURATION").DurationVar(&k.watch)
-	cmd.Flag("watch.interval", "Time between two rounds of --watch; survey.min_interval is the least.").
-		Default("15s").DurationVar(&k.interval)
+	choiceFlag(cmd, "output", "Form of the result: text, json, or markdown to send to the network's owner.", &k.output, "text", "json", "markdown").
+		Short('o').Default("text")
+	durationFlag(cmd, "watch", "Keep checking for so long, or until every DNS server has a verdict: staleness takes time to prove.", &k.watch).
+		PlaceHolder("DURATION")
+	durationFlag(cmd, "watch.interval", "Time between two rounds of --watch; survey.min_interval is the least.", &k.interval).
+		Default("15s").IsSetByUser(&k.intervalSet)
 	commands[cmd.FullCommand()] = k.run
 }
 
 func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
+	if k.intervalSet && k.watch == 0 {
+		fmt.Fprintln(stderr, "endpoint_exporter: check: --watch.interval means nothing without --watch")
+		return exitUsage
+	}
 	config, err := k.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
-		return exitWrong
+		return exitUsage
 	}
 	if err := only(config, k.hosts); err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
@@ -58,7 +64,7 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	made, err := build(config, k.common, nil, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
-		return exitWrong
+		return exitUsage
 	}
 	s := survey.New(made.site, survey.Options{Name: hostname(), Logger: logger})
 	defer s.Close()

@@ -25,10 +25,8 @@ func addCommon(app *kingpin.Application) *common {
 	c := &common{}
 	app.Flag("config.file", "Configuration file. Without one the built-in catalogue izuma-us-east-1 is watched, by the system's resolvers.").
 		PlaceHolder("FILE").StringVar(&c.configFile)
-	app.Flag("log.level", "Least severity to log: debug, info, warn or error.").
-		Default("info").EnumVar(&c.logLevel, "debug", "info", "warn", "error")
-	app.Flag("log.format", "Form of the log: logfmt or json.").
-		Default("logfmt").EnumVar(&c.logFormat, "logfmt", "json")
+	choiceFlag(app, "log.level", "Least severity to log: debug, info, warn or error.", &c.logLevel, "debug", "info", "warn", "error").Default("info")
+	choiceFlag(app, "log.format", "Form of the log: logfmt or json.", &c.logFormat, "logfmt", "json").Default("logfmt")
 	return c
 }
 
@@ -50,6 +48,14 @@ func (c *common) resolversOf(config *catalogue.Config) ([]netip.AddrPort, error)
 		return c.systemResolvers()
 	}
 	return dns.SystemResolvers()
+}
+
+// source names where the configuration comes from.
+func (c *common) source() string {
+	if c.configFile == "" {
+		return "no --config.file: the built-in catalogue"
+	}
+	return c.configFile
 }
 
 // load reads the configuration file, or gives the defaults where none is named.

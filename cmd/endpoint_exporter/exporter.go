@@ -63,7 +63,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		versioncollector.NewCollector("endpoint_exporter"),
 		e.reloads,
 	)
-	logger.Info("watching", "endpoints", len(config.Endpoints), "resolvers", current.resolvers, "config_file", flags.configFile)
+	logger.Info("watching", "endpoints", len(config.Endpoints), "resolvers", current.resolvers, "configuration", flags.source())
 	return e, nil
 }
 

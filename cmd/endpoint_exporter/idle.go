@@ -29,16 +29,19 @@ type silence struct {
 	target    string
 	steps     string
 	keepalive time.Duration
+
+	stepsSet bool // by the user
 }
 
 func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &silence{common: c}
 	cmd := app.Command("idle", "Measure how long a silent connection survives on the way to a host, and say which keepalives of devices do. "+
-		"Exit code 0: a device gets through, measured, and --keepalive survives; 1: one of these is not so, or not known; 2: usage.")
+		"Exit code 0: a device gets through, measured, and --keepalive survives; 1: one of these is not so, or not known; 2: usage or configuration.")
 	cmd.Arg("target", "HOST[:PORT][/udp]: a path of the configuration. HOST may be its first label; default: its first path over TCP.").
 		Required().StringVar(&k.target)
-	cmd.Flag("steps", "Silences to keep, as 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").StringVar(&k.steps)
-	cmd.Flag("keepalive", "A device's keepalive, measured in addition; exit with 1 unless it survives.").PlaceHolder("DURATION").DurationVar(&k.keepalive)
+	cmd.Flag("steps", "Silences to keep, as 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").
+		IsSetByUser(&k.stepsSet).StringVar(&k.steps)
+	durationFlag(cmd, "keepalive", "A device's keepalive, measured in addition; exit with 1 unless it survives.", &k.keepalive).PlaceHolder("DURATION")
 	commands[cmd.FullCommand()] = k.run
 }
 
@@ -50,7 +53,7 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 	config, err := k.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
-		return exitWrong
+		return exitUsage
 	}
 	steps, err := k.silences(config.Idle.Steps)
 	if err != nil {
@@ -65,7 +68,7 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	made, err := build(config, k.common, nil, logger)
 	if err != nil {
-		return fail(exitWrong, err)
+		return fail(exitUsage, err)
 	}
 	progress := startProgress(stderr)
 	progress.say("resolving the host and walking the path")
@@ -135,7 +138,7 @@ const longestStep = 24 * time.Hour
 // silences are the steps to measure, ascending: those asked for, or the configuration's, and the keepalive.
 func (k *silence) silences(configured []time.Duration) ([]time.Duration, error) {
 	steps := slices.Clone(configured)
-	if k.steps != "" {
+	if k.steps != "" || k.stepsSet {
 		steps = nil
 		for _, item := range strings.Split(k.steps, ",") {
 			step, err := time.ParseDuration(strings.TrimSpace(item))
@@ -152,7 +155,7 @@ func (k *silence) silences(configured []time.Duration) ([]time.Duration, error) 
 	steps = slices.Compact(steps)
 	switch {
 	case steps[0] <= 0 || steps[len(steps)-1] > longestStep:
-		return nil, fmt.Errorf("silences must be longer than 0s and no longer than %s", longestStep)
+		return nil, fmt.Errorf("--steps, --keepalive: a silence must be longer than 0s and no longer than %s", longestStep)
 	case len(steps) > 33: // as many as a configuration may have, and the keepalive
 		return nil, errors.New("--steps: there are more than 32")
 	}
@@ -161,6 +164,9 @@ func (k *silence) silences(configured []time.Duration) ([]time.Duration, error) 
 
 // onlyPath keeps one path of one endpoint: HOST[:PORT][/TRANSPORT].
 func onlyPath(config *catalogue.Config, target string) error {
+	if strings.Contains(target, "://") {
+		return fmt.Errorf("%q is a URL: write HOST, HOST:PORT or HOST:PORT/udp", evidence.Text(target))
+	}
 	place, transport, given := strings.Cut(target, "/")
 	if given && transport != string(evidence.TCP) && transport != string(evidence.UDP) {
 		return fmt.Errorf("%q is neither tcp nor udp", evidence.Text(transport))

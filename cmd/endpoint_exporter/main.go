@@ -21,8 +21,8 @@ import (
 // Exit codes of every command.
 const (
 	exitOK    = 0
-	exitWrong = 1 // something is wrong with a path, the configuration or the server
-	exitUsage = 2
+	exitWrong = 1 // something is wrong with a path or the server, or not known
+	exitUsage = 2 // the arguments or the configuration cannot be used: nothing was looked at
 )
 
 func main() {

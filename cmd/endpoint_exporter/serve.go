@@ -49,11 +49,16 @@ func addServe(app *kingpin.Application, c *common, commands map[string]command) 
 func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	logger := s.logger(stderr)
 	if s.checkOnly {
-		if _, err := s.load(); err != nil {
+		config, err := s.load()
+		if err != nil {
 			fmt.Fprintln(stderr, err)
-			return exitWrong
+			return exitUsage
 		}
-		fmt.Fprintln(stdout, "configuration is good")
+		paths := 0
+		for i := range config.Endpoints {
+			paths += len(config.Endpoints[i].Paths)
+		}
+		fmt.Fprintf(stdout, "%s is good: endpoints: %d, paths: %d\n", s.source(), len(config.Endpoints), paths)
 		return exitOK
 	}
 	if err := checkTelemetryPath(s.telemetryPath); err != nil {
@@ -66,7 +71,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	exporter, err := newExporter(s, logger)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
-		return exitWrong
+		return exitUsage
 	}
 	defer exporter.Close()
 

@@ -171,7 +171,7 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 	config := e.survey.Config()
 	known := len(config.EndpointsOf(host)) > 0
 	if !known && !config.Probe.AllowsHost(host) {
-		http.Error(w, fmt.Sprintf("host %s is neither configured nor allowed by probe.allow", host), http.StatusForbidden)
+		http.Error(w, fmt.Sprintf("host %s is neither configured nor allowed by probe.allow; write its full name", host), http.StatusForbidden)
 		return
 	}
 	ctx, cancel, err := scrapeContext(r)

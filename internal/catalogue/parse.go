@@ -97,6 +97,9 @@ func splitYAMLError(err error) (line int, text string) {
 		line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
 	}
+	if strings.Contains(text, "cannot start any token") {
+		text += " (a tab? YAML is indented with spaces)"
+	}
 	return line, "not YAML: " + evidence.Text(text)
 }
 
