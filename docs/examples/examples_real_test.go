@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
@@ -242,6 +244,45 @@ func TestPrometheusProbesTheHostsItLists(t *testing.T) {
 	s := newScene(t)
 	_, prometheus := scrape(t, install(t, "prometheus-probe.yml", append(quick, "127.0.0.1:15684", s.address)...), 2)
 	awaitCount(t, prometheus, `count(endpoint_up{site="berlin",instance=~"(bootstrap|lwm2m)[.].*"} == 1)`, 2)
+}
+
+// TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator gives and the relabelings of the
+// monitor behind them, as the operator writes them for Prometheus.
+func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
+	s := newScene(t)
+	relabelings := []map[string]any{{"target_label": "__meta_kubernetes_pod_node_name", "replacement": "node-1"}}
+	for _, label := range []string{"namespace", "service", "pod", "container", "endpoint"} {
+		relabelings = append(relabelings, map[string]any{"target_label": label, "replacement": "of-the-operator"})
+	}
+	for _, r := range kubernetes(t).monitor.Spec.Endpoints[0].Relabelings {
+		own := make(map[string]any)
+		for key, value := range map[string]string{"target_label": r.TargetLabel, "action": r.Action, "regex": r.Regex} {
+			if value != "" {
+				own[key] = value
+			}
+		}
+		if len(r.SourceLabels) > 0 {
+			own["source_labels"] = r.SourceLabels
+		}
+		relabelings = append(relabelings, own)
+	}
+	text, err := yaml.Marshal(map[string]any{
+		"global": map[string]any{"scrape_interval": "5s", "scrape_timeout": "5s"},
+		"scrape_configs": []any{map[string]any{
+			"job_name":        "endpoint-exporter",
+			"static_configs":  []any{map[string]any{"targets": []string{s.address}}},
+			"relabel_configs": relabelings,
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "prometheus.yml")
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, prometheus := scrape(t, config, 1)
+	awaitCount(t, prometheus, `count(endpoint_up{site="node-1",namespace="of-the-operator",pod="of-the-operator",service!="of-the-operator",exported_service=""})`, len(s.hosts))
 }
 
 // TestShardsShareTheHosts runs the three exporters of the example.

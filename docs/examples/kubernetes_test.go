@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 )
 
@@ -120,12 +121,16 @@ type serviceMonitor struct {
 		Endpoints []struct {
 			Port, Interval string
 			ScrapeTimeout  string `yaml:"scrapeTimeout"`
-			Relabelings    []struct {
-				SourceLabels []string `yaml:"sourceLabels"`
-				TargetLabel  string   `yaml:"targetLabel"`
-			}
+			Relabelings    []relabeling
 		}
 	}
+}
+
+// relabeling is Prometheus' relabel, as the operator spells it.
+type relabeling struct {
+	SourceLabels  []string `yaml:"sourceLabels"`
+	TargetLabel   string   `yaml:"targetLabel"`
+	Action, Regex string
 }
 
 // manifests are the objects of the example.
@@ -204,15 +209,38 @@ func TestKubernetesFitsTogether(t *testing.T) {
 	if c.LivenessProbe.HTTPGet.Path != "/-/healthy" || c.ReadinessProbe.HTTPGet.Path != "/-/ready" {
 		t.Errorf("probes of %s and %s", c.LivenessProbe.HTTPGet.Path, c.ReadinessProbe.HTTPGet.Path)
 	}
-	relabeling := monitored.Relabelings[0]
-	if !slices.Equal(relabeling.SourceLabels, []string{"__meta_kubernetes_pod_node_name"}) || relabeling.TargetLabel != "site" {
-		t.Errorf("a site is not the node: %+v", relabeling)
+	if node := monitored.Relabelings[0]; !slices.Equal(node.SourceLabels, []string{"__meta_kubernetes_pod_node_name"}) || node.TargetLabel != "site" {
+		t.Errorf("a site is not the node: %+v", node)
 	}
 	if len(pod.Spec.Volumes) != 1 || pod.Spec.Volumes[0].ConfigMap.Name != m.configMap.Metadata.Name || pod.Spec.Volumes[0].Name != c.VolumeMounts[0].Name {
 		t.Errorf("the configuration is not mounted: %+v", pod.Spec.Volumes)
 	}
 	if want := c.VolumeMounts[0].MountPath + "/config.yml"; flagOf(t, c.Args, "config.file") != want {
 		t.Errorf("%q does not read %s", c.Args, want)
+	}
+}
+
+// TestNoTargetLabelTakesTheNameOfAMetricsLabel holds the target labels that the operator gives, less those that the monitor
+// drops, against the labels of the exporter's metrics: Prometheus would rename the metric's to exported_….
+func TestNoTargetLabelTakesTheNameOfAMetricsLabel(t *testing.T) {
+	var dropped []string
+	given := []string{"job", "instance", "namespace", "service", "pod", "container", "endpoint"}
+	for _, r := range kubernetes(t).monitor.Spec.Endpoints[0].Relabelings {
+		if r.Action == "labeldrop" {
+			dropped = append(dropped, r.Regex)
+		} else {
+			given = append(given, r.TargetLabel)
+		}
+	}
+	if !slices.Equal(dropped, []string{"service"}) {
+		t.Errorf("dropped are %q: namespace and pod say where an exporter runs", dropped)
+	}
+	for _, metric := range collector.Metrics() {
+		for _, label := range metric.Labels {
+			if slices.Contains(given, label) && !slices.Contains(dropped, label) {
+				t.Errorf("%s: its label %s would become exported_%s", metric.Name, label, label)
+			}
+		}
 	}
 }
 
