@@ -242,8 +242,9 @@ func TestPrometheusFindsAndScrapesEveryHost(t *testing.T) {
 
 func TestPrometheusProbesTheHostsItLists(t *testing.T) {
 	s := newScene(t)
-	_, prometheus := scrape(t, install(t, "prometheus-probe.yml", append(quick, "127.0.0.1:15684", s.address)...), 2)
+	_, prometheus := scrape(t, install(t, "prometheus-probe.yml", append(quick, "127.0.0.1:15684", s.address)...), 2+1)
 	awaitCount(t, prometheus, `count(endpoint_up{site="berlin",instance=~"(bootstrap|lwm2m)[.].*"} == 1)`, 2)
+	awaitCount(t, prometheus, `count(endpoint_exporter_config_last_reload_successful == 1)`, 1)
 }
 
 // TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator gives and the relabelings of the
@@ -292,9 +293,9 @@ func TestShardsShareTheHosts(t *testing.T) {
 	for _, other := range []string{"127.0.0.21:", "127.0.0.22:"} {
 		s.start(t, other+listens)
 	}
-	found, _ := scrape(t, install(t, "prometheus-sharding.yml", append(quick,
+	found, prometheus := scrape(t, install(t, "prometheus-sharding.yml", append(quick,
 		"exporter.lyon.example.net:15684", s.address,
-		"exporter-", "127.0.0.2", ".example.net:15684", ":"+listens)...), len(s.hosts)+1)
+		"exporter-", "127.0.0.2", ".example.net:15684", ":"+listens)...), len(s.hosts)+1+4)
 	asked, probed := make(map[string]bool), make(map[string]bool)
 	for _, f := range found {
 		host, exporter := f.asked()
@@ -313,6 +314,7 @@ func TestShardsShareTheHosts(t *testing.T) {
 	if len(probed) != len(s.hosts) || len(asked) != 3 {
 		t.Errorf("%d hosts at %d exporters, not %d at 3", len(probed), len(asked), len(s.hosts))
 	}
+	awaitCount(t, prometheus, `count(endpoint_exporter_config_last_reload_successful == 1)`, 4)
 }
 
 // TestSiteSendsItsSamplesToTheCentre runs the agent of a site and the Prometheus that it writes to.

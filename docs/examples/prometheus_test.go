@@ -1,7 +1,11 @@
 package examples
 
 import (
+	"maps"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -14,18 +18,8 @@ type prometheus struct {
 		ExternalLabels map[string]string `yaml:"external_labels"`
 	}
 	RuleFiles     []string `yaml:"rule_files"`
-	ScrapeConfigs []struct {
-		JobName        string    `yaml:"job_name"`
-		ScrapeInterval string    `yaml:"scrape_interval"`
-		MetricsPath    string    `yaml:"metrics_path"`
-		StaticConfigs  []targets `yaml:"static_configs"`
-		HTTPSDConfigs  []struct {
-			URL string `yaml:"url"`
-		} `yaml:"http_sd_configs"`
-		RelabelConfigs       []relabel `yaml:"relabel_configs"`
-		MetricRelabelConfigs []relabel `yaml:"metric_relabel_configs"`
-	} `yaml:"scrape_configs"`
-	Alerting struct {
+	ScrapeConfigs []job    `yaml:"scrape_configs"`
+	Alerting      struct {
 		Alertmanagers []struct {
 			StaticConfigs []targets `yaml:"static_configs"`
 		}
@@ -39,6 +33,18 @@ type prometheus struct {
 	} `yaml:"remote_write"`
 }
 
+type job struct {
+	JobName        string    `yaml:"job_name"`
+	ScrapeInterval string    `yaml:"scrape_interval"`
+	MetricsPath    string    `yaml:"metrics_path"`
+	StaticConfigs  []targets `yaml:"static_configs"`
+	HTTPSDConfigs  []struct {
+		URL string `yaml:"url"`
+	} `yaml:"http_sd_configs"`
+	RelabelConfigs       []relabel `yaml:"relabel_configs"`
+	MetricRelabelConfigs []relabel `yaml:"metric_relabel_configs"`
+}
+
 type targets struct {
 	Targets []string
 	Labels  map[string]string
@@ -49,6 +55,27 @@ type relabel struct {
 	TargetLabel                string   `yaml:"target_label"`
 	Regex, Replacement, Action string
 	Modulus                    int
+}
+
+// exporters lists whom a job asks at /probe, and for which site.
+func (j job) exporters() (addresses []string, site string) {
+	shards := 1
+	for _, group := range j.StaticConfigs {
+		site = group.Labels["site"]
+	}
+	for _, r := range j.RelabelConfigs {
+		switch r.TargetLabel {
+		case "site":
+			site = r.Replacement
+		case "__tmp_exporter":
+			shards = r.Modulus
+		case "__address__":
+			for shard := range shards {
+				addresses = append(addresses, strings.ReplaceAll(r.Replacement, "$1", strconv.Itoa(shard)))
+			}
+		}
+	}
+	return slices.Compact(addresses), site
 }
 
 func scrapeConfig(t *testing.T, name string) *prometheus {
@@ -81,11 +108,8 @@ func TestEveryTargetIsAnExporter(t *testing.T) {
 				asked = append(asked, address)
 			}
 			if job.MetricsPath == "/probe" {
-				for _, r := range job.RelabelConfigs {
-					if r.TargetLabel == "__address__" {
-						asked = append(asked, r.Replacement)
-					}
-				}
+				exporters, _ := job.exporters()
+				asked = append(asked, exporters...)
 			} else {
 				for _, group := range job.StaticConfigs {
 					asked = append(asked, group.Targets...)
@@ -100,5 +124,46 @@ func TestEveryTargetIsAnExporter(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestWhoIsAskedAtProbeIsScrapedAboutItself holds that reloads that fail are seen there too. What a round of all hosts says
+// of the hosts comes from /probe alone, and its deadline, which cuts it off where hosts are many, is nobody's trouble.
+func TestWhoIsAskedAtProbeIsScrapedAboutItself(t *testing.T) {
+	probing := 0
+	for _, file := range prometheusFiles(t) {
+		asked, scraped := make(map[string]string), make(map[string]string) // an exporter's site
+		jobs := scrapeConfig(t, file).ScrapeConfigs
+		for _, job := range jobs {
+			addresses, site := job.exporters()
+			for _, address := range addresses {
+				asked[address] = site
+			}
+		}
+		if len(asked) == 0 {
+			continue
+		}
+		probing++
+		for _, job := range jobs {
+			if job.MetricsPath != "" {
+				continue
+			}
+			for _, group := range job.StaticConfigs {
+				for _, address := range group.Targets {
+					scraped[address] = group.Labels["site"]
+				}
+			}
+			if d := job.MetricRelabelConfigs; job.ScrapeInterval != "2m" || len(d) != 2 ||
+				!reflect.DeepEqual(d[0], relabel{SourceLabels: []string{"host"}, Regex: ".+", Action: "drop"}) ||
+				!reflect.DeepEqual(d[1], relabel{SourceLabels: []string{"__name__"}, Regex: "endpoint_survey_incomplete_paths", Action: "drop"}) {
+				t.Errorf("%s: %s says of hosts what the jobs of /probe say: every %s, %+v", file, job.JobName, job.ScrapeInterval, d)
+			}
+		}
+		if !maps.Equal(asked, scraped) {
+			t.Errorf("%s: asked at /probe are %v, scraped about themselves %v", file, asked, scraped)
+		}
+	}
+	if probing < 3 {
+		t.Errorf("only %d examples use /probe", probing)
 	}
 }
