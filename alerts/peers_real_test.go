@@ -26,7 +26,7 @@ func TestPromtoolTakesTheRules(t *testing.T) {
 }
 
 func TestUnitTestsOfTheRules(t *testing.T) {
-	for _, file := range []string{"site", "quiet", "lasting", "fleet"} {
+	for _, file := range []string{"site", "quiet", "lasting", "fleet", "shards"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			said(t, "promtool", "test", "rules", "tests/"+file+".yml")

@@ -91,6 +91,7 @@ func TestAlerts(t *testing.T) {
 		"EndpointCertificateExpiresSoon":        "warning site",
 		"EndpointSurveyIncomplete":              "warning site",
 		"EndpointExporterAbsent":                "warning site",
+		"EndpointHostUnwatched":                 "warning site",
 		"EndpointExporterClockWrong":            "warning site",
 		"EndpointConfigReloadFailed":            "warning site",
 		"EndpointPacketLoss":                    "info site",
