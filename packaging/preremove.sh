@@ -1,9 +1,9 @@
 #!/bin/sh
-# dpkg passes "remove" or "upgrade", rpm the number of versions that stay: an upgrade keeps the service.
+# dpkg passes "remove" or "upgrade", rpm the number of versions that stay: an upgrade keeps the service. What dpkg removes
+# may come back as it was, until it is purged; rpm knows no such thing.
 set -e
-case "${1:-}" in
-  remove|0) ;;
-  *) exit 0 ;;
-esac
 [ -d /run/systemd/system ] || exit 0
-systemctl disable --now endpoint_exporter.service
+case "${1:-}" in
+  remove) systemctl stop endpoint_exporter.service ;;
+  0) systemctl disable --now endpoint_exporter.service ;;
+esac

@@ -15,40 +15,66 @@ import (
 func TestMaintainerScriptsLeaveTheChoiceToTheAdministrator(t *testing.T) {
 	const (
 		reload  = "daemon-reload\n"
-		start   = "enable --now endpoint_exporter.service\n"
+		install = "enable --now endpoint_exporter.service\n"
 		restart = "try-restart endpoint_exporter.service\n"
-		stop    = "disable --now endpoint_exporter.service\n"
+		asked   = "is-enabled --quiet endpoint_exporter.service\n"
+		start   = "start endpoint_exporter.service\n"
+		stop    = "stop endpoint_exporter.service\n"
+		disable = "disable --now endpoint_exporter.service\n"
 	)
 	for name, test := range map[string]struct {
-		script string
-		args   []string
-		want   string
+		calls    []string
+		disabled bool // by the administrator
+		want     string
 	}{
-		"dpkg installs":                    {"postinstall.sh", []string{"configure", ""}, reload + start},
-		"dpkg upgrades":                    {"postinstall.sh", []string{"configure", "1.0.0"}, reload + restart},
-		"dpkg takes back a failed removal": {"postinstall.sh", []string{"abort-remove"}, reload + restart},
-		"rpm installs":                     {"postinstall.sh", []string{"1"}, reload + start},
-		"rpm upgrades":                     {"postinstall.sh", []string{"2"}, reload + restart},
-		"dpkg removes":                     {"preremove.sh", []string{"remove"}, stop},
-		"dpkg is about to upgrade":         {"preremove.sh", []string{"upgrade", "2.0.0"}, ""},
-		"dpkg fails to upgrade":            {"preremove.sh", []string{"failed-upgrade", "1.0.0"}, ""},
-		"rpm removes":                      {"preremove.sh", []string{"0"}, stop},
-		"rpm removes the version before":   {"preremove.sh", []string{"1"}, ""},
-		"dpkg has removed":                 {"postremove.sh", []string{"remove"}, reload},
-		"rpm has removed":                  {"postremove.sh", []string{"0"}, reload},
+		"dpkg installs": {calls: []string{"preinstall.sh install", "postinstall.sh configure ''"}, want: reload + install},
+		"dpkg upgrades": {calls: []string{"preinstall.sh upgrade 1.0.0 2.0.0", "postinstall.sh configure 1.0.0"}, want: reload + restart},
+		"dpkg removes":  {calls: []string{"preremove.sh remove", "postremove.sh remove"}, want: stop + reload},
+		"dpkg purges":   {calls: []string{"postremove.sh purge"}, want: reload},
+		"dpkg installs what it has removed": {
+			calls: []string{"preinstall.sh install 1.0.0 1.0.0", "postinstall.sh configure 1.0.0"}, want: reload + asked + start,
+		},
+		"dpkg installs what was disabled, then removed": {
+			calls: []string{"preinstall.sh install 1.0.0 1.0.0", "postinstall.sh configure 1.0.0"}, disabled: true, want: reload + asked,
+		},
+		"dpkg upgrades what it had installed again": {
+			calls: []string{"preinstall.sh install 1.0.0 1.0.0", "postinstall.sh configure 1.0.0", "preinstall.sh upgrade 1.0.0 2.0.0", "postinstall.sh configure 1.0.0"},
+			want:  reload + asked + start + reload + restart,
+		},
+		"dpkg takes back an installation, and upgrades later": {
+			calls: []string{"preinstall.sh install 1.0.0 1.0.0", "postremove.sh abort-install 1.0.0", "postinstall.sh configure 1.0.0"},
+			want:  reload + reload + restart,
+		},
+		"dpkg takes back a removal": {calls: []string{"preremove.sh remove", "postinstall.sh abort-remove"}, want: stop + reload + asked + start},
+		"dpkg is about to upgrade":  {calls: []string{"preremove.sh upgrade 2.0.0"}},
+		"dpkg fails to upgrade":     {calls: []string{"preremove.sh failed-upgrade 1.0.0"}},
+		"rpm installs":              {calls: []string{"preinstall.sh 1", "postinstall.sh 1"}, want: reload + install},
+		"rpm upgrades": {
+			calls: []string{"preinstall.sh 2", "postinstall.sh 2", "preremove.sh 1", "postremove.sh 1"}, want: reload + restart + reload,
+		},
+		"rpm removes":                     {calls: []string{"preremove.sh 0", "postremove.sh 0"}, want: disable + reload},
+		"rpm removes, and installs again": {calls: []string{"preremove.sh 0", "postremove.sh 0", "preinstall.sh 1", "postinstall.sh 1"}, want: disable + reload + reload + install},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			said := filepath.Join(dir, "said")
-			if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte("#!/bin/sh\necho \"$@\" >>"+said+"\n"), 0o755); err != nil {
+			enabled := "true"
+			if test.disabled {
+				enabled = "false"
+			}
+			systemctl := "#!/bin/sh\necho \"$@\" >>" + said + "\n[ \"$1\" != is-enabled ] || " + enabled + "\n"
+			if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte(systemctl), 0o755); err != nil {
 				t.Fatal(err)
 			}
 			// A mount namespace of its own in which /run is empty but for the sign that systemd runs.
-			command := exec.CommandContext(t.Context(), "unshare", append([]string{"--mount", "sh", "-euc",
-				`mount -t tmpfs none /run; mkdir -p /run/systemd/system; script=$1; shift; exec sh "$script" "$@"`, "sh", test.script}, test.args...)...)
+			script := "mount -t tmpfs none /run; mkdir -p /run/systemd/system"
+			for _, call := range test.calls {
+				script += "; sh " + call
+			}
+			command := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-euc", script+"; ls /run")
 			command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
-			if out, err := command.CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
+			if out, err := command.CombinedOutput(); err != nil || string(out) != "systemd\n" {
+				t.Fatalf("%v; left behind:\n%s", err, out)
 			}
 			got, err := os.ReadFile(said)
 			if err != nil && test.want != "" {
@@ -63,10 +89,10 @@ func TestMaintainerScriptsLeaveTheChoiceToTheAdministrator(t *testing.T) {
 
 // TestScriptsDoNothingWithoutSystemd is how packages are put into images.
 func TestScriptsDoNothingWithoutSystemd(t *testing.T) {
-	for _, script := range []string{"postinstall.sh", "preremove.sh", "postremove.sh"} {
-		command := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-euc", `mount -t tmpfs none /run; exec sh "$@"`, "sh", script, "remove")
+	for _, call := range []string{"preinstall.sh install 1.0.0 1.0.0", "postinstall.sh configure 1.0.0", "preremove.sh remove", "postremove.sh remove"} {
+		command := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-euc", "mount -t tmpfs none /run; sh "+call+"; ls /run")
 		if out, err := command.CombinedOutput(); err != nil || len(out) > 0 {
-			t.Errorf("%s: %v\n%s", script, err, out)
+			t.Errorf("%s: %v\n%s", call, err, out)
 		}
 	}
 }

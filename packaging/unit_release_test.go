@@ -75,6 +75,7 @@ func TestSystemdRunsTheServiceConfined(t *testing.T) {
 		t.Errorf("it says\n%s\nwithout %s", body, want)
 	}
 
+	const state = `systemctl is-enabled endpoint_exporter.service 2>/dev/null; systemctl is-active endpoint_exporter.service; true`
 	for _, test := range []struct{ what, command, want string }{
 		{
 			"no capability, no new rights, system calls filtered",
@@ -89,6 +90,27 @@ func TestSystemdRunsTheServiceConfined(t *testing.T) {
 			"a reload, and an end in order",
 			`systemctl reload endpoint_exporter.service && systemctl stop endpoint_exporter.service && systemctl show --property=Result,NRestarts endpoint_exporter.service`,
 			"Result=success\nNRestarts=0\n",
+		},
+		{
+			"stopped by hand, an upgrade leaves it so",
+			`(systemctl enable endpoint_exporter.service; dpkg --install /package.deb) >/dev/null 2>&1; ` + state, "enabled\ninactive\n",
+		},
+		{
+			"removed and installed again, it runs as it did",
+			`systemctl start endpoint_exporter.service; (dpkg --remove endpoint-exporter; dpkg --install /package.deb) >/dev/null 2>&1; ` + state, "enabled\nactive\n",
+		},
+		{
+			"disabled, removed and installed again, it stays as it was",
+			`(systemctl disable --now endpoint_exporter.service; dpkg --remove endpoint-exporter; dpkg --install /package.deb) >/dev/null 2>&1; ` + state, "disabled\ninactive\n",
+		},
+		{
+			"purged, it leaves nothing to be started",
+			`(systemctl enable --now endpoint_exporter.service; dpkg --purge endpoint-exporter) >/dev/null 2>&1; find /etc/systemd/system -name endpoint_exporter.service; ` + state,
+			"inactive\n",
+		},
+		{
+			"purged and installed again, it is new",
+			`dpkg --install /package.deb >/dev/null 2>&1; ` + state, "enabled\nactive\n",
 		},
 	} {
 		got, err := inside(test.command)
