@@ -1,8 +1,9 @@
 # Two ways to the same final stage, an empty image with one static binary:
-#   docker build -t endpoint_exporter .
+#   docker build -t endpoint-exporter/endpoint_exporter .
 #     compiles in a Go image (Debian 12's buildah must be told: --build-arg FROM_STAGE=compiled)
-#   docker build -t endpoint_exporter --build-arg FROM_STAGE=prebuilt --build-arg BINARY=endpoint_exporter .
+#   docker build -t endpoint-exporter/endpoint_exporter --build-arg FROM_STAGE=prebuilt --build-arg BINARY=endpoint_exporter .
 #     takes a binary built outside; without BINARY it is looked for under the platform's name (linux/arm64/endpoint_exporter)
+# Neither knows its version: `make image` tells it, and adds the label org.opencontainers.image.created, which must be a date.
 ARG FROM_STAGE=compiled
 ARG GO_IMAGE=golang:1.26
 
@@ -29,15 +30,13 @@ FROM ${FROM_STAGE} AS binary
 FROM scratch
 ARG VERSION=unknown
 ARG REVISION=unknown
-ARG BUILD_DATE=unknown
 LABEL org.opencontainers.image.title="endpoint_exporter" \
       org.opencontainers.image.description="Walks the path that devices walk to their cloud, for Prometheus" \
       org.opencontainers.image.source="https://github.com/endpoint-exporter/endpoint_exporter" \
       org.opencontainers.image.documentation="https://github.com/endpoint-exporter/endpoint_exporter#readme" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${BUILD_DATE}"
+      org.opencontainers.image.revision="${REVISION}"
 # The web authorities are inside the binary (golang.org/x/crypto/x509roots/fallback).
 COPY --from=binary /endpoint_exporter /endpoint_exporter
 USER 65534:65534

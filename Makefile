@@ -6,14 +6,20 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 DATE     ?= $(shell TZ=UTC0 git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
+IMAGE    ?= endpoint-exporter/endpoint_exporter
+DOCKER   ?= docker
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH) -X $(PKG).BuildDate=$(DATE)
 
-.PHONY: all build test test-unit release-check lint generate fuzz bench demo
+.PHONY: all build image test test-unit release-check lint generate fuzz bench demo
 all: build
 
 build: ## build both programs into the current directory
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o . ./cmd/...
+
+image: ## the container's image, which knows its version
+	$(DOCKER) build -t $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg BRANCH=$(BRANCH) \
+	  --build-arg BUILD_DATE=$(DATE) $(addprefix --label org.opencontainers.image.created=,$(filter-out unknown,$(DATE))) .
 
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
@@ -86,7 +87,7 @@ func TestImageIsBuiltAndRun(t *testing.T) {
 	release := about(t)
 	s.run(t, "bud", "--isolation=chroot", "--pull-never", "--platform="+strings.Join(due, ","), "--manifest=exporter",
 		"--build-arg=FROM_STAGE=prebuilt", "--build-arg=VERSION="+release.Version, "--build-arg=REVISION="+release.Commit,
-		"--build-arg=BUILD_DATE=2026-01-02T03:04:05Z", "--file=../Dockerfile", dir)
+		"--label=org.opencontainers.image.created=2026-01-02T03:04:05Z", "--file=../Dockerfile", dir)
 
 	var built []string
 	var own string
@@ -152,6 +153,43 @@ func checkImage(t *testing.T, platform string, i image) {
 	}
 	if c.Labels["org.opencontainers.image.description"] == "" || c.Labels["org.opencontainers.image.documentation"] == "" {
 		t.Errorf("%s: labels %v", platform, c.Labels)
+	}
+}
+
+// TestImageOfNobodyKnowsWhenHasNoDate builds as one who gives no arguments but the binary: what is not known is not said.
+func TestImageOfNobodyKnowsWhenHasNoDate(t *testing.T) {
+	s := newStore(t)
+	dir, _ := layOut(t)
+	s.run(t, "bud", "--isolation=chroot", "--pull-never", "--build-arg=FROM_STAGE=prebuilt", "--build-arg=BINARY=linux/amd64/endpoint_exporter",
+		"--tag=exporter", "--file=../Dockerfile", dir)
+	var told struct{ OCIv1 image }
+	if err := json.Unmarshal([]byte(s.run(t, "inspect", "--type=image", "exporter")), &told); err != nil {
+		t.Fatal(err)
+	}
+	if created, ok := told.OCIv1.Config.Labels["org.opencontainers.image.created"]; ok {
+		t.Errorf("created %q", created)
+	}
+}
+
+// TestMakeImageTellsTheVersion reads what make would run: a version, a revision and a date that are known, and the date as
+// the label wants it (RFC 3339).
+func TestMakeImageTellsTheVersion(t *testing.T) {
+	said := run(t, "make", "--silent", "--directory=..", "image", "DOCKER=echo")
+	for argument, value := range map[string]string{
+		"--build-arg VERSION":  run(t, "git", "describe", "--tags", "--always", "--dirty"),
+		"--build-arg REVISION": run(t, "git", "rev-parse", "HEAD"),
+	} {
+		if want := argument + "=" + strings.TrimSpace(value) + " "; !strings.Contains(said, want) {
+			t.Errorf("make image says %swithout %s", said, want)
+		}
+	}
+	_, rest, _ := strings.Cut(said, "--label org.opencontainers.image.created=")
+	date, _, _ := strings.Cut(rest, " ")
+	if _, err := time.Parse(time.RFC3339, date); err != nil {
+		t.Errorf("make image says %s: %v", said, err)
+	}
+	if said := run(t, "make", "--silent", "--directory=..", "image", "DOCKER=echo", "DATE=unknown"); strings.Contains(said, "--label") {
+		t.Errorf("without a date, make image says %s", said)
 	}
 }
 
