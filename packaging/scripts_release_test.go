@@ -120,6 +120,11 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 	for file := range inDeb {
 		t.Errorf("only in the deb: %s", file)
 	}
+	for file := range inRPM {
+		if strings.Contains(file, "compose") {
+			t.Errorf("%s wants a checkout beside it", file)
+		}
+	}
 	for _, file := range []string{
 		"-rwxr-xr-x root " + installed, "-rw-r--r-- root " + configuration, "-rw-r--r-- root " + unit,
 		"-rw-r--r-- root /usr/share/man/man1/endpoint_exporter.1.gz", "-rw-r--r-- root /usr/share/endpoint_exporter/alerts/endpoint.rules.yml",

@@ -3,6 +3,7 @@ package examples
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 // service is what the compose file says of one container.
 type service struct {
 	Image       string
+	Build       string
 	NetworkMode string   `yaml:"network_mode"`
 	ReadOnly    bool     `yaml:"read_only"`
 	CapDrop     []string `yaml:"cap_drop"`
@@ -40,17 +42,23 @@ func flagOf(t *testing.T, args []string, name string) string {
 	return ""
 }
 
-// mounts maps places in the container to files beside the examples; all are mounted read-only.
+// unset is a variable of whoever runs compose, with what stands in for it.
+var unset = regexp.MustCompile(`\$\{\w+:-([^}]*)\}`)
+
+// mounts maps places in the container to files beside the examples, or of the machine; all are mounted read-only.
 func mounts(t *testing.T, s service) map[string]string {
 	t.Helper()
 	out := make(map[string]string)
 	for _, volume := range s.Volumes {
-		parts := strings.Split(volume, ":")
+		parts := strings.Split(unset.ReplaceAllString(volume, "$1"), ":")
 		if len(parts) != 3 || parts[2] != "ro" {
 			t.Errorf("%s is not mounted read-only", volume)
 			continue
 		}
-		out[parts[1]] = filepath.Join("compose", parts[0])
+		out[parts[1]] = parts[0]
+		if !filepath.IsAbs(parts[0]) {
+			out[parts[1]] = filepath.Join("compose", parts[0])
+		}
 	}
 	return out
 }
@@ -63,7 +71,8 @@ func TestComposeRunsTheExporterWithoutRights(t *testing.T) {
 	}
 }
 
-// TestComposeFitsTogether holds that each program is where the others look for it, and that what is mounted is there.
+// TestComposeFitsTogether holds that each program is where the others look for it, that what is mounted is there, and so is
+// what the image is built from.
 func TestComposeFitsTogether(t *testing.T) {
 	services := composed(t)
 	for name, s := range services {
@@ -88,5 +97,40 @@ func TestComposeFitsTogether(t *testing.T) {
 	}
 	if got := mounts(t, services["prometheus"])["/etc/prometheus/endpoint.rules.yml"]; got != "../../alerts/endpoint.rules.yml" {
 		t.Errorf("Prometheus has the rules from %q", got)
+	}
+	receivers := mounts(t, services["alertmanager"])
+	if got := receivers[flagOf(t, services["alertmanager"].Command, "config.file")]; got != "../../alerts/alertmanager.example.yml" {
+		t.Errorf("Alertmanager has its routes from %q", got)
+	}
+	secrets := regexp.MustCompile(`_file: (\S+)`).FindAllStringSubmatch(string(read(t, "../../alerts/alertmanager.example.yml")), -1)
+	for _, secret := range secrets {
+		if receivers[secret[1]] == "" {
+			t.Errorf("Alertmanager does not find %s", secret[1])
+		}
+	}
+	if len(secrets) == 0 {
+		t.Error("no receiver has a secret")
+	}
+	if _, err := os.Stat(filepath.Join("compose", services["endpoint_exporter"].Build, "Dockerfile")); err != nil {
+		t.Errorf("the image is built from nothing: %v", err)
+	}
+}
+
+// TestTheImageHasOneName holds that what the README builds and runs, and what a release is called, is what the examples want;
+// and that the configuration that a container is told to read is mounted there.
+func TestTheImageHasOneName(t *testing.T) {
+	name, _, _ := strings.Cut(image, ":")
+	for file, says := range map[string]string{
+		"../../README.md":       " " + name + " --config.file=/etc/endpoint_exporter/config.yml\n",
+		"../../Makefile":        "IMAGE    ?= " + name + "\n",
+		"../../Dockerfile":      "docker build -t " + name + " .\n",
+		"../../.goreleaser.yml": `envOrDefault "IMAGE" "` + name + `"`,
+	} {
+		if !strings.Contains(string(read(t, file)), says) {
+			t.Errorf("%s does not say %q", file, says)
+		}
+	}
+	if !strings.Contains(string(read(t, "../../README.md")), ":/etc/endpoint_exporter/config.yml:ro") {
+		t.Error("README.md does not mount the configuration that it has a container read")
 	}
 }

@@ -92,7 +92,8 @@ func TestPrometheusRuleHoldsTheAlerts(t *testing.T) {
 	}
 }
 
-// TestGrafanaFindsDashboardsAndPrometheus holds the provisioning against what the compose file mounts where.
+// TestGrafanaFindsDashboardsAndPrometheus holds the provisioning against what the compose file mounts where; of the
+// dashboards, that is where the packages install them.
 func TestGrafanaFindsDashboardsAndPrometheus(t *testing.T) {
 	var dashboards struct {
 		APIVersion int `yaml:"apiVersion"`
@@ -116,7 +117,7 @@ func TestGrafanaFindsDashboardsAndPrometheus(t *testing.T) {
 		t.Fatalf("%d providers and %d sources, not one of each", len(dashboards.Providers), len(sources.Datasources))
 	}
 	provider, source := dashboards.Providers[0], sources.Datasources[0]
-	if dashboards.APIVersion != 1 || provider.Type != "file" || provider.Options.Path == "" {
+	if dashboards.APIVersion != 1 || provider.Type != "file" || provider.Options.Path != "/usr/share/endpoint_exporter/dashboards" {
 		t.Errorf("no file provider: %+v", provider)
 	}
 	if sources.APIVersion != 1 || source.Type != "prometheus" || source.Access != "proxy" || !source.IsDefault || source.UID == "" {
