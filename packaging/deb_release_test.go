@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,8 +49,11 @@ func TestDebIsInstalledRunUpgradedAndRemoved(t *testing.T) {
 	checkVersion(t, run(t, installed, "--version"))
 	run(t, installed, "--config.file="+configuration, "--config.check")
 	run(t, "systemd-analyze", "verify", "--man=yes", unit)
-	if said := run(t, "man", "--warnings", "--encoding=UTF-8", "endpoint_exporter"); !strings.Contains(said, "--config.file") || strings.Contains(said, "warning:") {
-		t.Errorf("the manual page says\n%s", said)
+	manual := run(t, "man", "--warnings", "--encoding=UTF-8", "endpoint_exporter")
+	for _, due := range []string{"--config.file", "--[no-]collector.addresses", "--no-collector.addresses"} {
+		if !strings.Contains(manual, due) || strings.Contains(manual, "warning:") {
+			t.Errorf("the manual page says\n%s\nwithout %s, or with a warning", manual, due)
+		}
 	}
 	if said := run(t, "whatis", "--long", "endpoint_exporter"); !strings.Contains(said, "walk the path") {
 		t.Errorf("whatis says %s", said)
@@ -57,7 +62,9 @@ func TestDebIsInstalledRunUpgradedAndRemoved(t *testing.T) {
 	if err := os.WriteFile(configuration, []byte(quiet), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	scrapeOnce(t, program.Start(t, exec.Command(installed, "--config.file="+configuration, "--web.listen-address=127.0.0.1:0")))
+	address := program.Start(t, exec.Command(installed, "--config.file="+configuration, "--web.listen-address=127.0.0.1:0"))
+	scrapeOnce(t, address)
+	everyPathIsServed(t, address, manual)
 
 	kept := func(when string) {
 		t.Helper()
@@ -78,6 +85,26 @@ func TestDebIsInstalledRunUpgradedAndRemoved(t *testing.T) {
 	for _, file := range []string{configuration, filepath.Dir(configuration), "/etc/default/endpoint_exporter"} {
 		if _, err := os.Stat(file); !os.IsNotExist(err) {
 			t.Errorf("after a purge %s is there: %v", file, err)
+		}
+	}
+}
+
+// everyPathIsServed holds the manual page's paths against what a running exporter answers.
+func everyPathIsServed(t *testing.T, address, manual string) {
+	t.Helper()
+	_, section, _ := strings.Cut(manual, "\nHTTP\n")
+	section, _, _ = strings.Cut(section, "\nEXIT STATUS\n")
+	var named []string
+	for _, tag := range regexp.MustCompile(`(?m)^ {7}(/.*?)(?: {2}.*)?$`).FindAllStringSubmatch(section, -1) {
+		named = append(named, strings.Split(tag[1], ", ")...)
+	}
+	due := []string{"/", "/metrics", "/probe?host=HOST", "/sd", "/api/v1/report", "/-/reload", "/-/healthy", "/-/ready"}
+	if !slices.Equal(named, due) {
+		t.Errorf("the manual page names %q, not %q", named, due)
+	}
+	for _, path := range due {
+		if status, _ := get(t, "http://"+address+path); status == http.StatusNotFound {
+			t.Errorf("%s is not served", path)
 		}
 	}
 }
