@@ -77,8 +77,8 @@ func matching(t *testing.T, patterns ...string) []string {
 // TestArchivesHoldAllThatIsNeeded holds that no dashboard, rule, page or example is left behind, and nothing else is there:
 // not the Compose example, which builds the image from a checkout.
 func TestArchivesHoldAllThatIsNeeded(t *testing.T) {
-	due := append(matching(t, "LICENSE", "README.md", "CHANGELOG.md", "dashboards/*.json", "alerts/*.yml", "docs/*.md",
-		"docs/examples/*.yml", "docs/examples/grafana/*.yml", "docs/examples/kubernetes/*.yml", "packaging/config.yml"), "endpoint_exporter.1.gz")
+	due := append(matching(t, "LICENSE", "README.md", "SECURITY.md", "CHANGELOG.md", "dashboards/*.json", "alerts/*.yml", "docs/*.md",
+		"docs/images/check.png", "docs/images/dashboard-overview.png", "docs/examples/*.yml", "docs/examples/grafana/*.yml", "docs/examples/kubernetes/*.yml", "packaging/config.yml"), "endpoint_exporter.1.gz")
 	for _, a := range released(t, "Archive") {
 		program := "endpoint_exporter"
 		if a.Goos == "windows" {
