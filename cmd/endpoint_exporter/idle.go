@@ -20,6 +20,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -100,6 +101,9 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 		said += k.text(target, &result)
 	}
 	progress.stop()
+	if width, ok := terminalWidth(stdout); ok && width > 0 {
+		said = wrapped(said, width)
+	}
 	if _, err := io.WriteString(stdout, headline(target)+said); err != nil {
 		return fail(exitWrong, fmt.Errorf("write the result: %w", err))
 	}
@@ -207,6 +211,22 @@ func onlyPath(config *catalogue.Config, target string) error {
 	return nil
 }
 
+// silenceColumns are those before what became of a silence, in the table of the result.
+const silenceColumns = 12
+
+// wrapped breaks the lines of a result for a terminal, those of its table within their column.
+func wrapped(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		lead := 0
+		if strings.HasPrefix(line, " ") {
+			lead = min(silenceColumns, len(line))
+		}
+		b.WriteString(line[:lead] + status.Wrap(line[lead:], max(width-lead, silenceColumns), strings.Repeat(" ", lead)) + "\n")
+	}
+	return b.String()
+}
+
 // text is the result for a person: what each connection showed, and what it means.
 func (k *silence) text(target path.Target, r *idle.Result) string {
 	var b strings.Builder
@@ -223,7 +243,9 @@ func (k *silence) text(target path.Target, r *idle.Result) string {
 			if o.After > 0 && o.After < o.Step {
 				fmt.Fprintf(&b, " after %s", idle.Seconds(o.After))
 			}
-			if o.Detail != "" {
+			if rest := strings.TrimPrefix(o.Detail, string(o.Ending)); rest != o.Detail {
+				b.WriteString(rest) // it says the same and more
+			} else if o.Detail != "" {
 				fmt.Fprintf(&b, ": %s", o.Detail)
 			}
 			b.WriteString("\n")

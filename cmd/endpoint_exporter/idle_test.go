@@ -164,9 +164,9 @@ func TestIdleOfAPathThatIsNotConfiguredIsAMistake(t *testing.T) {
 		"bootstrap/sctp":            `"sctp" is neither tcp nor udp`,
 		"gateways/udp":              `gateways/udp is not a path of the configuration`,
 		"bootstrap --steps=30":      `--steps: "30" is not a duration such as 30s`,
-		"bootstrap --steps=0s":      `silences must be longer than 0s`,
-		"bootstrap --steps=25h":     `silences must be longer than 0s and no longer than 24h0m0s`,
-		"bootstrap --keepalive=-1s": `silences must be longer than 0s`,
+		"bootstrap --steps=0s":      `longer than 0s`,
+		"bootstrap --steps=25h":     `a silence must be longer than 0s and no longer than 24h0m0s`,
+		"bootstrap --keepalive=-1s": `longer than 0s`,
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{"idle"}, strings.Fields(args)...), &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), says) {
@@ -209,5 +209,21 @@ func TestIdleIsAmongTheCommands(t *testing.T) {
 	code := run(t.Context(), []string{"idle", "--help"}, &stdout, &stderr)
 	if help := stdout.String() + stderr.String(); code != exitOK || !regexp.MustCompile(`--keepalive=DURATION`).MatchString(help) {
 		t.Errorf("exit code %d\n%s", code, help)
+	}
+}
+
+func TestTheResultOfASilenceFitsATerminal(t *testing.T) {
+	const result = "Asked by a CoAP ping after each silence:\n" +
+		"      60 s  survived\n" +
+		"     180 s  dropped without a word, while a fresh connection is answered\n" +
+		"Result: a silence of 60 s survives.\n"
+	const want = "Asked by a CoAP ping after each silence:\n" +
+		"      60 s  survived\n" +
+		"     180 s  dropped without a word,\n" +
+		"            while a fresh connection is\n" +
+		"            answered\n" +
+		"Result: a silence of 60 s survives.\n"
+	if got := wrapped(result, 40); got != want {
+		t.Errorf("\n%s", got)
 	}
 }

@@ -24,6 +24,7 @@ package devicetls
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Version is TLS 1.2 on the wire.
@@ -103,6 +104,9 @@ type NotTLSError struct {
 func (e *NotTLSError) Error() string {
 	if e.HTTP {
 		return fmt.Sprintf("an HTTP response instead of TLS: %q", e.Line)
+	}
+	if begin := e.Line[:min(len(e.Line), 16)]; slices.ContainsFunc(begin, func(b byte) bool { return b < ' ' || b > '~' }) {
+		return fmt.Sprintf("no TLS record: % x", begin)
 	}
 	return fmt.Sprintf("no TLS record: %q", e.Line)
 }

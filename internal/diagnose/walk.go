@@ -216,10 +216,14 @@ func (w *walk) seen(reason Reason) string {
 			said = "this machine could not walk the path"
 		}
 	}
-	if detail := evidence.Text(w.Detail); detail != "" {
-		said += ": " + detail
+	detail := evidence.Text(w.Detail)
+	switch {
+	case detail == "":
+		return said
+	case reason == OutOfTime && w.Failure != evidence.Internal:
+		return detail // which says it better
 	}
-	return said
+	return said + ": " + detail
 }
 
 // advice is what to do about a failure.

@@ -102,7 +102,8 @@ func TestWalk(t *testing.T) {
 		{name: "malformed", outcome: failed(evidence.Malformed, hello), want: NotTLS},
 		{name: "an HTTP page", outcome: failed(evidence.HTTP, hello), want: BlockPage, says: "said the wire"},
 		{name: "unfit", outcome: with(failed(evidence.Unfit, hello), shown(true)), own: good, want: DeviceUnfit},
-		{name: "the round ended", outcome: failed(evidence.OutOfTime, hello), want: OutOfTime, says: "the round ended first"},
+		{name: "the round ended", outcome: failed(evidence.OutOfTime, hello), want: OutOfTime, says: "said the wire"},
+		{name: "the round ended, and nobody says how", outcome: evidence.Outcome{Failure: evidence.OutOfTime, FailedIn: hello}, want: OutOfTime, says: "the round ended first"},
 		{name: "our own machine failed", outcome: failed(evidence.Internal, evidence.Connect), want: OutOfTime, says: "this machine could not"},
 
 		{name: "the throw-away certificate is refused, as expected", outcome: with(failed(evidence.CertificateNeeded, finish), shown(true)), own: good, want: OK},

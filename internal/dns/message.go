@@ -51,7 +51,7 @@ func parse(packet []byte, id uint16, q Query) (*dns.Msg, state) {
 	}
 	m := new(dns.Msg)
 	// What was truncated may end within a record: the header and the question are all that is needed of it (RFC 2181 §9).
-	if err := m.Unpack(packet); err != nil && !(m.Response && m.Truncated) {
+	if err := m.Unpack(packet); err != nil && (!m.Response || !m.Truncated) {
 		return nil, broken
 	}
 	if len(m.Question) == 0 && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {

@@ -240,8 +240,11 @@ func (s *udpSession) failHello(err error) bool {
 // soFar tells how far the hello came before nothing more did.
 func (s *udpSession) soFar() string {
 	const lost = "large datagrams or fragments may be lost (MTU)"
-	switch first := s.out.FirstReply.Round(time.Microsecond); {
+	switch first := s.out.FirstReply.Round(100 * time.Microsecond); {
 	case s.replies == 0:
+		if s.out.Retransmissions == 0 {
+			return "no answer to the hello"
+		}
 		return fmt.Sprintf("no answer to the hello, sent %d times", 1+s.out.Retransmissions)
 	case s.client.Flight().Bytes == 0 && s.client.CookieSeen():
 		return fmt.Sprintf("the server asked for a cookie after %v, so the path is open both ways; its flight did not come: %s", first, lost)

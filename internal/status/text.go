@@ -51,11 +51,11 @@ func Text(w io.Writer, v *View, p Palette) error {
 	}
 	p.Width = max(p.Width, leastWidth)
 	t := table{Palette: p, addressWidth: v.addressWidth()}
-	t.line(t.colour(v.state()) + wrap(v.Verdict, t.Width, "") + t.Off)
+	t.line(t.colour(v.state()) + Wrap(v.Verdict, t.Width, "") + t.Off)
 	if v.Cause != "" {
-		t.line(wrap(v.Cause, t.Width, ""))
+		t.line(Wrap(v.Cause, t.Width, ""))
 	}
-	t.line(wrap(fmt.Sprintf("Seen from %s at %s, in %s.", v.from(), v.Started.UTC().Format(moment),
+	t.line(Wrap(fmt.Sprintf("Seen from %s at %s, in %s.", v.from(), v.Started.UTC().Format(moment),
 		seconds(v.Finished.Sub(v.Started).Seconds())), t.Width, ""))
 	if v.walked() || v.Cause == "" {
 		for i := range v.Hosts {
@@ -132,7 +132,7 @@ func (t *table) line(s string) { t.WriteString(s + "\n") }
 func (t *table) heading(s string) { t.line("\n" + t.Strong + s + t.Off) }
 
 func (t *table) host(h *Host) {
-	t.heading(wrap(h.Host+" ("+h.Service+")", t.Width, ""))
+	t.heading(Wrap(h.Host+" ("+h.Service+")", t.Width, ""))
 	for i := range h.Paths {
 		t.path(&h.Paths[i])
 	}
@@ -207,13 +207,13 @@ func (t *table) row(word string, state State, name, address, took, said string) 
 	case said == "":
 		t.line(strings.TrimRight(line, " "))
 	case t.Width-before >= leastSaid:
-		t.line(line + "  " + wrap(said, t.Width-before, strings.Repeat(" ", before)))
+		t.line(line + "  " + Wrap(said, t.Width-before, strings.Repeat(" ", before)))
 	default:
 		indent := strings.Repeat(" ", aside)
 		if word != "" || name != "" {
 			t.line(strings.TrimRight(line, " "))
 		}
-		t.line(indent + wrap(said, t.Width-aside, indent))
+		t.line(indent + Wrap(said, t.Width-aside, indent))
 	}
 }
 
@@ -271,8 +271,7 @@ func (a *Address) line() string {
 	switch {
 	case a.Reason != diagnose.OK && c != nil:
 		// The names in full stand in the advice.
-		short := strings.NewReplacer(c.Issuer, commonName(c.Issuer), c.Expected, commonName(c.Expected))
-		parts = append(parts, reasonText(a.Reason, short.Replace(a.Seen)))
+		parts = append(parts, reasonText(a.Reason, c.shorten(a.Seen)))
 	case a.Reason != diagnose.OK:
 		parts = append(parts, reasonText(a.Reason, a.Seen))
 	case c != nil:
@@ -284,13 +283,24 @@ func (a *Address) line() string {
 	if said := a.unfinished(); said != "" {
 		parts = append(parts, said)
 	}
-	if a.CoAP != "" {
+	if a.CoAP != "" && a.Reason == diagnose.OK { // else it says nothing of the cloud
 		parts = append(parts, "ping "+a.CoAP)
 	}
 	if n := a.Retransmissions; n > 0 && a.Reason == diagnose.OK { // else what was seen says it
 		parts = append(parts, plural(n, "sent again once", fmt.Sprintf("sent again %d times", n)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// shorten writes the names of issuer and expected signer by their CN alone, unless that is the same: a box that inspects may
+// copy it.
+func (c *Certificate) shorten(text string) string {
+	names := []string{c.Issuer, c.Expected}
+	if commonName(c.Issuer) == commonName(c.Expected) {
+		return text
+	}
+	slices.SortFunc(names, func(a, b string) int { return len(b) - len(a) }) // one may begin with the other
+	return strings.NewReplacer(names[0], commonName(names[0]), names[1], commonName(names[1])).Replace(text)
 }
 
 // unfinished says how a session ended that was not completed, though that is no failure: the server refused a stranger's
@@ -444,7 +454,7 @@ func (t *table) notes(v *View) {
 
 // item writes a text after a mark, its further lines below its first.
 func (t *table) item(mark, text string) {
-	t.line(mark + wrap(text, t.Width-len(mark), strings.Repeat(" ", len(mark))))
+	t.line(mark + Wrap(text, t.Width-len(mark), strings.Repeat(" ", len(mark))))
 }
 
 func (t *table) todo(v *View) {
@@ -471,9 +481,9 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.1f s", s)
 }
 
-// wrap breaks a text between words so that no line is longer than width, and indents all lines but the first. A word
+// Wrap breaks a text between words so that no line is longer than width, and indents all lines but the first. A word
 // that is longer than a line is broken too: what came from the network need not hold spaces.
-func wrap(text string, width int, indent string) string {
+func Wrap(text string, width int, indent string) string {
 	var b strings.Builder
 	column := 0
 	for word := range strings.FieldsSeq(text) {
