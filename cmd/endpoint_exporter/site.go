@@ -53,8 +53,8 @@ func build(config *catalogue.Config, flags *common, old *parts, logger *slog.Log
 	p.names = names.New(options)
 	_, configured := credential.Get()
 	p.walker = &path.Walker{Credential: func() *path.Credential {
-		pair, configured := credential.Get()
-		return &path.Credential{Certificate: pair, Configured: configured}
+		pair, _ := credential.Get()
+		return &path.Credential{Certificate: pair}
 	}}
 	p.site = &survey.Site{
 		Config:               config,

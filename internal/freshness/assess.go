@@ -37,9 +37,6 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 		}
 	}
 	a.Verdict, a.Why, a.Ready = joined.verdict, joined.why, joined.ready
-	if h.name != "" {
-		a.Why = fmt.Sprintf("resolver %s, %s: %s", display(resolver), strings.TrimSuffix(h.name, "."), a.Why)
-	}
 	for k, n := range r.counts {
 		a.Counts[k] = n
 	}
@@ -197,12 +194,4 @@ func words(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%d h", int64((d+time.Hour/2)/time.Hour))
 	}
-}
-
-// display leaves the usual port out.
-func display(r netip.AddrPort) string {
-	if r.Port() == 53 {
-		return r.Addr().String()
-	}
-	return r.String()
 }

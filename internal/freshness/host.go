@@ -19,14 +19,6 @@ type Constants struct {
 	Spacing      time.Duration // least time between two pieces of evidence of one kind
 }
 
-// DefaultConstants are those of the documentation.
-func DefaultConstants() Constants {
-	return Constants{
-		Margin: 10 * time.Second, Slack: 10 * time.Second, AuthorityLag: 120 * time.Second,
-		Learning: 15 * time.Minute, Hold: 15 * time.Minute, Spacing: 30 * time.Second,
-	}
-}
-
 // Options are what the configuration says of one host.
 type Options struct {
 	// SingleView asserts that the zone's servers give the same answers to the resolver as to us. Without it, and
@@ -106,7 +98,6 @@ type Zone struct {
 type Host struct {
 	c         Constants
 	o         Options
-	name      string
 	families  map[uint16]*family
 	resolvers map[netip.AddrPort]*resolver
 
@@ -273,7 +264,6 @@ func (h *Host) Answer(a *evidence.Answer) {
 	if f == nil {
 		return
 	}
-	h.name = a.Name
 	r := h.resolver(a.Server)
 	w := r.watches[a.Type]
 	ob := observe(a)

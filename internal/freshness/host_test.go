@@ -93,7 +93,7 @@ func TestWithdrawnAddressesAreTold(t *testing.T) {
 // TestClockStepForgets: after a step of the clock nothing learnt is used, and learning begins anew.
 func TestClockStepForgets(t *testing.T) {
 	w := steadyWorld(honest(), 60)
-	h := New(DefaultConstants(), Options{SingleView: true})
+	h := New(usual(), Options{SingleView: true})
 	var out outcome
 	round := func(now float64) Assessment {
 		h.Begin(at(now))
@@ -151,7 +151,7 @@ func TestInterceptionDropsWhatItTaught(t *testing.T) {
 		w := steadyWorld(honest(), 60)
 		w.typ = 1
 		interceptor := steadyWorld(honest(), 5).zone
-		h := New(DefaultConstants(), Options{SingleView: true, ExpectedTTL: expected})
+		h := New(usual(), Options{SingleView: true, ExpectedTTL: expected})
 		var out outcome
 		round := func(now float64, sample Sample) Assessment {
 			h.Begin(at(now))
@@ -231,7 +231,7 @@ func TestExtendedErrorsThatMeanNothing(t *testing.T) {
 // TestFamiliesAreJoined: addresses that a resolver makes itself (DNS64) do not spoil the verdict on the others.
 func TestFamiliesAreJoined(t *testing.T) {
 	w := steadyWorld(honest(), 60)
-	h := New(DefaultConstants(), Options{SingleView: true})
+	h := New(usual(), Options{SingleView: true})
 	var out outcome
 	var a Assessment
 	for now := 0.0; now <= 1200; now += 60 {
@@ -257,7 +257,7 @@ func FuzzHost(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09abcdefghijklmnop"))
 	f.Add([]byte("\x05\x01\xff\xff\x04\x01\xff\xff\x05\x01\xff\xff\x03\x03\x03\x02\x01\x02\x03\x04\x05\x06"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		h := New(DefaultConstants(), Options{SingleView: true})
+		h := New(usual(), Options{SingleView: true})
 		next := func() int {
 			if len(data) == 0 {
 				return 0
@@ -348,7 +348,7 @@ func BenchmarkRound(b *testing.B) {
 			rnd := rand.New(rand.NewPCG(1, 1))
 			z := bb.zone(rnd)
 			w := &world{rnd: rnd, zone: z, resolver: newCache(rnd, z, honest()), typ: 1}
-			h := New(DefaultConstants(), Options{SingleView: true})
+			h := New(usual(), Options{SingleView: true})
 			var out outcome
 			var answers []*evidence.Answer
 			var samples []Sample
@@ -379,7 +379,7 @@ func BenchmarkRound(b *testing.B) {
 // round without time for them shows no outage and no health.
 func TestStaleByItsOwnWordNeedsTheZone(t *testing.T) {
 	for _, heard := range []bool{true, false} {
-		h := New(DefaultConstants(), Options{SingleView: true})
+		h := New(usual(), Options{SingleView: true})
 		server := serverAddr(0)
 		record := evidence.Record{Owner: host, Type: 1, TTL: 60, Addr: netip.MustParseAddr(addr4(1))}
 		sample := func(now float64, walked bool) {

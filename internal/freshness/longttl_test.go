@@ -69,7 +69,7 @@ func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := New(DefaultConstants(), Options{SingleView: true})
+			h := New(usual(), Options{SingleView: true})
 			records := func(ttl time.Duration) []evidence.Record {
 				return []evidence.Record{{Owner: host, Type: 1, TTL: uint32(ttl / time.Second), Addr: netip.MustParseAddr("203.0.113.1")}}
 			}

@@ -18,6 +18,14 @@ func at(s float64) time.Time { return epoch.Add(time.Duration(s * float64(time.S
 
 const host = "host.example."
 
+// usual are the constants of the documentation.
+func usual() Constants {
+	return Constants{
+		Margin: 10 * time.Second, Slack: 10 * time.Second, AuthorityLag: 120 * time.Second,
+		Learning: 15 * time.Minute, Hold: 15 * time.Minute, Spacing: 30 * time.Second,
+	}
+}
+
 // rec is a record with what is left of its TTL.
 type rec struct {
 	owner string
@@ -419,7 +427,7 @@ func (w *world) run() outcome {
 		w.typ = 1
 	}
 	if w.consts == (Constants{}) {
-		w.consts = DefaultConstants()
+		w.consts = usual()
 	}
 	h := New(w.consts, w.options)
 	out := outcome{staleAt: -1, suspectAt: -1, lapsedAt: -1, okAt: -1, doubtAt: -1}

@@ -144,9 +144,6 @@ func (s *Service) options(host string) freshness.Options {
 	return o
 }
 
-// Resolvers are those in use.
-func (s *Service) Resolvers() []netip.AddrPort { return slices.Clone(s.resolvers) }
-
 // Host returns the memory of an endpoint's host, which it shares with the host's other endpoints. For a host that is not
 // configured (a stranger that /probe was asked for) it is made for this one caller and left to nobody: its resolvers are
 // asked, its zone's servers are not.

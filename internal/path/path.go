@@ -59,8 +59,6 @@ func (p Patience) filled() Patience {
 // Credential is the client certificate to show to a server that asks.
 type Credential struct {
 	Certificate tls.Certificate // EC P-256
-	// Configured is false for the throw-away pair made at start, whose refusal is expected.
-	Configured bool
 }
 
 // Target is one path to one address.

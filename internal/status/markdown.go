@@ -149,8 +149,8 @@ func markdownResolver(b *strings.Builder, h *Host, r *Resolver) {
 		zone = fmt.Sprintf("%g s", h.Authority.TTLSeconds)
 	}
 	judged := map[string]string{"ok": "no", "stale": "yes, proved", "suspect": "suspected", "unknown": "not known"}[r.Verdict]
-	if r.words != "" && r.Verdict != "ok" {
-		judged += ": " + r.words
+	if r.Why != "" && r.Verdict != "ok" {
+		judged += ": " + r.Why
 	}
 	fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", cell(h.Host), cell(r.shown), cell(answer), ttl, zone, cell(judged))
 }

@@ -37,7 +37,7 @@ func newSite() *site {
 		h.Authority.Addresses = []netip.Addr{address}
 		h.Resolvers = []survey.Resolver{{
 			Lookup:    evidence.Lookup{Resolver: resolver, Took: 3 * time.Millisecond, Addresses: []netip.Addr{address}, TTL: 42 * time.Second},
-			Freshness: freshness.Assessment{Verdict: freshness.OK, Why: fmt.Sprintf("resolver 192.168.7.1, %s: no sign that records are kept past their TTL", e.Host)},
+			Freshness: freshness.Assessment{Verdict: freshness.OK, Why: "no sign that records are kept past their TTL"},
 		}}
 		for _, p := range e.Paths {
 			h.Paths = append(h.Paths, survey.Path{Transport: p.Transport, Port: p.Port, Walks: []survey.Walk{passing(e, p, address)}})
@@ -203,7 +203,7 @@ func learning() *survey.Report {
 	for i := range s.Hosts {
 		f := &s.Hosts[i].Resolvers[0].Freshness
 		f.Verdict, f.Ready = freshness.Unknown, started.Add(15*time.Minute)
-		f.Why = fmt.Sprintf("resolver 192.168.7.1, %s: still learning: 15 min left", s.Hosts[i].Endpoint.Host)
+		f.Why = "still learning: 15 min left"
 	}
 	return s.diagnosed()
 }
@@ -213,7 +213,7 @@ func suspected() *survey.Report {
 	s := newSite()
 	f := &s.host("lwm2m").Resolvers[0].Freshness
 	f.Verdict = freshness.Suspect
-	f.Why = fmt.Sprintf("resolver 192.168.7.1, %s: answers with TTL 5 min where the zone says 60 s; not proved", s.host("lwm2m").Endpoint.Host)
+	f.Why = "answers with TTL 5 min where the zone says 60 s; not proved"
 	return s.diagnosed()
 }
 
@@ -267,7 +267,7 @@ func sick() *survey.Report {
 	r.Changes, r.LastChange = 3, started.Add(-time.Hour)
 	r.Freshness = freshness.Assessment{
 		Verdict: freshness.Stale, Withdrawn: []netip.Addr{old},
-		Why: "resolver 192.168.7.1, " + h.Endpoint.Host + ": keeps records for 300 s where the zone says 60 s: lower its minimum cache TTL (dnsmasq min-cache-ttl, Unbound cache-min-ttl)",
+		Why: "keeps records for 300 s where the zone says 60 s: lower its minimum cache TTL (dnsmasq min-cache-ttl, Unbound cache-min-ttl)",
 	}
 	for j := range h.Paths {
 		p := &h.Paths[j]
@@ -336,7 +336,7 @@ func sick() *survey.Report {
 	p.Omitted = 1
 	h.Resolvers = append(h.Resolvers, survey.Resolver{
 		Lookup:    evidence.Lookup{Resolver: second, Took: 12 * time.Millisecond, Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.108")}, TTL: 30 * time.Second},
-		Freshness: freshness.Assessment{Verdict: freshness.Suspect, Why: "resolver 2001:db8:7::53, " + h.Endpoint.Host + ": answers with TTL 5 min where the zone says 60 s; not proved: the record may be older than our watching, or this is the first time"},
+		Freshness: freshness.Assessment{Verdict: freshness.Suspect, Why: "answers with TTL 5 min where the zone says 60 s; not proved: the record may be older than our watching, or this is the first time"},
 	})
 
 	// A diverted name.

@@ -80,7 +80,7 @@ func (v *View) staleServers() []string {
 		for j := range v.Hosts[i].Resolvers {
 			if r := &v.Hosts[i].Resolvers[j]; r.stale() && !slices.Contains(seen, r.shown) {
 				seen = append(seen, r.shown)
-				out = append(out, r.shown+", "+v.Hosts[i].Host+": "+r.words)
+				out = append(out, r.shown+", "+v.Hosts[i].Host+": "+r.Why)
 			}
 		}
 	}

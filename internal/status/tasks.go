@@ -183,7 +183,7 @@ func (h *Host) adviseOnResolvers(g *groups) {
 		if r.stale() || len(r.Withdrawn) > 0 && h.withdrawnFails() {
 			in := g.of(rankStale, "DNS server "+r.shown+" keeps records too long", "")
 			if len(in.hosts) == 0 {
-				in.text = sentence("DNS server " + r.shown + ", " + h.Host + ": " + r.words)
+				in.text = sentence("DNS server " + r.shown + ", " + h.Host + ": " + r.Why)
 			}
 			in.hosts = append(in.hosts, h.Host)
 		}

@@ -414,15 +414,15 @@ func (v *View) openQuestions() []openQuestion {
 	for i := range v.Hosts {
 		for j := range v.Hosts[i].Resolvers {
 			r := &v.Hosts[i].Resolvers[j]
-			if !r.suspect() && r.Verdict != string(freshness.Unknown) || r.Failure != "" || r.words == "" {
+			if !r.suspect() && r.Verdict != string(freshness.Unknown) || r.Failure != "" || r.Why == "" {
 				continue
 			}
 			at := slices.IndexFunc(out, func(q openQuestion) bool {
-				return q.server == r.shown && q.suspect == r.suspect() && (q.suspect || q.why == r.words)
+				return q.server == r.shown && q.suspect == r.suspect() && (q.suspect || q.why == r.Why)
 			})
 			if at < 0 {
 				at = len(out)
-				out = append(out, openQuestion{server: r.shown, why: r.words, suspect: r.suspect(), watch: r.suspect() || r.Ready != nil})
+				out = append(out, openQuestion{server: r.shown, why: r.Why, suspect: r.suspect(), watch: r.suspect() || r.Ready != nil})
 			}
 			out[at].hosts = append(out[at].hosts, v.Hosts[i].Host)
 		}

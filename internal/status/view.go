@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
@@ -70,7 +69,6 @@ type Resolver struct {
 	Ready         *time.Time `json:"verdict_expected,omitempty"`
 
 	shown  string   // the resolver as a person names it: without the usual port
-	words  string   // Why without the names of resolver and host
 	astray []string // those of Addresses that cannot be the cloud
 }
 
@@ -215,7 +213,7 @@ func newHost(h *survey.Host) Host {
 		out.compared = append(out.compared, advice)
 	}
 	for i := range h.Resolvers {
-		out.Resolvers = append(out.Resolvers, newResolver(&h.Resolvers[i], out.Host))
+		out.Resolvers = append(out.Resolvers, newResolver(&h.Resolvers[i]))
 	}
 	if a := &h.Authority; a.Known || a.Why != "" {
 		out.Authority = &Authority{TTLSeconds: a.TTL.Seconds(), Why: text(a.Why), Addresses: addresses(a.Addresses)}
@@ -241,7 +239,7 @@ func (h *Host) sinkhole(address string) bool {
 	})
 }
 
-func newResolver(r *survey.Resolver, host string) Resolver {
+func newResolver(r *survey.Resolver) Resolver {
 	out := Resolver{
 		Resolver:      address(r.Lookup.Resolver),
 		Addresses:     addresses(r.Lookup.Addresses),
@@ -254,7 +252,6 @@ func newResolver(r *survey.Resolver, host string) Resolver {
 		Withdrawn:     addresses(r.Freshness.Withdrawn),
 		shown:         shown(r.Lookup.Resolver),
 	}
-	out.words = strings.TrimPrefix(out.Why, fmt.Sprintf("resolver %s, %s: ", out.shown, host))
 	if len(r.Lookup.Addresses) > 0 {
 		ttl := r.Lookup.TTL.Seconds()
 		out.TTLSeconds = &ttl
