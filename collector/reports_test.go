@@ -53,7 +53,7 @@ func times(t evidence.Transport, took ...time.Duration) (out []evidence.PhaseTim
 func deviceTLS(t evidence.Transport) *evidence.TLS {
 	version := uint16(tls.VersionTLS12)
 	if t == evidence.UDP {
-		version = versionDTLS12
+		version = devicetls.VersionDTLS
 	}
 	return &evidence.TLS{
 		Version: version, Cipher: devicetls.SuiteCCM8, Chain: []*x509.Certificate{{}},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
@@ -236,7 +237,7 @@ func TestCipherAndVersionNames(t *testing.T) {
 		}
 	}
 	for v, want := range map[uint16]string{0x0303: "TLS 1.2", 0x0304: "TLS 1.3", 0xfefd: "DTLS 1.2", 0xfefc: "0xFEFC"} {
-		if got := versionName(v); got != want {
+		if got := devicetls.VersionName(v); got != want {
 			t.Errorf("version %#04x is %q, want %q", v, got, want)
 		}
 	}

@@ -19,7 +19,7 @@ func (s *series) tls(of []string, w *survey.Walk) {
 	}
 	s.certificate(of, &w.Judgement, seen)
 	if seen.Version != 0 {
-		s.add(tlsInfo, 1, of, versionName(seen.Version), cipherName(seen.Cipher), evidence.Text(string(by)))
+		s.add(tlsInfo, 1, of, devicetls.VersionName(seen.Version), cipherName(seen.Cipher), evidence.Text(string(by)))
 	}
 	_, whole := saw(&w.Outcome, seen).Took(evidence.Hello)
 	if whole || seen.CertificateRequested {
@@ -50,16 +50,6 @@ func (s *series) certificate(of []string, j *trust.Judgement, seen *evidence.TLS
 	s.add(tlsIssuerInfo, 1, of, evidence.Text(j.Issuer), evidence.Text(j.Subject), evidence.Text(j.PublicKeySHA256))
 	s.at(tlsNotBefore, j.NotBefore, of)
 	s.at(tlsNotAfter, j.NotAfter, of)
-}
-
-// versionDTLS12 is DTLS 1.2 on the wire (RFC 6347 §4.1).
-const versionDTLS12 = 0xfefd
-
-func versionName(v uint16) string {
-	if v == versionDTLS12 {
-		return "DTLS 1.2"
-	}
-	return tls.VersionName(v)
 }
 
 // cipherName is the suite's name in IANA's registry, or its number.

@@ -16,31 +16,32 @@ import (
 // maxService is the longest service name, a label's value, in bytes.
 const maxService = 64
 
-// endpointKey makes an endpoint unique: the labels of its series.
-type endpointKey struct{ service, host string }
+// Key makes an endpoint unique, and names it across reloads: the labels of its series.
+type Key struct{ Service, Host string }
 
-func keyOf(e *Endpoint) endpointKey { return endpointKey{e.Service, e.Host} }
+// Key is the endpoint's.
+func (e *Endpoint) Key() Key { return Key{e.Service, e.Host} }
 
 // readEndpoints reads the file's own endpoints. One with the service and host of a built-in one takes its place.
 func (p *parser) readEndpoints() {
 	c := p.config
 	builtins := len(c.Endpoints)
-	first := make(map[endpointKey]string)
+	first := make(map[Key]string)
 	for _, v := range p.endpoints {
 		before := len(p.list)
 		e := p.readEndpoint(v)
 		if e.Service == "" || e.Host == "" {
 			continue // noted already
 		}
-		if place, again := first[keyOf(&e)]; again {
+		if place, again := first[e.Key()]; again {
 			v.mistake("service %s with host %s is %s already", evidence.Text(e.Service), e.Host, place)
 			continue
 		}
-		first[keyOf(&e)] = v.place
+		first[e.Key()] = v.place
 		if len(p.list) > before {
 			continue
 		}
-		same := func(known Endpoint) bool { return keyOf(&known) == keyOf(&e) }
+		same := func(known Endpoint) bool { return known.Key() == e.Key() }
 		if i := slices.IndexFunc(c.Endpoints[:builtins], same); i >= 0 {
 			c.Endpoints[i] = e
 		} else {

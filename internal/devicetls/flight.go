@@ -137,7 +137,7 @@ func (f *Flight) takeHello(body []byte) error {
 	}
 	f.Version, f.Cipher, f.Random = version, suite, [32]byte(random)
 	if version != f.version {
-		f.unfit("version %s, a device speaks %s alone", versionName(version), versionName(f.version))
+		f.unfit("version %s, a device speaks %s alone", VersionName(version), VersionName(f.version))
 	}
 	if suite != SuiteCCM8 {
 		f.unfit("suite %s, which a device does not offer", tls.CipherSuiteName(suite))
@@ -163,7 +163,8 @@ func (f *Flight) takeHello(body []byte) error {
 	return nil
 }
 
-func versionName(version uint16) string {
+// VersionName is what a version of TLS or DTLS on the wire is called.
+func VersionName(version uint16) string {
 	switch version {
 	case VersionDTLS:
 		return "DTLS 1.2"

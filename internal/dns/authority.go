@@ -95,7 +95,8 @@ const (
 	// samplePatience bounds the questions of one step. A sample ends with the first step that nobody answers: servers that
 	// drop everything cost a round no more than this, beside the walks of its paths.
 	samplePatience = 2500 * time.Millisecond
-	// discoverPatience bounds finding a zone's servers, once an hour: a few look-ups one after the other.
+	// discoverPatience bounds finding a zone's servers, once an hour, or once a minute while they are not found: a few look-ups
+	// one after the other.
 	discoverPatience = 5 * time.Second
 )
 

@@ -81,7 +81,7 @@ func (h *hostNames) Begin(ctx context.Context) survey.NameRound {
 	return x.join(ctx)
 }
 
-// asked takes one resolver's answers and says what of them is remembered.
+// asked takes one resolver's answers.
 func (m *memory) asked(l *evidence.Lookup) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -29,12 +29,19 @@ func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, 
 		return nil
 	}
 	out.Times = append(out.Times, evidence.PhaseTime{Phase: evidence.Connect, Took: took})
-	if local, ok := conn.LocalAddr().(*net.TCPAddr); ok {
-		at := local.AddrPort()
-		out.Local = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-	}
+	out.Local = localOf(conn)
 	out.RTT = roundTrip(conn)
 	return conn
+}
+
+// localOf is this machine's end of a connection.
+func localOf(conn net.Conn) netip.AddrPort {
+	local, ok := conn.LocalAddr().(interface{ AddrPort() netip.AddrPort }) // TCP's and UDP's are
+	if !ok {
+		return netip.AddrPort{}
+	}
+	at := local.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
 // connectFailure says why there is no connection. A reset in place of an answer is a refusal like any other.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
@@ -59,10 +58,7 @@ func (s *udpSession) Connect(ctx context.Context) bool {
 		return s.fail(evidence.Hello, evidence.Internal, fmt.Sprintf("open a socket: %v", err))
 	}
 	s.conn = conn
-	if local, ok := conn.LocalAddr().(*net.UDPAddr); ok {
-		at := local.AddrPort()
-		s.out.Local = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-	}
+	s.out.Local = localOf(conn)
 	return true
 }
 

@@ -8,11 +8,6 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 )
 
-// endpointKey names an endpoint across reloads.
-type endpointKey struct{ service, host string }
-
-func keyOf(e *catalogue.Endpoint) endpointKey { return endpointKey{e.Service, e.Host} }
-
 // endpointMemory is what outlives a round of one endpoint. It is not changed once made: a reload makes another one, with
 // the same path memories for the paths that stay, so that a round under way counts where the next one reads.
 type endpointMemory struct {

@@ -70,7 +70,7 @@ func (s *Survey) slotsOf(endpoints []catalogue.Endpoint) []slot {
 	slots := make([]slot, len(endpoints))
 	for i := range endpoints {
 		e := &endpoints[i]
-		slots[i] = slot{endpoint: e, memory: s.memory[keyOf(e)], sinkhole: notAnywhere}
+		slots[i] = slot{endpoint: e, memory: s.memory[e.Key()], sinkhole: notAnywhere}
 		if e.Addresses == catalogue.AddressesPublic {
 			slots[i].sinkhole = notTheCloud
 		}

@@ -88,7 +88,7 @@ type Survey struct {
 	mu     sync.Mutex
 	site   *Site
 	gate   chan struct{} // as wide as the configuration allows work in flight
-	memory map[endpointKey]*endpointMemory
+	memory map[catalogue.Key]*endpointMemory
 	rounds map[string]*round // the latest of each scope: "" for all endpoints, else a host
 
 	ctx  context.Context // ends all rounds, at Close
@@ -115,10 +115,10 @@ func New(site *Site, opts Options) *Survey {
 func (s *Survey) Reload(site *Site) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	memory := make(map[endpointKey]*endpointMemory, len(site.Config.Endpoints))
+	memory := make(map[catalogue.Key]*endpointMemory, len(site.Config.Endpoints))
 	for i := range site.Config.Endpoints {
 		endpoint := &site.Config.Endpoints[i]
-		key := keyOf(endpoint)
+		key := endpoint.Key()
 		memory[key] = newEndpointMemory(endpoint, site.Names.Host(endpoint), s.memory[key])
 	}
 	s.site, s.memory = site, memory
