@@ -32,7 +32,7 @@ var meanings = map[diagnose.Reason]string{
 	diagnose.Unreachable:        "no connection in time, an ICMP error, or no route",
 	diagnose.Alert:              "a TLS alert refused the device's hello",
 	diagnose.NotTLS:             "something else than TLS answered, or TLS that breaks the protocol",
-	diagnose.DeviceUnfit:        "a device cannot take the answer: too large, RSA, another curve or version",
+	diagnose.DeviceUnfit:        "a device cannot take the answer: too large, RSA, another curve or version; a browser cannot follow the certificate to its authority",
 	diagnose.CertificateRefused: "the server refused the client certificate of the configuration",
 	diagnose.Expired:            "the certificate has expired",
 	diagnose.NotYetValid:        "the certificate is not valid yet",
