@@ -201,6 +201,10 @@ func (h *Host) gap() time.Duration {
 	return min(max(i*5/2, 5*h.c.Spacing), h.widest()*5/2)
 }
 
+// alike is how far apart two entries with the same TTL may be when they are first seen: by one round, or two where one was
+// lost.
+func (h *Host) alike() time.Duration { return 2*h.interval() + h.c.Slack }
+
 // learning says whether a promise about this owner name, made at t, is still to be learnt rather than held against the
 // resolver: until we have watched both for as long as learning, and while the zone's servers are silent. A resolver that
 // was met late may hold entries from before the zone lowered its TTL as well as one that was met at once.
@@ -245,7 +249,7 @@ func (h *Host) disbelieve(typ uint16) *family {
 	h.families[typ] = f
 	for _, r := range h.resolvers {
 		w := r.watches[typ]
-		next := &watch{learnt: w.learnt, crowd: w.crowd, cov: w.cov, last: w.last, now: w.now}
+		next := &watch{learnt: w.learnt, crowd: w.crowd, longest: w.longest, cov: w.cov, last: w.last, now: w.now}
 		if h.o.ExpectedTTL > 0 {
 			next.notice, next.ttl, next.inflated, next.excess = w.notice, w.ttl, w.inflated, w.excess
 		}
@@ -271,7 +275,11 @@ func (h *Host) Answer(a *evidence.Answer) {
 		ob.received = ob.asked
 	}
 	w.answer(ob, h.c, h.gap())
+	if len(ob.records) > 0 {
+		w.show(wholeChain, ob.ttl(), ob.received)
+	}
 	for _, r := range ob.records {
+		w.show(r.Owner, seconds(r.TTL), ob.received)
 		if w.notice.running() || h.learning(f, w, r.Owner, ob.received) {
 			w.promise(r.Owner, ob.received.Add(seconds(r.TTL)))
 		}

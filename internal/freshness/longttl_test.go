@@ -2,6 +2,7 @@ package freshness
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -149,5 +150,44 @@ func TestAChangedTTLIsNoBaseUntilItIsSteady(t *testing.T) {
 				t.Errorf("steady: %v", steady)
 			}
 		})
+	}
+}
+
+// TestOldEntriesOneAfterTheOtherAreNoProof has an honest forwarder show the entries of caches behind it, all from before the
+// zone lowered its TTL of an hour, a minute before we came: each once the one before it has expired.
+func TestOldEntriesOneAfterTheOtherAreNoProof(t *testing.T) {
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	resolver, server := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("198.51.100.1:53")
+	expiries := []time.Duration{20 * time.Minute, 32 * time.Minute, 40 * time.Minute, 48 * time.Minute, 55 * time.Minute, 58 * time.Minute}
+	records := func(ttl time.Duration) []evidence.Record {
+		return []evidence.Record{{Owner: host, Type: 1, TTL: uint32(ttl / time.Second), Addr: netip.MustParseAddr("203.0.113.1")}}
+	}
+	h := New(usual(), Options{SingleView: true})
+	pieces := uint64(0)
+	for at := time.Duration(0); at < 2*time.Hour; at += 30 * time.Second {
+		now, left := start.Add(at), time.Minute
+		for _, expires := range slices.Backward(expiries) {
+			if at < expires {
+				left = expires - at
+			}
+		}
+		sample := func(walked bool) {
+			h.Sample(Sample{Type: 1, Asked: now, Received: now, Walked: walked,
+				Steps: []Step{{Server: server, Servers: []netip.AddrPort{server}, Records: records(time.Minute)}}})
+		}
+		h.Begin(now)
+		h.Answer(&evidence.Answer{Server: resolver, Name: host, Type: 1, Asked: now, Received: now, Chain: records(left)})
+		sample(false)
+		for len(h.Wants(now)) > 0 {
+			sample(true)
+			sample(true)
+		}
+		a := h.Assess(resolver, now)
+		if pieces = a.Counts[TTLInflated]; a.Verdict == Stale {
+			t.Fatalf("after %v, with %d left: %s", at, left/time.Second, a.Why)
+		}
+	}
+	if pieces < 2 {
+		t.Errorf("%d pieces of evidence: nothing was put to the test", pieces)
 	}
 }

@@ -39,25 +39,48 @@ func (n *notice) answer(t time.Time, c Constants) {
 }
 
 // ttlProof joins pieces of P1 into a proof: two, at least π and one spacing apart, so that no server of the zone that
-// lags behind a raised TTL explains both. Loose pieces come one to an entry: the first waits until the entry has expired,
-// and then as long as any.
+// lags behind a raised TTL explains both, and alike in how much was left of the entry when it was first seen. Pieces come
+// one to an entry: the first waits until the entry has expired, and then as long as any.
+//
+// Why alike: behind an honest forwarder there may be many caches with entries from before the zone lowered its TTL. It
+// holds one until that expires, then fetches another, and so shows them one after the other, each with a later expiry than
+// everything before: a row of pieces. But all of them expire within the old TTL, so that less and less can be left, while
+// a cache that extends lifetimes gives its minimum again and again. So both pieces must also show about as much as the
+// most that the resolver showed within a day, be it while we learnt.
 type ttlProof struct {
-	first, last time.Time
-	promised    time.Time // by the newest piece
-	proved      bool
+	pieces   []ttlPiece // oldest first
+	last     time.Time
+	promised time.Time // by the newest piece
+	proved   bool
 }
 
-func (p *ttlProof) piece(at, promised time.Time, c Constants) {
+// ttlPiece is what one entry had left when it was first seen.
+type ttlPiece struct {
+	at  time.Time
+	ttl time.Duration
+}
+
+// maxPieces bounds the pieces that a new one is compared with.
+const maxPieces = 8
+
+// piece takes one; alike is how far the rests of two entries with the same TTL may differ, for when they were first seen.
+func (p *ttlProof) piece(at time.Time, ttl, alike time.Duration, c Constants) {
 	if p.last.IsZero() || at.Sub(later(p.last, p.promised)) > pairing*c.Hold {
-		*p = ttlProof{first: at}
+		*p = ttlProof{}
 	}
 	if at.Sub(p.last) > c.Hold {
 		p.proved = false
 	}
-	p.last, p.promised = later(p.last, at), promised
-	if at.Sub(p.first) >= c.AuthorityLag+c.Spacing {
-		p.proved = true
+	p.last, p.promised = later(p.last, at), at.Add(ttl)
+	for _, before := range p.pieces {
+		if at.Sub(before.at) >= c.AuthorityLag+c.Spacing && (ttl-before.ttl).Abs() <= alike {
+			p.proved = true
+		}
 	}
+	if len(p.pieces) == maxPieces {
+		p.pieces = append(p.pieces[:0], p.pieces[1:]...)
+	}
+	p.pieces = append(p.pieces, ttlPiece{at, ttl})
 }
 
 // again takes an answer that shows the newest piece's entry once more: no piece of its own, but what is proved lasts while

@@ -11,8 +11,10 @@ type watch struct {
 	// crowd stands for the owners beyond the bound.
 	learnt map[string]time.Time
 	crowd  time.Time
-	cov    time.Time // start of the present run of answers without a gap
-	last   time.Time // end of the newest answer that held addresses
+	// longest is the most TTL shown within a day, by owner name; see [ttlProof].
+	longest map[string]longest
+	cov     time.Time // start of the present run of answers without a gap
+	last    time.Time // end of the newest answer that held addresses
 
 	now  *observed // this round's answer
 	held *observed // an earlier one that is still to be confirmed
@@ -40,6 +42,30 @@ func (w *watch) learn(ob *observed) {
 	for _, r := range ob.records {
 		w.promise(r.Owner, ob.received.Add(seconds(r.TTL)))
 	}
+}
+
+// longest is the most TTL of one owner name, and when it was shown last.
+type longest struct {
+	ttl time.Duration
+	at  time.Time
+}
+
+// show notes a TTL. Names beyond the bound have none kept, so that they prove nothing by it.
+func (w *watch) show(owner string, ttl time.Duration, at time.Time) {
+	if w.longest == nil {
+		w.longest = make(map[string]longest)
+	}
+	l, known := w.longest[owner]
+	if !known && len(w.longest) >= maxOwners || known && ttl < l.ttl && at.Sub(l.at) <= memory {
+		return
+	}
+	w.longest[owner] = longest{ttl, at}
+}
+
+// most says whether a TTL is about the most that was shown of the name.
+func (w *watch) most(owner string, ttl, alike time.Duration) bool {
+	l, known := w.longest[owner]
+	return known && ttl >= l.ttl-alike
 }
 
 func (w *watch) promise(owner string, expiry time.Time) {
@@ -151,8 +177,10 @@ func (h *Host) piece(r *resolver, w *watch, ob *observed, fi finding) {
 	}
 	switch fi.kind {
 	case TTLInflated:
-		w.ttl.piece(ob.asked, fi.promised, h.c)
-		w.inflated = fi
+		if w.most(fi.owner, fi.ttl, h.alike()) {
+			w.ttl.piece(ob.asked, fi.ttl, h.alike(), h.c)
+			w.inflated = fi
+		}
 	case WithdrawnAddress:
 		w.address.piece(ob.asked, fi.since, h.c)
 		w.staleness.add(ob.asked, fi.staleness, h.c.Hold)
