@@ -24,7 +24,7 @@ func HabitList() []Habit {
 		{"min_ttl", "seconds, default 300", "keeps every record at least that long"},
 		{"max_ttl", "seconds, default 300", "keeps every record that long and shows a TTL of at most 60 s"},
 		{"stale_first", "TTL shown, default 30", "answers with expired records and refreshes afterwards"},
-		{"serve_stale", "TTL shown, default 30", "answers with expired records while the authority is silent, and says so (EDE 3)"},
+		{"serve_stale", "TTL shown, default 30", "answers with expired records while the zone is silent, and says so (EDE 3)"},
 		{"frozen_ttl", "", "shows the zone's TTL, however old the record"},
 		{"lossy", "percent, default 10", "leaves a share of the questions unanswered"},
 		{"sinkhole", "address, default 127.0.0.1", "resolves every name to one address"},
