@@ -147,11 +147,39 @@ func TestPagesArePrintedAsTheyCome(t *testing.T) {
 		pager.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body)))
 		return recorder.Code
 	}
-	if code := post(`{"receiver":"page","alerts":[{"status":"firing","labels":{"alertname":"EndpointIntercepted"},"annotations":{"summary":"S.","description":"D."}}]}`); code != http.StatusOK {
-		t.Errorf("status %d", code)
-	}
-	if want := "03:00:00  PAGE  firing  EndpointIntercepted\n    S.\n    D.\n"; printed.String() != want {
-		t.Errorf("printed %q, want %q", printed.String(), want)
+	for _, test := range []struct{ name, body, want string }{
+		{"one alert", `{"receiver":"page","alerts":[
+			{"status":"firing","labels":{"alertname":"EndpointIntercepted","site":"demo","host":"a.example"},"annotations":{"summary":"S","description":"D."}}]}`,
+			`03:00:00  PAGE  EndpointIntercepted  site demo: 1 firing
+    S
+      a.example
+    D.
+`},
+		{"several, of which one is over", `{"receiver":"ticket","alerts":[
+			{"status":"resolved","labels":{"alertname":"EndpointPathBlocked","instance":"gw:1","host":"a.example","transport":"udp","port":"5684"},"annotations":{"description":"Old."}},
+			{"status":"firing","labels":{"alertname":"EndpointPathBlocked","instance":"gw:1","host":"b.example","transport":"tcp","port":"443"},"annotations":{"summary":"S","description":"D."}}]}`,
+			`03:00:00  TICKET  EndpointPathBlocked  instance gw:1: 1 firing, 1 resolved
+    S
+      a.example udp 5684: resolved
+      b.example tcp 443
+    D.
+`},
+		{"all is over", `{"receiver":"page","alerts":[
+			{"status":"resolved","labels":{"alertname":"EndpointDnsStaleAtMostSites","host":"a.example"},"annotations":{"summary":"S","description":"D."}}]}`,
+			`03:00:00  PAGE  EndpointDnsStaleAtMostSites  1 resolved
+      a.example
+`},
+		{"many", `{"receiver":"page","alerts":[` + strings.Repeat(`{"status":"firing","labels":{"alertname":"A","instance":"gw:1"},"annotations":{"summary":"S","description":"D."}},`, 11) +
+			`{"status":"firing","labels":{"alertname":"A","instance":"gw:1"}}]}`,
+			"03:00:00  PAGE  A  instance gw:1: 12 firing\n    S\n" + strings.Repeat("      gw:1\n", 10) + "      and 2 more\n    D.\n"},
+	} {
+		printed.Reset()
+		if code := post(test.body); code != http.StatusOK {
+			t.Errorf("%s: status %d", test.name, code)
+		}
+		if printed.String() != test.want {
+			t.Errorf("%s: printed\n%swant\n%s", test.name, &printed, test.want)
+		}
 	}
 	if code := post("no JSON"); code != http.StatusBadRequest {
 		t.Errorf("what is no notification: status %d", code)

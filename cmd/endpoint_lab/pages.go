@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,15 +42,22 @@ func (p *pages) run(ctx context.Context, stdout, stderr io.Writer) int {
 
 // notification is what Alertmanager posts, as far as it is printed.
 type notification struct {
-	Receiver string `json:"receiver"`
-	Alerts   []struct {
-		Status      string            `json:"status"` // firing or resolved
-		Labels      map[string]string `json:"labels"`
-		Annotations map[string]string `json:"annotations"`
-	} `json:"alerts"`
+	Receiver string  `json:"receiver"`
+	Alerts   []alert `json:"alerts"`
 }
 
-// receiver prints each notification: one paragraph an alert, with the receiver and the time.
+type alert struct {
+	Status      string            `json:"status"` // firing or resolved
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+const (
+	firing   = "firing"
+	resolved = "resolved"
+)
+
+// receiver prints each notification with its time.
 func receiver(out io.Writer, now func() time.Time) http.Handler {
 	var printing sync.Mutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,9 +68,95 @@ func receiver(out io.Writer, now func() time.Time) http.Handler {
 		}
 		printing.Lock()
 		defer printing.Unlock()
-		for _, alert := range n.Alerts {
-			fmt.Fprintf(out, "%s  %s  %s  %s\n    %s\n    %s\n", now().Format(time.TimeOnly), strings.ToUpper(n.Receiver), alert.Status,
-				alert.Labels["alertname"], alert.Annotations["summary"], alert.Annotations["description"])
-		}
+		fmt.Fprintf(out, "%s  %s", now().Format(time.TimeOnly), n.text())
 	})
+}
+
+// maxShown is how many alerts of a notification are listed; its first line counts all of them.
+const maxShown = 10
+
+// text is one page, however many alerts are grouped in it: what happened where, the hosts, and the first alert that fires in
+// its own words, which the others repeat for their hosts.
+func (n *notification) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s  %s\n", strings.ToUpper(n.Receiver), cmp.Or(n.common("alertname"), "several alerts"), n.headline())
+	var first *alert
+	for i := range n.Alerts {
+		if n.Alerts[i].Status == firing {
+			first = &n.Alerts[i]
+			break
+		}
+	}
+	if first != nil {
+		fmt.Fprintf(&b, "    %s\n", first.Annotations["summary"])
+	}
+	mixed := n.count(firing) > 0 && n.count(resolved) > 0
+	for i := range n.Alerts {
+		if i == maxShown {
+			fmt.Fprintf(&b, "      and %d more\n", len(n.Alerts)-maxShown)
+			break
+		}
+		fmt.Fprintf(&b, "      %s", n.Alerts[i].about())
+		if mixed && n.Alerts[i].Status == resolved {
+			b.WriteString(": resolved")
+		}
+		b.WriteString("\n")
+	}
+	if first != nil {
+		fmt.Fprintf(&b, "    %s\n", first.Annotations["description"])
+	}
+	return b.String()
+}
+
+// headline is the site, where the alerts share one, and how many fire or are over.
+func (n *notification) headline() string {
+	var counts []string
+	for _, status := range []string{firing, resolved} {
+		if count := n.count(status); count > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", count, status))
+		}
+	}
+	said := strings.Join(counts, ", ")
+	for _, label := range []string{"site", "instance"} {
+		if value := n.common(label); value != "" {
+			return fmt.Sprintf("%s %s: %s", label, value, said)
+		}
+	}
+	return said
+}
+
+func (n *notification) count(status string) (count int) {
+	for i := range n.Alerts {
+		if n.Alerts[i].Status == status {
+			count++
+		}
+	}
+	return count
+}
+
+// common is the value of a label that all alerts share, or "".
+func (n *notification) common(label string) string {
+	value := ""
+	for i := range n.Alerts {
+		v := n.Alerts[i].Labels[label]
+		if i > 0 && v != value {
+			return ""
+		}
+		value = v
+	}
+	return value
+}
+
+// about is what an alert is about within its site: a host, with the path or the DNS server where it names one.
+func (a *alert) about() string {
+	var said []string
+	for _, label := range []string{"host", "transport", "port", "resolver"} {
+		if value := a.Labels[label]; value != "" {
+			said = append(said, value)
+		}
+	}
+	if len(said) == 0 {
+		return cmp.Or(a.Labels["instance"], a.Labels["alertname"])
+	}
+	return strings.Join(said, " ")
 }
