@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	var s simulation
 	s.flags(app.Command("run", "Run the lab until stopped (the default).").Default())
-	list := app.Command("list", "List every fault and every habit of the resolver.")
+	list := app.Command("list", "List every fault and every habit of the DNS server.")
 	var p pages
 	pager := app.Command("pages", "Print what Alertmanager pages with, by webhook, until stopped.")
 	p.flags(pager)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
@@ -34,6 +35,11 @@ func TestListNamesEveryFaultAndHabit(t *testing.T) {
 	for _, h := range lab.HabitList() {
 		if !strings.Contains(stdout.String(), h.Does) {
 			t.Errorf("list leaves out %s", h.Name)
+		}
+	}
+	for line := range strings.Lines(stdout.String()) {
+		if columns := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); columns > 80 {
+			t.Errorf("%d columns: %s", columns, line)
 		}
 	}
 }
