@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,9 @@ import (
 
 // maxFaultName bounds the body of a request that sets a fault.
 const maxFaultName = 256
+
+// errNoFault is the answer to a request without a body.
+var errNoFault = errors.New("the body of the request must be a fault, as in: curl -X PUT -d refuse URL")
 
 // control switches faults while the lab runs:
 //
@@ -29,8 +33,11 @@ func control(l *lab.Lab) http.Handler {
 	})
 	mux.HandleFunc("PUT /fault/{where...}", func(w http.ResponseWriter, r *http.Request) {
 		fault, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFaultName))
-		if err == nil {
-			err = l.Set(r.PathValue("where"), strings.TrimSpace(string(fault)))
+		if where, fault := r.PathValue("where"), strings.TrimSpace(string(fault)); err == nil {
+			err = errNoFault
+			if fault != "" {
+				err = explain(l, where, l.Set(where, fault))
+			}
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)

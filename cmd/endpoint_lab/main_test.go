@@ -50,11 +50,24 @@ func TestMistakesAreUsageErrors(t *testing.T) {
 		want string
 	}{
 		{[]string{"--nonsense"}, "try --help"},
-		{[]string{"--fault=bootstrap=typo"}, `no such fault: "typo"`},
-		{[]string{"--fault=nowhere=drop"}, `no such path in the lab: "nowhere"`},
-		{[]string{"--fault=resolver=typo"}, `no such habit of a resolver: "typo"`},
-		{[]string{"--timetable=soon:bootstrap=drop"}, "is not AFTER:WHERE=FAULT"},
-		{[]string{"--timetable=5s:bootstrap=typo"}, `timetable: no such fault: "typo"`},
+		{[]string{"--fault=bootstrap"}, "--fault=bootstrap: HOST=FAULT is due"},
+		{[]string{"--fault=bootstrap="}, "--fault=bootstrap=: HOST=FAULT is due"},
+		{[]string{"--fault=bootstrap=typo"}, `--fault=bootstrap=typo: no such fault: "typo"; the command list names them all`},
+		{[]string{"--fault=nowhere=drop"}, `no such path in the lab: "nowhere"; known are resolver, bootstrap/tcp:5684, bootstrap/udp:5684, bootstrap/tcp:443, containers/tcp:443,`},
+		{[]string{"--fault=gateways/udp=drop"}, `no such path in the lab: "gateways/udp"; known are resolver, gateways/tcp:443` + "\n"},
+		{[]string{"--addresses=20", "--fault=udp-lwm2m@192.0.2.1=drop"}, `; known are resolver, udp-lwm2m@127.`},
+		{[]string{"--fault=resolver=typo"}, `no such habit of a resolver: "typo"; the command list names them all`},
+		{[]string{"--timetable=soon:bootstrap=drop"}, "is not AFTER:HOST=FAULT"},
+		{[]string{"--timetable=5s:bootstrap="}, "is not AFTER:HOST=FAULT"},
+		{[]string{"--timetable=-5s:bootstrap=drop"}, `--timetable: "-5s:bootstrap=drop": a time after the start is not negative`},
+		{[]string{"--timetable=5s:bootstrap=typo"}, `--timetable: 5s: bootstrap=typo: no such fault: "typo"`},
+		{[]string{"--addresses=0"}, "--addresses=0: not a whole number from 1 to 256"},
+		{[]string{"--addresses=257"}, "--addresses=257: not"},
+		{[]string{"--ttl=0"}, "--ttl=0: not a whole number from 1 to 2147483647"},
+		{[]string{"--ttl=-1"}, "--ttl=-1: not"},
+		{[]string{"--web-port=70000"}, "--web-port=70000: not a whole number from 0 to 65535"},
+		{[]string{"--idle-limit=-1s"}, "--idle-limit=-1s: not a duration such as 30s, or 0 for none"},
+		{[]string{"--idle-limit=30"}, "--idle-limit=30: not"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), test.args, &stdout, &stderr); code != exitUsage {
@@ -106,9 +119,17 @@ func TestFaultsAreSwitchedWhileItRuns(t *testing.T) {
 	if err != nil || !bytes.Contains(written, []byte("host: bootstrap.us-east-1.mbedcloud.com")) {
 		t.Errorf("configuration: %v\n%s", err, written)
 	}
-	for where, want := range map[string]int{"lwm2m/udp": http.StatusNoContent, "nowhere": http.StatusBadRequest} {
-		if code, body := do(t, http.MethodPut, url+"/fault/"+where, "drop\n"); code != want {
-			t.Errorf("PUT %s: %d %s", where, code, body)
+	for _, test := range []struct {
+		where, fault string
+		code         int
+		says         string
+	}{
+		{"lwm2m/udp", "drop\n", http.StatusNoContent, ""},
+		{"nowhere", "drop\n", http.StatusBadRequest, "known are resolver, bootstrap/tcp:5684"},
+		{"gateways", "", http.StatusBadRequest, "must be a fault"},
+	} {
+		if code, body := do(t, http.MethodPut, url+"/fault/"+test.where, test.fault); code != test.code || !strings.Contains(body, test.says) {
+			t.Errorf("PUT %s: %d %s", test.where, code, body)
 		}
 	}
 	_, table := do(t, http.MethodGet, url+"/faults", "")

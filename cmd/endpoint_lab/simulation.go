@@ -30,11 +30,11 @@ func (s *simulation) flags(app *kingpin.CmdClause) {
 	app.Flag("config-out", "Write the exporter's configuration to this file; without it, it is printed.").PlaceHolder("FILE").StringVar(&s.configOut)
 	app.Flag("control", "Address to switch faults by HTTP while running: PUT /fault/WHERE, GET /faults.").
 		PlaceHolder("127.0.0.1:0").StringVar(&s.control)
-	app.Flag("addresses", "Addresses of each host.").Default("1").IntVar(&s.options.Addresses)
-	app.Flag("ttl", "TTL of the hosts' records in seconds.").Default("60").Uint32Var(&s.options.TTL)
-	app.Flag("device-port", "Port that stands for 5684; 0 picks a free one.").Default("0").Uint16Var(&s.options.Device)
-	app.Flag("web-port", "Port that stands for 443; 0 picks a free one.").Default("0").Uint16Var(&s.options.Web)
-	app.Flag("idle-limit", "Time of silence after which the device servers end a TCP session; 0: never.").Default("0s").DurationVar(&s.options.IdleLimit)
+	app.Flag("addresses", "Addresses of each host, 1 to 256.").Default("1").SetValue(&number[int]{"addresses", 1, maxAddresses, &s.options.Addresses})
+	app.Flag("ttl", "TTL of the hosts' records in seconds.").Default("60").SetValue(&number[uint32]{"ttl", 1, maxTTL, &s.options.TTL})
+	app.Flag("device-port", "Port that stands for 5684; 0 picks a free one.").Default("0").SetValue(&number[uint16]{"device-port", 0, maxPort, &s.options.Device})
+	app.Flag("web-port", "Port that stands for 443; 0 picks a free one.").Default("0").SetValue(&number[uint16]{"web-port", 0, maxPort, &s.options.Web})
+	app.Flag("idle-limit", "Time of silence after which the device servers end a TCP session; 0: never.").Default("0s").SetValue(&silence{"idle-limit", &s.options.IdleLimit})
 }
 
 // run starts the lab, says where it is, and waits for ctx to end.
@@ -58,13 +58,16 @@ func (s *simulation) run(ctx context.Context, stdout, stderr io.Writer) (code in
 	}()
 	for _, text := range s.faults {
 		where, fault, _ := strings.Cut(text, "=")
+		if where == "" || fault == "" {
+			return complain(exitUsage, fmt.Errorf("--fault=%s: HOST=FAULT is due, as in bootstrap/tcp=intercept", text))
+		}
 		if err := l.Set(where, fault); err != nil {
-			return complain(exitUsage, err)
+			return complain(exitUsage, fmt.Errorf("--fault=%s: %w", text, explain(l, where, err)))
 		}
 	}
 	for _, c := range table {
 		if err := l.Check(c.where, c.fault); err != nil {
-			return complain(exitUsage, fmt.Errorf("timetable: %w", err))
+			return complain(exitUsage, fmt.Errorf("--timetable: %s: %w", c, explain(l, c.where, err)))
 		}
 	}
 	if err := s.publish(l, stdout, stderr); err != nil {

@@ -17,7 +17,7 @@ type change struct {
 
 func (c change) String() string { return fmt.Sprintf("%s: %s=%s", c.after, c.where, c.fault) }
 
-// parseTimetable reads AFTER:WHERE=FAULT, separated by commas, and orders it by time.
+// parseTimetable reads AFTER:HOST=FAULT, with all that --fault takes for HOST, separated by commas, and orders it by time.
 func parseTimetable(text string) ([]change, error) {
 	var out []change
 	for _, entry := range strings.Split(text, ",") {
@@ -27,8 +27,11 @@ func parseTimetable(text string) ([]change, error) {
 		after, rest, _ := strings.Cut(strings.TrimSpace(entry), ":")
 		where, fault, ok := strings.Cut(rest, "=")
 		d, err := time.ParseDuration(after)
-		if err != nil || !ok || d < 0 {
-			return nil, fmt.Errorf("timetable entry %q is not AFTER:WHERE=FAULT, as in 60s:bootstrap/tcp=intercept", entry)
+		if err != nil || !ok || where == "" || fault == "" {
+			return nil, fmt.Errorf("--timetable: %q is not AFTER:HOST=FAULT, as in 60s:bootstrap/tcp=intercept", entry)
+		}
+		if d < 0 {
+			return nil, fmt.Errorf("--timetable: %q: a time after the start is not negative", entry)
 		}
 		out = append(out, change{d, where, fault})
 	}
