@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/flags"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
@@ -33,11 +34,11 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 	k := &check{common: c}
 	cmd := app.Command("check", "Walk every path once and say what is wrong and what to do. Exit code 0: all well; 1: something is wrong or not known; 2: usage or configuration.")
 	cmd.Arg("host", "What to check: a host of the configuration, its first label, or a service; default: all.").StringsVar(&k.hosts)
-	choiceFlag(cmd, "output", "Form of the result: text, json, or markdown to send to the network's owner.", &k.output, "text", "json", "markdown").
+	flags.Choice(cmd.Flag("output", "Form of the result: text, json, or markdown to send to the network's owner."), &k.output, "text", "json", "markdown").
 		Short('o').Default("text")
-	durationFlag(cmd, "watch", "Keep checking for so long, or until every DNS server has a verdict: staleness takes time to prove.", &k.watch).
+	flags.Duration(cmd.Flag("watch", "Keep checking for so long, or until every DNS server has a verdict: staleness takes time to prove."), &k.watch).
 		PlaceHolder("DURATION")
-	durationFlag(cmd, "watch.interval", "Time between two rounds of --watch; survey.min_interval is the least.", &k.interval).
+	flags.Duration(cmd.Flag("watch.interval", "Time between two rounds of --watch; survey.min_interval is the least."), &k.interval).
 		Default("15s").IsSetByUser(&k.intervalSet)
 	commands[cmd.FullCommand()] = k.run
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/flags"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/kitlog"
 )
 
@@ -25,8 +26,8 @@ func addCommon(app *kingpin.Application) *common {
 	c := &common{}
 	app.Flag("config.file", "Configuration file. Without one the built-in catalogue izuma-us-east-1 is watched, by the system's resolvers.").
 		PlaceHolder("FILE").StringVar(&c.configFile)
-	choiceFlag(app, "log.level", "Least severity to log: debug, info, warn or error.", &c.logLevel, "debug", "info", "warn", "error").Default("info")
-	choiceFlag(app, "log.format", "Form of the log: logfmt or json.", &c.logFormat, "logfmt", "json").Default("logfmt")
+	flags.Choice(app.Flag("log.level", "Least severity to log: debug, info, warn or error."), &c.logLevel, "debug", "info", "warn", "error").Default("info")
+	flags.Choice(app.Flag("log.format", "Form of the log: logfmt or json."), &c.logFormat, "logfmt", "json").Default("logfmt")
 	return c
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/flags"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
@@ -42,7 +43,7 @@ func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 		Required().StringVar(&k.target)
 	cmd.Flag("steps", "Silences to keep, as 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").
 		IsSetByUser(&k.stepsSet).StringVar(&k.steps)
-	durationFlag(cmd, "keepalive", "A device's keepalive, measured in addition; exit with 1 unless it survives.", &k.keepalive).PlaceHolder("DURATION")
+	flags.Duration(cmd.Flag("keepalive", "A device's keepalive, measured in addition; exit with 1 unless it survives."), &k.keepalive).PlaceHolder("DURATION")
 	commands[cmd.FullCommand()] = k.run
 }
 

@@ -166,7 +166,7 @@ func TestIdleOfAPathThatIsNotConfiguredIsAMistake(t *testing.T) {
 		"bootstrap --steps=30":      `--steps: "30" is not a duration such as 30s`,
 		"bootstrap --steps=0s":      `longer than 0s`,
 		"bootstrap --steps=25h":     `a silence must be longer than 0s and no longer than 24h0m0s`,
-		"bootstrap --keepalive=-1s": `longer than 0s`,
+		"bootstrap --keepalive=-1s": `--keepalive: "-1s" is not a duration`,
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{"idle"}, strings.Fields(args)...), &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), says) {

@@ -61,13 +61,10 @@ func TestMistakesAreUsageErrors(t *testing.T) {
 		{[]string{"--timetable=5s:bootstrap="}, "is not AFTER:HOST=FAULT"},
 		{[]string{"--timetable=-5s:bootstrap=drop"}, `--timetable: "-5s:bootstrap=drop": a time after the start is not negative`},
 		{[]string{"--timetable=5s:bootstrap=typo"}, `--timetable: 5s: bootstrap=typo: no such fault: "typo"`},
-		{[]string{"--addresses=0"}, "--addresses=0: not a whole number from 1 to 256"},
-		{[]string{"--addresses=257"}, "--addresses=257: not"},
-		{[]string{"--ttl=0"}, "--ttl=0: not a whole number from 1 to 2147483647"},
-		{[]string{"--ttl=-1"}, "--ttl=-1: not"},
-		{[]string{"--web-port=70000"}, "--web-port=70000: not a whole number from 0 to 65535"},
-		{[]string{"--idle-limit=-1s"}, "--idle-limit=-1s: not a duration such as 30s, or 0 for none"},
-		{[]string{"--idle-limit=30"}, "--idle-limit=30: not"},
+		{[]string{"--addresses=0"}, `--addresses: "0" is not a whole number from 1 to 256`},
+		{[]string{"--ttl=0"}, `--ttl: "0" is not a whole number from 1 to 2147483647`},
+		{[]string{"--web-port=70000"}, `--web-port: "70000" is not a whole number from 0 to 65535`},
+		{[]string{"--idle-limit=-1s"}, `--idle-limit: "-1s" is not a duration such as 30s, or 0s for none`},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), test.args, &stdout, &stderr); code != exitUsage {

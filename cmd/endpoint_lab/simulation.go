@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/flags"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
@@ -23,6 +25,13 @@ type simulation struct {
 	options   lab.Options
 }
 
+// Bounds of what can be asked of a lab. Each address has a listener for every path of its host, and RFC 2181 §8 gives a TTL
+// 31 bits.
+const (
+	maxAddresses = 256
+	maxTTL       = 1<<31 - 1
+)
+
 func (s *simulation) flags(app *kingpin.CmdClause) {
 	app.Flag("fault", "Fault to begin with, as in bootstrap/tcp:5684=intercept, lwm2m/udp=drop, '*=slow:50ms' or resolver=min_ttl:300; see the command list. May be repeated.").
 		PlaceHolder("HOST[@ADDRESS][/tcp|/udp[:PORT]]=FAULT").StringsVar(&s.faults)
@@ -30,11 +39,11 @@ func (s *simulation) flags(app *kingpin.CmdClause) {
 	app.Flag("config-out", "Write the exporter's configuration to this file; without it, it is printed.").PlaceHolder("FILE").StringVar(&s.configOut)
 	app.Flag("control", "Address to switch faults by HTTP while running: PUT /fault/WHERE, GET /faults.").
 		PlaceHolder("127.0.0.1:0").StringVar(&s.control)
-	app.Flag("addresses", "Addresses of each host, 1 to 256.").Default("1").SetValue(&number[int]{"addresses", 1, maxAddresses, &s.options.Addresses})
-	app.Flag("ttl", "TTL of the hosts' records in seconds.").Default("60").SetValue(&number[uint32]{"ttl", 1, maxTTL, &s.options.TTL})
-	app.Flag("device-port", "Port that stands for 5684; 0 picks a free one.").Default("0").SetValue(&number[uint16]{"device-port", 0, maxPort, &s.options.Device})
-	app.Flag("web-port", "Port that stands for 443; 0 picks a free one.").Default("0").SetValue(&number[uint16]{"web-port", 0, maxPort, &s.options.Web})
-	app.Flag("idle-limit", "Time of silence after which the device servers end a TCP session; 0: never.").Default("0s").SetValue(&silence{"idle-limit", &s.options.IdleLimit})
+	flags.Number(app.Flag("addresses", "Addresses of each host, 1 to 256."), &s.options.Addresses, 1, maxAddresses).Default("1")
+	flags.Number(app.Flag("ttl", "TTL of the hosts' records in seconds."), &s.options.TTL, 1, maxTTL).Default("60")
+	flags.Number(app.Flag("device-port", "Port that stands for 5684; 0 picks a free one."), &s.options.Device, 0, math.MaxUint16).Default("0")
+	flags.Number(app.Flag("web-port", "Port that stands for 443; 0 picks a free one."), &s.options.Web, 0, math.MaxUint16).Default("0")
+	flags.DurationOrNone(app.Flag("idle-limit", "Time of silence after which the device servers end a TCP session; 0: never."), &s.options.IdleLimit).Default("0s")
 }
 
 // run starts the lab, says where it is, and waits for ctx to end.
