@@ -65,6 +65,9 @@ func (p Probe) AllowsHost(host string) bool {
 // allowed prefix, or one that DNS64 made of such a one with the well-known prefix. A name in somebody else's hands must not
 // lead into the site's own network.
 func (p Probe) AllowsAddress(addr netip.Addr) bool {
+	if p.inPrefix(addr) {
+		return true
+	}
 	if translated.Contains(addr) {
 		bytes := addr.As16()
 		addr = netip.AddrFrom4([4]byte(bytes[12:]))

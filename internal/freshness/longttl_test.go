@@ -2,7 +2,6 @@ package freshness
 
 import (
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -153,41 +152,96 @@ func TestAChangedTTLIsNoBaseUntilItIsSteady(t *testing.T) {
 	}
 }
 
-// TestOldEntriesOneAfterTheOtherAreNoProof has an honest forwarder show the entries of caches behind it, all from before the
-// zone lowered its TTL of an hour, a minute before we came: each once the one before it has expired.
-func TestOldEntriesOneAfterTheOtherAreNoProof(t *testing.T) {
+// told lets a resolver tell the rest of a record, round after round, over a zone whose TTL is a minute. It returns when the
+// resolver was called stale first, negative if never, and how many pieces of evidence there were in the end.
+func told(interval, until time.Duration, rest func(at time.Duration) time.Duration) (stale time.Duration, why string, pieces uint64) {
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	resolver, server := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("198.51.100.1:53")
-	expiries := []time.Duration{20 * time.Minute, 32 * time.Minute, 40 * time.Minute, 48 * time.Minute, 55 * time.Minute, 58 * time.Minute}
 	records := func(ttl time.Duration) []evidence.Record {
 		return []evidence.Record{{Owner: host, Type: 1, TTL: uint32(ttl / time.Second), Addr: netip.MustParseAddr("203.0.113.1")}}
 	}
 	h := New(usual(), Options{SingleView: true})
-	pieces := uint64(0)
-	for at := time.Duration(0); at < 2*time.Hour; at += 30 * time.Second {
-		now, left := start.Add(at), time.Minute
-		for _, expires := range slices.Backward(expiries) {
-			if at < expires {
-				left = expires - at
-			}
-		}
+	stale = -1
+	for at := time.Duration(0); at < until; at += interval {
+		now := start.Add(at)
 		sample := func(walked bool) {
 			h.Sample(Sample{Type: 1, Asked: now, Received: now, Walked: walked,
 				Steps: []Step{{Server: server, Servers: []netip.AddrPort{server}, Records: records(time.Minute)}}})
 		}
 		h.Begin(now)
-		h.Answer(&evidence.Answer{Server: resolver, Name: host, Type: 1, Asked: now, Received: now, Chain: records(left)})
+		h.Answer(&evidence.Answer{Server: resolver, Name: host, Type: 1, Asked: now, Received: now, Chain: records(rest(at))})
 		sample(false)
 		for len(h.Wants(now)) > 0 {
 			sample(true)
 			sample(true)
 		}
 		a := h.Assess(resolver, now)
-		if pieces = a.Counts[TTLInflated]; a.Verdict == Stale {
-			t.Fatalf("after %v, with %d left: %s", at, left/time.Second, a.Why)
+		if pieces = a.Counts[TTLInflated]; a.Verdict == Stale && stale < 0 {
+			stale, why = at, a.Why
 		}
+	}
+	return stale, why, pieces
+}
+
+// TestOldEntriesOneAfterTheOtherAreNoProof has an honest forwarder show the entries of caches behind it, all from before the
+// zone lowered its TTL of an hour, a minute before we came: each once the one before it has expired.
+func TestOldEntriesOneAfterTheOtherAreNoProof(t *testing.T) {
+	expiries := []time.Duration{20 * time.Minute, 32 * time.Minute, 40 * time.Minute, 48 * time.Minute, 55 * time.Minute, 58 * time.Minute}
+	stale, why, pieces := told(30*time.Second, 2*time.Hour, func(at time.Duration) time.Duration {
+		for _, expires := range expiries {
+			if at < expires {
+				return expires - at
+			}
+		}
+		return time.Minute
+	})
+	if stale >= 0 {
+		t.Errorf("after %v: %s", stale, why)
 	}
 	if pieces < 2 {
 		t.Errorf("%d pieces of evidence: nothing was put to the test", pieces)
+	}
+}
+
+// TestAMinimumTTLIsFoundHoweverFarApartRoundsAre, as far as the proof promises: up to 5 minutes.
+func TestAMinimumTTLIsFoundHoweverFarApartRoundsAre(t *testing.T) {
+	const began = time.Hour
+	for _, interval := range []time.Duration{15 * time.Second, time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute} {
+		for _, minimum := range []time.Duration{610 * time.Second, 1810 * time.Second} {
+			stale, _, pieces := told(interval, 6*time.Hour, func(at time.Duration) time.Duration {
+				if at < began {
+					return time.Minute - at%time.Minute
+				}
+				return minimum - (at-began)%minimum
+			})
+			if stale < 0 || stale > began+3*time.Hour {
+				t.Errorf("rounds %v apart, %v: stale after %v, with %d pieces of evidence", interval, minimum, stale, pieces)
+			}
+		}
+	}
+}
+
+// TestAnEntryOfItsOwnIsFoundAfterALargerOne has a resolver show an hour once, and then always five minutes: what it showed is
+// held against it for a day, and no longer.
+func TestAnEntryOfItsOwnIsFoundAfterALargerOne(t *testing.T) {
+	const shown = time.Hour
+	for name, later := range map[string]func(at time.Duration) time.Duration{
+		"an entry that never counts down": func(time.Duration) time.Duration { return 5 * time.Minute },
+		"a minimum TTL":                   func(at time.Duration) time.Duration { return 5*time.Minute - at%(5*time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			stale, _, pieces := told(15*time.Second, 27*time.Hour, func(at time.Duration) time.Duration {
+				switch {
+				case at < shown:
+					return time.Minute - at%time.Minute
+				case at < shown+40*time.Minute:
+					return time.Hour - (at - shown)
+				}
+				return later(at)
+			})
+			if stale < 24*time.Hour {
+				t.Errorf("stale after %v, with %d pieces of evidence", stale, pieces)
+			}
+		})
 	}
 }

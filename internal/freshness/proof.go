@@ -35,6 +35,7 @@ func (n *notice) answer(t time.Time, c Constants) {
 	if n.running() {
 		n.answers++
 		n.over = n.answers > noticed && t.Sub(n.from) > c.AuthorityLag+c.Spacing
+		n.last = later(n.last, t) // where rounds are far apart it takes longer than a piece waits for the next
 	}
 }
 
@@ -63,9 +64,10 @@ type ttlPiece struct {
 // maxPieces bounds the pieces that a new one is compared with.
 const maxPieces = 8
 
-// piece takes one; alike is how far the rests of two entries with the same TTL may differ, for when they were first seen.
-func (p *ttlProof) piece(at time.Time, ttl, alike time.Duration, c Constants) {
-	if p.last.IsZero() || at.Sub(later(p.last, p.promised)) > pairing*c.Hold {
+// piece takes one; alike is how far the rests of two entries with the same TTL may differ, for when they were first seen, and
+// learnt the end of the notice before it.
+func (p *ttlProof) piece(at time.Time, ttl, alike time.Duration, learnt time.Time, c Constants) {
+	if p.last.IsZero() || at.Sub(later(learnt, later(p.last, p.promised))) > pairing*c.Hold {
 		*p = ttlProof{}
 	}
 	if at.Sub(p.last) > c.Hold {
@@ -76,6 +78,9 @@ func (p *ttlProof) piece(at time.Time, ttl, alike time.Duration, c Constants) {
 		if at.Sub(before.at) >= c.AuthorityLag+c.Spacing && (ttl-before.ttl).Abs() <= alike {
 			p.proved = true
 		}
+	}
+	if n := len(p.pieces); n > 0 && at.Sub(p.pieces[n-1].at) < c.Spacing {
+		return // too close to be another: those kept must reach back far enough
 	}
 	if len(p.pieces) == maxPieces {
 		p.pieces = append(p.pieces[:0], p.pieces[1:]...)
@@ -102,8 +107,8 @@ type addressProof struct {
 	proved      bool
 }
 
-func (p *addressProof) piece(at, since time.Time, c Constants) {
-	if p.last.IsZero() || at.Sub(p.last) > pairing*c.Hold {
+func (p *addressProof) piece(at, since, learnt time.Time, c Constants) {
+	if p.last.IsZero() || at.Sub(later(learnt, p.last)) > pairing*c.Hold {
 		*p = addressProof{first: at}
 	}
 	if at.Sub(p.last) > c.Hold {

@@ -171,6 +171,7 @@ func (h *Host) settle(r *resolver, typ uint16, now time.Time) (open []finding, s
 // piece takes one confirmed piece of evidence.
 func (h *Host) piece(r *resolver, w *watch, ob *observed, fi finding) {
 	r.count(fi.kind, ob.asked, h.c.Spacing)
+	learnt := w.notice.last
 	if fi.kind != EDEStale {
 		w.notice.piece(ob.asked, h.c)
 		w.learn(ob)
@@ -178,11 +179,11 @@ func (h *Host) piece(r *resolver, w *watch, ob *observed, fi finding) {
 	switch fi.kind {
 	case TTLInflated:
 		if w.most(fi.owner, fi.ttl, h.alike()) {
-			w.ttl.piece(ob.asked, fi.ttl, h.alike(), h.c)
+			w.ttl.piece(ob.asked, fi.ttl, h.alike(), learnt, h.c)
 			w.inflated = fi
 		}
 	case WithdrawnAddress:
-		w.address.piece(ob.asked, fi.since, h.c)
+		w.address.piece(ob.asked, fi.since, learnt, h.c)
 		w.staleness.add(ob.asked, fi.staleness, h.c.Hold)
 		w.gone = fi
 	case EDEStale:

@@ -134,9 +134,8 @@ func (r *round) judgeWalk(e *catalogue.Endpoint, o *evidence.Outcome) Walk {
 		}
 		web = &j
 		if j.Verdict == trust.WrongIssuer {
-			// What a browser is shown need not be what a device is. A certificate that the public web's own authorities
-			// signed for this very host is the cloud's all the same: no box on the way can make one.
-			if public := r.site.Anchors.Public().Judge(r.subject(o.Web.TLS, e.Host)); public.Authentic && public.Verdict == trust.Good {
+			// What a browser is shown need not be what a device is.
+			if public, ok := r.public(e, o.Web.TLS); ok {
 				web = &public
 			}
 		}
@@ -155,7 +154,24 @@ func (r *round) judge(e *catalogue.Endpoint, seen *evidence.TLS) trust.Judgement
 	if e.Client == evidence.Web {
 		host = e.Host
 	}
-	return r.anchor(e).Judge(r.subject(seen, host))
+	anchor := r.anchor(e)
+	j := anchor.Judge(r.subject(seen, host))
+	if j.Verdict == trust.WrongIssuer && anchor.Web() {
+		if _, ok := r.public(e, seen); ok {
+			j.Verdict = trust.Unrooted // an authority of the public web that is not known here
+		}
+	}
+	return j
+}
+
+// public judges what a server showed by the public web's own authorities. ok: one of them signed it for this very host, or it
+// looks so; in date or not, it is no box's on the way, since none can have made it.
+func (r *round) public(e *catalogue.Endpoint, seen *evidence.TLS) (j trust.Judgement, ok bool) {
+	if seen.Leaf().VerifyHostname(e.Host) != nil {
+		return j, false
+	}
+	j = r.site.Anchors.Public().Judge(r.subject(seen, ""))
+	return j, j.Authentic || j.Verdict == trust.Unrooted
 }
 
 // subject is what a server showed, to be judged; host is the name to compare, "" for none.

@@ -19,27 +19,24 @@ func TestWhatABrowserIsShownWhereADeviceIsCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const day = 24 * time.Hour
 	for name, test := range map[string]struct {
 		authority *lab.Authority
-		names     []string
+		leaf      lab.Leaf
 		replayed  bool
 		want      diagnose.Reason
 	}{
-		"what a device is shown":                           {mint.Bootstrap, nil, false, diagnose.Reset},
-		"a firewall's certificate":                         {mint.Inspector, []string{host}, false, diagnose.WrongIssuer},
-		"a certificate of the public web for this host":    {mint.Web, []string{host}, false, diagnose.Reset},
-		"a certificate of the public web for another host": {mint.Web, []string{"proxy.example.net"}, false, diagnose.WrongIssuer},
-		"one for this host, without its key":               {mint.Web, []string{host}, true, diagnose.WrongIssuer},
+		"what a device is shown":                           {mint.Bootstrap, lab.Leaf{}, false, diagnose.Reset},
+		"a firewall's certificate":                         {mint.Inspector, lab.Leaf{DNSNames: []string{host}}, false, diagnose.WrongIssuer},
+		"a certificate of the public web for this host":    {mint.Web, lab.Leaf{DNSNames: []string{host}}, false, diagnose.Reset},
+		"the same, expired":                                {mint.Web, lab.Leaf{DNSNames: []string{host}, NotAfter: time.Now().Add(-day / 2)}, false, diagnose.Reset},
+		"the same, by a clock that is slow":                {mint.Web, lab.Leaf{DNSNames: []string{host}, NotBefore: time.Now().Add(day)}, false, diagnose.Reset},
+		"a certificate of the public web for another host": {mint.Web, lab.Leaf{DNSNames: []string{"proxy.example.net"}}, false, diagnose.WrongIssuer},
+		"an expired one for another host":                  {mint.Web, lab.Leaf{DNSNames: []string{"proxy.example.net"}, NotAfter: time.Now().Add(-day / 2)}, false, diagnose.WrongIssuer},
+		"one for this host, without its key":               {mint.Web, lab.Leaf{DNSNames: []string{host}}, true, diagnose.WrongIssuer},
 	} {
 		t.Run(name, func(t *testing.T) {
-			issued, err := test.authority.Issue(lab.Leaf{CommonName: host, DNSNames: test.names})
-			if err != nil {
-				t.Fatal(err)
-			}
-			leaf, err := x509.ParseCertificate(issued.Certificate[0])
-			if err != nil {
-				t.Fatal(err)
-			}
+			leaf := issued(t, test.authority, test.leaf)
 			device, err := trust.NewCAs(nil, mint.Bootstrap.PEM())
 			if err != nil {
 				t.Fatal(err)
@@ -59,6 +56,57 @@ func TestWhatABrowserIsShownWhereADeviceIsCut(t *testing.T) {
 			// The metrics say whom the device's own anchor would have taken.
 			if authentic := test.authority == mint.Bootstrap; walk.Judgement.Authentic != authentic {
 				t.Errorf("authentic: %v", walk.Judgement.Authentic)
+			}
+		})
+	}
+}
+
+// issued is a certificate of an authority.
+func issued(t *testing.T, by *lab.Authority, leaf lab.Leaf) *x509.Certificate {
+	t.Helper()
+	leaf.CommonName = "any"
+	pair, err := by.Issue(leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// TestAWebHostWhoseAuthorityIsNotKnownHere has this machine's list of authorities lack one of the public web.
+func TestAWebHostWhoseAuthorityIsNotKnownHere(t *testing.T) {
+	const host = "api.example.com"
+	mint, err := lab.NewMint(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		authority *lab.Authority
+		names     []string
+		replayed  bool
+		want      diagnose.Reason
+	}{
+		"signed by it for this host":     {mint.Web, []string{host}, false, diagnose.DeviceUnfit},
+		"signed by it for another host":  {mint.Web, []string{"proxy.example.net"}, false, diagnose.WrongIssuer},
+		"shown by one who lacks the key": {mint.Web, []string{host}, true, diagnose.WrongIssuer},
+		"a firewall's certificate":       {mint.Inspector, []string{host}, false, diagnose.WrongIssuer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{anchor: trust.NewRoots(mint.LwM2M.Pool()), public: trust.NewRoots(mint.Web.Pool())}
+			s, _ := w.open(t, nil, host)
+			r := &round{survey: s, site: w.site(nil, host)}
+			walk := r.judgeWalk(&catalogue.Endpoint{Service: "api", Host: host, Client: evidence.Web}, &evidence.Outcome{
+				Transport: evidence.TCP, Client: evidence.Web, FailedIn: evidence.Ping, // nothing failed before it
+				TLS: &evidence.TLS{
+					Chain:            []*x509.Certificate{issued(t, test.authority, lab.Leaf{DNSNames: test.names})},
+					SignatureChecked: true, KeyProved: !test.replayed,
+				},
+			})
+			if walk.Finding.Reason != test.want {
+				t.Errorf("%s (%s), want %s", walk.Finding.Reason, walk.Finding.Summary, test.want)
 			}
 		})
 	}

@@ -190,10 +190,13 @@ func (s *Survey) admit(host string) bool {
 			}
 		}
 	}
+	if running >= maxStrangers {
+		return false
+	}
 	if running+kept >= keptStrangers && oldest != "" {
 		delete(s.rounds, oldest)
 	}
-	return running < maxStrangers
+	return true
 }
 
 // report waits for a round's; r is nil after Close.

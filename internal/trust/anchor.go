@@ -106,6 +106,9 @@ func NewRoots(roots *x509.CertPool) *Anchor {
 	return &Anchor{roots: roots, expected: "a public web authority"}
 }
 
+// Web reports whether the anchor is that of the web: any authority of a pool of roots.
+func (a *Anchor) Web() bool { return a.key == nil && len(a.cas) == 0 }
+
 // bounded reports whether a signature can be checked with a certificate's key at a bounded cost.
 func bounded(cert *x509.Certificate) bool {
 	key, ok := cert.PublicKey.(*rsa.PublicKey)

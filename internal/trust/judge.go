@@ -10,6 +10,9 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
@@ -40,10 +43,10 @@ func (a *Anchor) Judge(s Subject) Judgement {
 	signed := a.signed(s)
 	j.Verdict, j.Detail = signed.verdict, evidence.Text(signed.detail)
 	switch {
-	case j.Verdict != Good:
+	case j.Verdict != Good && j.Verdict != Unrooted:
 	case !s.KeyProved:
 		j.Verdict, j.Detail = KeyNotProved, "the server did not sign this handshake with the certificate's key"
-	default:
+	case j.Verdict == Good:
 		j.Authentic = true
 		a.judgeValidity(&j, s, signed)
 	}
@@ -131,7 +134,7 @@ func (a *Anchor) signedByChain(s Subject) signature {
 	if forged {
 		return signature{verdict: ForgedIssuer, detail: "an expected authority is named, its signature is not there: " + err.Error()}
 	}
-	if len(a.cas) == 0 && logged(leaf) && !selfSigned(sent) {
+	if a.Web() && logged(leaf) && !slices.ContainsFunc(sent, a.stranger) {
 		return signature{verdict: Unrooted, detail: err.Error()}
 	}
 	return signature{verdict: WrongIssuer, detail: err.Error()}
@@ -152,17 +155,28 @@ func known(cert *x509.Certificate) *x509.Certificate {
 // (RFC 6962 §3.3). Browsers take no public certificate without it; a box that makes its own has none to embed.
 var timestamps = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}
 
-// logged reports whether a certificate carries receipts of logs. Their signatures are not checked: the logs are not known
-// here.
+// logged reports whether a certificate carries a receipt of a log. Its signature is not checked: the logs are not known here.
 func logged(cert *x509.Certificate) bool {
-	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(timestamps) })
+	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool {
+		var list, receipts, receipt cryptobyte.String
+		value := cryptobyte.String(e.Value)
+		const v1, logID, timestamp = 0, 32, 8 // what a receipt begins with
+		return e.Id.Equal(timestamps) && value.ReadASN1(&list, cryptobyteasn1.OCTET_STRING) &&
+			list.ReadUint16LengthPrefixed(&receipts) && receipts.ReadUint16LengthPrefixed(&receipt) &&
+			len(receipt) > 1+logID+timestamp && receipt[0] == v1
+	})
 }
 
-// selfSigned reports whether a chain shows a root of its own.
-func selfSigned(sent []*x509.Certificate) bool {
-	return slices.ContainsFunc(sent, func(cert *x509.Certificate) bool {
-		return cert != nil && sameName(cert.RawIssuer, cert.RawSubject)
+// stranger reports whether a certificate is a root of its own that is not among the anchor's: somebody shows whom to trust
+// instead. A known one is merely sent in vain.
+func (a *Anchor) stranger(cert *x509.Certificate) bool {
+	if cert == nil || !sameName(cert.RawIssuer, cert.RawSubject) {
+		return false
+	}
+	_, err := known(cert).Verify(x509.VerifyOptions{
+		Roots: a.roots, CurrentTime: cert.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
+	return err != nil
 }
 
 // forgedIn reports whether a certificate of the chain names an authority that did not sign it.

@@ -36,7 +36,10 @@ func TestEveryVerdict(t *testing.T) {
 	early := mint(t, arm, spec{from: day, names: []string{"a.example"}})
 	subLeaf := mint(t, subCA, spec{names: []string{"a.example"}})
 
-	receipts := []pkix.Extension{{Id: timestamps, Value: []byte{4, 2, 0, 0}}}
+	receipt := append([]byte{0}, make([]byte, 32+8+4)...) // version 1, log, time, and the rest
+	list := append([]byte{0, byte(2 + len(receipt)), 0, byte(len(receipt))}, receipt...)
+	receipts := []pkix.Extension{{Id: timestamps, Value: append([]byte{4, byte(len(list))}, list...)}}
+	noReceipts := []pkix.Extension{{Id: timestamps, Value: []byte{4, 2, 0, 0}}}
 	unheardOf := []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 2}, Critical: true, Value: []byte{5, 0}}}
 	upperCA := mint(t, arm, spec{subject: named(t, "Upper CA"), ca: true})
 	lowerCA := mint(t, upperCA, spec{subject: named(t, "Lower CA"), ca: true})
@@ -115,6 +118,10 @@ func TestEveryVerdict(t *testing.T) {
 		{name: "roots: expired", anchor: byRoots, chain: chain(expired), host: "a.example", verdict: Expired},
 		{name: "roots: an intermediate that is left out", anchor: byRoots, chain: chain(webLeaf), host: "a.example", verdict: Unrooted},
 		{name: "roots: the upper intermediate is left out", anchor: byRoots, chain: chain(webLeaf, lowerCA), host: "a.example", verdict: Unrooted},
+		{name: "roots: the root is sent in the intermediate's stead", anchor: byRoots, chain: chain(webLeaf, arm), host: "a.example", verdict: Unrooted},
+		{name: "roots: an intermediate that is left out, by one who lacks the key", anchor: byRoots, chain: chain(webLeaf), replay: true, host: "a.example", verdict: KeyNotProved},
+		{name: "roots: an intermediate that is left out, and a list of no receipts", anchor: byRoots,
+			chain: chain(mint(t, lowerCA, spec{names: []string{"a.example"}, extra: noReceipts})), host: "a.example", verdict: WrongIssuer},
 		{name: "roots: nothing is left out", anchor: byRoots, chain: chain(webLeaf, lowerCA, upperCA), host: "a.example"},
 		{name: "roots: left out, by one who has no receipts of logs", anchor: byRoots, chain: chain(subLeaf), host: "a.example", verdict: WrongIssuer},
 		{name: "roots: an inspecting firewall that copies the receipts and shows its root", anchor: byRoots,
