@@ -438,3 +438,20 @@ func TestInterceptionIsTestedBesideTheSamples(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatTheProbeSaysIsKnownToTheJudge holds two closed lists together, which are joined by their words.
+func TestWhatTheProbeSaysIsKnownToTheJudge(t *testing.T) {
+	for _, said := range []dns.Invalid{dns.Silent, dns.Blocked, dns.Intercepted, dns.NotAuthoritative, dns.Refused, dns.NoAddress} {
+		if invalidWords[freshness.Invalid(said)] == "" {
+			t.Errorf("nobody has words for %q", said)
+		}
+	}
+	for said, means := range map[dns.Path]survey.AuthorityPath{
+		dns.PathOK: survey.AuthorityPathOK, dns.PathBlocked: survey.AuthorityPathBlocked,
+		dns.PathIntercepted: survey.AuthorityPathIntercepted, dns.PathNotAuthoritative: survey.AuthorityPathNotAuthoritative,
+	} {
+		if survey.AuthorityPath(said) != means {
+			t.Errorf("%q is not %q", said, means)
+		}
+	}
+}
