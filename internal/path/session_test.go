@@ -505,6 +505,17 @@ func (g gathering) Read(b []byte) (total int, err error) {
 	return total, err
 }
 
+// unread is a connection on which nothing more is to be waited for.
+type unread struct {
+	net.Conn
+	t *testing.T
+}
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("read, though the server has said farewell")
+	return 0, os.ErrDeadlineExceeded
+}
+
 func TestAPongCountsThatComesWithTheFarewell(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: 50 * time.Millisecond})
 	s := openSession(t, l, evidence.TCP).(*tcpSession)
@@ -512,6 +523,7 @@ func TestAPongCountsThatComesWithTheFarewell(t *testing.T) {
 	if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
 		t.Errorf("ping: %v", err)
 	}
+	s.conn = unread{s.conn, t}
 	if err := s.Ping(t.Context()); !errors.Is(err, ErrEnded) {
 		t.Errorf("the next ping: %v, want ErrEnded", err)
 	}

@@ -161,6 +161,9 @@ func (d *tcpData) Read(p []byte) (int, error) {
 			d.rest = data
 			continue
 		}
+		if _, ended := d.client.Take(nil); ended != nil {
+			return 0, ended // it came with the data before it
+		}
 		n, err := d.conn.Read((*tcpSession)(d).buffer(readSize))
 		_, ended := d.client.Take(d.buf[:n])
 		switch data, ok := d.client.Received(); {
