@@ -245,3 +245,34 @@ func TestAnEntryOfItsOwnIsFoundAfterALargerOne(t *testing.T) {
 		})
 	}
 }
+
+// TestWithdrawnAddressesTakeMoreWhereQuestionsAreLost: what the zone's servers do not answer us they may not answer a resolver
+// either, which then serves what has expired, as RFC 8767 allows.
+func TestWithdrawnAddressesTakeMoreWhereQuestionsAreLost(t *testing.T) {
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		lost   time.Duration // before the first piece; 0: nothing is lost
+		pieces int           // five minutes apart, each with a moment of its own
+		proved bool
+	}{
+		"one piece":                           {0, 1, false},
+		"two, and nothing is lost":            {0, 2, true},
+		"two, and a question was lost":        {10 * time.Minute, 2, false},
+		"three, and a question was lost":      {10 * time.Minute, 3, true},
+		"two, and a question was lost before": {2 * time.Hour, 2, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, p, c := &family{}, &addressProof{}, usual()
+			if test.lost > 0 {
+				f.take(Sample{Type: 1, Asked: start.Add(-test.lost), Received: start.Add(-test.lost), Invalid: Silent}, time.Minute)
+			}
+			for i := range test.pieces {
+				at := start.Add(time.Duration(i) * 5 * time.Minute)
+				p.piece(at, at.Add(-10*time.Second), time.Time{}, f.addressPieces(at, c), c)
+			}
+			if p.proved != test.proved {
+				t.Errorf("proved: %v", p.proved)
+			}
+		})
+	}
+}

@@ -96,31 +96,46 @@ func (p *ttlProof) again(at, promised time.Time, c Constants) {
 	}
 }
 
-// addressProof joins pieces of P3 into a proof: two, at least one spacing apart, such that no single moment at which
-// the resolver may have asked explains both. Every piece of one honest entry has the moment it was fetched at in its
-// span, so that pieces of one entry always overlap: an address that came back for a moment between our samples does
-// not make a proof.
+// addressProof joins pieces of P3 into a proof: two, at least one spacing apart, such that no single moment at which the
+// resolver may have asked explains both. Every piece of one honest entry has the moment it was fetched at in its span, so
+// that pieces of one entry always overlap: an address that came back for a moment between our samples does not make a
+// proof.
+//
+// Three, where the zone's servers did not answer us now and then: a resolver whose own queries are lost serves what has
+// expired, as RFC 8767 allows, be it from a cache that nobody asked for a while. It happens to two pieces in an hour; one
+// that keeps records gives a piece each round.
 //
 // A zone that moves seldom gives few pieces: one is remembered for four times hold.
 type addressProof struct {
-	first, last time.Time
-	proved      bool
+	counted, last time.Time // the newest piece that is apart from the one before, and the newest of all
+	pieces        int       // so far, each apart from the one before
+	proved        bool
 }
 
-func (p *addressProof) piece(at, since, learnt time.Time, c Constants) {
+func (p *addressProof) piece(at, since, learnt time.Time, due int, c Constants) {
 	if p.last.IsZero() || at.Sub(later(learnt, p.last)) > pairing*c.Hold {
-		*p = addressProof{first: at}
+		*p = addressProof{counted: at, pieces: 1}
 	}
 	if at.Sub(p.last) > c.Hold {
 		p.proved = false
 	}
 	p.last = later(p.last, at)
-	if at.Sub(p.first) >= c.Spacing && since.After(p.first) {
-		p.proved = true
+	if at.Sub(p.counted) >= c.Spacing && since.After(p.counted) {
+		p.counted = at
+		p.pieces++
+		p.proved = p.proved || p.pieces >= due
 	}
 }
 
-// pairing is for how many times hold a first piece waits for its second.
+// addressPieces is how many make a proof at a moment.
+func (f *family) addressPieces(now time.Time, c Constants) int {
+	if !f.failed.IsZero() && now.Sub(f.failed) <= pairing*c.Hold {
+		return 3
+	}
+	return 2
+}
+
+// pairing is for how many times hold a piece waits for the next.
 const pairing = 4
 
 // turnovers is how many renewals of the resolver's entries P2 looks back on.

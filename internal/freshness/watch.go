@@ -183,7 +183,7 @@ func (h *Host) piece(r *resolver, w *watch, ob *observed, fi finding) {
 			w.inflated = fi
 		}
 	case WithdrawnAddress:
-		w.address.piece(ob.asked, fi.since, learnt, h.c)
+		w.address.piece(ob.asked, fi.since, learnt, h.family(ob.typ).addressPieces(ob.asked, h.c), h.c)
 		w.staleness.add(ob.asked, fi.staleness, h.c.Hold)
 		w.gone = fi
 	case EDEStale:

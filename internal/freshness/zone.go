@@ -411,6 +411,7 @@ type family struct {
 	lastValid  time.Time
 	validSince time.Time // start of the present run of samples of which none failed
 	answered   time.Time // end of the newest sample that did not fail
+	failed     time.Time // end of the newest that did
 	walked     time.Time // start of the newest valid sample whose delegation was walked anew
 	invalid    Invalid   // of the newest sample
 	sampled    bool
@@ -424,7 +425,7 @@ func (f *family) take(s Sample, gap time.Duration) {
 	}
 	f.invalid = s.Invalid
 	if s.Invalid != "" && s.Invalid != NoAddress {
-		f.validSince = time.Time{}
+		f.validSince, f.failed = time.Time{}, s.Received
 		return
 	}
 	if f.validSince.IsZero() || s.Received.Sub(f.answered) > gap {
