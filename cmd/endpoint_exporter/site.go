@@ -23,8 +23,8 @@ type parts struct {
 	site      *survey.Site
 }
 
-// build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over what old knows of the hosts that stay; old may
-// be nil. Nothing has changed if it fails.
+// build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over what old
+// knows of the hosts that stay; old may be nil. Nothing has changed if it fails.
 func build(config *catalogue.Config, flags *common, old *parts, logger *slog.Logger) (*parts, error) {
 	p := &parts{config: config}
 	var err error
