@@ -77,6 +77,7 @@ type Client struct {
 	transcript []byte // the hello and the server's flight, until Finish
 	answer     *devicetls.Answer
 	received   [][]byte
+	ended      error // what ended the session, told again by each Take
 }
 
 // New begins a session with this random; its first flight is the hello.
@@ -154,6 +155,9 @@ func (c *Client) appendRecord(b []byte, kind uint8, version, epoch uint16, body 
 // match the message id of a later one.
 func (c *Client) Take(datagram []byte) (Step, error) {
 	step := Foreign
+	if c.ended != nil {
+		return step, c.ended
+	}
 	for len(datagram) > 0 {
 		r, rest, ok := cut(datagram)
 		if !ok {
@@ -162,6 +166,7 @@ func (c *Client) Take(datagram []byte) (Step, error) {
 		datagram = rest
 		s, err := c.takeRecord(r)
 		if step = max(step, s); err != nil {
+			c.ended = err
 			return step, err
 		}
 	}

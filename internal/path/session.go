@@ -209,6 +209,9 @@ func (k *walk) listen(ctx context.Context, size int, take func([]byte) error) er
 		return fmt.Errorf("listen: %w", ErrCut)
 	}
 	defer b.release()
+	if err := take(nil); err != nil { // a farewell that came with what was read before
+		return fmt.Errorf("listen: %w", k.ending(err))
+	}
 	for {
 		n, err := k.conn.Read(k.buffer(size))
 		if n > 0 {

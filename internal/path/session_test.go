@@ -516,6 +516,34 @@ func (u unread) Read([]byte) (int, error) {
 	return 0, os.ErrDeadlineExceeded
 }
 
+// joining gives two datagrams as one.
+type joining struct{ net.Conn }
+
+func (j joining) Read(b []byte) (int, error) {
+	first, err := j.Conn.Read(b)
+	if err != nil {
+		return first, err
+	}
+	second, err := j.Conn.Read(b[first:])
+	return first + second, err
+}
+
+func TestAFarewellInThePongsDatagramIsHeard(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: 50 * time.Millisecond})
+	s := openSession(t, l, evidence.UDP).(*udpSession)
+	s.conn = joining{s.conn}
+	if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
+		t.Errorf("ping: %v", err)
+	}
+	s.conn = unread{s.conn, t}
+	if err := s.Listen(shortly(t, time.Second)); !errors.Is(err, ErrEnded) {
+		t.Errorf("listen: %v, want ErrEnded", err)
+	}
+	if err := s.Ping(t.Context()); !errors.Is(err, ErrEnded) {
+		t.Errorf("the next ping: %v, want ErrEnded", err)
+	}
+}
+
 func TestAPongCountsThatComesWithTheFarewell(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: 50 * time.Millisecond})
 	s := openSession(t, l, evidence.TCP).(*tcpSession)

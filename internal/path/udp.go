@@ -275,6 +275,9 @@ func (d *udpData) Read(p []byte) (int, error) {
 		if data, ok := d.client.Received(); ok {
 			return copy(p, data), nil
 		}
+		if _, ended := d.client.Take(nil); ended != nil {
+			return 0, ended // it came with the data before it
+		}
 		n, err := d.conn.Read(d.buffer(devicedtls.MaxDatagram))
 		switch {
 		case d.bound.ctx.Err() != nil:
