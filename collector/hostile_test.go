@@ -116,7 +116,7 @@ func anyReport(t *rapid.T) *survey.Report {
 	}
 	report := &survey.Report{
 		Started: moment.Draw(t, "started"), Finished: moment.Draw(t, "finished"), IncompletePaths: few("incomplete"),
-		AuthorityPath: survey.AuthorityPath(rapid.SampledFrom(append(authorityPaths, "")).Draw(t, "authority path")),
+		AuthorityPath: evidence.AuthorityPath(rapid.SampledFrom(append(authorityPaths, "")).Draw(t, "authority path")),
 	}
 	for range few("hosts") {
 		h := survey.Host{

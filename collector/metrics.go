@@ -9,7 +9,6 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 //go:generate go run ./gendocs ../docs/metrics.md
@@ -148,8 +147,8 @@ var (
 		evidence.DNSNXDomain, evidence.DNSServFail, evidence.DNSRefused, evidence.DNSNoAddress, evidence.DNSTimeout,
 		evidence.DNSUnreachable, evidence.DNSMalformed, evidence.DNSLoop, evidence.DNSRcode, evidence.DNSOutOfTime,
 	})
-	authorityPaths = texts([]survey.AuthorityPath{
-		survey.AuthorityPathOK, survey.AuthorityPathBlocked, survey.AuthorityPathIntercepted, survey.AuthorityPathNotAuthoritative,
+	authorityPaths = texts([]evidence.AuthorityPath{
+		evidence.AuthorityPathOK, evidence.AuthorityPathBlocked, evidence.AuthorityPathIntercepted, evidence.AuthorityPathNotAuthoritative,
 	})
 	legs   = []string{"resolver", "authority"}
 	rcodes = []string{"noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", rcodeTimeout, rcodeOther}

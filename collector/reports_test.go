@@ -159,7 +159,7 @@ func healthyReport() *survey.Report {
 	tcp5684.Idle = &survey.IdleBounds{Survived: 540 * time.Second, LastRound: noon.Add(-time.Hour)}
 	return &survey.Report{
 		Site: "berlin", Started: noon, Finished: noon.Add(125 * ms),
-		AuthorityPath: survey.AuthorityPathOK,
+		AuthorityPath: evidence.AuthorityPathOK,
 		Queries: []survey.QueryCount{
 			{Leg: "resolver", Rcode: "NOERROR", Count: 84},
 			{Leg: "resolver", Rcode: "timeout", Count: 1},
@@ -192,7 +192,7 @@ func sickReport() *survey.Report {
 		Queries: []survey.QueryCount{}, // nothing was asked
 		Site:    "berlin", Started: noon, Finished: noon.Add(10 * time.Second),
 		IncompletePaths: 2,
-		AuthorityPath:   survey.AuthorityPathIntercepted,
+		AuthorityPath:   evidence.AuthorityPathIntercepted,
 		Hosts: []survey.Host{
 			sickIntercepted(), sickStale(), sickUnresolved(), sickOutOfTime(), sickSinkhole(), sickWeb(), sickRoute(),
 		},

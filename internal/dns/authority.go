@@ -60,34 +60,6 @@ func NewAuthority(o Options) *Authority {
 // SetRate says how many questions a second each server gets at most, over ten seconds. Until it is called that is [HostRate].
 func (a *Authority) SetRate(rate float64) { a.servers.setRate(rate) }
 
-// Invalid says why a sample shows nothing; a closed list. "" is a valid sample.
-type Invalid string
-
-const (
-	Silent           Invalid = "silent"            // no server answered, or each with an error
-	Blocked          Invalid = "blocked"           // port 53 to servers beyond the site is closed to us
-	Intercepted      Invalid = "intercepted"       // somebody else answers for any address on port 53
-	NotAuthoritative Invalid = "not_authoritative" // answers without AA
-	Refused          Invalid = "refused"           // answers, but will not tell us (REFUSED)
-	NoAddress        Invalid = "no_address"        // valid: the name has no address of this type
-)
-
-// Sample is one direct look at a host for one type: the whole chain, from a server of each zone on the way.
-type Sample struct {
-	Type            uint16
-	Asked, Received time.Time
-	Invalid         Invalid
-	Steps           []Step // in the order of the chain
-	Walked          bool   // every delegation on the way was walked anew
-}
-
-// Step is what one server of one zone said of its part of the chain.
-type Step struct {
-	Server  netip.AddrPort
-	Servers []netip.AddrPort // all of the zone that we can speak to, Server among them
-	Records []evidence.Record
-}
-
 // Bounds of one sample.
 const (
 	maxSteps = 8 // zones on the way
@@ -113,36 +85,36 @@ type look struct {
 // Sample takes one sample of host (lower case, with the final dot). turn chooses the servers, so that counting it up
 // goes round all of them; one that does not answer is replaced. ok is false if there is nothing to tell: the zone's
 // servers are not known, or it would take too long.
-func (a *Authority) Sample(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, turn int) (s Sample, ok bool) {
+func (a *Authority) Sample(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, turn int) (s evidence.Sample, ok bool) {
 	return a.sample(ctx, look{resolvers: resolvers, host: host, typ: typ, turn: turn})
 }
 
 // Confirm takes each samples from every server of every zone on the way. Delegations not walked since walk are walked
 // anew first, unless it is zero; where that fails one sample is enough, since it confirms nothing. Samples that could not
 // be had in time are missing.
-func (a *Authority) Confirm(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, each int, walk time.Time) []Sample {
+func (a *Authority) Confirm(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, each int, walk time.Time) []evidence.Sample {
 	l := look{resolvers: resolvers, host: host, typ: typ, walk: walk}
 	first, ok := a.sample(ctx, l)
-	if !ok || first.Invalid != "" || first.Walked == walk.IsZero() {
+	if !ok || first.Failure != "" || first.Walked == walk.IsZero() {
 		return single(first, ok)
 	}
 	most := 1
 	for _, step := range first.Steps {
 		most = max(most, len(step.Servers))
 	}
-	samples := make([]*Sample, each*most)
+	samples := make([]*evidence.Sample, each*most)
 	var all sync.WaitGroup
 	for i := range samples {
 		all.Go(func() {
 			l := l
 			l.turn, l.only = i, true
-			if s, ok := a.sample(ctx, l); ok && (s.Invalid == "" || s.Invalid == NoAddress) {
+			if s, ok := a.sample(ctx, l); ok && (s.Failure == "" || s.Failure == evidence.SampleNoAddress) {
 				samples[i] = &s
 			}
 		})
 	}
 	all.Wait()
-	out := []Sample{first}
+	out := []evidence.Sample{first}
 	for _, s := range samples {
 		if s != nil {
 			out = append(out, *s)
@@ -151,25 +123,25 @@ func (a *Authority) Confirm(ctx context.Context, resolvers []netip.AddrPort, hos
 	return out
 }
 
-func single(s Sample, ok bool) []Sample {
+func single(s evidence.Sample, ok bool) []evidence.Sample {
 	if !ok {
 		return nil
 	}
-	return []Sample{s}
+	return []evidence.Sample{s}
 }
 
 // sample follows the chain from zone to zone.
-func (a *Authority) sample(ctx context.Context, l look) (s Sample, ok bool) {
-	s = Sample{Type: l.typ, Asked: a.o.Now(), Walked: !l.walk.IsZero()}
+func (a *Authority) sample(ctx context.Context, l look) (s evidence.Sample, ok bool) {
+	s = evidence.Sample{Type: l.typ, Asked: a.o.Now(), Walked: !l.walk.IsZero()}
 	if a.state.isIntercepted() {
-		s.Invalid, s.Received = Intercepted, s.Asked
+		s.Failure, s.Received = evidence.SampleIntercepted, s.Asked
 		return s, true
 	}
 	name, seen := l.host, map[string]bool{}
 	for range maxSteps {
 		z, walked, ok := a.zone(ctx, l, name)
 		if !ok {
-			return Sample{}, false
+			return evidence.Sample{}, false
 		}
 		s.Walked = s.Walked && walked
 		if seen[name] {
@@ -179,12 +151,12 @@ func (a *Authority) sample(ctx context.Context, l look) (s Sample, ok bool) {
 		if len(seen) == 1 {
 			s.Asked = a.o.Now() // discovery is no part of it
 		}
-		step, next, invalid, ok := a.step(ctx, z, name, l)
+		step, next, failure, ok := a.step(ctx, z, name, l)
 		if !ok {
-			return Sample{}, false
+			return evidence.Sample{}, false
 		}
 		s.Received = a.o.Now()
-		if s.Invalid = invalid; invalid != "" {
+		if s.Failure = failure; failure != "" {
 			s.Steps = nil
 			return s, true
 		}
@@ -193,7 +165,7 @@ func (a *Authority) sample(ctx context.Context, l look) (s Sample, ok bool) {
 		}
 		name = next
 	}
-	s.Invalid, s.Steps, s.Received = Silent, nil, a.o.Now() // a chain without end is an error of the zone
+	s.Failure, s.Steps, s.Received = evidence.SampleSilent, nil, a.o.Now() // a chain without end is an error of the zone
 	return s, true
 }
 
@@ -215,20 +187,20 @@ func (a *Authority) zone(ctx context.Context, l look, name string) (z *zone, wal
 }
 
 // step asks a server of the zone for name; next is where the chain goes on, in another zone or in an answer of its own.
-func (a *Authority) step(ctx context.Context, z *zone, name string, l look) (step Step, next string, invalid Invalid, ok bool) {
+func (a *Authority) step(ctx context.Context, z *zone, name string, l look) (step evidence.SampleStep, next string, failure evidence.SampleFailure, ok bool) {
 	own, cancel := context.WithTimeout(ctx, samplePatience)
 	defer cancel()
 	ask, tries := a.choose(z.servers, l.only)
-	invalid = Silent
+	failure = evidence.SampleSilent
 	for i := range min(tries, len(ask)) {
 		at := ask[(l.turn+i)%len(ask)]
 		reply, asked := a.ask(own, at, Query{Name: name, Type: l.typ})
 		switch {
 		case !asked && i == 0, reply.Failure == evidence.DNSOutOfTime && ctx.Err() != nil:
-			return Step{}, "", "", false
+			return evidence.SampleStep{}, "", "", false
 		case asked && reply.Failure == evidence.DNSRefused:
-			if invalid == Silent {
-				invalid = Refused
+			if failure == evidence.SampleSilent {
+				failure = evidence.SampleRefused
 			}
 			continue
 		case !asked, reply.Received.IsZero(), lame(&reply):
@@ -237,20 +209,20 @@ func (a *Authority) step(ctx context.Context, z *zone, name string, l look) (ste
 			a.directory.forget(name) // its zone has been cut since
 			continue
 		case !reply.AA:
-			invalid = NotAuthoritative
+			failure = evidence.SampleNotAuthoritative
 			continue
 		}
-		step = Step{Server: at, Servers: a.listed(z.servers, at)}
+		step = evidence.SampleStep{Server: at, Servers: a.listed(z.servers, at)}
 		var whole bool
 		if step.Records, next, whole = a.within(ctx, z, l.resolvers, reply.Records); !whole {
-			return Step{}, "", NoAddress, true
+			return evidence.SampleStep{}, "", evidence.SampleNoAddress, true
 		}
 		return step, next, "", true
 	}
-	if invalid == Silent && a.state.blocked(a.o.Now()) {
-		invalid = Blocked
+	if failure == evidence.SampleSilent && a.state.blocked(a.o.Now()) {
+		failure = evidence.SampleBlocked
 	}
-	return Step{}, "", invalid, true
+	return evidence.SampleStep{}, "", failure, true
 }
 
 // ask asks one server, if its load allows.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
@@ -133,12 +134,12 @@ func (n *internet) silence(at ...string) {
 	}
 }
 
-func (n *internet) sample(name string, turn int) (Sample, bool) {
+func (n *internet) sample(name string, turn int) (evidence.Sample, bool) {
 	return n.authority.Sample(context.Background(), resolvers, name, dns.TypeA, turn)
 }
 
 // steps writes a sample's steps: who said what of which servers.
-func steps(s Sample) string {
+func steps(s evidence.Sample) string {
 	var out []string
 	for _, step := range s.Steps {
 		var list []string
@@ -167,11 +168,11 @@ func TestChainIsFollowedFromZoneToZone(t *testing.T) {
 			s, ok := n.sample(host, turn)
 			want := server + " of 203.0.113.1 203.0.113.2: host.example. 300 edge.other.; " +
 				"203.0.113.3 of 203.0.113.3: edge.other. 60 198.51.100.1"
-			if !ok || s.Invalid != "" || steps(s) != want || s.Walked {
+			if !ok || s.Failure != "" || steps(s) != want || s.Walked {
 				t.Errorf("turn %d: %v %+v\n%s\nwant\n%s", turn, ok, s, steps(s), want)
 			}
 		}
-		if got := n.authority.Path(); got != PathOK {
+		if got := n.authority.Path(); got != evidence.AuthorityPathOK {
 			t.Errorf("path %q", got)
 		}
 		for _, at := range []string{ns1, ns2, nsOther} {
@@ -199,18 +200,18 @@ func TestServersThatAreNoUse(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		ns1, ns2 func(*lab.NameServer) // nil: silent
-		invalid  Invalid
+		failure  evidence.SampleFailure
 		by       string // who gave the sample
 	}{
 		{"one is silent", nil, func(*lab.NameServer) {}, "", "203.0.113.2"},
 		{"one refuses", refuse, func(*lab.NameServer) {}, "", "203.0.113.2"},
 		{"one claims no authority", noAA, func(*lab.NameServer) {}, "", "203.0.113.2"},
-		{"both are silent", nil, nil, Silent, ""},
-		{"both refuse", refuse, refuse, Refused, ""},
-		{"one is silent, the other refuses", nil, refuse, Refused, ""},
-		{"one refuses, the other claims no authority", refuse, noAA, NotAuthoritative, ""},
-		{"neither claims authority", noAA, noAA, NotAuthoritative, ""},
-		{"one is silent, the other claims no authority", nil, noAA, NotAuthoritative, ""},
+		{"both are silent", nil, nil, evidence.SampleSilent, ""},
+		{"both refuse", refuse, refuse, evidence.SampleRefused, ""},
+		{"one is silent, the other refuses", nil, refuse, evidence.SampleRefused, ""},
+		{"one refuses, the other claims no authority", refuse, noAA, evidence.SampleNotAuthoritative, ""},
+		{"neither claims authority", noAA, noAA, evidence.SampleNotAuthoritative, ""},
+		{"one is silent, the other claims no authority", nil, noAA, evidence.SampleNotAuthoritative, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, Options{}, func(t *testing.T, n *internet) {
@@ -223,8 +224,8 @@ func TestServersThatAreNoUse(t *testing.T) {
 				}
 				began := time.Now()
 				s, ok := n.sample("plain.example.", 0)
-				if !ok || s.Invalid != test.invalid || !strings.HasPrefix(steps(s), test.by) {
-					t.Errorf("%v %q %s, want %q by %s", ok, s.Invalid, steps(s), test.invalid, test.by)
+				if !ok || s.Failure != test.failure || !strings.HasPrefix(steps(s), test.by) {
+					t.Errorf("%v %q %s, want %q by %s", ok, s.Failure, steps(s), test.failure, test.by)
 				}
 				if took := time.Since(began); took > samplePatience {
 					t.Errorf("took %v", took)
@@ -238,11 +239,11 @@ func TestNameWithoutAddressIsNoFault(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		for _, name := range []string{"plain.example.", host, "none.example."} {
 			s, ok := n.authority.Sample(context.Background(), resolvers, name, dns.TypeAAAA, 0)
-			if !ok || s.Invalid != NoAddress {
+			if !ok || s.Failure != evidence.SampleNoAddress {
 				t.Errorf("%s: %v %+v", name, ok, s)
 			}
 		}
-		if s, ok := n.sample("loop.example.", 0); !ok || s.Invalid != Silent {
+		if s, ok := n.sample("loop.example.", 0); !ok || s.Failure != evidence.SampleSilent {
 			t.Errorf("a loop: %v %+v", ok, s)
 		}
 	})
@@ -273,7 +274,7 @@ func TestZonesAreDiscoveredHourly(t *testing.T) {
 		pass(2 * time.Hour)
 		began := time.Now()
 		for range 2 {
-			if s, ok := n.sample("plain.example.", 0); !ok || s.Invalid != "" {
+			if s, ok := n.sample("plain.example.", 0); !ok || s.Failure != "" {
 				t.Errorf("with the resolver silent: %v %+v", ok, s)
 			}
 		}
@@ -356,7 +357,7 @@ func TestConfirmAsksEveryServer(t *testing.T) {
 		samples := n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 2, time.Time{})
 		by := map[string]int{}
 		for _, s := range samples {
-			if s.Walked || s.Invalid != "" {
+			if s.Walked || s.Failure != "" {
 				t.Errorf("%+v", s)
 			}
 			for _, step := range s.Steps {
@@ -385,7 +386,7 @@ func TestDelegationIsWalkedAnew(t *testing.T) {
 		samples := n.authority.Confirm(context.Background(), resolvers, host, dns.TypeA, 1, since)
 		seen := map[string]bool{}
 		for _, s := range samples {
-			if !s.Walked || s.Invalid != "" || s.Asked.Before(since) {
+			if !s.Walked || s.Failure != "" || s.Asked.Before(since) {
 				t.Errorf("%+v", s)
 			}
 			seen[s.Steps[0].Server.String()] = true
@@ -431,7 +432,7 @@ func TestSilentServerRestsAndComesBack(t *testing.T) {
 		n.silence(ns1)
 		listed := func() int {
 			s, ok := n.sample("plain.example.", 0)
-			if !ok || s.Invalid != "" {
+			if !ok || s.Failure != "" {
 				t.Fatalf("%v %+v", ok, s)
 			}
 			return len(s.Steps[0].Servers)
@@ -461,19 +462,19 @@ func TestSilentServerRestsAndComesBack(t *testing.T) {
 func TestBlockedPort(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		n.silence(ns1, ns2, nsOther, root)
-		var last Sample
+		var last evidence.Sample
 		for range 4 {
 			last, _ = n.sample("plain.example.", 0)
 			pass(15 * time.Second)
 		}
-		if last.Invalid != Blocked || n.authority.Path() != PathBlocked {
-			t.Errorf("%q, path %q", last.Invalid, n.authority.Path())
+		if last.Failure != evidence.SampleBlocked || n.authority.Path() != evidence.AuthorityPathBlocked {
+			t.Errorf("%q, path %q", last.Failure, n.authority.Path())
 		}
 		for at, s := range n.servers {
 			n.put(at, s)
 		}
-		if s, _ := n.sample("plain.example.", 0); s.Invalid != "" || n.authority.Path() != PathOK {
-			t.Errorf("opened again: %q, path %q", s.Invalid, n.authority.Path())
+		if s, _ := n.sample("plain.example.", 0); s.Failure != "" || n.authority.Path() != evidence.AuthorityPathOK {
+			t.Errorf("opened again: %q, path %q", s.Failure, n.authority.Path())
 		}
 	})
 }
@@ -492,7 +493,7 @@ func TestInterception(t *testing.T) {
 			return len(n.log.to(nobody, since))
 		}
 		n.sample(host, 0)
-		if test(false) == 0 || n.authority.Path() != PathOK {
+		if test(false) == 0 || n.authority.Path() != evidence.AuthorityPathOK {
 			t.Errorf("path %q", n.authority.Path())
 		}
 		pass(6 * time.Minute)
@@ -505,7 +506,7 @@ func TestInterception(t *testing.T) {
 		test(false)
 		since := time.Now()
 		s, ok := n.sample(host, 0)
-		if !ok || s.Invalid != Intercepted || n.authority.Path() != PathIntercepted {
+		if !ok || s.Failure != evidence.SampleIntercepted || n.authority.Path() != evidence.AuthorityPathIntercepted {
 			t.Errorf("%v %+v, path %q", ok, s, n.authority.Path())
 		}
 		if len(n.log.to(ns1, since))+len(n.log.to(ns2, since)) != 0 {
@@ -514,7 +515,7 @@ func TestInterception(t *testing.T) {
 		n.silence(nobody)
 		pass(11 * time.Minute)
 		test(false)
-		if s, ok := n.sample(host, 0); !ok || s.Invalid != "" {
+		if s, ok := n.sample(host, 0); !ok || s.Failure != "" {
 			t.Errorf("no longer intercepted: %v %+v", ok, s)
 		}
 	})

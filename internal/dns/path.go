@@ -10,16 +10,6 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
-// Path is the exporter's own view of port 53 to servers beyond the site; "" while nothing is known.
-type Path string
-
-const (
-	PathOK               Path = "ok"
-	PathBlocked          Path = "blocked"
-	PathIntercepted      Path = "intercepted"
-	PathNotAuthoritative Path = "not_authoritative"
-)
-
 // Port 53 counts as blocked when so many questions, to two servers where there are two, have gone unanswered and no
 // server at all has answered for so long. A single zone's outage can look the same; the verdict is unknown either way.
 const (
@@ -83,20 +73,20 @@ func (p *pathState) isIntercepted() bool {
 }
 
 // Path says what is known of port 53 now.
-func (a *Authority) Path() Path {
+func (a *Authority) Path() evidence.AuthorityPath {
 	p := &a.state
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := a.o.Now()
 	switch {
 	case p.intercepted:
-		return PathIntercepted
+		return evidence.AuthorityPathIntercepted
 	case p.isBlocked(now):
-		return PathBlocked
+		return evidence.AuthorityPathBlocked
 	case p.noAA.After(p.aa) && (p.aa.IsZero() || now.Sub(p.aa) >= blockedFor):
-		return PathNotAuthoritative
+		return evidence.AuthorityPathNotAuthoritative
 	case !p.aa.IsZero():
-		return PathOK
+		return evidence.AuthorityPathOK
 	}
 	return ""
 }

@@ -85,3 +85,52 @@ type Lookup struct {
 	Failure   DNSFailure    // set only when there is no address at all
 	Detail    string
 }
+
+// SampleFailure says why a direct sample of a zone shows nothing: a closed list. "" is a valid sample.
+type SampleFailure string
+
+const (
+	// SampleSilent: none of the zone's servers answered, or they answered with an error (SERVFAIL). It may be an outage.
+	SampleSilent SampleFailure = "silent"
+	// SampleBlocked: port 53 to servers beyond the site is closed to us.
+	SampleBlocked SampleFailure = "blocked"
+	// SampleIntercepted: somebody else answers for any server on port 53.
+	SampleIntercepted SampleFailure = "intercepted"
+	// SampleNotAuthoritative: answers come without AA, from a cache or a proxy.
+	SampleNotAuthoritative SampleFailure = "not_authoritative"
+	// SampleRefused: what answers for the servers does not tell us: a resolver that port 53 is redirected to, and that
+	// takes questions without recursion from nobody (Unbound's default), or servers that are not the zone's any more.
+	SampleRefused SampleFailure = "refused"
+	// SampleNoAddress: a valid, authoritative answer, which says that the name has no address of this type.
+	SampleNoAddress SampleFailure = "no_address"
+)
+
+// Sample is one direct look at a host's zone: the whole chain for one type, from a server of each zone on the way.
+type Sample struct {
+	Type            uint16 // asked: 1 A, 28 AAAA
+	Asked, Received time.Time
+	Failure         SampleFailure
+	Steps           []SampleStep // in the order of the chain, ending in addresses; none of a sample that failed
+	Walked          bool         // every delegation on the way was walked anew, from the servers of the parent zone
+}
+
+// SampleStep is what one server of one zone said of its part of the chain.
+type SampleStep struct {
+	Server netip.AddrPort
+	// Servers are all servers of that zone that we can speak to, Server among them, without those of a family that has no
+	// route and those silent for long: a server listed here but never heard keeps an address from being proved
+	// withdrawn, since the resolver may have it from there.
+	Servers []netip.AddrPort
+	Records []Record // of the chain, with the TTLs of the zone
+}
+
+// AuthorityPath is the exporter's own view of port 53 to servers beyond the site; a closed list, used as the label `state`;
+// "" while nothing is known.
+type AuthorityPath string
+
+const (
+	AuthorityPathOK               AuthorityPath = "ok"
+	AuthorityPathBlocked          AuthorityPath = "blocked"
+	AuthorityPathIntercepted      AuthorityPath = "intercepted"
+	AuthorityPathNotAuthoritative AuthorityPath = "not_authoritative"
+)

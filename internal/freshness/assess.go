@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 )
 
 // opinion is the verdict of one type, before the two are joined.
@@ -84,12 +86,12 @@ func (h *Host) direct(w *watch, f *family, now time.Time) opinion {
 		return opinion{verdict: Unknown, why: "the zone's servers are not asked (authority.mode: off): give expected_ttl to have TTLs judged"}
 	case !f.sampled:
 		return opinion{verdict: Unknown, why: "the zone's servers have not been asked yet"}
-	case f.invalid == NoAddress:
+	case f.failure == evidence.SampleNoAddress:
 		return opinion{verdict: Unknown, why: "the zone's servers give no address of this family, the resolver does: it makes its own, or sees another view", none: true}
-	case (f.invalid == Silent || f.invalid == Refused) && !f.lastValid.IsZero() && now.Sub(f.lastValid) <= h.gap():
+	case (f.failure == evidence.SampleSilent || f.failure == evidence.SampleRefused) && !f.lastValid.IsZero() && now.Sub(f.lastValid) <= h.gap():
 		// One lost sample is no change.
-	case f.invalid != "":
-		return opinion{verdict: Unknown, why: invalidWords[f.invalid]}
+	case f.failure != "":
+		return opinion{verdict: Unknown, why: failureWords[f.failure]}
 	}
 	if i := h.interval(); i > h.widest() {
 		return opinion{verdict: Unknown, why: fmt.Sprintf("rounds are %s apart: the proof needs one at least every %s", words(i), words(h.widest()))}
@@ -122,12 +124,12 @@ func ownView(ob *observed, f *family) bool {
 	return false
 }
 
-var invalidWords = map[Invalid]string{
-	Silent:           "the zone's servers do not answer us: cannot be judged now",
-	Blocked:          "port 53 to the zone's servers is blocked: cannot be judged here",
-	Intercepted:      "port 53 to the zone's servers is intercepted, somebody else answers for them: cannot be judged here",
-	NotAuthoritative: "what answers for the zone's servers is no authority (a DNS proxy on the way?): cannot be judged here",
-	Refused:          "what answers for the zone's servers refuses (a resolver on the way that port 53 is redirected to?): cannot be judged here",
+var failureWords = map[evidence.SampleFailure]string{
+	evidence.SampleSilent:           "the zone's servers do not answer us: cannot be judged now",
+	evidence.SampleBlocked:          "port 53 to the zone's servers is blocked: cannot be judged here",
+	evidence.SampleIntercepted:      "port 53 to the zone's servers is intercepted, somebody else answers for them: cannot be judged here",
+	evidence.SampleNotAuthoritative: "what answers for the zone's servers is no authority (a DNS proxy on the way?): cannot be judged here",
+	evidence.SampleRefused:          "what answers for the zone's servers refuses (a resolver on the way that port 53 is redirected to?): cannot be judged here",
 }
 
 const spokenWords = "it says itself (EDE 3) that it answers with expired records, although the zone's servers are healthy: " +

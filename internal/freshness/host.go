@@ -30,46 +30,6 @@ type Options struct {
 	NoAuthority bool
 }
 
-// Invalid says why a direct sample shows nothing; a closed list. "" is a valid sample.
-type Invalid string
-
-const (
-	// Silent: none of the zone's servers answered, or they answered with an error (SERVFAIL). It may be an outage.
-	Silent Invalid = "silent"
-	// Blocked: port 53 to servers beyond the site is closed to us.
-	Blocked Invalid = "blocked"
-	// Intercepted: somebody else answers for any server on port 53.
-	Intercepted Invalid = "intercepted"
-	// NotAuthoritative: answers come without AA, from a cache or a proxy.
-	NotAuthoritative Invalid = "not_authoritative"
-	// Refused: what answers for the servers does not tell us: a resolver that port 53 is redirected to, and that takes
-	// questions without recursion from nobody (Unbound's default), or servers that are not the zone's any more.
-	Refused Invalid = "refused"
-	// NoAddress: a valid, authoritative answer, which says that the name has no address of this type.
-	NoAddress Invalid = "no_address"
-)
-
-// Step is what one authoritative server of one zone said of its part of the chain.
-type Step struct {
-	Server netip.AddrPort
-	// Servers are all servers of that zone that we can speak to, Server among them. Leave out those of a family
-	// without a route, and those silent for long: a server listed here but never heard keeps an address from being
-	// proved withdrawn, since the resolver may have it from there.
-	Servers []netip.AddrPort
-	// Records are those of the chain, with the TTLs of the zone.
-	Records []evidence.Record
-}
-
-// Sample is one direct look at the zone: the whole chain for one type, from the servers of each zone on the way.
-type Sample struct {
-	Type            uint16 // asked: 1 A, 28 AAAA
-	Asked, Received time.Time
-	Invalid         Invalid // why not; Steps is then not read
-	Steps           []Step  // in the order of the chain, ending in addresses
-	// Walked says that the delegation was walked anew for this sample, from the servers of the parent zone.
-	Walked bool
-}
-
 // Request is what the caller should ask of the zone's servers now, still in this round if its deadline allows, else in
 // the next, and hand back through [Host.Sample]. Samples asked for are one for each server, each time Each.
 type Request struct {
@@ -82,10 +42,10 @@ type Request struct {
 
 // Zone is what is known of the zone itself.
 type Zone struct {
-	TTL       time.Duration // least of the chain by the newest valid samples (both types); meaningless without LastValid
-	Addresses int           // distinct addresses seen in the last 30 minutes
-	LastValid time.Time     // zero: never
-	Invalid   Invalid       // of the newest sample
+	TTL       time.Duration          // least of the chain by the newest valid samples (both types); meaningless without LastValid
+	Addresses int                    // distinct addresses seen in the last 30 minutes
+	LastValid time.Time              // zero: never
+	Failure   evidence.SampleFailure // of the newest sample
 }
 
 // Host remembers one host name: the zone's own view of it, and each resolver's answers. It is not safe for concurrent
@@ -220,12 +180,12 @@ func (h *Host) learning(f *family, w *watch, name string, t time.Time) bool {
 }
 
 // Sample takes a direct sample. A sample of another type than A and AAAA is dropped.
-func (h *Host) Sample(s Sample) {
+func (h *Host) Sample(s evidence.Sample) {
 	f := h.family(s.Type)
 	if f == nil {
 		return
 	}
-	if s.Invalid == Intercepted && f.invalid != Intercepted {
+	if s.Failure == evidence.SampleIntercepted && f.failure != evidence.SampleIntercepted {
 		f = h.disbelieve(s.Type)
 	}
 	before := f.runs()
@@ -362,8 +322,8 @@ func (h *Host) Zone(now time.Time) Zone {
 			z.TTL = ttl
 		}
 		z.LastValid = later(z.LastValid, f.lastValid)
-		if i == 0 || z.Invalid == NoAddress || !f.sampled {
-			z.Invalid = f.invalid
+		if i == 0 || z.Failure == evidence.SampleNoAddress || !f.sampled {
+			z.Failure = f.failure
 		}
 	}
 	return z

@@ -20,7 +20,7 @@ func steadyWorld(h habits, ttl float64) *world {
 func TestWhatIsSaid(t *testing.T) {
 	minimum := honest()
 	minimum.min = 300
-	blocked := func(why Invalid) func(*world) { return func(w *world) { w.blocked = why } }
+	blocked := func(why evidence.SampleFailure) func(*world) { return func(w *world) { w.blocked = why } }
 	tests := []struct {
 		name    string
 		habits  habits
@@ -29,20 +29,20 @@ func TestWhatIsSaid(t *testing.T) {
 		why     []string
 	}{
 		{"honest", honest(), func(*world) {}, OK, []string{"no sign"}},
-		{"port 53 blocked", honest(), blocked(Blocked), Unknown, []string{"port 53", "blocked", "cannot be judged here"}},
-		{"port 53 blocked hides a minimum TTL", minimum, blocked(Blocked), Unknown, []string{"blocked"}},
-		{"port 53 intercepted", minimum, blocked(Intercepted), Unknown, []string{"intercepted"}},
-		{"a proxy on port 53", minimum, blocked(NotAuthoritative), Unknown, []string{"no authority"}},
-		{"what answers refuses", honest(), blocked(Refused), Unknown, []string{"refuses", "redirected"}},
-		{"the zone's servers silent", honest(), blocked(Silent), Unknown, []string{"do not answer us"}},
-		{"authority off", minimum, func(w *world) { w.blocked, w.options.NoAuthority = Silent, true }, Unknown, []string{"authority.mode: off", "expected_ttl"}},
+		{"port 53 blocked", honest(), blocked(evidence.SampleBlocked), Unknown, []string{"port 53", "blocked", "cannot be judged here"}},
+		{"port 53 blocked hides a minimum TTL", minimum, blocked(evidence.SampleBlocked), Unknown, []string{"blocked"}},
+		{"port 53 intercepted", minimum, blocked(evidence.SampleIntercepted), Unknown, []string{"intercepted"}},
+		{"a proxy on port 53", minimum, blocked(evidence.SampleNotAuthoritative), Unknown, []string{"no authority"}},
+		{"what answers refuses", honest(), blocked(evidence.SampleRefused), Unknown, []string{"refuses", "redirected"}},
+		{"the zone's servers silent", honest(), blocked(evidence.SampleSilent), Unknown, []string{"do not answer us"}},
+		{"authority off", minimum, func(w *world) { w.blocked, w.options.NoAuthority = evidence.SampleSilent, true }, Unknown, []string{"authority.mode: off", "expected_ttl"}},
 		{"still learning", honest(), func(w *world) { w.until = 200 }, Unknown, []string{"still learning: 12 min left"}},
 		{"rounds too far apart", honest(), func(w *world) { w.interval, w.until = 600, 7200 }, Unknown, []string{"rounds are 10 min apart", "every 300 s"}},
 		{"a minimum TTL", minimum, func(w *world) { w.until = 3000 }, Stale, []string{"keeps records for 300 s where the zone says 60 s", "min-cache-ttl", "cache-min-ttl", "an entry of its own for this name (local-data"}},
 		{"a minimum TTL, seen once", minimum, func(w *world) { w.until = 120 }, Suspect, []string{"answers with TTL", "not proved"}},
-		{"an asserted TTL, port 53 blocked", minimum, func(w *world) { w.blocked, w.options.ExpectedTTL, w.until = Blocked, time.Minute, 3600 }, Stale, []string{"300 s where the configuration expects 60 s"}},
-		{"an asserted TTL kept", honest(), func(w *world) { w.blocked, w.options.ExpectedTTL = Blocked, time.Minute }, OK, []string{"within the 60 s"}},
-		{"an asserted TTL, learning", honest(), func(w *world) { w.blocked, w.options.ExpectedTTL, w.until = Blocked, time.Minute, 100 }, Unknown, []string{"still learning"}},
+		{"an asserted TTL, port 53 blocked", minimum, func(w *world) { w.blocked, w.options.ExpectedTTL, w.until = evidence.SampleBlocked, time.Minute, 3600 }, Stale, []string{"300 s where the configuration expects 60 s"}},
+		{"an asserted TTL kept", honest(), func(w *world) { w.blocked, w.options.ExpectedTTL = evidence.SampleBlocked, time.Minute }, OK, []string{"within the 60 s"}},
+		{"an asserted TTL, learning", honest(), func(w *world) { w.blocked, w.options.ExpectedTTL, w.until = evidence.SampleBlocked, time.Minute, 100 }, Unknown, []string{"still learning"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,14 +153,14 @@ func TestInterceptionDropsWhatItTaught(t *testing.T) {
 		interceptor := steadyWorld(honest(), 5).zone
 		h := New(usual(), Options{SingleView: true, ExpectedTTL: expected})
 		var out outcome
-		round := func(now float64, sample Sample) Assessment {
+		round := func(now float64, sample evidence.Sample) Assessment {
 			h.Begin(at(now))
 			h.Answer(w.answer(now))
 			h.Sample(sample)
 			for _, want := range h.Wants(at(now + 0.1)) {
 				for server := range w.zone.lags {
 					for range want.Each {
-						if sample.Invalid == "" {
+						if sample.Failure == "" {
 							h.Sample(w.sample(now+0.2, server, want.Walk, &out))
 						}
 					}
@@ -178,7 +178,7 @@ func TestInterceptionDropsWhatItTaught(t *testing.T) {
 		if a.Verdict != Stale {
 			t.Fatalf("while it is not seen: %s %s", a.Verdict, a.Why)
 		}
-		a = round(now, Sample{Type: 1, Asked: at(now), Received: at(now), Invalid: Intercepted})
+		a = round(now, evidence.Sample{Type: 1, Asked: at(now), Received: at(now), Failure: evidence.SampleIntercepted})
 		if expected > 0 {
 			if a.Verdict != Stale || !strings.Contains(a.Why, "the configuration expects") {
 				t.Errorf("an asserted TTL needs no zone: %s %s", a.Verdict, a.Why)
@@ -241,13 +241,13 @@ func TestFamiliesAreJoined(t *testing.T) {
 		h.Sample(w.sample(now, 0, false, &out))
 		h.Answer(&evidence.Answer{Server: resolverAddr, Name: host, Type: 28, Asked: at(now), Received: at(now),
 			Chain: []evidence.Record{{Owner: host, Type: 28, TTL: 60, Addr: netip.MustParseAddr("64:ff9b::1")}}})
-		h.Sample(Sample{Type: 28, Asked: at(now), Received: at(now), Invalid: NoAddress})
+		h.Sample(evidence.Sample{Type: 28, Asked: at(now), Received: at(now), Failure: evidence.SampleNoAddress})
 		a = h.Assess(resolverAddr, at(now))
 	}
 	if a.Verdict != OK {
 		t.Errorf("%s: %s", a.Verdict, a.Why)
 	}
-	if z := h.Zone(at(1200)); z.TTL != time.Minute || z.Addresses != 1 || z.LastValid.IsZero() || z.Invalid != "" {
+	if z := h.Zone(at(1200)); z.TTL != time.Minute || z.Addresses != 1 || z.LastValid.IsZero() || z.Failure != "" {
 		t.Errorf("zone %+v", z)
 	}
 }
@@ -290,9 +290,9 @@ func FuzzHost(f *testing.F) {
 				h.Answer(&evidence.Answer{Server: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(next())}), 53), Name: "a.",
 					Type: typ, Rcode: next() % 6, Asked: at(now), Received: at(now + float64(next()%5)), Chain: records(), EDE: []evidence.EDE{{Code: uint16(next() % 25)}}})
 			case 2, 3:
-				s := Sample{Type: typ, Asked: at(now), Received: at(now + float64(next()%5)), Walked: next()%2 == 0, Invalid: []Invalid{"", "", "", Silent, Blocked, NoAddress}[next()%6]}
+				s := evidence.Sample{Type: typ, Asked: at(now), Received: at(now + float64(next()%5)), Walked: next()%2 == 0, Failure: []evidence.SampleFailure{"", "", "", evidence.SampleSilent, evidence.SampleBlocked, evidence.SampleNoAddress}[next()%6]}
 				for range next() % 20 {
-					st := Step{Server: serverAddr(next()), Records: records()}
+					st := evidence.SampleStep{Server: serverAddr(next()), Records: records()}
 					for range next() {
 						st.Servers = append(st.Servers, serverAddr(next()))
 					}
@@ -351,7 +351,7 @@ func BenchmarkRound(b *testing.B) {
 			h := New(usual(), Options{SingleView: true})
 			var out outcome
 			var answers []*evidence.Answer
-			var samples []Sample
+			var samples []evidence.Sample
 			for i := range 128 {
 				now := float64(i) * 15
 				answers, samples = append(answers, w.answer(now)), append(samples, w.sample(now, i%len(z.lags), false, &out))
@@ -383,8 +383,8 @@ func TestStaleByItsOwnWordNeedsTheZone(t *testing.T) {
 		server := serverAddr(0)
 		record := evidence.Record{Owner: host, Type: 1, TTL: 60, Addr: netip.MustParseAddr(addr4(1))}
 		sample := func(now float64, walked bool) {
-			h.Sample(Sample{Type: 1, Asked: at(now), Received: at(now + 0.02), Walked: walked,
-				Steps: []Step{{Server: server, Servers: []netip.AddrPort{server}, Records: []evidence.Record{record}}}})
+			h.Sample(evidence.Sample{Type: 1, Asked: at(now), Received: at(now + 0.02), Walked: walked,
+				Steps: []evidence.SampleStep{{Server: server, Servers: []netip.AddrPort{server}, Records: []evidence.Record{record}}}})
 		}
 		var last Assessment
 		for now := 0.0; now < 3600; now += 60 {

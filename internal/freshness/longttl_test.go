@@ -76,8 +76,8 @@ func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
 			for at := time.Duration(0); at < test.until; at += 30 * time.Second {
 				now := start.Add(at)
 				sample := func(walked bool) {
-					h.Sample(Sample{Type: 1, Asked: now, Received: now, Walked: walked,
-						Steps: []Step{{Server: server, Servers: []netip.AddrPort{server}, Records: records(test.zone(at))}}})
+					h.Sample(evidence.Sample{Type: 1, Asked: now, Received: now, Walked: walked,
+						Steps: []evidence.SampleStep{{Server: server, Servers: []netip.AddrPort{server}, Records: records(test.zone(at))}}})
 				}
 				given := test.answer(at)
 				h.Begin(now)
@@ -165,8 +165,8 @@ func told(interval, until time.Duration, rest func(at time.Duration) time.Durati
 	for at := time.Duration(0); at < until; at += interval {
 		now := start.Add(at)
 		sample := func(walked bool) {
-			h.Sample(Sample{Type: 1, Asked: now, Received: now, Walked: walked,
-				Steps: []Step{{Server: server, Servers: []netip.AddrPort{server}, Records: records(time.Minute)}}})
+			h.Sample(evidence.Sample{Type: 1, Asked: now, Received: now, Walked: walked,
+				Steps: []evidence.SampleStep{{Server: server, Servers: []netip.AddrPort{server}, Records: records(time.Minute)}}})
 		}
 		h.Begin(now)
 		h.Answer(&evidence.Answer{Server: resolver, Name: host, Type: 1, Asked: now, Received: now, Chain: records(rest(at))})
@@ -264,7 +264,7 @@ func TestWithdrawnAddressesTakeMoreWhereQuestionsAreLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, p, c := &family{}, &addressProof{}, usual()
 			if test.lost > 0 {
-				f.take(Sample{Type: 1, Asked: start.Add(-test.lost), Received: start.Add(-test.lost), Invalid: Silent}, time.Minute)
+				f.take(evidence.Sample{Type: 1, Asked: start.Add(-test.lost), Received: start.Add(-test.lost), Failure: evidence.SampleSilent}, time.Minute)
 			}
 			for i := range test.pieces {
 				at := start.Add(time.Duration(i) * 5 * time.Minute)

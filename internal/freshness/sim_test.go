@@ -300,7 +300,7 @@ type world struct {
 	options  Options
 	consts   Constants
 	lazy     bool // confirms in the next round only
-	blocked  Invalid
+	blocked  evidence.SampleFailure
 }
 
 // outcome is what came of it.
@@ -330,10 +330,10 @@ func (w *world) record(r rec) evidence.Record {
 }
 
 // sample walks the chain at one server.
-func (w *world) sample(now float64, server int, walked bool, out *outcome) Sample {
-	s := Sample{Type: w.typ, Asked: at(now), Walked: walked, Received: at(now + 0.02)}
+func (w *world) sample(now float64, server int, walked bool, out *outcome) evidence.Sample {
+	s := evidence.Sample{Type: w.typ, Asked: at(now), Walked: walked, Received: at(now + 0.02)}
 	if w.blocked != "" {
-		s.Invalid = w.blocked
+		s.Failure = w.blocked
 		return s
 	}
 	var servers []netip.AddrPort
@@ -354,10 +354,10 @@ func (w *world) sample(now float64, server int, walked bool, out *outcome) Sampl
 			}
 		}
 		if !ok {
-			s.Invalid = Silent
+			s.Failure = evidence.SampleSilent
 			return s
 		}
-		st := Step{Server: serverAddr(server), Servers: servers}
+		st := evidence.SampleStep{Server: serverAddr(server), Servers: servers}
 		for _, r := range rs {
 			st.Records = append(st.Records, w.record(r))
 		}
@@ -367,7 +367,7 @@ func (w *world) sample(now float64, server int, walked bool, out *outcome) Sampl
 		}
 		owner = rs[0].value
 	}
-	s.Invalid = Silent
+	s.Failure = evidence.SampleSilent
 	return s
 }
 
@@ -452,14 +452,14 @@ func (w *world) run() outcome {
 		for range w.zone.lags {
 			server = (server + 1) % len(w.zone.lags)
 			s := w.sample(t, server, false, &out)
-			if s.Invalid == "" || s.Invalid == w.blocked {
+			if s.Failure == "" || s.Failure == w.blocked {
 				valid = true
 				h.Sample(s)
 				break
 			}
 		}
 		if !valid && w.rnd.IntN(2) == 0 {
-			h.Sample(Sample{Type: w.typ, Asked: at(t), Received: at(t), Invalid: Silent})
+			h.Sample(evidence.Sample{Type: w.typ, Asked: at(t), Received: at(t), Failure: evidence.SampleSilent})
 		}
 		if h.resolver(resolverAddr).watches[w.typ].now == nil || h.resolver(resolverAddr).watches[w.typ].now.asked.Before(h.began) {
 			h.Answer(w.answer(t + 0.05))

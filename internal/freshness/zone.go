@@ -81,7 +81,7 @@ type owner struct {
 var setSeed = maphash.MakeSeed()
 
 // see takes one server's set.
-func (o *owner) see(records []evidence.Record, st Step, asked, received time.Time, gap time.Duration) {
+func (o *owner) see(records []evidence.Record, st evidence.SampleStep, asked, received time.Time, gap time.Duration) {
 	if o.sampled.IsZero() || received.Sub(o.sampled) > gap {
 		o.cov = received
 	}
@@ -409,22 +409,22 @@ type family struct {
 	chain      []string  // owners of the newest valid sample
 	cov        time.Time // start of the present run of valid samples without a gap
 	lastValid  time.Time
-	validSince time.Time // start of the present run of samples of which none failed
-	answered   time.Time // end of the newest sample that did not fail
-	failed     time.Time // end of the newest that did
-	walked     time.Time // start of the newest valid sample whose delegation was walked anew
-	invalid    Invalid   // of the newest sample
+	validSince time.Time              // start of the present run of samples of which none failed
+	answered   time.Time              // end of the newest sample that did not fail
+	failed     time.Time              // end of the newest that did
+	walked     time.Time              // start of the newest valid sample whose delegation was walked anew
+	failure    evidence.SampleFailure // of the newest sample
 	sampled    bool
 }
 
 // take takes one sample; a hole longer than gap ends the coverage.
-func (f *family) take(s Sample, gap time.Duration) {
+func (f *family) take(s evidence.Sample, gap time.Duration) {
 	f.sampled = true
-	if s.Invalid == "" && !endsInAddress(s.Steps) {
-		s.Invalid = NoAddress
+	if s.Failure == "" && !endsInAddress(s.Steps) {
+		s.Failure = evidence.SampleNoAddress
 	}
-	f.invalid = s.Invalid
-	if s.Invalid != "" && s.Invalid != NoAddress {
+	f.failure = s.Failure
+	if s.Failure != "" && s.Failure != evidence.SampleNoAddress {
 		f.validSince, f.failed = time.Time{}, s.Received
 		return
 	}
@@ -432,7 +432,7 @@ func (f *family) take(s Sample, gap time.Duration) {
 		f.validSince = s.Received
 	}
 	f.answered = s.Received
-	if s.Invalid != "" {
+	if s.Failure != "" {
 		return
 	}
 	if f.lastValid.IsZero() || s.Received.Sub(f.lastValid) > gap {
@@ -448,7 +448,7 @@ func (f *family) take(s Sample, gap time.Duration) {
 	}
 }
 
-func endsInAddress(steps []Step) bool {
+func endsInAddress(steps []evidence.SampleStep) bool {
 	for _, st := range steps {
 		for _, r := range st.Records {
 			if r.Addr.IsValid() {
@@ -459,7 +459,7 @@ func endsInAddress(steps []Step) bool {
 	return false
 }
 
-func (f *family) step(st Step, asked, received time.Time, gap time.Duration) {
+func (f *family) step(st evidence.SampleStep, asked, received time.Time, gap time.Duration) {
 	records := st.Records[:min(len(st.Records), maxRecords)]
 	for len(records) > 0 {
 		name := records[0].Owner

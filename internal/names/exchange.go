@@ -72,7 +72,7 @@ func (x *exchange) run() {
 	defer x.cancel()
 	var all sync.WaitGroup
 	all.Go(x.look)
-	var valid []dns.Sample
+	var valid []evidence.Sample
 	if x.service.authority != nil && !x.memory.stranger && x.answered() {
 		all.Go(x.sameViews)
 		valid = x.sample()
@@ -91,7 +91,7 @@ func (x *exchange) run() {
 // intercepted says whether somebody else is seen to answer for the zones' servers: this round or another host's has found
 // it out, perhaps after this one's samples came.
 func (x *exchange) intercepted() bool {
-	return x.service.authority != nil && !x.memory.stranger && x.service.authority.Path() == dns.PathIntercepted
+	return x.service.authority != nil && !x.memory.stranger && x.service.authority.Path() == evidence.AuthorityPathIntercepted
 }
 
 // look asks every resolver at once.
@@ -127,10 +127,10 @@ func (x *exchange) answered() bool {
 
 // sample takes this round's direct samples, one of each type, and returns them if any is valid. They are held back until
 // a test of interception that is due or under way, for whatever host, has ended.
-func (x *exchange) sample() []dns.Sample {
+func (x *exchange) sample() []evidence.Sample {
 	a, m := x.service.authority, x.memory
 	turn, resolvers := m.takeTurn(), x.service.resolvers
-	samples := make([]*dns.Sample, len(dns.Types))
+	samples := make([]*evidence.Sample, len(dns.Types))
 	var all sync.WaitGroup
 	all.Go(func() { a.TestInterception(x.ctx, m.name(), false) })
 	for i, typ := range dns.Types {
@@ -145,12 +145,12 @@ func (x *exchange) sample() []dns.Sample {
 	if !a.TestInterception(x.ctx, m.name(), false) || x.intercepted() {
 		return nil
 	}
-	var out []dns.Sample
+	var out []evidence.Sample
 	valid := false
 	for _, s := range samples {
 		if s != nil {
 			out = append(out, *s)
-			valid = valid || s.Invalid == ""
+			valid = valid || s.Failure == ""
 		}
 	}
 	m.sampled(out)
@@ -162,14 +162,14 @@ func (x *exchange) sample() []dns.Sample {
 
 // confirm asks the zone's servers what would confirm or refute the signs in this round's answers. Where a delegation is
 // walked, which goes before a verdict, interception is tested beside it.
-func (x *exchange) confirm() (valid []dns.Sample) {
+func (x *exchange) confirm() (valid []evidence.Sample) {
 	a, m, answered := x.service.authority, x.memory, x.service.now()
 	for x.ctx.Err() == nil {
 		wants := m.wants(x.service.now())
 		if len(wants) == 0 {
 			return valid
 		}
-		samples := make([][]dns.Sample, len(wants))
+		samples := make([][]evidence.Sample, len(wants))
 		var all sync.WaitGroup
 		for i, want := range wants {
 			var walk time.Time
@@ -194,7 +194,7 @@ func (x *exchange) confirm() (valid []dns.Sample) {
 }
 
 // conclude judges every resolver and says what the zone's servers said.
-func (x *exchange) conclude(samples []dns.Sample) {
+func (x *exchange) conclude(samples []evidence.Sample) {
 	s, m := x.service, x.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -274,21 +274,21 @@ func (m *memory) authorityNow(now time.Time, asked bool) survey.Authority {
 		out.Why = strangerWords
 	case !asked:
 		out.Why = "the zone's servers are not asked (authority.mode: off)"
-	case zone.Invalid != "":
-		out.Why = invalidWords[zone.Invalid]
+	case zone.Failure != "":
+		out.Why = failureWords[zone.Failure]
 	case !out.Known:
 		out.Why = "the zone's servers could not be found through the site's resolvers, or there was no time to ask them"
 	}
 	return out
 }
 
-var invalidWords = map[freshness.Invalid]string{
-	freshness.Silent:           "the zone's servers do not answer",
-	freshness.Blocked:          "port 53 to the zone's servers is blocked",
-	freshness.Intercepted:      "port 53 is intercepted: somebody else answers for the zone's servers",
-	freshness.NotAuthoritative: "what answers for the zone's servers is no authority (a DNS proxy on the way?)",
-	freshness.Refused:          "what answers for the zone's servers refuses (a resolver on the way that port 53 is redirected to?)",
-	freshness.NoAddress:        "the zone's servers give no address",
+var failureWords = map[evidence.SampleFailure]string{
+	evidence.SampleSilent:           "the zone's servers do not answer",
+	evidence.SampleBlocked:          "port 53 to the zone's servers is blocked",
+	evidence.SampleIntercepted:      "port 53 is intercepted: somebody else answers for the zone's servers",
+	evidence.SampleNotAuthoritative: "what answers for the zone's servers is no authority (a DNS proxy on the way?)",
+	evidence.SampleRefused:          "what answers for the zone's servers refuses (a resolver on the way that port 53 is redirected to?)",
+	evidence.SampleNoAddress:        "the zone's servers give no address",
 }
 
 // round is one caller's part in an exchange.

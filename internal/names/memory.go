@@ -91,32 +91,21 @@ func (m *memory) asked(l *evidence.Lookup) {
 }
 
 // sampled takes direct samples.
-func (m *memory) sampled(samples []dns.Sample) {
+func (m *memory) sampled(samples []evidence.Sample) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range samples {
-		m.judge.Sample(sampleOf(s))
+		m.judge.Sample(s)
 	}
 }
 
 // disbelieve drops what the zone's servers seem to have said: somebody else answers for them.
 func (m *memory) disbelieve(now time.Time) {
-	samples := make([]dns.Sample, len(dns.Types))
+	samples := make([]evidence.Sample, len(dns.Types))
 	for i, typ := range dns.Types {
-		samples[i] = dns.Sample{Type: typ, Asked: now, Received: now, Invalid: dns.Intercepted}
+		samples[i] = evidence.Sample{Type: typ, Asked: now, Received: now, Failure: evidence.SampleIntercepted}
 	}
 	m.sampled(samples)
-}
-
-// sampleOf is the same in the words of package freshness, which knows no network.
-func sampleOf(s dns.Sample) freshness.Sample {
-	out := freshness.Sample{
-		Type: s.Type, Asked: s.Asked, Received: s.Received, Invalid: freshness.Invalid(s.Invalid), Walked: s.Walked,
-	}
-	for _, step := range s.Steps {
-		out.Steps = append(out.Steps, freshness.Step{Server: step.Server, Servers: step.Servers, Records: step.Records})
-	}
-	return out
 }
 
 // wants asks what would confirm or refute what the round's answers raise. Once a resolver is proved to be stale, and while
@@ -148,7 +137,7 @@ func (m *memory) takeTurn() int {
 }
 
 // addressesOf lists the addresses that samples lead to, sorted and bounded.
-func addressesOf(samples []dns.Sample) []netip.Addr {
+func addressesOf(samples []evidence.Sample) []netip.Addr {
 	var out []netip.Addr
 	for _, s := range samples {
 		for _, step := range s.Steps {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
@@ -157,11 +158,11 @@ func (s *Service) Host(endpoint *catalogue.Endpoint) survey.HostNames {
 }
 
 // Path is the exporter's own view of port 53.
-func (s *Service) Path() survey.AuthorityPath {
+func (s *Service) Path() evidence.AuthorityPath {
 	if s.authority == nil {
 		return ""
 	}
-	return survey.AuthorityPath(s.authority.Path())
+	return s.authority.Path()
 }
 
 // Queries counts what was asked since start, by leg and response code; those at 0 are there too.

@@ -15,7 +15,6 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 // TestHostsOfTheLabResolve asks over real sockets.
@@ -50,7 +49,7 @@ func TestHostsOfTheLabResolve(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if s.Path() != survey.AuthorityPathOK {
+	if s.Path() != evidence.AuthorityPathOK {
 		t.Errorf("path %q", s.Path())
 	}
 	for _, q := range s.Queries() {

@@ -14,9 +14,9 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 // story is a site in virtual time at the constants of a default configuration, whose zone is discovered and walked.
@@ -186,7 +186,7 @@ func TestInterceptionIsSeenBeforeAnythingIsBelieved(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start()
 		s.put(nobody, s.servers)
 		r := s.round(9*time.Second, s.names(0))
-		if r.authority.Known || !strings.Contains(r.authority.Why, "intercepted") || s.service.Path() != survey.AuthorityPathIntercepted {
+		if r.authority.Known || !strings.Contains(r.authority.Why, "intercepted") || s.service.Path() != evidence.AuthorityPathIntercepted {
 			t.Errorf("%+v, path %q", r.authority, s.service.Path())
 		}
 	})
@@ -199,11 +199,11 @@ func TestRefusalIsNoSilence(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		anyone bool // answers for any address
-		path   survey.AuthorityPath
+		path   evidence.AuthorityPath
 		why    string
 	}{
-		{"the zone's servers alone", false, survey.AuthorityPathNotAuthoritative, "refuses"},
-		{"any address", true, survey.AuthorityPathIntercepted, "intercepted"},
+		{"the zone's servers alone", false, evidence.AuthorityPathNotAuthoritative, "refuses"},
+		{"any address", true, evidence.AuthorityPathIntercepted, "intercepted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -439,19 +439,14 @@ func TestInterceptionIsTestedBesideTheSamples(t *testing.T) {
 	})
 }
 
-// TestWhatTheProbeSaysIsKnownToTheJudge holds two closed lists together, which are joined by their words.
-func TestWhatTheProbeSaysIsKnownToTheJudge(t *testing.T) {
-	for _, said := range []dns.Invalid{dns.Silent, dns.Blocked, dns.Intercepted, dns.NotAuthoritative, dns.Refused, dns.NoAddress} {
-		if invalidWords[freshness.Invalid(said)] == "" {
-			t.Errorf("nobody has words for %q", said)
-		}
-	}
-	for said, means := range map[dns.Path]survey.AuthorityPath{
-		dns.PathOK: survey.AuthorityPathOK, dns.PathBlocked: survey.AuthorityPathBlocked,
-		dns.PathIntercepted: survey.AuthorityPathIntercepted, dns.PathNotAuthoritative: survey.AuthorityPathNotAuthoritative,
+// TestEveryFailureOfASampleHasWords holds what is shown against the closed list.
+func TestEveryFailureOfASampleHasWords(t *testing.T) {
+	for _, said := range []evidence.SampleFailure{
+		evidence.SampleSilent, evidence.SampleBlocked, evidence.SampleIntercepted,
+		evidence.SampleNotAuthoritative, evidence.SampleRefused, evidence.SampleNoAddress,
 	} {
-		if survey.AuthorityPath(said) != means {
-			t.Errorf("%q is not %q", said, means)
+		if failureWords[said] == "" {
+			t.Errorf("nobody has words for %q", said)
 		}
 	}
 }

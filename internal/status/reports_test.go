@@ -28,7 +28,7 @@ var (
 type site struct{ *survey.Report }
 
 func newSite() *site {
-	s := &site{&survey.Report{Site: "gw-17", Started: started, Finished: started.Add(1234 * time.Millisecond), AuthorityPath: survey.AuthorityPathOK}}
+	s := &site{&survey.Report{Site: "gw-17", Started: started, Finished: started.Add(1234 * time.Millisecond), AuthorityPath: evidence.AuthorityPathOK}}
 	endpoints := catalogue.Default().Endpoints
 	for i := range endpoints {
 		e := &endpoints[i]

@@ -20,7 +20,7 @@ type Report struct {
 	// IncompletePaths counts the paths that the deadline cut off.
 	IncompletePaths int
 	// AuthorityPath is the exporter's own view of port 53 to the zones' servers.
-	AuthorityPath AuthorityPath
+	AuthorityPath evidence.AuthorityPath
 	// Queries counts DNS queries since start, by leg and rcode; nil in the report of one host.
 	Queries []QueryCount
 }
@@ -47,16 +47,6 @@ func (h *Host) incomplete() (n int) {
 	}
 	return n
 }
-
-// AuthorityPath is the exporter's own view of port 53; a closed list, used as the label `state`; "" if not looked at.
-type AuthorityPath string
-
-const (
-	AuthorityPathOK               AuthorityPath = "ok"
-	AuthorityPathBlocked          AuthorityPath = "blocked"
-	AuthorityPathIntercepted      AuthorityPath = "intercepted"
-	AuthorityPathNotAuthoritative AuthorityPath = "not_authoritative"
-)
 
 // QueryCount is how many queries of one leg ("resolver", "authority") ended with one rcode.
 type QueryCount struct {

@@ -30,7 +30,7 @@ type NameService interface {
 	// Host returns the memory of one endpoint; it is asked once per endpoint and configuration.
 	Host(endpoint *catalogue.Endpoint) HostNames
 	// Path and Queries are the exporter's own view of port 53, and what was asked since start.
-	Path() AuthorityPath
+	Path() evidence.AuthorityPath
 	Queries() []QueryCount
 }
 

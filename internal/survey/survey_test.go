@@ -42,7 +42,7 @@ func (w *world) Host(e *catalogue.Endpoint) HostNames {
 	w.asked.Add(1)
 	return &worldNames{w, e.Host}
 }
-func (w *world) Path() AuthorityPath { return AuthorityPathOK }
+func (w *world) Path() evidence.AuthorityPath { return evidence.AuthorityPathOK }
 func (w *world) Queries() []QueryCount {
 	return []QueryCount{{"resolver", "NOERROR", uint64(w.lookups.Load())}}
 }

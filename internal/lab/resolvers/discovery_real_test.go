@@ -63,7 +63,7 @@ func TestServersAreFoundThroughRealResolvers(t *testing.T) {
 					t.Fatalf("%s: %d samples", name, len(samples))
 				}
 				for _, s := range samples {
-					if !s.Walked || s.Invalid != "" || len(s.Steps) != 1 || s.Steps[0].Server != child {
+					if !s.Walked || s.Failure != "" || len(s.Steps) != 1 || s.Steps[0].Server != child {
 						t.Fatalf("%s: %+v", name, s)
 					}
 					for i, r := range s.Steps[0].Records {
