@@ -20,6 +20,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
@@ -91,26 +92,51 @@ func (e *exporter) bounded() func(http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// serveMetrics makes or shares a round and exposes it.
+// What can be asked for alone, by the parameter collect[] of the metrics' path.
+const (
+	collectEndpoints = "endpoints" // a round
+	collectExporter  = "exporter"  // about the exporter itself, without a round
+)
+
+// serveMetrics exposes a round, made or shared, and what the exporter says about itself; or only what is asked for.
 func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	asked := r.URL.Query()["collect[]"]
+	for _, what := range asked {
+		if what != collectEndpoints && what != collectExporter {
+			http.Error(w, fmt.Sprintf("parameter collect[]: %q is neither %s nor %s", evidence.Text(what), collectEndpoints, collectExporter), http.StatusBadRequest)
+			return
+		}
+	}
 	ctx, cancel, err := scrapeContext(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	defer cancel()
-	e.expose(w, r, e.survey.Run(ctx), e.own)
+	var gatherers prometheus.Gatherers
+	if len(asked) == 0 || slices.Contains(asked, collectEndpoints) {
+		gatherers = append(gatherers, e.gatherer(e.survey.Run(ctx)))
+	}
+	if len(asked) == 0 || slices.Contains(asked, collectExporter) {
+		gatherers = append(gatherers, e.own)
+	}
+	e.expose(w, r, gatherers)
 }
 
-// expose writes a report, and what else is registered, in the format that the scraper asks for.
-func (e *exporter) expose(w http.ResponseWriter, r *http.Request, report *survey.Report, more ...prometheus.Gatherer) {
+// gatherer makes metrics of a report.
+func (e *exporter) gatherer(report *survey.Report) prometheus.Gatherer {
 	registry := prometheus.NewRegistry() // its consistency is held by the tests of package collector
 	registry.MustRegister(collector.New(report, collector.Options{
 		Addresses:    e.flags.addresses,
 		MaxAddresses: e.survey.Config().Survey.MaxAddresses,
 		Histograms:   e.histograms,
 	}))
-	promhttp.HandlerFor(append(prometheus.Gatherers{registry}, more...), promhttp.HandlerOpts{
+	return registry
+}
+
+// expose writes metrics in the format that the scraper asks for.
+func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics prometheus.Gatherer) {
+	promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog:      errorLog{e.logger},
 		ErrorHandling: promhttp.ContinueOnError, // one bad series never drops the rest
 	}).ServeHTTP(w, r)
@@ -189,7 +215,7 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow", host, addr), http.StatusForbidden)
 		return
 	}
-	e.expose(w, r, report)
+	e.expose(w, r, e.gatherer(report))
 }
 
 // ledAstray reports whether a host led to nothing but addresses that must not be connected to, and names the first.

@@ -229,6 +229,35 @@ func TestTheReportIsTheSameRoundAsTheMetrics(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotAskedForIsNotCollected(t *testing.T) {
+	l := bootstrapOnly(t)
+	e := startExporter(t, l.Config())
+	for _, test := range []struct {
+		query           string
+		round, own, bad bool
+	}{
+		{query: "?collect[]=exporter", own: true}, // first, when no round has been made
+		{query: "?collect[]=hosts", bad: true},
+		{query: "?collect[]=exporter&collect[]=", bad: true},
+		{query: "?collect[]=endpoints", round: true},
+		{query: "?collect[]=endpoints&collect[]=exporter", round: true, own: true},
+		{query: "", round: true, own: true},
+	} {
+		before := l.NameServer.Queries()
+		code, body := get(t, e, http.MethodGet, "/metrics"+test.query)
+		if test.bad != (code == http.StatusBadRequest) || test.bad != strings.Contains(body, "is neither endpoints nor exporter") {
+			t.Errorf("%s: %d %.200s", test.query, code, body)
+		}
+		round, own := strings.Contains(body, "\nendpoint_survey_"), strings.Contains(body, "\nendpoint_exporter_build_info{")
+		if round != test.round || own != test.own {
+			t.Errorf("%s: of a round: %v, of the exporter: %v", test.query, round, own)
+		}
+		if asked := l.NameServer.Queries() - before; !test.round && asked > 0 {
+			t.Errorf("%s: a round was made", test.query)
+		}
+	}
+}
+
 func TestAPathForTheMetricsThatIsNoneIsRefused(t *testing.T) {
 	for path, good := range map[string]bool{
 		"/metrics": true, "/site/metrics": true,
