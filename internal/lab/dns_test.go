@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +106,21 @@ func TestResolverHabits(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestHabitsThatAreNone(t *testing.T) {
+	for habit, says := range map[string]string{
+		"helpful":        `no such habit of a resolver: "helpful"`,
+		"honest:foo":     "honest takes no argument",
+		"silent:1":       "silent takes no argument",
+		"min_ttl:soon":   "argument of min_ttl",
+		"lossy:200":      "argument of lossy: 200 percent are more than all",
+		"sinkhole:cloud": "argument of sinkhole",
+	} {
+		if _, err := ParseHabits(habit); !errors.Is(err, ErrHabit) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", habit, err, says)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,6 +87,13 @@ func ParseHabits(text string) (Habits, error) {
 		h.Silent = true
 	default:
 		return Habits{}, fmt.Errorf("%w: %q", ErrHabit, text)
+	}
+	takes := slices.ContainsFunc(HabitList(), func(h Habit) bool { return h.Name == name && h.Argument != "" })
+	if argument != "" && !takes {
+		return Habits{}, fmt.Errorf("%w: %s takes no argument", ErrHabit, name)
+	}
+	if err == nil && h.DropShare > 1 {
+		err = fmt.Errorf("%s percent are more than all", argument)
 	}
 	if err != nil {
 		return Habits{}, fmt.Errorf("%w: argument of %s: %w", ErrHabit, name, err)
