@@ -95,3 +95,32 @@ func TestNATForgetsUDP(t *testing.T) {
 		})
 	}
 }
+
+// A flow holds a socket: it ends with its session, long before a NAT would forget it.
+func TestFlowsEndWithTheirSessions(t *testing.T) {
+	l := startLab(t, Options{})
+	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fronts, err := l.find("bootstrap/udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := fronts[0].front.(*udpFront)
+	flows := func() int {
+		front.mu.Lock()
+		defer front.mu.Unlock()
+		return len(front.flows)
+	}
+	for range 3 {
+		if _, pong, err := dtlsClient(t, front.at(), client, soon); !pong {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(soon); flows() > 0; <-time.After(lastWords / 10) {
+		if time.Now().After(end) {
+			t.Fatalf("flows are left: %d", flows())
+		}
+	}
+}

@@ -10,11 +10,18 @@ import (
 
 func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
 
+// dtlsHeader is the length of a DTLS record's header (RFC 6347 §4.1).
+const dtlsHeader = 13
+
+// isPlain reports that a datagram begins with a record of epoch 0, before there is a session (RFC 6347 §4.1).
+func isPlain(datagram []byte) bool {
+	return len(datagram) > dtlsHeader && datagram[3] == 0 && datagram[4] == 0
+}
+
 // isCookie tells a HelloVerifyRequest (RFC 6347 §4.2.1) by its record's type, its epoch and its message type.
 func isCookie(datagram []byte) bool {
-	const header, helloVerifyRequest = 13, 3
-	return len(datagram) > header && datagram[0] == contentHandshake && datagram[3] == 0 && datagram[4] == 0 &&
-		datagram[header] == helloVerifyRequest
+	const helloVerifyRequest = 3
+	return isPlain(datagram) && datagram[0] == contentHandshake && datagram[dtlsHeader] == helloVerifyRequest
 }
 
 // up takes one datagram from the client. It is called from one goroutine only.
@@ -55,8 +62,9 @@ func (fl *flow) down() {
 	defer sleepers.Wait()
 	var held []byte // Reorder: the first of a pair
 	buffer := make([]byte, maxDatagram)
+	idle := handshakePatience
 	for {
-		wait := flowIdle
+		wait := idle
 		if held != nil {
 			wait = pairWait
 		}
@@ -74,6 +82,12 @@ func (fl *flow) down() {
 			continue
 		}
 		datagram := append([]byte(nil), buffer[:n]...)
+		switch {
+		case n > 0 && datagram[0] == contentAlert: // of whatever kind: the server has ended the session, or will have none
+			idle = lastWords
+		case !isPlain(datagram):
+			idle = flowIdle
+		}
 		switch s := fl.setting; s.fault {
 		case Duplicate:
 			fl.reply(datagram)

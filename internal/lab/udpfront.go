@@ -13,8 +13,10 @@ import (
 const (
 	// maxFlows bounds the clients known at once at one front; the datagrams of further ones are dropped.
 	maxFlows = 1024
-	// flowIdle is how long a flow may be silent before it is forgotten.
+	// flowIdle is how long a session's flow may be silent before it is forgotten, and handshakePatience one without a session.
 	flowIdle = 20 * time.Minute
+	// lastWords is how long a flow outlives the server's farewell.
+	lastWords = time.Second
 	// pairWait is how long Reorder keeps a datagram that has no second one to be swapped with.
 	pairWait = 20 * time.Millisecond
 	// maxDatagram is the most a UDP datagram holds.
