@@ -102,7 +102,7 @@ func (c *comparison) noneOpen() []Comparison {
 		return nil // each failure has its own advice; together they show nothing more
 	case len(c.intercepted) == 0:
 		return []Comparison{blockedOn(c.blocked, "Every path to %s is blocked (%s): devices cannot reach it. "+
-			"Ask the network's owner to open them; one open path is enough for a device.", c.host, names(c.blocked))}
+			"Ask the network's owner to %s; one open path is enough for a device.", c.host, names(c.blocked), opening(c.blocked))}
 	}
 	out := blockedOn(c.blocked, "No path to %s carries a device: intercepted on %s, blocked on %s. "+
 		"Have the host exempted from TLS inspection first; opening the other ports to the same inspection would not help.",
@@ -137,16 +137,39 @@ func (c *comparison) blockedBeside(p *PathFinding) (out Comparison, ok bool) {
 			blocked, c.host, portName(evidence.TCP, p.Port), blocked), true
 	case p.Transport == evidence.TCP && p.Port != altPort && c.isOpen(evidence.TCP, altPort):
 		return blockedOn(this, "%s to %s is blocked, while TCP %d passes: a device set to %d alternates between the two after each error, "+
-			"so it connects late and may look healthy. Ask the network's owner to open %s.", blocked, c.host, altPort, altPort, blocked), true
+			"so it connects late and may look healthy. Ask the network's owner to %s.", blocked, c.host, altPort, altPort, opening(this)), true
 	case p.Transport == evidence.TCP && p.Port == altPort && slices.ContainsFunc(c.open, isTCP):
 		return blockedOn(this, "%s to %s is blocked, while %s %s: devices set to %d lose every other attempt. "+
-			"Set them to the port that passes, or ask the network's owner to open %s.",
-			blocked, c.host, names(c.open), passes(c.open), altPort, blocked), true
+			"Set them to the port that passes, or ask the network's owner to %s.",
+			blocked, c.host, names(c.open), passes(c.open), altPort, opening(this)), true
 	case p.Transport == evidence.TCP && c.isOpen(evidence.UDP, p.Port):
-		return blockedOn(this, "%s to %s is blocked, while %s passes: devices set to TCP stay offline. Ask the network's owner to open %s.",
-			blocked, c.host, portName(evidence.UDP, p.Port), blocked), true
+		return blockedOn(this, "%s to %s is blocked, while %s passes: devices set to TCP stay offline. Ask the network's owner to %s.",
+			blocked, c.host, portName(evidence.UDP, p.Port), opening(this)), true
 	}
 	return Comparison{}, false
+}
+
+// opening is what the network's owner is asked to do about blocked paths. Where the handshake is stopped after the connect,
+// whoever tries the port finds it open already.
+func opening(paths []*PathFinding) string {
+	var shut, stopped []*PathFinding
+	for _, p := range paths {
+		if reason := p.Finding.Reason; isTCP(p) && (reason == Reset || reason == Closed || reason == Silent) {
+			stopped = append(stopped, p)
+		} else {
+			shut = append(shut, p)
+		}
+	}
+	exempt := fmt.Sprintf("exempt %s from TLS inspection and application filtering, since the connection opens and the handshake is stopped", names(stopped))
+	switch {
+	case len(stopped) == 0 && len(shut) > 1:
+		return "open them"
+	case len(stopped) == 0:
+		return "open " + names(shut)
+	case len(shut) == 0:
+		return exempt
+	}
+	return "open " + names(shut) + ", and to " + exempt
 }
 
 func (c *comparison) isOpen(t evidence.Transport, port uint16) bool {

@@ -38,7 +38,10 @@ func TestCompare(t *testing.T) {
 		{"UDP is open, but for large datagrams, and TCP is blocked", []PathFinding{tcp5684(Reset), smallOnly}, nil},
 		{"TCP is blocked, UDP passes", []PathFinding{tcp5684(Refused), udp5684(OK)}, []string{
 			"TCP 5684 to h is blocked, while UDP 5684 passes: devices set to TCP stay offline. Ask the network's owner to open TCP 5684."}},
-		{"5684 is blocked, 443 passes: the one hides the other", []PathFinding{tcp5684(Reset), tcp443(OK)}, []string{
+		{"TCP opens and the handshake is stopped, UDP passes", []PathFinding{tcp5684(Reset), udp5684(OK)}, []string{
+			"TCP 5684 to h is blocked, while UDP 5684 passes: devices set to TCP stay offline. Ask the network's owner to " +
+				"exempt TCP 5684 from TLS inspection and application filtering, since the connection opens and the handshake is stopped."}},
+		{"5684 is blocked, 443 passes: the one hides the other", []PathFinding{tcp5684(Refused), tcp443(OK)}, []string{
 			"TCP 5684 to h is blocked, while TCP 443 passes: a device set to 443 alternates between the two after each error, " +
 				"so it connects late and may look healthy. Ask the network's owner to open TCP 5684."}},
 		{"443 is blocked, 5684 passes", []PathFinding{tcp5684(OK), udp5684(OK), tcp443(Unreachable)}, []string{
@@ -47,6 +50,12 @@ func TestCompare(t *testing.T) {
 		{"all is blocked", []PathFinding{tcp5684(Unreachable), udp5684(Silent), tcp443(Refused)}, []string{
 			"Every path to h is blocked (TCP 5684, UDP 5684 and TCP 443): devices cannot reach it. " +
 				"Ask the network's owner to open them; one open path is enough for a device."}},
+		{"the handshake is stopped on every path", []PathFinding{tcp5684(Closed), tcp443(Silent)}, []string{
+			"Every path to h is blocked (TCP 5684 and TCP 443): devices cannot reach it. Ask the network's owner to exempt TCP 5684 and TCP 443 " +
+				"from TLS inspection and application filtering, since the connection opens and the handshake is stopped; one open path is enough for a device."}},
+		{"UDP is dropped, and TCP opens and is stopped", []PathFinding{tcp5684(Reset), udp5684(Silent)}, []string{
+			"Every path to h is blocked (TCP 5684 and UDP 5684): devices cannot reach it. Ask the network's owner to open UDP 5684, and to exempt " +
+				"TCP 5684 from TLS inspection and application filtering, since the connection opens and the handshake is stopped; one open path is enough for a device."}},
 		{"all is intercepted, as each path says itself", []PathFinding{tcp5684(WrongIssuer), tcp443(ForgedIssuer)}, nil},
 		{"intercepted on 443 alone", []PathFinding{tcp5684(OK), udp5684(OK), tcp443(WrongIssuer)}, []string{
 			"h is intercepted on TCP 443, while TCP 5684 and UDP 5684 pass: devices that use the former stay offline. " +
