@@ -190,6 +190,7 @@ func reports() map[string]*survey.Report {
 		"offline":    offline(),
 		"servfail":   servfail(),
 		"blocked":    blocked(),
+		"filtered":   filtered(),
 		"outoftime":  outOfTime(),
 		"noresolver": noResolver(),
 		"noroute":    noRoute(),
@@ -279,6 +280,7 @@ func sick() *survey.Report {
 		} else {
 			intercept(&p.Walks[0], inspector)
 			fail(&gone, evidence.Unreachable, evidence.Connect, "")
+			p.Idle = &survey.IdleBounds{Reason: idle.ReasonUnknown, Why: "not known: something else than the cloud answers, and its idle times are not the path's"}
 		}
 		p.Walks = append(p.Walks, gone)
 	}
@@ -379,6 +381,21 @@ func blocked() *survey.Report {
 			fail(w, evidence.Silent, evidence.Hello, "")
 		} else {
 			fail(w, evidence.Unreachable, evidence.Connect, "no answer within 4 s")
+		}
+	})
+	return s.diagnosed()
+}
+
+// filtered is a site that lets connections open and stops every handshake, and drops UDP.
+func filtered() *survey.Report {
+	s := newSite()
+	s.everywhere(func(w *survey.Walk) {
+		connect := w.Outcome.Times[0]
+		if w.Outcome.Transport == evidence.UDP {
+			fail(w, evidence.Silent, evidence.Hello, "")
+		} else {
+			fail(w, evidence.Reset, evidence.Hello, "cut by RST")
+			w.Outcome.Times = []evidence.PhaseTime{connect}
 		}
 	})
 	return s.diagnosed()

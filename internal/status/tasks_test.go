@@ -84,6 +84,7 @@ func TestOneCauseIsSaidOnce(t *testing.T) {
 		"offline":    "do not answer",
 		"servfail":   "cannot find any of the 7 hosts",
 		"blocked":    "Nothing gets out",
+		"filtered":   "Nothing gets through",
 		"outoftime":  "says nothing about the paths",
 		"noresolver": "No DNS server is known",
 		"noroute":    "no route",
@@ -130,6 +131,19 @@ func TestComparedAdviceIsNotDoubled(t *testing.T) {
 	for name, want := range map[string]int{"udp": 2, "inspected": 4} {
 		if v := NewView(reports()[name]); len(v.Todo) != want {
 			t.Errorf("%s: %d things to do, want %d: %q", name, len(v.Todo), want, v.Todo)
+		}
+	}
+}
+
+func TestANumberKeepsItsUnit(t *testing.T) {
+	for text, want := range map[string]string{
+		"TTL of 60 s, and more": "TTL of\n60 s, and\nmore",
+		"answers 60 times":      "answers\n60 times",
+		"this is s by itself":   "this is s\nby itself",
+		"1234567890 s":          "123456789\n0 s",
+	} {
+		if got := Wrap(text, 9, ""); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -150,7 +150,7 @@ func (v *View) walked() bool {
 
 // notWalked lists the hosts where one cause kept every path from being walked: a table would say it once a line.
 func (t *table) notWalked(v *View) {
-	t.heading("No path was walked of")
+	t.heading("Paths that were not walked")
 	for i := range v.Hosts {
 		t.item("  - ", v.Hosts[i].Host+": "+v.Hosts[i].names())
 	}
@@ -315,6 +315,9 @@ func (a *Address) unfinished() string {
 // line says how long silence survives.
 func (i *Idle) line() string {
 	said := i.Why
+	if why, ok := strings.CutPrefix(said, "not known: "); ok {
+		said = "how long silence survives is not known: " + why // the line has nothing else to say what it is about
+	}
 	if said == "" {
 		var parts []string
 		add := func(words string, s float64) {
@@ -482,11 +485,11 @@ func seconds(s float64) string {
 }
 
 // Wrap breaks a text between words so that no line is longer than width, and indents all lines but the first. A word
-// that is longer than a line is broken too: what came from the network need not hold spaces.
+// that is longer than a line is broken too: what came from the network need not hold spaces. A number keeps its unit.
 func Wrap(text string, width int, indent string) string {
 	var b strings.Builder
 	column := 0
-	for word := range strings.FieldsSeq(text) {
+	for _, word := range withUnits(strings.Fields(text)) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case column == 0:
@@ -507,6 +510,20 @@ func Wrap(text string, width int, indent string) string {
 		column += n
 	}
 	return b.String()
+}
+
+// withUnits joins each number with the unit of time after it.
+func withUnits(words []string) []string {
+	out := words[:0]
+	for _, word := range words {
+		unit := strings.TrimRight(word, ",;:.)")
+		if last := len(out) - 1; last >= 0 && (unit == "s" || unit == "ms" || unit == "min") && strings.Trim(out[last], "0123456789.(") == "" {
+			out[last] += " " + word
+			continue
+		}
+		out = append(out, word)
+	}
+	return out
 }
 
 // runeIndex is where the n-th character begins.

@@ -137,6 +137,11 @@ func (p *Path) none() bool {
 	return !slices.ContainsFunc(p.Addresses, func(a Address) bool { return a.Reason == diagnose.OK && !a.Withdrawn })
 }
 
+// opens: a connection to some address of the path was opened, whatever came of it then.
+func (p *Path) opens() bool {
+	return slices.ContainsFunc(p.Addresses, func(a Address) bool { _, connected := a.Seconds[string(evidence.Connect)]; return connected })
+}
+
 // namesCause speaks of a site whose DNS servers give no address of any host.
 func (v *View) namesCause(servers []*server) cause {
 	hosts := plural(len(v.Hosts), "the host", fmt.Sprintf("any of the %d hosts", len(v.Hosts)))
@@ -169,8 +174,9 @@ func (v *View) namesCause(servers []*server) cause {
 		return cause{} // one name that does not resolve is that name's matter
 	case len(same) == 1 && same[0] == string(evidence.DNSServFail):
 		out.text = fmt.Sprintf("The site's DNS answers, but cannot find %s (%s), so no path could be walked.", hosts, strings.Join(said, "; "))
-		out.task.Text = fmt.Sprintf("Most likely %s no way to the Internet: ask whoever runs the site's DNS to check that (UDP and TCP 53 outbound, its forwarders).",
-			plural(len(servers), "the DNS server itself has", "the DNS servers themselves have"))
+		out.task.Text = fmt.Sprintf("Most likely %s no way to the Internet: ask whoever runs the site's DNS to check that (UDP and TCP 53 outbound, its forwarders). "+
+			"This command shows what it answers:", plural(len(servers), "the DNS server itself has", "the DNS servers themselves have"))
+		out.task.For = []string{servers[0].dig(v.Hosts[0].Host)}
 	case len(same) == 1 && same[0] == string(evidence.DNSRefused):
 		out.text = fmt.Sprintf("The site's DNS refuses to answer this machine (%s), so %s be found.", strings.Join(said, "; "), none)
 		out.task.Text = fmt.Sprintf("Ask whoever runs %s to answer queries from this machine and from the devices, or name another under resolvers.", them)
@@ -192,9 +198,15 @@ func (v *View) blockedCause() cause {
 		out.task.For = []string{"ip address", "ip route"}
 		return out
 	}
-	out.text = fmt.Sprintf("Nothing gets out: every path to every one of the %d hosts is blocked.", len(v.Hosts))
+	blocked := fmt.Sprintf("every path to every one of the %d hosts is blocked", len(v.Hosts))
+	out.text = "Nothing gets out: " + blocked + "."
+	unfiltered := ""
+	if !v.all(func(p *Path) bool { return !p.opens() }) {
+		out.text = "Nothing gets through: " + blocked + "; where a TCP connection opens, the handshake is stopped."
+		unfiltered = ", without TLS inspection or application filtering"
+	}
 	out.task.Text = "First check that this machine reaches the Internet at all, as by any web site. " +
-		"If it does, ask the network's owner to allow the paths below outbound, replies included."
+		"If it does, ask the network's owner to allow the paths below outbound, replies included" + unfiltered + "."
 	var places places
 	for i := range v.Hosts {
 		for j := range v.Hosts[i].Paths {
