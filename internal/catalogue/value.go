@@ -153,9 +153,13 @@ func (v value) scalar(tag, what string) bool {
 		return false
 	}
 	if v.node.ShortTag() != tag {
-		if tag == "!!str" {
+		bare := yaml.Node{Kind: yaml.ScalarNode, Value: v.node.Value}
+		switch {
+		case tag == "!!str":
 			v.mistake("%s is not text, put it into quotes", v.shown())
-		} else {
+		case bare.ShortTag() == tag:
+			v.mistake("%q is text, write it without quotes", v.shown())
+		default:
 			v.mistake("%s is not %s", v.shown(), what)
 		}
 		return false
