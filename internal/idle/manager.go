@@ -295,7 +295,7 @@ func (m *Manager) finish(w *watched, steps []time.Duration, r Result) {
 		return
 	}
 	if b := r.Bounds; b.Reason != w.bounds.Reason || b.Survived != w.bounds.Survived {
-		m.logger.Info("silence on a path has other bounds than before", "host", w.target.Host, "transport", w.target.Transport,
+		m.logger.Info("silence on a path was measured, with a new result", "host", w.target.Host, "transport", w.target.Transport,
 			"port", w.target.Address.Port(), "address", w.target.Address.Addr(), "result", b.Reason, "bounds", b.Why)
 	}
 	w.bounds, w.last = r.Bounds, time.Now()
