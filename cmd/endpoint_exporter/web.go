@@ -189,7 +189,12 @@ func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 // serveProbe surveys one host. A host that is neither configured nor allowed by probe.allow is refused, and one that is
 // allowed by name is never followed to an address that is not.
 func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
-	host, err := catalogue.ParseHost(r.URL.Query().Get("host"))
+	query := r.URL.Query()
+	if !query.Has("host") {
+		http.Error(w, "parameter host is missing: "+probePath+"?host=HOST", http.StatusBadRequest)
+		return
+	}
+	host, err := catalogue.ParseHost(query.Get("host"))
 	if err != nil {
 		http.Error(w, "parameter host: "+err.Error(), http.StatusBadRequest)
 		return

@@ -39,7 +39,8 @@ func TestProbeIsOfOneHostAndOnlyOfOneThatIsAllowed(t *testing.T) {
 	}{
 		"a configured host":                     {query: "host=" + bootstrapHost, code: http.StatusOK, says: `endpoint_path_up{host="bootstrap.us-east-1.mbedcloud.com"`},
 		"its name in capitals with a final dot": {query: "host=" + strings.ToUpper(bootstrapHost) + ".", code: http.StatusOK, says: "endpoint_up"},
-		"no host":                               {code: http.StatusBadRequest, says: "parameter host: the host is empty"},
+		"no host":                               {query: "target=" + bootstrapHost, code: http.StatusBadRequest, says: "parameter host is missing: /probe?host=HOST"},
+		"an empty host":                         {query: "host=", code: http.StatusBadRequest, says: "parameter host: the host is empty"},
 		"a URL":                                 {query: "host=http://bootstrap/", code: http.StatusBadRequest, says: "without scheme"},
 		"a host that is not allowed":            {query: "host=example.com", code: http.StatusForbidden, says: "host example.com is neither configured nor allowed by probe.allow"},
 		"an address that is not allowed":        {query: "host=127.0.0.1", code: http.StatusForbidden, says: "neither configured nor allowed"},
