@@ -48,6 +48,10 @@ func addServe(app *kingpin.Application, c *common, commands map[string]command) 
 // run serves until the context ends, then lets the scrapes under way finish.
 func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	logger := s.logger(stderr)
+	if err := web.Validate(*s.web.WebConfigFile); err != nil { // which serving would tell, but not of which file it speaks
+		fmt.Fprintf(stderr, "endpoint_exporter: --web.config.file: %v\n", err)
+		return exitUsage
+	}
 	if s.checkOnly {
 		config, err := s.load()
 		if err != nil {
