@@ -231,10 +231,11 @@ func wrapped(text string, width int) string {
 // text is the result for a person: what each connection showed, and what it means.
 func (k *silence) text(target path.Target, r *idle.Result) string {
 	var b strings.Builder
-	switch r.Proof {
-	case idle.ByPing:
+	switch {
+	case len(r.Seen) == 0: // a heading over nothing
+	case r.Proof == idle.ByPing:
 		b.WriteString("Asked by a CoAP ping after each silence:\n")
-	case idle.ByHello:
+	case r.Proof == idle.ByHello:
 		b.WriteString("Asked by a hello, sent after each silence:\n")
 	}
 	slices.SortStableFunc(r.Seen, func(a, b idle.Observation) int { return cmp.Compare(a.Step, b.Step) })

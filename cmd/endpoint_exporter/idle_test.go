@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
 func TestIdleEndsInASentenceAndAnExitCode(t *testing.T) {
@@ -151,6 +153,15 @@ func TestIdleThatIsInterruptedSaysWhatItSaw(t *testing.T) {
 	if code := k.run(ctx, &stdout, &stderr); code != exitWrong || !strings.Contains(stdout.String(), "Interrupted. So far: a silence of 0.05 s survives") ||
 		!strings.Contains(stdout.String(), "\nNo setting is recommended, as the measurement did not come to its end.\n") {
 		t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+// TestIdleThatIsInterruptedAtOnceHasNoTable: nothing stands below a heading then.
+func TestIdleThatIsInterruptedAtOnceHasNoTable(t *testing.T) {
+	k := silence{common: &common{}}
+	said := k.text(path.Target{Transport: evidence.TCP}, &idle.Result{Proof: idle.ByPing, Bounds: idle.Bounds{Reason: idle.ReasonUnknown, Why: "not known: nothing was measured"}})
+	if !strings.HasPrefix(said, "Interrupted. So far: not known: nothing was measured.\n") {
+		t.Error(said)
 	}
 }
 
