@@ -118,7 +118,7 @@ func endpoint() dashboard {
 			query{placed(`max by (@path, result) (max_over_time(endpoint_path_withdrawn_addresses{@target}[10m]))`), series + " {{result}}"}),
 
 		row("Certificate and session"),
-		table(24, 7, "Who signed", "The certificate that each path showed last, whether or not a device would take it.", "No certificate was seen in the last 10 minutes", "Authentic", false,
+		table(24, 7, "Who signed", "The certificates that each path showed in the last 10 minutes, whether or not a device would take them.", "No certificate was seen in the last 10 minutes", "Authentic", false,
 			append(onPath,
 				column{value: "A", header: "Authentic", width: 120, cell: "color-text", field: field{Mappings: authenticity, NoValue: "not proved"}},
 				column{label: "issuer", header: "Issuer", width: 430},
@@ -126,8 +126,8 @@ func endpoint() dashboard {
 				column{value: "B", header: "Valid until", width: 160, field: field{Unit: "dateTimeAsIso"}},
 				column{label: "public_key_sha256", header: "Public key, SHA-256"},
 			), []string{"job", "service", "host"},
-			query{expr: beside(shown, pathLabels, `min by (@path) (last_over_time(endpoint_tls_authentic{@target}[10m]))`)},
-			query{expr: beside(shown, pathLabels, `1000 * max by (@path) (last_over_time(endpoint_tls_not_after_timestamp_seconds{@target}[10m]))`)},
+			query{expr: whileShown(certificate, `endpoint_tls_authentic`)},
+			query{expr: `1000 * ` + whileShown(certificate, `endpoint_tls_not_after_timestamp_seconds`)},
 		),
 		table(24, 7, "Session", "What the server chose in the last 10 minutes, whose hello it answered, and what it asks of a device, which holds a flight of up to 4096 bytes. "+
 			"A server that refuses strangers' certificates leaves the session incomplete, as is expected of it.",
@@ -140,10 +140,10 @@ func endpoint() dashboard {
 				column{value: "C", header: "Completed", width: 100, field: field{Mappings: yesNo, NoValue: "not tried"}},
 				column{value: "D", header: "CoAP ping", field: field{Mappings: words(word{"0", "ignored", neutral}, word{"1", "answered", neutral}), NoValue: "not sent"}},
 			), []string{"job", "service", "host"},
-			query{expr: beside(session, pathLabels, `max by (@path) (last_over_time(endpoint_tls_client_certificate_requested{@target}[10m]))`)},
-			query{expr: beside(session, pathLabels, `max by (@path) (last_over_time(endpoint_tls_server_flight_bytes{@target}[10m]))`)},
-			query{expr: beside(session, pathLabels, `max by (@path) (last_over_time(endpoint_path_finished{@target}[10m]))`)},
-			query{expr: beside(session, pathLabels, `max by (@path) (last_over_time(endpoint_coap_up{@target}[10m]))`)},
+			query{expr: whileShown(session, `endpoint_tls_client_certificate_requested`)},
+			query{expr: whileShown(session, `endpoint_tls_server_flight_bytes`)},
+			query{expr: whileShown(session, `endpoint_path_finished`)},
+			query{expr: whileShown(session, `endpoint_coap_up`)},
 		),
 
 		row("Silent connections"),
@@ -174,8 +174,8 @@ func endpoint() dashboard {
 		variables(true, false), selecting(panels))
 }
 
-const (
-	// shown are the certificates of the last 10 minutes, session what was negotiated in them.
-	shown   = `max by (@path, issuer, subject, public_key_sha256) (last_over_time(endpoint_tls_issuer_info{@target}[10m]))`
-	session = `max by (@path, version, cipher, client) (last_over_time(endpoint_tls_info{@target}[10m]))`
+// What a path showed, and the labels that say what it was.
+var (
+	certificate = shown{"endpoint_tls_issuer_info", "issuer, subject, public_key_sha256"}
+	session     = shown{"endpoint_tls_info", "version, cipher, client"}
 )

@@ -44,6 +44,17 @@ func beside(rows, labels, value string) string {
 	return "0 * " + rows + "\n+ on (" + labels + ") group_left () " + value
 }
 
+// shown is a metric that is always 1, with the labels that tell its series of one path apart.
+type shown struct{ metric, labels string }
+
+// whileShown gives each thing that a path showed in the last 10 minutes the value that another metric of the path had at that
+// time. Its value now is that of what is shown now: an interceptor that has just gone would pass for authentic.
+func whileShown(s shown, metric string) string {
+	return fmt.Sprintf(`min by (@path, %[2]s) (last_over_time((
+  %[1]s{@target} * ignoring (%[2]s) group_left () %[3]s{@target}
+)[10m:30s]))`, s.metric, s.labels, metric)
+}
+
 // placed adds the label place: the site where there is one, else the exporter without its port. Legends are short.
 func placed(expr string) string {
 	return `label_replace(label_replace(
