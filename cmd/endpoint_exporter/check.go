@@ -48,6 +48,7 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "endpoint_exporter: check: --watch.interval means nothing without --watch")
 		return exitUsage
 	}
+	k.remind(stderr)
 	config, err := k.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)

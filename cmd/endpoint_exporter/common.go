@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -16,14 +18,18 @@ import (
 // common holds the flags of every command.
 type common struct {
 	configFile string
+	installed  string // the configuration of a service on this machine, if it has one; "" if nobody is to be told of it
 	logLevel   string
 	logFormat  string
 
 	systemResolvers func() ([]netip.AddrPort, error) // nil: dns.SystemResolvers
 }
 
+// installedConfig is where the packages put the configuration of their service.
+const installedConfig = "/etc/endpoint_exporter/config.yml"
+
 func addCommon(app *kingpin.Application) *common {
-	c := &common{}
+	c := &common{installed: installedConfig}
 	app.Flag("config.file", "Configuration file. Without one the built-in catalogue izuma-us-east-1 is watched, by the system's resolvers.").
 		PlaceHolder("FILE").StringVar(&c.configFile)
 	flags.Choice(app.Flag("log.level", "Least severity to log: debug, info, warn or error."), &c.logLevel, "debug", "info", "warn", "error").Default("info")
@@ -57,6 +63,17 @@ func (c *common) source() string {
 		return "no --config.file: the built-in catalogue"
 	}
 	return c.configFile
+}
+
+// remind tells who runs a command beside a service that the service's configuration is not the one in use: the command may speak
+// of other hosts, as other DNS servers find them.
+func (c *common) remind(stderr io.Writer) {
+	if c.configFile != "" || c.installed == "" {
+		return
+	}
+	if _, err := os.Stat(c.installed); err == nil {
+		fmt.Fprintf(stderr, "endpoint_exporter: the built-in catalogue is used, %[1]s is not: name it by --config.file=%[1]s\n", c.installed)
+	}
 }
 
 // load reads the configuration file, or gives the defaults where none is named.

@@ -18,6 +18,7 @@ func addConfig(app *kingpin.Application, c *common, commands map[string]command)
 }
 
 func (s *showConfig) run(_ context.Context, stdout, stderr io.Writer) int {
+	s.remind(stderr)
 	config, err := s.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)

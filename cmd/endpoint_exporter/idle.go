@@ -52,6 +52,7 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "endpoint_exporter: idle: %v\n", err)
 		return code
 	}
+	k.remind(stderr)
 	config, err := k.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)

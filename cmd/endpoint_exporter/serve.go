@@ -53,6 +53,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if s.checkOnly {
+		s.remind(stderr)
 		config, err := s.load()
 		if err != nil {
 			fmt.Fprintln(stderr, err)
