@@ -34,10 +34,10 @@ const (
 
 func (s *simulation) flags(app *kingpin.CmdClause) {
 	app.Flag("fault", "Fault to begin with, as in bootstrap/tcp:5684=intercept, lwm2m/udp=drop, '*=slow:50ms' or resolver=min_ttl:300; see the command list. May be repeated.").
-		PlaceHolder("HOST[@ADDRESS][/tcp|/udp[:PORT]]=FAULT").StringsVar(&s.faults)
+		PlaceHolder("HOST[/tcp|/udp[:PORT]]=FAULT").StringsVar(&s.faults)
 	app.Flag("timetable", "Faults to set later, as in 60s:bootstrap/tcp=intercept,180s:bootstrap/tcp=none.").StringVar(&s.timetable)
 	app.Flag("config-out", "Write the exporter's configuration to this file; without it, it is printed.").PlaceHolder("FILE").StringVar(&s.configOut)
-	app.Flag("control", "Address to switch faults by HTTP while running: PUT /fault/WHERE, GET /faults.").
+	app.Flag("control", "Address to switch faults by HTTP while running: PUT /fault/WHERE, GET /faults. There WHERE may be HOST@ADDRESS too, once it is known which addresses the lab has chosen.").
 		PlaceHolder("127.0.0.1:0").StringVar(&s.control)
 	flags.Number(app.Flag("addresses", "Addresses of each host, 1 to 256."), &s.options.Addresses, 1, maxAddresses).Default("1")
 	flags.Number(app.Flag("ttl", "TTL of the hosts' records in seconds."), &s.options.TTL, 1, maxTTL).Default("60")

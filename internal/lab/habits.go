@@ -28,7 +28,7 @@ func HabitList() []Habit {
 		{"serve_stale", "TTL shown, default 30", "answers with expired records while the zone is silent, and says so (EDE 3)"},
 		{"frozen_ttl", "", "shows the zone's TTL, however old the record"},
 		{"lossy", "percent, default 10", "leaves a share of the questions unanswered"},
-		{"sinkhole", "address, default 127.0.0.1", "resolves every name to one address"},
+		{"sinkhole", "address, default 127.0.0.1", "resolves every name to one address; a sinkhole with addresses: public"},
 		{"nxdomain", "", "knows no name"},
 		{"servfail", "", "fails for every name"},
 		{"silent", "", "answers nothing"},
