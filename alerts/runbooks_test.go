@@ -62,6 +62,11 @@ func TestCommandsOfRunbooks(t *testing.T) {
 			t.Errorf("%s is not among the flags that runbooks use: %q", flag[1], flags)
 		}
 	}
+	for _, command := range regexp.MustCompile("(?m)(?:`|^)endpoint_exporter .*").FindAllString(string(text), -1) {
+		if !strings.Contains(command, "endpoint_exporter --config.file=FILE ") {
+			t.Errorf("%s does not name the exporter's configuration", command)
+		}
+	}
 	known, err := promql.Known()
 	if err != nil {
 		t.Fatal(err)
