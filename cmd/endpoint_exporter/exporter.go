@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -139,11 +140,19 @@ func (e *exporter) Close() {
 	e.survey.Close()
 }
 
-// errorLog tells the log of an exposition that failed in part.
-type errorLog struct{ logger *slog.Logger }
+// errorLog tells the log of an exposition that failed in part. Where the asker has gone that is no fault, and is said of each
+// metric that could not be sent.
+type errorLog struct {
+	logger *slog.Logger
+	asker  context.Context // ends with the connection
+}
 
 func (l errorLog) Println(v ...any) {
-	l.logger.Error("metrics not exposed in full", "err", fmt.Sprint(v...))
+	level := slog.LevelError
+	if l.asker.Err() != nil {
+		level = slog.LevelDebug
+	}
+	l.logger.Log(context.Background(), level, "metrics not exposed in full", "err", fmt.Sprint(v...))
 }
 
 // hostname names this machine in reports.

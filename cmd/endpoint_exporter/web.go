@@ -137,7 +137,7 @@ func (e *exporter) gatherer(report *survey.Report) prometheus.Gatherer {
 // expose writes metrics in the format that the scraper asks for.
 func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics prometheus.Gatherer) {
 	promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
-		ErrorLog:      errorLog{e.logger},
+		ErrorLog:      errorLog{e.logger, r.Context()},
 		ErrorHandling: promhttp.ContinueOnError, // one bad series never drops the rest
 	}).ServeHTTP(w, r)
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -355,5 +358,30 @@ func TestATermSignalCutsASlowRoundAndAnswersItsScrape(t *testing.T) {
 	}
 	if code := <-exit; code != exitOK {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// goneWriter is an answer whose asker hangs up while it is written.
+type goneWriter struct {
+	http.ResponseWriter
+	hangUp context.CancelFunc
+}
+
+func (w goneWriter) Write([]byte) (int, error) {
+	w.hangUp()
+	return 0, syscall.EPIPE
+}
+
+// TestAnAskerWhoHangsUpIsNoError: a scraper that gives up would fill the log with a line for each metric of each scrape.
+func TestAnAskerWhoHangsUpIsNoError(t *testing.T) {
+	e := startExporter(t, bootstrapOnly(t).Config())
+	var log bytes.Buffer
+	e.logger = slog.New(slog.NewTextHandler(&log, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil)
+	e.handler().ServeHTTP(goneWriter{httptest.NewRecorder(), cancel}, request)
+	if ctx.Err() == nil || log.Len() > 0 {
+		t.Errorf("%v\n%.500s", ctx.Err(), &log)
 	}
 }
