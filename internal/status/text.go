@@ -309,7 +309,7 @@ func (a *Address) unfinished() string {
 	if a.Session != "unfinished" || a.Reason != diagnose.OK {
 		return ""
 	}
-	return strings.TrimSuffix("session not finished: "+a.Detail, ": ")
+	return strings.TrimSuffix("session not finished, which is no failure: "+a.Detail, ": ")
 }
 
 // line says how long silence survives.
