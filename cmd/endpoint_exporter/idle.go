@@ -38,7 +38,7 @@ type silence struct {
 func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &silence{common: c}
 	cmd := app.Command("idle", "Measure how long a silent connection survives on the way to a host, and say which keepalives of devices do. "+
-		"Exit code 0: a device gets through, measured, and --keepalive survives; 1: one of these is not so, or not known; 2: usage or configuration.")
+		"It takes as long as the longest silence. Exit code 0: a device gets through, measured, and --keepalive survives; 1: one of these is not so, or not known; 2: usage or configuration.")
 	cmd.Arg("target", "HOST[:PORT][/udp]: a path of the configuration. HOST may be its first label; default: its first path over TCP.").
 		Required().StringVar(&k.target)
 	cmd.Flag("steps", "Silences to keep, as 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").
