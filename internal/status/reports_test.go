@@ -188,6 +188,7 @@ func reports() map[string]*survey.Report {
 		"inspected":  inspected(),
 		"sick":       sick(),
 		"offline":    offline(),
+		"onesilent":  oneSilent(),
 		"servfail":   servfail(),
 		"blocked":    blocked(),
 		"filtered":   filtered(),
@@ -362,6 +363,18 @@ func offline() *survey.Report {
 	for i := range s.Hosts {
 		s.Hosts[i].Resolvers[1].Lookup.Failure = evidence.DNSUnreachable
 		s.Hosts[i].Resolvers[1].Lookup.Detail = "network is unreachable"
+	}
+	return s.diagnosed()
+}
+
+// oneSilent is a site with a second DNS server that does not answer.
+func oneSilent() *survey.Report {
+	s := newSite()
+	for i := range s.Hosts {
+		s.Hosts[i].Resolvers = append(s.Hosts[i].Resolvers, survey.Resolver{
+			Lookup:    evidence.Lookup{Resolver: second, Took: 2500 * time.Millisecond, Failure: evidence.DNSTimeout},
+			Freshness: freshness.Assessment{Verdict: freshness.Unknown, Why: "the resolver gives no address"},
+		})
 	}
 	return s.diagnosed()
 }

@@ -31,7 +31,7 @@ func (v *View) requests() []Task {
 		case s.silent():
 			ask("Make this DNS server answer devices and this machine:", []string{s.words()})
 		case len(s.failing) > 0:
-			ask(fmt.Sprintf("Let these names resolve. DNS server %s:", s.words()), s.failing)
+			ask(fmt.Sprintf("Let these names resolve at DNS server %s (%s):", s.name, s.why()), s.failing)
 		}
 	}
 	ask("Stop these DNS servers from keeping records past their TTL: the cloud's addresses change, and devices call the old ones:", v.staleServers())

@@ -205,8 +205,8 @@ func (s *server) advise(g *groups) {
 	switch {
 	case len(s.alone) == 0:
 	case s.silent():
-		g.of(rankDNS, fmt.Sprintf("DNS server %s does not answer: devices that are given it wait, or find nothing. "+
-			"Mend it, or take it out of what DHCP hands out.", s.words()), "")
+		g.of(rankDNS, fmt.Sprintf("DNS server %s does not answer (%s): devices that are given it wait, or find nothing. "+
+			"Mend it, or take it out of what DHCP hands out.", s.name, s.why()), "")
 	default:
 		in := g.of(rankDNS, fmt.Sprintf("DNS server %s. Devices that ask it cannot find %s: ask whoever runs it to let the name resolve.",
 			s.words(), s.alone[0]), s.alone[0])

@@ -41,12 +41,15 @@ func (s *server) silent() bool {
 }
 
 // words names the server and its failures: "192.0.2.53: no answer in time".
-func (s *server) words() string {
+func (s *server) words() string { return s.name + ": " + s.why() }
+
+// why names the failures alone.
+func (s *server) why() string {
 	said := make([]string, len(s.failures))
 	for i, f := range s.failures {
 		said[i] = diagnose.DNSWords(evidence.DNSFailure(f))
 	}
-	return s.name + ": " + strings.Join(said, "; ")
+	return strings.Join(said, "; ")
 }
 
 // dig is the command that asks the server for a host.
