@@ -137,7 +137,7 @@ func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) 
 
 // watchWords says what a watching check waits for, and until when.
 func watchWords(open int, ready, end time.Time) string {
-	const clock = "15:04:05"
+	const clock = "15:04:05 MST" // the zone, since the report's times are UTC
 	said := fmt.Sprintf("%d DNS verdicts are still open", open)
 	if open == 1 {
 		said = "1 DNS verdict is still open"

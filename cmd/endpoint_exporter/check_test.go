@@ -53,3 +53,11 @@ func repeat(a freshness.Assessment, n int) []freshness.Assessment {
 	}
 	return out
 }
+
+func TestAWatchSaysByWhichClock(t *testing.T) {
+	end := time.Date(2026, 11, 28, 3, 0, 5, 0, time.UTC).Local()
+	said := watchWords(1, time.Time{}, end)
+	if want := "1 DNS verdict is still open, watching until " + end.Format("15:04:05 ") + end.Format("MST") + " (Ctrl-C: enough)"; said != want {
+		t.Errorf("%q, want %q", said, want)
+	}
+}

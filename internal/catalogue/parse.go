@@ -173,6 +173,8 @@ func servers(v value) []netip.AddrPort {
 		}
 		server, err := parseServer(s)
 		switch {
+		case err == nil && server.Addr().IsLinkLocalUnicast() && server.Addr().Is6() && server.Addr().Zone() == "":
+			item.mistake("%s is of one link only: write of which, as fe80::1%%eth0", item.shown())
 		case err != nil:
 			item.mistake("%s is not a DNS server: write an IP address, 192.0.2.53:5353 or [2001:db8::53]:5353", item.shown())
 		case slices.Contains(out, server):
