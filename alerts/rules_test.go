@@ -190,6 +190,30 @@ func TestNothingPagesAtOnceOrFlaps(t *testing.T) {
 	}
 }
 
+// A group with an interval of its own writes its series that seldom, and for a moment each time the last samples are older
+// than what a selector takes for now. Other groups so may not look at them but over a range, nor alerts wait on them by `for`.
+func TestSeriesThatAreSeldomWrittenStayInTheirGroup(t *testing.T) {
+	groups := readGroups(t)
+	for _, seldom := range groups {
+		if time.Duration(seldom.Interval) < 5*time.Minute {
+			continue
+		}
+		for _, r := range seldom.Rules {
+			if r.Record == "" {
+				continue
+			}
+			now := regexp.MustCompile(regexp.QuoteMeta(r.Record) + `\b(?:\{[^}]*\})?(?:[^\[{\w:]|$)`)
+			for _, g := range groups {
+				for _, user := range g.Rules {
+					if g.Name != seldom.Name && now.MatchString(user.Expr) {
+						t.Errorf("%s%s of %s looks at %s, which %s writes every %s", user.Record, user.Alert, g.Name, r.Record, seldom.Name, seldom.Interval)
+					}
+				}
+			}
+		}
+	}
+}
+
 // Every alert has unit tests in which it is silent, fires with all its labels and annotations, and has ended.
 func TestEveryAlertIsTested(t *testing.T) {
 	files, err := os.ReadDir("tests")
