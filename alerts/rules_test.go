@@ -86,6 +86,7 @@ func TestAlerts(t *testing.T) {
 		"EndpointAddressFails":                  "warning site",
 		"EndpointHandshakeSlow":                 "warning site",
 		"EndpointIdleTimeShorterThanKeepalive":  "warning site",
+		"EndpointStalenessUnwatched":            "warning site",
 		"EndpointResolverKeepsRecordsTooLong":   "warning site",
 		"EndpointResolverFails":                 "warning site",
 		"EndpointCertificateExpiresSoon":        "warning site",
