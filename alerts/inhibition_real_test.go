@@ -243,6 +243,7 @@ func TestOnePageForASiteAndACause(t *testing.T) {
 			named(t, "EndpointUnreachable", with(host, labels{"job": "e", "instance": "n:1"})),
 			named(t, "EndpointDnsStale", with(host, labels{"job": "e", "instance": "b:1", "site": "berlin", "resolver": "r1"})),
 			named(t, "EndpointDnsStaleAtMostSites", labels{"service": "other", "host": fmt.Sprint("h", i)}),
+			named(t, "EndpointCertificateExpiresSoon", with(host, labels{"job": "e", "instance": fmt.Sprint("b:", i), "site": fmt.Sprint("site", i)})),
 		)
 	}
 	post(t, server, alerts...)
@@ -256,6 +257,9 @@ func TestOnePageForASiteAndACause(t *testing.T) {
 			return n.Receiver == "page" && maps.Equal(n.GroupLabels, group) && len(n.Alerts) == 7
 		})
 	}
+	recorder.Await(t, arrival, "one ticket for what is the cloud's at seven sites", func(n monitoring.Notification) bool {
+		return n.Receiver == "ticket" && n.GroupLabels["alertname"] == "EndpointCertificateExpiresSoon" && len(n.Alerts) == 7
+	})
 }
 
 // The end of a ticket that nobody was sent is not sent either, though its host's page ends soon after it: a group that has
@@ -291,4 +295,34 @@ func TestEndOfWhatWasInhibited(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A page whose end was inhibited is sent again when its fault comes back. Alertmanager did not tell of the end, and so takes
+// it for one that was sent and still stands: it is the time of repetition that ends that.
+func TestPageThatComesBackAfterItsEndWasInhibited(t *testing.T) {
+	server, recorder := startExample(t)
+	one := labels{"service": "s1", "host": "h1"}
+	fleet := named(t, "EndpointInterceptedAtMostSites", one)
+	page := named(t, "EndpointIntercepted", with(one, labels{"job": "endpoint", "instance": "b:15684", "site": "berlin"}))
+	sent := func(status string, a labels) func(monitoring.Notification) bool {
+		return func(n monitoring.Notification) bool {
+			_, ok := n.Find(status, a)
+			return ok
+		}
+	}
+	post(t, server, page)
+	recorder.Await(t, arrival, "the site's page", sent(monitoring.Firing, page))
+	post(t, server, fleet)
+	recorder.Await(t, arrival, "the fleet's page", sent(monitoring.Firing, fleet))
+
+	all := readAlerts(t)
+	mended := time.Now()
+	postUntil(t, server, mended, page)
+	postUntil(t, server, mended.Add(time.Duration(all["EndpointInterceptedAtMostSites"].KeepFiringFor-all["EndpointIntercepted"].KeepFiringFor)/faster), fleet)
+	recorder.Await(t, arrival, "the end of the fleet's page", sent(monitoring.Resolved, fleet))
+	before := len(recorder.All())
+	post(t, server, page)
+	recorder.Await(t, arrival, "the site's page again", func(monitoring.Notification) bool {
+		return slices.ContainsFunc(recorder.All()[before:], sent(monitoring.Firing, page))
+	})
 }
