@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"bytes"
 	"os"
 	"regexp"
 	"slices"
@@ -75,5 +76,40 @@ func TestCommandsOfRunbooks(t *testing.T) {
 		if _, ok := known[name]; !ok && name != "endpoint_exporter" {
 			t.Errorf("%s is no metric of the exporter", name)
 		}
+	}
+}
+
+// Every query that a runbook gives is one that Prometheus takes, of series and labels that exist: one that is mistyped
+// would answer nothing, which reads as "not it".
+func TestQueriesOfRunbooks(t *testing.T) {
+	text, err := os.ReadFile(runbooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := os.ReadFile(rulesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := promql.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known, err = promql.CheckRules(rules, known); err != nil {
+		t.Fatal(err)
+	}
+	ofSeries := regexp.MustCompile(`\bendpoint[_:]|\bup\b`)
+	queries := 0
+	for _, code := range regexp.MustCompile("`([^`]+)`").FindAllSubmatch(bytes.ReplaceAll(text, []byte("```"), nil), -1) {
+		query := string(code[1])
+		if !ofSeries.MatchString(strings.ReplaceAll(query, "endpoint_exporter", "")) {
+			continue
+		}
+		queries++
+		if err := promql.CheckExpr(query, known); err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+	if queries < 30 {
+		t.Errorf("only %d queries were found", queries)
 	}
 }
