@@ -3,11 +3,11 @@ package main
 // exporter is the exporters themselves: whether their rounds come, end in time, and can see what they must.
 func exporter() dashboard {
 	const (
-		series   = "{{place}}"
+		series   = "{{site}} {{instance}}" // a site may have several
 		lastSeen = `last_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[10m])`
 	)
 	onSite := labelColumns(fromSite, "site", "instance")
-	states := func(expr string) query { return query{placed(expr), series} }
+	states := func(expr string) query { return query{expr, series} }
 	panels := place(
 		stat(4, "Exporters", "Exporters of which something was heard in the last 10 minutes.", `count(`+lastSeen+`)`,
 			field{Unit: "short", NoValue: "none", Thresholds: limits(good)}),
@@ -34,16 +34,16 @@ func exporter() dashboard {
 		row("Rounds"),
 		lines(12, 7, "Duration of rounds", "The longest round of the 10 minutes before. A round never takes longer than survey.timeout or the scrape's own timeout.",
 			field{Unit: "s", Min: ptr(0.0), NoValue: "no data"},
-			query{placed(`max_over_time(endpoint_survey_duration_seconds{@exporter}[10m])`), series}),
+			query{`max_over_time(endpoint_survey_duration_seconds{@exporter}[10m])`, series}),
 		lines(12, 7, "Age of the last round", "How long ago the last round ended. It grows to the scrape interval and falls back; what only grows is an exporter that is not scraped.",
 			field{Unit: "s", Min: ptr(0.0), NoValue: "no data"},
-			query{placed(`clamp_min(time() - max_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[3h]), 0)`), series}),
+			query{`clamp_min(time() - max_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[3h]), 0)`, series}),
 		lines(12, 7, "Paths without a verdict over time", "The most paths that the deadline cut off in a round of the 10 minutes before.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{placed(`max_over_time(endpoint_survey_incomplete_paths{@exporter}[10m])`), series}),
+			query{`max_over_time(endpoint_survey_incomplete_paths{@exporter}[10m])`, series}),
 		lines(12, 7, "Scrapes", "How long Prometheus waited for the answer, the longest of the 10 minutes before: rounds, and what the answer itself costs.",
 			field{Unit: "s", Min: ptr(0.0), NoValue: "no data: the samples come from elsewhere"},
-			query{placed(`max_over_time(scrape_duration_seconds{@exporter}[10m]) and on (@site) ` + lastSeen), series}),
+			query{`max_over_time(scrape_duration_seconds{@exporter}[10m]) and on (@site) ` + lastSeen, series}),
 
 		row("Name service"),
 		lines(12, 7, "DNS queries to the resolvers", "Queries to the sites' resolvers by how they ended, of all exporters chosen, on average of the 10 minutes before.",
@@ -65,13 +65,13 @@ func exporter() dashboard {
 
 		row("Resources"),
 		lines(6, 7, "Memory", "Resident memory of the process.", field{Unit: "bytes", Min: ptr(0.0), NoValue: "no data"},
-			query{placed(`process_resident_memory_bytes{@exporter} and on (@site) ` + lastSeen), series}),
+			query{`process_resident_memory_bytes{@exporter} and on (@site) ` + lastSeen, series}),
 		lines(6, 7, "CPU", "Processor time used per second, on average of the 10 minutes before.", field{Unit: "percentunit", Min: ptr(0.0), NoValue: "no data"},
-			query{placed(`rate(process_cpu_seconds_total{@exporter}[10m]) and on (@site) ` + lastSeen), series}),
+			query{`rate(process_cpu_seconds_total{@exporter}[10m]) and on (@site) ` + lastSeen, series}),
 		lines(6, 7, "Goroutines", "What runs at once in the process. It may rise in a round; what only rises is a leak.", field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data"},
-			query{placed(`max_over_time(go_goroutines{@exporter}[10m]) and on (@site) ` + lastSeen), series}),
+			query{`max_over_time(go_goroutines{@exporter}[10m]) and on (@site) ` + lastSeen, series}),
 		lines(6, 7, "Open files", "Files and sockets that the process holds, of those it may.", field{Unit: "percentunit", Min: ptr(0.0), NoValue: "no data"},
-			query{placed(`max_over_time(process_open_fds{@exporter}[10m]) / max_over_time(process_max_fds{@exporter}[10m]) and on (@site) ` + lastSeen), series}),
+			query{`max_over_time(process_open_fds{@exporter}[10m]) / max_over_time(process_max_fds{@exporter}[10m]) and on (@site) ` + lastSeen, series}),
 
 		table(24, 7, "Builds", "What runs where, and since when its configuration is in force.", "no data", "Version", false,
 			append(onSite,

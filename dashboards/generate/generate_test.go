@@ -78,6 +78,33 @@ func TestRunWritesTheFiles(t *testing.T) {
 	}
 }
 
+// Two exporters of one site, and the hosts that one is asked for at /probe, are told apart where exporters are shown.
+func TestLegendsTellExportersApart(t *testing.T) {
+	known, err := promql.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, p := range all(t)["exporter.json"].Panels {
+		for _, q := range p.Targets {
+			got, err := promql.Labels(substitute(q.Expr), known)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if q.LegendFormat == "" || !slices.Contains(got, "instance") {
+				continue
+			}
+			told++
+			if !strings.Contains(q.LegendFormat, "{{instance}}") {
+				t.Errorf("%s: the legend is %s", p.Title, q.LegendFormat)
+			}
+		}
+	}
+	if told < 10 {
+		t.Errorf("only %d legends were seen", told)
+	}
+}
+
 // Every expression, of panels and of variables, parses and asks for what the exporter, its scrape or the alerting rules
 // yield; and what a legend, a column or a link names is a label of the result.
 func TestExpressionsAskForWhatThereIs(t *testing.T) {
