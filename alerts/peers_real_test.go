@@ -3,7 +3,11 @@
 package alerts
 
 import (
+	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -51,6 +55,36 @@ func TestRoutes(t *testing.T) {
 	} {
 		args := []string{"config", "routes", "test", "--config.file=alertmanager.example.yml", "--verify.receivers=" + tt.receiver}
 		said(t, "amtool", append(args, strings.Fields(tt.labels)...)...)
+	}
+}
+
+// The title of a page says where, also of a site without a label of its own.
+func TestTitlesOfPages(t *testing.T) {
+	text, err := os.ReadFile("alertmanager.example.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	title := regexp.MustCompile(`description: '(.+)'`).FindSubmatch(text)
+	if title == nil {
+		t.Fatal("the page has no title")
+	}
+	for want, common := range map[string]labels{
+		"EndpointUnreachable berlin: S":     {"alertname": "EndpointUnreachable", "site": "berlin", "instance": "b:15684"},
+		"EndpointUnreachable b:15684: S":    {"alertname": "EndpointUnreachable", "instance": "b:15684"},
+		"EndpointUnreachableAtMostSites: S": {"alertname": "EndpointUnreachableAtMostSites"},
+	} {
+		data, err := json.Marshal(map[string]any{"commonLabels": common, "commonAnnotations": labels{"summary": "S"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "data.json")
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := said(t, "amtool", "template", "render", "--template.glob="+os.DevNull, "--template.data="+file, "--template.text="+string(title[1]))
+		if got = strings.TrimSpace(got); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 
