@@ -186,6 +186,18 @@ func TestALostPingIsNotBlamedOnSilence(t *testing.T) {
 			t.Errorf("%+v, want nothing lost", b)
 		}
 	})
+	t.Run("pings after long silences are never sent in time", func(t *testing.T) {
+		w := &world{slip: func(_ int, silent time.Duration) error {
+			if silent < s(100) {
+				return nil
+			}
+			return path.ErrUnsent
+		}}
+		r, _ := measure(t, w, targetTo("192.0.2.1:5684", evidence.TCP))
+		if b := r.Bounds; b.Lost != 0 || b.Survived >= s(100) || b.Reason != ReasonSurvived || !strings.Contains(b.Why, "longer is not known: the ping could not be sent in time") {
+			t.Errorf("%+v, want nothing lost and nothing known of more", b)
+		}
+	})
 	t.Run("the path goes down", func(t *testing.T) {
 		var began time.Time
 		w := &world{down: func() bool {

@@ -26,8 +26,8 @@ type Session interface {
 	Hello(ctx context.Context) bool
 	// Finish shows our certificate if it is asked for and completes the session.
 	Finish(ctx context.Context) bool
-	// Ping sends an empty CoAP message and waits for its reset: nil, [ErrNoPong], [ErrEnded], [ErrCut] or [ErrRoundOver].
-	// It may be called again after a silence. Only the last is a failure of the walk.
+	// Ping sends an empty CoAP message and waits for its reset: nil, [ErrNoPong], [ErrUnsent], [ErrEnded], [ErrCut] or
+	// [ErrRoundOver]. It may be called again after a silence. Only the last is a failure of the walk.
 	Ping(ctx context.Context) error
 	// Listen waits in silence until ctx ends, which is nil, or the server ends the session: [ErrEnded] or [ErrCut]. What
 	// the server says meanwhile is passed over.
@@ -42,6 +42,9 @@ var (
 	// ErrNoPong means that the server did not answer the ping in time. The session stands as far as is known: a server may
 	// ignore strangers.
 	ErrNoPong = coap.ErrNoPong
+	// ErrUnsent means that the ping's time was over before it was sent: this machine was suspended or overloaded. It says
+	// nothing of the path.
+	ErrUnsent = errors.New("the ping could not be sent in time")
 	// ErrEnded means that the server ended the session: FIN or close_notify.
 	ErrEnded = errors.New("the server ended the session")
 	// ErrCut means that the session was cut by RST, ICMP port unreachable or a fatal alert.
@@ -186,16 +189,19 @@ func (k *walk) ping(ctx context.Context, p coap.Pinger, carrier func(*bound) coa
 	}
 	defer b.release()
 	k.out.Pinged, k.out.Ponged = true, false
-	took, _, err := p.Ping(carrier(b), b.end)
+	took, sent, err := p.Ping(carrier(b), b.end)
 	if err == nil {
 		k.out.Ponged = k.completed(evidence.Ping, took)
 		return nil
 	}
-	if errors.Is(b.of(err), errRoundOver) {
+	switch end := b.of(err); {
+	case errors.Is(end, errRoundOver):
 		k.fail(evidence.Ping, evidence.OutOfTime, "the round ended before the answer to the ping")
 		return ErrRoundOver
-	}
-	if errors.Is(err, coap.ErrNoPong) {
+	case errors.Is(end, errSilence) && sent == 0:
+		k.out.Pinged = false
+		return ErrUnsent
+	case errors.Is(end, errSilence), errors.Is(err, coap.ErrNoPong):
 		return ErrNoPong
 	}
 	return fmt.Errorf("ping: %w", k.ending(err))
@@ -252,7 +258,7 @@ func (k *walk) ending(err error) error {
 }
 
 // farewell is how long the close_notify may wait for room in the send buffer: nothing depends on it.
-const farewell = 100 * time.Millisecond
+const farewell = time.Second
 
 // close sends the farewell, unless there is none or nobody to hear it, and closes the socket, if there is one.
 func (k *walk) close(notify []byte) {

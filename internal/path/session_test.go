@@ -19,9 +19,9 @@ import (
 )
 
 // openSession walks a session to its finish.
-func openSession(t *testing.T, l *lab.Lab, transport evidence.Transport) Session {
+func openSession(t *testing.T, l *lab.Lab, transport evidence.Transport, patience Patience) Session {
 	t.Helper()
-	w := &Walker{Patience: brisk, Credential: stranger(t, l)}
+	w := &Walker{Patience: patience, Credential: stranger(t, l)}
 	s := w.Session(Target{Address: addressOf(t, l, bootstrap, transport), Transport: transport, Client: evidence.Device})
 	t.Cleanup(s.Close)
 	if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
@@ -46,7 +46,7 @@ func shortly(t *testing.T, d time.Duration) context.Context {
 func TestASessionIsPingedAgainAfterASilence(t *testing.T) {
 	overBoth(t, func(t *testing.T, transport evidence.Transport) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-		s := openSession(t, l, transport)
+		s := openSession(t, l, transport, patient)
 		for range 2 {
 			if err := s.Ping(t.Context()); err != nil {
 				t.Fatal(err)
@@ -64,15 +64,15 @@ func TestThePingSpeaksTheFramingThatItIsTold(t *testing.T) {
 			t.Run(string(client)+" to "+string(server), func(t *testing.T) {
 				t.Parallel()
 				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], CoAP: lab.CoAP{Framed: server == evidence.RFC8323}})
-				w := &Walker{Patience: brisk, Credential: stranger(t, l)}
+				patience, want := patient, error(nil)
+				if client != server {
+					patience, want = silentIn(evidence.Ping), ErrNoPong
+				}
+				w := &Walker{Patience: patience, Credential: stranger(t, l)}
 				s := w.Session(Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Framing: client})
 				defer s.Close()
 				if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
 					t.Fatalf("no session: %+v", s.Outcome())
-				}
-				var want error
-				if client != server {
-					want = ErrNoPong
 				}
 				for range 2 {
 					if err := s.Ping(t.Context()); !errors.Is(err, want) || want == nil && err != nil {
@@ -87,10 +87,14 @@ func TestThePingSpeaksTheFramingThatItIsTold(t *testing.T) {
 	}
 }
 
+// idleLimit is when servers send away who is silent: far from how long we take on a busy machine.
+const idleLimit = 2 * time.Second
+
 func TestASessionThatTheServerEndsIsNoticedInSilence(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: 50 * time.Millisecond})
-	s := openSession(t, l, evidence.TCP)
-	if err := s.Listen(shortly(t, 5*time.Second)); !errors.Is(err, ErrEnded) {
+	t.Parallel()
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: idleLimit})
+	s := openSession(t, l, evidence.TCP, patient)
+	if err := s.Listen(shortly(t, time.Minute)); !errors.Is(err, ErrEnded) {
 		t.Errorf("listen: %v, want ErrEnded", err)
 	}
 }
@@ -104,7 +108,7 @@ func TestADTLSServersFarewellIsNoticedInSilence(t *testing.T) {
 	}
 	defer server.Close()
 	defer end()
-	s := (&Walker{Patience: brisk, Credential: stranger(t, l)}).Session(Target{Address: server.Address(), Transport: evidence.UDP})
+	s := (&Walker{Patience: patient, Credential: stranger(t, l)}).Session(Target{Address: server.Address(), Transport: evidence.UDP})
 	defer s.Close()
 	if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
 		t.Fatalf("no session: %+v", s.Outcome())
@@ -113,12 +117,25 @@ func TestADTLSServersFarewellIsNoticedInSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	end()
-	if err := s.Listen(shortly(t, 5*time.Second)); !errors.Is(err, ErrEnded) {
+	if err := s.Listen(shortly(t, time.Minute)); !errors.Is(err, ErrEnded) {
 		t.Errorf("listen: %v, want ErrEnded", err)
 	}
 	if err := s.Ping(t.Context()); err == nil {
 		t.Error("a session that was ended was pinged")
 	}
+}
+
+func TestAPingThatIsNotSentInTimeSaysNothingOfThePath(t *testing.T) {
+	overBoth(t, func(t *testing.T, transport evidence.Transport) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+		tooLate := patient
+		tooLate.Ping = time.Nanosecond
+		s := openSession(t, l, transport, tooLate)
+		err := s.Ping(t.Context())
+		if o := s.Outcome(); !errors.Is(err, ErrUnsent) || o.Pinged || o.Failure != evidence.Completed {
+			t.Errorf("ping: %v, and %+v; want ErrUnsent", err, o)
+		}
+	})
 }
 
 func TestICMPErrorsInSilence(t *testing.T) {
@@ -154,19 +171,23 @@ func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
 		fault     string
 		want      error
 	}{
-		{evidence.TCP, lab.NATForgets + ":50ms", ErrNoPong},
-		{evidence.TCP, lab.NATResets + ":50ms", ErrCut},
-		{evidence.UDP, lab.NATForgets + ":50ms", ErrNoPong},
+		{evidence.TCP, lab.NATForgets + ":2s", ErrNoPong},
+		{evidence.TCP, lab.NATResets + ":2s", ErrCut},
+		{evidence.UDP, lab.NATForgets + ":2s", ErrNoPong},
 	} {
 		t.Run(string(test.transport)+"/"+test.fault, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 			inflict(t, l, bootstrap, test.transport, test.fault)
-			s := openSession(t, l, test.transport)
+			patience := patient
+			if test.want == ErrNoPong {
+				patience = silentIn(evidence.Ping)
+			}
+			s := openSession(t, l, test.transport, patience)
 			if err := s.Ping(t.Context()); err != nil {
 				t.Fatalf("the first ping: %v", err)
 			}
-			if err := s.Listen(shortly(t, 200*time.Millisecond)); err != nil {
+			if err := s.Listen(shortly(t, 2500*time.Millisecond)); err != nil {
 				t.Fatalf("listen: %v, want silence", err)
 			}
 			if err := s.Ping(t.Context()); !errors.Is(err, test.want) {
@@ -179,7 +200,7 @@ func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
 	}
 	t.Run("udp/port closed", func(t *testing.T) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-		s := openSession(t, l, evidence.UDP)
+		s := openSession(t, l, evidence.UDP, patient)
 		inflict(t, l, bootstrap, evidence.UDP, lab.Refuse)
 		if err := s.Ping(t.Context()); !errors.Is(err, ErrCut) {
 			t.Errorf("ping: %v, want ErrCut", err)
@@ -190,7 +211,7 @@ func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
 func TestAPathMayBeSilentBeforeItsHello(t *testing.T) {
 	overBoth(t, func(t *testing.T, transport evidence.Transport) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-		s := (&Walker{Patience: brisk}).Session(Target{Address: addressOf(t, l, bootstrap, transport), Transport: transport})
+		s := (&Walker{Patience: patient}).Session(Target{Address: addressOf(t, l, bootstrap, transport), Transport: transport})
 		defer s.Close()
 		if !s.Connect(t.Context()) {
 			t.Fatal(s.Outcome())
@@ -205,7 +226,7 @@ func TestAPathMayBeSilentBeforeItsHello(t *testing.T) {
 }
 
 func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
-	l := startLab(t, lab.Options{})
+	const round = 2 * time.Second // enough to come to the phase that never ends
 	for _, test := range []struct {
 		fault     string
 		transport evidence.Transport
@@ -224,15 +245,17 @@ func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
 	} {
 		for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 			"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithTimeout(ctx, 150*time.Millisecond)
+				return context.WithTimeout(ctx, round)
 			},
 			"cancelled": func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(ctx)
-				time.AfterFunc(150*time.Millisecond, cancel)
+				time.AfterFunc(round, cancel)
 				return ctx, cancel
 			},
 		} {
 			t.Run(test.fault+"/"+string(test.transport)+"/"+string(test.client)+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
 				inflict(t, l, test.host, test.transport, test.fault)
 				ctx, cancel := end(t.Context())
 				defer cancel()
@@ -370,9 +393,9 @@ func TestFailedHandshakesLeaveNothingBehind(t *testing.T) {
 	}
 	for name, test := range paths {
 		t.Run(name, func(t *testing.T) {
-			patience := brisk
+			patience := patient
 			patience.Ping = time.Millisecond
-			if patience.Flight = 2 * time.Second; test.want == evidence.Silent || test.want == evidence.NotTLS && test.target.Transport == evidence.UDP {
+			if test.want == evidence.Silent || test.want == evidence.NotTLS && test.target.Transport == evidence.UDP {
 				patience.Flight = time.Millisecond // as much as it takes, since that is always waited for
 			}
 			w := &Walker{Patience: patience, Credential: stranger(t, l)}
@@ -386,7 +409,7 @@ func TestFailedHandshakesLeaveNothingBehind(t *testing.T) {
 					t.Fatalf("%q (%s), want %q", o.Failure, o.Detail, test.want)
 				}
 			}
-			for range 500 { // the lab takes a moment to close its own ends
+			for range 3000 { // the lab takes a moment to close its own ends
 				if descriptors(t) <= before+2 && runtime.NumGoroutine() <= running+2 {
 					return
 				}
@@ -401,6 +424,7 @@ func TestHowAServerMayTakeOurFinish(t *testing.T) {
 	alert := func(code byte) func(*net.TCPConn) {
 		return func(c *net.TCPConn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, code}) }
 	}
+	const never = "no Finished came in time"
 	for name, test := range map[string]struct {
 		end    func(*net.TCPConn)
 		want   evidence.Failure
@@ -415,7 +439,7 @@ func TestHowAServerMayTakeOurFinish(t *testing.T) {
 		"close_notify":        {alert(0), evidence.CertificateNeeded, "close_notify (0) after our certificate"},
 		"a wrong signature":   {alert(51), evidence.FinishFailed, "decrypt_error (51)"},
 		"trouble of its own":  {alert(80), evidence.FinishFailed, "internal_error (80)"},
-		"silence":             {func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) }, evidence.FinishFailed, "no Finished came in time"},
+		"silence":             {func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) }, evidence.FinishFailed, never},
 		"a wrong Finished": {func(c *net.TCPConn) {
 			_, _ = c.Write(append([]byte{20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 32}, make([]byte, 32)...))
 		}, evidence.FinishFailed, "not protected with the keys"},
@@ -426,7 +450,11 @@ func TestHowAServerMayTakeOurFinish(t *testing.T) {
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 			to := addressOf(t, l, bootstrap, evidence.TCP)
 			front := answering(t, func(c *net.TCPConn) { relayFlight(c, to); test.end(c) })
-			w := &Walker{Patience: brisk, Credential: stranger(t, l)}
+			patience := patient
+			if test.detail == never {
+				patience = silentIn(evidence.Finish)
+			}
+			w := &Walker{Patience: patience, Credential: stranger(t, l)}
 			o := w.Walk(t.Context(), Target{Address: front, Transport: evidence.TCP, Client: evidence.Device, Finish: true, Ping: true})
 			if o.Failure != test.want || o.FailedIn != evidence.Finish || !slices.Equal(phasesOf(o), greeted) || !o.TLS.KeyProved ||
 				!strings.Contains(o.Detail, test.detail) || o.Pinged {
@@ -480,9 +508,12 @@ func (c *lossy) Read(b []byte) (int, error) {
 }
 
 func TestAServersLastFlightThatIsLostIsAskedForAgain(t *testing.T) {
+	t.Parallel()
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 	var conn *lossy
-	w := &Walker{Credential: stranger(t, l), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	patience := patient
+	patience.Finish = 6 * time.Second // ours is repeated after a third of it, and then not again
+	w := &Walker{Patience: patience, Credential: stranger(t, l), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		socket, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		conn = &lossy{Conn: socket}
 		return conn, err
@@ -529,8 +560,9 @@ func (j joining) Read(b []byte) (int, error) {
 }
 
 func TestAFarewellInThePongsDatagramIsHeard(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: 50 * time.Millisecond})
-	s := openSession(t, l, evidence.UDP).(*udpSession)
+	t.Parallel()
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: idleLimit})
+	s := openSession(t, l, evidence.UDP, patient).(*udpSession)
 	s.conn = joining{s.conn}
 	if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
 		t.Errorf("ping: %v", err)
@@ -545,8 +577,9 @@ func TestAFarewellInThePongsDatagramIsHeard(t *testing.T) {
 }
 
 func TestAPongCountsThatComesWithTheFarewell(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: 50 * time.Millisecond})
-	s := openSession(t, l, evidence.TCP).(*tcpSession)
+	t.Parallel()
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: idleLimit})
+	s := openSession(t, l, evidence.TCP, patient).(*tcpSession)
 	s.conn = gathering{s.conn}
 	if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
 		t.Errorf("ping: %v", err)

@@ -15,8 +15,37 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// brisk is the patience of tests: enough for loopback under load, little enough to wait for.
-var brisk = Patience{Connect: 700 * time.Millisecond, Hello: 700 * time.Millisecond, Flight: 700 * time.Millisecond, Finish: 700 * time.Millisecond, Ping: 300 * time.Millisecond}
+// patient leaves servers in this process, and real programs, their time on a busy machine.
+var patient = Patience{Connect: 30 * time.Second, Hello: 30 * time.Second, Flight: 30 * time.Second, Finish: 30 * time.Second, Ping: 30 * time.Second}
+
+// silentIn is the patience where nothing is due in one phase: that one is waited for to its end, so it is short. None ("")
+// is patient in all.
+func silentIn(phase evidence.Phase) Patience {
+	const short = 2 * time.Second
+	p := patient
+	switch phase {
+	case evidence.Connect:
+		p.Connect = short
+	case evidence.Hello:
+		p.Hello, p.Flight = short, short
+	case evidence.Finish:
+		p.Finish = short
+	case evidence.Ping:
+		p.Ping = short
+	}
+	return p
+}
+
+// silentPhase is the phase of a walk under a fault in which nothing is due, by the failure that is: "" if there is none.
+func silentPhase(fault string, failure evidence.Failure, in evidence.Phase) evidence.Phase {
+	switch {
+	case fault == lab.NoPong:
+		return evidence.Ping
+	case failure == evidence.Silent, failure == evidence.Unreachable, fault == lab.Garbage:
+		return in
+	}
+	return ""
+}
 
 const bootstrap, containers = "bootstrap.us-east-1.mbedcloud.com", "containers.us-east-1.mbedcloud.com"
 
@@ -112,7 +141,7 @@ func TestDeviceWalkUnderEveryFault(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 			inflict(t, l, bootstrap, evidence.TCP, test.fault)
-			w := &Walker{Patience: brisk, Credential: stranger(t, l)}
+			w := &Walker{Patience: silentIn(silentPhase(test.fault, test.failure, test.in)), Credential: stranger(t, l)}
 			o := w.Walk(t.Context(), Target{
 				Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap,
 				Finish: true, Ping: true, WebRetry: true,
@@ -162,7 +191,7 @@ func TestWebWalkUnderEveryFault(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{})
 			inflict(t, l, containers, evidence.TCP, test.fault)
-			w := &Walker{Patience: brisk}
+			w := &Walker{Patience: silentIn(silentPhase(test.fault, test.failure, test.in))}
 			o := w.Walk(t.Context(), Target{Address: addressOf(t, l, containers, evidence.TCP), Transport: evidence.TCP, Client: evidence.Web, Host: containers})
 			if o.Failure != test.failure || o.FailedIn != test.in {
 				t.Errorf("%q in %q (%s), want %q in %q", o.Failure, o.FailedIn, o.Detail, test.failure, test.in)
@@ -180,7 +209,7 @@ func TestWebWalkUnderEveryFault(t *testing.T) {
 func TestAnInterceptorWithoutTheDevicesSuiteIsSeenByTheWebHello(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 	inflict(t, l, bootstrap, evidence.TCP, lab.InterceptNoCCM)
-	o := (&Walker{Patience: brisk}).Walk(t.Context(), Target{
+	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{
 		Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap, WebRetry: true,
 	})
 	seen, by := o.SawTLS()
@@ -194,7 +223,7 @@ func TestAnInterceptorWithoutTheDevicesSuiteIsSeenByTheWebHello(t *testing.T) {
 
 func TestADevicesWalkSeesWhatTheServerShows(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	o := (&Walker{Patience: brisk}).Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device})
+	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device})
 	if o.TLS == nil || o.TLS.Version != tls.VersionTLS12 || o.TLS.Cipher != 0xc0ae || !o.TLS.CertificateRequested ||
 		o.TLS.FlightBytes == 0 || o.TLS.Leaf().Issuer.CommonName != "ARM Bootstrap CA" {
 		t.Errorf("saw %+v", o.TLS)
@@ -212,7 +241,7 @@ func TestTheHelloIsTheDevicesOnTheWire(t *testing.T) {
 		n, _ := c.Read(b)
 		got <- b[:n]
 	})
-	(&Walker{Patience: brisk}).Walk(t.Context(), Target{Address: to, Transport: evidence.TCP, Client: evidence.Device})
+	(&Walker{Patience: patient}).Walk(t.Context(), Target{Address: to, Transport: evidence.TCP, Client: evidence.Device})
 	hello := <-got
 	if len(hello) != devicetls.HelloSize || !bytes.Equal(hello, devicetls.Hello([32]byte(hello[11:43]))) {
 		t.Errorf("sent % x", hello)

@@ -36,7 +36,7 @@ func TestAFirewallsWordIsUnderstood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &Walker{Patience: Patience{Flight: time.Second}, Dial: dialInNamespace(test.verdict), retransmission: soon}
+			w := &Walker{Patience: Patience{Flight: 3 * time.Second}, Dial: dialInNamespace(test.verdict), retransmission: soon}
 			o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("127.0.0.1:5684"), Transport: evidence.UDP})
 			if o.Failure != test.want || !strings.Contains(o.Detail, test.detail) {
 				t.Errorf("%q (%s), want %q (%s)", o.Failure, o.Detail, test.want, test.detail)

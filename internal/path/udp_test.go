@@ -73,7 +73,9 @@ func TestUDPWalkUnderEveryFault(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 			inflict(t, l, bootstrap, evidence.UDP, test.fault)
-			o := walkUDP(t, l, &Walker{Patience: brisk, Credential: stranger(t, l), retransmission: soon})
+			o := walkUDP(t, l, &Walker{
+				Patience: silentIn(silentPhase(test.fault, test.failure, test.in)), Credential: stranger(t, l), retransmission: soon,
+			})
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) || !strings.Contains(o.Detail, test.detail) {
 				t.Errorf("%q in %q after %v (%s), want %q in %q after %v (%s)",
 					o.Failure, o.FailedIn, phasesOf(o), o.Detail, test.failure, test.in, test.phases, test.detail)
@@ -106,18 +108,28 @@ func TestUDPWalkUnderEveryFault(t *testing.T) {
 func TestTheTwoClocksOfAHello(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 	inflict(t, l, bootstrap, evidence.UDP, lab.Slow+":30ms")
-	o := walkUDP(t, l, &Walker{Patience: brisk, retransmission: time.Second})
+	o := walkUDP(t, l, &Walker{Patience: patient, retransmission: time.Minute})
 	hello, _ := o.Took(evidence.Hello)
-	if o.FirstReply < 60*time.Millisecond || hello < o.FirstReply+60*time.Millisecond || o.Retransmissions > 0 {
+	if o.FirstReply < 60*time.Millisecond || hello < o.FirstReply+60*time.Millisecond || repeatedEarly(o) {
 		t.Errorf("first reply after %v, flight after %v: want a round trip of 60 ms each", o.FirstReply, hello)
 	}
+}
+
+// repeatedEarly reports flights that were sent again before any timer had run out. A server repeats its own after a second
+// (RFC 6347 §4.2.4.1), which ours then answers: a machine that is busy for so long is no fault.
+func repeatedEarly(o evidence.Outcome) bool {
+	var took time.Duration
+	for _, p := range o.Times {
+		took += p.Took
+	}
+	return o.Retransmissions > 0 && took < time.Second
 }
 
 // TestALostDatagramMakesTheHelloLonger holds the timer to its doubling: the fourth hello leaves after 50+100+200 ms.
 func TestALostDatagramMakesTheHelloLonger(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 	inflict(t, l, bootstrap, evidence.UDP, lab.DropFirst+":3")
-	o := walkUDP(t, l, &Walker{Patience: Patience{Flight: 5 * time.Second}, Credential: stranger(t, l), retransmission: soon})
+	o := walkUDP(t, l, &Walker{Patience: patient, Credential: stranger(t, l), retransmission: soon})
 	if hello, _ := o.Took(evidence.Hello); o.Failure != evidence.Completed || hello < 7*soon {
 		t.Errorf("%q (%s), hello after %v, want it after 350 ms", o.Failure, o.Detail, hello)
 	}
@@ -197,13 +209,14 @@ func TestASocketThatCannotBeOpened(t *testing.T) {
 
 // TestAFinishThatTheServerDoesNotAnswer takes the real server away after its flight.
 func TestAFinishThatTheServerDoesNotAnswer(t *testing.T) {
+	const never = "no Finished came in time"
 	for _, test := range []struct {
 		fault  string
 		want   evidence.Failure
 		detail string
 	}{
-		{lab.Drop, evidence.FinishFailed, "no Finished came in time"},
-		{lab.Garbage, evidence.FinishFailed, "no Finished came in time"},
+		{lab.Drop, evidence.FinishFailed, never},
+		{lab.Garbage, evidence.FinishFailed, never},
 		{lab.Refuse, evidence.CertificateNeeded, "port was closed after our certificate"},
 		{lab.Alert + ":42", evidence.CertificateNeeded, "bad_certificate (42) after our certificate"},
 		{lab.Alert + ":48", evidence.CertificateNeeded, "unknown_ca (48) after our certificate"},
@@ -212,7 +225,11 @@ func TestAFinishThatTheServerDoesNotAnswer(t *testing.T) {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-			w := &Walker{Patience: brisk, Credential: stranger(t, l), retransmission: soon}
+			patience := patient
+			if test.detail == never {
+				patience = silentIn(evidence.Finish)
+			}
+			w := &Walker{Patience: patience, Credential: stranger(t, l), retransmission: soon}
 			s := w.Session(Target{Address: addressOf(t, l, bootstrap, evidence.UDP), Transport: evidence.UDP})
 			defer s.Close()
 			if !s.Connect(t.Context()) || !s.Hello(t.Context()) {
@@ -236,7 +253,7 @@ func TestALargeCertificateOfOursIsCutToFitAnyPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	most := 0
-	w := &Walker{Patience: brisk, Credential: func() *Credential { return &Credential{Certificate: large} }}
+	w := &Walker{Patience: patient, Credential: func() *Credential { return &Credential{Certificate: large} }}
 	w.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		return &measured{conn, &most}, err

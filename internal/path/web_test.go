@@ -14,7 +14,7 @@ import (
 func walkWebServer(t *testing.T, w *Walker, host string, config *tls.Config) evidence.Outcome {
 	t.Helper()
 	to := answering(t, func(c *net.TCPConn) {
-		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 		server := tls.Server(c, config)
 		if server.Handshake() == nil {
 			_, _ = server.Read(make([]byte, 1)) // until the client leaves
@@ -43,7 +43,7 @@ func TestAReplayedCertificateIsKeptAndNotProvedInEitherVersion(t *testing.T) {
 	}
 	replayed.Leaf = nil // crypto/tls would notice that the key is not its own
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		o := walkWebServer(t, &Walker{Patience: brisk}, "a.test", &tls.Config{Certificates: []tls.Certificate{replayed}, MinVersion: version, MaxVersion: version})
+		o := walkWebServer(t, &Walker{Patience: patient}, "a.test", &tls.Config{Certificates: []tls.Certificate{replayed}, MinVersion: version, MaxVersion: version})
 		if o.Failure != evidence.Completed || o.TLS.Leaf() == nil || o.TLS.KeyProved || !o.TLS.SignatureChecked || o.TLS.Version != version {
 			t.Errorf("%s: %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.Detail, o.TLS)
 		}
@@ -55,7 +55,7 @@ func TestAServerThatDemandsAKnownCertificateIsSeenAndProvedInEitherVersion(t *te
 	server := leafOf(t, lab.Leaf{CommonName: "a.test"})
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for name, credential := range map[string]func() *Credential{"a stranger's": stranger(t, l), "none": nil} {
-			o := walkWebServer(t, &Walker{Patience: brisk, Credential: credential}, "a.test", &tls.Config{
+			o := walkWebServer(t, &Walker{Patience: patient, Credential: credential}, "a.test", &tls.Config{
 				Certificates: []tls.Certificate{server}, MinVersion: version, MaxVersion: version,
 				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: l.Mint.LwM2M.Pool(),
 			})
@@ -70,7 +70,7 @@ func TestAClientCertificateThatIsTakenIsNoFailure(t *testing.T) {
 	l := startLab(t, lab.Options{})
 	server := leafOf(t, lab.Leaf{CommonName: "a.test"})
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		o := walkWebServer(t, &Walker{Patience: brisk, Credential: stranger(t, l)}, "a.test", &tls.Config{
+		o := walkWebServer(t, &Walker{Patience: patient, Credential: stranger(t, l)}, "a.test", &tls.Config{
 			Certificates: []tls.Certificate{server}, MinVersion: version, MaxVersion: version, ClientAuth: tls.RequireAnyClientCert,
 		})
 		if o.Failure != evidence.Completed || !o.TLS.CertificateRequested || !o.TLS.KeyProved {
@@ -86,7 +86,7 @@ func TestEachWalkSendsItsOwnServerName(t *testing.T) {
 		names <- hello.ServerName
 		return &server, nil
 	}}
-	w := &Walker{Patience: brisk}
+	w := &Walker{Patience: patient}
 	for _, host := range []string{"a.test", "b.test"} {
 		walkWebServer(t, w, host, config)
 		if got := <-names; got != host {
@@ -100,7 +100,7 @@ func TestAFlightCutShortProvesNothingAgainstItsHolder(t *testing.T) {
 	to := answering(t, func(c *net.TCPConn) {
 		_ = tls.Server(&cutting{Conn: c, left: len(server.Certificate[0]) + 150}, &tls.Config{Certificates: []tls.Certificate{server}, MaxVersion: tls.VersionTLS12}).Handshake()
 	})
-	o := (&Walker{Patience: brisk}).Walk(t.Context(), Target{Address: to, Transport: evidence.TCP, Client: evidence.Web, Host: "a.test"})
+	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{Address: to, Transport: evidence.TCP, Client: evidence.Web, Host: "a.test"})
 	if o.Failure != evidence.Closed || o.TLS.Leaf() == nil || o.TLS.SignatureChecked {
 		t.Errorf("%q (%s), saw %+v; want a closed connection with a certificate and no proof", o.Failure, o.Detail, o.TLS)
 	}
