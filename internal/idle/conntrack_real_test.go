@@ -23,11 +23,11 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
-// The router forgets after 3 s, between two steps that are far from it.
+// The router forgets after 4 s, between two steps that are far from it.
 const (
 	remembered  = 1 * time.Second
-	forgotten   = 6 * time.Second
-	routerKeeps = 3 // seconds
+	forgotten   = 8 * time.Second
+	routerKeeps = 4 // seconds
 )
 
 // network is three namespaces in a row: a client's with a private address, a router's that translates, and a server's.
@@ -193,7 +193,7 @@ func TestConntrack(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := walker(t, mint)
-			w.Patience.Ping = 1500 * time.Millisecond
+			w.Patience.Ping = 3 * time.Second
 			n, err := newNetwork(t)
 			if err == nil {
 				err = n.route(t, test.masquerade, test.invalid, test.loose)
@@ -212,7 +212,7 @@ func TestConntrack(t *testing.T) {
 					for _, p := range l.Places() {
 						if p.Path.Transport == string(test.transport) && p.Path.Nominal == lab.NominalDevice {
 							w := walker(t, l.Mint)
-							w.Patience.Ping = 1500 * time.Millisecond
+							w.Patience.Ping = 3 * time.Second
 							judgeConntrack(t, w.Session, p.Address, test.transport, test.reason)
 						}
 					}
