@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
 )
 
@@ -110,10 +111,10 @@ func TestRealServersThroughTheWholeExporter(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			address := freeAddress(t)
-			_, port, _ := net.SplitHostPort(address)
+			at := program.FreePort(t)
+			port := fmt.Sprint(at.Port())
 			args := certified(t, mint, test.server, "{PORT}", port)
-			ready, transport := accepts(address), "tcp"
+			ready, transport := accepts(at.String()), "tcp"
 			if test.udp {
 				ready, transport = bound(port), "udp"
 			}

@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -23,6 +22,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
 // peer is a real TLS server on loopback.
@@ -34,20 +34,20 @@ type peer struct {
 
 // startPeer runs a server program and waits until it listens. {PORT}, {PORT-1}, {CERT}, {KEY}, {CA} (of somebody
 // else) and {STRANGERS} (the CA of our own certificate) in the arguments are filled in.
-func startPeer(t *testing.T, mint *lab.Mint, transport evidence.Transport, env []string, program string, args ...string) *peer {
+func startPeer(t *testing.T, mint *lab.Mint, transport evidence.Transport, env []string, name string, args ...string) *peer {
 	t.Helper()
 	leaf, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", DNSNames: []string{"server.test"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startPeerShowing(t, leaf, mint, transport, env, program, args...)
+	return startPeerShowing(t, leaf, mint, transport, env, name, args...)
 }
 
 // startPeerShowing is startPeer with another certificate.
-func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transport evidence.Transport, env []string, program string, args ...string) *peer {
+func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transport evidence.Transport, env []string, name string, args ...string) *peer {
 	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Fatalf("this test needs Debian's %s: %v", program, err)
+	if _, err := exec.LookPath(name); err != nil {
+		t.Fatalf("this test needs Debian's %s: %v", name, err)
 	}
 	chain, key, err := lab.PEM(leaf)
 	if err != nil {
@@ -59,14 +59,14 @@ func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transp
 			t.Fatal(err)
 		}
 	}
-	at := freePort(t)
+	at := program.FreePort(t)
 	fill := strings.NewReplacer("{PORT}", fmt.Sprint(at.Port()), "{PORT-1}", fmt.Sprint(at.Port()-1), "{CERT}", filepath.Join(dir, "cert"),
 		"{KEY}", filepath.Join(dir, "key"), "{CA}", filepath.Join(dir, "ca"), "{STRANGERS}", filepath.Join(dir, "strangers"))
 	for i := range args {
 		args[i] = fill.Replace(args[i])
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	command := exec.CommandContext(ctx, program, args...)
+	command := exec.CommandContext(ctx, name, args...)
 	command.Env = append(os.Environ(), env...)
 	stdin, err := command.StdinPipe()
 	if err != nil {
@@ -92,7 +92,7 @@ func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transp
 		if time.Now().After(end) {
 			cancel()
 			_ = command.Wait()
-			t.Fatalf("%s does not listen\n%s", program, complaints.String())
+			t.Fatalf("%s does not listen\n%s", name, complaints.String())
 		}
 		<-time.After(20 * time.Millisecond)
 	}
@@ -115,32 +115,6 @@ func listens(t *testing.T, transport evidence.Transport, at netip.AddrPort) bool
 		t.Fatal(err)
 	}
 	return strings.Contains(string(table), fmt.Sprintf(":%04X 00000000:0000", at.Port()))
-}
-
-// freePort is one that nobody had a moment ago, nor the one below it, of either transport.
-func freePort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	free := func(port int) (ok bool) {
-		listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err != nil {
-			return false
-		}
-		defer listener.Close()
-		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err != nil {
-			return false
-		}
-		defer conn.Close()
-		return true
-	}
-	for range 1000 {
-		port := 20000 + rand.IntN(12000) // below those that the kernel gives to clients
-		if free(port-1) && free(port) {
-			return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))
-		}
-	}
-	t.Fatal("no port is free")
-	return netip.AddrPort{}
 }
 
 func newMint(t *testing.T) *lab.Mint {
@@ -273,8 +247,8 @@ func TestLibcoapAnswersByRFC8323(t *testing.T) {
 	for _, library := range []string{"openssl", "gnutls"} {
 		t.Run(library, func(t *testing.T) {
 			mint := newMint(t)
-			program := libcoap(library, "-C", "{STRANGERS}")
-			p := startPeer(t, mint, evidence.TCP, nil, program[0], program[1:]...)
+			server := libcoap(library, "-C", "{STRANGERS}")
+			p := startPeer(t, mint, evidence.TCP, nil, server[0], server[1:]...)
 			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
 			o := w.Walk(t.Context(), Target{
 				Address: p.at, Transport: evidence.TCP, Client: evidence.Device, Finish: true, Ping: true, Framing: evidence.RFC8323,

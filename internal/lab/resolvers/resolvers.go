@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
 // Product is a resolver's program.
@@ -68,7 +69,7 @@ func Configurations() map[string]Config {
 }
 
 // startTimeout bounds the time a program takes to answer first: named reads its entropy and its root hints.
-const startTimeout = 15 * time.Second
+const startTimeout = time.Minute
 
 // startTries is how often a program is started before it counts as failed.
 const startTries = 3
@@ -76,15 +77,15 @@ const startTries = 3
 // Start runs the resolver and waits until it answers; the test ends it.
 func Start(tb testing.TB, c Config) netip.AddrPort {
 	tb.Helper()
-	program, err := exec.LookPath(string(c.Product))
+	binary, err := exec.LookPath(string(c.Product))
 	if err != nil {
 		// Debian keeps servers out of an ordinary user's PATH.
-		if program, err = exec.LookPath("/usr/sbin/" + string(c.Product)); err != nil {
+		if binary, err = exec.LookPath("/usr/sbin/" + string(c.Product)); err != nil {
 			tb.Fatalf("the resolver %s is not installed: %v", c.Product, err)
 		}
 	}
 	for try := range startTries {
-		at, said, err := c.run(tb, program)
+		at, said, err := c.run(tb, binary)
 		if err == nil {
 			return at
 		}
@@ -97,16 +98,16 @@ func Start(tb testing.TB, c Config) netip.AddrPort {
 }
 
 // run starts the program once.
-func (c Config) run(tb testing.TB, program string) (netip.AddrPort, *output, error) {
+func (c Config) run(tb testing.TB, binary string) (netip.AddrPort, *output, error) {
 	tb.Helper()
 	dir := tb.TempDir()
-	at := freePort(tb)
+	at := program.FreePort(tb)
 	args, err := c.write(dir, at)
 	if err != nil {
 		tb.Fatalf("configure %s: %v", c.Product, err)
 	}
 	said := new(output)
-	cmd := exec.CommandContext(context.Background(), program, args...) // ended below, by a signal that lets it clean up
+	cmd := exec.CommandContext(context.Background(), binary, args...) // ended below, by a signal that lets it clean up
 	cmd.Stdout, cmd.Stderr = said, said
 	cmd.Dir = dir
 	if err := cmd.Start(); err != nil {
@@ -163,27 +164,6 @@ func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
 		return nil, fmt.Errorf("unknown product %q", c.Product)
 	}
 	return args, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
-}
-
-// freePort picks a port of 127.0.0.1 that is free for UDP and TCP at the moment.
-func freePort(tb testing.TB) netip.AddrPort {
-	tb.Helper()
-	for range 20 {
-		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatalf("find a free port: %v", err)
-		}
-		at := l.Addr().(*net.TCPAddr).AddrPort()
-		u, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
-		_ = l.Close()
-		if err != nil {
-			continue
-		}
-		_ = u.Close()
-		return at
-	}
-	tb.Fatal("no port is free for both UDP and TCP")
-	return netip.AddrPort{}
 }
 
 // awaitAnswer asks for a name outside the zone, so that nothing under test is cached, until anything comes back.

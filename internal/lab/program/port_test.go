@@ -1,0 +1,30 @@
+package program
+
+import (
+	"net"
+	"testing"
+)
+
+func TestAPortIsFreeOnlyIfNobodyHasItAnywhere(t *testing.T) {
+	at := FreePort(t)
+	if !free(int(at.Port())) {
+		t.Fatalf("%v is not free", at)
+	}
+	elsewhere := net.IPv4(127, 0, 0, 2)
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: elsewhere, Port: int(at.Port())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if free(int(at.Port())) {
+		t.Error("somebody has it for UDP")
+	}
+	_ = udp.Close()
+	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: elsewhere, Port: int(at.Port())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if free(int(at.Port())) {
+		t.Error("somebody has it for TCP")
+	}
+	_ = tcp.Close()
+}
