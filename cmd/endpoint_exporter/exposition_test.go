@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,10 +47,15 @@ func configFile(t testing.TB, text string) string {
 	return path
 }
 
-// freeAddress is one of loopback that nobody listens on.
+// ownLoopback is an address of this machine that nobody else is likely to use: a port that is free there stays so.
+func ownLoopback() string {
+	return netip.AddrFrom4([4]byte{127, byte(64 + rand.IntN(190)), byte(rand.IntN(256)), byte(1 + rand.IntN(254))}).String()
+}
+
+// freeAddress is one that nobody listens on.
 func freeAddress(tb testing.TB) string {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", net.JoinHostPort(ownLoopback(), "0"))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func startPeer(tb testing.TB, ready func() bool, name string, args ...string) {
 	})
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 1000 {
+	for range 3000 {
 		if ready() {
 			return
 		}

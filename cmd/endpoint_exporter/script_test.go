@@ -120,7 +120,7 @@ func scriptOccupy(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 func scriptFreePort(ts *testscript.TestScript, _ bool, _ []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", net.JoinHostPort(ownLoopback(), "0"))
 	ts.Check(err)
 	ts.Setenv("FREE", listener.Addr().String())
 	ts.Check(listener.Close())
@@ -153,7 +153,7 @@ func scriptAwait(ts *testscript.TestScript, _ bool, args []string) {
 
 // poll asks until the answer is yes.
 func poll(ts *testscript.TestScript, what string, done func(context.Context) bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()

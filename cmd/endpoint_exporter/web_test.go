@@ -319,7 +319,11 @@ func TestAskersWhoWaitAreBounded(t *testing.T) {
 
 // TestATermSignalCutsASlowRoundAndAnswersItsScrape stops the server while a scrape waits for hosts that hang.
 func TestATermSignalCutsASlowRoundAndAnswersItsScrape(t *testing.T) {
-	l := bootstrapOnly(t)
+	looking, looked := context.WithCancel(t.Context())
+	defer looked()
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Records: map[string]lab.RecordSet{
+		bootstrapHost: {TTL: func(time.Time) uint32 { looked(); return 60 }},
+	}})
 	if err := l.Set("*/udp", lab.Drop); err != nil { // 6.5 s, longer than the drain
 		t.Fatal(err)
 	}
@@ -350,7 +354,7 @@ func TestATermSignalCutsASlowRoundAndAnswersItsScrape(t *testing.T) {
 	var failed error
 	var scrape sync.WaitGroup
 	scrape.Go(func() { body, failed = fetch("/metrics") })
-	<-time.After(300 * time.Millisecond) // the scrape is under way; if it were not, the server would be gone when it came
+	<-looking.Done() // its host is looked up, so the scrape is under way
 	stop()
 	scrape.Wait()
 	if failed != nil || !strings.Contains(body, `reason="out_of_time"`) {

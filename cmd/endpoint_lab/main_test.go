@@ -87,7 +87,7 @@ func TestTimetableIsOrdered(t *testing.T) {
 // TestFaultsAreSwitchedWhileItRuns starts the program, waits for a fault of the timetable, sets another by the control
 // server, and stops it as SIGTERM would.
 func TestFaultsAreSwitchedWhileItRuns(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -40,7 +40,7 @@ func startLab(t *testing.T, o lab.Options) *lab.Lab {
 	return l
 }
 
-// walker shows a stranger's certificate, and waits long enough for loopback under load. A ping is waited for to its end
+// walker shows a stranger's certificate, and waits long enough for loopback under load. A ping, and a hello, are waited for to their end
 // where there is no answer.
 func walker(t *testing.T, mint *lab.Mint) *path.Walker {
 	t.Helper()
@@ -50,7 +50,7 @@ func walker(t *testing.T, mint *lab.Mint) *path.Walker {
 	}
 	const enough = 30 * time.Second
 	return &path.Walker{
-		Patience:   path.Patience{Connect: enough, Hello: enough, Flight: enough, Finish: enough, Ping: 2 * time.Second},
+		Patience:   path.Patience{Connect: enough, Hello: 5 * time.Second, Flight: enough, Finish: enough, Ping: 2 * time.Second},
 		Credential: func() *path.Credential { return &path.Credential{Certificate: certificate} },
 	}
 }
