@@ -314,7 +314,7 @@ func openSession(t testing.TB, server *lab.DTLSServer, mtu int, certificate *tls
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	s := &session{New([32]byte{1, 2, 3}), conn, make([]byte, MaxDatagram)}

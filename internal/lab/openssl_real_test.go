@@ -70,7 +70,7 @@ func TestOpenSSLFinishesWithTheDeviceServer(t *testing.T) {
 			if cipher == "" {
 				cipher = "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0"
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			command := exec.CommandContext(ctx, "openssl", append([]string{"s_client", "-connect", listener.Addr().String(),
 				"-tls1_2", "-noservername", "-cipher", cipher}, test.args...)...)
@@ -108,13 +108,13 @@ Options = -ExtendedMasterSecret
 // TestOpenSSLPingsAndIsSentAway sends a CoAP ping through OpenSSL's TLS and then stays silent until the server's idle
 // limit ends the session.
 func TestOpenSSLPingsAndIsSentAway(t *testing.T) {
-	l := startLab(t, Options{IdleLimit: brief})
+	l := startLab(t, Options{IdleLimit: 3 * time.Second}) // time enough to ping before it
 	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	certFile, keyFile := writePair(t, client)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	to := l.place(t, "tcp-lwm2m", "tcp", NominalWeb).Address
 	command := exec.CommandContext(ctx, "openssl", "s_client", "-connect", to.String(), "-tls1_2", "-noservername", "-quiet",
@@ -170,7 +170,7 @@ func TestOpenSSLSeesEachCertificate(t *testing.T) {
 			if err := l.Set("bootstrap/tcp:5684", fault); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			command := exec.CommandContext(ctx, "openssl", "s_client", "-connect", to, "-tls1_2", "-noservername", "-showcerts",
 				"-cipher", "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0", "-cert", certFile, "-key", keyFile, "-CAfile", caFile)
