@@ -23,7 +23,7 @@ import (
 )
 
 // settle bounds how long targets may take to be found and scraped; Prometheus discovers every 5 s.
-const settle = 60 * time.Second
+const settle = 3 * time.Minute
 
 // install writes an example as an operator would have it, beside the rules, with old and new pairs replaced.
 func install(t *testing.T, name string, replaced ...string) string {

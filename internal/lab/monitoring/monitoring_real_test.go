@@ -38,20 +38,20 @@ func TestPageAndRecovery(t *testing.T) {
 	}))
 	t.Cleanup(exporter.Close)
 	recorder := NewRecorder(t)
-	rules, err := ScaleRules([]byte(someRules), 120, nil)
+	rules, err := ScaleRules([]byte(someRules), 40, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, err := ScaleAlertmanager([]byte(someRoutes), 120, recorder.URL())
+	routes, err := ScaleAlertmanager([]byte(someRoutes), 40, recorder.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	Start(t, Options{
 		Targets: []Target{{strings.TrimPrefix(exporter.URL, "http://"), map[string]string{"site": `a "b"`}}},
-		Rules:   rules, Alertmanager: routes, Every: 250 * time.Millisecond, Lookback: 2 * time.Second,
+		Rules:   rules, Alertmanager: routes, Every: 500 * time.Millisecond, Lookback: 5 * time.Second,
 	})
 	down := map[string]string{"alertname": "Down", "job": "endpoint", "site": `a "b"`}
-	page := recorder.Await(t, time.Minute, "the page", func(n Notification) bool {
+	page := recorder.Await(t, 3*time.Minute, "the page", func(n Notification) bool {
 		_, ok := n.Find(Firing, down)
 		return ok
 	})
@@ -59,7 +59,7 @@ func TestPageAndRecovery(t *testing.T) {
 		t.Errorf("%+v", page)
 	}
 	healthy.Store(true)
-	recorder.Await(t, time.Minute, "its end", func(n Notification) bool {
+	recorder.Await(t, 3*time.Minute, "its end", func(n Notification) bool {
 		_, ok := n.Find(Resolved, down)
 		return ok
 	})
