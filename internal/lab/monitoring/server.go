@@ -21,7 +21,7 @@ type Server struct {
 func (s *Server) URL(path string) string { return "http://" + s.Address + path }
 
 // readyTimeout bounds the time that a program takes to be ready on a busy machine.
-const readyTimeout = 30 * time.Second
+const readyTimeout = 2 * time.Minute
 
 // start runs a program in a folder of its own with these files until the test ends, and waits until it is ready.
 func start(tb testing.TB, name string, files map[string][]byte, args ...string) *Server {
@@ -43,7 +43,7 @@ func start(tb testing.TB, name string, files map[string][]byte, args ...string) 
 // awaitReady waits until the server has read all that it needs: it listens before.
 func (s *Server) awaitReady(tb testing.TB) {
 	tb.Helper()
-	client := http.Client{Timeout: time.Second}
+	client := http.Client{Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
