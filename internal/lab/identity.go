@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// identity is a host's certificates: the true one and those that faults show in its place, made when first asked for.
+// identity is a host's certificates: the true one and those that faults show in its place. Each is made once, when its fault is
+// set: no handshake is to wait for an RSA key, which takes seconds on a busy machine.
 type identity struct {
 	mint      *Mint
 	authority *Authority // who signs the true one

@@ -324,6 +324,19 @@ func TestEveryFaultIsDocumentedAndParses(t *testing.T) {
 	}
 }
 
+func TestNoHandshakeWaitsForAFaultsCertificate(t *testing.T) {
+	l := startLab(t, Options{Hosts: Izuma()[:1]})
+	for transport, fault := range map[string]string{"tcp": RSALeaf, "udp": Expired} {
+		if err := l.Set("bootstrap/"+transport, fault); err != nil {
+			t.Fatal(err)
+		}
+		// Both transports of a host show the same.
+		if _, made := l.fronts[0].front.(*tcpFront).identity.made[fault]; !made {
+			t.Errorf("%s is not made when it is set over %s", fault, transport)
+		}
+	}
+}
+
 func TestSetFindsItsPaths(t *testing.T) {
 	l := startLab(t, Options{Addresses: 2})
 	count := func() (n int) {

@@ -55,6 +55,9 @@ func (f *tcpFront) listen() error {
 
 // set changes the fault. The port keeps its number while it is closed: the address is the lab's own.
 func (f *tcpFront) set(s *setting) error {
+	if _, err := f.identity.certificate(s.fault); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	open := s.fault != Refuse && s.fault != Drop

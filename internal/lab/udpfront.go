@@ -72,6 +72,9 @@ func (f *udpFront) listen() error {
 }
 
 func (f *udpFront) set(s *setting) error {
+	if _, err := f.identity.certificate(s.fault); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.endFlows()
