@@ -17,7 +17,7 @@ import (
 
 // atOnce bounds the labs of a fault table that run at a time: they wait for time-outs more than they work, but on a busy
 // machine too many would make an answer late that is due in time.
-const atOnce = 6
+const atOnce = 2
 
 // inflicted is one row of the fault table: a lab with a fault everywhere it can be, and what else it must show.
 type inflicted struct {
