@@ -180,7 +180,7 @@ func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 			inflict(t, l, bootstrap, test.transport, test.fault)
 			patience := patient
-			if test.want == ErrNoPong {
+			if errors.Is(test.want, ErrNoPong) {
 				patience = silentIn(evidence.Ping)
 			}
 			s := openSession(t, l, test.transport, patience)
