@@ -106,6 +106,7 @@ func scriptFault(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage, after lab: fault WHERE FAULT")
 	}
 	ts.Check(l.Set(args[0], args[1]))
+	l.Resolver.Flush() // what it kept by the habits of before would be taken for those of now
 }
 
 func scriptOccupy(ts *testscript.TestScript, _ bool, _ []string) {
