@@ -37,3 +37,6 @@ func isUnreachable(err error) bool {
 	}
 	return false
 }
+
+// isBarred reports whether a packet filter of this machine kept a datagram of ours from leaving.
+func isBarred(err error) bool { return errors.Is(err, unix.EPERM) }

@@ -38,7 +38,7 @@ type udpSession struct {
 	sent    time.Time // the first hello
 	foreign int       // datagrams that were no DTLS
 	replies int       // datagrams that were
-	icmp    error     // the last ICMP error that is no proof by itself
+	passed  error     // the last ICMP error, or refusal of this machine's own packet filter, that is no proof by itself
 }
 
 func (s *udpSession) Connect(ctx context.Context) bool {
@@ -198,10 +198,11 @@ func (s *udpSession) receive(b *bound, wake time.Time) (devicedtls.Step, error) 
 }
 
 // passing remembers an ICMP error that may pass (no host, no route, filtered, too large), as TCP does (RFC 1122
-// §4.2.3.9): the next retransmission may get through. Port unreachable is an answer: nobody is there.
+// §4.2.3.9): the next retransmission may get through. Port unreachable is an answer: nobody is there. What a packet filter
+// of this machine drops may pass too: TCP is not even told.
 func (s *udpSession) passing(err error) error {
-	if isUnreachable(err) {
-		s.icmp = err
+	if isUnreachable(err) || isBarred(err) {
+		s.passed = err
 		return nil
 	}
 	return err
@@ -214,8 +215,10 @@ func (s *udpSession) failHello(err error) bool {
 	switch {
 	case errors.Is(err, errRoundOver):
 		return s.fail(evidence.Hello, evidence.OutOfTime, "the round ended: "+s.soFar())
-	case errors.Is(err, errSilence) && s.icmp != nil:
-		return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("ICMP: %v; %s", s.icmp, s.soFar()))
+	case errors.Is(err, errSilence) && isBarred(s.passed):
+		return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("a packet filter of this machine: %v; %s", s.passed, s.soFar()))
+	case errors.Is(err, errSilence) && s.passed != nil:
+		return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("ICMP: %v; %s", s.passed, s.soFar()))
 	case errors.Is(err, errSilence) && s.foreign > 0 && s.replies == 0:
 		return s.fail(evidence.Hello, evidence.NotTLS, fmt.Sprintf("%d datagrams came back, none of them DTLS", s.foreign))
 	case errors.Is(err, errSilence):

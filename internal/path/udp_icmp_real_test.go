@@ -33,6 +33,8 @@ func TestAFirewallsWordIsUnderstood(t *testing.T) {
 		"dropped":           {"drop", evidence.Silent, "no answer to the hello"},
 		"nobody there":      {"accept", evidence.Refused, "ICMP: port unreachable"},
 		"no route, no link": {"", evidence.Unreachable, "network is unreachable"},
+		"dropped here":      {hereToo + "drop", evidence.Unreachable, "a packet filter of this machine"},
+		"refused here":      {hereToo + "reject with icmp type port-unreachable", evidence.Refused, "ICMP: port unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -44,6 +46,9 @@ func TestAFirewallsWordIsUnderstood(t *testing.T) {
 		})
 	}
 }
+
+// hereToo before a verdict puts the filter where packets leave.
+const hereToo = "out: "
 
 // dialInNamespace makes a socket in a new network namespace whose loopback interface treats UDP so; without a verdict
 // the interface is down. The namespace ends with the socket.
@@ -57,9 +62,13 @@ func dialInNamespace(verdict string) func(context.Context, string, string) (net.
 				return
 			}
 			if verdict != "" {
+				hook := "input"
+				if rest, out := strings.CutPrefix(verdict, hereToo); out {
+					hook, verdict = "output", rest
+				}
 				if err = errors.Join(
 					run(ctx, "", "ip", "link", "set", "lo", "up"),
-					run(ctx, "table ip t { chain c { type filter hook input priority 0; meta l4proto udp "+verdict+"; }; }", "nft", "-f", "-"),
+					run(ctx, "table ip t { chain c { type filter hook "+hook+" priority 0; meta l4proto udp "+verdict+"; }; }", "nft", "-f", "-"),
 				); err != nil {
 					return
 				}
