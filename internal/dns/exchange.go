@@ -19,7 +19,7 @@ import (
 
 // Query is one question. It is sent as devices send theirs, since the form chooses the cache entry that answers: dnsmasq
 // and CoreDNS keep other entries for DO, CD, client subnets, cookies or mixed case, or go upstream. Hence RD as said,
-// CD=0, DO=0, AD=0, lower case, and a plain OPT record (RFC 6891) of 1232 bytes.
+// CD=0, DO=0, AD=0, lower case, and a plain OPT record (RFC 6891) of 1232 bytes: see [plainAfter].
 type Query struct {
 	Name      string // lower case, with the final dot
 	Type      uint16
@@ -53,6 +53,9 @@ const (
 	readSize   = 4096 // more than any server may send to that
 	maxPackets = 256  // looked at before the exchange is given up: whoever sends so many means harm
 	maxBad     = 2    // answers of no use before the exchange is given up
+	// plainAfter so many questions without any answer the next goes without an OPT record: DNS proxies of gateways are known
+	// to drop questions that have one (RFC 5625 §4.4), and most devices send none.
+	plainAfter = 2
 )
 
 // Client asks servers over the network. The zero value works. It is safe for concurrent use.
@@ -112,7 +115,8 @@ type exchange struct {
 	timers Timers
 	round  context.Context
 	id     uint16
-	edns   bool
+	edns   bool // the next question has an OPT record
+	told   bool // the server has said that it knows none
 
 	failed         Reply // what is returned if nothing better comes
 	bad            int   // answers of no use
@@ -138,6 +142,9 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 			next = end.Add(x.timers.Pause)
 		default:
 			next = now.Add(x.timers.Resend)
+			if x.sent == plainAfter && x.answered == 0 {
+				x.edns = false
+			}
 			if err := x.send(conn, false); err != nil && !x.useless(own, err, &next) {
 				return x.failed, false
 			}
@@ -169,7 +176,7 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 			}
 			next = time.Now().Add(x.timers.Pause)
 		case noEDNS:
-			x.edns, next = false, time.Now()
+			x.edns, x.told, next = false, true, time.Now()
 		case foreign:
 		}
 	}
@@ -335,7 +342,7 @@ func (x *exchange) read(packet []byte) (Reply, kind) {
 	if m.Truncated {
 		return Reply{}, cut
 	}
-	if x.edns && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
+	if !x.told && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
 		return Reply{}, noEDNS
 	}
 	reply := interpret(m, x.query)

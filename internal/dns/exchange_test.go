@@ -296,6 +296,29 @@ func TestExchange(t *testing.T) {
 			chain: "host.example. 60 198.51.100.1",
 		},
 		{
+			name: "a proxy that drops EDNS",
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				if q.IsEdns0() != nil {
+					return nil
+				}
+				return one(reply(q, good))
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
+			name: "a server without EDNS says so late",
+			udp: func(q *dns.Msg, n int) [][]byte {
+				switch {
+				case n <= plainAfter:
+					return nil
+				case n == plainAfter+1:
+					return rcode(dns.RcodeFormatError)(q, n)
+				}
+				return one(reply(q, good))
+			},
+			chain: "host.example. 60 198.51.100.1",
+		},
+		{
 			name: "what breaks off in the middle", failure: evidence.DNSMalformed,
 			udp: func(q *dns.Msg, _ int) [][]byte { p := pack(reply(q, good)); return [][]byte{p[:len(p)-3]} },
 		},
