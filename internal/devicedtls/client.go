@@ -16,7 +16,7 @@ const (
 	Waiting
 	// Data: application data came; see [Client.Received].
 	Data
-	// Resend: the server repeats its flight, so ours was lost: send it again.
+	// Resend: the server repeats its flight, so ours was lost, or its flight was let go: send ours again.
 	Resend
 	// Cookie: a HelloVerifyRequest came (RFC 6347 §4.2.1); the hello with its cookie is the flight to send now.
 	Cookie
@@ -73,6 +73,7 @@ type Client struct {
 
 	in         reassembler
 	flight     *devicetls.Flight
+	unproved   bool   // a flight was let go
 	heard      int    // bytes of the server's messages
 	transcript []byte // the hello and the server's flight, until Finish
 	answer     *devicetls.Answer
@@ -87,7 +88,7 @@ func New(random [32]byte) *Client {
 	return c
 }
 
-// Flight is the server's flight as far as it came.
+// Flight is the server's flight as far as it came. One that is let go is, until another begins.
 func (c *Client) Flight() *devicetls.Flight { return c.flight }
 
 // CookieSeen reports whether the server asked for a cookie.
@@ -269,11 +270,18 @@ func (c *Client) takeMessage(m message) (Step, error) {
 	}
 	switch c.state {
 	case helloSent, cookieSent:
+		if c.flight.Done { // the one let go
+			c.flight = devicetls.NewFlight(c.random, devicetls.VersionDTLS)
+		}
 		if err := c.flight.Take(m.Type, m.Body); err != nil {
 			return Waiting, err
 		}
 		c.transcript = m.appendWhole(c.transcript)
 		if c.flight.Done {
+			if c.flight.SignatureChecked && !c.flight.KeyProved && !c.unproved {
+				c.letGo()
+				return Resend, nil
+			}
 			c.state = flightWhole
 			return FlightWhole, nil
 		}
@@ -290,6 +298,16 @@ func (c *Client) takeMessage(m message) (Step, error) {
 		}
 	}
 	return Waiting, nil
+}
+
+// letGo waits for another flight in answer to the same hello, once, where the signature is not of this handshake. A server
+// that begins anew with each hello that is repeated, or two behind one address, make one flight of two halves where
+// datagrams are lost: that is no replayed certificate. Somebody who lacks the key fails again.
+func (c *Client) letGo() {
+	c.unproved = true
+	c.in = reassembler{next: c.helloSeq} // the server's first message has the number of the hello that it answers
+	c.setHello(c.helloSeq)
+	c.heard = 0
 }
 
 // Received takes the oldest application data that came; ok is false if none waits.

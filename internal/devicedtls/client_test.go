@@ -102,6 +102,40 @@ func TestFlightsOfRealServersAreProvedAndFit(t *testing.T) {
 	}
 }
 
+// TestTwoHalvesOfTwoFlightsAreNoReplay has two servers behind one address, or one that begins anew with each hello, and
+// datagrams that are lost. Only who fails again lacks the key.
+func TestTwoHalvesOfTwoFlightsAreNoReplay(t *testing.T) {
+	openssl, gnutls := captured(t, "openssl"), captured(t, "gnutls")
+	for name, half := range map[string][][]byte{
+		"the hello of the one, the rest of the other": slices.Concat(gnutls[1:2], openssl[1:]),
+		"the hello of the one is lost":                slices.Concat(gnutls[3:], openssl[1:4]),
+	} {
+		t.Run(name, func(t *testing.T) {
+			letGo := func() *Client {
+				c := New([32]byte{})
+				if _, err := c.Take(openssl[0]); err != nil {
+					t.Fatal(err)
+				}
+				if step, err := take(c, half...); step != Resend || err != nil || !c.Flight().Done || c.Flight().KeyProved {
+					t.Fatalf("step %d, error %v, flight %+v", step, err, c.Flight())
+				}
+				return c
+			}
+			c := letGo()
+			if step, err := take(c, openssl[1:]...); step != FlightWhole || err != nil || !c.Flight().KeyProved {
+				t.Errorf("the hello repeated: step %d, error %v, flight %+v", step, err, c.Flight())
+			}
+			if err := c.Finish(nil); err != nil {
+				t.Error(err)
+			}
+			c = letGo()
+			if step, err := take(c, half...); step != FlightWhole || err != nil || c.Flight().KeyProved || !c.Flight().SignatureChecked {
+				t.Errorf("the same again: step %d, error %v, flight %+v", step, err, c.Flight())
+			}
+		})
+	}
+}
+
 func TestAServerMayAnswerWithoutACookie(t *testing.T) {
 	c := New([32]byte{})
 	var step Step

@@ -215,6 +215,8 @@ func (s *udpSession) failHello(err error) bool {
 	switch {
 	case errors.Is(err, errRoundOver):
 		return s.fail(evidence.Hello, evidence.OutOfTime, "the round ended: "+s.soFar())
+	case errors.Is(err, errSilence) && s.client.Flight().Done:
+		return false // it proves no key, and nothing better came: it is for package trust to say what that means
 	case errors.Is(err, errSilence) && isBarred(s.passed):
 		return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("a packet filter of this machine: %v; %s", s.passed, s.soFar()))
 	case errors.Is(err, errSilence) && s.passed != nil:

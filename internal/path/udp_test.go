@@ -63,7 +63,7 @@ func TestUDPWalkUnderEveryFault(t *testing.T) {
 		{lab.Alert + ":0", evidence.Closed, evidence.Hello, nil, false, true, "", "close_notify (0)", 0},
 		{lab.Intercept, evidence.Completed, "", pingedUDP, true, true, "SSLInspect", "", 0},
 		{lab.ForgedIssuer, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.Replay, evidence.Completed, "", greetedUDP, false, true, "ARM Bootstrap CA", "", 0},
+		{lab.Replay, evidence.Completed, "", greetedUDP, false, true, "ARM Bootstrap CA", "", 1},
 		{lab.Expired, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
 		{lab.OversizedChain, evidence.Unfit, evidence.Hello, greetedUDP, true, true, "ARM Bootstrap CA", "handshake message of", 0},
 		{lab.ClientOnlyLeaf, evidence.Unfit, evidence.Hello, greetedUDP, true, true, "ARM Bootstrap CA", "extendedKeyUsage lacks serverAuth", 0},
@@ -102,6 +102,41 @@ func TestUDPWalkUnderEveryFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAFlightThatProvesNoKeyIsKeptWhereNoOtherComes loses what asks for another one.
+func TestAFlightThatProvesNoKeyIsKeptWhereNoOtherComes(t *testing.T) {
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+	inflict(t, l, bootstrap, evidence.UDP, lab.Replay)
+	o := walkUDP(t, l, &Walker{Patience: silentIn(evidence.Hello), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return &mute{Conn: conn, says: 2}, err // the hello, without and with the cookie
+	}})
+	if o.Failure != evidence.Completed || len(o.Times) > 0 || o.Retransmissions != 1 || o.TLS == nil || !o.TLS.SignatureChecked || o.TLS.KeyProved {
+		t.Errorf("%q (%s) after %v, %d flights sent again, saw %+v", o.Failure, o.Detail, phasesOf(o), o.Retransmissions, o.TLS)
+	}
+}
+
+// mute is a connection that loses what is said after so many writes, and whatever comes after that.
+type mute struct {
+	net.Conn
+	says int
+}
+
+func (m *mute) Read(p []byte) (int, error) {
+	for {
+		n, err := m.Conn.Read(p)
+		if m.says >= 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+func (m *mute) Write(p []byte) (int, error) {
+	if m.says--; m.says < 0 {
+		return len(p), nil
+	}
+	return m.Conn.Write(p)
 }
 
 // TestTheTwoClocksOfAHello: the first says that the path is open both ways, the second when the flight was whole.
