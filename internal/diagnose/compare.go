@@ -57,7 +57,7 @@ func Compare(host string, paths []PathFinding) []Comparison {
 			continue
 		case f.Reason == OK:
 			c.open = append(c.open, p)
-		case f.Class == ClassBlocked && !f.SmallOnly:
+		case f.Class == ClassBlocked && !f.SmallOnly && !f.Elsewhere:
 			c.blocked = append(c.blocked, p)
 		case f.Class == ClassInterception && f.Reason != Sinkhole:
 			c.intercepted = append(c.intercepted, p)

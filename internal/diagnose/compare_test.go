@@ -18,6 +18,8 @@ func TestCompare(t *testing.T) {
 	tcp443 := func(r Reason) PathFinding { return path(evidence.TCP, 443, r) }
 	smallOnly := udp5684(Silent)
 	smallOnly.Finding.SmallOnly = true
+	elsewhere := tcp443(Reset)
+	elsewhere.Finding.Elsewhere = true
 	addresses := func(p PathFinding, reasons ...Reason) PathFinding {
 		for i, r := range reasons {
 			p.Addresses = append(p.Addresses, AddressFinding{netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), finding(r)})
@@ -36,6 +38,7 @@ func TestCompare(t *testing.T) {
 			"UDP 5684 to h is blocked, while TCP 5684 passes: set the devices to TCP, or ask the network's owner to open UDP 5684."}},
 		{"UDP is open, but for large datagrams: its own advice says so", []PathFinding{tcp5684(OK), smallOnly}, nil},
 		{"UDP is open, but for large datagrams, and TCP is blocked", []PathFinding{tcp5684(Reset), smallOnly}, nil},
+		{"443 leads to somebody else: to open it would not help", []PathFinding{tcp5684(OK), elsewhere}, nil},
 		{"TCP is blocked, UDP passes", []PathFinding{tcp5684(Refused), udp5684(OK)}, []string{
 			"TCP 5684 to h is blocked, while UDP 5684 passes: devices set to TCP stay offline. Ask the network's owner to open TCP 5684."}},
 		{"TCP opens and the handshake is stopped, UDP passes", []PathFinding{tcp5684(Reset), udp5684(OK)}, []string{

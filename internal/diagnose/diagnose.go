@@ -92,4 +92,6 @@ type Finding struct {
 	// SmallOnly: datagrams pass both ways, but the server's flight does not come whole. The port is open, and who is asked
 	// to open it will say so.
 	SmallOnly bool
+	// Elsewhere: somebody else's server has the address, by a certificate of the public web for other names.
+	Elsewhere bool
 }

@@ -23,7 +23,8 @@ type Context struct {
 //	expired, not yet valid, wrong name                the same
 //	everything up to the session was reached          carries a device, whether or not the ping was answered
 //	the device's hello failed, and the web hello met  a box that does not know the device's suite:
-//	  one of the first line, or a page                that interception
+//	  one of the first line, or a page                that interception. Somebody of the public web who has
+//	                                                  another name is none: the address may be theirs by now
 //	what failed
 //
 // A failure of this machine itself (no socket, no memory) says as little of the path as a round that ended, so it has
@@ -47,7 +48,11 @@ func Walk(o *evidence.Outcome, own trust.Judgement, web *trust.Judgement, about 
 		if seen := verdictOf(*web, o.Web.TLS); ClassOf(seen) == ClassInterception {
 			return w.certificate(seen, *web, "; "+w.seen(reason))
 		}
-		w.webPassed = web.Authentic
+		w.webPassed = web.Authentic && web.Verdict != trust.WrongName
+		if web.Authentic && !w.webPassed {
+			w.elsewhere = fmt.Sprintf("; a browser's hello meets %s, signed by %s, a certificate for other names",
+				textOr(web.Subject, "an unnamed subject"), textOr(web.Issuer, "an unnamed issuer"))
+		}
 	}
 	return w.finding(reason)
 }
@@ -83,7 +88,8 @@ func verdictOf(j trust.Judgement, seen *evidence.TLS) Reason {
 type walk struct {
 	*evidence.Outcome
 	about     Context
-	webPassed bool // the web hello saw the expected authority where the device's hello failed
+	webPassed bool   // the web hello saw the expected authority where the device's hello failed
+	elsewhere string // it saw somebody of the public web who has another name: whom
 }
 
 // failure maps what happened on the wire to a reason.
@@ -174,7 +180,8 @@ func (w *walk) finding(reason Reason) Finding {
 	if reason == OK {
 		return Finding{}
 	}
-	f := Finding{Reason: reason, Class: ClassOf(reason), Summary: w.seen(reason), Advice: w.advice(reason), SmallOnly: w.smallOnly(reason)}
+	f := Finding{Reason: reason, Class: ClassOf(reason), Summary: w.seen(reason) + w.elsewhere, Advice: w.advice(reason),
+		SmallOnly: w.smallOnly(reason), Elsewhere: w.elsewhere != ""}
 	if reason != OutOfTime {
 		f.Where = w.where()
 	}
@@ -229,6 +236,10 @@ func (w *walk) seen(reason Reason) string {
 // advice is what to do about a failure.
 func (w *walk) advice(reason Reason) string {
 	where := w.where()
+	if w.elsewhere != "" {
+		return fmt.Sprintf("At this address is somebody else's server, by its certificate. Check that the name resolves to the right address: "+
+			"a DNS server that keeps old records leads there. If it does, ask the network's owner whether a proxy or a portal acts on %s.", where)
+	}
 	switch reason {
 	case BlockPage:
 		return fmt.Sprintf("A proxy or firewall answers in the cloud's place with a page of its own. "+

@@ -123,6 +123,7 @@ func TestWalk(t *testing.T) {
 		{name: "the cloud takes a browser, the device is refused", outcome: retried(evidence.Alert, with(evidence.Outcome{}, shown(true))), web: &good, want: Alert},
 		{name: "the cloud takes a browser, the device meets silence", outcome: retried(evidence.Silent, with(evidence.Outcome{}, shown(true))), web: &good, want: Silent},
 		{name: "an expired certificate to a browser is no interception", outcome: retried(evidence.Reset, with(evidence.Outcome{}, shown(true))), web: &expired, want: Reset},
+		{name: "somebody else has the address", outcome: retried(evidence.Alert, with(evidence.Outcome{}, shown(true))), web: &wrongName, want: Alert, says: "; a browser's hello meets CN=cloud, signed by"},
 		{name: "the browser fares no better", outcome: retried(evidence.Reset, failed(evidence.Reset, hello)), web: &nothingSeen, want: Reset},
 		{name: "the round ended with the browser", outcome: retried(evidence.Reset, failed(evidence.OutOfTime, hello)), web: &nothingSeen, want: Reset},
 		{name: "a retry that was not judged", outcome: retried(evidence.Reset, with(evidence.Outcome{}, shown(true))), web: nil, want: Reset},

@@ -177,7 +177,7 @@ func Walked(p *survey.Path) *survey.Walk {
 // Whoever intercepts a connection ends it on this side as well: how long silence survives there says nothing of the way to
 // the cloud.
 func Foreign(f *diagnose.Finding) string {
-	if f.Class != diagnose.ClassInterception && f.Reason != diagnose.NotTLS {
+	if f.Class != diagnose.ClassInterception && f.Reason != diagnose.NotTLS && !f.Elsewhere {
 		return ""
 	}
 	return "something else than the cloud answers (" + f.Summary + "), and its idle times are not the path's"

@@ -301,6 +301,20 @@ func TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten(t *testing.T) {
 	})
 }
 
+func TestWhoeverIsNotTheCloudIsForeign(t *testing.T) {
+	for f, want := range map[diagnose.Finding]bool{
+		{}: false,
+		{Reason: diagnose.Reset, Class: diagnose.ClassBlocked}:                        false,
+		{Reason: diagnose.Reset, Class: diagnose.ClassBlocked, Elsewhere: true}:       true,
+		{Reason: diagnose.WrongIssuer, Class: diagnose.ClassInterception}:             true,
+		{Reason: diagnose.NotTLS, Class: diagnose.ClassServer, Summary: "an SSH one"}: true,
+	} {
+		if got := Foreign(&f) != ""; got != want {
+			t.Errorf("%+v: foreign %v, want %v", f, got, want)
+		}
+	}
+}
+
 func TestAnOldAddressIsNotCalled(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{}

@@ -185,6 +185,7 @@ func reports() map[string]*survey.Report {
 		"suspected":  suspected(),
 		"udp":        udpBlocked(),
 		"smallonly":  smallOnly(),
+		"elsewhere":  elsewhere(),
 		"inspected":  inspected(),
 		"sick":       sick(),
 		"offline":    offline(),
@@ -240,6 +241,25 @@ func smallOnly() *survey.Report {
 			w.Outcome.FirstReply = 22 * time.Millisecond
 		}
 	})
+	return s.diagnosed()
+}
+
+// elsewhere is a host whose address somebody else has by now, who listens on 443 alone.
+func elsewhere() *survey.Report {
+	s := newSite()
+	h := s.host("lwm2m")
+	for i := range h.Paths {
+		w := &h.Paths[i].Walks[0]
+		fail(w, evidence.Silent, evidence.Hello, "")
+		if h.Paths[i].Port != 443 {
+			continue
+		}
+		fail(w, evidence.Reset, evidence.Hello, "cut by RST")
+		w.Outcome.Web = &evidence.Outcome{Client: evidence.Web, TLS: seenTLS()}
+		tenant := judgement(h.Endpoint)
+		tenant.Verdict, tenant.Subject, tenant.Issuer = trust.WrongName, "CN=tenant.example.net", "CN=Web CA 1, O=Trust Services"
+		w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, &tenant, diagnose.Context{Service: h.Endpoint.Service, Host: h.Endpoint.Host})
+	}
 	return s.diagnosed()
 }
 

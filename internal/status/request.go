@@ -20,11 +20,15 @@ func (v *View) requests() []Task {
 	exempt := v.pathsOf(func(a *Address) bool { return a.Class == diagnose.ClassInterception && a.Reason != diagnose.Sinkhole })
 	ask("Exempt these from TLS inspection, and let them pass without a proxy. Devices refuse any certificate but their cloud's own:", exempt)
 	ask("Allow these outbound, answers included, without TLS inspection or application filtering:",
-		v.pathsOf(func(a *Address) bool { return a.Class == diagnose.ClassBlocked && !a.finding.SmallOnly }))
+		v.pathsOf(func(a *Address) bool {
+			return a.Class == diagnose.ClassBlocked && !a.finding.SmallOnly && !a.finding.Elsewhere
+		}))
 	ask("On these, small datagrams pass and large ones, or their fragments, are lost. Let them through in both directions:",
 		v.pathsOf(func(a *Address) bool { return a.finding.SmallOnly }))
 	ask("The answers on these do not come from the cloud, or are altered on the way. Find out which box acts there, and exempt them:",
-		v.pathsOf(func(a *Address) bool { return a.Reason == diagnose.NotTLS || a.Reason == diagnose.Alert }))
+		v.pathsOf(func(a *Address) bool {
+			return a.Reason == diagnose.NotTLS || a.Reason == diagnose.Alert || a.finding.Elsewhere
+		}))
 	ask("Exempt these names from DNS filtering; they resolve to addresses that cannot be the cloud:", v.sinkholes())
 	for _, s := range v.servers() {
 		switch {

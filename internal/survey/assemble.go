@@ -157,21 +157,23 @@ func (r *round) judge(e *catalogue.Endpoint, seen *evidence.TLS) trust.Judgement
 	anchor := r.anchor(e)
 	j := anchor.Judge(r.subject(seen, host))
 	if j.Verdict == trust.WrongIssuer && anchor.Web() {
-		if _, ok := r.public(e, seen); ok {
+		if public, ok := r.public(e, seen); ok && public.Verdict != trust.WrongName {
 			j.Verdict = trust.Unrooted // an authority of the public web that is not known here
 		}
 	}
 	return j
 }
 
-// public judges what a server showed by the public web's own authorities. ok: one of them signed it for this very host, or it
-// looks so; in date or not, it is no box's on the way, since none can have made it.
+// public judges what a server showed by the public web's own authorities. ok: one of them signed it, or it is for this very
+// host and looks so; in date or not, it is no inspecting box's, since none can have made it. One for other names is that of
+// somebody who has the address now: a DNS server that keeps old records leads there too, which is no interception.
 func (r *round) public(e *catalogue.Endpoint, seen *evidence.TLS) (j trust.Judgement, ok bool) {
-	if seen.Leaf().VerifyHostname(e.Host) != nil {
-		return j, false
-	}
+	named := seen.Leaf().VerifyHostname(e.Host) == nil
 	j = r.site.Anchors.Public().Judge(r.subject(seen, ""))
-	return j, j.Authentic || j.Verdict == trust.Unrooted
+	if j.Authentic && !named {
+		j.Verdict = trust.WrongName
+	}
+	return j, j.Authentic || named && j.Verdict == trust.Unrooted
 }
 
 // subject is what a server showed, to be judged; host is the name to compare, "" for none.

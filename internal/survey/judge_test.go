@@ -2,6 +2,7 @@ package survey
 
 import (
 	"crypto/x509"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,8 +32,9 @@ func TestWhatABrowserIsShownWhereADeviceIsCut(t *testing.T) {
 		"a certificate of the public web for this host":    {mint.Web, lab.Leaf{DNSNames: []string{host}}, false, diagnose.Reset},
 		"the same, expired":                                {mint.Web, lab.Leaf{DNSNames: []string{host}, NotAfter: time.Now().Add(-day / 2)}, false, diagnose.Reset},
 		"the same, by a clock that is slow":                {mint.Web, lab.Leaf{DNSNames: []string{host}, NotBefore: time.Now().Add(day)}, false, diagnose.Reset},
-		"a certificate of the public web for another host": {mint.Web, lab.Leaf{DNSNames: []string{"proxy.example.net"}}, false, diagnose.WrongIssuer},
-		"an expired one for another host":                  {mint.Web, lab.Leaf{DNSNames: []string{"proxy.example.net"}, NotAfter: time.Now().Add(-day / 2)}, false, diagnose.WrongIssuer},
+		"a certificate of the public web for another host": {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}}, false, diagnose.Reset},
+		"an expired one for another host":                  {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}, NotAfter: time.Now().Add(-day / 2)}, false, diagnose.Reset},
+		"one for another host, without its key":            {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}}, true, diagnose.WrongIssuer},
 		"one for this host, without its key":               {mint.Web, lab.Leaf{DNSNames: []string{host}}, true, diagnose.WrongIssuer},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,6 +54,10 @@ func TestWhatABrowserIsShownWhereADeviceIsCut(t *testing.T) {
 			})
 			if walk.Finding.Reason != test.want {
 				t.Errorf("%s (%s), want %s", walk.Finding.Reason, walk.Finding.Summary, test.want)
+			}
+			elsewhere := test.want == diagnose.Reset && len(test.leaf.DNSNames) > 0 && test.leaf.DNSNames[0] != host
+			if said := strings.Contains(walk.Finding.Advice, "somebody else's server"); said != elsewhere {
+				t.Errorf("advice %q", walk.Finding.Advice)
 			}
 			// The metrics say whom the device's own anchor would have taken.
 			if authentic := test.authority == mint.Bootstrap; walk.Judgement.Authentic != authentic {
