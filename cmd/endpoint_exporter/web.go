@@ -66,13 +66,14 @@ func (e *exporter) handler() http.Handler {
 	return mux
 }
 
-// Bounds of what askers can make the exporter hold: answers of some megabytes for each who asks and does not read.
+// Bounds of what askers can make the exporter hold: answers of some megabytes for each who asks and does not read, or who
+// announces a body that never comes, which net/http waits for before it answers.
 const (
 	maxRequests = 64
 	readTime    = 30 * time.Second // that an asker gets to read the answer
 )
 
-// bounded makes what bounds handlers whose answers can be large: so many at once, each with a deadline for being read.
+// bounded makes what bounds handlers whose answers can be large: so many at once, each with a deadline for being heard and read.
 func (e *exporter) bounded() func(http.HandlerFunc) http.HandlerFunc {
 	places := make(chan struct{}, maxRequests)
 	return func(serve http.HandlerFunc) http.HandlerFunc {
@@ -85,7 +86,8 @@ func (e *exporter) bounded() func(http.HandlerFunc) http.HandlerFunc {
 				return
 			}
 			deadline := time.Now().Add(e.survey.Config().Survey.Timeout + readTime)
-			_ = http.NewResponseController(w).SetWriteDeadline(deadline) // fails only where there is no connection, as in tests
+			connection := http.NewResponseController(w) // these fail only where there is none, as in tests
+			_, _ = connection.SetReadDeadline(deadline), connection.SetWriteDeadline(deadline)
 			e.followResolvers()
 			serve(w, r)
 		}

@@ -317,6 +317,27 @@ func TestAskersWhoWaitAreBounded(t *testing.T) {
 	}
 }
 
+// deadlines is an asker's connection that only notes its deadlines.
+type deadlines struct {
+	http.ResponseWriter
+	read, write time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = t; return nil }
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }
+
+// TestAnAskerWhoNeitherSpeaksNorReadsIsLetGo: net/http waits for a body that was announced before it answers.
+func TestAnAskerWhoNeitherSpeaksNorReadsIsLetGo(t *testing.T) {
+	e := startExporter(t, bootstrapOnly(t).Config())
+	for _, url := range []string{"/metrics", "/", "/probe?host=" + bootstrapHost, "/sd", "/api/v1/report"} {
+		d := &deadlines{ResponseWriter: httptest.NewRecorder()}
+		e.handler().ServeHTTP(d, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
+		if d.read.IsZero() || d.write.IsZero() {
+			t.Errorf("%s: to be heard until %v, to be read until %v", url, d.read, d.write)
+		}
+	}
+}
+
 // TestATermSignalCutsASlowRoundAndAnswersItsScrape stops the server while a scrape waits for hosts that hang.
 func TestATermSignalCutsASlowRoundAndAnswersItsScrape(t *testing.T) {
 	looking, looked := context.WithCancel(t.Context())
