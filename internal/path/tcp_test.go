@@ -247,3 +247,20 @@ func TestTheHelloIsTheDevicesOnTheWire(t *testing.T) {
 		t.Errorf("sent % x", hello)
 	}
 }
+
+// TestTheWebHelloInADevicesSteadFillsOneSegment has a server end every connection after the hello.
+func TestTheWebHelloInADevicesSteadFillsOneSegment(t *testing.T) {
+	const segment = 1220 // in IPv6's least MTU
+	lengths := make(chan int, 2)
+	to := answering(t, func(c *net.TCPConn) {
+		n, _ := c.Read(make([]byte, 4096))
+		lengths <- n
+	})
+	target := Target{Address: to, Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap, WebRetry: true}
+	if o := (&Walker{Patience: patient}).Walk(t.Context(), target); o.Web == nil {
+		t.Fatalf("%q, and no web hello", o.Failure)
+	}
+	if device, web := <-lengths, <-lengths; device != devicetls.HelloSize || web <= device || web > segment {
+		t.Errorf("hellos of %d and %d bytes", device, web)
+	}
+}
