@@ -63,7 +63,17 @@ func (e *exporter) handler() http.Handler {
 	mux.HandleFunc("POST "+reloadPath, e.serveReload)
 	mux.HandleFunc("GET "+healthyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
 	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
-	return mux
+	return e.timed(mux)
+}
+
+// timed gives each asker a deadline for being heard and read.
+func (e *exporter) timed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		deadline := time.Now().Add(e.survey.Config().Survey.Timeout + readTime)
+		connection := http.NewResponseController(w) // these fail only where there is none, as in tests
+		_, _ = connection.SetReadDeadline(deadline), connection.SetWriteDeadline(deadline)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Bounds of what askers can make the exporter hold: answers of some megabytes for each who asks and does not read, or who
@@ -73,7 +83,7 @@ const (
 	readTime    = 30 * time.Second // that an asker gets to read the answer
 )
 
-// bounded makes what bounds handlers whose answers can be large: so many at once, each with a deadline for being heard and read.
+// bounded makes what bounds handlers whose answers can be large: so many at once.
 func (e *exporter) bounded() func(http.HandlerFunc) http.HandlerFunc {
 	places := make(chan struct{}, maxRequests)
 	return func(serve http.HandlerFunc) http.HandlerFunc {
@@ -85,9 +95,6 @@ func (e *exporter) bounded() func(http.HandlerFunc) http.HandlerFunc {
 				http.Error(w, fmt.Sprintf("%d requests are being answered already", maxRequests), http.StatusServiceUnavailable)
 				return
 			}
-			deadline := time.Now().Add(e.survey.Config().Survey.Timeout + readTime)
-			connection := http.NewResponseController(w) // these fail only where there is none, as in tests
-			_, _ = connection.SetReadDeadline(deadline), connection.SetWriteDeadline(deadline)
 			e.followResolvers()
 			serve(w, r)
 		}

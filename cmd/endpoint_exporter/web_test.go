@@ -329,7 +329,7 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return ni
 // TestAnAskerWhoNeitherSpeaksNorReadsIsLetGo: net/http waits for a body that was announced before it answers.
 func TestAnAskerWhoNeitherSpeaksNorReadsIsLetGo(t *testing.T) {
 	e := startExporter(t, bootstrapOnly(t).Config())
-	for _, url := range []string{"/metrics", "/", "/probe?host=" + bootstrapHost, "/sd", "/api/v1/report"} {
+	for _, url := range []string{"/metrics", "/", "/probe?host=" + bootstrapHost, "/sd", "/api/v1/report", "/-/healthy", "/nowhere"} {
 		d := &deadlines{ResponseWriter: httptest.NewRecorder()}
 		e.handler().ServeHTTP(d, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
 		if d.read.IsZero() || d.write.IsZero() {
