@@ -47,7 +47,7 @@ fuzz: ## every fuzz target, each for FUZZTIME
 
 WORLDS ?= 10000
 worlds: ## so many new worlds for the DNS judge, honest ones and others: docs/dns-staleness.md speaks of such runs
-	go test -run '^Test(HonestCachesAreNeverStale|ExtendingCachesAreStale)$$' -count 1 -timeout 0 -v ./internal/freshness \
+	go test -run '^Test(HonestCachesAreNeverStale|ExtendingCachesAreStale)$$' -count 1 -timeout 0 -v ./internal/staleness \
 	  -rapid.seed=0 -rapid.checks=$(WORLDS)
 
 bench: ## what docs/performance.md speaks of; compare runs with benchstat

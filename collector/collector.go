@@ -11,7 +11,7 @@
 //   - What is not known has no series: a phase that did not run, a verdict that the deadline cut off, a counter that could
 //     not be read in time. A counter that fell to 0 for one round would be read as a restart.
 //   - A series is there at most once, whatever the report holds.
-//   - Every label's value is valid UTF-8 of at most 200 bytes (evidence.Text).
+//   - Every label's value is valid UTF-8 of at most 200 bytes (measurement.Text).
 package collector
 
 import (
@@ -21,8 +21,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // defaultMaxAddresses is survey.max_addresses where the configuration says nothing.
@@ -39,15 +39,15 @@ type Options struct {
 }
 
 // New shows one report. The collector is immutable like its report and safe for concurrent use.
-func New(report *survey.Report, options Options) prometheus.Collector {
+func New(rep *report.Report, options Options) prometheus.Collector {
 	if options.MaxAddresses <= 0 {
 		options.MaxAddresses = defaultMaxAddresses
 	}
-	return &reportCollector{report: report, options: options}
+	return &reportCollector{report: rep, options: options}
 }
 
 type reportCollector struct {
-	report  *survey.Report
+	report  *report.Report
 	options Options
 }
 
@@ -69,7 +69,7 @@ func (c *reportCollector) Collect(ch chan<- prometheus.Metric) {
 	shown := make(map[[2]string]bool, len(c.report.Hosts))
 	for i := range c.report.Hosts {
 		h := &c.report.Hosts[i]
-		target := [2]string{evidence.Text(h.Endpoint.Service), evidence.Text(h.Endpoint.Host)}
+		target := [2]string{measurement.Text(h.Endpoint.Service), measurement.Text(h.Endpoint.Host)}
 		if !shown[target] {
 			shown[target] = true
 			s.host(target[:], h)
@@ -140,7 +140,7 @@ func number(b bool) float64 {
 func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // survey makes the series of the round itself.
-func (s *series) survey(r *survey.Report) {
+func (s *series) survey(r *report.Report) {
 	if !r.Started.IsZero() && !r.Finished.IsZero() {
 		s.add(surveyDuration, max(0, r.Finished.Sub(r.Started).Seconds()), nil)
 	}
@@ -151,22 +151,22 @@ func (s *series) survey(r *survey.Report) {
 }
 
 // host makes the series of one endpoint.
-func (s *series) host(target []string, h *survey.Host) {
+func (s *series) host(target []string, h *report.Host) {
 	if h.Known {
 		s.add(up, number(h.Up), target)
 	}
 	s.seconds(keepalive, h.Endpoint.Keepalive, target)
-	s.authority(target, &h.Authority)
+	s.authority(target, &h.Zone)
 	resolvers := make(map[netip.AddrPort]bool, len(h.Resolvers))
 	for i := range h.Resolvers {
 		r := &h.Resolvers[i]
 		if !resolvers[r.Lookup.Resolver] {
 			resolvers[r.Lookup.Resolver] = true
-			s.resolver(with(target, evidence.Text(r.Lookup.Resolver.String())), r, h.Authority.Known)
+			s.resolver(with(target, measurement.Text(r.Lookup.Resolver.String())), r, h.Zone.Known)
 		}
 	}
 	type way struct {
-		transport evidence.Transport
+		transport measurement.Transport
 		port      uint16
 	}
 	paths := make(map[way]bool, len(h.Paths))
@@ -175,7 +175,7 @@ func (s *series) host(target []string, h *survey.Host) {
 		w := way{p.Transport, p.Port}
 		if !paths[w] {
 			paths[w] = true
-			s.path(with(target, evidence.Text(string(p.Transport)), strconv.Itoa(int(p.Port))), p)
+			s.path(with(target, measurement.Text(string(p.Transport)), strconv.Itoa(int(p.Port))), p)
 		}
 	}
 }

@@ -5,22 +5,22 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 // resolver makes the series of one host at one resolver.
-func (s *series) resolver(of []string, r *survey.Resolver, zoneKnown bool) {
+func (s *series) resolver(of []string, r *report.Resolver, zoneKnown bool) {
 	lookup := &r.Lookup
-	if lookup.Failure != evidence.DNSOK {
-		s.add(dnsFailure, 1, of, evidence.Text(string(lookup.Failure)))
+	if lookup.Failure != measurement.DNSOK {
+		s.add(dnsFailure, 1, of, measurement.Text(string(lookup.Failure)))
 	}
-	if lookup.Failure != evidence.DNSOutOfTime {
+	if lookup.Failure != measurement.DNSOutOfTime {
 		s.lookup(of, lookup)
 	}
 	// Without a verdict the round was cut off before what is remembered of the resolver was asked for.
-	if a := &r.Freshness; a.Verdict != "" {
+	if a := &r.Staleness; a.Verdict != "" {
 		s.add(dnsAddressChanges, float64(r.Changes), of)
 		s.at(dnsLastChange, r.LastChange, of)
 		s.freshness(of, a, zoneKnown)
@@ -28,7 +28,7 @@ func (s *series) resolver(of []string, r *survey.Resolver, zoneKnown bool) {
 }
 
 // lookup makes the series of an answer, or of the want of one.
-func (s *series) lookup(of []string, l *evidence.Lookup) {
+func (s *series) lookup(of []string, l *measurement.Lookup) {
 	addresses := distinct(l.Addresses)
 	s.add(dnsUp, number(len(addresses) > 0), of)
 	s.seconds(dnsLookupDuration, l.Took, of)
@@ -45,17 +45,17 @@ func (s *series) lookup(of []string, l *evidence.Lookup) {
 	}
 	if s.options.Addresses {
 		for _, a := range addresses[:min(len(addresses), s.options.MaxAddresses)] {
-			s.add(dnsAddressInfo, 1, of, evidence.Text(a.String()))
+			s.add(dnsAddressInfo, 1, of, measurement.Text(a.String()))
 		}
 	}
 }
 
 // freshness makes the series of the judgement on a resolver's records. By how much their TTL exceeds the zone's cannot be
 // said where the zone's is not known, unless it was within hold.
-func (s *series) freshness(of []string, a *freshness.Assessment, zoneKnown bool) {
-	s.add(dnsStale, number(a.Verdict == freshness.Stale), of)
+func (s *series) freshness(of []string, a *staleness.Assessment, zoneKnown bool) {
+	s.add(dnsStale, number(a.Verdict == staleness.Stale), of)
 	s.oneOf(dnsVerdict, string(a.Verdict), of)
-	for _, kind := range freshness.Kinds {
+	for _, kind := range staleness.Kinds {
 		s.add(dnsEvidence, float64(a.Counts[kind]), of, string(kind))
 	}
 	if zoneKnown || a.TTLExcess > 0 {
@@ -67,7 +67,7 @@ func (s *series) freshness(of []string, a *freshness.Assessment, zoneKnown bool)
 
 // authority makes the series of what the zone's own servers say. They never validly say that there is no address, so
 // none means that they were not heard.
-func (s *series) authority(target []string, a *survey.Authority) {
+func (s *series) authority(target []string, a *report.Zone) {
 	if a.Known {
 		s.add(dnsAuthorityTTL, a.TTL.Seconds(), target)
 	}
@@ -79,7 +79,7 @@ func (s *series) authority(target []string, a *survey.Authority) {
 
 // queries makes the series of the queries sent, each from 0; none for the report of one host, whose sum over the hosts would
 // be wrong.
-func (s *series) queries(counts []survey.QueryCount) {
+func (s *series) queries(counts []report.QueryCount) {
 	if counts == nil {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -41,9 +41,9 @@ func expose(t testing.TB, collectors ...prometheus.Collector) string {
 	return out.String()
 }
 
-func exposeReport(t testing.TB, report *survey.Report) string {
+func exposeReport(t testing.TB, rep *report.Report) string {
 	t.Helper()
-	return expose(t, New(report, Options{Addresses: true, Histograms: histogramsOf(report)}))
+	return expose(t, New(rep, Options{Addresses: true, Histograms: histogramsOf(rep)}))
 }
 
 // reloaded has succeeded once and then failed.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // Buckets of the handshake's duration: from a server next door to the end of a device's patience. Prometheus servers
@@ -37,8 +37,8 @@ type Histograms struct {
 // pathKey holds the values of the labels of a path.
 type pathKey [4]string
 
-func keyOf(service, host string, t evidence.Transport, port uint16) pathKey {
-	return pathKey{evidence.Text(service), evidence.Text(host), evidence.Text(string(t)), strconv.Itoa(int(port))}
+func keyOf(service, host string, t measurement.Transport, port uint16) pathKey {
+	return pathKey{measurement.Text(service), measurement.Text(host), measurement.Text(string(t)), strconv.Itoa(int(port))}
 }
 
 // NewHistograms makes histograms of no path yet.
@@ -58,7 +58,7 @@ func NewHistograms() *Histograms {
 
 // Keep says which endpoints' paths are held: those of the configuration in force. The others are let go, new ones begin
 // empty.
-func (h *Histograms) Keep(endpoints []catalogue.Endpoint) {
+func (h *Histograms) Keep(endpoints []config.Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	kept := make(map[pathKey]prometheus.Histogram)
@@ -79,11 +79,11 @@ func (h *Histograms) Keep(endpoints []catalogue.Endpoint) {
 
 // Observe adds a finished round: of each path the handshake with the address that a device would take now, unless the
 // zone has withdrawn that address.
-func (h *Histograms) Observe(report *survey.Report) {
+func (h *Histograms) Observe(rep *report.Report) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	for i := range report.Hosts {
-		host := &report.Hosts[i]
+	for i := range rep.Hosts {
+		host := &rep.Hosts[i]
 		for j := range host.Paths {
 			p := &host.Paths[j]
 			if len(p.Walks) == 0 || p.Walks[0].Withdrawn {

@@ -9,16 +9,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // sums are the histograms' counts and sums in a scrape of a report.
-func sums(t *testing.T, report *survey.Report, h *Histograms) (out []string) {
+func sums(t *testing.T, rep *report.Report, h *Histograms) (out []string) {
 	t.Helper()
-	for _, line := range samples(expose(t, New(report, Options{Histograms: h}))) {
+	for _, line := range samples(expose(t, New(rep, Options{Histograms: h}))) {
 		if strings.HasPrefix(line, "endpoint_handshake_duration_seconds_count") || strings.HasPrefix(line, "endpoint_handshake_duration_seconds_sum") {
 			out = append(out, strings.TrimPrefix(line, "endpoint_handshake_duration_seconds_"))
 		}
@@ -28,44 +27,44 @@ func sums(t *testing.T, report *survey.Report, h *Histograms) (out []string) {
 }
 
 // reportOf is a round of one host.
-func reportOf(host string, paths ...survey.Path) *survey.Report {
-	e := endpoint("s", host, evidence.Device)
+func reportOf(host string, paths ...report.Path) *report.Report {
+	e := endpoint("s", host, measurement.Device)
 	for _, p := range paths {
-		e.Paths = append(e.Paths, catalogue.Path{Transport: p.Transport, Port: p.Port})
+		e.Paths = append(e.Paths, p.Path)
 	}
-	return &survey.Report{Started: noon, Finished: noon, Hosts: []survey.Host{{Endpoint: e, Paths: paths}}}
+	return &report.Report{Started: noon, Finished: noon, Hosts: []report.Host{{Endpoint: e, Paths: paths}}}
 }
 
 func TestHistogramsObserveTheFirstHandshake(t *testing.T) {
-	slow := goodWalk(evidence.TCP, cloud4b, 1)
-	slow.Outcome.Times = times(evidence.TCP, 100*ms, 100*ms)
-	report := reportOf("h", path(tcp(1), 1, 0, goodWalk(evidence.TCP, cloud4, 1), slow), path(udp(1), 1, 0, goodWalk(evidence.UDP, cloud4, 1)))
-	h := histogramsOf(report)
-	h.Observe(report)
-	want(t, sums(t, report, h),
+	slow := goodWalk(measurement.TCP, cloud4b, 1)
+	slow.Outcome.Times = times(measurement.TCP, 100*ms, 100*ms)
+	rep := reportOf("h", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1), slow), path(udp(1), 1, 0, goodWalk(measurement.UDP, cloud4, 1)))
+	h := histogramsOf(rep)
+	h.Observe(rep)
+	want(t, sums(t, rep, h),
 		`count{host="h",port="1",service="s",transport="tcp"} 2`, `count{host="h",port="1",service="s",transport="udp"} 2`,
 		`sum{host="h",port="1",service="s",transport="tcp"} 0.07`, `sum{host="h",port="1",service="s",transport="udp"} 0.064`)
 }
 
 func TestHistogramsPassOverWhatIsNoHandshake(t *testing.T) {
-	withdrawn := goodWalk(evidence.TCP, moved, 1)
+	withdrawn := goodWalk(measurement.TCP, moved, 1)
 	withdrawn.Withdrawn = true
-	for name, p := range map[string]survey.Path{
-		"no hello":   path(tcp(1), 1, 0, badWalk(evidence.TCP, cloud4, 1, evidence.Silent, diagnose.Silent, 5*ms)),
+	for name, p := range map[string]report.Path{
+		"no hello":   path(tcp(1), 1, 0, badWalk(measurement.TCP, cloud4, 1, measurement.Silent, diagnose.Silent, 5*ms)),
 		"no address": emptyPath(tcp(1), diagnose.DNSFailed),
-		"withdrawn":  path(tcp(1), 1, 0, withdrawn, goodWalk(evidence.TCP, cloud4, 1)),
+		"withdrawn":  path(tcp(1), 1, 0, withdrawn, goodWalk(measurement.TCP, cloud4, 1)),
 	} {
-		report := reportOf("h", p)
+		rep := reportOf("h", p)
 		t.Run(name, func(t *testing.T) {
-			want(t, sums(t, report, histogramsOf(report)),
+			want(t, sums(t, rep, histogramsOf(rep)),
 				`count{host="h",port="1",service="s",transport="tcp"} 0`, `sum{host="h",port="1",service="s",transport="tcp"} 0`)
 		})
 	}
 }
 
 func TestHistogramsHoldWhatIsKept(t *testing.T) {
-	a := reportOf("a", path(tcp(1), 1, 0, goodWalk(evidence.TCP, cloud4, 1)))
-	b := reportOf("b", path(tcp(1), 1, 0, goodWalk(evidence.TCP, cloud4, 1)))
+	a := reportOf("a", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1)))
+	b := reportOf("b", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1)))
 	h := NewHistograms()
 	h.Observe(a)
 	want(t, sums(t, a, h)) // nothing is kept yet: a stranger asked of /probe
@@ -82,9 +81,9 @@ func TestHistogramsHoldWhatIsKept(t *testing.T) {
 }
 
 func TestHistogramsAreNativeToo(t *testing.T) {
-	report := reportOf("h", path(tcp(1), 1, 0, goodWalk(evidence.TCP, cloud4, 1)))
+	rep := reportOf("h", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1)))
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(New(report, Options{Histograms: histogramsOf(report)}))
+	registry.MustRegister(New(rep, Options{Histograms: histogramsOf(rep)}))
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -104,16 +103,16 @@ func TestHistogramsAreNativeToo(t *testing.T) {
 // Scrapes, rounds and reloads come at the same time; the race detector watches.
 func TestHistogramsAreSafeForConcurrentUse(t *testing.T) {
 	h := NewHistograms()
-	reports := []*survey.Report{healthyReport(), sickReport()}
+	reports := []*report.Report{healthyReport(), sickReport()}
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			report := reports[i%2]
+			rep := reports[i%2]
 			for range 20 {
-				h.Keep(endpointsOf(report))
-				h.Observe(report)
+				h.Keep(endpointsOf(rep))
+				h.Observe(rep)
 				registry := prometheus.NewPedanticRegistry()
-				registry.MustRegister(New(report, Options{Histograms: h}))
+				registry.MustRegister(New(rep, Options{Histograms: h}))
 				if _, err := registry.Gather(); err != nil {
 					t.Error(err)
 				}

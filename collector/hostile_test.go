@@ -9,19 +9,19 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
 // hostileReport is a healthy site whose texts are these.
-func hostileReport(service, host, issuer, subject, key, rcode string) *survey.Report {
-	report := healthyReport()
-	for i := range report.Hosts {
-		h := &report.Hosts[i]
+func hostileReport(service, host, issuer, subject, key, rcode string) *report.Report {
+	rep := healthyReport()
+	for i := range rep.Hosts {
+		h := &rep.Hosts[i]
 		h.Endpoint.Service, h.Endpoint.Host = service, host
 		for j := range h.Paths {
 			for k := range h.Paths[j].Walks {
@@ -30,15 +30,15 @@ func hostileReport(service, host, issuer, subject, key, rcode string) *survey.Re
 			}
 		}
 	}
-	report.Queries = append(report.Queries, survey.QueryCount{Leg: service, Rcode: rcode, Count: 1}, survey.QueryCount{Leg: "resolver", Rcode: rcode, Count: 1})
-	return report
+	rep.Queries = append(rep.Queries, report.QueryCount{Leg: service, Rcode: rcode, Count: 1}, report.QueryCount{Leg: "resolver", Rcode: rcode, Count: 1})
+	return rep
 }
 
-func checkHostile(t *testing.T, report *survey.Report) {
+func checkHostile(t *testing.T, rep *report.Report) {
 	t.Helper()
-	histograms := histogramsOf(report)
-	check(t, New(report, Options{Addresses: true, Histograms: histograms}))
-	for _, line := range samples(expose(t, New(report, Options{Addresses: true, Histograms: histograms}))) {
+	histograms := histogramsOf(rep)
+	check(t, New(rep, Options{Addresses: true, Histograms: histograms}))
+	for _, line := range samples(expose(t, New(rep, Options{Addresses: true, Histograms: histograms}))) {
 		if !strings.HasPrefix(line, "endpoint_") {
 			t.Errorf("a text broke out of its line: %q", line)
 		}
@@ -67,7 +67,7 @@ func FuzzTexts(f *testing.F) {
 
 // anyReport draws reports that no survey would make: repeated hosts, resolvers, paths and addresses, times and durations
 // that are not known, views without walks and walks without views.
-func anyReport(t *rapid.T) *survey.Report {
+func anyReport(t *rapid.T) *report.Report {
 	moment := rapid.SampledFrom([]time.Time{{}, noon, noon.AddDate(0, 0, 1)})
 	took := rapid.SampledFrom([]time.Duration{0, 0, ms, time.Minute})
 	few := func(label string) int { return rapid.IntRange(0, 3).Draw(t, label) }
@@ -84,12 +84,12 @@ func anyReport(t *rapid.T) *survey.Report {
 	finding := func() diagnose.Finding {
 		return failed(rapid.SampledFrom(append(diagnose.Reasons(), diagnose.OK)).Draw(t, "reason"))
 	}
-	var outcome func(depth int) evidence.Outcome
-	outcome = func(depth int) evidence.Outcome {
-		o := evidence.Outcome{
+	var outcome func(depth int) measurement.Outcome
+	outcome = func(depth int) measurement.Outcome {
+		o := measurement.Outcome{
 			Address:    netip.AddrPortFrom(address(), 1),
-			Transport:  rapid.SampledFrom([]evidence.Transport{evidence.TCP, evidence.UDP}).Draw(t, "transport"),
-			Client:     rapid.SampledFrom([]evidence.Client{evidence.Device, evidence.Web}).Draw(t, "client"),
+			Transport:  rapid.SampledFrom([]measurement.Transport{measurement.TCP, measurement.UDP}).Draw(t, "transport"),
+			Client:     rapid.SampledFrom([]measurement.Client{measurement.Device, measurement.Web}).Draw(t, "client"),
 			FirstReply: took.Draw(t, "first reply"), RTT: took.Draw(t, "rtt"), Retransmissions: few("retransmissions"),
 			Pinged: yes("pinged"), Ponged: yes("ponged"),
 		}
@@ -97,10 +97,10 @@ func anyReport(t *rapid.T) *survey.Report {
 			o.Local = netip.AddrPortFrom(address(), 2)
 		}
 		for range few("phases") {
-			o.Times = append(o.Times, evidence.PhaseTime{Phase: rapid.SampledFrom(evidence.Phases).Draw(t, "phase"), Took: took.Draw(t, "took")})
+			o.Times = append(o.Times, measurement.PhaseTime{Phase: rapid.SampledFrom(measurement.Phases).Draw(t, "phase"), Took: took.Draw(t, "took")})
 		}
 		if yes("has tls") {
-			o.TLS = &evidence.TLS{
+			o.TLS = &measurement.TLS{
 				Version: rapid.SampledFrom([]uint16{0, 0x0303, 0xfefd, 0x1234}).Draw(t, "version"), Cipher: rapid.Uint16().Draw(t, "cipher"),
 				SignatureChecked: yes("checked"), CertificateRequested: yes("requested"), FlightBytes: few("flight"),
 			}
@@ -114,63 +114,63 @@ func anyReport(t *rapid.T) *survey.Report {
 		}
 		return o
 	}
-	report := &survey.Report{
+	rep := &report.Report{
 		Started: moment.Draw(t, "started"), Finished: moment.Draw(t, "finished"), IncompletePaths: few("incomplete"),
-		AuthorityPath: evidence.AuthorityPath(rapid.SampledFrom(append(authorityPaths, "")).Draw(t, "authority path")),
+		AuthorityPath: measurement.AuthorityPath(rapid.SampledFrom(append(authorityPaths, "")).Draw(t, "authority path")),
 	}
 	for range few("hosts") {
-		h := survey.Host{
-			Endpoint: &catalogue.Endpoint{
+		h := report.Host{
+			Endpoint: &config.Endpoint{
 				Service: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "service"), Host: rapid.SampledFrom([]string{"h", "\xff"}).Draw(t, "host"),
 				Keepalive: took.Draw(t, "keepalive"),
 			},
 			Up: yes("up"), Known: yes("known"),
-			Authority: survey.Authority{Known: yes("zone known"), TTL: took.Draw(t, "zone ttl"), Addresses: addresses(), LastValid: moment.Draw(t, "last valid")},
+			Zone: report.Zone{Known: yes("zone known"), TTL: took.Draw(t, "zone ttl"), Addresses: addresses(), LastValid: moment.Draw(t, "last valid")},
 		}
 		for range few("resolvers") {
-			h.Resolvers = append(h.Resolvers, survey.Resolver{
-				Lookup: evidence.Lookup{
+			h.Resolvers = append(h.Resolvers, report.Resolver{
+				Lookup: measurement.Lookup{
 					Resolver: rapid.SampledFrom([]netip.AddrPort{{}, office, branch}).Draw(t, "resolver"), Took: took.Draw(t, "look-up"),
-					Addresses: addresses(), TTL: took.Draw(t, "ttl"), Failure: evidence.DNSFailure(rapid.SampledFrom(append(dnsFailures, "")).Draw(t, "dns failure")),
+					Addresses: addresses(), TTL: took.Draw(t, "ttl"), Failure: measurement.DNSFailure(rapid.SampledFrom(append(dnsFailures, "")).Draw(t, "dns failure")),
 				},
 				LastChange: moment.Draw(t, "last change"),
-				Freshness: freshness.Assessment{
-					Verdict: freshness.Verdict(rapid.SampledFrom(append(verdicts, "")).Draw(t, "verdict")), TTLExcess: took.Draw(t, "excess"),
+				Staleness: staleness.Assessment{
+					Verdict: staleness.Verdict(rapid.SampledFrom(append(verdicts, "")).Draw(t, "verdict")), TTLExcess: took.Draw(t, "excess"),
 					Staleness: took.Draw(t, "staleness"), Withdrawn: addresses(),
 				},
 			})
 		}
 		for range few("paths") {
-			p := survey.Path{
-				Transport: rapid.SampledFrom([]evidence.Transport{evidence.TCP, evidence.UDP}).Draw(t, "path transport"), Port: uint16(few("port")),
+			p := report.Path{
+				Path:    measurement.Path{Transport: rapid.SampledFrom([]measurement.Transport{measurement.TCP, measurement.UDP}).Draw(t, "path transport"), Port: uint16(few("port"))},
 				Omitted: few("omitted"), Up: yes("path up"), Known: yes("path known"), Finding: finding(),
 			}
 			for range few("walks") {
-				p.Walks = append(p.Walks, survey.Walk{
+				p.Walks = append(p.Walks, report.Walk{
 					Outcome: outcome(0), Finding: finding(), Withdrawn: yes("withdrawn"),
 					Judgement: trust.Judgement{Seen: yes("seen"), Authentic: yes("authentic"), NotBefore: moment.Draw(t, "not before"), NotAfter: moment.Draw(t, "not after")},
 				})
 			}
 			if yes("has idle") {
-				p.Idle = &survey.IdleBounds{Survived: took.Draw(t, "survived"), Lost: took.Draw(t, "lost"), Closed: took.Draw(t, "closed"), LastRound: moment.Draw(t, "idle round")}
+				p.Idle = &report.IdleBounds{Survived: took.Draw(t, "survived"), Lost: took.Draw(t, "lost"), Closed: took.Draw(t, "closed"), LastRound: moment.Draw(t, "idle round")}
 			}
-			h.Endpoint.Paths = append(h.Endpoint.Paths, catalogue.Path{Transport: p.Transport, Port: p.Port})
+			h.Endpoint.Paths = append(h.Endpoint.Paths, p.Path)
 			h.Paths = append(h.Paths, p)
 		}
-		report.Hosts = append(report.Hosts, h)
+		rep.Hosts = append(rep.Hosts, h)
 	}
-	return report
+	return rep
 }
 
 // Whatever a report holds, its series follow the table, are there once, and have no value below 0: no zero time either,
 // which would be -62135596800.
 func TestAnyReportGivesAWholeScrape(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		report := anyReport(t)
+		rep := anyReport(t)
 		options := Options{Addresses: rapid.Bool().Draw(t, "address series"), MaxAddresses: rapid.IntRange(0, 2).Draw(t, "max addresses")}
 		if rapid.Bool().Draw(t, "histograms") {
-			options.Histograms = histogramsOf(report)
+			options.Histograms = histogramsOf(rep)
 		}
-		check(t, New(report, options))
+		check(t, New(rep, options))
 	})
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 //go:generate go run ./gendocs ../docs/metrics.md
@@ -135,20 +135,20 @@ const (
 )
 
 var (
-	transports  = []string{string(evidence.TCP), string(evidence.UDP)}
-	clients     = []string{string(evidence.Device), string(evidence.Web)}
+	transports  = []string{string(measurement.TCP), string(measurement.UDP)}
+	clients     = []string{string(measurement.Device), string(measurement.Web)}
 	families    = []string{familyIPv4, familyIPv6}
 	classes     = classesOf(diagnose.Reasons())
 	reasons     = texts(diagnose.Reasons())
-	phases      = texts(evidence.Phases)
-	kinds       = texts(freshness.Kinds)
-	verdicts    = texts([]freshness.Verdict{freshness.OK, freshness.Stale, freshness.Suspect, freshness.Unknown})
-	dnsFailures = texts([]evidence.DNSFailure{
-		evidence.DNSNXDomain, evidence.DNSServFail, evidence.DNSRefused, evidence.DNSNoAddress, evidence.DNSTimeout,
-		evidence.DNSUnreachable, evidence.DNSMalformed, evidence.DNSLoop, evidence.DNSRcode, evidence.DNSOutOfTime,
+	phases      = texts(measurement.Phases)
+	kinds       = texts(staleness.Kinds)
+	verdicts    = texts([]staleness.Verdict{staleness.OK, staleness.Stale, staleness.Suspect, staleness.Unknown})
+	dnsFailures = texts([]measurement.DNSFailure{
+		measurement.DNSNXDomain, measurement.DNSServFail, measurement.DNSRefused, measurement.DNSNoAddress, measurement.DNSTimeout,
+		measurement.DNSUnreachable, measurement.DNSMalformed, measurement.DNSLoop, measurement.DNSRcode, measurement.DNSOutOfTime,
 	})
-	authorityPaths = texts([]evidence.AuthorityPath{
-		evidence.AuthorityPathOK, evidence.AuthorityPathBlocked, evidence.AuthorityPathIntercepted, evidence.AuthorityPathNotAuthoritative,
+	authorityPaths = texts([]measurement.AuthorityPath{
+		measurement.AuthorityPathOK, measurement.AuthorityPathBlocked, measurement.AuthorityPathIntercepted, measurement.AuthorityPathNotAuthoritative,
 	})
 	legs   = []string{"resolver", "authority"}
 	rcodes = []string{"noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", rcodeTimeout, rcodeOther}

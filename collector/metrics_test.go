@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func TestTableIsWhole(t *testing.T) {
@@ -79,7 +79,7 @@ func check(t interface {
 			for _, l := range sample.GetLabel() {
 				labels = append(labels, l.GetName())
 				value := l.GetValue()
-				if !utf8.ValidString(value) || len(value) > evidence.MaxText {
+				if !utf8.ValidString(value) || len(value) > measurement.MaxText {
 					t.Errorf("%s: label %s has the unsafe value %q", m.Name, l.GetName(), value)
 				}
 				if closed, ok := m.Values[l.GetName()]; ok && !slices.Contains(closed, value) {

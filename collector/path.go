@@ -5,13 +5,13 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // path makes the series of one path. What it is like is that of the address that a device would take now, the first; how
 // many addresses fare how is said of all.
-func (s *series) path(of []string, p *survey.Path) {
+func (s *series) path(of []string, p *report.Path) {
 	if p.Known {
 		s.add(pathUp, number(p.Up), of)
 	}
@@ -36,7 +36,7 @@ func (s *series) path(of []string, p *survey.Path) {
 
 // addresses counts how the path fared to each address. One that the zone has withdrawn is no address of the host any
 // more: its failure is the harm of a stale record and not a fault of the path.
-func (s *series) addresses(of []string, p *survey.Path) {
+func (s *series) addresses(of []string, p *report.Path) {
 	var ok, failed, omitted int
 	var withdrawn struct{ ok, failed int }
 	reasons := make(map[diagnose.Reason]int)
@@ -82,9 +82,9 @@ func (s *series) addresses(of []string, p *survey.Path) {
 }
 
 // walk makes the series of the walk to the first address.
-func (s *series) walk(of []string, w *survey.Walk) {
+func (s *series) walk(of []string, w *report.Walk) {
 	o := &w.Outcome
-	for _, phase := range evidence.Phases {
+	for _, phase := range measurement.Phases {
 		if took, ran := o.Took(phase); ran {
 			s.add(pathDuration, took.Seconds(), of, string(phase))
 		}
@@ -93,14 +93,14 @@ func (s *series) walk(of []string, w *survey.Walk) {
 	s.seconds(pathFirstReply, o.FirstReply, of)
 	if o.Local.IsValid() {
 		s.add(pathBehindNAT, number(o.BehindNAT()), of)
-		if o.Transport == evidence.UDP && w.Finding.Reason != diagnose.OutOfTime {
+		if o.Transport == measurement.UDP && w.Finding.Reason != diagnose.OutOfTime {
 			s.add(udpRetransmissions, float64(o.Retransmissions), of)
 		}
 	}
 	if finished, tried := o.Finished(); tried {
 		s.add(pathFinished, number(finished), of)
 	}
-	if o.Pinged && o.Failure != evidence.OutOfTime { // cut off while the answer was awaited: nothing is known
+	if o.Pinged && o.Failure != measurement.OutOfTime { // cut off while the answer was awaited: nothing is known
 		s.add(coapUp, number(o.Ponged), of)
 	}
 	s.tls(of, w)
@@ -108,11 +108,11 @@ func (s *series) walk(of []string, w *survey.Walk) {
 
 // handshake is how long connect and hello took together (over UDP, which does not connect, the hello alone); ok is false
 // if a phase of them did not run to its end.
-func handshake(o *evidence.Outcome) (took time.Duration, ok bool) {
-	hello, ok := o.Took(evidence.Hello)
-	if !ok || o.Transport == evidence.UDP {
+func handshake(o *measurement.Outcome) (took time.Duration, ok bool) {
+	hello, ok := o.Took(measurement.Hello)
+	if !ok || o.Transport == measurement.UDP {
 		return hello, ok
 	}
-	connect, ok := o.Took(evidence.Connect)
+	connect, ok := o.Took(measurement.Connect)
 	return connect + hello, ok
 }

@@ -7,12 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -30,32 +30,36 @@ var (
 	moved   = netip.MustParseAddr("203.0.113.99")
 )
 
-func endpoint(service, host string, client evidence.Client, paths ...catalogue.Path) *catalogue.Endpoint {
-	return &catalogue.Endpoint{Service: service, Host: host, Client: client, Paths: paths}
+func endpoint(service, host string, client measurement.Client, paths ...measurement.Path) *config.Endpoint {
+	return &config.Endpoint{Service: service, Host: host, Client: client, Paths: paths}
 }
 
-func tcp(port uint16) catalogue.Path { return catalogue.Path{Transport: evidence.TCP, Port: port} }
-func udp(port uint16) catalogue.Path { return catalogue.Path{Transport: evidence.UDP, Port: port} }
+func tcp(port uint16) measurement.Path {
+	return measurement.Path{Transport: measurement.TCP, Port: port}
+}
+func udp(port uint16) measurement.Path {
+	return measurement.Path{Transport: measurement.UDP, Port: port}
+}
 
 // times are the phases of a walk in order: connect (TCP alone), hello, finish, ping.
-func times(t evidence.Transport, took ...time.Duration) (out []evidence.PhaseTime) {
-	phases := evidence.Phases
-	if t == evidence.UDP {
+func times(t measurement.Transport, took ...time.Duration) (out []measurement.PhaseTime) {
+	phases := measurement.Phases
+	if t == measurement.UDP {
 		phases = phases[1:]
 	}
 	for i, d := range took {
-		out = append(out, evidence.PhaseTime{Phase: phases[i], Took: d})
+		out = append(out, measurement.PhaseTime{Phase: phases[i], Took: d})
 	}
 	return out
 }
 
 // deviceTLS is the flight of the real server, as a device sees it.
-func deviceTLS(t evidence.Transport) *evidence.TLS {
+func deviceTLS(t measurement.Transport) *measurement.TLS {
 	version := uint16(tls.VersionTLS12)
-	if t == evidence.UDP {
+	if t == measurement.UDP {
 		version = devicetls.VersionDTLS
 	}
-	return &evidence.TLS{
+	return &measurement.TLS{
 		Version: version, Cipher: devicetls.SuiteCCM8, Chain: []*x509.Certificate{{}},
 		KeyProved: true, SignatureChecked: true, CertificateRequested: true, FlightBytes: 872,
 	}
@@ -83,35 +87,35 @@ func failed(reason diagnose.Reason) diagnose.Finding {
 }
 
 // goodWalk carries a device all the way.
-func goodWalk(t evidence.Transport, addr netip.Addr, port uint16) survey.Walk {
-	o := evidence.Outcome{
+func goodWalk(t measurement.Transport, addr netip.Addr, port uint16) report.Walk {
+	o := measurement.Outcome{
 		Address: netip.AddrPortFrom(addr, port), Local: netip.MustParseAddrPort("192.168.7.20:40000"),
-		Transport: t, Client: evidence.Device, Started: noon, TLS: deviceTLS(t), Pinged: true, Ponged: true,
+		Transport: t, Client: measurement.Device, Started: noon, TLS: deviceTLS(t), Pinged: true, Ponged: true,
 	}
-	if t == evidence.UDP {
+	if t == measurement.UDP {
 		o.Times = times(t, 32*ms, 22*ms, 12*ms)
 		o.FirstReply = 11 * ms
 	} else {
 		o.Times = times(t, 10*ms, 25*ms, 20*ms, 11*ms)
 		o.RTT = 9500 * time.Microsecond
 	}
-	return survey.Walk{Outcome: o, Judgement: authentic()}
+	return report.Walk{Outcome: o, Judgement: authentic()}
 }
 
 // badWalk failed after these phases.
-func badWalk(t evidence.Transport, addr netip.Addr, port uint16, f evidence.Failure, reason diagnose.Reason, took ...time.Duration) survey.Walk {
-	return survey.Walk{
-		Outcome: evidence.Outcome{
+func badWalk(t measurement.Transport, addr netip.Addr, port uint16, f measurement.Failure, reason diagnose.Reason, took ...time.Duration) report.Walk {
+	return report.Walk{
+		Outcome: measurement.Outcome{
 			Address: netip.AddrPortFrom(addr, port), Local: netip.MustParseAddrPort("192.168.7.20:40000"),
-			Transport: t, Client: evidence.Device, Started: noon, Times: times(t, took...), Failure: f,
+			Transport: t, Client: measurement.Device, Started: noon, Times: times(t, took...), Failure: f,
 		},
 		Finding: failed(reason),
 	}
 }
 
 // path makes the view of a path from its walks, as a survey does.
-func path(p catalogue.Path, ok, bad uint64, walks ...survey.Walk) survey.Path {
-	out := survey.Path{Transport: p.Transport, Port: p.Port, OK: ok, Failed: bad, Walks: walks}
+func path(p measurement.Path, ok, bad uint64, walks ...report.Walk) report.Path {
+	out := report.Path{Path: p, OK: ok, Failed: bad, Walks: walks}
 	if len(walks) > 0 {
 		out.Finding = walks[0].Finding
 	}
@@ -121,79 +125,79 @@ func path(p catalogue.Path, ok, bad uint64, walks ...survey.Walk) survey.Path {
 }
 
 // emptyPath is one with no address to walk to.
-func emptyPath(p catalogue.Path, reason diagnose.Reason) survey.Path {
-	out := survey.Path{Transport: p.Transport, Port: p.Port, Failed: 3, Finding: failed(reason)}
+func emptyPath(p measurement.Path, reason diagnose.Reason) report.Path {
+	out := report.Path{Path: p, Failed: 3, Finding: failed(reason)}
 	out.Known = reason != diagnose.OutOfTime
 	return out
 }
 
-func noEvidence() map[freshness.Evidence]uint64 {
-	out := make(map[freshness.Evidence]uint64)
-	for _, kind := range freshness.Kinds {
+func noEvidence() map[staleness.Evidence]uint64 {
+	out := make(map[staleness.Evidence]uint64)
+	for _, kind := range staleness.Kinds {
 		out[kind] = 0
 	}
 	return out
 }
 
-func resolved(server netip.AddrPort, addresses ...netip.Addr) survey.Resolver {
-	return survey.Resolver{
-		Lookup:    evidence.Lookup{Resolver: server, Took: 3 * ms, Addresses: addresses, TTL: 57 * time.Second},
-		Freshness: freshness.Assessment{Verdict: freshness.OK, Counts: noEvidence()},
+func resolved(server netip.AddrPort, addresses ...netip.Addr) report.Resolver {
+	return report.Resolver{
+		Lookup:    measurement.Lookup{Resolver: server, Took: 3 * ms, Addresses: addresses, TTL: 57 * time.Second},
+		Staleness: staleness.Assessment{Verdict: staleness.OK, Counts: noEvidence()},
 	}
 }
 
-func unresolved(server netip.AddrPort, why evidence.DNSFailure, took time.Duration) survey.Resolver {
-	return survey.Resolver{
-		Lookup:    evidence.Lookup{Resolver: server, Took: took, Failure: why},
-		Freshness: freshness.Assessment{Verdict: freshness.Unknown, Counts: noEvidence()},
+func unresolved(server netip.AddrPort, why measurement.DNSFailure, took time.Duration) report.Resolver {
+	return report.Resolver{
+		Lookup:    measurement.Lookup{Resolver: server, Took: took, Failure: why},
+		Staleness: staleness.Assessment{Verdict: staleness.Unknown, Counts: noEvidence()},
 	}
 }
 
 // healthyReport is a site where all is well: a host with two resolvers, two families and three paths, and one that is an
 // address.
-func healthyReport() *survey.Report {
-	bootstrap := endpoint("bootstrap", "bootstrap.example.com", evidence.Device, tcp(5684), udp(5684), tcp(443))
+func healthyReport() *report.Report {
+	bootstrap := endpoint("bootstrap", "bootstrap.example.com", measurement.Device, tcp(5684), udp(5684), tcp(443))
 	bootstrap.Keepalive = 540 * time.Second
-	tcp5684 := path(tcp(5684), 41, 1, goodWalk(evidence.TCP, cloud6, 5684), goodWalk(evidence.TCP, cloud4, 5684))
+	tcp5684 := path(tcp(5684), 41, 1, goodWalk(measurement.TCP, cloud6, 5684), goodWalk(measurement.TCP, cloud4, 5684))
 	tcp5684.Walks[0].Outcome.Local = netip.MustParseAddrPort("[2001:db8:1::20]:40000")
-	tcp5684.Idle = &survey.IdleBounds{Survived: 540 * time.Second, LastRound: noon.Add(-time.Hour)}
-	return &survey.Report{
+	tcp5684.Idle = &report.IdleBounds{Survived: 540 * time.Second, LastRound: noon.Add(-time.Hour)}
+	return &report.Report{
 		Site: "berlin", Started: noon, Finished: noon.Add(125 * ms),
-		AuthorityPath: evidence.AuthorityPathOK,
-		Queries: []survey.QueryCount{
+		AuthorityPath: measurement.AuthorityPathOK,
+		Queries: []report.QueryCount{
 			{Leg: "resolver", Rcode: "NOERROR", Count: 84},
 			{Leg: "resolver", Rcode: "timeout", Count: 1},
 			{Leg: "authority", Rcode: "noerror", Count: 80},
 			{Leg: "authority", Rcode: "NOTZONE", Count: 2},
 			{Leg: "authority", Rcode: "BADVERS", Count: 1},
 		},
-		Hosts: []survey.Host{
+		Hosts: []report.Host{
 			{
 				Endpoint: bootstrap, Up: true, Known: true,
-				Resolvers: []survey.Resolver{resolved(office, cloud6, cloud4), resolved(branch, cloud4)},
-				Authority: survey.Authority{Known: true, TTL: time.Minute, Addresses: []netip.Addr{cloud6, cloud4}, LastValid: noon},
-				Paths: []survey.Path{
+				Resolvers: []report.Resolver{resolved(office, cloud6, cloud4), resolved(branch, cloud4)},
+				Zone:      report.Zone{Known: true, TTL: time.Minute, Addresses: []netip.Addr{cloud6, cloud4}, LastValid: noon},
+				Paths: []report.Path{
 					tcp5684,
-					path(udp(5684), 42, 0, goodWalk(evidence.UDP, cloud6, 5684), goodWalk(evidence.UDP, cloud4, 5684)),
-					path(tcp(443), 42, 0, goodWalk(evidence.TCP, cloud6, 443), goodWalk(evidence.TCP, cloud4, 443)),
+					path(udp(5684), 42, 0, goodWalk(measurement.UDP, cloud6, 5684), goodWalk(measurement.UDP, cloud4, 5684)),
+					path(tcp(443), 42, 0, goodWalk(measurement.TCP, cloud6, 443), goodWalk(measurement.TCP, cloud4, 443)),
 				},
 			},
 			{
-				Endpoint: endpoint("meters", "203.0.113.5", evidence.Device, udp(5684)), Up: true, Known: true,
-				Paths: []survey.Path{path(udp(5684), 42, 0, goodWalk(evidence.UDP, netip.MustParseAddr("203.0.113.5"), 5684))},
+				Endpoint: endpoint("meters", "203.0.113.5", measurement.Device, udp(5684)), Up: true, Known: true,
+				Paths: []report.Path{path(udp(5684), 42, 0, goodWalk(measurement.UDP, netip.MustParseAddr("203.0.113.5"), 5684))},
 			},
 		},
 	}
 }
 
 // sickReport is a site where everything is wrong, each host in its own way.
-func sickReport() *survey.Report {
-	return &survey.Report{
-		Queries: []survey.QueryCount{}, // nothing was asked
+func sickReport() *report.Report {
+	return &report.Report{
+		Queries: []report.QueryCount{}, // nothing was asked
 		Site:    "berlin", Started: noon, Finished: noon.Add(10 * time.Second),
 		IncompletePaths: 2,
-		AuthorityPath:   evidence.AuthorityPathIntercepted,
-		Hosts: []survey.Host{
+		AuthorityPath:   measurement.AuthorityPathIntercepted,
+		Hosts: []report.Host{
 			sickIntercepted(), sickStale(), sickUnresolved(), sickOutOfTime(), sickSinkhole(), sickWeb(), sickRoute(),
 		},
 	}
@@ -201,41 +205,41 @@ func sickReport() *survey.Report {
 
 // sickIntercepted: TLS inspection, met by the device's own hello on 443 and only by the web hello on 5684; one port of UDP
 // dropped, the other lossy; a flight cut off before its signature, which proves and disproves nothing.
-func sickIntercepted() survey.Host {
-	seen := badWalk(evidence.TCP, cloud4, 443, evidence.Completed, diagnose.WrongIssuer, 4*ms, 6*ms)
-	seen.Outcome.TLS, seen.Judgement = deviceTLS(evidence.TCP), intercepted()
+func sickIntercepted() report.Host {
+	seen := badWalk(measurement.TCP, cloud4, 443, measurement.Completed, diagnose.WrongIssuer, 4*ms, 6*ms)
+	seen.Outcome.TLS, seen.Judgement = deviceTLS(measurement.TCP), intercepted()
 	seen.Outcome.TLS.CertificateRequested = false
 	seen.Outcome.RTT = 4 * ms
 	second := seen
 	second.Outcome.Address = netip.AddrPortFrom(cloud4b, 443)
 
-	cut := badWalk(evidence.TCP, cloud4, 5684, evidence.Reset, diagnose.WrongIssuer, 4*ms)
+	cut := badWalk(measurement.TCP, cloud4, 5684, measurement.Reset, diagnose.WrongIssuer, 4*ms)
 	cut.Judgement = intercepted()
-	cut.Outcome.Web = &evidence.Outcome{
-		Address: cut.Outcome.Address, Transport: evidence.TCP, Client: evidence.Web, Times: times(evidence.TCP, 4*ms, 7*ms),
-		TLS: &evidence.TLS{
+	cut.Outcome.Web = &measurement.Outcome{
+		Address: cut.Outcome.Address, Transport: measurement.TCP, Client: measurement.Web, Times: times(measurement.TCP, 4*ms, 7*ms),
+		TLS: &measurement.TLS{
 			Version: tls.VersionTLS13, Cipher: tls.TLS_AES_128_GCM_SHA256, Chain: []*x509.Certificate{{}}, KeyProved: true, SignatureChecked: true,
 		},
 	}
-	tcp5684 := path(tcp(5684), 3, 7, cut, badWalk(evidence.TCP, cloud4b, 5684, evidence.Refused, diagnose.Refused))
-	tcp5684.Idle = &survey.IdleBounds{Survived: 240 * time.Second, Lost: 350 * time.Second, Closed: 600 * time.Second, LastRound: noon.Add(-time.Minute)}
+	tcp5684 := path(tcp(5684), 3, 7, cut, badWalk(measurement.TCP, cloud4b, 5684, measurement.Refused, diagnose.Refused))
+	tcp5684.Idle = &report.IdleBounds{Survived: 240 * time.Second, Lost: 350 * time.Second, Closed: 600 * time.Second, LastRound: noon.Add(-time.Minute)}
 
-	silent := badWalk(evidence.UDP, cloud4, 5684, evidence.Silent, diagnose.Silent)
+	silent := badWalk(measurement.UDP, cloud4, 5684, measurement.Silent, diagnose.Silent)
 	silent.Outcome.Retransmissions = 3
-	lossy := goodWalk(evidence.UDP, cloud4, 5685)
+	lossy := goodWalk(measurement.UDP, cloud4, 5685)
 	lossy.Outcome.Retransmissions, lossy.Outcome.Ponged = 2, false
 
-	half := badWalk(evidence.TCP, cloud4, 8883, evidence.Silent, diagnose.Silent, 8*ms)
-	half.Outcome.TLS = &evidence.TLS{Version: tls.VersionTLS12, Cipher: 0x1301 + 0x4000, Chain: []*x509.Certificate{{}}, FlightBytes: 700}
+	half := badWalk(measurement.TCP, cloud4, 8883, measurement.Silent, diagnose.Silent, 8*ms)
+	half.Outcome.TLS = &measurement.TLS{Version: tls.VersionTLS12, Cipher: 0x1301 + 0x4000, Chain: []*x509.Certificate{{}}, FlightBytes: 700}
 	half.Judgement = authentic()
 	half.Judgement.Authentic, half.Judgement.Verdict = false, trust.KeyNotProved
-	return survey.Host{
-		Endpoint: endpoint("bootstrap", "bootstrap.example.com", evidence.Device, tcp(5684), udp(5684), tcp(443), udp(5685), tcp(8883)), Up: true, Known: true,
-		Resolvers: []survey.Resolver{resolved(office, cloud4, cloud4b)},
-		Paths: []survey.Path{
+	return report.Host{
+		Endpoint: endpoint("bootstrap", "bootstrap.example.com", measurement.Device, tcp(5684), udp(5684), tcp(443), udp(5685), tcp(8883)), Up: true, Known: true,
+		Resolvers: []report.Resolver{resolved(office, cloud4, cloud4b)},
+		Paths: []report.Path{
 			tcp5684,
 			path(udp(5684), 0, 10, silent),
-			path(tcp(443), 0, 10, seen, second, goodWalk(evidence.TCP, cloud6, 443)),
+			path(tcp(443), 0, 10, seen, second, goodWalk(measurement.TCP, cloud6, 443)),
 			path(udp(5685), 10, 0, lossy),
 			path(tcp(8883), 0, 10, half),
 		},
@@ -243,105 +247,105 @@ func sickIntercepted() survey.Host {
 }
 
 // sickStale: one resolver is proved stale and hands out first an address that the zone has withdrawn.
-func sickStale() survey.Host {
+func sickStale() report.Host {
 	stale := resolved(office, moved, cloud4)
 	stale.Changes, stale.LastChange = 2, noon.Add(-20*time.Minute)
 	stale.Lookup.TTL = 300 * time.Second
 	counts := noEvidence()
-	counts[freshness.TTLInflated], counts[freshness.WithdrawnAddress] = 4, 2
-	stale.Freshness = freshness.Assessment{
-		Verdict: freshness.Stale, Counts: counts, TTLExcess: 240 * time.Second, Staleness: 95500 * ms, Withdrawn: []netip.Addr{moved},
+	counts[staleness.TTLInflated], counts[staleness.WithdrawnAddress] = 4, 2
+	stale.Staleness = staleness.Assessment{
+		Verdict: staleness.Stale, Counts: counts, TTLExcess: 240 * time.Second, Staleness: 95500 * ms, Withdrawn: []netip.Addr{moved},
 	}
 	suspect := resolved(branch, cloud4)
-	suspect.Freshness.Verdict = freshness.Suspect
+	suspect.Staleness.Verdict = staleness.Suspect
 
-	harm := badWalk(evidence.TCP, moved, 5684, evidence.Completed, diagnose.WrongIssuer, 30*ms, 40*ms)
+	harm := badWalk(measurement.TCP, moved, 5684, measurement.Completed, diagnose.WrongIssuer, 30*ms, 40*ms)
 	harm.Withdrawn = true
-	harm.Outcome.TLS, harm.Judgement = deviceTLS(evidence.TCP), intercepted()
-	return survey.Host{
-		Endpoint: endpoint("mds", "lwm2m.example.com", evidence.Device, tcp(5684)), Known: true,
-		Resolvers: []survey.Resolver{stale, suspect},
-		Authority: survey.Authority{Known: true, TTL: time.Minute, Addresses: []netip.Addr{cloud4}, LastValid: noon.Add(500 * ms)},
-		Paths:     []survey.Path{path(tcp(5684), 10, 2, harm, goodWalk(evidence.TCP, cloud4, 5684))},
+	harm.Outcome.TLS, harm.Judgement = deviceTLS(measurement.TCP), intercepted()
+	return report.Host{
+		Endpoint: endpoint("mds", "lwm2m.example.com", measurement.Device, tcp(5684)), Known: true,
+		Resolvers: []report.Resolver{stale, suspect},
+		Zone:      report.Zone{Known: true, TTL: time.Minute, Addresses: []netip.Addr{cloud4}, LastValid: noon.Add(500 * ms)},
+		Paths:     []report.Path{path(tcp(5684), 10, 2, harm, goodWalk(measurement.TCP, cloud4, 5684))},
 	}
 }
 
 // sickUnresolved: no resolver gives an address.
-func sickUnresolved() survey.Host {
-	return survey.Host{
-		Endpoint: endpoint("mds", "udp-lwm2m.example.com", evidence.Device, udp(5684)), Known: true,
-		Resolvers: []survey.Resolver{unresolved(office, evidence.DNSNXDomain, 2*ms), unresolved(branch, evidence.DNSTimeout, 5*time.Second)},
-		Paths:     []survey.Path{emptyPath(udp(5684), diagnose.DNSFailed)},
+func sickUnresolved() report.Host {
+	return report.Host{
+		Endpoint: endpoint("mds", "udp-lwm2m.example.com", measurement.Device, udp(5684)), Known: true,
+		Resolvers: []report.Resolver{unresolved(office, measurement.DNSNXDomain, 2*ms), unresolved(branch, measurement.DNSTimeout, 5*time.Second)},
+		Paths:     []report.Path{emptyPath(udp(5684), diagnose.DNSFailed)},
 	}
 }
 
 // sickOutOfTime: the deadline came while the look-ups ran, and on another path while the walk did.
-func sickOutOfTime() survey.Host {
-	cut := badWalk(evidence.TCP, cloud4, 443, evidence.OutOfTime, diagnose.OutOfTime, 900*ms)
-	return survey.Host{
-		Endpoint: endpoint("mds", "tcp-lwm2m.example.com", evidence.Device, tcp(5684), tcp(443)),
-		Resolvers: []survey.Resolver{
-			{Lookup: evidence.Lookup{Resolver: office, Failure: evidence.DNSOutOfTime, Took: 10 * time.Second}},
-			{Lookup: evidence.Lookup{Resolver: branch, Took: 9 * time.Second, Addresses: []netip.Addr{cloud4}}}, // TTL 0 is one
+func sickOutOfTime() report.Host {
+	cut := badWalk(measurement.TCP, cloud4, 443, measurement.OutOfTime, diagnose.OutOfTime, 900*ms)
+	return report.Host{
+		Endpoint: endpoint("mds", "tcp-lwm2m.example.com", measurement.Device, tcp(5684), tcp(443)),
+		Resolvers: []report.Resolver{
+			{Lookup: measurement.Lookup{Resolver: office, Failure: measurement.DNSOutOfTime, Took: 10 * time.Second}},
+			{Lookup: measurement.Lookup{Resolver: branch, Took: 9 * time.Second, Addresses: []netip.Addr{cloud4}}}, // TTL 0 is one
 		},
-		Paths: []survey.Path{emptyPath(tcp(5684), diagnose.OutOfTime), path(tcp(443), 9, 0, cut)},
+		Paths: []report.Path{emptyPath(tcp(5684), diagnose.OutOfTime), path(tcp(443), 9, 0, cut)},
 	}
 }
 
 // sickSinkhole: the name leads to an address that cannot be the cloud; nothing was sent there.
-func sickSinkhole() survey.Host {
+func sickSinkhole() report.Host {
 	hole := netip.MustParseAddr("10.0.0.1")
-	walk := survey.Walk{
-		Outcome: evidence.Outcome{Address: netip.AddrPortFrom(hole, 443), Transport: evidence.TCP, Client: evidence.Web},
+	walk := report.Walk{
+		Outcome: measurement.Outcome{Address: netip.AddrPortFrom(hole, 443), Transport: measurement.TCP, Client: measurement.Web},
 		Finding: failed(diagnose.Sinkhole),
 	}
-	return survey.Host{
-		Endpoint: endpoint("gateway", "gateways.example.com", evidence.Web, tcp(443)), Known: true,
-		Resolvers: []survey.Resolver{resolved(office, hole)},
-		Paths:     []survey.Path{path(tcp(443), 0, 4, walk)},
+	return report.Host{
+		Endpoint: endpoint("gateway", "gateways.example.com", measurement.Web, tcp(443)), Known: true,
+		Resolvers: []report.Resolver{resolved(office, hole)},
+		Paths:     []report.Path{path(tcp(443), 0, 4, walk)},
 	}
 }
 
 // sickWeb: a web client sees an expired certificate.
-func sickWeb() survey.Host {
-	expired := badWalk(evidence.TCP, cloud4, 443, evidence.Completed, diagnose.Expired, 8*ms, 16*ms)
-	expired.Outcome.Client = evidence.Web
-	expired.Outcome.TLS = &evidence.TLS{
+func sickWeb() report.Host {
+	expired := badWalk(measurement.TCP, cloud4, 443, measurement.Completed, diagnose.Expired, 8*ms, 16*ms)
+	expired.Outcome.Client = measurement.Web
+	expired.Outcome.TLS = &measurement.TLS{
 		Version: tls.VersionTLS12, Cipher: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, Chain: []*x509.Certificate{{}}, KeyProved: true, SignatureChecked: true,
 	}
 	expired.Judgement = trust.Judgement{
 		Seen: true, Authentic: true, Verdict: trust.Expired, Issuer: "CN=R3,O=Let's Encrypt,C=US", Subject: "CN=containers.example.com",
 		PublicKeySHA256: strings.Repeat("ab", 32), NotBefore: noon.AddDate(0, -4, 0), NotAfter: noon.AddDate(0, -1, 0),
 	}
-	return survey.Host{
-		Endpoint: endpoint("containers", "containers.example.com", evidence.Web, tcp(443)), Known: true,
-		Resolvers: []survey.Resolver{resolved(office, cloud4)},
-		Paths:     []survey.Path{path(tcp(443), 0, 5, expired)},
+	return report.Host{
+		Endpoint: endpoint("containers", "containers.example.com", measurement.Web, tcp(443)), Known: true,
+		Resolvers: []report.Resolver{resolved(office, cloud4)},
+		Paths:     []report.Path{path(tcp(443), 0, 5, expired)},
 	}
 }
 
 // sickRoute: all addresses are of a family without a route.
-func sickRoute() survey.Host {
+func sickRoute() report.Host {
 	p := emptyPath(tcp(443), diagnose.Unreachable)
 	p.Omitted = 1
-	return survey.Host{
-		Endpoint: endpoint("edge", "edge-k8s.example.com", evidence.Web, tcp(443)), Known: true,
-		Resolvers: []survey.Resolver{resolved(office, cloud6)},
-		Paths:     []survey.Path{p},
+	return report.Host{
+		Endpoint: endpoint("edge", "edge-k8s.example.com", measurement.Web, tcp(443)), Known: true,
+		Resolvers: []report.Resolver{resolved(office, cloud6)},
+		Paths:     []report.Path{p},
 	}
 }
 
 // histogramsOf holds a report's paths and has observed it.
-func histogramsOf(report *survey.Report) *Histograms {
+func histogramsOf(rep *report.Report) *Histograms {
 	h := NewHistograms()
-	h.Keep(endpointsOf(report))
-	h.Observe(report)
+	h.Keep(endpointsOf(rep))
+	h.Observe(rep)
 	return h
 }
 
-func endpointsOf(report *survey.Report) (out []catalogue.Endpoint) {
-	for i := range report.Hosts {
-		out = append(out, *report.Hosts[i].Endpoint)
+func endpointsOf(rep *report.Report) (out []config.Endpoint) {
+	for i := range rep.Hosts {
+		out = append(out, *rep.Hosts[i].Endpoint)
 	}
 	return out
 }

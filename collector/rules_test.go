@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -23,12 +23,12 @@ var fixed = regexp.MustCompile(`(host|service|port|resolver|transport)="(h|s|1|1
 
 // of shows one host with one TCP path in this state and returns the samples of these metrics, without the labels that
 // are the same for all.
-func of(t *testing.T, h survey.Host, options Options, metrics ...name) []string {
+func of(t *testing.T, h report.Host, options Options, metrics ...name) []string {
 	t.Helper()
 	if h.Endpoint == nil {
-		h.Endpoint = endpoint("s", "h", evidence.Device, tcp(1))
+		h.Endpoint = endpoint("s", "h", measurement.Device, tcp(1))
 	}
-	text := expose(t, New(&survey.Report{Started: noon, Finished: noon, Hosts: []survey.Host{h}}, options))
+	text := expose(t, New(&report.Report{Started: noon, Finished: noon, Hosts: []report.Host{h}}, options))
 	var out []string
 	for _, line := range samples(text) {
 		for _, m := range metrics {
@@ -48,28 +48,28 @@ func want(t *testing.T, got []string, want ...string) {
 	}
 }
 
-func onPath(walks ...survey.Walk) survey.Host {
-	return survey.Host{Paths: []survey.Path{path(tcp(1), 0, 0, walks...)}}
+func onPath(walks ...report.Walk) report.Host {
+	return report.Host{Paths: []report.Path{path(tcp(1), 0, 0, walks...)}}
 }
 
-func atResolver(r survey.Resolver) survey.Host {
+func atResolver(r report.Resolver) report.Host {
 	r.Lookup.Resolver = office
-	return survey.Host{Resolvers: []survey.Resolver{r}}
+	return report.Host{Resolvers: []report.Resolver{r}}
 }
 
 func TestUpIsAbsentWhileUnknown(t *testing.T) {
-	h := onPath(badWalk(evidence.TCP, cloud4, 1, evidence.OutOfTime, diagnose.OutOfTime))
+	h := onPath(badWalk(measurement.TCP, cloud4, 1, measurement.OutOfTime, diagnose.OutOfTime))
 	want(t, of(t, h, Options{}, up, pathUp))
 	h.Known, h.Paths[0].Known = true, true
 	want(t, of(t, h, Options{}, up, pathUp), " 0", " 0")
 }
 
 func TestFailuresCountAddresses(t *testing.T) {
-	refused := func(a netip.Addr) survey.Walk {
-		return badWalk(evidence.TCP, a, 1, evidence.Refused, diagnose.Refused)
+	refused := func(a netip.Addr) report.Walk {
+		return badWalk(measurement.TCP, a, 1, measurement.Refused, diagnose.Refused)
 	}
-	late := badWalk(evidence.TCP, cloud4b, 1, evidence.OutOfTime, diagnose.OutOfTime)
-	h := onPath(goodWalk(evidence.TCP, cloud6, 1), refused(cloud4), refused(moved), refused(cloud4), late)
+	late := badWalk(measurement.TCP, cloud4b, 1, measurement.OutOfTime, diagnose.OutOfTime)
+	h := onPath(goodWalk(measurement.TCP, cloud6, 1), refused(cloud4), refused(moved), refused(cloud4), late)
 	h.Paths[0].Omitted = 3
 	want(t, of(t, h, Options{}, pathFailure, pathAddresses),
 		`{result="failed"} 2`, `{result="ok"} 1`, `{result="omitted"} 4`,
@@ -78,51 +78,51 @@ func TestFailuresCountAddresses(t *testing.T) {
 
 func TestPathWithoutAddressHasOneFailure(t *testing.T) {
 	for _, reason := range []diagnose.Reason{diagnose.DNSFailed, diagnose.OutOfTime, diagnose.Unreachable} {
-		h := survey.Host{Paths: []survey.Path{emptyPath(tcp(1), reason)}}
+		h := report.Host{Paths: []report.Path{emptyPath(tcp(1), reason)}}
 		want(t, of(t, h, Options{}, pathFailure), fmt.Sprintf(`{class="%s",reason="%s"} 1`, diagnose.ClassOf(reason), reason))
 	}
 }
 
 func TestWithdrawnAddressCountsInNoSum(t *testing.T) {
-	harm := badWalk(evidence.TCP, moved, 1, evidence.Completed, diagnose.WrongIssuer, ms, ms)
+	harm := badWalk(measurement.TCP, moved, 1, measurement.Completed, diagnose.WrongIssuer, ms, ms)
 	harm.Withdrawn = true
-	harmless := goodWalk(evidence.TCP, cloud4b, 1)
+	harmless := goodWalk(measurement.TCP, cloud4b, 1)
 	harmless.Withdrawn = true
-	late := badWalk(evidence.TCP, cloud6, 1, evidence.OutOfTime, diagnose.OutOfTime)
+	late := badWalk(measurement.TCP, cloud6, 1, measurement.OutOfTime, diagnose.OutOfTime)
 	late.Withdrawn = true
-	h := onPath(harm, goodWalk(evidence.TCP, cloud4, 1), harmless, late)
+	h := onPath(harm, goodWalk(measurement.TCP, cloud4, 1), harmless, late)
 	want(t, of(t, h, Options{}, pathFailure, pathAddresses, pathWithdrawnAddresses, pathUp),
 		`{result="failed"} 0`, `{result="ok"} 1`, `{result="omitted"} 0`,
 		" 0", // the path's verdict is that of the address that devices take
 		`{result="failed"} 1`, `{result="ok"} 1`)
-	want(t, of(t, onPath(goodWalk(evidence.TCP, cloud4, 1)), Options{}, pathWithdrawnAddresses))
+	want(t, of(t, onPath(goodWalk(measurement.TCP, cloud4, 1)), Options{}, pathWithdrawnAddresses))
 }
 
 func TestPhasesThatDidNotRunAreAbsent(t *testing.T) {
-	w := badWalk(evidence.TCP, cloud4, 1, evidence.Silent, diagnose.Silent, 5*ms)
+	w := badWalk(measurement.TCP, cloud4, 1, measurement.Silent, diagnose.Silent, 5*ms)
 	w.Outcome.Times = append(w.Outcome.Times, w.Outcome.Times...) // never so, and no second series if it were
 	want(t, of(t, onPath(w), Options{}, pathDuration, tcpRTT, coapUp, tlsInfo, tlsAuthentic, tlsServerFlight, tlsCertificateRequested),
 		`{phase="connect"} 0.005`)
-	w = goodWalk(evidence.TCP, cloud4, 1)
+	w = goodWalk(measurement.TCP, cloud4, 1)
 	w.Outcome.Pinged, w.Outcome.Ponged = false, false
 	want(t, of(t, onPath(w), Options{}, coapUp))
 	w.Outcome.Pinged = true
 	want(t, of(t, onPath(w), Options{}, coapUp), " 0")
-	w.Outcome.Failure, w.Outcome.FailedIn = evidence.OutOfTime, evidence.Ping
+	w.Outcome.Failure, w.Outcome.FailedIn = measurement.OutOfTime, measurement.Ping
 	want(t, of(t, onPath(w), Options{}, coapUp))
 }
 
 func TestRetransmissionsAreOfWalksThatWereMade(t *testing.T) {
-	shown := func(change func(*survey.Walk)) []string {
-		w := badWalk(evidence.UDP, cloud4, 1, evidence.Silent, diagnose.Silent)
+	shown := func(change func(*report.Walk)) []string {
+		w := badWalk(measurement.UDP, cloud4, 1, measurement.Silent, diagnose.Silent)
 		w.Outcome.Retransmissions = 3
 		change(&w)
-		h := survey.Host{Endpoint: endpoint("s", "h", evidence.Device, udp(1)), Paths: []survey.Path{path(udp(1), 0, 0, w)}}
+		h := report.Host{Endpoint: endpoint("s", "h", measurement.Device, udp(1)), Paths: []report.Path{path(udp(1), 0, 0, w)}}
 		return of(t, h, Options{}, udpRetransmissions, pathFirstReply)
 	}
-	want(t, shown(func(*survey.Walk) {}), `{transport="udp"} 3`)
-	want(t, shown(func(w *survey.Walk) { w.Finding = failed(diagnose.OutOfTime) }))
-	want(t, shown(func(w *survey.Walk) { w.Outcome.Local = netip.AddrPort{} }))
+	want(t, shown(func(*report.Walk) {}), `{transport="udp"} 3`)
+	want(t, shown(func(w *report.Walk) { w.Finding = failed(diagnose.OutOfTime) }))
+	want(t, shown(func(w *report.Walk) { w.Outcome.Local = netip.AddrPort{} }))
 }
 
 func TestBehindNAT(t *testing.T) {
@@ -134,7 +134,7 @@ func TestBehindNAT(t *testing.T) {
 		{"192.168.7.20", "10.0.0.1", "0"}, // within the site
 		{"127.0.0.1", "127.0.0.1", "0"},
 	} {
-		w := goodWalk(evidence.TCP, netip.MustParseAddr(c.to), 1)
+		w := goodWalk(measurement.TCP, netip.MustParseAddr(c.to), 1)
 		w.Outcome.Local = netip.AddrPortFrom(netip.MustParseAddr(c.local), 40000)
 		want(t, of(t, onPath(w), Options{}, pathBehindNAT), " "+c.want)
 	}
@@ -142,8 +142,8 @@ func TestBehindNAT(t *testing.T) {
 
 func TestAuthenticNeedsAProofEitherWay(t *testing.T) {
 	shown := func(checked bool, verdict trust.Verdict) []string {
-		w := badWalk(evidence.TCP, cloud4, 1, evidence.Silent, diagnose.Silent, ms)
-		w.Outcome.TLS = &evidence.TLS{Version: 0x0303, Cipher: 0xc0ae, Chain: []*x509.Certificate{{}}, SignatureChecked: checked, FlightBytes: 500}
+		w := badWalk(measurement.TCP, cloud4, 1, measurement.Silent, diagnose.Silent, ms)
+		w.Outcome.TLS = &measurement.TLS{Version: 0x0303, Cipher: 0xc0ae, Chain: []*x509.Certificate{{}}, SignatureChecked: checked, FlightBytes: 500}
 		w.Judgement = trust.Judgement{Seen: true, Verdict: verdict}
 		return of(t, onPath(w), Options{}, tlsAuthentic, tlsServerFlight, tlsCertificateRequested)
 	}
@@ -153,8 +153,8 @@ func TestAuthenticNeedsAProofEitherWay(t *testing.T) {
 }
 
 func TestAlertWithoutServerHelloIsNoTLSInfo(t *testing.T) {
-	w := badWalk(evidence.TCP, cloud4, 1, evidence.Alert, diagnose.Alert, ms)
-	w.Outcome.TLS = &evidence.TLS{Alert: 40, HasAlert: true}
+	w := badWalk(measurement.TCP, cloud4, 1, measurement.Alert, diagnose.Alert, ms)
+	w.Outcome.TLS = &measurement.TLS{Alert: 40, HasAlert: true}
 	want(t, of(t, onPath(w), Options{}, tlsInfo, tlsCertificateRequested, tlsServerFlight))
 }
 
@@ -163,29 +163,29 @@ func TestCountersAreAbsentRatherThanReset(t *testing.T) {
 	r.Changes = 7
 	want(t, of(t, atResolver(r), Options{}, dnsAddressChanges), " 7")
 	// The round ended before the judgement: the look-up alone is known.
-	cut := survey.Resolver{Lookup: r.Lookup}
+	cut := report.Resolver{Lookup: r.Lookup}
 	want(t, of(t, atResolver(cut), Options{}, dnsAddressChanges, dnsEvidence, dnsStale, dnsVerdict, dnsStaleness, dnsTTLExcess, dnsWithdrawnAddresses))
 	want(t, of(t, atResolver(cut), Options{}, dnsUp), " 1")
 }
 
 func TestResolverThatRanOutOfTimeIsNotDown(t *testing.T) {
-	r := unresolved(office, evidence.DNSOutOfTime, 10*time.Second)
+	r := unresolved(office, measurement.DNSOutOfTime, 10*time.Second)
 	want(t, of(t, atResolver(r), Options{}, dnsUp, dnsFailure, dnsLookupDuration, dnsAddresses, dnsTTL), `{reason="out_of_time"} 1`)
 }
 
 func TestTTLExcessNeedsTheZone(t *testing.T) {
 	h := atResolver(resolved(office, cloud4))
 	want(t, of(t, h, Options{}, dnsTTLExcess))
-	h.Authority.Known = true
+	h.Zone.Known = true
 	want(t, of(t, h, Options{}, dnsTTLExcess), " 0")
-	h.Authority.Known, h.Resolvers[0].Freshness.TTLExcess = false, time.Minute // within hold
+	h.Zone.Known, h.Resolvers[0].Staleness.TTLExcess = false, time.Minute // within hold
 	want(t, of(t, h, Options{}, dnsTTLExcess), " 60")
 }
 
 func TestExactlyOneVerdictHolds(t *testing.T) {
-	for _, v := range []freshness.Verdict{freshness.OK, freshness.Stale, freshness.Suspect, freshness.Unknown} {
+	for _, v := range []staleness.Verdict{staleness.OK, staleness.Stale, staleness.Suspect, staleness.Unknown} {
 		r := resolved(office, cloud4)
-		r.Freshness.Verdict = v
+		r.Staleness.Verdict = v
 		got := strings.Join(of(t, atResolver(r), Options{}, dnsVerdict), "\n")
 		if strings.Count(got, " 1") != 1 || strings.Count(got, " 0") != 3 || !strings.Contains(got, fmt.Sprintf(`{verdict="%s"} 1`, v)) {
 			t.Errorf("%s:\n%s", v, got)
@@ -204,21 +204,21 @@ func TestAddressInfoIsBoundedAndOptional(t *testing.T) {
 }
 
 func TestSeriesAreThereOnce(t *testing.T) {
-	h := survey.Host{
-		Endpoint: endpoint("s", "h", evidence.Device, tcp(1)),
-		Resolvers: []survey.Resolver{
+	h := report.Host{
+		Endpoint: endpoint("s", "h", measurement.Device, tcp(1)),
+		Resolvers: []report.Resolver{
 			resolved(office, cloud4, cloud4), resolved(office, cloud4b), resolved(netip.AddrPort{}, cloud4), resolved(netip.AddrPort{}, cloud4),
 		},
-		Paths: []survey.Path{path(tcp(1), 1, 0, goodWalk(evidence.TCP, cloud4, 1)), path(tcp(1), 2, 0)},
+		Paths: []report.Path{path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1)), path(tcp(1), 2, 0)},
 	}
-	report := &survey.Report{Started: noon, Finished: noon, Hosts: []survey.Host{h, h}}
-	histograms := histogramsOf(report)
-	check(t, New(report, Options{Addresses: true, Histograms: histograms}))
+	rep := &report.Report{Started: noon, Finished: noon, Hosts: []report.Host{h, h}}
+	histograms := histogramsOf(rep)
+	check(t, New(rep, Options{Addresses: true, Histograms: histograms}))
 }
 
 func TestEmptyReport(t *testing.T) {
-	check(t, New(&survey.Report{Hosts: []survey.Host{{Endpoint: &catalogue.Endpoint{}}}}, Options{Addresses: true, Histograms: NewHistograms()}))
-	for _, line := range samples(expose(t, New(&survey.Report{}, Options{}))) {
+	check(t, New(&report.Report{Hosts: []report.Host{{Endpoint: &config.Endpoint{}}}}, Options{Addresses: true, Histograms: NewHistograms()}))
+	for _, line := range samples(expose(t, New(&report.Report{}, Options{}))) {
 		if !strings.HasSuffix(line, " 0") {
 			t.Errorf("%s, though nothing is known", line)
 		}

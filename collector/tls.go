@@ -5,33 +5,33 @@ import (
 	"fmt"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
 // tls makes the series of what the server showed: to the walk itself or, where a device's hello saw no certificate, to
 // the web hello that was sent after it.
-func (s *series) tls(of []string, w *survey.Walk) {
+func (s *series) tls(of []string, w *report.Walk) {
 	seen, by := w.Outcome.SawTLS()
 	if seen == nil {
 		return
 	}
 	s.certificate(of, &w.Judgement, seen)
 	if seen.Version != 0 {
-		s.add(tlsInfo, 1, of, devicetls.VersionName(seen.Version), cipherName(seen.Cipher), evidence.Text(string(by)))
+		s.add(tlsInfo, 1, of, devicetls.VersionName(seen.Version), cipherName(seen.Cipher), measurement.Text(string(by)))
 	}
-	_, whole := saw(&w.Outcome, seen).Took(evidence.Hello)
+	_, whole := saw(&w.Outcome, seen).Took(measurement.Hello)
 	if whole || seen.CertificateRequested {
 		s.add(tlsCertificateRequested, number(seen.CertificateRequested), of)
 	}
-	if whole && by == evidence.Device && seen.FlightBytes > 0 {
+	if whole && by == measurement.Device && seen.FlightBytes > 0 {
 		s.add(tlsServerFlight, float64(seen.FlightBytes), of)
 	}
 }
 
 // saw is the outcome that a view belongs to.
-func saw(o *evidence.Outcome, seen *evidence.TLS) *evidence.Outcome {
+func saw(o *measurement.Outcome, seen *measurement.TLS) *measurement.Outcome {
 	if o.TLS != seen && o.Web != nil {
 		return o.Web
 	}
@@ -39,7 +39,7 @@ func saw(o *evidence.Outcome, seen *evidence.TLS) *evidence.Outcome {
 }
 
 // certificate makes the series of the server's certificate.
-func (s *series) certificate(of []string, j *trust.Judgement, seen *evidence.TLS) {
+func (s *series) certificate(of []string, j *trust.Judgement, seen *measurement.TLS) {
 	if !j.Seen {
 		return
 	}
@@ -47,7 +47,7 @@ func (s *series) certificate(of []string, j *trust.Judgement, seen *evidence.TLS
 	if j.Verdict != trust.KeyNotProved || seen.SignatureChecked {
 		s.add(tlsAuthentic, number(j.Authentic), of)
 	}
-	s.add(tlsIssuerInfo, 1, of, evidence.Text(j.Issuer), evidence.Text(j.Subject), evidence.Text(j.PublicKeySHA256))
+	s.add(tlsIssuerInfo, 1, of, measurement.Text(j.Issuer), measurement.Text(j.Subject), measurement.Text(j.PublicKeySHA256))
 	s.at(tlsNotBefore, j.NotBefore, of)
 	s.at(tlsNotAfter, j.NotAfter, of)
 }

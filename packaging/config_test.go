@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 )
 
 // TestConfigurationIsGood reads the installed configuration as it is, and with what it offers as a comment.
@@ -19,7 +19,7 @@ func TestConfigurationIsGood(t *testing.T) {
 		t.Error("nothing is offered")
 	}
 	for _, text := range [][]byte{data, offered} {
-		if config, err := catalogue.Parse(text, t.TempDir()); err != nil || len(config.Endpoints) == 0 {
+		if cfg, err := config.Parse(text, t.TempDir()); err != nil || len(cfg.Endpoints) == 0 {
 			t.Errorf("%v in\n%s", err, text)
 		}
 	}

@@ -12,10 +12,11 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/term"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/flags"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
+	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -49,12 +50,12 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	k.remind(stderr)
-	config, err := k.load()
+	cfg, err := k.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	if err := only(config, k.hosts); err != nil {
+	if err := only(cfg, k.hosts); err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
 		return exitUsage
 	}
@@ -63,76 +64,76 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
-	made, err := build(config, k.common, nil, logger)
+	made, err := build(cfg, k.common, nil, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
 		return exitUsage
 	}
 	s := survey.New(made.site, survey.Options{Name: hostname(), Logger: logger})
 	defer s.Close()
-	k.interval = max(k.interval, config.Survey.MinInterval) // closer rounds would be one and the same
+	k.interval = max(k.interval, cfg.Survey.MinInterval) // closer rounds would be one and the same
 	return k.report(k.survey(ctx, s, stderr), stdout, stderr)
 }
 
 // only keeps the endpoints of a configuration that are asked for.
-func only(config *catalogue.Config, asked []string) error {
+func only(cfg *config.Config, asked []string) error {
 	if len(asked) == 0 {
 		return nil
 	}
-	wanted := make(map[*catalogue.Endpoint]bool)
+	wanted := make(map[*config.Endpoint]bool)
 	for _, what := range asked {
 		name, found := strings.ToLower(strings.TrimSuffix(what, ".")), false
-		for i := range config.Endpoints {
-			e := &config.Endpoints[i]
+		for i := range cfg.Endpoints {
+			e := &cfg.Endpoints[i]
 			if e.Host == name || e.Service == what || strings.HasPrefix(e.Host, name+".") {
 				wanted[e], found = true, true
 			}
 		}
 		if !found {
 			var known []string
-			for i := range config.Endpoints {
-				known = append(known, config.Endpoints[i].Host)
+			for i := range cfg.Endpoints {
+				known = append(known, cfg.Endpoints[i].Host)
 			}
 			return fmt.Errorf("%q is not in the configuration (--config.file names it; without one it is the built-in catalogue); known are %s",
 				what, strings.Join(slices.Compact(known), ", "))
 		}
 	}
-	var kept []catalogue.Endpoint
-	for i := range config.Endpoints {
-		if wanted[&config.Endpoints[i]] {
-			kept = append(kept, config.Endpoints[i])
+	var kept []config.Endpoint
+	for i := range cfg.Endpoints {
+		if wanted[&cfg.Endpoints[i]] {
+			kept = append(kept, cfg.Endpoints[i])
 		}
 	}
-	config.Endpoints = kept
+	cfg.Endpoints = kept
 	return nil
 }
 
 // survey makes one round or, when watching, rounds until every verdict stands, the time is over or the user has enough.
-func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) *survey.Report {
+func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) *report.Report {
 	progress := startProgress(stderr)
 	defer progress.stop()
 	progress.say("walking the paths")
 	end := time.Now().Add(k.watch)
-	report := s.Run(ctx)
+	rep := s.Run(ctx)
 	open := newOpenVerdicts()
 	for ctx.Err() == nil {
-		ready, open := open.count(report)
+		ready, open := open.count(rep)
 		if open == 0 || !time.Now().Add(k.interval).Before(end) {
 			break
 		}
 		progress.say(watchWords(open, ready, end))
 		select {
 		case <-ctx.Done():
-			return report
+			return rep
 		case <-time.After(k.interval):
 		}
 		next := s.Run(ctx)
 		if ctx.Err() != nil {
 			break // a round that was broken off says less than the one before it
 		}
-		report = next
+		rep = next
 	}
-	return report
+	return rep
 }
 
 // watchWords says what a watching check waits for, and until when.
@@ -160,29 +161,29 @@ type openVerdicts struct {
 func newOpenVerdicts() openVerdicts { return openVerdicts{make(map[[2]string]int)} }
 
 // count counts the resolvers that may yet get a verdict, and says when the last of them can.
-func (o openVerdicts) count(report *survey.Report) (ready time.Time, open int) {
-	for i := range report.Hosts {
-		h := &report.Hosts[i]
+func (o openVerdicts) count(rep *report.Report) (ready time.Time, open int) {
+	for i := range rep.Hosts {
+		h := &rep.Hosts[i]
 		for _, r := range h.Resolvers {
 			key := [2]string{h.Endpoint.Service + " " + h.Endpoint.Host, r.Lookup.Resolver.String()}
-			learning := !r.Freshness.Ready.IsZero()
-			if r.Freshness.Verdict != freshness.Unknown || learning {
+			learning := !r.Staleness.Ready.IsZero()
+			if r.Staleness.Verdict != staleness.Unknown || learning {
 				o.unknown[key] = 0
 			} else {
 				o.unknown[key]++
 			}
-			switch r.Freshness.Verdict {
-			case freshness.OK, freshness.Stale:
+			switch r.Staleness.Verdict {
+			case staleness.OK, staleness.Stale:
 				continue
-			case freshness.Suspect:
+			case staleness.Suspect:
 			default:
 				if !learning && o.unknown[key] >= hopeless {
 					continue
 				}
 			}
 			open++
-			if r.Freshness.Verdict == freshness.Unknown && r.Freshness.Ready.After(ready) {
-				ready = r.Freshness.Ready
+			if r.Staleness.Verdict == staleness.Unknown && r.Staleness.Ready.After(ready) {
+				ready = r.Staleness.Ready
 			}
 		}
 	}
@@ -190,16 +191,16 @@ func (o openVerdicts) count(report *survey.Report) (ready time.Time, open int) {
 }
 
 // report writes the result and chooses the exit code.
-func (k *check) report(report *survey.Report, stdout, stderr io.Writer) int {
-	view := status.NewView(report)
+func (k *check) report(rep *report.Report, stdout, stderr io.Writer) int {
+	view := present.NewView(rep)
 	var err error
 	switch k.output {
 	case "json":
-		err = status.JSON(stdout, report)
+		err = present.JSON(stdout, rep)
 	case "markdown":
-		err = status.Markdown(stdout, view)
+		err = present.Markdown(stdout, view)
 	default:
-		err = status.Text(stdout, view, palette(stdout))
+		err = present.Text(stdout, view, palette(stdout))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: write the result: %v\n", err)
@@ -212,14 +213,14 @@ func (k *check) report(report *survey.Report, stdout, stderr io.Writer) int {
 }
 
 // palette fits a terminal: its width, and colours unless the user asks for none (https://no-color.org).
-func palette(w io.Writer) status.Palette {
+func palette(w io.Writer) present.Palette {
 	width, ok := terminalWidth(w)
 	if !ok {
-		return status.Palette{}
+		return present.Palette{}
 	}
-	p := status.ANSI
+	p := present.ANSI
 	if os.Getenv("NO_COLOR") != "" {
-		p = status.Palette{}
+		p = present.Palette{}
 	}
 	p.Width = width
 	return p

@@ -5,31 +5,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 func TestAWatchWaitsForWhatMayYetBeKnown(t *testing.T) {
 	soon := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	learning := freshness.Assessment{Verdict: freshness.Unknown, Ready: soon}
-	unknown := freshness.Assessment{Verdict: freshness.Unknown}
-	report := func(a freshness.Assessment) *survey.Report {
-		return &survey.Report{Hosts: []survey.Host{{
-			Endpoint:  &catalogue.Endpoint{Service: "s", Host: "a.test"},
-			Resolvers: []survey.Resolver{{Lookup: evidence.Lookup{Resolver: netip.MustParseAddrPort("192.0.2.53:53")}, Freshness: a}},
+	learning := staleness.Assessment{Verdict: staleness.Unknown, Ready: soon}
+	unknown := staleness.Assessment{Verdict: staleness.Unknown}
+	rep := func(a staleness.Assessment) *report.Report {
+		return &report.Report{Hosts: []report.Host{{
+			Endpoint:  &config.Endpoint{Service: "s", Host: "a.test"},
+			Resolvers: []report.Resolver{{Lookup: measurement.Lookup{Resolver: netip.MustParseAddrPort("192.0.2.53:53")}, Staleness: a}},
 		}}}
 	}
 	for name, test := range map[string]struct {
-		rounds []freshness.Assessment
+		rounds []staleness.Assessment
 		open   int
 		ready  time.Time
 	}{
-		"learning":                          {[]freshness.Assessment{learning}, 1, soon},
-		"suspect":                           {[]freshness.Assessment{{Verdict: freshness.Suspect}}, 1, time.Time{}},
-		"ok":                                {[]freshness.Assessment{{Verdict: freshness.OK}}, 0, time.Time{}},
-		"stale":                             {[]freshness.Assessment{{Verdict: freshness.Stale}}, 0, time.Time{}},
+		"learning":                          {[]staleness.Assessment{learning}, 1, soon},
+		"suspect":                           {[]staleness.Assessment{{Verdict: staleness.Suspect}}, 1, time.Time{}},
+		"ok":                                {[]staleness.Assessment{{Verdict: staleness.OK}}, 0, time.Time{}},
+		"stale":                             {[]staleness.Assessment{{Verdict: staleness.Stale}}, 0, time.Time{}},
 		"a server that does not answer now": {repeat(unknown, hopeless-1), 1, time.Time{}},
 		"a server that never answers":       {repeat(unknown, hopeless), 0, time.Time{}},
 		"one that came back":                {append(repeat(unknown, hopeless), learning, unknown), 1, time.Time{}},
@@ -38,7 +38,7 @@ func TestAWatchWaitsForWhatMayYetBeKnown(t *testing.T) {
 		var ready time.Time
 		var open int
 		for _, a := range test.rounds {
-			ready, open = o.count(report(a))
+			ready, open = o.count(rep(a))
 		}
 		if open != test.open || !ready.Equal(test.ready) {
 			t.Errorf("%s: %d open, ready %v", name, open, ready)
@@ -46,8 +46,8 @@ func TestAWatchWaitsForWhatMayYetBeKnown(t *testing.T) {
 	}
 }
 
-func repeat(a freshness.Assessment, n int) []freshness.Assessment {
-	out := make([]freshness.Assessment, n)
+func repeat(a staleness.Assessment, n int) []staleness.Assessment {
+	out := make([]staleness.Assessment, n)
 	for i := range out {
 		out[i] = a
 	}

@@ -9,9 +9,9 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/flags"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/kitlog"
 )
 
@@ -47,10 +47,10 @@ func (c *common) logger(w io.Writer) *slog.Logger {
 }
 
 // resolversOf are the site's DNS servers: the configuration's, or else the system's; none if the system names none.
-func (c *common) resolversOf(config *catalogue.Config) ([]netip.AddrPort, error) {
+func (c *common) resolversOf(cfg *config.Config) ([]netip.AddrPort, error) {
 	switch {
-	case len(config.Resolvers) > 0:
-		return config.Resolvers, nil
+	case len(cfg.Resolvers) > 0:
+		return cfg.Resolvers, nil
 	case c.systemResolvers != nil:
 		return c.systemResolvers()
 	}
@@ -77,9 +77,9 @@ func (c *common) remind(stderr io.Writer) {
 }
 
 // load reads the configuration file, or gives the defaults where none is named.
-func (c *common) load() (*catalogue.Config, error) {
+func (c *common) load() (*config.Config, error) {
 	if c.configFile == "" {
-		return catalogue.Default(), nil
+		return config.Default(), nil
 	}
-	return catalogue.Load(c.configFile)
+	return config.Load(c.configFile)
 }

@@ -14,8 +14,9 @@ import (
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -35,11 +36,11 @@ type exporter struct {
 }
 
 func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
-	config, err := flags.load()
+	cfg, err := flags.load()
 	if err != nil {
 		return nil, err
 	}
-	current, err := build(config, flags.common, nil, logger)
+	current, err := build(cfg, flags.common, nil, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +54,9 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		current:    current,
 	}
 	e.adopt(current)
-	e.survey = survey.New(current.site, survey.Options{Name: hostname(), Logger: logger, Observe: func(report *survey.Report) {
-		e.histograms.Observe(report)
-		e.silence.Observe(report)
+	e.survey = survey.New(current.site, survey.Options{Name: hostname(), Logger: logger, Observe: func(rep *report.Report) {
+		e.histograms.Observe(rep)
+		e.silence.Observe(rep)
 	}})
 	e.reloads.Succeeded(time.Now())
 	e.own.MustRegister(
@@ -64,7 +65,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		versioncollector.NewCollector("endpoint_exporter"),
 		e.reloads,
 	)
-	logger.Info("watching", "endpoints", len(config.Endpoints), "resolvers", current.resolvers, "configuration", flags.source())
+	logger.Info("watching", "endpoints", len(cfg.Endpoints), "resolvers", current.resolvers, "configuration", flags.source())
 	return e, nil
 }
 
@@ -79,9 +80,9 @@ func (e *exporter) adopt(next *parts) {
 func (e *exporter) reload() error {
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
-	config, err := e.flags.load()
+	cfg, err := e.flags.load()
 	if err == nil {
-		err = e.change(config)
+		err = e.change(cfg)
 	}
 	if err != nil {
 		e.reloads.Failed()
@@ -91,7 +92,7 @@ func (e *exporter) reload() error {
 	}
 	e.reloads.Succeeded(time.Now())
 	e.refused = time.Time{}
-	e.logger.Info("configuration reloaded", "endpoints", len(config.Endpoints), "resolvers", e.current.resolvers)
+	e.logger.Info("configuration reloaded", "endpoints", len(cfg.Endpoints), "resolvers", e.current.resolvers)
 	return nil
 }
 
@@ -107,8 +108,8 @@ func (e *exporter) notice() string {
 }
 
 // change puts a configuration in force. reloading is held.
-func (e *exporter) change(config *catalogue.Config) error {
-	next, err := build(config, e.flags.common, e.current, e.logger)
+func (e *exporter) change(cfg *config.Config) error {
+	next, err := build(cfg, e.flags.common, e.current, e.logger)
 	if err != nil {
 		return err
 	}

@@ -15,13 +15,13 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/flags"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -53,23 +53,23 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return code
 	}
 	k.remind(stderr)
-	config, err := k.load()
+	cfg, err := k.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	steps, err := k.silences(config.Idle.Steps)
+	steps, err := k.silences(cfg.Idle.Steps)
 	if err != nil {
 		return fail(exitUsage, err)
 	}
-	if err := onlyPath(config, k.target); err != nil {
+	if err := onlyPath(cfg, k.target); err != nil {
 		return fail(exitUsage, err)
 	}
 	logger := k.logger(io.Discard)
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
-	made, err := build(config, k.common, nil, logger)
+	made, err := build(cfg, k.common, nil, logger)
 	if err != nil {
 		return fail(exitUsage, err)
 	}
@@ -89,7 +89,7 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return fail(exitWrong, fmt.Errorf("there is no address to call: %s", walked.Finding.Summary))
 	}
 	endpoint := report.Hosts[0].Endpoint
-	target := idle.To(idle.TargetOf(endpoint, catalogue.Path{Transport: walked.Transport, Port: walked.Port}), first.Outcome.Address.Addr())
+	target := path.TargetFor(endpoint, walked.Path, first.Outcome.Address.Addr())
 	said, foreign := findingText(&first.Finding), idle.Foreign(&first.Finding)
 	var result idle.Result
 	if foreign != "" {
@@ -149,7 +149,7 @@ func (k *silence) silences(configured []time.Duration) ([]time.Duration, error) 
 		for _, item := range strings.Split(k.steps, ",") {
 			step, err := time.ParseDuration(strings.TrimSpace(item))
 			if err != nil {
-				return nil, fmt.Errorf("--steps: %q is not a duration such as 30s", evidence.Text(item))
+				return nil, fmt.Errorf("--steps: %q is not a duration such as 30s", measurement.Text(item))
 			}
 			steps = append(steps, step)
 		}
@@ -169,13 +169,13 @@ func (k *silence) silences(configured []time.Duration) ([]time.Duration, error) 
 }
 
 // onlyPath keeps one path of one endpoint: HOST[:PORT][/TRANSPORT].
-func onlyPath(config *catalogue.Config, target string) error {
+func onlyPath(cfg *config.Config, target string) error {
 	if strings.Contains(target, "://") {
-		return fmt.Errorf("%q is a URL: write HOST, HOST:PORT or HOST:PORT/udp", evidence.Text(target))
+		return fmt.Errorf("%q is a URL: write HOST, HOST:PORT or HOST:PORT/udp", measurement.Text(target))
 	}
 	place, transport, given := strings.Cut(target, "/")
-	if given && transport != string(evidence.TCP) && transport != string(evidence.UDP) {
-		return fmt.Errorf("%q is neither tcp nor udp", evidence.Text(transport))
+	if given && transport != string(measurement.TCP) && transport != string(measurement.UDP) {
+		return fmt.Errorf("%q is neither tcp nor udp", measurement.Text(transport))
 	}
 	host, port := place, uint64(0)
 	if _, err := netip.ParseAddr(place); err != nil && strings.Contains(place, ":") {
@@ -184,32 +184,32 @@ func onlyPath(config *catalogue.Config, target string) error {
 			port, err = strconv.ParseUint(digits, 10, 16)
 		}
 		if err != nil || port == 0 {
-			return fmt.Errorf("%q is not HOST:PORT", evidence.Text(place))
+			return fmt.Errorf("%q is not HOST:PORT", measurement.Text(place))
 		}
 	}
-	if err := only(config, []string{host}); err != nil {
+	if err := only(cfg, []string{host}); err != nil {
 		return err
 	}
-	var found *catalogue.Endpoint
-	var chosen catalogue.Path
+	var found *config.Endpoint
+	var chosen measurement.Path
 	var known []string
-	for i := range config.Endpoints {
-		e := &config.Endpoints[i]
+	for i := range cfg.Endpoints {
+		e := &cfg.Endpoints[i]
 		for _, p := range e.Paths {
 			known = append(known, fmt.Sprintf("%s:%d/%s", e.Host, p.Port, p.Transport))
 			fits := (port == 0 || uint64(p.Port) == port) && (!given || string(p.Transport) == transport)
 			// TCP unless UDP is asked for, or is all there is.
-			if fits && (found == nil || chosen.Transport == evidence.UDP && p.Transport == evidence.TCP) {
+			if fits && (found == nil || chosen.Transport == measurement.UDP && p.Transport == measurement.TCP) {
 				found, chosen = e, p
 			}
 		}
 	}
 	if found == nil {
-		return fmt.Errorf("%s is not a path of the configuration; known are %s", evidence.Text(target), strings.Join(known, ", "))
+		return fmt.Errorf("%s is not a path of the configuration; known are %s", measurement.Text(target), strings.Join(known, ", "))
 	}
 	endpoint := *found
-	endpoint.Paths = []catalogue.Path{chosen}
-	config.Endpoints = []catalogue.Endpoint{endpoint}
+	endpoint.Paths = []measurement.Path{chosen}
+	cfg.Endpoints = []config.Endpoint{endpoint}
 	return nil
 }
 
@@ -224,7 +224,7 @@ func wrapped(text string, width int) string {
 		if strings.HasPrefix(line, " ") {
 			lead = min(silenceColumns, len(line))
 		}
-		b.WriteString(line[:lead] + status.Wrap(line[lead:], max(width-lead, silenceColumns), strings.Repeat(" ", lead)) + "\n")
+		b.WriteString(line[:lead] + present.Wrap(line[lead:], max(width-lead, silenceColumns), strings.Repeat(" ", lead)) + "\n")
 	}
 	return b.String()
 }
@@ -263,7 +263,7 @@ func (k *silence) text(target path.Target, r *idle.Result) string {
 	of := idle.Measured{
 		Transport: target.Transport,
 		Client:    target.Client,
-		NAT:       evidence.NATBetween(r.Without.Local.Addr(), target.Address.Addr()),
+		NAT:       measurement.NATBetween(r.Without.Local.Addr(), target.Address.Addr()),
 		Whole:     r.Whole,
 	}
 	for _, line := range idle.Advice(&r.Bounds, of) {

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
@@ -165,7 +165,7 @@ func TestIdleThatIsInterruptedSaysWhatItSaw(t *testing.T) {
 // TestIdleThatIsInterruptedAtOnceHasNoTable: nothing stands below a heading then.
 func TestIdleThatIsInterruptedAtOnceHasNoTable(t *testing.T) {
 	k := silence{common: &common{}}
-	said := k.text(path.Target{Transport: evidence.TCP}, &idle.Result{Proof: idle.ByPing, Bounds: idle.Bounds{Reason: idle.ReasonUnknown, Why: "not known: nothing was measured"}})
+	said := k.text(path.Target{Transport: measurement.TCP}, &idle.Result{Proof: idle.ByPing, Bounds: idle.Bounds{Reason: idle.ReasonUnknown, Why: "not known: nothing was measured"}})
 	if !strings.HasPrefix(said, "Interrupted. So far: not known: nothing was measured.\n") {
 		t.Error(said)
 	}
@@ -202,21 +202,21 @@ func TestIdleChoosesOnePath(t *testing.T) {
 		"[2001:db8::1]:5684/udp": "2001:db8::1 udp 5684",
 		"2001:db8::1":            "2001:db8::1 tcp 443",
 	} {
-		config := catalogue.Default()
-		config.Endpoints = append(config.Endpoints, catalogue.Endpoint{Host: "2001:db8::1", Paths: []catalogue.Path{
+		cfg := config.Default()
+		cfg.Endpoints = append(cfg.Endpoints, config.Endpoint{Host: "2001:db8::1", Paths: []measurement.Path{
 			{Transport: "udp", Port: 5684}, {Transport: "tcp", Port: 443},
 		}})
-		if err := onlyPath(config, target); err != nil {
+		if err := onlyPath(cfg, target); err != nil {
 			t.Errorf("%s: %v", target, err)
 			continue
 		}
-		e := config.Endpoints[0]
+		e := cfg.Endpoints[0]
 		got := fmt.Sprintf("%s %s %d", e.Host, e.Paths[0].Transport, e.Paths[0].Port)
-		if got != want || len(config.Endpoints) != 1 || len(e.Paths) != 1 {
-			t.Errorf("%s: %s of %d, want %s", target, got, len(config.Endpoints), want)
+		if got != want || len(cfg.Endpoints) != 1 || len(e.Paths) != 1 {
+			t.Errorf("%s: %s of %d, want %s", target, got, len(cfg.Endpoints), want)
 		}
 	}
-	if whole := catalogue.Default(); !slices.ContainsFunc(whole.Endpoints, func(e catalogue.Endpoint) bool { return len(e.Paths) > 1 }) {
+	if whole := config.Default(); !slices.ContainsFunc(whole.Endpoints, func(e config.Endpoint) bool { return len(e.Paths) > 1 }) {
 		t.Error("the built-in catalogue was changed")
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
 
 // ccm8 is how OpenSSL is made to offer the device's suite and no other.
@@ -175,7 +175,7 @@ func TestARealInterceptingProxyIsCalledOne(t *testing.T) {
 	if check.ProcessState.ExitCode() != exitWrong {
 		t.Fatalf("check: %v\n%s", err, out)
 	}
-	var view status.View
+	var view present.View
 	if err := json.Unmarshal(out, &view); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -80,10 +80,10 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	defer exporter.Close()
 
-	rest := newRest(releaseMemory(logger))
-	defer rest.Close()
+	idle := newIdleReleaser()
+	defer idle.timer.Stop()
 	server := &http.Server{
-		Handler:           rest.during(exporter.handler()),
+		Handler:           idle.wrap(exporter.handler()),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),

@@ -13,7 +13,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // TestWhatSilenceSurvivesThroughTheWholeExporter measures in the background while the exporter is scraped, behind each
@@ -29,7 +29,7 @@ func TestWhatSilenceSurvivesThroughTheWholeExporter(t *testing.T) {
 		due       map[string]float64
 		absent    []string
 		closed    bool // by the server, at its limit
-		reason    survey.IdleReason
+		reason    report.IdleReason
 		says      string
 	}{
 		"a path that survives all": {transport: tcp,

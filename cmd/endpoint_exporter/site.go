@@ -6,29 +6,29 @@ import (
 	"log/slog"
 	"net/netip"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/names"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 // parts is what a configuration comes to: the survey's site and what others need of it.
 type parts struct {
-	config    *catalogue.Config
+	config    *config.Config
 	resolvers []netip.AddrPort // those in use: configured, or the system's
-	names     *names.Service
+	names     *resolve.Service
 	walker    *path.Walker
 	site      *survey.Site
 }
 
 // build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over what old
 // knows of the hosts that stay; old may be nil. Nothing has changed if it fails.
-func build(config *catalogue.Config, flags *common, old *parts, logger *slog.Logger) (*parts, error) {
-	p := &parts{config: config}
+func build(cfg *config.Config, flags *common, old *parts, logger *slog.Logger) (*parts, error) {
+	p := &parts{config: cfg}
 	var err error
-	if p.resolvers, err = flags.resolversOf(config); err != nil {
+	if p.resolvers, err = flags.resolversOf(cfg); err != nil {
 		return nil, fmt.Errorf("find the site's DNS servers (name them in the configuration under resolvers): %w", err)
 	}
 	switch {
@@ -38,26 +38,26 @@ func build(config *catalogue.Config, flags *common, old *parts, logger *slog.Log
 	default:
 		p.resolvers = []netip.AddrPort{dns.MachinesOwn}
 	}
-	anchors, err := catalogue.NewAnchors(config)
+	anchors, err := config.NewAnchors(cfg)
 	if err != nil {
 		return nil, err
 	}
-	credential, err := catalogue.NewCredential(config.ClientCertificate)
+	credential, err := config.NewCredential(cfg.ClientCertificate)
 	if err != nil {
 		return nil, err
 	}
-	options := names.Options{Config: config, Resolvers: p.resolvers, Logger: logger}
+	options := resolve.Options{Config: cfg, Resolvers: p.resolvers, Logger: logger}
 	if old != nil {
 		options.Previous = old.names
 	}
-	p.names = names.New(options)
+	p.names = resolve.New(options)
 	_, configured := credential.Get()
 	p.walker = &path.Walker{Credential: func() *path.Credential {
 		pair, _ := credential.Get()
 		return &path.Credential{Certificate: pair}
 	}}
 	p.site = &survey.Site{
-		Config:               config,
+		Config:               cfg,
 		Anchors:              files{anchors, credential},
 		Names:                p.names,
 		Walker:               p.walker,
@@ -73,8 +73,8 @@ func (p *parts) patientSession(t path.Target) path.Session {
 
 // files are the anchors together with the client certificate: both are read again when their files change.
 type files struct {
-	*catalogue.Anchors
-	credential *catalogue.Credential
+	*config.Anchors
+	credential *config.Credential
 }
 
 // Refresh reads again what has changed.

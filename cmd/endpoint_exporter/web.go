@@ -18,11 +18,11 @@ import (
 	"github.com/prometheus/common/version"
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // timeoutHeader is how Prometheus says when it will stop listening, in seconds.
@@ -112,7 +112,7 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	asked := r.URL.Query()["collect[]"]
 	for _, what := range asked {
 		if what != collectEndpoints && what != collectExporter {
-			http.Error(w, fmt.Sprintf("parameter collect[]: %q is neither %s nor %s", evidence.Text(what), collectEndpoints, collectExporter), http.StatusBadRequest)
+			http.Error(w, fmt.Sprintf("parameter collect[]: %q is neither %s nor %s", measurement.Text(what), collectEndpoints, collectExporter), http.StatusBadRequest)
 			return
 		}
 	}
@@ -133,9 +133,9 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 }
 
 // gatherer makes metrics of a report.
-func (e *exporter) gatherer(report *survey.Report) prometheus.Gatherer {
+func (e *exporter) gatherer(rep *report.Report) prometheus.Gatherer {
 	registry := prometheus.NewRegistry() // its consistency is held by the tests of package collector
-	registry.MustRegister(collector.New(report, collector.Options{
+	registry.MustRegister(collector.New(rep, collector.Options{
 		Addresses:    e.flags.addresses,
 		MaxAddresses: e.survey.Config().Survey.MaxAddresses,
 		Histograms:   e.histograms,
@@ -172,11 +172,11 @@ func scrapeContext(r *http.Request) (context.Context, context.CancelFunc, error)
 // serveStatus shows the latest report, or makes one, to a person.
 func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", status.ContentSecurityPolicy)
+	w.Header().Set("Content-Security-Policy", present.ContentSecurityPolicy)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	report := e.survey.Run(r.Context())
-	options := status.PageOptions{MetricsPath: e.flags.telemetryPath, Version: version.Version, Notice: e.notice(), Now: time.Now()}
-	if err := status.Page(w, report, options); err != nil {
+	rep := e.survey.Run(r.Context())
+	options := present.PageOptions{MetricsPath: e.flags.telemetryPath, Version: version.Version, Notice: e.notice(), Now: time.Now()}
+	if err := present.Page(w, rep, options); err != nil {
 		e.logger.Debug("status page not written", "err", err)
 	}
 }
@@ -190,7 +190,7 @@ func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 	}
 	defer cancel()
 	w.Header().Set("Content-Type", "application/json")
-	if err := status.JSON(w, e.survey.Run(ctx)); err != nil {
+	if err := present.JSON(w, e.survey.Run(ctx)); err != nil {
 		e.logger.Debug("report not written", "err", err)
 	}
 }
@@ -203,14 +203,14 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "parameter host is missing: "+probePath+"?host=HOST", http.StatusBadRequest)
 		return
 	}
-	host, err := catalogue.ParseHost(query.Get("host"))
+	host, err := config.ParseHost(query.Get("host"))
 	if err != nil {
 		http.Error(w, "parameter host: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	config := e.survey.Config()
-	known := len(config.EndpointsOf(host)) > 0
-	if !known && !config.Probe.AllowsHost(host) {
+	cfg := e.survey.Config()
+	known := len(cfg.EndpointsOf(host)) > 0
+	if !known && !cfg.Probe.AllowsHost(host) {
 		http.Error(w, fmt.Sprintf("host %s is neither configured nor allowed by probe.allow; write its full name", host), http.StatusForbidden)
 		return
 	}
@@ -220,24 +220,24 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer cancel()
-	report, err := e.survey.RunHost(ctx, host)
+	rep, err := e.survey.RunHost(ctx, host)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	if addr, led := ledAstray(report); !known && led {
+	if addr, led := ledAstray(rep); !known && led {
 		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow", host, addr), http.StatusForbidden)
 		return
 	}
-	e.expose(w, r, e.gatherer(report))
+	e.expose(w, r, e.gatherer(rep))
 }
 
 // ledAstray reports whether a host led to nothing but addresses that must not be connected to, and names the first.
-func ledAstray(report *survey.Report) (netip.Addr, bool) {
+func ledAstray(rep *report.Report) (netip.Addr, bool) {
 	var first netip.Addr
-	for i := range report.Hosts {
-		for j := range report.Hosts[i].Paths {
-			for _, walk := range report.Hosts[i].Paths[j].Walks {
+	for i := range rep.Hosts {
+		for j := range rep.Hosts[i].Paths {
+			for _, walk := range rep.Hosts[i].Paths[j].Walks {
 				if walk.Finding.Reason != diagnose.Sinkhole {
 					return netip.Addr{}, false
 				}

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/status"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
 
 // bootstrapOnly is a lab of one host, with three paths.
@@ -220,7 +220,7 @@ func TestTheReportIsTheSameRoundAsTheMetrics(t *testing.T) {
 	both.Go(func() { x = scrape(t, e) })
 	both.Go(func() { _, body = get(t, e, http.MethodGet, "/api/v1/report") })
 	both.Wait()
-	var view status.View
+	var view present.View
 	if err := json.Unmarshal([]byte(body), &view); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/flags"
+	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 

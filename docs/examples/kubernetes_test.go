@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 )
 
 type labels struct {
@@ -267,11 +267,11 @@ func TestKubernetesGivesNoRights(t *testing.T) {
 
 // TestKubernetesConfigurationIsGood reads what the ConfigMap holds as the exporter would.
 func TestKubernetesConfigurationIsGood(t *testing.T) {
-	config, err := catalogue.Parse([]byte(kubernetes(t).configMap.Data["config.yml"]), t.TempDir())
+	cfg, err := config.Parse([]byte(kubernetes(t).configMap.Data["config.yml"]), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(config.Endpoints) == 0 {
+	if len(cfg.Endpoints) == 0 {
 		t.Error("nothing is watched")
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/plgd-dev/go-coap/v3/udp/coder"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 var (
@@ -54,7 +54,7 @@ type Conn interface {
 
 // Pinger says how to ping.
 type Pinger struct {
-	Framing evidence.Framing // empty: RFC7252
+	Framing measurement.Framing // empty: RFC7252
 	// Unreliable repeats the message by RFC 7252 §4.2: set for UDP. With RFC8323 it has no meaning.
 	Unreliable bool
 }
@@ -62,7 +62,7 @@ type Pinger struct {
 // Ping sends one ping and waits until deadline for its answer. took is the time from the first sending to the answer;
 // it is set only when err is nil. sent counts the messages sent, repetitions included. Errors of conn are wrapped.
 func (p Pinger) Ping(conn Conn, deadline time.Time) (took time.Duration, sent int, err error) {
-	if p.Framing == evidence.RFC8323 {
+	if p.Framing == measurement.RFC8323 {
 		return pingStream(conn, deadline)
 	}
 	return p.pingMessage(conn, deadline)

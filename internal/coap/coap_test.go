@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // peer is a server on the other side of a Conn: answer says what comes back after the n-th write, each after a delay.
@@ -164,14 +164,14 @@ func TestPing(t *testing.T) {
 		"a flood is not followed":         {answer: flood, want: ErrNoPong, writes: 1},
 		"the connection is cut meanwhile": {answer: func(int, []byte) []late { return nil }, end: gone, want: gone, writes: 1},
 		"RFC 8323 settings then pong": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(_ int, b []byte) []late {
 				return []late{at(time.Millisecond, 0x00, 0xe1), {20 * time.Millisecond, append([]byte{0x02, 0xe3}, b[4:]...)}}
 			},
 			took: 20 * time.Millisecond, writes: 1,
 		},
 		"RFC 8323 in single bytes": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(_ int, b []byte) (out []late) {
 				for i, c := range append([]byte{0x30, 0xe1, 0x22, 0x04, 0x80, 0x02, 0xe3}, b[4:]...) {
 					out = append(out, at(time.Duration(i)*time.Millisecond, c))
@@ -181,7 +181,7 @@ func TestPing(t *testing.T) {
 			took: 8 * time.Millisecond, writes: 1,
 		},
 		"RFC 8323 server pings us first": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(n int, b []byte) []late {
 				if n == 1 {
 					return []late{{0, []byte{0x00, 0xe1, 0x01, 0xe2, 0x77}}, {9 * time.Millisecond, append([]byte{0x02, 0xe3}, b[4:]...)}}
@@ -194,33 +194,33 @@ func TestPing(t *testing.T) {
 			took: 9 * time.Millisecond, writes: 2,
 		},
 		"RFC 8323 pong with another token": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(_ int, b []byte) []late { return []late{at(0, 0x02, 0xe3, b[4], b[5]+1)} },
 			want:   ErrNoPong, writes: 1,
 		},
 		"RFC 8323 pong without the token, as of libcoap": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(int, []byte) []late { return []late{at(time.Millisecond, 0x10, 0xe3, 0x20)} },
 			took:   time.Millisecond, writes: 1,
 		},
 		"RFC 8323 aborted": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(int, []byte) []late { return []late{at(0, 0x00, 0xe5)} }, want: ErrReleased, writes: 1,
 		},
 		"RFC 8323 reserved token length": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(int, []byte) []late { return []late{at(0, 0x0f, 0xe3)} }, want: ErrMalformed, writes: 1,
 		},
 		"RFC 8323 four gigabytes announced": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(int, []byte) []late { return []late{at(0, 0xf0, 0xff, 0xff, 0, 0, 0x45)} }, want: ErrMalformed, writes: 1,
 		},
 		"RFC 8323 flood": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(int, []byte) []late { return slices.Repeat([]late{at(0, 0x00, 0xe1)}, 10*maxMessages) }, want: ErrNoPong, writes: 1,
 		},
 		"RFC 8323 flood of empty records": {
-			pinger: Pinger{Framing: evidence.RFC8323},
+			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(int, []byte) []late { return slices.Repeat([]late{at(0)}, 10*maxMessages) }, want: ErrNoPong, writes: 1,
 		},
 	} {
@@ -304,7 +304,7 @@ func FuzzStream(f *testing.F) {
 			}
 			return out
 		}}
-		_, _, err := Pinger{Framing: evidence.RFC8323}.Ping(p, time.Now().Add(time.Hour))
+		_, _, err := Pinger{Framing: measurement.RFC8323}.Ping(p, time.Now().Add(time.Hour))
 		if err == nil && !bytes.Contains(b, p.wrote[0][4:]) && bytes.IndexByte(b, 0xe3) < 0 {
 			t.Errorf("%x was taken for a pong to %x", b, p.wrote[0])
 		}

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 var (
@@ -43,7 +43,7 @@ func (f *Flight) checkCritical(c *x509.Certificate) {
 			}
 			f.unfit("critical certificatePolicies, of which a device knows anyPolicy alone")
 		default:
-			f.unfit("critical certificate extension %s, which a device does not know", evidence.Text(e.Id.String()))
+			f.unfit("critical certificate extension %s, which a device does not know", measurement.Text(e.Id.String()))
 		}
 		return // one is enough to say
 	}
@@ -94,7 +94,7 @@ func signatureAlgorithm(c *x509.Certificate) (id asn1.ObjectIdentifier) {
 
 func algorithmName(c *x509.Certificate, id asn1.ObjectIdentifier) string {
 	if c.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
-		return evidence.Text(id.String())
+		return measurement.Text(id.String())
 	}
 	return c.SignatureAlgorithm.String()
 }

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // VersionDTLS is DTLS 1.2 on the wire.
@@ -55,11 +55,11 @@ func NewFlight(clientRandom [32]byte, version uint16) *Flight {
 }
 
 // Evidence is what the flight showed so far; nil if there was no ServerHello.
-func (f *Flight) Evidence() *evidence.TLS {
+func (f *Flight) Evidence() *measurement.TLS {
 	if f.Version == 0 {
 		return nil
 	}
-	return &evidence.TLS{
+	return &measurement.TLS{
 		Version: f.Version, Cipher: f.Cipher, Chain: f.Chain,
 		KeyProved: f.KeyProved, SignatureChecked: f.SignatureChecked,
 		CertificateRequested: f.CertificateRequested, FlightBytes: f.Bytes, Unfit: f.Unfit,

@@ -6,14 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // PathFinding is one path of a host, to be compared with its others.
 type PathFinding struct {
-	Transport evidence.Transport
-	Port      uint16
-	Finding   Finding
+	measurement.Path
+	Finding Finding
 	// Addresses are the findings of each address that the path was walked to; they may be left out.
 	Addresses []AddressFinding
 }
@@ -30,13 +29,7 @@ type Comparison struct {
 	// Class is what the sentence is about: interception or blocked.
 	Class Class
 	// Covers lists the paths whose blocked addresses the sentence says all about: advice on each of them would repeat it.
-	Covers []PathName
-}
-
-// PathName is a path of a host by its labels.
-type PathName struct {
-	Transport evidence.Transport
-	Port      uint16
+	Covers []measurement.Path
 }
 
 // altPort is the port that devices may be set to instead of their cloud's own. A client set to it alternates between it
@@ -85,7 +78,7 @@ func Compare(host string, paths []PathFinding) []Comparison {
 func blockedOn(paths []*PathFinding, format string, args ...any) Comparison {
 	out := Comparison{Text: fmt.Sprintf(format, args...), Class: ClassBlocked}
 	for _, p := range paths {
-		out.Covers = append(out.Covers, PathName{p.Transport, p.Port})
+		out.Covers = append(out.Covers, p.Path)
 	}
 	return out
 }
@@ -132,19 +125,19 @@ func (c *comparison) someOpen() []Comparison {
 func (c *comparison) blockedBeside(p *PathFinding) (out Comparison, ok bool) {
 	blocked, this := portName(p.Transport, p.Port), []*PathFinding{p}
 	switch {
-	case p.Transport == evidence.UDP && c.isOpen(evidence.TCP, p.Port):
+	case p.Transport == measurement.UDP && c.isOpen(measurement.TCP, p.Port):
 		return blockedOn(this, "%s to %s is blocked, while %s passes: set the devices to TCP, or ask the network's owner to open %s.",
-			blocked, c.host, portName(evidence.TCP, p.Port), blocked), true
-	case p.Transport == evidence.TCP && p.Port != altPort && c.isOpen(evidence.TCP, altPort):
+			blocked, c.host, portName(measurement.TCP, p.Port), blocked), true
+	case p.Transport == measurement.TCP && p.Port != altPort && c.isOpen(measurement.TCP, altPort):
 		return blockedOn(this, "%s to %s is blocked, while TCP %d passes: a device set to %d alternates between the two after each error, "+
 			"so it connects late and may look healthy. Ask the network's owner to %s.", blocked, c.host, altPort, altPort, opening(this)), true
-	case p.Transport == evidence.TCP && p.Port == altPort && slices.ContainsFunc(c.open, isTCP):
+	case p.Transport == measurement.TCP && p.Port == altPort && slices.ContainsFunc(c.open, isTCP):
 		return blockedOn(this, "%s to %s is blocked, while %s %s: devices set to %d lose every other attempt. "+
 			"Set them to the port that passes, or ask the network's owner to %s.",
 			blocked, c.host, names(c.open), passes(c.open), altPort, opening(this)), true
-	case p.Transport == evidence.TCP && c.isOpen(evidence.UDP, p.Port):
+	case p.Transport == measurement.TCP && c.isOpen(measurement.UDP, p.Port):
 		return blockedOn(this, "%s to %s is blocked, while %s passes: devices set to TCP stay offline. Ask the network's owner to %s.",
-			blocked, c.host, portName(evidence.UDP, p.Port), opening(this)), true
+			blocked, c.host, portName(measurement.UDP, p.Port), opening(this)), true
 	}
 	return Comparison{}, false
 }
@@ -172,11 +165,11 @@ func opening(paths []*PathFinding) string {
 	return "open " + names(shut) + ", and to " + exempt
 }
 
-func (c *comparison) isOpen(t evidence.Transport, port uint16) bool {
+func (c *comparison) isOpen(t measurement.Transport, port uint16) bool {
 	return slices.ContainsFunc(c.open, func(p *PathFinding) bool { return p.Transport == t && p.Port == port })
 }
 
-func isTCP(p *PathFinding) bool { return p.Transport == evidence.TCP }
+func isTCP(p *PathFinding) bool { return p.Transport == measurement.TCP }
 
 // oneOfMany speaks of a path that some addresses of a host pass and others do not: a device takes the first address that
 // it is given and no other, so whoever is given a bad one stays offline although the path looks open.
@@ -192,7 +185,7 @@ func oneOfMany(host string, p *PathFinding) (out Comparison, ok bool) {
 			class = ClassInterception
 		}
 		if a.Finding.Reason != OK {
-			bad = append(bad, fmt.Sprintf("%s: %s", evidence.Text(a.Address.String()), a.Finding.Reason))
+			bad = append(bad, fmt.Sprintf("%s: %s", measurement.Text(a.Address.String()), a.Finding.Reason))
 		}
 	}
 	if len(bad) == 0 || len(bad) == known {

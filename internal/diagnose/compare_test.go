@@ -5,17 +5,17 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func TestCompare(t *testing.T) {
 	finding := func(r Reason) Finding { return Finding{Reason: r, Class: ClassOf(r)} }
-	path := func(transport evidence.Transport, port uint16, r Reason) PathFinding {
-		return PathFinding{Transport: transport, Port: port, Finding: finding(r)}
+	path := func(transport measurement.Transport, port uint16, r Reason) PathFinding {
+		return PathFinding{Path: measurement.Path{Transport: transport, Port: port}, Finding: finding(r)}
 	}
-	tcp5684 := func(r Reason) PathFinding { return path(evidence.TCP, 5684, r) }
-	udp5684 := func(r Reason) PathFinding { return path(evidence.UDP, 5684, r) }
-	tcp443 := func(r Reason) PathFinding { return path(evidence.TCP, 443, r) }
+	tcp5684 := func(r Reason) PathFinding { return path(measurement.TCP, 5684, r) }
+	udp5684 := func(r Reason) PathFinding { return path(measurement.UDP, 5684, r) }
+	tcp443 := func(r Reason) PathFinding { return path(measurement.TCP, 443, r) }
 	smallOnly := udp5684(Silent)
 	smallOnly.Finding.SmallOnly = true
 	elsewhere := tcp443(Reset)
@@ -97,9 +97,9 @@ func TestCompare(t *testing.T) {
 }
 
 func TestAComparisonCoversWhatItSpeaksOf(t *testing.T) {
-	tcp, udp, web := PathName{evidence.TCP, 5684}, PathName{evidence.UDP, 5684}, PathName{evidence.TCP, 443}
-	path := func(n PathName, r Reason) PathFinding {
-		return PathFinding{Transport: n.Transport, Port: n.Port, Finding: Finding{Reason: r, Class: ClassOf(r)}}
+	tcp, udp, web := measurement.Path{Transport: measurement.TCP, Port: 5684}, measurement.Path{Transport: measurement.UDP, Port: 5684}, measurement.Path{Transport: measurement.TCP, Port: 443}
+	path := func(n measurement.Path, r Reason) PathFinding {
+		return PathFinding{Path: n, Finding: Finding{Reason: r, Class: ClassOf(r)}}
 	}
 	eighth := path(tcp, OK)
 	for _, r := range []Reason{OK, WrongIssuer, Refused} {
@@ -108,13 +108,13 @@ func TestAComparisonCoversWhatItSpeaksOf(t *testing.T) {
 	for name, tt := range map[string]struct {
 		paths  []PathFinding
 		class  Class
-		covers []PathName
+		covers []measurement.Path
 	}{
-		"one blocked":                {[]PathFinding{path(tcp, OK), path(udp, Silent)}, ClassBlocked, []PathName{udp}},
-		"all blocked":                {[]PathFinding{path(tcp, Reset), path(udp, Silent), path(web, Refused)}, ClassBlocked, []PathName{tcp, udp, web}},
+		"one blocked":                {[]PathFinding{path(tcp, OK), path(udp, Silent)}, ClassBlocked, []measurement.Path{udp}},
+		"all blocked":                {[]PathFinding{path(tcp, Reset), path(udp, Silent), path(web, Refused)}, ClassBlocked, []measurement.Path{tcp, udp, web}},
 		"intercepted, others open":   {[]PathFinding{path(tcp, OK), path(web, BlockPage)}, ClassInterception, nil},
-		"intercepted, the rest shut": {[]PathFinding{path(tcp, Unreachable), path(web, WrongIssuer)}, ClassInterception, []PathName{tcp}},
-		"one address intercepted":    {[]PathFinding{eighth}, ClassInterception, []PathName{tcp}},
+		"intercepted, the rest shut": {[]PathFinding{path(tcp, Unreachable), path(web, WrongIssuer)}, ClassInterception, []measurement.Path{tcp}},
+		"one address intercepted":    {[]PathFinding{eighth}, ClassInterception, []measurement.Path{tcp}},
 	} {
 		got := Compare("h", tt.paths)
 		if len(got) != 1 || got[0].Class != tt.class || !slices.Equal(got[0].Covers, tt.covers) {

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // IsSinkhole reports whether an address cannot be a public cloud: loopback, unspecified, private (RFC 1918, RFC 4193) or
@@ -20,9 +20,9 @@ func SinkholeFinding(host string, addr netip.Addr) Finding {
 	host = textOr(host, "the host")
 	return Finding{
 		Reason: Sinkhole, Class: ClassOf(Sinkhole), Where: host,
-		Summary: fmt.Sprintf("the name resolves to %s, which cannot be the cloud", evidence.Text(addr.String())),
+		Summary: fmt.Sprintf("the name resolves to %s, which cannot be the cloud", measurement.Text(addr.String())),
 		Advice: fmt.Sprintf("The site's DNS server diverts %s to %s. Ask the network's owner to exempt the name from DNS filtering; "+
-			"if that address is meant to be, set addresses: any for this endpoint.", host, evidence.Text(addr.String())),
+			"if that address is meant to be, set addresses: any for this endpoint.", host, measurement.Text(addr.String())),
 	}
 }
 
@@ -50,16 +50,16 @@ func OutOfTimeFinding(host string) Finding {
 
 // DNSFinding is that of a host that no resolver gave an address for. Where the deadline cut every look-up off nothing
 // is known, and the finding is [OutOfTimeFinding].
-func DNSFinding(host string, lookups []evidence.Lookup) Finding {
+func DNSFinding(host string, lookups []measurement.Lookup) Finding {
 	var said []string
 	for i := range lookups {
 		l := &lookups[i]
 		switch l.Failure {
-		case evidence.DNSOK, evidence.DNSOutOfTime:
+		case measurement.DNSOK, measurement.DNSOutOfTime:
 			continue
 		}
 		one := fmt.Sprintf("%s: %s", l.Resolver, DNSWords(l.Failure))
-		if detail := evidence.Text(l.Detail); detail != "" {
+		if detail := measurement.Text(l.Detail); detail != "" {
 			one += " (" + detail + ")"
 		}
 		said = append(said, one)
@@ -80,23 +80,23 @@ func DNSFinding(host string, lookups []evidence.Lookup) Finding {
 }
 
 // DNSWords says a failure of a look-up in plain words.
-func DNSWords(f evidence.DNSFailure) string {
+func DNSWords(f measurement.DNSFailure) string {
 	switch f {
-	case evidence.DNSNXDomain:
+	case measurement.DNSNXDomain:
 		return "the name does not exist"
-	case evidence.DNSServFail:
+	case measurement.DNSServFail:
 		return "the server could not find out"
-	case evidence.DNSRefused:
+	case measurement.DNSRefused:
 		return "the server refuses to answer"
-	case evidence.DNSNoAddress:
+	case measurement.DNSNoAddress:
 		return "the name has no address"
-	case evidence.DNSTimeout:
+	case measurement.DNSTimeout:
 		return "no answer in time"
-	case evidence.DNSUnreachable:
+	case measurement.DNSUnreachable:
 		return "the server is unreachable"
-	case evidence.DNSMalformed:
+	case measurement.DNSMalformed:
 		return "the answer breaks the protocol"
-	case evidence.DNSLoop:
+	case measurement.DNSLoop:
 		return "the chain of aliases does not end"
 	}
 	return "the server answered with an error"

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func TestIsSinkhole(t *testing.T) {
@@ -30,8 +30,8 @@ func TestIsSinkhole(t *testing.T) {
 func TestFindingsOfNames(t *testing.T) {
 	const host = "lwm2m.example.com"
 	at := netip.MustParseAddrPort("192.0.2.53:53")
-	lookup := func(f evidence.DNSFailure) evidence.Lookup {
-		return evidence.Lookup{Resolver: at, Failure: f, Detail: "as it said"}
+	lookup := func(f measurement.DNSFailure) measurement.Lookup {
+		return measurement.Lookup{Resolver: at, Failure: f, Detail: "as it said"}
 	}
 	for _, tt := range []struct {
 		name    string
@@ -42,12 +42,12 @@ func TestFindingsOfNames(t *testing.T) {
 		{"sinkhole", SinkholeFinding(host, netip.MustParseAddr("127.0.0.1")), Sinkhole, []string{host, "127.0.0.1"}},
 		{"no route", NoRouteFinding(host), Unreachable, []string{host, "no route"}},
 		{"the round ended", OutOfTimeFinding(host), OutOfTime, []string{host, "survey.timeout"}},
-		{"the name does not exist", DNSFinding(host, []evidence.Lookup{lookup(evidence.DNSNXDomain)}), DNSFailed, []string{host, "192.0.2.53:53: the name does not exist (as it said)"}},
-		{"every failure is named", DNSFinding(host, []evidence.Lookup{lookup(evidence.DNSTimeout), lookup(evidence.DNSRefused)}), DNSFailed, []string{"no answer in time", "refuses"}},
-		{"one look-up cut off does not hide the other's failure", DNSFinding(host, []evidence.Lookup{lookup(evidence.DNSOutOfTime), lookup(evidence.DNSServFail)}), DNSFailed, []string{"could not find out"}},
-		{"all look-ups cut off", DNSFinding(host, []evidence.Lookup{lookup(evidence.DNSOutOfTime)}), OutOfTime, nil},
+		{"the name does not exist", DNSFinding(host, []measurement.Lookup{lookup(measurement.DNSNXDomain)}), DNSFailed, []string{host, "192.0.2.53:53: the name does not exist (as it said)"}},
+		{"every failure is named", DNSFinding(host, []measurement.Lookup{lookup(measurement.DNSTimeout), lookup(measurement.DNSRefused)}), DNSFailed, []string{"no answer in time", "refuses"}},
+		{"one look-up cut off does not hide the other's failure", DNSFinding(host, []measurement.Lookup{lookup(measurement.DNSOutOfTime), lookup(measurement.DNSServFail)}), DNSFailed, []string{"could not find out"}},
+		{"all look-ups cut off", DNSFinding(host, []measurement.Lookup{lookup(measurement.DNSOutOfTime)}), OutOfTime, nil},
 		{"nobody to ask", DNSFinding(host, nil), DNSFailed, []string{"No DNS server"}},
-		{"no host", DNSFinding("", []evidence.Lookup{lookup(evidence.DNSNoAddress)}), DNSFailed, nil},
+		{"no host", DNSFinding("", []measurement.Lookup{lookup(measurement.DNSNoAddress)}), DNSFailed, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.finding.Reason != tt.want {
@@ -64,10 +64,10 @@ func TestFindingsOfNames(t *testing.T) {
 }
 
 func TestEveryDNSFailureHasWords(t *testing.T) {
-	seen := make(map[string]evidence.DNSFailure)
-	for _, f := range []evidence.DNSFailure{
-		evidence.DNSNXDomain, evidence.DNSServFail, evidence.DNSRefused, evidence.DNSNoAddress, evidence.DNSTimeout,
-		evidence.DNSUnreachable, evidence.DNSMalformed, evidence.DNSLoop, evidence.DNSRcode,
+	seen := make(map[string]measurement.DNSFailure)
+	for _, f := range []measurement.DNSFailure{
+		measurement.DNSNXDomain, measurement.DNSServFail, measurement.DNSRefused, measurement.DNSNoAddress, measurement.DNSTimeout,
+		measurement.DNSUnreachable, measurement.DNSMalformed, measurement.DNSLoop, measurement.DNSRcode,
 	} {
 		words := DNSWords(f)
 		if other, taken := seen[words]; taken {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -29,7 +29,7 @@ type Context struct {
 //
 // A failure of this machine itself (no socket, no memory) says as little of the path as a round that ended, so it has
 // the same reason, out_of_time, the only one of the class survey; the summary tells them apart.
-func Walk(o *evidence.Outcome, own trust.Judgement, web *trust.Judgement, about Context) Finding {
+func Walk(o *measurement.Outcome, own trust.Judgement, web *trust.Judgement, about Context) Finding {
 	w := walk{Outcome: o, about: about}
 	if reason := verdictOf(own, o.TLS); reason != OK {
 		return w.certificate(reason, own, "")
@@ -38,7 +38,7 @@ func Walk(o *evidence.Outcome, own trust.Judgement, web *trust.Judgement, about 
 	if o.Web == nil || ClassOf(reason) != ClassBlocked && ClassOf(reason) != ClassServer || reason == CertificateRefused {
 		return w.finding(reason)
 	}
-	if o.Web.Failure == evidence.HTTP {
+	if o.Web.Failure == measurement.HTTP {
 		page := *o
 		page.Detail = o.Web.Detail
 		w.Outcome = &page
@@ -58,7 +58,7 @@ func Walk(o *evidence.Outcome, own trust.Judgement, web *trust.Judgement, about 
 }
 
 // verdictOf is the reason that a certificate alone gives; OK if there is none to give.
-func verdictOf(j trust.Judgement, seen *evidence.TLS) Reason {
+func verdictOf(j trust.Judgement, seen *measurement.TLS) Reason {
 	if !j.Seen {
 		return OK
 	}
@@ -86,7 +86,7 @@ func verdictOf(j trust.Judgement, seen *evidence.TLS) Reason {
 
 // walk is an outcome being put into words.
 type walk struct {
-	*evidence.Outcome
+	*measurement.Outcome
 	about     Context
 	webPassed bool   // the web hello saw the expected authority where the device's hello failed
 	elsewhere string // it saw somebody of the public web who has another name: whom
@@ -94,45 +94,45 @@ type walk struct {
 
 // failure maps what happened on the wire to a reason.
 func (w *walk) failure(own trust.Judgement) Reason {
-	if w.FailedIn == evidence.Ping {
+	if w.FailedIn == measurement.Ping {
 		return OK // the session stood; a server may ignore strangers
 	}
 	switch w.Failure {
-	case evidence.Completed:
+	case measurement.Completed:
 		if !own.Seen || own.Verdict == trust.KeyNotProved {
 			return DeviceUnfit // no certificate, or a signature that a device cannot check either
 		}
 		return OK
-	case evidence.CertificateNeeded:
+	case measurement.CertificateNeeded:
 		if w.about.CredentialConfigured {
 			return CertificateRefused
 		}
 		return OK
-	case evidence.Refused:
+	case measurement.Refused:
 		return Refused
-	case evidence.Unreachable:
+	case measurement.Unreachable:
 		return Unreachable
-	case evidence.Reset:
+	case measurement.Reset:
 		return Reset
-	case evidence.Closed:
+	case measurement.Closed:
 		return Closed
-	case evidence.Silent:
+	case measurement.Silent:
 		return Silent
-	case evidence.Alert:
+	case measurement.Alert:
 		return Alert
-	case evidence.NotTLS, evidence.Malformed:
+	case measurement.NotTLS, measurement.Malformed:
 		return NotTLS
-	case evidence.HTTP:
+	case measurement.HTTP:
 		return BlockPage
-	case evidence.Unfit:
+	case measurement.Unfit:
 		return DeviceUnfit
-	case evidence.FinishFailed:
+	case measurement.FinishFailed:
 		if w.TLS != nil && w.TLS.HasAlert {
 			return Alert
 		}
 		return Closed
 	}
-	return OutOfTime // evidence.OutOfTime, evidence.Internal
+	return OutOfTime // measurement.OutOfTime, measurement.Internal
 }
 
 // certificate words a finding about who signed, or about the certificate's dates and name.
@@ -190,7 +190,7 @@ func (w *walk) finding(reason Reason) Finding {
 
 // smallOnly reports whether something came back over UDP, but not all of what was due.
 func (w *walk) smallOnly(reason Reason) bool {
-	return reason == Silent && w.Transport == evidence.UDP && w.FailedIn == evidence.Hello && w.FirstReply > 0
+	return reason == Silent && w.Transport == measurement.UDP && w.FailedIn == measurement.Hello && w.FirstReply > 0
 }
 
 // seen is one clause of what was seen.
@@ -219,15 +219,15 @@ func (w *walk) seen(reason Reason) string {
 		said = "the server refused the configured client certificate"
 	case OutOfTime:
 		said = "the round ended first"
-		if w.Failure == evidence.Internal {
+		if w.Failure == measurement.Internal {
 			said = "this machine could not walk the path"
 		}
 	}
-	detail := evidence.Text(w.Detail)
+	detail := measurement.Text(w.Detail)
 	switch {
 	case detail == "":
 		return said
-	case reason == OutOfTime && w.Failure != evidence.Internal:
+	case reason == OutOfTime && w.Failure != measurement.Internal:
 		return detail // which says it better
 	}
 	return said + ": " + detail
@@ -248,13 +248,13 @@ func (w *walk) advice(reason Reason) string {
 		return fmt.Sprintf("A firewall rejects the connection, or nothing listens there. Ask the network's owner to allow %s outbound.", where)
 	case Reset, Closed, Silent:
 		switch {
-		case w.FailedIn == evidence.Finish:
+		case w.FailedIn == measurement.Finish:
 			return fmt.Sprintf("The server answered the hello, but the session was not let through to its end. "+
 				"Ask the network's owner whether a firewall, or a limit on the size of packets, acts on %s.", where)
 		case w.smallOnly(reason):
 			return fmt.Sprintf("Small datagrams pass, large ones or their fragments are lost. Ask the network's owner to let fragments and datagrams "+
 				"of the path's full size (MTU) through on %s, both ways, or set the devices to TCP.", where)
-		case w.Transport == evidence.UDP:
+		case w.Transport == measurement.UDP:
 			return fmt.Sprintf("A firewall drops the datagrams or their answers. Ask the network's owner to allow %s outbound, replies included, "+
 				"or set the devices to TCP.", where)
 		case w.webPassed:
@@ -282,7 +282,7 @@ func (w *walk) advice(reason Reason) string {
 		return fmt.Sprintf("Check that the certificate in client_certificate is valid and known to the cloud, "+
 			"which refused it on %s.", where)
 	case OutOfTime:
-		if w.Failure == evidence.Internal {
+		if w.Failure == measurement.Internal {
 			return "This machine could not walk the path, which says nothing about the path itself. Look for a want of sockets, memory or routes on the machine of the exporter."
 		}
 		return "The round ended too soon, which says nothing about the path. Raise survey.timeout and the scrape's timeout, or watch fewer hosts with this exporter."
@@ -295,7 +295,7 @@ func (w *walk) where() string {
 	host, addr := textOr(w.about.Host, "the host"), w.Address.Addr()
 	where := portName(w.Transport, w.Address.Port()) + " to " + host
 	if addr.IsValid() && host != addr.String() {
-		where += " (" + evidence.Text(addr.String()) + ")"
+		where += " (" + measurement.Text(addr.String()) + ")"
 	}
 	return where
 }
@@ -303,29 +303,29 @@ func (w *walk) where() string {
 // sent names what the failure answered.
 func (w *walk) sent() string {
 	switch {
-	case w.FailedIn == evidence.Finish:
+	case w.FailedIn == measurement.Finish:
 		return "client's part of the handshake"
-	case w.Client == evidence.Web:
+	case w.Client == measurement.Web:
 		return "browser's hello"
 	}
 	return "device's hello"
 }
 
 func (w *walk) protocol() string {
-	if w.Transport == evidence.UDP {
+	if w.Transport == measurement.UDP {
 		return "DTLS"
 	}
 	return "TLS"
 }
 
 // portName is "TCP 5684".
-func portName(t evidence.Transport, port uint16) string {
-	return fmt.Sprintf("%s %d", strings.ToUpper(evidence.Text(string(t))), port)
+func portName(t measurement.Transport, port uint16) string {
+	return fmt.Sprintf("%s %d", strings.ToUpper(measurement.Text(string(t))), port)
 }
 
 // textOr makes a text safe to show and replaces an empty one.
 func textOr(s, empty string) string {
-	if s = evidence.Text(s); s == "" {
+	if s = measurement.Text(s); s == "" {
 		return empty
 	}
 	return s

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -21,14 +21,14 @@ const (
 var about = Context{Service: "bootstrap", Host: "bootstrap.example.com"}
 
 // shown is a server that showed a certificate and, if proved, held its key.
-func shown(proved bool) *evidence.TLS {
-	return &evidence.TLS{Chain: []*x509.Certificate{{}}, KeyProved: proved, SignatureChecked: true}
+func shown(proved bool) *measurement.TLS {
+	return &measurement.TLS{Chain: []*x509.Certificate{{}}, KeyProved: proved, SignatureChecked: true}
 }
 
 // cut is a flight that ended between the certificate and the signature.
-func cut() *evidence.TLS { return &evidence.TLS{Chain: []*x509.Certificate{{}}} }
+func cut() *measurement.TLS { return &measurement.TLS{Chain: []*x509.Certificate{{}}} }
 
-func alerted(t *evidence.TLS) *evidence.TLS {
+func alerted(t *measurement.TLS) *measurement.TLS {
 	t.HasAlert, t.Alert = true, 40
 	return t
 }
@@ -49,90 +49,90 @@ var nothingSeen trust.Judgement
 func TestWalk(t *testing.T) {
 	good, wrong, forged := judged(trust.Good), judged(trust.WrongIssuer), judged(trust.ForgedIssuer)
 	unproved, expired, wrongName := judged(trust.KeyNotProved), judged(trust.Expired), judged(trust.WrongName)
-	failed := func(f evidence.Failure, in evidence.Phase) evidence.Outcome {
-		return evidence.Outcome{Failure: f, FailedIn: in, Detail: "said the wire"}
+	failed := func(f measurement.Failure, in measurement.Phase) measurement.Outcome {
+		return measurement.Outcome{Failure: f, FailedIn: in, Detail: "said the wire"}
 	}
-	with := func(o evidence.Outcome, seen *evidence.TLS) evidence.Outcome { o.TLS = seen; return o }
-	retried := func(f evidence.Failure, web evidence.Outcome) evidence.Outcome {
-		o := failed(f, evidence.Hello)
-		web.Client = evidence.Web
+	with := func(o measurement.Outcome, seen *measurement.TLS) measurement.Outcome { o.TLS = seen; return o }
+	retried := func(f measurement.Failure, web measurement.Outcome) measurement.Outcome {
+		o := failed(f, measurement.Hello)
+		web.Client = measurement.Web
 		o.Web = &web
 		return o
 	}
 	configured := Context{Host: about.Host, CredentialConfigured: true}
-	const hello, finish = evidence.Hello, evidence.Finish
+	const hello, finish = measurement.Hello, measurement.Finish
 
 	for _, tt := range []struct {
 		name    string
-		outcome evidence.Outcome
+		outcome measurement.Outcome
 		own     trust.Judgement
 		web     *trust.Judgement
 		about   Context
 		want    Reason
 		says    string // in the summary
 	}{
-		{name: "everything passes", outcome: with(evidence.Outcome{Pinged: true, Ponged: true}, shown(true)), own: good, want: OK},
-		{name: "stopped at the flight, as asked", outcome: with(evidence.Outcome{FinishSkipped: true}, shown(true)), own: good, want: OK},
-		{name: "the ping is not answered", outcome: with(evidence.Outcome{Pinged: true}, shown(true)), own: good, want: OK},
-		{name: "the round ended before the ping's answer", outcome: with(failed(evidence.OutOfTime, evidence.Ping), shown(true)), own: good, want: OK},
+		{name: "everything passes", outcome: with(measurement.Outcome{Pinged: true, Ponged: true}, shown(true)), own: good, want: OK},
+		{name: "stopped at the flight, as asked", outcome: with(measurement.Outcome{FinishSkipped: true}, shown(true)), own: good, want: OK},
+		{name: "the ping is not answered", outcome: with(measurement.Outcome{Pinged: true}, shown(true)), own: good, want: OK},
+		{name: "the round ended before the ping's answer", outcome: with(failed(measurement.OutOfTime, measurement.Ping), shown(true)), own: good, want: OK},
 
-		{name: "another issuer", outcome: with(evidence.Outcome{}, shown(true)), own: wrong, want: WrongIssuer, says: "signed by CN=SSLInspect instead of CN=ARM Bootstrap CA"},
-		{name: "the issuer's name copied", outcome: with(evidence.Outcome{}, shown(true)), own: forged, want: ForgedIssuer, says: "names CN=ARM Bootstrap CA"},
-		{name: "the certificate replayed without its key", outcome: with(evidence.Outcome{}, shown(false)), own: unproved, want: KeyNotProved, says: "certificate of CN=cloud"},
-		{name: "expired", outcome: with(evidence.Outcome{}, shown(true)), own: expired, want: Expired, says: "expired"},
-		{name: "not yet valid", outcome: with(evidence.Outcome{}, shown(true)), own: judged(trust.NotYetValid), want: NotYetValid},
-		{name: "another name, to a browser", outcome: with(evidence.Outcome{Client: evidence.Web}, shown(true)), own: wrongName, want: WrongName},
+		{name: "another issuer", outcome: with(measurement.Outcome{}, shown(true)), own: wrong, want: WrongIssuer, says: "signed by CN=SSLInspect instead of CN=ARM Bootstrap CA"},
+		{name: "the issuer's name copied", outcome: with(measurement.Outcome{}, shown(true)), own: forged, want: ForgedIssuer, says: "names CN=ARM Bootstrap CA"},
+		{name: "the certificate replayed without its key", outcome: with(measurement.Outcome{}, shown(false)), own: unproved, want: KeyNotProved, says: "certificate of CN=cloud"},
+		{name: "expired", outcome: with(measurement.Outcome{}, shown(true)), own: expired, want: Expired, says: "expired"},
+		{name: "not yet valid", outcome: with(measurement.Outcome{}, shown(true)), own: judged(trust.NotYetValid), want: NotYetValid},
+		{name: "another name, to a browser", outcome: with(measurement.Outcome{Client: measurement.Web}, shown(true)), own: wrongName, want: WrongName},
 
-		{name: "the wrong issuer is worse than an unfit flight", outcome: with(failed(evidence.Unfit, hello), shown(true)), own: wrong, want: WrongIssuer},
-		{name: "the wrong issuer is worse than a refused certificate", outcome: with(failed(evidence.CertificateNeeded, finish), shown(true)), own: wrong, about: configured, want: WrongIssuer},
-		{name: "the wrong issuer was seen before the connection was cut", outcome: with(failed(evidence.Reset, hello), cut()), own: wrong, want: WrongIssuer},
-		{name: "the wrong issuer was seen before the round ended", outcome: with(failed(evidence.OutOfTime, finish), shown(true)), own: wrong, want: WrongIssuer},
-		{name: "a flight cut before the signature proves nothing", outcome: with(failed(evidence.Reset, hello), cut()), own: unproved, want: Reset},
-		{name: "a whole flight whose signature cannot be checked", outcome: with(evidence.Outcome{}, cut()), own: unproved, want: DeviceUnfit},
-		{name: "a whole flight without a certificate", outcome: with(evidence.Outcome{}, &evidence.TLS{}), own: nothingSeen, want: DeviceUnfit},
-		{name: "expired and refusing the throw-away certificate", outcome: with(failed(evidence.CertificateNeeded, finish), shown(true)), own: expired, want: Expired},
+		{name: "the wrong issuer is worse than an unfit flight", outcome: with(failed(measurement.Unfit, hello), shown(true)), own: wrong, want: WrongIssuer},
+		{name: "the wrong issuer is worse than a refused certificate", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: wrong, about: configured, want: WrongIssuer},
+		{name: "the wrong issuer was seen before the connection was cut", outcome: with(failed(measurement.Reset, hello), cut()), own: wrong, want: WrongIssuer},
+		{name: "the wrong issuer was seen before the round ended", outcome: with(failed(measurement.OutOfTime, finish), shown(true)), own: wrong, want: WrongIssuer},
+		{name: "a flight cut before the signature proves nothing", outcome: with(failed(measurement.Reset, hello), cut()), own: unproved, want: Reset},
+		{name: "a whole flight whose signature cannot be checked", outcome: with(measurement.Outcome{}, cut()), own: unproved, want: DeviceUnfit},
+		{name: "a whole flight without a certificate", outcome: with(measurement.Outcome{}, &measurement.TLS{}), own: nothingSeen, want: DeviceUnfit},
+		{name: "expired and refusing the throw-away certificate", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: expired, want: Expired},
 
-		{name: "refused", outcome: failed(evidence.Refused, evidence.Connect), want: Refused, says: "said the wire"},
-		{name: "unreachable", outcome: failed(evidence.Unreachable, evidence.Connect), want: Unreachable},
-		{name: "reset", outcome: failed(evidence.Reset, hello), want: Reset},
-		{name: "closed", outcome: failed(evidence.Closed, hello), want: Closed},
-		{name: "silent", outcome: failed(evidence.Silent, hello), want: Silent},
-		{name: "alert", outcome: failed(evidence.Alert, hello), want: Alert},
-		{name: "not TLS", outcome: failed(evidence.NotTLS, hello), want: NotTLS},
-		{name: "malformed", outcome: failed(evidence.Malformed, hello), want: NotTLS},
-		{name: "an HTTP page", outcome: failed(evidence.HTTP, hello), want: BlockPage, says: "said the wire"},
-		{name: "unfit", outcome: with(failed(evidence.Unfit, hello), shown(true)), own: good, want: DeviceUnfit},
-		{name: "the round ended", outcome: failed(evidence.OutOfTime, hello), want: OutOfTime, says: "said the wire"},
-		{name: "the round ended, and nobody says how", outcome: evidence.Outcome{Failure: evidence.OutOfTime, FailedIn: hello}, want: OutOfTime, says: "the round ended first"},
-		{name: "our own machine failed", outcome: failed(evidence.Internal, evidence.Connect), want: OutOfTime, says: "this machine could not"},
+		{name: "refused", outcome: failed(measurement.Refused, measurement.Connect), want: Refused, says: "said the wire"},
+		{name: "unreachable", outcome: failed(measurement.Unreachable, measurement.Connect), want: Unreachable},
+		{name: "reset", outcome: failed(measurement.Reset, hello), want: Reset},
+		{name: "closed", outcome: failed(measurement.Closed, hello), want: Closed},
+		{name: "silent", outcome: failed(measurement.Silent, hello), want: Silent},
+		{name: "alert", outcome: failed(measurement.Alert, hello), want: Alert},
+		{name: "not TLS", outcome: failed(measurement.NotTLS, hello), want: NotTLS},
+		{name: "malformed", outcome: failed(measurement.Malformed, hello), want: NotTLS},
+		{name: "an HTTP page", outcome: failed(measurement.HTTP, hello), want: BlockPage, says: "said the wire"},
+		{name: "unfit", outcome: with(failed(measurement.Unfit, hello), shown(true)), own: good, want: DeviceUnfit},
+		{name: "the round ended", outcome: failed(measurement.OutOfTime, hello), want: OutOfTime, says: "said the wire"},
+		{name: "the round ended, and nobody says how", outcome: measurement.Outcome{Failure: measurement.OutOfTime, FailedIn: hello}, want: OutOfTime, says: "the round ended first"},
+		{name: "our own machine failed", outcome: failed(measurement.Internal, measurement.Connect), want: OutOfTime, says: "this machine could not"},
 
-		{name: "the throw-away certificate is refused, as expected", outcome: with(failed(evidence.CertificateNeeded, finish), shown(true)), own: good, want: OK},
-		{name: "the configured certificate is refused", outcome: with(failed(evidence.CertificateNeeded, finish), shown(true)), own: good, about: configured, want: CertificateRefused},
-		{name: "the finish ends by an alert", outcome: with(failed(evidence.FinishFailed, finish), alerted(shown(true))), own: good, want: Alert},
-		{name: "the finish ends otherwise", outcome: with(failed(evidence.FinishFailed, finish), shown(true)), own: good, want: Closed},
-		{name: "the finish is met with silence", outcome: with(failed(evidence.Silent, finish), shown(true)), own: good, want: Silent, says: "client's part of the handshake"},
-		{name: "the finish is cut", outcome: with(failed(evidence.Reset, finish), shown(true)), own: good, want: Reset},
-		{name: "the round ended in the finish", outcome: with(failed(evidence.OutOfTime, finish), shown(true)), own: good, want: OutOfTime},
+		{name: "the throw-away certificate is refused, as expected", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, want: OK},
+		{name: "the configured certificate is refused", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, about: configured, want: CertificateRefused},
+		{name: "the finish ends by an alert", outcome: with(failed(measurement.FinishFailed, finish), alerted(shown(true))), own: good, want: Alert},
+		{name: "the finish ends otherwise", outcome: with(failed(measurement.FinishFailed, finish), shown(true)), own: good, want: Closed},
+		{name: "the finish is met with silence", outcome: with(failed(measurement.Silent, finish), shown(true)), own: good, want: Silent, says: "client's part of the handshake"},
+		{name: "the finish is cut", outcome: with(failed(measurement.Reset, finish), shown(true)), own: good, want: Reset},
+		{name: "the round ended in the finish", outcome: with(failed(measurement.OutOfTime, finish), shown(true)), own: good, want: OutOfTime},
 
-		{name: "a box that knows no CCM_8, by alert", outcome: retried(evidence.Alert, with(evidence.Outcome{}, shown(true))), web: &wrong, want: WrongIssuer, says: "signed by CN=SSLInspect instead of CN=ARM Bootstrap CA; the server refused the device's hello"},
-		{name: "a box that knows no CCM_8, by reset", outcome: retried(evidence.Reset, with(evidence.Outcome{}, shown(true))), web: &forged, want: ForgedIssuer, says: "the connection was cut after the device's hello"},
-		{name: "a box that knows no CCM_8, by silence, seen before it refused our certificate", outcome: retried(evidence.Silent, with(failed(evidence.CertificateNeeded, finish), shown(true))), web: &wrong, want: WrongIssuer},
-		{name: "a box that replays the certificate to browsers", outcome: retried(evidence.Closed, with(evidence.Outcome{}, shown(false))), web: &unproved, want: KeyNotProved},
-		{name: "a flight to a browser cut before the signature", outcome: retried(evidence.Closed, with(failed(evidence.Reset, hello), cut())), web: &unproved, want: Closed},
-		{name: "a page for browsers", outcome: retried(evidence.Silent, failed(evidence.HTTP, hello)), web: &nothingSeen, want: BlockPage},
-		{name: "the cloud takes a browser, the device is refused", outcome: retried(evidence.Alert, with(evidence.Outcome{}, shown(true))), web: &good, want: Alert},
-		{name: "the cloud takes a browser, the device meets silence", outcome: retried(evidence.Silent, with(evidence.Outcome{}, shown(true))), web: &good, want: Silent},
-		{name: "an expired certificate to a browser is no interception", outcome: retried(evidence.Reset, with(evidence.Outcome{}, shown(true))), web: &expired, want: Reset},
-		{name: "somebody else has the address", outcome: retried(evidence.Alert, with(evidence.Outcome{}, shown(true))), web: &wrongName, want: Alert, says: "; a browser's hello meets CN=cloud, signed by"},
-		{name: "the browser fares no better", outcome: retried(evidence.Reset, failed(evidence.Reset, hello)), web: &nothingSeen, want: Reset},
-		{name: "the round ended with the browser", outcome: retried(evidence.Reset, failed(evidence.OutOfTime, hello)), web: &nothingSeen, want: Reset},
-		{name: "a retry that was not judged", outcome: retried(evidence.Reset, with(evidence.Outcome{}, shown(true))), web: nil, want: Reset},
+		{name: "a box that knows no CCM_8, by alert", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &wrong, want: WrongIssuer, says: "signed by CN=SSLInspect instead of CN=ARM Bootstrap CA; the server refused the device's hello"},
+		{name: "a box that knows no CCM_8, by reset", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: &forged, want: ForgedIssuer, says: "the connection was cut after the device's hello"},
+		{name: "a box that knows no CCM_8, by silence, seen before it refused our certificate", outcome: retried(measurement.Silent, with(failed(measurement.CertificateNeeded, finish), shown(true))), web: &wrong, want: WrongIssuer},
+		{name: "a box that replays the certificate to browsers", outcome: retried(measurement.Closed, with(measurement.Outcome{}, shown(false))), web: &unproved, want: KeyNotProved},
+		{name: "a flight to a browser cut before the signature", outcome: retried(measurement.Closed, with(failed(measurement.Reset, hello), cut())), web: &unproved, want: Closed},
+		{name: "a page for browsers", outcome: retried(measurement.Silent, failed(measurement.HTTP, hello)), web: &nothingSeen, want: BlockPage},
+		{name: "the cloud takes a browser, the device is refused", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &good, want: Alert},
+		{name: "the cloud takes a browser, the device meets silence", outcome: retried(measurement.Silent, with(measurement.Outcome{}, shown(true))), web: &good, want: Silent},
+		{name: "an expired certificate to a browser is no interception", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: &expired, want: Reset},
+		{name: "somebody else has the address", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &wrongName, want: Alert, says: "; a browser's hello meets CN=cloud, signed by"},
+		{name: "the browser fares no better", outcome: retried(measurement.Reset, failed(measurement.Reset, hello)), web: &nothingSeen, want: Reset},
+		{name: "the round ended with the browser", outcome: retried(measurement.Reset, failed(measurement.OutOfTime, hello)), web: &nothingSeen, want: Reset},
+		{name: "a retry that was not judged", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: nil, want: Reset},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := tt.outcome
-			o.Address, o.Transport = netip.MustParseAddrPort("192.0.2.1:5684"), evidence.TCP
+			o.Address, o.Transport = netip.MustParseAddrPort("192.0.2.1:5684"), measurement.TCP
 			if o.Client == "" {
-				o.Client = evidence.Device
+				o.Client = measurement.Device
 			}
 			if tt.about.Host == "" {
 				tt.about = about
@@ -160,9 +160,9 @@ func TestWalk(t *testing.T) {
 
 func TestAdviceKnowsTransportAndBrowser(t *testing.T) {
 	good := judged(trust.Good)
-	silent := evidence.Outcome{
-		Address: netip.MustParseAddrPort("[2001:db8::1]:5684"), Transport: evidence.UDP, Client: evidence.Device,
-		Failure: evidence.Silent, FailedIn: evidence.Hello,
+	silent := measurement.Outcome{
+		Address: netip.MustParseAddrPort("[2001:db8::1]:5684"), Transport: measurement.UDP, Client: measurement.Device,
+		Failure: measurement.Silent, FailedIn: measurement.Hello,
 	}
 	if f := Walk(&silent, nothingSeen, nil, about); !strings.Contains(f.Advice, "UDP 5684 to bootstrap.example.com (2001:db8::1) outbound, replies included") {
 		t.Errorf("UDP: %s", f.Advice)
@@ -172,7 +172,7 @@ func TestAdviceKnowsTransportAndBrowser(t *testing.T) {
 	if f := Walk(&answered, nothingSeen, nil, about); !f.SmallOnly || !strings.Contains(f.Advice, "fragments") || strings.Contains(f.Advice, "outbound") {
 		t.Errorf("UDP that is open: %+v", f)
 	}
-	silent.Transport, silent.Web = evidence.TCP, &evidence.Outcome{Client: evidence.Web, TLS: shown(true)}
+	silent.Transport, silent.Web = measurement.TCP, &measurement.Outcome{Client: measurement.Web, TLS: shown(true)}
 	if f := Walk(&silent, nothingSeen, &good, about); !strings.Contains(f.Advice, "A browser's hello gets through") {
 		t.Errorf("filtered by content: %s", f.Advice)
 	}
@@ -237,26 +237,26 @@ func checkFinding(t *testing.T, f Finding) {
 
 // FuzzWalk feeds every combination of failure, phase and verdict, with texts as hostile as the fuzzer finds them.
 func FuzzWalk(f *testing.F) {
-	failures := []evidence.Failure{
-		evidence.Completed, evidence.Refused, evidence.Unreachable, evidence.Reset, evidence.Closed, evidence.Silent,
-		evidence.Alert, evidence.NotTLS, evidence.HTTP, evidence.Malformed, evidence.Unfit, evidence.FinishFailed,
-		evidence.CertificateNeeded, evidence.OutOfTime, evidence.Internal, "no_such_failure",
+	failures := []measurement.Failure{
+		measurement.Completed, measurement.Refused, measurement.Unreachable, measurement.Reset, measurement.Closed, measurement.Silent,
+		measurement.Alert, measurement.NotTLS, measurement.HTTP, measurement.Malformed, measurement.Unfit, measurement.FinishFailed,
+		measurement.CertificateNeeded, measurement.OutOfTime, measurement.Internal, "no_such_failure",
 	}
 	verdicts := []trust.Verdict{
 		trust.Good, trust.WrongIssuer, trust.ForgedIssuer, trust.KeyNotProved, trust.Expired, trust.NotYetValid, trust.WrongName,
 		"no_such_verdict",
 	}
-	phases := append([]evidence.Phase{""}, evidence.Phases...)
+	phases := append([]measurement.Phase{""}, measurement.Phases...)
 	for i := range failures {
 		f.Add(uint8(i), uint8(i), uint8(i), uint16(0xffff>>i), "detail\xff\x00", "CN=\u202eevil")
 	}
 	f.Fuzz(func(t *testing.T, failure, phase, verdict uint8, flags uint16, detail, name string) {
 		flag := func(i int) bool { return flags>>i&1 == 1 }
-		tls := func(at int) *evidence.TLS {
+		tls := func(at int) *measurement.TLS {
 			if !flag(at) {
 				return nil
 			}
-			return &evidence.TLS{SignatureChecked: flag(at + 1), KeyProved: flag(at + 2), HasAlert: flag(at + 3)}
+			return &measurement.TLS{SignatureChecked: flag(at + 1), KeyProved: flag(at + 2), HasAlert: flag(at + 3)}
 		}
 		judgement := func(v int) trust.Judgement {
 			return trust.Judgement{
@@ -264,20 +264,20 @@ func FuzzWalk(f *testing.F) {
 				Issuer: name, Subject: name, Expected: name, Detail: detail,
 			}
 		}
-		o := &evidence.Outcome{
+		o := &measurement.Outcome{
 			Failure: failures[int(failure)%len(failures)], FailedIn: phases[int(phase)%len(phases)],
-			Detail: detail, TLS: tls(2), Transport: evidence.TCP, Client: evidence.Device,
+			Detail: detail, TLS: tls(2), Transport: measurement.TCP, Client: measurement.Device,
 		}
 		var web *trust.Judgement
 		if flag(6) {
-			o.Web = &evidence.Outcome{Failure: failures[int(failure>>4)%len(failures)], Detail: detail, TLS: tls(7), Client: evidence.Web}
+			o.Web = &measurement.Outcome{Failure: failures[int(failure>>4)%len(failures)], Detail: detail, TLS: tls(7), Client: measurement.Web}
 		}
 		if flag(11) {
 			j := judgement(int(verdict >> 4))
 			web = &j
 		}
 		if flag(12) {
-			o.Transport, o.Address = evidence.UDP, netip.MustParseAddrPort("192.0.2.1:5684")
+			o.Transport, o.Address = measurement.UDP, netip.MustParseAddrPort("192.0.2.1:5684")
 		}
 		checkFinding(t, Walk(o, judgement(int(verdict)), web, Context{Host: name, CredentialConfigured: flag(13)}))
 	})

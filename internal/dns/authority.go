@@ -9,7 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Options say how the zones' own servers are asked.
@@ -85,14 +85,14 @@ type look struct {
 // Sample takes one sample of host (lower case, with the final dot). turn chooses the servers, so that counting it up
 // goes round all of them; one that does not answer is replaced. ok is false if there is nothing to tell: the zone's
 // servers are not known, or it would take too long.
-func (a *Authority) Sample(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, turn int) (s evidence.Sample, ok bool) {
+func (a *Authority) Sample(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, turn int) (s measurement.Sample, ok bool) {
 	return a.sample(ctx, look{resolvers: resolvers, host: host, typ: typ, turn: turn})
 }
 
 // Confirm takes each samples from every server of every zone on the way. Delegations not walked since walk are walked
 // anew first, unless it is zero; where that fails one sample is enough, since it confirms nothing. Samples that could not
 // be had in time are missing.
-func (a *Authority) Confirm(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, each int, walk time.Time) []evidence.Sample {
+func (a *Authority) Confirm(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, each int, walk time.Time) []measurement.Sample {
 	l := look{resolvers: resolvers, host: host, typ: typ, walk: walk}
 	first, ok := a.sample(ctx, l)
 	if !ok || first.Failure != "" || first.Walked == walk.IsZero() {
@@ -102,19 +102,19 @@ func (a *Authority) Confirm(ctx context.Context, resolvers []netip.AddrPort, hos
 	for _, step := range first.Steps {
 		most = max(most, len(step.Servers))
 	}
-	samples := make([]*evidence.Sample, each*most)
+	samples := make([]*measurement.Sample, each*most)
 	var all sync.WaitGroup
 	for i := range samples {
 		all.Go(func() {
 			l := l
 			l.turn, l.only = i, true
-			if s, ok := a.sample(ctx, l); ok && (s.Failure == "" || s.Failure == evidence.SampleNoAddress) {
+			if s, ok := a.sample(ctx, l); ok && (s.Failure == "" || s.Failure == measurement.SampleNoAddress) {
 				samples[i] = &s
 			}
 		})
 	}
 	all.Wait()
-	out := []evidence.Sample{first}
+	out := []measurement.Sample{first}
 	for _, s := range samples {
 		if s != nil {
 			out = append(out, *s)
@@ -123,25 +123,25 @@ func (a *Authority) Confirm(ctx context.Context, resolvers []netip.AddrPort, hos
 	return out
 }
 
-func single(s evidence.Sample, ok bool) []evidence.Sample {
+func single(s measurement.Sample, ok bool) []measurement.Sample {
 	if !ok {
 		return nil
 	}
-	return []evidence.Sample{s}
+	return []measurement.Sample{s}
 }
 
 // sample follows the chain from zone to zone.
-func (a *Authority) sample(ctx context.Context, l look) (s evidence.Sample, ok bool) {
-	s = evidence.Sample{Type: l.typ, Asked: a.o.Now(), Walked: !l.walk.IsZero()}
+func (a *Authority) sample(ctx context.Context, l look) (s measurement.Sample, ok bool) {
+	s = measurement.Sample{Type: l.typ, Asked: a.o.Now(), Walked: !l.walk.IsZero()}
 	if a.state.isIntercepted() {
-		s.Failure, s.Received = evidence.SampleIntercepted, s.Asked
+		s.Failure, s.Received = measurement.SampleIntercepted, s.Asked
 		return s, true
 	}
 	name, seen := l.host, map[string]bool{}
 	for range maxSteps {
 		z, walked, ok := a.zone(ctx, l, name)
 		if !ok {
-			return evidence.Sample{}, false
+			return measurement.Sample{}, false
 		}
 		s.Walked = s.Walked && walked
 		if seen[name] {
@@ -153,7 +153,7 @@ func (a *Authority) sample(ctx context.Context, l look) (s evidence.Sample, ok b
 		}
 		step, next, failure, ok := a.step(ctx, z, name, l)
 		if !ok {
-			return evidence.Sample{}, false
+			return measurement.Sample{}, false
 		}
 		s.Received = a.o.Now()
 		if s.Failure = failure; failure != "" {
@@ -165,7 +165,7 @@ func (a *Authority) sample(ctx context.Context, l look) (s evidence.Sample, ok b
 		}
 		name = next
 	}
-	s.Failure, s.Steps, s.Received = evidence.SampleSilent, nil, a.o.Now() // a chain without end is an error of the zone
+	s.Failure, s.Steps, s.Received = measurement.SampleSilent, nil, a.o.Now() // a chain without end is an error of the zone
 	return s, true
 }
 
@@ -187,20 +187,20 @@ func (a *Authority) zone(ctx context.Context, l look, name string) (z *zone, wal
 }
 
 // step asks a server of the zone for name; next is where the chain goes on, in another zone or in an answer of its own.
-func (a *Authority) step(ctx context.Context, z *zone, name string, l look) (step evidence.SampleStep, next string, failure evidence.SampleFailure, ok bool) {
+func (a *Authority) step(ctx context.Context, z *zone, name string, l look) (step measurement.SampleStep, next string, failure measurement.SampleFailure, ok bool) {
 	own, cancel := context.WithTimeout(ctx, samplePatience)
 	defer cancel()
 	ask, tries := a.choose(z.servers, l.only)
-	failure = evidence.SampleSilent
+	failure = measurement.SampleSilent
 	for i := range min(tries, len(ask)) {
 		at := ask[(l.turn+i)%len(ask)]
 		reply, asked := a.ask(own, at, Query{Name: name, Type: l.typ})
 		switch {
-		case !asked && i == 0, reply.Failure == evidence.DNSOutOfTime && ctx.Err() != nil:
-			return evidence.SampleStep{}, "", "", false
-		case asked && reply.Failure == evidence.DNSRefused:
-			if failure == evidence.SampleSilent {
-				failure = evidence.SampleRefused
+		case !asked && i == 0, reply.Failure == measurement.DNSOutOfTime && ctx.Err() != nil:
+			return measurement.SampleStep{}, "", "", false
+		case asked && reply.Failure == measurement.DNSRefused:
+			if failure == measurement.SampleSilent {
+				failure = measurement.SampleRefused
 			}
 			continue
 		case !asked, reply.Received.IsZero(), lame(&reply):
@@ -209,20 +209,20 @@ func (a *Authority) step(ctx context.Context, z *zone, name string, l look) (ste
 			a.directory.forget(name) // its zone has been cut since
 			continue
 		case !reply.AA:
-			failure = evidence.SampleNotAuthoritative
+			failure = measurement.SampleNotAuthoritative
 			continue
 		}
-		step = evidence.SampleStep{Server: at, Servers: a.listed(z.servers, at)}
+		step = measurement.SampleStep{Server: at, Servers: a.listed(z.servers, at)}
 		var whole bool
 		if step.Records, next, whole = a.within(ctx, z, l.resolvers, reply.Records); !whole {
-			return evidence.SampleStep{}, "", evidence.SampleNoAddress, true
+			return measurement.SampleStep{}, "", measurement.SampleNoAddress, true
 		}
 		return step, next, "", true
 	}
-	if failure == evidence.SampleSilent && a.state.blocked(a.o.Now()) {
-		failure = evidence.SampleBlocked
+	if failure == measurement.SampleSilent && a.state.blocked(a.o.Now()) {
+		failure = measurement.SampleBlocked
 	}
-	return evidence.SampleStep{}, "", failure, true
+	return measurement.SampleStep{}, "", failure, true
 }
 
 // ask asks one server, if its load allows.
@@ -232,7 +232,7 @@ func (a *Authority) ask(ctx context.Context, at netip.AddrPort, q Query) (reply 
 	}
 	defer a.servers.leave()
 	reply = a.o.Exchanger.Exchange(ctx, at, q)
-	if reply.Failure == evidence.DNSOutOfTime {
+	if reply.Failure == measurement.DNSOutOfTime {
 		return reply, true // says nothing of the server
 	}
 	answered := !reply.Received.IsZero()
@@ -243,7 +243,7 @@ func (a *Authority) ask(ctx context.Context, at netip.AddrPort, q Query) (reply 
 
 // lame says whether the server answered that it cannot tell.
 func lame(r *Reply) bool {
-	return r.Rcode != dns.RcodeSuccess && r.Rcode != dns.RcodeNameError || r.Failure == evidence.DNSMalformed || r.Failure == evidence.DNSLoop
+	return r.Rcode != dns.RcodeSuccess && r.Rcode != dns.RcodeNameError || r.Failure == measurement.DNSMalformed || r.Failure == measurement.DNSLoop
 }
 
 // refers says whether the server sends us on to a zone below z.
@@ -253,7 +253,7 @@ func refers(r *Reply, z *zone) bool {
 
 // within takes what the server said of names in its own zone: AA speaks for the first owner only (RFC 1035 §4.1.1), and
 // beyond a cut another zone's servers have the say. whole is false if the name has no address of the type.
-func (a *Authority) within(ctx context.Context, z *zone, resolvers []netip.AddrPort, records []evidence.Record) (mine []evidence.Record, next string, whole bool) {
+func (a *Authority) within(ctx context.Context, z *zone, resolvers []netip.AddrPort, records []measurement.Record) (mine []measurement.Record, next string, whole bool) {
 	for i, r := range records {
 		mine = append(mine, r)
 		if r.Addr.IsValid() {

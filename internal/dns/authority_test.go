@@ -13,8 +13,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // internet is a world in memory: a root, two zones with servers of their own, and the site's resolver, which finds
@@ -134,12 +134,12 @@ func (n *internet) silence(at ...string) {
 	}
 }
 
-func (n *internet) sample(name string, turn int) (evidence.Sample, bool) {
+func (n *internet) sample(name string, turn int) (measurement.Sample, bool) {
 	return n.authority.Sample(context.Background(), resolvers, name, dns.TypeA, turn)
 }
 
 // steps writes a sample's steps: who said what of which servers.
-func steps(s evidence.Sample) string {
+func steps(s measurement.Sample) string {
 	var out []string
 	for _, step := range s.Steps {
 		var list []string
@@ -172,7 +172,7 @@ func TestChainIsFollowedFromZoneToZone(t *testing.T) {
 				t.Errorf("turn %d: %v %+v\n%s\nwant\n%s", turn, ok, s, steps(s), want)
 			}
 		}
-		if got := n.authority.Path(); got != evidence.AuthorityPathOK {
+		if got := n.authority.Path(); got != measurement.AuthorityPathOK {
 			t.Errorf("path %q", got)
 		}
 		for _, at := range []string{ns1, ns2, nsOther} {
@@ -200,18 +200,18 @@ func TestServersThatAreNoUse(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		ns1, ns2 func(*lab.NameServer) // nil: silent
-		failure  evidence.SampleFailure
+		failure  measurement.SampleFailure
 		by       string // who gave the sample
 	}{
 		{"one is silent", nil, func(*lab.NameServer) {}, "", "203.0.113.2"},
 		{"one refuses", refuse, func(*lab.NameServer) {}, "", "203.0.113.2"},
 		{"one claims no authority", noAA, func(*lab.NameServer) {}, "", "203.0.113.2"},
-		{"both are silent", nil, nil, evidence.SampleSilent, ""},
-		{"both refuse", refuse, refuse, evidence.SampleRefused, ""},
-		{"one is silent, the other refuses", nil, refuse, evidence.SampleRefused, ""},
-		{"one refuses, the other claims no authority", refuse, noAA, evidence.SampleNotAuthoritative, ""},
-		{"neither claims authority", noAA, noAA, evidence.SampleNotAuthoritative, ""},
-		{"one is silent, the other claims no authority", nil, noAA, evidence.SampleNotAuthoritative, ""},
+		{"both are silent", nil, nil, measurement.SampleSilent, ""},
+		{"both refuse", refuse, refuse, measurement.SampleRefused, ""},
+		{"one is silent, the other refuses", nil, refuse, measurement.SampleRefused, ""},
+		{"one refuses, the other claims no authority", refuse, noAA, measurement.SampleNotAuthoritative, ""},
+		{"neither claims authority", noAA, noAA, measurement.SampleNotAuthoritative, ""},
+		{"one is silent, the other claims no authority", nil, noAA, measurement.SampleNotAuthoritative, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, Options{}, func(t *testing.T, n *internet) {
@@ -239,11 +239,11 @@ func TestNameWithoutAddressIsNoFault(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		for _, name := range []string{"plain.example.", host, "none.example."} {
 			s, ok := n.authority.Sample(context.Background(), resolvers, name, dns.TypeAAAA, 0)
-			if !ok || s.Failure != evidence.SampleNoAddress {
+			if !ok || s.Failure != measurement.SampleNoAddress {
 				t.Errorf("%s: %v %+v", name, ok, s)
 			}
 		}
-		if s, ok := n.sample("loop.example.", 0); !ok || s.Failure != evidence.SampleSilent {
+		if s, ok := n.sample("loop.example.", 0); !ok || s.Failure != measurement.SampleSilent {
 			t.Errorf("a loop: %v %+v", ok, s)
 		}
 	})
@@ -462,18 +462,18 @@ func TestSilentServerRestsAndComesBack(t *testing.T) {
 func TestBlockedPort(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		n.silence(ns1, ns2, nsOther, root)
-		var last evidence.Sample
+		var last measurement.Sample
 		for range 4 {
 			last, _ = n.sample("plain.example.", 0)
 			pass(15 * time.Second)
 		}
-		if last.Failure != evidence.SampleBlocked || n.authority.Path() != evidence.AuthorityPathBlocked {
+		if last.Failure != measurement.SampleBlocked || n.authority.Path() != measurement.AuthorityPathBlocked {
 			t.Errorf("%q, path %q", last.Failure, n.authority.Path())
 		}
 		for at, s := range n.servers {
 			n.put(at, s)
 		}
-		if s, _ := n.sample("plain.example.", 0); s.Failure != "" || n.authority.Path() != evidence.AuthorityPathOK {
+		if s, _ := n.sample("plain.example.", 0); s.Failure != "" || n.authority.Path() != measurement.AuthorityPathOK {
 			t.Errorf("opened again: %q, path %q", s.Failure, n.authority.Path())
 		}
 	})
@@ -493,7 +493,7 @@ func TestInterception(t *testing.T) {
 			return len(n.log.to(nobody, since))
 		}
 		n.sample(host, 0)
-		if test(false) == 0 || n.authority.Path() != evidence.AuthorityPathOK {
+		if test(false) == 0 || n.authority.Path() != measurement.AuthorityPathOK {
 			t.Errorf("path %q", n.authority.Path())
 		}
 		pass(6 * time.Minute)
@@ -506,7 +506,7 @@ func TestInterception(t *testing.T) {
 		test(false)
 		since := time.Now()
 		s, ok := n.sample(host, 0)
-		if !ok || s.Failure != evidence.SampleIntercepted || n.authority.Path() != evidence.AuthorityPathIntercepted {
+		if !ok || s.Failure != measurement.SampleIntercepted || n.authority.Path() != measurement.AuthorityPathIntercepted {
 			t.Errorf("%v %+v, path %q", ok, s, n.authority.Path())
 		}
 		if len(n.log.to(ns1, since))+len(n.log.to(ns2, since)) != 0 {

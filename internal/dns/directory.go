@@ -21,7 +21,7 @@ const (
 const (
 	maxNames       = 1024
 	maxZones       = 256
-	maxZoneServers = 33 // one more than package freshness tells apart: it then knows that it does not see all
+	maxZoneServers = 33 // one more than package staleness tells apart: it then knows that it does not see all
 	maxCuts        = 12 // questions on the way up from a name to its zone
 )
 

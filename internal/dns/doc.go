@@ -7,5 +7,5 @@
 //   - interception.go, whoami.go: who answers on port 53 beyond the site, and whether resolver and exporter share one view
 //   - resolvconf.go: the system's resolvers
 //
-// Nothing here judges staleness: see package freshness.
+// Nothing here judges staleness: see package staleness.
 package dns

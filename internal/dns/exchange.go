@@ -14,7 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Query is one question. It is sent as devices send theirs, since the form chooses the cache entry that answers: dnsmasq
@@ -93,8 +93,8 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) R
 	own, cancel := context.WithTimeout(ctx, timers.Patience)
 	defer cancel()
 	x := &exchange{client: c, server: server, query: q, timers: timers, round: ctx, id: dns.Id(), edns: true}
-	x.failed = Reply{Answer: evidence.Answer{
-		Server: server, Name: q.Name, Type: q.Type, Asked: c.now(), Failure: evidence.DNSTimeout, Detail: "no answer in time",
+	x.failed = Reply{Answer: measurement.Answer{
+		Server: server, Name: q.Name, Type: q.Type, Asked: c.now(), Failure: measurement.DNSTimeout, Detail: "no answer in time",
 	}}
 	asked := x.failed.Asked
 	reply, truncated := x.udp(own)
@@ -186,7 +186,7 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 
 // tcp asks over TCP, once.
 func (x *exchange) tcp(own context.Context) Reply {
-	x.failed.Failure, x.failed.Detail = evidence.DNSTimeout, "truncated over UDP; no answer over TCP in time"
+	x.failed.Failure, x.failed.Detail = measurement.DNSTimeout, "truncated over UDP; no answer over TCP in time"
 	conn, err := x.dial(own, "tcp")
 	if err != nil {
 		x.fail(own, err, "truncated over UDP; no connection over TCP")
@@ -282,9 +282,9 @@ func (x *exchange) fail(own context.Context, err error, doing string) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		x.malformed(doing + ": ended early")
 	case isExhausted(err):
-		x.failed.Failure, x.failed.Detail = evidence.DNSOutOfTime, evidence.Text(fmt.Sprintf("this machine has no socket left: %s: %v", doing, err))
+		x.failed.Failure, x.failed.Detail = measurement.DNSOutOfTime, measurement.Text(fmt.Sprintf("this machine has no socket left: %s: %v", doing, err))
 	default:
-		x.failed.Failure, x.failed.Detail = evidence.DNSUnreachable, evidence.Text(fmt.Sprintf("%s: %v", doing, err))
+		x.failed.Failure, x.failed.Detail = measurement.DNSUnreachable, measurement.Text(fmt.Sprintf("%s: %v", doing, err))
 	}
 }
 
@@ -300,18 +300,18 @@ func isExhausted(err error) bool {
 
 // expired tells the end of the round from the end of our own patience. What the server said before stays said.
 func (x *exchange) expired(own context.Context) {
-	if x.failed.Failure != evidence.DNSTimeout {
+	if x.failed.Failure != measurement.DNSTimeout {
 		return
 	}
 	round, limited := x.round.Deadline()
 	end, _ := own.Deadline()
 	if x.round.Err() != nil || limited && !round.After(end) {
-		x.failed.Failure, x.failed.Detail = evidence.DNSOutOfTime, "the round ended before an answer came"
+		x.failed.Failure, x.failed.Detail = measurement.DNSOutOfTime, "the round ended before an answer came"
 	}
 }
 
 func (x *exchange) malformed(detail string) Reply {
-	x.failed.Failure, x.failed.Detail = evidence.DNSMalformed, detail
+	x.failed.Failure, x.failed.Detail = measurement.DNSMalformed, detail
 	return x.failed
 }
 
@@ -347,7 +347,7 @@ func (x *exchange) read(packet []byte) (Reply, kind) {
 	}
 	reply := interpret(m, x.query)
 	reply.Server, reply.Asked, reply.Received = x.server, x.failed.Asked, x.client.now()
-	if reply.Failure == evidence.DNSServFail {
+	if reply.Failure == measurement.DNSServFail {
 		return reply, unable
 	}
 	return reply, answer
@@ -358,7 +358,7 @@ func (x *exchange) count1(rcode string) { x.client.Counts.add(x.query, rcode, 1)
 // count counts what was sent and not answered.
 func (x *exchange) count(reply *Reply) {
 	label := rcodeTimeout
-	if reply.Failure == evidence.DNSOutOfTime {
+	if reply.Failure == measurement.DNSOutOfTime {
 		label = rcodeOther
 	}
 	x.client.Counts.add(x.query, label, max(0, x.sent-x.answered))

@@ -18,8 +18,8 @@ import (
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -164,7 +164,7 @@ func TestExchange(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		udp, tcp script
-		failure  evidence.DNSFailure
+		failure  measurement.DNSFailure
 		chain    string // owner, TTL and value of each record
 		check    func(t *testing.T, r *Reply)
 	}{
@@ -230,7 +230,7 @@ func TestExchange(t *testing.T) {
 			chain: "host.example. 60 198.51.100.1",
 		},
 		{
-			name: "SERVFAIL for good, explained", failure: evidence.DNSServFail,
+			name: "SERVFAIL for good, explained", failure: measurement.DNSServFail,
 			udp: func(q *dns.Msg, _ int) [][]byte {
 				return [][]byte{spoil(reply(q), func(m *dns.Msg) {
 					m.Rcode = dns.RcodeServerFailure
@@ -240,17 +240,17 @@ func TestExchange(t *testing.T) {
 				})}
 			},
 			check: func(t *testing.T, r *Reply) {
-				if len(r.EDE) != 1 || r.EDE[0].Code != 22 || len(r.EDE[0].Text) > evidence.MaxText || !strings.HasPrefix(r.Detail, "SERVFAIL: No Reachable Authority (at delegation\ufffd") {
+				if len(r.EDE) != 1 || r.EDE[0].Code != 22 || len(r.EDE[0].Text) > measurement.MaxText || !strings.HasPrefix(r.Detail, "SERVFAIL: No Reachable Authority (at delegation\ufffd") {
 					t.Errorf("%+v, %q", r.EDE, r.Detail)
 				}
 			},
 		},
-		{name: "NXDOMAIN", udp: rcode(dns.RcodeNameError), failure: evidence.DNSNXDomain},
-		{name: "REFUSED", udp: rcode(dns.RcodeRefused), failure: evidence.DNSRefused},
-		{name: "another response code", udp: rcode(dns.RcodeNotAuth), failure: evidence.DNSRcode},
-		{name: "no address", udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q)) }, failure: evidence.DNSNoAddress},
+		{name: "NXDOMAIN", udp: rcode(dns.RcodeNameError), failure: measurement.DNSNXDomain},
+		{name: "REFUSED", udp: rcode(dns.RcodeRefused), failure: measurement.DNSRefused},
+		{name: "another response code", udp: rcode(dns.RcodeNotAuth), failure: measurement.DNSRcode},
+		{name: "no address", udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q)) }, failure: measurement.DNSNoAddress},
 		{
-			name: "a CNAME that leads to nothing is no chain", failure: evidence.DNSNoAddress,
+			name: "a CNAME that leads to nothing is no chain", failure: measurement.DNSNoAddress,
 			udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, host+" 60 IN CNAME mid.example.")) },
 			check: func(t *testing.T, r *Reply) {
 				if len(r.Records) != 1 || r.Records[0].Target != "mid.example." {
@@ -259,13 +259,13 @@ func TestExchange(t *testing.T) {
 			},
 		},
 		{
-			name: "a loop of CNAMEs", failure: evidence.DNSLoop,
+			name: "a loop of CNAMEs", failure: measurement.DNSLoop,
 			udp: func(q *dns.Msg, _ int) [][]byte {
 				return one(reply(q, host+" 60 IN CNAME mid.example.", "mid.example. 60 IN CNAME "+host))
 			},
 		},
 		{
-			name: "a CNAME to a name that no host can have", failure: evidence.DNSMalformed,
+			name: "a CNAME to a name that no host can have", failure: measurement.DNSMalformed,
 			udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, host+` 60 IN CNAME bad\000\.name.example.`)) },
 		},
 		{
@@ -319,7 +319,7 @@ func TestExchange(t *testing.T) {
 			chain: "host.example. 60 198.51.100.1",
 		},
 		{
-			name: "what breaks off in the middle", failure: evidence.DNSMalformed,
+			name: "what breaks off in the middle", failure: measurement.DNSMalformed,
 			udp: func(q *dns.Msg, _ int) [][]byte { p := pack(reply(q, good)); return [][]byte{p[:len(p)-3]} },
 		},
 		{
@@ -356,10 +356,10 @@ func TestExchange(t *testing.T) {
 			},
 			chain: "host.example. 60 198.51.100.1",
 		},
-		{name: "truncated, and TCP ends without an answer", udp: truncated, tcp: func(*dns.Msg, int) [][]byte { return nil }, failure: evidence.DNSMalformed},
-		{name: "truncated, and truncated over TCP", udp: truncated, tcp: truncated, failure: evidence.DNSMalformed},
+		{name: "truncated, and TCP ends without an answer", udp: truncated, tcp: func(*dns.Msg, int) [][]byte { return nil }, failure: measurement.DNSMalformed},
+		{name: "truncated, and truncated over TCP", udp: truncated, tcp: truncated, failure: measurement.DNSMalformed},
 		{
-			name: "a flood of others' answers", failure: evidence.DNSTimeout,
+			name: "a flood of others' answers", failure: measurement.DNSTimeout,
 			udp: func(q *dns.Msg, _ int) [][]byte {
 				p := spoil(reply(q, good), func(m *dns.Msg) { m.Id++ })
 				out := make([][]byte, 2*maxPackets)
@@ -397,7 +397,7 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-func chainText(chain []evidence.Record) string {
+func chainText(chain []measurement.Record) string {
 	var parts []string
 	for _, r := range chain {
 		value := r.Target
@@ -460,13 +460,13 @@ func TestNobodyListens(t *testing.T) {
 	at := packets.LocalAddr().(*net.UDPAddr).AddrPort()
 	packets.Close()
 	client := &Client{Resolver: long}
-	if r := client.Exchange(context.Background(), at, asked); r.Failure != evidence.DNSUnreachable {
+	if r := client.Exchange(context.Background(), at, asked); r.Failure != measurement.DNSUnreachable {
 		t.Errorf("%q (%s)", r.Failure, r.Detail)
 	}
 	client.Dial = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: syscall.ENETUNREACH}
 	}
-	if r := client.Exchange(context.Background(), at, asked); r.Failure != evidence.DNSUnreachable || r.Tries != 0 {
+	if r := client.Exchange(context.Background(), at, asked); r.Failure != measurement.DNSUnreachable || r.Tries != 0 {
 		t.Errorf("%q (%s)", r.Failure, r.Detail)
 	}
 }
@@ -500,16 +500,16 @@ func TestTimers(t *testing.T) {
 		server  lab.Answerer
 		query   Query
 		round   time.Duration // of the context; 0: no limit
-		failure evidence.DNSFailure
+		failure measurement.DNSFailure
 		took    time.Duration
 		tries   int
 	}{
-		{"a silent resolver costs its own patience", silent, asked, 0, evidence.DNSTimeout, 2500 * time.Millisecond, 3},
-		{"a silent name server costs less", silent, Query{Name: host, Type: dns.TypeA}, 0, evidence.DNSTimeout, 1200 * time.Millisecond, 2},
-		{"the round ends first", silent, asked, 400 * time.Millisecond, evidence.DNSOutOfTime, 400 * time.Millisecond, 1},
-		{"the round ends later", silent, asked, 9 * time.Second, evidence.DNSTimeout, 2500 * time.Millisecond, 3},
+		{"a silent resolver costs its own patience", silent, asked, 0, measurement.DNSTimeout, 2500 * time.Millisecond, 3},
+		{"a silent name server costs less", silent, Query{Name: host, Type: dns.TypeA}, 0, measurement.DNSTimeout, 1200 * time.Millisecond, 2},
+		{"the round ends first", silent, asked, 400 * time.Millisecond, measurement.DNSOutOfTime, 400 * time.Millisecond, 1},
+		{"the round ends later", silent, asked, 9 * time.Second, measurement.DNSTimeout, 2500 * time.Millisecond, 3},
 		{"the third datagram comes through", after(2), asked, 0, "", 1600 * time.Millisecond, 3},
-		{"SERVFAIL is asked once more after a pause", servfail, asked, 0, evidence.DNSServFail, 200 * time.Millisecond, 2},
+		{"SERVFAIL is asked once more after a pause", servfail, asked, 0, measurement.DNSServFail, 200 * time.Millisecond, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -535,7 +535,7 @@ func TestCancelledRoundsAreOutOfTime(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { cancel(errors.New("hung up")) })
 		r := (&Client{Dial: new(lab.Network).Dial, Counts: new(Counts)}).Exchange(ctx, somewhere, asked)
-		if r.Failure != evidence.DNSOutOfTime || !r.Received.IsZero() {
+		if r.Failure != measurement.DNSOutOfTime || !r.Received.IsZero() {
 			t.Errorf("%+v", r.Answer)
 		}
 	})

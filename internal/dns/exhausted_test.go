@@ -10,7 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func TestAMachineWithoutSocketsSaysNothingOfTheServer(t *testing.T) {
@@ -18,7 +18,7 @@ func TestAMachineWithoutSocketsSaysNothingOfTheServer(t *testing.T) {
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
 	}}
 	reply := client.Exchange(t.Context(), somewhere, Query{Name: "a.test.", Type: dns.TypeA, Recursive: true})
-	if reply.Failure != evidence.DNSOutOfTime || !strings.Contains(reply.Detail, "no socket left") {
+	if reply.Failure != measurement.DNSOutOfTime || !strings.Contains(reply.Detail, "no socket left") {
 		t.Errorf("%q (%s)", reply.Failure, reply.Detail)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // FuzzAnswer throws packets at the reader of answers: whatever comes, what is kept is bounded and safe to show, and a
@@ -74,7 +74,7 @@ func hold(t *testing.T, r Reply, q Query) {
 		texts = append(texts, e.Text)
 	}
 	for _, s := range texts {
-		if len(s) > evidence.MaxText || !utf8.ValidString(s) {
+		if len(s) > measurement.MaxText || !utf8.ValidString(s) {
 			t.Fatalf("text %q", s)
 		}
 	}

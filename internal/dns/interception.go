@@ -6,7 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // How long a test of interception stands: clean, intercepted (in which state nothing else is asked), and clean before
@@ -75,7 +75,7 @@ func (a *Authority) endTest(ended chan struct{}, reply Reply) (stands bool) {
 	defer p.mu.Unlock()
 	p.testing = nil
 	close(ended)
-	if reply.Failure == evidence.DNSOutOfTime {
+	if reply.Failure == measurement.DNSOutOfTime {
 		p.tested = time.Time{}
 		return false
 	}

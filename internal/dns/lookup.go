@@ -9,16 +9,16 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Types are the address types, in the order in which they are asked for and told of.
 var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 
 // Lookup asks one resolver for a host's addresses of both families at once. host is in lower case with the final dot.
-func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string) evidence.Lookup {
+func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string) measurement.Lookup {
 	started := time.Now()
-	l := evidence.Lookup{Resolver: resolver, Answers: make([]evidence.Answer, len(Types))}
+	l := measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
 	var both sync.WaitGroup
 	for i, typ := range Types {
 		both.Go(func() {
@@ -32,7 +32,7 @@ func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host stri
 }
 
 // summarise takes the two answers together: a device prefers IPv6 (RFC 6724).
-func summarise(l *evidence.Lookup) {
+func summarise(l *measurement.Lookup) {
 	led := false
 	for _, typ := range []uint16{dns.TypeAAAA, dns.TypeA} {
 		for i := range l.Answers {
@@ -61,13 +61,13 @@ func summarise(l *evidence.Lookup) {
 		}
 	}
 	if l.Failure == "" {
-		l.Failure, l.Detail = evidence.DNSNoAddress, "no address of either family"
+		l.Failure, l.Detail = measurement.DNSNoAddress, "no address of either family"
 	}
 }
 
 // telling orders the failures of two answers by how much they say. That there is no address is only said if both say so:
 // the other family's answer, had it come, might have held one.
-var telling = []evidence.DNSFailure{
-	evidence.DNSNXDomain, evidence.DNSRefused, evidence.DNSServFail, evidence.DNSLoop, evidence.DNSMalformed, evidence.DNSRcode,
-	evidence.DNSUnreachable, evidence.DNSTimeout, evidence.DNSOutOfTime, evidence.DNSNoAddress,
+var telling = []measurement.DNSFailure{
+	measurement.DNSNXDomain, measurement.DNSRefused, measurement.DNSServFail, measurement.DNSLoop, measurement.DNSMalformed, measurement.DNSRcode,
+	measurement.DNSUnreachable, measurement.DNSTimeout, measurement.DNSOutOfTime, measurement.DNSNoAddress,
 }

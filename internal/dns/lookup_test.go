@@ -11,8 +11,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func TestLookup(t *testing.T) {
@@ -31,7 +31,7 @@ func TestLookup(t *testing.T) {
 		a, aaaa   said
 		addresses string
 		ttl       time.Duration
-		failure   evidence.DNSFailure
+		failure   measurement.DNSFailure
 	}{
 		{"IPv6 comes first, each family in its order", said{records: []string{v4a, v4b, v4a}}, said{records: []string{v6}},
 			"[2001:db8::1 198.51.100.2 198.51.100.1]", 30 * time.Second, ""},
@@ -42,10 +42,10 @@ func TestLookup(t *testing.T) {
 			"[198.51.100.2]", time.Minute, ""},
 		{"an IPv4 address written as IPv6 is not told twice", said{records: []string{v4a}}, said{records: []string{host + " 60 IN AAAA ::ffff:198.51.100.2"}},
 			"[198.51.100.2]", time.Minute, ""},
-		{"no address of either family", said{}, said{}, "[]", 0, evidence.DNSNoAddress},
-		{"no IPv4 address, and silence on IPv6", said{}, said{silent: true}, "[]", 0, evidence.DNSTimeout},
-		{"NXDOMAIN tells more than silence", said{silent: true}, said{rcode: dns.RcodeNameError}, "[]", 0, evidence.DNSNXDomain},
-		{"SERVFAIL tells more than no address", said{}, said{rcode: dns.RcodeServerFailure}, "[]", 0, evidence.DNSServFail},
+		{"no address of either family", said{}, said{}, "[]", 0, measurement.DNSNoAddress},
+		{"no IPv4 address, and silence on IPv6", said{}, said{silent: true}, "[]", 0, measurement.DNSTimeout},
+		{"NXDOMAIN tells more than silence", said{silent: true}, said{rcode: dns.RcodeNameError}, "[]", 0, measurement.DNSNXDomain},
+		{"SERVFAIL tells more than no address", said{}, said{rcode: dns.RcodeServerFailure}, "[]", 0, measurement.DNSServFail},
 		{"a TTL of 0", said{records: []string{host + " 0 IN A 198.51.100.2"}}, said{records: []string{v6}}, "[2001:db8::1 198.51.100.2]", 0, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -76,11 +76,11 @@ func TestLookup(t *testing.T) {
 }
 
 func TestEveryFailureHasItsPlace(t *testing.T) {
-	for _, failure := range []evidence.DNSFailure{
-		evidence.DNSNXDomain, evidence.DNSServFail, evidence.DNSRefused, evidence.DNSNoAddress, evidence.DNSTimeout, evidence.DNSUnreachable,
-		evidence.DNSMalformed, evidence.DNSLoop, evidence.DNSRcode, evidence.DNSOutOfTime,
+	for _, failure := range []measurement.DNSFailure{
+		measurement.DNSNXDomain, measurement.DNSServFail, measurement.DNSRefused, measurement.DNSNoAddress, measurement.DNSTimeout, measurement.DNSUnreachable,
+		measurement.DNSMalformed, measurement.DNSLoop, measurement.DNSRcode, measurement.DNSOutOfTime,
 	} {
-		l := evidence.Lookup{Answers: []evidence.Answer{{Type: dns.TypeA, Failure: failure}, {Type: dns.TypeAAAA, Failure: failure}}}
+		l := measurement.Lookup{Answers: []measurement.Answer{{Type: dns.TypeA, Failure: failure}, {Type: dns.TypeAAAA, Failure: failure}}}
 		if summarise(&l); l.Failure != failure {
 			t.Errorf("%q became %q", failure, l.Failure)
 		}

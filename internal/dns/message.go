@@ -8,7 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Bounds of what is kept of one message.
@@ -21,9 +21,9 @@ const (
 // Reply is what one server said to one question. Every name in it is one that a host can have: lower case letters,
 // digits, hyphens, underscores and dots, at most 254 bytes.
 type Reply struct {
-	evidence.Answer
+	measurement.Answer
 	// Records is the chain as far as the message goes. Answer.Chain is the same if it ends in addresses, else empty.
-	Records []evidence.Record
+	Records []measurement.Record
 	// NS names the servers of Zone: the answer to a question of type NS, or a referral.
 	Zone string
 	NS   []string
@@ -69,7 +69,7 @@ func parse(packet []byte, id uint16, q Query) (*dns.Msg, state) {
 
 // interpret takes from a message what answers q, and drops the rest.
 func interpret(m *dns.Msg, q Query) Reply {
-	r := Reply{Answer: evidence.Answer{Name: q.Name, Type: q.Type, Rcode: m.Rcode, AA: m.Authoritative, EDE: edes(m)}}
+	r := Reply{Answer: measurement.Answer{Name: q.Name, Type: q.Type, Rcode: m.Rcode, AA: m.Authoritative, EDE: edes(m)}}
 	r.servers(m, q)
 	for _, rr := range m.Ns {
 		if soa, ok := rr.(*dns.SOA); ok && r.SOA == "" {
@@ -81,13 +81,13 @@ func interpret(m *dns.Msg, q Query) Reply {
 		r.chain(m, q)
 		return r
 	case dns.RcodeNameError:
-		r.Failure = evidence.DNSNXDomain
+		r.Failure = measurement.DNSNXDomain
 	case dns.RcodeServerFailure:
-		r.Failure = evidence.DNSServFail
+		r.Failure = measurement.DNSServFail
 	case dns.RcodeRefused:
-		r.Failure = evidence.DNSRefused
+		r.Failure = measurement.DNSRefused
 	default:
-		r.Failure = evidence.DNSRcode
+		r.Failure = measurement.DNSRcode
 	}
 	r.Detail = said(m.Rcode, r.EDE)
 	return r
@@ -106,7 +106,7 @@ func (r *Reply) chain(m *dns.Msg, q Query) {
 	name, seen := q.Name, map[string]bool{}
 	for {
 		if seen[name] || len(seen) > maxCNAMEs {
-			r.fail(evidence.DNSLoop, "the chain of CNAMEs does not end")
+			r.fail(measurement.DNSLoop, "the chain of CNAMEs does not end")
 			return
 		}
 		seen[name] = true
@@ -119,7 +119,7 @@ func (r *Reply) chain(m *dns.Msg, q Query) {
 			return
 		case next == "":
 			if len(r.NS) == 0 || q.Type != dns.TypeNS {
-				r.fail(evidence.DNSNoAddress, "no address of this family")
+				r.fail(measurement.DNSNoAddress, "no address of this family")
 			}
 			return
 		}
@@ -130,7 +130,7 @@ func (r *Reply) chain(m *dns.Msg, q Query) {
 // link takes the records of one owner: addresses, or the CNAME to go on with.
 func (r *Reply) link(owner string, records []dns.RR) (next string, addresses bool) {
 	for _, rr := range records {
-		record := evidence.Record{Owner: owner, TTL: ttlOf(rr)}
+		record := measurement.Record{Owner: owner, TTL: ttlOf(rr)}
 		switch v := rr.(type) {
 		case *dns.A:
 			record.Type = dns.TypeA
@@ -142,7 +142,7 @@ func (r *Reply) link(owner string, records []dns.RR) (next string, addresses boo
 			continue
 		}
 		if !record.Addr.IsValid() {
-			r.fail(evidence.DNSMalformed, "an address record without an address")
+			r.fail(measurement.DNSMalformed, "an address record without an address")
 			return "", false
 		}
 		if addresses = true; len(r.Records) < maxRecords {
@@ -156,10 +156,10 @@ func (r *Reply) link(owner string, records []dns.RR) (next string, addresses boo
 		if v, ok := rr.(*dns.CNAME); ok {
 			target, ok := hostName(v.Target)
 			if !ok {
-				r.fail(evidence.DNSMalformed, "a CNAME leads to a name that no host can have")
+				r.fail(measurement.DNSMalformed, "a CNAME leads to a name that no host can have")
 				return "", false
 			}
-			r.Records = append(r.Records, evidence.Record{Owner: owner, Type: dns.TypeCNAME, TTL: ttlOf(rr), Target: target})
+			r.Records = append(r.Records, measurement.Record{Owner: owner, Type: dns.TypeCNAME, TTL: ttlOf(rr), Target: target})
 			return target, false
 		}
 	}
@@ -174,7 +174,7 @@ func ttlOf(rr dns.RR) uint32 {
 	return 0
 }
 
-func (r *Reply) fail(why evidence.DNSFailure, detail string) { r.Failure, r.Detail = why, detail }
+func (r *Reply) fail(why measurement.DNSFailure, detail string) { r.Failure, r.Detail = why, detail }
 
 // servers reads a set of NS records: asked for, or a referral.
 func (r *Reply) servers(m *dns.Msg, q Query) {
@@ -221,22 +221,22 @@ func (r *Reply) servers(m *dns.Msg, q Query) {
 }
 
 // edes reads the Extended DNS Errors (RFC 8914); there is none without an OPT record.
-func edes(m *dns.Msg) []evidence.EDE {
+func edes(m *dns.Msg) []measurement.EDE {
 	opt := m.IsEdns0()
 	if opt == nil {
 		return nil
 	}
-	var out []evidence.EDE
+	var out []measurement.EDE
 	for _, option := range opt.Option {
 		if e, ok := option.(*dns.EDNS0_EDE); ok && len(out) < maxEDE {
-			out = append(out, evidence.EDE{Code: e.InfoCode, Text: evidence.Text(e.ExtraText)})
+			out = append(out, measurement.EDE{Code: e.InfoCode, Text: measurement.Text(e.ExtraText)})
 		}
 	}
 	return out
 }
 
 // said puts a response code and what explains it into words.
-func said(rcode int, explained []evidence.EDE) string {
+func said(rcode int, explained []measurement.EDE) string {
 	words, ok := dns.RcodeToString[rcode]
 	if !ok {
 		words = fmt.Sprintf("response code %d", rcode)
@@ -250,7 +250,7 @@ func said(rcode int, explained []evidence.EDE) string {
 			words += " (" + e.Text + ")"
 		}
 	}
-	return evidence.Text(words)
+	return measurement.Text(words)
 }
 
 // hostName is a name in lower case with its final dot; ok is false if no host can have it (RFC 1123 §2.1, and the

@@ -7,7 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Port 53 counts as blocked when so many questions, to two servers where there are two, have gone unanswered and no
@@ -48,7 +48,7 @@ func (p *pathState) heard(at netip.AddrPort, r *Reply, now time.Time) {
 	switch {
 	case r.AA:
 		p.aa = now
-	case r.Failure == evidence.DNSRefused, r.Rcode == dns.RcodeSuccess && len(r.Records) > 0 && r.Failure != evidence.DNSMalformed:
+	case r.Failure == measurement.DNSRefused, r.Rcode == dns.RcodeSuccess && len(r.Records) > 0 && r.Failure != measurement.DNSMalformed:
 		p.noAA = now
 	}
 }
@@ -73,20 +73,20 @@ func (p *pathState) isIntercepted() bool {
 }
 
 // Path says what is known of port 53 now.
-func (a *Authority) Path() evidence.AuthorityPath {
+func (a *Authority) Path() measurement.AuthorityPath {
 	p := &a.state
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := a.o.Now()
 	switch {
 	case p.intercepted:
-		return evidence.AuthorityPathIntercepted
+		return measurement.AuthorityPathIntercepted
 	case p.isBlocked(now):
-		return evidence.AuthorityPathBlocked
+		return measurement.AuthorityPathBlocked
 	case p.noAA.After(p.aa) && (p.aa.IsZero() || now.Sub(p.aa) >= blockedFor):
-		return evidence.AuthorityPathNotAuthoritative
+		return measurement.AuthorityPathNotAuthoritative
 	case !p.aa.IsZero():
-		return evidence.AuthorityPathOK
+		return measurement.AuthorityPathOK
 	}
 	return ""
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // walk asks the servers of the parent zone to whom z is delegated now, unless that was done since. The resolver may itself
@@ -52,7 +52,7 @@ func (d *directory) walkAnew(ctx context.Context, resolvers []netip.AddrPort, z 
 	ask, tries := d.a.choose(parent.servers, false)
 	for _, at := range ask[:min(tries, len(ask))] {
 		reply, asked := d.a.ask(ctx, at, Query{Name: z.name, Type: dns.TypeNS})
-		if !asked || reply.Received.IsZero() || lame(&reply) || reply.Failure == evidence.DNSNXDomain || reply.Zone != z.name {
+		if !asked || reply.Received.IsZero() || lame(&reply) || reply.Failure == measurement.DNSNXDomain || reply.Zone != z.name {
 			continue
 		}
 		servers := d.addresses(ctx, resolvers, reply.NS, reply.Glue)

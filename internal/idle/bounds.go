@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // Ending says how a silent connection fared.
@@ -35,13 +35,13 @@ type Observation struct {
 	Ended time.Time
 }
 
-// The closed list of [survey.IdleReason].
+// The closed list of [report.IdleReason].
 const (
-	ReasonUnknown  survey.IdleReason = "unknown"      // nothing was learned
-	ReasonSurvived survey.IdleReason = "survived"     // every silence that has a result survived
-	ReasonDropped  survey.IdleReason = "dropped"      // the path drops silent connections without a word
-	ReasonReset    survey.IdleReason = "reset"        // silent connections are cut by RST
-	ReasonLimit    survey.IdleReason = "server_limit" // the server itself ends silent connections
+	ReasonUnknown  report.IdleReason = "unknown"      // nothing was learned
+	ReasonSurvived report.IdleReason = "survived"     // every silence that has a result survived
+	ReasonDropped  report.IdleReason = "dropped"      // the path drops silent connections without a word
+	ReasonReset    report.IdleReason = "reset"        // silent connections are cut by RST
+	ReasonLimit    report.IdleReason = "server_limit" // the server itself ends silent connections
 )
 
 // Bounds bound how long silence survives. A zero duration is not known.
@@ -53,7 +53,7 @@ type Bounds struct {
 	// Closed is the silence after which the server itself ended the connection. What the path does with longer ones is then
 	// not known.
 	Closed time.Duration
-	Reason survey.IdleReason
+	Reason report.IdleReason
 	// Unsteady: a silence was both survived and not, or a longer one survived than one that did not, or silence was not what
 	// ended connections.
 	Unsteady bool
@@ -301,7 +301,7 @@ func (f *findings) outlived() (longest time.Duration) {
 	return longest
 }
 
-func (f *findings) reason(b *Bounds) survey.IdleReason {
+func (f *findings) reason(b *Bounds) report.IdleReason {
 	switch {
 	case f.lost != nil && f.lost.Ending == Reset:
 		return ReasonReset

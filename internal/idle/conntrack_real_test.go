@@ -18,9 +18,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // The router forgets after 4 s, between two steps that are far from it.
@@ -126,7 +126,7 @@ func inside(namespace string, do func() error) error {
 }
 
 // serve runs a device's server on the transport in the server's namespace.
-func (n *network) serve(t *testing.T, mint *lab.Mint, transport evidence.Transport) (netip.AddrPort, error) {
+func (n *network) serve(t *testing.T, mint *lab.Mint, transport measurement.Transport) (netip.AddrPort, error) {
 	t.Helper()
 	leaf, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test"})
 	if err != nil {
@@ -134,7 +134,7 @@ func (n *network) serve(t *testing.T, mint *lab.Mint, transport evidence.Transpo
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	at := netip.AddrPortFrom(serverAddress, 5684)
-	if transport == evidence.UDP {
+	if transport == measurement.UDP {
 		server := &lab.DTLSServer{Certificate: leaf}
 		t.Cleanup(func() {
 			cancel()
@@ -174,17 +174,17 @@ func (n *network) serve(t *testing.T, mint *lab.Mint, transport evidence.Transpo
 func TestConntrack(t *testing.T) {
 	const drops, resets = "drop", "meta l4proto tcp reject with tcp reset"
 	for name, test := range map[string]struct {
-		transport           evidence.Transport
+		transport           measurement.Transport
 		masquerade, invalid string
 		loose               int
 		fault               string // of the lab, where there are no namespaces
-		reason              survey.IdleReason
+		reason              report.IdleReason
 	}{
-		"TCP, dropped without a word":                   {evidence.TCP, "masquerade", drops, 0, lab.NATForgets, ReasonDropped},
-		"TCP, answered by RST":                          {evidence.TCP, "masquerade", resets, 0, lab.NATResets, ReasonReset},
-		"TCP, taken up again by a router that is loose": {evidence.TCP, "masquerade", drops, 1, lab.None, ReasonSurvived},
-		"UDP, from another port after the silence":      {evidence.UDP, "masquerade fully-random", drops, 0, lab.NATForgets, ReasonDropped},
-		"UDP, taken up again by a router with one port": {evidence.UDP, "masquerade", drops, 0, lab.None, ReasonSurvived},
+		"TCP, dropped without a word":                   {measurement.TCP, "masquerade", drops, 0, lab.NATForgets, ReasonDropped},
+		"TCP, answered by RST":                          {measurement.TCP, "masquerade", resets, 0, lab.NATResets, ReasonReset},
+		"TCP, taken up again by a router that is loose": {measurement.TCP, "masquerade", drops, 1, lab.None, ReasonSurvived},
+		"UDP, from another port after the silence":      {measurement.UDP, "masquerade fully-random", drops, 0, lab.NATForgets, ReasonDropped},
+		"UDP, taken up again by a router with one port": {measurement.UDP, "masquerade", drops, 0, lab.None, ReasonSurvived},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -231,14 +231,14 @@ func TestConntrack(t *testing.T) {
 				return conn, err
 			}
 			without := judgeConntrack(t, w.Session, at, test.transport, test.reason)
-			if nat := evidence.NATBetween(without.Local.Addr(), at.Addr()); nat != evidence.SiteNAT {
+			if nat := measurement.NATBetween(without.Local.Addr(), at.Addr()); nat != measurement.SiteNAT {
 				t.Errorf("NAT %q from %v to %v", nat, without.Local, at)
 			}
 		})
 	}
 }
 
-func judgeConntrack(t *testing.T, open Open, at netip.AddrPort, transport evidence.Transport, reason survey.IdleReason) evidence.Outcome {
+func judgeConntrack(t *testing.T, open Open, at netip.AddrPort, transport measurement.Transport, reason report.IdleReason) measurement.Outcome {
 	t.Helper()
 	target := targetTo(at.String(), transport)
 	r := (&Round{Open: open, Target: target, Steps: []time.Duration{remembered, forgotten}, Parallel: 2}).Run(t.Context())

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Answer says whether a connection stays up under a keepalive.
@@ -52,25 +52,25 @@ const (
 
 // Measured is what bounds are of.
 type Measured struct {
-	Transport evidence.Transport
-	Client    evidence.Client
-	NAT       evidence.NAT
+	Transport measurement.Transport
+	Client    measurement.Client
+	NAT       measurement.NAT
 	Whole     bool // the round came to its end
 }
 
 // Advice says to a person what the bounds of a path mean for devices and what to do: one sentence a line. A setting is named
 // only where something was lost, by a round that came to its end. No device's keepalive keeps a web host's connections.
 func Advice(b *Bounds, of Measured) []string {
-	if of.Client != evidence.Device {
+	if of.Client != measurement.Device {
 		return nil
 	}
 	var lines []string
-	if of.Transport == evidence.UDP {
+	if of.Transport == measurement.UDP {
 		lines = append(lines, adviceUDP(b))
 	} else {
 		lines = adviceTCP(b, of.Whole)
 	}
-	if of.NAT != evidence.NoNAT {
+	if of.NAT != measurement.NoNAT {
 		lines = append(lines, fmt.Sprintf(adviceNAT, of.NAT))
 	}
 	return lines

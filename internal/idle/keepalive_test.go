@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func TestCarries(t *testing.T) {
@@ -37,68 +37,68 @@ func TestAdvice(t *testing.T) {
 	)
 	for name, test := range map[string]struct {
 		bounds    Bounds
-		transport evidence.Transport
-		nat       evidence.NAT
+		transport measurement.Transport
+		nat       measurement.NAT
 		want      []string
 	}{
-		"all survives": {Bounds{Survived: s(540), Reason: ReasonSurvived}, evidence.TCP, evidence.NoNAT, []string{
+		"all survives": {Bounds{Survived: s(540), Reason: ReasonSurvived}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) survives, 100 s (Mbed OS) survives, 90 s (a page of the vendor's documentation) survives, 60 s (Edge) survives.",
 			"Every device may keep its setting.",
 		}},
-		"a balancer of 350 s": {Bounds{Survived: s(240), Lost: s(350), Reason: ReasonReset}, evidence.TCP, evidence.SiteNAT, []string{
+		"a balancer of 350 s": {Bounds{Survived: s(240), Lost: s(350), Reason: ReasonReset}, measurement.TCP, measurement.SiteNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) survives, 90 s (a page of the vendor's documentation) survives, 60 s (Edge) survives.",
 			"Set the keepalive to 100 seconds: " + setting + ".",
 			nat,
 		}},
-		"a NAT of 70 s": {Bounds{Survived: s(60), Lost: s(90), Reason: ReasonDropped}, evidence.TCP, evidence.NoNAT, []string{
+		"a NAT of 70 s": {Bounds{Survived: s(60), Lost: s(90), Reason: ReasonDropped}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) survives.",
 			"Set the keepalive to 60 seconds: " + setting + ".",
 		}},
-		"a NAT of 40 s": {Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped}, evidence.TCP, evidence.NoNAT, []string{
+		"a NAT of 40 s": {Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
 			"Set the keepalive to 30 seconds at most: " + setting + ".",
 		}},
-		"a NAT of 10 s": {Bounds{Lost: s(30), Reason: ReasonDropped}, evidence.TCP, evidence.NoNAT, []string{
+		"a NAT of 10 s": {Bounds{Lost: s(30), Reason: ReasonDropped}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
 			"No silence that was measured survives here: measure shorter ones (--steps), or have the network's owner lengthen the idle timeout.",
 		}},
-		"unknown": {Bounds{Reason: ReasonUnknown}, evidence.TCP, evidence.NoNAT, []string{
+		"unknown": {Bounds{Reason: ReasonUnknown}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) is not known to survive.",
 			"Nothing is known of silence on this path, so no setting can be recommended.",
 		}},
-		"nothing lost so far": {Bounds{Survived: s(60), Reason: ReasonSurvived}, evidence.TCP, evidence.NoNAT, []string{
+		"nothing lost so far": {Bounds{Survived: s(60), Reason: ReasonSurvived}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) survives.",
 			"Nothing was lost up to 60 s, so no setting is recommended: measure up to 540 s (--steps) to know about longer keepalives.",
 		}},
-		"nothing lost within a moment": {Bounds{Survived: 100 * time.Millisecond, Reason: ReasonSurvived}, evidence.TCP, evidence.NoNAT, []string{
+		"nothing lost within a moment": {Bounds{Survived: 100 * time.Millisecond, Reason: ReasonSurvived}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) is not known to survive.",
 			"Nothing was lost up to 0.1 s, so no setting is recommended: measure up to 540 s (--steps) to know about longer keepalives.",
 		}},
-		"now and then": {Bounds{Survived: s(540), Reason: ReasonSurvived, Unsteady: true}, evidence.TCP, evidence.NoNAT, []string{
+		"now and then": {Bounds{Survived: s(540), Reason: ReasonSurvived, Unsteady: true}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) survives, 100 s (Mbed OS) survives, 90 s (a page of the vendor's documentation) survives, 60 s (Edge) survives.",
 			"Connections ended, but not always after the same silence: measure again before a setting is changed.",
 		}},
-		"a server with a limit of 2 s": {Bounds{Survived: s(1), Closed: s(2), Reason: ReasonLimit}, evidence.TCP, evidence.NoNAT, []string{
+		"a server with a limit of 2 s": {Bounds{Survived: s(1), Closed: s(2), Reason: ReasonLimit}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
 			"Set the keepalive to 1 second: " + setting + ".",
 		}},
-		"a NAT of half a second": {Bounds{Survived: 100 * time.Millisecond, Lost: s(1), Reason: ReasonDropped}, evidence.TCP, evidence.NoNAT, []string{
+		"a NAT of half a second": {Bounds{Survived: 100 * time.Millisecond, Lost: s(1), Reason: ReasonDropped}, measurement.TCP, measurement.NoNAT, []string{
 			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
 			"A silence of 0.1 s survives, which is too short for a keepalive: measure longer ones (--steps), or have the network's owner lengthen the idle timeout.",
 		}},
-		"UDP survives": {Bounds{Survived: s(540), Reason: ReasonSurvived}, evidence.UDP, evidence.NoNAT, []string{
+		"UDP survives": {Bounds{Survived: s(540), Reason: ReasonSurvived}, measurement.UDP, measurement.NoNAT, []string{
 			"Over UDP a device sends no keepalive; it speaks at registration updates, at 75 % of the lifetime. Silences of up to 540 s survive here, enough for a lifetime of 720 s; for a longer one CoAP over TCP is the safe choice.",
 		}},
-		"UDP is forgotten": {Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped}, evidence.UDP, evidence.CarrierNAT, []string{
+		"UDP is forgotten": {Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped}, measurement.UDP, measurement.CarrierNAT, []string{
 			"UDP will not do here: a device sends no keepalive over it, and speaks more seldom than this path remembers. Use CoAP over TCP.",
 			strings.Replace(nat, "private local address", "local address of a carrier's NAT", 1),
 		}},
-		"UDP unknown": {Bounds{Reason: ReasonUnknown}, evidence.UDP, evidence.NoNAT, []string{
+		"UDP unknown": {Bounds{Reason: ReasonUnknown}, measurement.UDP, measurement.NoNAT, []string{
 			"Whether UDP will do here is not known. Over UDP a device sends no keepalive: where in doubt, use CoAP over TCP.",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			of := Measured{Transport: test.transport, Client: evidence.Device, NAT: test.nat, Whole: true}
+			of := Measured{Transport: test.transport, Client: measurement.Device, NAT: test.nat, Whole: true}
 			if got := Advice(&test.bounds, of); strings.Join(got, "\n") != strings.Join(test.want, "\n") {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 			}
@@ -113,8 +113,8 @@ func TestNoSettingWhereNoneFollows(t *testing.T) {
 		of   Measured
 		says string
 	}{
-		"a round that was interrupted": {Measured{Transport: evidence.TCP, Client: evidence.Device}, "No setting is recommended, as the measurement did not come to its end."},
-		"a web host":                   {Measured{Transport: evidence.TCP, Client: evidence.Web, NAT: evidence.SiteNAT, Whole: true}, ""},
+		"a round that was interrupted": {Measured{Transport: measurement.TCP, Client: measurement.Device}, "No setting is recommended, as the measurement did not come to its end."},
+		"a web host":                   {Measured{Transport: measurement.TCP, Client: measurement.Web, NAT: measurement.SiteNAT, Whole: true}, ""},
 	} {
 		said := strings.Join(Advice(&bounds, test.of), "\n")
 		if strings.Contains(said, "Set the keepalive") || !strings.Contains(said, test.says) || test.says == "" && said != "" {

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // The lab's NAT and server forget between the second step and the third, far from both for a busy machine too.
@@ -56,11 +56,11 @@ func walker(t *testing.T, mint *lab.Mint) *path.Walker {
 }
 
 // roundAt measures a path to an address with the scaled steps.
-func roundAt(t *testing.T, w *path.Walker, at netip.AddrPort, transport evidence.Transport) Result {
+func roundAt(t *testing.T, w *path.Walker, at netip.AddrPort, transport measurement.Transport) Result {
 	t.Helper()
 	return (&Round{
 		Open:     w.Session,
-		Target:   path.Target{Address: at, Transport: transport, Client: evidence.Device, Finish: true, Ping: true},
+		Target:   path.Target{Address: at, Transport: transport, Client: measurement.Device, Finish: true, Ping: true},
 		Steps:    []time.Duration{short, middle, long},
 		Parallel: 3,
 	}).Run(t.Context())
@@ -71,7 +71,7 @@ func TestRoundsThroughTheLab(t *testing.T) {
 		host, transport, fault string
 		limit                  time.Duration
 		proof                  Proof
-		reason                 survey.IdleReason
+		reason                 report.IdleReason
 		survived               time.Duration
 	}{
 		"TCP, nothing wrong":             {"bootstrap", "tcp", lab.None, 0, ByPing, ReasonSurvived, long},
@@ -103,7 +103,7 @@ func TestRoundsThroughTheLab(t *testing.T) {
 					break
 				}
 			}
-			r := roundAt(t, walker(t, l.Mint), at, evidence.Transport(test.transport))
+			r := roundAt(t, walker(t, l.Mint), at, measurement.Transport(test.transport))
 			b := r.Bounds
 			if r.Proof != test.proof || b.Reason != test.reason || b.Survived != test.survived || b.Unsteady {
 				t.Errorf("proof %q, %+v; want %q, %q, %v survived", r.Proof, b, test.proof, test.reason, test.survived)
@@ -131,27 +131,27 @@ func descriptors(t *testing.T) int {
 func TestManySocketsStayWithinTheirPlaces(t *testing.T) {
 	const paths, places = 500, 16
 	l := startLab(t, lab.Options{Hosts: lab.Many(paths, "tcp")})
-	c := &catalogue.Config{Idle: catalogue.Idle{Enabled: true, Steps: []time.Duration{short, middle}, Interval: time.Second, Concurrency: places}}
-	report := &survey.Report{}
+	c := &config.Config{Idle: config.Idle{Enabled: true, Steps: []time.Duration{short, middle}, Interval: time.Second, Concurrency: places}}
+	rep := &report.Report{}
 	for _, p := range l.Places() {
-		c.Endpoints = append(c.Endpoints, catalogue.Endpoint{
-			Service: p.Host.Service, Host: p.Host.Name, Client: evidence.Device, Finish: true, CoAPPing: true,
-			Paths: []catalogue.Path{{Transport: evidence.TCP, Port: p.Address.Port()}},
+		c.Endpoints = append(c.Endpoints, config.Endpoint{
+			Service: p.Host.Service, Host: p.Host.Name, Client: measurement.Device, Finish: true, CoAPPing: true,
+			Paths: []measurement.Path{{Transport: measurement.TCP, Port: p.Address.Port()}},
 		})
-		report.Hosts = append(report.Hosts, survey.Host{Paths: []survey.Path{{
-			Transport: evidence.TCP, Port: p.Address.Port(),
-			Walks: []survey.Walk{{Outcome: evidence.Outcome{Address: p.Address}}},
+		rep.Hosts = append(rep.Hosts, report.Host{Paths: []report.Path{{
+			Path:  measurement.Path{Transport: measurement.TCP, Port: p.Address.Port()},
+			Walks: []report.Walk{{Outcome: measurement.Outcome{Address: p.Address}}},
 		}}})
 	}
-	for i := range report.Hosts {
-		report.Hosts[i].Endpoint = &c.Endpoints[i]
+	for i := range rep.Hosts {
+		rep.Hosts[i].Endpoint = &c.Endpoints[i]
 	}
 
 	goroutines, before := runtime.NumGoroutine(), descriptors(t)
 	m := NewManager(slog.New(slog.DiscardHandler))
 	m.turn = Turns(time.Millisecond)
 	m.Reload(c, walker(t, l.Mint).Session)
-	m.Observe(report)
+	m.Observe(rep)
 	measured := func() (n int) {
 		for i := range c.Endpoints {
 			if b := m.Bounds(&c.Endpoints[i], c.Endpoints[i].Paths[0]); b.Survived == middle {
@@ -193,18 +193,18 @@ func TestCloseEndsConnectionsThatAreSilent(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 	before := descriptors(t)
 	place := l.Places()[0]
-	c := &catalogue.Config{
-		Idle: catalogue.Idle{Enabled: true, Steps: steps(), Interval: time.Second, Concurrency: 64},
-		Endpoints: []catalogue.Endpoint{{
-			Service: "bootstrap", Host: place.Host.Name, Client: evidence.Device, Finish: true, CoAPPing: true,
-			Paths: []catalogue.Path{{Transport: evidence.TCP, Port: place.Address.Port()}},
+	c := &config.Config{
+		Idle: config.Idle{Enabled: true, Steps: steps(), Interval: time.Second, Concurrency: 64},
+		Endpoints: []config.Endpoint{{
+			Service: "bootstrap", Host: place.Host.Name, Client: measurement.Device, Finish: true, CoAPPing: true,
+			Paths: []measurement.Path{{Transport: measurement.TCP, Port: place.Address.Port()}},
 		}},
 	}
 	m := NewManager(slog.New(slog.DiscardHandler))
 	m.turn = Turns(time.Millisecond)
 	m.Reload(c, walker(t, l.Mint).Session)
-	m.Observe(&survey.Report{Hosts: []survey.Host{{Endpoint: &c.Endpoints[0], Paths: []survey.Path{{
-		Transport: evidence.TCP, Port: place.Address.Port(), Walks: []survey.Walk{{Outcome: evidence.Outcome{Address: place.Address}}},
+	m.Observe(&report.Report{Hosts: []report.Host{{Endpoint: &c.Endpoints[0], Paths: []report.Path{{
+		Path: measurement.Path{Transport: measurement.TCP, Port: place.Address.Port()}, Walks: []report.Walk{{Outcome: measurement.Outcome{Address: place.Address}}},
 	}}}}})
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

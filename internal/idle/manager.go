@@ -2,6 +2,7 @@ package idle
 
 import (
 	"context"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -9,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 const (
@@ -34,7 +35,7 @@ type Manager struct {
 	turn   func(context.Context) bool
 
 	mu     sync.Mutex
-	config catalogue.Idle
+	config config.Idle
 	open   Open
 	paths  map[path.Target]*watched // by target without address
 	inUse  int                      // places of connections that rounds hold
@@ -76,25 +77,25 @@ func NewManager(logger *slog.Logger) *Manager {
 
 // Reload changes what is measured and how connections are opened. Paths that stay keep what is known of them and, unless
 // the steps changed, the round under way.
-func (m *Manager) Reload(config *catalogue.Config, open Open) {
+func (m *Manager) Reload(cfg *config.Config, open Open) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	restart := !slices.Equal(m.config.Steps, config.Idle.Steps)
+	restart := !slices.Equal(m.config.Steps, cfg.Idle.Steps)
 	old := m.paths
-	m.config, m.open, m.paths = config.Idle, open, make(map[path.Target]*watched)
-	for i := range config.Endpoints {
-		if !config.Idle.Enabled {
+	m.config, m.open, m.paths = cfg.Idle, open, make(map[path.Target]*watched)
+	for i := range cfg.Endpoints {
+		if !cfg.Idle.Enabled {
 			break
 		}
-		e := &config.Endpoints[i]
+		e := &cfg.Endpoints[i]
 		for _, p := range e.Paths {
-			key := TargetOf(e, p)
+			key := path.TargetFor(e, p, netip.Addr{})
 			if m.paths[key] != nil {
 				continue // two services of one host
 			}
 			w := old[key]
 			if w == nil {
-				w = &watched{target: key, bounds: notMeasured(), due: time.Now().Add(rand.N(min(firstSpread, config.Idle.Interval, slices.Max(config.Idle.Steps))))}
+				w = &watched{target: key, bounds: notMeasured(), due: time.Now().Add(rand.N(min(firstSpread, cfg.Idle.Interval, slices.Max(cfg.Idle.Steps))))}
 			} else if restart {
 				w.interrupt()
 				w.due = time.Now()
@@ -110,36 +111,17 @@ func (m *Manager) Reload(config *catalogue.Config, open Open) {
 	m.changed()
 }
 
-// TargetOf is a path as it is measured, without its address.
-func TargetOf(e *catalogue.Endpoint, p catalogue.Path) path.Target {
-	return path.Target{
-		Address:   netip.AddrPortFrom(netip.Addr{}, p.Port),
-		Transport: p.Transport,
-		Client:    e.Client,
-		Host:      e.Host,
-		Finish:    e.Finish,
-		Ping:      e.CoAPPing,
-		Framing:   e.Framing,
-	}
-}
-
-// To puts an address into a target.
-func To(t path.Target, a netip.Addr) path.Target {
-	t.Address = netip.AddrPortFrom(a, t.Address.Port())
-	return t
-}
-
 // Observe takes the addresses that a survey walked: those that a device would take now, and who answers there. While somebody
 // else than the cloud does, nothing is measured. It does not block.
-func (m *Manager) Observe(report *survey.Report) {
+func (m *Manager) Observe(rep *report.Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	for i := range report.Hosts {
-		h := &report.Hosts[i]
+	for i := range rep.Hosts {
+		h := &rep.Hosts[i]
 		for j := range h.Paths {
 			p := &h.Paths[j]
-			w := m.paths[TargetOf(h.Endpoint, catalogue.Path{Transport: p.Transport, Port: p.Port})]
+			w := m.paths[path.TargetFor(h.Endpoint, p.Path, netip.Addr{})]
 			walk := Walked(p)
 			if w == nil || walk == nil {
 				continue
@@ -152,7 +134,7 @@ func (m *Manager) Observe(report *survey.Report) {
 					w.bounds, w.last, w.due = notMeasured(), time.Time{}, now
 				}
 			}
-			w.target, w.seen, w.foreign = To(w.target, walk.Outcome.Address.Addr()), now, foreign
+			w.target, w.seen, w.foreign = w.target.At(walk.Outcome.Address.Addr()), now, foreign
 		}
 	}
 	m.changed()
@@ -160,7 +142,7 @@ func (m *Manager) Observe(report *survey.Report) {
 
 // Walked is the walk of the address that a device would take, nil if there is none that may be called: a sinkhole is not,
 // nor is an address that the zone has withdrawn.
-func Walked(p *survey.Path) *survey.Walk {
+func Walked(p *report.Path) *report.Walk {
 	for i := range p.Walks {
 		w := &p.Walks[i]
 		switch {
@@ -184,17 +166,17 @@ func Foreign(f *diagnose.Finding) string {
 }
 
 // Bounds is what is known of silence on a path; nil if it is not measured. It is a [survey.IdleSource].
-func (m *Manager) Bounds(e *catalogue.Endpoint, p catalogue.Path) *survey.IdleBounds {
+func (m *Manager) Bounds(e *config.Endpoint, p measurement.Path) *report.IdleBounds {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	w := m.paths[TargetOf(e, p)]
+	w := m.paths[path.TargetFor(e, p, netip.Addr{})]
 	if w == nil {
 		return nil
 	}
 	if w.foreign != "" {
-		return &survey.IdleBounds{LastRound: w.last, Reason: ReasonUnknown, Why: "not known: " + w.foreign}
+		return &report.IdleBounds{LastRound: w.last, Reason: ReasonUnknown, Why: "not known: " + w.foreign}
 	}
-	return &survey.IdleBounds{
+	return &report.IdleBounds{
 		Survived:  w.bounds.Survived,
 		Lost:      w.bounds.Lost,
 		Closed:    w.bounds.Closed,

@@ -10,33 +10,33 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-var devicePath = catalogue.Path{Transport: evidence.TCP, Port: 5684}
+var devicePath = measurement.Path{Transport: measurement.TCP, Port: 5684}
 
 // siteOf is a configuration of n hosts with one path each.
-func siteOf(n int) *catalogue.Config {
-	c := &catalogue.Config{Idle: catalogue.Idle{Enabled: true, Steps: steps(), Interval: 6 * time.Hour, Concurrency: 64}}
+func siteOf(n int) *config.Config {
+	c := &config.Config{Idle: config.Idle{Enabled: true, Steps: steps(), Interval: 6 * time.Hour, Concurrency: 64}}
 	for i := range n {
-		c.Endpoints = append(c.Endpoints, catalogue.Endpoint{
-			Service: "many", Host: fmt.Sprintf("host-%d.test", i), Client: evidence.Device, Finish: true, CoAPPing: true,
-			Paths: []catalogue.Path{devicePath},
+		c.Endpoints = append(c.Endpoints, config.Endpoint{
+			Service: "many", Host: fmt.Sprintf("host-%d.test", i), Client: measurement.Device, Finish: true, CoAPPing: true,
+			Paths: []measurement.Path{devicePath},
 		})
 	}
 	return c
 }
 
 // walked is the report of a survey that reached every host at an address of its own.
-func walked(c *catalogue.Config) *survey.Report {
-	r := &survey.Report{}
+func walked(c *config.Config) *report.Report {
+	r := &report.Report{}
 	for i := range c.Endpoints {
-		h := survey.Host{Endpoint: &c.Endpoints[i]}
+		h := report.Host{Endpoint: &c.Endpoints[i]}
 		for _, p := range c.Endpoints[i].Paths {
-			h.Paths = append(h.Paths, survey.Path{Transport: p.Transport, Port: p.Port, Walks: []survey.Walk{{Outcome: evidence.Outcome{
+			h.Paths = append(h.Paths, report.Path{Path: p, Walks: []report.Walk{{Outcome: measurement.Outcome{
 				Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i / 256), byte(i)}), p.Port),
 				Local:   netip.MustParseAddrPort("192.168.1.5:40000"),
 			}}}})
@@ -47,7 +47,7 @@ func walked(c *catalogue.Config) *survey.Report {
 }
 
 // observed keeps a manager's addresses fresh, as a Prometheus does, while d passes.
-func observed(m *Manager, r *survey.Report, d time.Duration) {
+func observed(m *Manager, r *report.Report, d time.Duration) {
 	for end := time.Now().Add(d); ; {
 		m.Observe(r)
 		left := time.Until(end)
@@ -75,8 +75,8 @@ func TestTheManagerMeasuresRoundAfterRound(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{forgets: always(s(200)), manner: Dropped}
 		m.Reload(c, w.session)
-		bounds := func() survey.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
-		if b := bounds(); b != (survey.IdleBounds{Reason: ReasonUnknown, Why: "not measured yet"}) {
+		bounds := func() report.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
+		if b := bounds(); b != (report.IdleBounds{Reason: ReasonUnknown, Why: "not measured yet"}) {
 			t.Errorf("before anything: %+v", b)
 		}
 		<-time.After(time.Hour)
@@ -186,26 +186,26 @@ func TestNewStepsBeginANewRound(t *testing.T) {
 
 func TestOnlyAddressesOfASurveyAreCalled(t *testing.T) {
 	for name, test := range map[string]struct {
-		walks  []survey.Walk
+		walks  []report.Walk
 		called bool
 	}{
 		"none": {nil, false},
-		"a sinkhole": {[]survey.Walk{
-			{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("10.0.0.1:5684")}, Finding: diagnose.Finding{Reason: diagnose.Sinkhole}},
-			{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}},
+		"a sinkhole": {[]report.Walk{
+			{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("10.0.0.1:5684")}, Finding: diagnose.Finding{Reason: diagnose.Sinkhole}},
+			{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}},
 		}, false},
-		"withdrawn": {[]survey.Walk{{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}, Withdrawn: true}}, false},
-		"withdrawn, then one that stands": {[]survey.Walk{
-			{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}, Withdrawn: true},
-			{Outcome: evidence.Outcome{Address: netip.MustParseAddrPort("198.51.100.2:5684")}},
+		"withdrawn": {[]report.Walk{{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}, Withdrawn: true}}, false},
+		"withdrawn, then one that stands": {[]report.Walk{
+			{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}, Withdrawn: true},
+			{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("198.51.100.2:5684")}},
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, m *Manager) {
 				c, w := siteOf(1), &world{}
 				m.Reload(c, w.session)
-				observed(m, &survey.Report{Hosts: []survey.Host{{Endpoint: &c.Endpoints[0], Paths: []survey.Path{
-					{Transport: devicePath.Transport, Port: devicePath.Port, Walks: test.walks},
+				observed(m, &report.Report{Hosts: []report.Host{{Endpoint: &c.Endpoints[0], Paths: []report.Path{
+					{Path: devicePath, Walks: test.walks},
 				}}}}, 20*time.Minute)
 				if _, _, opened := w.count(); (opened > 0) != test.called {
 					t.Errorf("%d connections", opened)
@@ -223,8 +223,8 @@ func TestNothingIsMeasuredOfAnInterceptor(t *testing.T) {
 		foreign.Hosts[0].Paths[0].Walks[0].Finding = diagnose.Finding{
 			Reason: diagnose.WrongIssuer, Class: diagnose.ClassInterception, Summary: "signed by CN=Box instead of CN=Cloud",
 		}
-		bounds := func() survey.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
-		unknown := survey.IdleBounds{Reason: ReasonUnknown,
+		bounds := func() report.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
+		unknown := report.IdleBounds{Reason: ReasonUnknown,
 			Why: "not known: something else than the cloud answers (signed by CN=Box instead of CN=Cloud), and its idle times are not the path's"}
 		opened := func() int {
 			_, _, n := w.count()
@@ -280,21 +280,21 @@ func TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{}
 		m.Reload(c, w.session)
-		report := walked(c)
-		m.Observe(report)
+		rep := walked(c)
+		m.Observe(rep)
 		<-time.After(20 * time.Minute)
 		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
 			t.Errorf("after a round: %+v", b)
 		}
-		finding := &report.Hosts[0].Paths[0].Walks[0].Finding
+		finding := &rep.Hosts[0].Paths[0].Walks[0].Finding
 		*finding = diagnose.Finding{Reason: diagnose.NotTLS, Class: diagnose.ClassServer, Summary: "something"}
-		m.Observe(report)
+		m.Observe(rep)
 		*finding = diagnose.Finding{}
-		m.Observe(report)
+		m.Observe(rep)
 		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != 0 || b.Why != "not measured yet" {
 			t.Errorf("%+v", b)
 		}
-		observed(m, report, time.Hour)
+		observed(m, rep, time.Hour)
 		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
 			t.Errorf("an hour later: %+v", b)
 		}
@@ -343,10 +343,10 @@ func TestManyPathsStayWithinTheirPlaces(t *testing.T) {
 		c, w := siteOf(paths), &world{forgets: always(s(200)), manner: Dropped}
 		before, held := runtime.NumGoroutine(), heap()
 		m.Reload(c, w.session)
-		report := walked(c)
+		rep := walked(c)
 		most := 0
 		for range 5 * 60 {
-			observed(m, report, time.Minute)
+			observed(m, rep, time.Minute)
 			most = max(most, runtime.NumGoroutine()-before)
 		}
 		if grown := heap() - held; grown > 8<<10*paths {

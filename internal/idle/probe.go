@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
@@ -55,11 +55,11 @@ type prober struct {
 
 	// What a connection without a silence showed.
 	proof  Proof
-	answer evidence.Failure // how the hello was answered
+	answer measurement.Failure // how the hello was answered
 }
 
 // prepare finds out what will prove on this path that a connection is alive. why is empty if something will.
-func (p *prober) prepare(ctx context.Context) (out evidence.Outcome, why string) {
+func (p *prober) prepare(ctx context.Context) (out measurement.Outcome, why string) {
 	s := p.open(p.target)
 	defer s.Close()
 	if !s.Connect(ctx) {
@@ -74,7 +74,7 @@ func (p *prober) prepare(ctx context.Context) (out evidence.Outcome, why string)
 		p.proof = ByPing
 		return s.Outcome(), ""
 	}
-	if p.target.Transport == evidence.UDP {
+	if p.target.Transport == measurement.UDP {
 		return s.Outcome(), "over UDP only a CoAP ping in a finished session shows that it is alive, and " + why
 	}
 	p.proof = ByHello
@@ -103,7 +103,7 @@ func (p *prober) tryPing(ctx context.Context, s path.Session, greeted bool) (why
 func answered(s path.Session) bool {
 	out := s.Outcome()
 	switch out.Failure {
-	case evidence.Completed, evidence.Unfit, evidence.Alert, evidence.HTTP, evidence.NotTLS, evidence.Malformed:
+	case measurement.Completed, measurement.Unfit, measurement.Alert, measurement.HTTP, measurement.NotTLS, measurement.Malformed:
 		return true
 	}
 	return false
@@ -191,11 +191,11 @@ func (p *prober) speak(ctx context.Context, s path.Session) (Ending, string) {
 		return Survived, ""
 	case answered(s):
 		return Unknown, "the hello was answered in another way than without a silence: " + out.Detail
-	case out.Failure == evidence.Silent && out.TLS == nil:
+	case out.Failure == measurement.Silent && out.TLS == nil:
 		return p.ended(path.ErrNoPong, after)
-	case out.Failure == evidence.Reset:
+	case out.Failure == measurement.Reset:
 		return p.ended(path.ErrCut, after)
-	case out.Failure == evidence.Closed:
+	case out.Failure == measurement.Closed:
 		return p.ended(fmt.Errorf("%w: %w", path.ErrEnded, io.EOF), after)
 	}
 	return Unknown, out.Detail
@@ -215,12 +215,12 @@ func (p *prober) ended(err error, when string) (Ending, string) {
 		return Closed, alert.Error()
 	case errors.Is(err, path.ErrEnded):
 		return Closed, "FIN"
-	case errors.Is(err, path.ErrCut) && p.target.Transport == evidence.UDP:
+	case errors.Is(err, path.ErrCut) && p.target.Transport == measurement.UDP:
 		return Reset, "ICMP port unreachable " + when
 	case errors.Is(err, path.ErrCut):
 		return Reset, "RST " + when
 	}
-	return Unknown, evidence.Text(err.Error())
+	return Unknown, measurement.Text(err.Error())
 }
 
 // control walks a fresh connection to its sign of life without a silence; why it did not get there is said.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
@@ -39,15 +39,15 @@ type Result struct {
 	Proof   Proof // "" if nothing proves on this path that a connection is alive
 	Seen    []Observation
 	Bounds  Bounds
-	Without evidence.Outcome // of the connection without a silence
+	Without measurement.Outcome // of the connection without a silence
 	// Whole is false if the context ended the round early: the bounds are then of what was seen by then.
 	Whole bool
 }
 
 // Run measures. It returns when every connection has told, or ctx ended and all are closed.
 func (r *Round) Run(ctx context.Context) Result {
-	m := &measurement{Round: r, prober: prober{open: r.Open, target: r.Target}, left: slices.Clone(r.Steps)}
-	var out evidence.Outcome
+	m := &roundRun{Round: r, prober: prober{open: r.Open, target: r.Target}, left: slices.Clone(r.Steps)}
+	var out measurement.Outcome
 	if m.turn(ctx) {
 		var why string
 		if out, why = m.prepare(ctx); why != "" {
@@ -76,8 +76,8 @@ func unknown(steps []time.Duration, why string) []Observation {
 	return seen
 }
 
-// measurement is a round on its way.
-type measurement struct {
+// roundRun is a round on its way.
+type roundRun struct {
 	*Round
 	prober
 
@@ -90,7 +90,7 @@ type measurement struct {
 }
 
 // work takes step after step until none is left.
-func (m *measurement) work(ctx context.Context) {
+func (m *roundRun) work(ctx context.Context) {
 	for {
 		step, ok := m.next()
 		if !ok || !m.measure(ctx, step) || !m.confirm(ctx) {
@@ -100,7 +100,7 @@ func (m *measurement) work(ctx context.Context) {
 }
 
 // confirm measures again what is doubtful, until nothing is or another worker does so; false means that ctx ended.
-func (m *measurement) confirm(ctx context.Context) bool {
+func (m *roundRun) confirm(ctx context.Context) bool {
 	for {
 		step, ok := m.doubtful()
 		if !ok {
@@ -116,7 +116,7 @@ func (m *measurement) confirm(ctx context.Context) bool {
 	}
 }
 
-func (m *measurement) next() (step time.Duration, ok bool) {
+func (m *roundRun) next() (step time.Duration, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.left) == 0 {
@@ -127,7 +127,7 @@ func (m *measurement) next() (step time.Duration, ok bool) {
 }
 
 // doubtful gives one worker at a time a step to be measured again.
-func (m *measurement) doubtful() (step time.Duration, ok bool) {
+func (m *roundRun) doubtful() (step time.Duration, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.confirming {
@@ -138,7 +138,7 @@ func (m *measurement) doubtful() (step time.Duration, ok bool) {
 }
 
 // measure makes one connection of a step; false means that ctx ended.
-func (m *measurement) measure(ctx context.Context, step time.Duration) bool {
+func (m *roundRun) measure(ctx context.Context, step time.Duration) bool {
 	if !m.turn(ctx) {
 		return false
 	}
@@ -164,7 +164,7 @@ func (m *measurement) measure(ctx context.Context, step time.Duration) bool {
 	return ok
 }
 
-func (m *measurement) turn(ctx context.Context) bool {
+func (m *roundRun) turn(ctx context.Context) bool {
 	if m.Turn != nil {
 		return m.Turn(ctx)
 	}
@@ -172,7 +172,7 @@ func (m *measurement) turn(ctx context.Context) bool {
 }
 
 // tell changes the progress and passes it on.
-func (m *measurement) tell(change func(*Progress)) {
+func (m *roundRun) tell(change func(*Progress)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	change(&m.progress)

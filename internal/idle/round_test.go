@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
@@ -31,10 +31,10 @@ func measure(t *testing.T, w *world, target path.Target) (r Result, took time.Du
 func near(a, b time.Duration) bool { return (a - b).Abs() < time.Second }
 
 func TestRound(t *testing.T) {
-	const udp, tcp = evidence.UDP, evidence.TCP
+	const udp, tcp = measurement.UDP, measurement.TCP
 	for name, test := range map[string]struct {
 		world     *world
-		transport evidence.Transport
+		transport measurement.Transport
 		proof     Proof
 		want      Bounds
 		took      time.Duration
@@ -73,20 +73,20 @@ func TestRound(t *testing.T) {
 		"no pong: the hello shows it": {&world{mute: true, forgets: always(s(200)), manner: Dropped}, tcp, ByHello,
 			Bounds{Survived: s(180), Lost: s(240), Reason: ReasonDropped,
 				Why: "a silence of 180 s survives; after 240 s the connection is lost: dropped without a word, while a fresh connection is answered"}, s(540 + 15)},
-		"an alert is an answer": {&world{hello: evidence.Alert}, tcp, ByHello,
+		"an alert is an answer": {&world{hello: measurement.Alert}, tcp, ByHello,
 			Bounds{Survived: s(540), Reason: ReasonSurvived, Why: "a silence of 540 s survives"}, s(540)},
 		"no pong over UDP": {&world{mute: true}, udp, "",
 			Bounds{Reason: ReasonUnknown,
 				Why: "not known: over UDP only a CoAP ping in a finished session shows that it is alive, and the server does not answer it"}, s(15)},
 		"the path is dead": {&world{down: func() bool { return true }}, tcp, "",
 			Bounds{Reason: ReasonUnknown, Why: "not known: no connection: as the test has it"}, s(0)},
-		"the hello is reset": {&world{hello: evidence.Reset}, tcp, "",
+		"the hello is reset": {&world{hello: measurement.Reset}, tcp, "",
 			Bounds{Reason: ReasonUnknown, Why: "not known: the hello is not answered: as the test has it"}, s(0)},
-		"somebody else answers after the silence": {&world{other: func(silent time.Duration) evidence.Failure {
+		"somebody else answers after the silence": {&world{other: func(silent time.Duration) measurement.Failure {
 			if silent > s(200) {
-				return evidence.HTTP
+				return measurement.HTTP
 			}
-			return evidence.Alert
+			return measurement.Alert
 		}}, tcp, ByHello,
 			Bounds{Survived: s(180), Reason: ReasonSurvived,
 				Why: "a silence of 180 s survives; longer is not known: the hello was answered in another way than without a silence: as the test has it"}, s(540)},
@@ -124,7 +124,7 @@ func TestARestartOfTheServerIsNoNAT(t *testing.T) {
 		"by FIN": {limit: restart},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, _ := measure(t, w, targetTo("192.0.2.1:5684", evidence.TCP))
+			r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
 			if b := r.Bounds; b.Survived != s(540) || b.Lost != 0 || b.Closed != 0 || !b.Unsteady || b.Reason != ReasonSurvived {
 				t.Errorf("%+v, want 540 s survived, unsteady", b)
 			}
@@ -144,7 +144,7 @@ func TestRestartsOneAfterTheOtherAreNoIdleTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &world{restarts: test.restarts}
-				r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", evidence.TCP), Steps: test.steps, Parallel: len(test.steps),
+				r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", measurement.TCP), Steps: test.steps, Parallel: len(test.steps),
 					Turn: Turns(OpeningPace)}).Run(t.Context())
 				b := r.Bounds
 				if b.Lost != 0 || b.Closed != 0 || !b.Unsteady || b.Survived != slices.Max(test.steps) || !strings.Contains(b.Why, "such as a restart") {
@@ -163,7 +163,7 @@ func TestAFlappingNAT(t *testing.T) {
 		}
 		return 0
 	}}
-	r, _ := measure(t, w, targetTo("192.0.2.1:5684", evidence.TCP))
+	r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
 	b := r.Bounds
 	if !b.Unsteady || b.Survived == 0 || b.Lost == 0 || b.Survived >= b.Lost || b.Reason != ReasonDropped || !strings.Contains(b.Why, "not steady") {
 		t.Errorf("%+v from %v", b, r.Seen)
@@ -181,7 +181,7 @@ func TestALostPingIsNotBlamedOnSilence(t *testing.T) {
 			lost = true
 			return path.ErrNoPong
 		}}
-		r, _ := measure(t, w, targetTo("192.0.2.1:5684", evidence.UDP))
+		r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.UDP))
 		if b := r.Bounds; b.Lost != 0 || b.Survived != s(540) || !b.Unsteady {
 			t.Errorf("%+v, want nothing lost", b)
 		}
@@ -193,7 +193,7 @@ func TestALostPingIsNotBlamedOnSilence(t *testing.T) {
 			}
 			return path.ErrUnsent
 		}}
-		r, _ := measure(t, w, targetTo("192.0.2.1:5684", evidence.TCP))
+		r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
 		if b := r.Bounds; b.Lost != 0 || b.Survived >= s(100) || b.Reason != ReasonSurvived || !strings.Contains(b.Why, "longer is not known: the ping could not be sent in time") {
 			t.Errorf("%+v, want nothing lost and nothing known of more", b)
 		}
@@ -206,7 +206,7 @@ func TestALostPingIsNotBlamedOnSilence(t *testing.T) {
 			}
 			return time.Since(began) > s(150)
 		}}
-		r, _ := measure(t, w, targetTo("192.0.2.1:5684", evidence.TCP))
+		r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
 		b := r.Bounds
 		if b.Lost != 0 || b.Survived != s(120) || b.Reason != ReasonSurvived || !strings.Contains(b.Why, "longer is not known: the path is down") {
 			t.Errorf("%+v, want 120 s survived and nothing known of more", b)
@@ -220,7 +220,7 @@ func TestARoundThatIsInterruptedSaysWhatItSaw(t *testing.T) {
 		defer cancel()
 		w := &world{}
 		var last Progress
-		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", evidence.TCP), Steps: steps(), Parallel: len(steps()),
+		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", measurement.TCP), Steps: steps(), Parallel: len(steps()),
 			Progress: func(p Progress) { last = p }}).Run(ctx)
 		if r.Whole || r.Bounds.Survived != s(90) || last.Done != 3 || last.Silent != 0 {
 			t.Errorf("whole %v, %+v, %+v", r.Whole, r.Bounds, last)
@@ -236,7 +236,7 @@ func TestTheEndIsForetold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{forgets: always(s(200)), manner: Dropped}
 		var foretold []time.Time
-		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", evidence.TCP), Steps: []time.Duration{s(30), s(540)}, Parallel: 2,
+		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", measurement.TCP), Steps: []time.Duration{s(30), s(540)}, Parallel: 2,
 			Progress: func(p Progress) {
 				if p.Silent > 0 {
 					foretold = append(foretold, p.Ends)
@@ -253,7 +253,7 @@ func TestTheEndIsForetold(t *testing.T) {
 func TestFewerConnectionsThanStepsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, freed := &world{forgets: always(s(200)), manner: Dropped}, 0
-		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", evidence.TCP), Steps: steps(), Parallel: 1,
+		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", measurement.TCP), Steps: steps(), Parallel: 1,
 			Freed: func() { freed++ }}).Run(t.Context())
 		if _, most, _ := w.count(); most != 1 || freed != 1 || r.Bounds.Survived != s(180) || !near(r.Bounds.Lost, s(240)) {
 			t.Errorf("%d at once, freed %d times, %+v", most, freed, r.Bounds)
@@ -267,12 +267,12 @@ func TestWhatTheConfigurationForbidsIsNotTried(t *testing.T) {
 		"ping":   func(t *path.Target) { t.Ping = false },
 	} {
 		t.Run(name, func(t *testing.T) {
-			target := targetTo("192.0.2.1:5684", evidence.TCP)
+			target := targetTo("192.0.2.1:5684", measurement.TCP)
 			forbid(&target)
 			if r, _ := measure(t, &world{}, target); r.Proof != ByHello || r.Bounds.Survived != s(540) {
 				t.Errorf("over TCP: proof %q, %+v", r.Proof, r.Bounds)
 			}
-			target.Transport = evidence.UDP
+			target.Transport = measurement.UDP
 			if r, _ := measure(t, &world{}, target); r.Proof != "" || r.Bounds.Reason != ReasonUnknown || !strings.Contains(r.Bounds.Why, "the configuration forbids") {
 				t.Errorf("over UDP: proof %q, %+v", r.Proof, r.Bounds)
 			}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
@@ -31,11 +31,11 @@ type world struct {
 	alert bool
 	// restarts are when, from the first connection on, every connection is ended by RST.
 	restarts []time.Duration
-	mute     bool                                        // the server answers no ping
-	hello    evidence.Failure                            // how the hello ends; Completed: well
-	down     func() bool                                 // whether nothing gets through now
-	slip     func(n int, silent time.Duration) error     // what else goes wrong with a ping, e.g. a lost datagram
-	other    func(silent time.Duration) evidence.Failure // how the hello ends after a silence
+	mute     bool                                           // the server answers no ping
+	hello    measurement.Failure                            // how the hello ends; Completed: well
+	down     func() bool                                    // whether nothing gets through now
+	slip     func(n int, silent time.Duration) error        // what else goes wrong with a ping, e.g. a lost datagram
+	other    func(silent time.Duration) measurement.Failure // how the hello ends after a silence
 
 	mu                 sync.Mutex
 	opened, open, most int
@@ -45,7 +45,7 @@ type world struct {
 func always(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
 
 func (w *world) session(t path.Target) path.Session {
-	return &fakeSession{world: w, target: t, out: evidence.Outcome{Address: t.Address, Transport: t.Transport}}
+	return &fakeSession{world: w, target: t, out: measurement.Outcome{Address: t.Address, Transport: t.Transport}}
 }
 
 // count is how many sessions are open, were open at once at most, and were opened.
@@ -67,7 +67,7 @@ type fakeSession struct {
 	target path.Target
 	n      int       // 0: not connected
 	last   time.Time // when something last passed
-	out    evidence.Outcome
+	out    measurement.Outcome
 }
 
 func pass(ctx context.Context, d time.Duration) error {
@@ -81,7 +81,7 @@ func pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (s *fakeSession) fail(in evidence.Phase, f evidence.Failure) bool {
+func (s *fakeSession) fail(in measurement.Phase, f measurement.Failure) bool {
 	s.out.FailedIn, s.out.Failure, s.out.Detail = in, f, "as the test has it"
 	return false
 }
@@ -95,10 +95,10 @@ func (s *fakeSession) Connect(ctx context.Context) bool {
 	s.n = s.world.opened
 	s.world.mu.Unlock()
 	if pass(ctx, rtt) != nil {
-		return s.fail(evidence.Connect, evidence.OutOfTime)
+		return s.fail(measurement.Connect, measurement.OutOfTime)
 	}
 	if s.world.down != nil && s.world.down() {
-		return s.fail(evidence.Connect, evidence.Unreachable)
+		return s.fail(measurement.Connect, measurement.Unreachable)
 	}
 	s.last = time.Now()
 	return true
@@ -141,20 +141,20 @@ func (s *fakeSession) Hello(ctx context.Context) bool {
 	silent := time.Since(s.last)
 	switch err := s.exchange(ctx); {
 	case errors.Is(err, path.ErrRoundOver):
-		return s.fail(evidence.Hello, evidence.OutOfTime)
+		return s.fail(measurement.Hello, measurement.OutOfTime)
 	case errors.Is(err, path.ErrCut):
-		return s.fail(evidence.Hello, evidence.Reset)
+		return s.fail(measurement.Hello, measurement.Reset)
 	case errors.Is(err, path.ErrEnded):
-		return s.fail(evidence.Hello, evidence.Closed)
+		return s.fail(measurement.Hello, measurement.Closed)
 	case err != nil:
-		return s.fail(evidence.Hello, evidence.Silent)
+		return s.fail(measurement.Hello, measurement.Silent)
 	}
 	ending := s.world.hello
 	if s.world.other != nil {
 		ending = s.world.other(silent)
 	}
-	if ending != evidence.Completed {
-		return s.fail(evidence.Hello, ending)
+	if ending != measurement.Completed {
+		return s.fail(measurement.Hello, ending)
 	}
 	return true
 }
@@ -194,7 +194,7 @@ func (s *fakeSession) Listen(ctx context.Context) error {
 	return nil
 }
 
-func (s *fakeSession) Outcome() evidence.Outcome { return s.out }
+func (s *fakeSession) Outcome() measurement.Outcome { return s.out }
 
 func (s *fakeSession) Close() {
 	if s.n == 0 {
@@ -215,6 +215,6 @@ func steps() []time.Duration {
 	return out
 }
 
-func targetTo(address string, transport evidence.Transport) path.Target {
-	return path.Target{Address: netip.MustParseAddrPort(address), Transport: transport, Client: evidence.Device, Finish: true, Ping: true}
+func targetTo(address string, transport measurement.Transport) path.Target {
+	return path.Target{Address: netip.MustParseAddrPort(address), Transport: transport, Client: measurement.Device, Finish: true, Ping: true}
 }

@@ -20,8 +20,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // serveBenchmark in the environment makes the test binary a server: of the device's port, of the web's, or of DTLS.
@@ -113,8 +113,8 @@ func processorTime(b *testing.B) time.Duration {
 // process per walk.
 func benchmarkWalk(b *testing.B, kind string, target Target) {
 	target.Address = serverProcess(b, kind)
-	if target.Transport = evidence.TCP; kind == "dtls" {
-		target.Transport = evidence.UDP
+	if target.Transport = measurement.TCP; kind == "dtls" {
+		target.Transport = measurement.UDP
 	}
 	mint, err := lab.NewMint(time.Now())
 	if err != nil {
@@ -128,7 +128,7 @@ func benchmarkWalk(b *testing.B, kind string, target Target) {
 	b.ReportAllocs()
 	before := processorTime(b)
 	for b.Loop() {
-		if o := w.Walk(b.Context(), target); o.Failure != evidence.Completed {
+		if o := w.Walk(b.Context(), target); o.Failure != measurement.Completed {
 			b.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail)
 		}
 	}
@@ -138,46 +138,46 @@ func benchmarkWalk(b *testing.B, kind string, target Target) {
 
 // BenchmarkDeviceFlight is connect and hello, to the end of the server's flight with its signature verified.
 func BenchmarkDeviceFlight(b *testing.B) {
-	benchmarkWalk(b, "device", Target{Client: evidence.Device})
+	benchmarkWalk(b, "device", Target{Client: measurement.Device})
 }
 
 // BenchmarkDeviceWalk is the whole walk: connect, hello, finish, ping, close.
 func BenchmarkDeviceWalk(b *testing.B) {
-	benchmarkWalk(b, "device", Target{Client: evidence.Device, Finish: true, Ping: true})
+	benchmarkWalk(b, "device", Target{Client: measurement.Device, Finish: true, Ping: true})
 }
 
 // BenchmarkDeviceFlightUDP is the hello, its cookie, and the server's flight with its signature verified.
 func BenchmarkDeviceFlightUDP(b *testing.B) {
-	benchmarkWalk(b, "dtls", Target{Client: evidence.Device})
+	benchmarkWalk(b, "dtls", Target{Client: measurement.Device})
 }
 
 // BenchmarkDeviceWalkUDP is the whole walk over UDP: hello, finish, ping, close.
 func BenchmarkDeviceWalkUDP(b *testing.B) {
-	benchmarkWalk(b, "dtls", Target{Client: evidence.Device, Finish: true, Ping: true})
+	benchmarkWalk(b, "dtls", Target{Client: measurement.Device, Finish: true, Ping: true})
 }
 
 // BenchmarkWebWalk is the same by crypto/tls, for comparison.
 func BenchmarkWebWalk(b *testing.B) {
-	benchmarkWalk(b, "web", Target{Client: evidence.Web, Host: "server.test"})
+	benchmarkWalk(b, "web", Target{Client: measurement.Web, Host: "server.test"})
 }
 
 // BenchmarkAccuracy walks paths of a known delay and reports by how much the hello came later than the path explains: one
 // round trip over TCP, two over UDP for the cookie. What remains is the server's and our own work and the machine's timers.
 func BenchmarkAccuracy(b *testing.B) {
-	for _, transport := range []evidence.Transport{evidence.TCP, evidence.UDP} {
+	for _, transport := range []measurement.Transport{measurement.TCP, measurement.UDP} {
 		for _, delay := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
 			b.Run(fmt.Sprintf("%s/%v", transport, 2*delay), func(b *testing.B) {
 				l := startLab(b, lab.Options{Hosts: lab.Izuma()[:1]})
 				inflict(b, l, bootstrap, transport, fmt.Sprintf("%s:%v", lab.Slow, delay))
-				target := Target{Address: addressOf(b, l, bootstrap, transport), Transport: transport, Client: evidence.Device}
+				target := Target{Address: addressOf(b, l, bootstrap, transport), Transport: transport, Client: measurement.Device}
 				path := 2 * delay
-				if transport == evidence.UDP {
+				if transport == measurement.UDP {
 					path *= 2
 				}
 				var late []time.Duration
 				for b.Loop() {
 					o := new(Walker).Walk(b.Context(), target)
-					hello, ok := o.Took(evidence.Hello)
+					hello, ok := o.Took(measurement.Hello)
 					if !ok || hello < path {
 						b.Fatalf("hello after %v over a path of %v: %q (%s)", hello, path, o.Failure, o.Detail)
 					}
@@ -194,7 +194,7 @@ func BenchmarkAccuracy(b *testing.B) {
 // BenchmarkWaiting reports the memory that a walk holds while it waits for a server that says nothing: heap and stack, over
 // TCP with those of the server's side of the connection.
 func BenchmarkWaiting(b *testing.B) {
-	for _, transport := range []evidence.Transport{evidence.TCP, evidence.UDP} {
+	for _, transport := range []measurement.Transport{measurement.TCP, measurement.UDP} {
 		b.Run(string(transport), func(b *testing.B) {
 			const walks = 256
 			to, heard := silentServer(b, transport)
@@ -204,7 +204,7 @@ func BenchmarkWaiting(b *testing.B) {
 				before := memory()
 				for range walks {
 					all.Go(func() {
-						new(Walker).Walk(ctx, Target{Address: to, Transport: transport, Client: evidence.Device})
+						new(Walker).Walk(ctx, Target{Address: to, Transport: transport, Client: measurement.Device})
 					})
 				}
 				for range walks {
@@ -226,12 +226,12 @@ func memory() int64 {
 }
 
 // silentServer tells of each hello that came, and answers none.
-func silentServer(b *testing.B, transport evidence.Transport) (to netip.AddrPort, heard <-chan struct{}) {
+func silentServer(b *testing.B, transport measurement.Transport) (to netip.AddrPort, heard <-chan struct{}) {
 	b.Helper()
 	hellos := make(chan struct{}, 1024)
 	var all sync.WaitGroup
 	b.Cleanup(all.Wait)
-	if transport == evidence.UDP {
+	if transport == measurement.UDP {
 		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			b.Fatal(err)

@@ -8,11 +8,11 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // connect opens a TCP connection and writes to out how that went; nil if it failed.
-func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, out *evidence.Outcome) net.Conn {
+func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, out *measurement.Outcome) net.Conn {
 	out.Started = time.Now()
 	dial := w.Dial
 	if dial == nil {
@@ -24,11 +24,11 @@ func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, 
 	conn, err := dial(phase, "tcp", t.Address.String())
 	took := time.Since(out.Started)
 	if err != nil {
-		out.FailedIn = evidence.Connect
+		out.FailedIn = measurement.Connect
 		out.Failure, out.Detail = connectFailure(ctx, phase, err)
 		return nil
 	}
-	out.Times = append(out.Times, evidence.PhaseTime{Phase: evidence.Connect, Took: took})
+	out.Times = append(out.Times, measurement.PhaseTime{Phase: measurement.Connect, Took: took})
 	out.Local = localOf(conn)
 	out.RTT = roundTrip(conn)
 	return conn
@@ -45,18 +45,18 @@ func localOf(conn net.Conn) netip.AddrPort {
 }
 
 // connectFailure says why there is no connection. A reset in place of an answer is a refusal like any other.
-func connectFailure(ctx, phase context.Context, err error) (evidence.Failure, string) {
+func connectFailure(ctx, phase context.Context, err error) (measurement.Failure, string) {
 	switch {
 	case isRefused(err), isReset(err):
-		return evidence.Refused, "RST in answer to the SYN"
+		return measurement.Refused, "RST in answer to the SYN"
 	case ctx.Err() != nil, timedOut(err) && endsWith(ctx, phase):
-		return evidence.OutOfTime, "the round ended before the connection stood"
+		return measurement.OutOfTime, "the round ended before the connection stood"
 	case timedOut(err):
-		return evidence.Unreachable, "no answer to the SYN in time"
+		return measurement.Unreachable, "no answer to the SYN in time"
 	case isNoConnection(err):
-		return evidence.Unreachable, evidence.Text(fmt.Sprintf("no connection: %v", err))
+		return measurement.Unreachable, measurement.Text(fmt.Sprintf("no connection: %v", err))
 	}
-	return evidence.Internal, evidence.Text(fmt.Sprintf("open a connection: %v", err))
+	return measurement.Internal, measurement.Text(fmt.Sprintf("open a connection: %v", err))
 }
 
 func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) || isTimeout(err) }

@@ -9,10 +9,9 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/netip"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Patience is how long each phase may take before it is called silent or unreachable. When the context's deadline
@@ -61,19 +60,6 @@ type Credential struct {
 	Certificate tls.Certificate // EC P-256
 }
 
-// Target is one path to one address.
-type Target struct {
-	Address   netip.AddrPort
-	Transport evidence.Transport
-	Client    evidence.Client
-	Host      string // server name for a web hello; a device sends none
-	Finish    bool   // complete the session; else stop at the server's flight
-	Ping      bool   // send a CoAP ping once the session is complete
-	Framing   evidence.Framing
-	// WebRetry tries the same path at once with a web hello after the device's failed (TCP only).
-	WebRetry bool
-}
-
 // Walker walks paths. It is safe for concurrent use.
 type Walker struct {
 	// Dial opens the TCP or connected UDP socket; nil: the kernel's.
@@ -89,12 +75,12 @@ type Walker struct {
 //
 // A device's walk over TCP whose hello failed in a way that a browser's may not is tried once more with a web hello, if
 // the target says so.
-func (w *Walker) Walk(ctx context.Context, t Target) evidence.Outcome {
-	if t.Client == evidence.Web && t.Transport != evidence.UDP {
+func (w *Walker) Walk(ctx context.Context, t Target) measurement.Outcome {
+	if t.Client == measurement.Web && t.Transport != measurement.UDP {
 		return w.walkWeb(ctx, t)
 	}
 	out := w.walkDevice(ctx, t)
-	if t.WebRetry && t.Transport != evidence.UDP && out.FailedIn == evidence.Hello && worthWebHello(out.Failure) && ctx.Err() == nil {
+	if t.WebRetry && t.Transport != measurement.UDP && out.FailedIn == measurement.Hello && worthWebHello(out.Failure) && ctx.Err() == nil {
 		web := w.walkWeb(ctx, t)
 		out.Web = &web
 	}
@@ -103,9 +89,9 @@ func (w *Walker) Walk(ctx context.Context, t Target) evidence.Outcome {
 
 // worthWebHello says after which ends of a device's hello a browser's may show who it was that ended it: a box that does
 // not know the device's suite, or does not like its hello.
-func worthWebHello(f evidence.Failure) bool {
+func worthWebHello(f measurement.Failure) bool {
 	switch f {
-	case evidence.Alert, evidence.Reset, evidence.Closed, evidence.Silent, evidence.NotTLS:
+	case measurement.Alert, measurement.Reset, measurement.Closed, measurement.Silent, measurement.NotTLS:
 		return true
 	}
 	return false

@@ -20,9 +20,9 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // peer is a real TLS server on loopback.
@@ -34,7 +34,7 @@ type peer struct {
 
 // startPeer runs a server program and waits until it listens. {PORT}, {PORT-1}, {CERT}, {KEY}, {CA} (of somebody
 // else) and {STRANGERS} (the CA of our own certificate) in the arguments are filled in.
-func startPeer(t *testing.T, mint *lab.Mint, transport evidence.Transport, env []string, name string, args ...string) *peer {
+func startPeer(t *testing.T, mint *lab.Mint, transport measurement.Transport, env []string, name string, args ...string) *peer {
 	t.Helper()
 	leaf, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", DNSNames: []string{"server.test"}})
 	if err != nil {
@@ -44,7 +44,7 @@ func startPeer(t *testing.T, mint *lab.Mint, transport evidence.Transport, env [
 }
 
 // startPeerShowing is startPeer with another certificate.
-func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transport evidence.Transport, env []string, name string, args ...string) *peer {
+func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transport measurement.Transport, env []string, name string, args ...string) *peer {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		t.Fatalf("this test needs Debian's %s: %v", name, err)
@@ -100,9 +100,9 @@ func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transp
 
 // listens reports whether somebody does at a port of this machine. Of UDP the kernel's table is asked: a datagram to see
 // would be the first of a session.
-func listens(t *testing.T, transport evidence.Transport, at netip.AddrPort) bool {
+func listens(t *testing.T, transport measurement.Transport, at netip.AddrPort) bool {
 	t.Helper()
-	if transport == evidence.TCP {
+	if transport == measurement.TCP {
 		conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
 		if err != nil {
 			return false
@@ -145,10 +145,10 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 	for name, test := range map[string]struct {
 		env     []string
 		program []string
-		failure evidence.Failure
-		in      evidence.Phase
-		phases  []evidence.Phase
-		web     evidence.Failure
+		failure measurement.Failure
+		in      measurement.Phase
+		phases  []measurement.Phase
+		web     measurement.Failure
 		asked   bool
 	}{
 		"OpenSSL with 0xC0AE alone and a client certificate demanded": {
@@ -166,15 +166,15 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 		},
 		"OpenSSL that refuses strangers": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-cipher", ccm8, "-Verify", "1", "-verify_return_error", "-tls1_2", "-quiet"},
-			failure: evidence.CertificateNeeded, in: evidence.Finish, phases: greeted, asked: true,
+			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: greeted, asked: true,
 		},
 		"OpenSSL without the device's suite": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256", "-tls1_2", "-quiet"},
-			failure: evidence.Alert, in: evidence.Hello, phases: connected, web: evidence.Completed,
+			failure: measurement.Alert, in: measurement.Hello, phases: connected, web: measurement.Completed,
 		},
 		"OpenSSL with TLS 1.3 alone": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-tls1_3", "-quiet"},
-			failure: evidence.Alert, in: evidence.Hello, phases: connected, web: evidence.Completed,
+			failure: measurement.Alert, in: measurement.Hello, phases: connected, web: measurement.Completed,
 		},
 		"GnuTLS with a client certificate demanded": {
 			program: []string{"gnutls-serv", "--echo", "--port", "{PORT}", "--x509certfile", "{CERT}", "--x509keyfile", "{KEY}", "--priority", "NORMAL:+AES-128-CCM-8", "--require-client-cert"},
@@ -187,10 +187,10 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mint := newMint(t)
-			p := startPeer(t, mint, evidence.TCP, test.env, test.program[0], test.program[1:]...)
+			p := startPeer(t, mint, measurement.TCP, test.env, test.program[0], test.program[1:]...)
 			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
 			o := w.Walk(t.Context(), Target{
-				Address: p.at, Transport: evidence.TCP, Client: evidence.Device, Host: "server.test", Finish: true, WebRetry: true,
+				Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Host: "server.test", Finish: true, WebRetry: true,
 			})
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) {
 				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail)
@@ -199,7 +199,7 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 			if seen.Leaf() == nil || seen.Leaf().Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked {
 				t.Errorf("saw %+v", seen)
 			}
-			if test.failure == evidence.Alert && (by != evidence.Web || o.Web.Failure != test.web) {
+			if test.failure == measurement.Alert && (by != measurement.Web || o.Web.Failure != test.web) {
 				t.Errorf("web hello: %+v", o.Web)
 			}
 		})
@@ -210,7 +210,7 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 // what it is given.
 func TestDataPassesBothWaysThroughOpenSSL(t *testing.T) {
 	mint := newMint(t)
-	p := startPeer(t, mint, evidence.TCP, nil, "openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}",
+	p := startPeer(t, mint, measurement.TCP, nil, "openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}",
 		"-cipher", ccm8, "-Verify", "1", "-tls1_2", "-quiet")
 	answered := make(chan error, 1)
 	go func() {
@@ -225,8 +225,8 @@ func TestDataPassesBothWaysThroughOpenSSL(t *testing.T) {
 		answered <- err
 	}()
 	w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
-	o := w.Walk(t.Context(), Target{Address: p.at, Transport: evidence.TCP, Client: evidence.Device, Finish: true, Ping: true})
-	if o.Failure != evidence.Completed {
+	o := w.Walk(t.Context(), Target{Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Finish: true, Ping: true})
+	if o.Failure != measurement.Completed {
 		t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail)
 	}
 	if err := <-answered; err != nil {
@@ -248,12 +248,12 @@ func TestLibcoapAnswersByRFC8323(t *testing.T) {
 		t.Run(library, func(t *testing.T) {
 			mint := newMint(t)
 			server := libcoap(library, "-C", "{STRANGERS}")
-			p := startPeer(t, mint, evidence.TCP, nil, server[0], server[1:]...)
+			p := startPeer(t, mint, measurement.TCP, nil, server[0], server[1:]...)
 			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
 			o := w.Walk(t.Context(), Target{
-				Address: p.at, Transport: evidence.TCP, Client: evidence.Device, Finish: true, Ping: true, Framing: evidence.RFC8323,
+				Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Finish: true, Ping: true, Framing: measurement.RFC8323,
 			})
-			if o.Failure != evidence.Completed || !slices.Equal(phasesOf(o), evidence.Phases) || !o.TLS.CertificateRequested {
+			if o.Failure != measurement.Completed || !slices.Equal(phasesOf(o), measurement.Phases) || !o.TLS.CertificateRequested {
 				t.Errorf("%q in %q after %v (%s), saw %+v", o.Failure, o.FailedIn, phasesOf(o), o.Detail, o.TLS)
 			}
 		})
@@ -263,7 +263,7 @@ func TestLibcoapAnswersByRFC8323(t *testing.T) {
 func TestWebWalkOfRealServers(t *testing.T) {
 	for name, test := range map[string]struct {
 		program []string
-		failure evidence.Failure
+		failure measurement.Failure
 		version uint16
 		asked   bool
 	}{
@@ -277,11 +277,11 @@ func TestWebWalkOfRealServers(t *testing.T) {
 		},
 		"OpenSSL, TLS 1.2, strangers refused": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-Verify", "1", "-verify_return_error", "-tls1_2", "-quiet"},
-			version: tls.VersionTLS12, asked: true, failure: evidence.CertificateNeeded,
+			version: tls.VersionTLS12, asked: true, failure: measurement.CertificateNeeded,
 		},
 		"OpenSSL, TLS 1.3, strangers refused": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-Verify", "1", "-verify_return_error", "-tls1_3", "-quiet"},
-			version: tls.VersionTLS13, asked: true, failure: evidence.CertificateNeeded,
+			version: tls.VersionTLS13, asked: true, failure: measurement.CertificateNeeded,
 		},
 		"GnuTLS, any client certificate taken": {
 			program: []string{"gnutls-serv", "--echo", "--port", "{PORT}", "--x509certfile", "{CERT}", "--x509keyfile", "{KEY}", "--require-client-cert"},
@@ -290,16 +290,16 @@ func TestWebWalkOfRealServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mint := newMint(t)
-			p := startPeer(t, mint, evidence.TCP, nil, test.program[0], test.program[1:]...)
+			p := startPeer(t, mint, measurement.TCP, nil, test.program[0], test.program[1:]...)
 			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
-			o := w.Walk(t.Context(), Target{Address: p.at, Transport: evidence.TCP, Client: evidence.Web, Host: "server.test"})
+			o := w.Walk(t.Context(), Target{Address: p.at, Transport: measurement.TCP, Client: measurement.Web, Host: "server.test"})
 			if o.Failure != test.failure {
 				t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail)
 			}
 			if o.TLS == nil || o.TLS.Version != test.version || !o.TLS.KeyProved || o.TLS.CertificateRequested != test.asked || o.TLS.Leaf() == nil {
 				t.Errorf("saw %+v", o.TLS)
 			}
-			if test.failure == evidence.CertificateNeeded && (o.FailedIn != evidence.Finish || !slices.Equal(phasesOf(o), greeted)) {
+			if test.failure == measurement.CertificateNeeded && (o.FailedIn != measurement.Finish || !slices.Equal(phasesOf(o), greeted)) {
 				t.Errorf("%q in %q after %v", o.Failure, o.FailedIn, phasesOf(o))
 			}
 		})

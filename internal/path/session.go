@@ -12,7 +12,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Session is one path walked as a device does, step by step. Connect, Hello and Finish return whether the next step can
@@ -33,7 +33,7 @@ type Session interface {
 	// the server says meanwhile is passed over.
 	Listen(ctx context.Context) error
 	// Outcome is what the steps so far saw.
-	Outcome() evidence.Outcome
+	Outcome() measurement.Outcome
 	// Close ends the session politely, if it stands, and closes the socket. It may be called at any time.
 	Close()
 }
@@ -57,10 +57,10 @@ var (
 func (w *Walker) Session(t Target) Session {
 	walk := walk{
 		walker: w, patience: w.Patience.filled(), target: t,
-		out: evidence.Outcome{Address: t.Address, Transport: evidence.TCP, Client: evidence.Device},
+		out: measurement.Outcome{Address: t.Address, Transport: measurement.TCP, Client: measurement.Device},
 	}
-	if t.Transport == evidence.UDP {
-		walk.out.Transport = evidence.UDP
+	if t.Transport == measurement.UDP {
+		walk.out.Transport = measurement.UDP
 		if w.Patience.Ping <= 0 {
 			walk.patience.Ping = pingUDP
 		}
@@ -70,7 +70,7 @@ func (w *Walker) Session(t Target) Session {
 }
 
 // walkDevice is the device's walk: connect, hello, finish, ping, close.
-func (w *Walker) walkDevice(ctx context.Context, t Target) evidence.Outcome {
+func (w *Walker) walkDevice(ctx context.Context, t Target) measurement.Outcome {
 	s := w.Session(t)
 	defer s.Close()
 	if !s.Connect(ctx) {
@@ -78,7 +78,7 @@ func (w *Walker) walkDevice(ctx context.Context, t Target) evidence.Outcome {
 	}
 	if !s.Hello(ctx) || !t.Finish {
 		out := s.Outcome()
-		out.FinishSkipped = out.Failure == evidence.Completed
+		out.FinishSkipped = out.Failure == measurement.Completed
 		return out
 	}
 	if s.Finish(ctx) && t.Ping {
@@ -95,33 +95,33 @@ type walk struct {
 	conn     net.Conn
 	buf      []byte
 	dead     bool // the server ended the session: no farewell is due
-	out      evidence.Outcome
+	out      measurement.Outcome
 }
 
-func (k *walk) Outcome() evidence.Outcome { return k.out }
+func (k *walk) Outcome() measurement.Outcome { return k.out }
 
-func (k *walk) fail(in evidence.Phase, failure evidence.Failure, detail string) bool {
-	k.out.FailedIn, k.out.Failure, k.out.Detail = in, failure, evidence.Text(detail)
+func (k *walk) fail(in measurement.Phase, failure measurement.Failure, detail string) bool {
+	k.out.FailedIn, k.out.Failure, k.out.Detail = in, failure, measurement.Text(detail)
 	return false
 }
 
-func (k *walk) completed(phase evidence.Phase, took time.Duration) bool {
-	k.out.Times = append(k.out.Times, evidence.PhaseTime{Phase: phase, Took: took})
+func (k *walk) completed(phase measurement.Phase, took time.Duration) bool {
+	k.out.Times = append(k.out.Times, measurement.PhaseTime{Phase: phase, Took: took})
 	return true
 }
 
 func (k *walk) sawAlert(alert *devicetls.AlertError) {
 	if k.out.TLS == nil {
-		k.out.TLS = &evidence.TLS{}
+		k.out.TLS = &measurement.TLS{}
 	}
 	k.out.TLS.Alert, k.out.TLS.HasAlert = alert.Description, true
 }
 
 // greeted ends a hello that was answered by a whole flight.
 func (k *walk) greeted(took time.Duration, flight *devicetls.Flight) bool {
-	k.completed(evidence.Hello, took)
+	k.completed(measurement.Hello, took)
 	if len(flight.Unfit) > 0 {
-		return k.fail(evidence.Hello, evidence.Unfit, strings.Join(flight.Unfit, "; "))
+		return k.fail(measurement.Hello, measurement.Unfit, strings.Join(flight.Unfit, "; "))
 	}
 	// A holder that has not proved its key is nobody to show our certificate to; a device stops here as well.
 	return flight.KeyProved
@@ -129,9 +129,9 @@ func (k *walk) greeted(took time.Duration, flight *devicetls.Flight) bool {
 
 // finished ends a finish that came to its goal. What a device cannot take of it is known only now.
 func (k *walk) finished(took time.Duration, flight *devicetls.Flight) bool {
-	k.completed(evidence.Finish, took)
+	k.completed(measurement.Finish, took)
 	if k.out.TLS.Unfit = flight.Unfit; len(flight.Unfit) > 0 {
-		return k.fail(evidence.Finish, evidence.Unfit, strings.Join(flight.Unfit, "; "))
+		return k.fail(measurement.Finish, measurement.Unfit, strings.Join(flight.Unfit, "; "))
 	}
 	return true
 }
@@ -154,21 +154,21 @@ func (k *walk) failFinish(err error) bool {
 	k.dead = true
 	switch {
 	case errors.Is(err, errRoundOver):
-		return k.fail(evidence.Finish, evidence.OutOfTime, "the round ended before the server's Finished")
+		return k.fail(measurement.Finish, measurement.OutOfTime, "the round ended before the server's Finished")
 	case errors.Is(err, errSilence):
-		return k.fail(evidence.Finish, evidence.FinishFailed, "no Finished came in time")
+		return k.fail(measurement.Finish, measurement.FinishFailed, "no Finished came in time")
 	case errors.As(err, &alert):
 		k.sawAlert(alert)
 		if asked && refusesCertificate(alert.Description) {
-			return k.fail(evidence.Finish, evidence.CertificateNeeded, alert.Error()+" after our certificate")
+			return k.fail(measurement.Finish, measurement.CertificateNeeded, alert.Error()+" after our certificate")
 		}
-		return k.fail(evidence.Finish, evidence.FinishFailed, alert.Error())
+		return k.fail(measurement.Finish, measurement.FinishFailed, alert.Error())
 	case asked && (errors.Is(err, io.EOF) || isReset(err)):
-		return k.fail(evidence.Finish, evidence.CertificateNeeded, "the server ended the connection after our certificate")
+		return k.fail(measurement.Finish, measurement.CertificateNeeded, "the server ended the connection after our certificate")
 	case asked && isRefused(err):
-		return k.fail(evidence.Finish, evidence.CertificateNeeded, "the server's port was closed after our certificate")
+		return k.fail(measurement.Finish, measurement.CertificateNeeded, "the server's port was closed after our certificate")
 	}
-	return k.fail(evidence.Finish, evidence.FinishFailed, err.Error())
+	return k.fail(measurement.Finish, measurement.FinishFailed, err.Error())
 }
 
 // refusesCertificate reports whether a fatal alert (RFC 5246 §7.2.2) after our certificate is about it. Those that speak
@@ -191,12 +191,12 @@ func (k *walk) ping(ctx context.Context, p coap.Pinger, carrier func(*bound) coa
 	k.out.Pinged, k.out.Ponged = true, false
 	took, sent, err := p.Ping(carrier(b), b.end)
 	if err == nil {
-		k.out.Ponged = k.completed(evidence.Ping, took)
+		k.out.Ponged = k.completed(measurement.Ping, took)
 		return nil
 	}
 	switch end := b.of(err); {
 	case errors.Is(end, errRoundOver):
-		k.fail(evidence.Ping, evidence.OutOfTime, "the round ended before the answer to the ping")
+		k.fail(measurement.Ping, measurement.OutOfTime, "the round ended before the answer to the ping")
 		return ErrRoundOver
 	case errors.Is(end, errSilence) && sent == 0:
 		k.out.Pinged = false
@@ -226,7 +226,7 @@ func (k *walk) listen(ctx context.Context, size int, take func([]byte) error) er
 			}
 		}
 		switch {
-		case err == nil, k.out.Transport == evidence.UDP && isUnreachable(err):
+		case err == nil, k.out.Transport == measurement.UDP && isUnreachable(err):
 		case errors.Is(b.of(err), errRoundOver):
 			return nil
 		default:

@@ -14,15 +14,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // openSession walks a session to its finish.
-func openSession(t *testing.T, l *lab.Lab, transport evidence.Transport, patience Patience) Session {
+func openSession(t *testing.T, l *lab.Lab, transport measurement.Transport, patience Patience) Session {
 	t.Helper()
 	w := &Walker{Patience: patience, Credential: stranger(t, l)}
-	s := w.Session(Target{Address: addressOf(t, l, bootstrap, transport), Transport: transport, Client: evidence.Device})
+	s := w.Session(Target{Address: addressOf(t, l, bootstrap, transport), Transport: transport, Client: measurement.Device})
 	t.Cleanup(s.Close)
 	if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
 		t.Fatalf("no session: %+v", s.Outcome())
@@ -31,8 +31,8 @@ func openSession(t *testing.T, l *lab.Lab, transport evidence.Transport, patienc
 }
 
 // overBoth runs a test for each transport.
-func overBoth(t *testing.T, test func(*testing.T, evidence.Transport)) {
-	for _, transport := range []evidence.Transport{evidence.TCP, evidence.UDP} {
+func overBoth(t *testing.T, test func(*testing.T, measurement.Transport)) {
+	for _, transport := range []measurement.Transport{measurement.TCP, measurement.UDP} {
 		t.Run(string(transport), func(t *testing.T) { test(t, transport) })
 	}
 }
@@ -44,7 +44,7 @@ func shortly(t *testing.T, d time.Duration) context.Context {
 }
 
 func TestASessionIsPingedAgainAfterASilence(t *testing.T) {
-	overBoth(t, func(t *testing.T, transport evidence.Transport) {
+	overBoth(t, func(t *testing.T, transport measurement.Transport) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 		s := openSession(t, l, transport, patient)
 		for range 2 {
@@ -59,17 +59,17 @@ func TestASessionIsPingedAgainAfterASilence(t *testing.T) {
 }
 
 func TestThePingSpeaksTheFramingThatItIsTold(t *testing.T) {
-	for _, server := range []evidence.Framing{evidence.RFC7252, evidence.RFC8323} {
-		for _, client := range []evidence.Framing{evidence.RFC7252, evidence.RFC8323} {
+	for _, server := range []measurement.Framing{measurement.RFC7252, measurement.RFC8323} {
+		for _, client := range []measurement.Framing{measurement.RFC7252, measurement.RFC8323} {
 			t.Run(string(client)+" to "+string(server), func(t *testing.T) {
 				t.Parallel()
-				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], CoAP: lab.CoAP{Framed: server == evidence.RFC8323}})
+				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], CoAP: lab.CoAP{Framed: server == measurement.RFC8323}})
 				patience, want := patient, error(nil)
 				if client != server {
-					patience, want = silentIn(evidence.Ping), ErrNoPong
+					patience, want = silentIn(measurement.Ping), ErrNoPong
 				}
 				w := &Walker{Patience: patience, Credential: stranger(t, l)}
-				s := w.Session(Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Framing: client})
+				s := w.Session(Target{Address: addressOf(t, l, bootstrap, measurement.TCP), Framing: client})
 				defer s.Close()
 				if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
 					t.Fatalf("no session: %+v", s.Outcome())
@@ -79,7 +79,7 @@ func TestThePingSpeaksTheFramingThatItIsTold(t *testing.T) {
 						t.Errorf("ping: %v, want %v", err, want)
 					}
 				}
-				if o := s.Outcome(); o.Failure != evidence.Completed || o.Ponged != (want == nil) {
+				if o := s.Outcome(); o.Failure != measurement.Completed || o.Ponged != (want == nil) {
 					t.Errorf("%+v", o)
 				}
 			})
@@ -93,7 +93,7 @@ const idleLimit = 2 * time.Second
 func TestASessionThatTheServerEndsIsNoticedInSilence(t *testing.T) {
 	t.Parallel()
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: idleLimit})
-	s := openSession(t, l, evidence.TCP, patient)
+	s := openSession(t, l, measurement.TCP, patient)
 	if err := s.Listen(shortly(t, time.Minute)); !errors.Is(err, ErrEnded) {
 		t.Errorf("listen: %v, want ErrEnded", err)
 	}
@@ -108,7 +108,7 @@ func TestADTLSServersFarewellIsNoticedInSilence(t *testing.T) {
 	}
 	defer server.Close()
 	defer end()
-	s := (&Walker{Patience: patient, Credential: stranger(t, l)}).Session(Target{Address: server.Address(), Transport: evidence.UDP})
+	s := (&Walker{Patience: patient, Credential: stranger(t, l)}).Session(Target{Address: server.Address(), Transport: measurement.UDP})
 	defer s.Close()
 	if !s.Connect(t.Context()) || !s.Hello(t.Context()) || !s.Finish(t.Context()) {
 		t.Fatalf("no session: %+v", s.Outcome())
@@ -126,13 +126,13 @@ func TestADTLSServersFarewellIsNoticedInSilence(t *testing.T) {
 }
 
 func TestAPingThatIsNotSentInTimeSaysNothingOfThePath(t *testing.T) {
-	overBoth(t, func(t *testing.T, transport evidence.Transport) {
+	overBoth(t, func(t *testing.T, transport measurement.Transport) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 		tooLate := patient
 		tooLate.Ping = time.Nanosecond
 		s := openSession(t, l, transport, tooLate)
 		err := s.Ping(t.Context())
-		if o := s.Outcome(); !errors.Is(err, ErrUnsent) || o.Pinged || o.Failure != evidence.Completed {
+		if o := s.Outcome(); !errors.Is(err, ErrUnsent) || o.Pinged || o.Failure != measurement.Completed {
 			t.Errorf("ping: %v, and %+v; want ErrUnsent", err, o)
 		}
 	})
@@ -150,7 +150,7 @@ func TestICMPErrorsInSilence(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				conn := &fakeConn{changed: make(chan struct{}), errs: test.errs}
 				w := &Walker{Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
-				s := w.Session(Target{Transport: evidence.UDP})
+				s := w.Session(Target{Transport: measurement.UDP})
 				defer s.Close()
 				if !s.Connect(t.Context()) {
 					t.Fatal(s.Outcome())
@@ -167,13 +167,13 @@ func TestICMPErrorsInSilence(t *testing.T) {
 
 func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
 	for _, test := range []struct {
-		transport evidence.Transport
+		transport measurement.Transport
 		fault     string
 		want      error
 	}{
-		{evidence.TCP, lab.NATForgets + ":2s", ErrNoPong},
-		{evidence.TCP, lab.NATResets + ":2s", ErrCut},
-		{evidence.UDP, lab.NATForgets + ":2s", ErrNoPong},
+		{measurement.TCP, lab.NATForgets + ":2s", ErrNoPong},
+		{measurement.TCP, lab.NATResets + ":2s", ErrCut},
+		{measurement.UDP, lab.NATForgets + ":2s", ErrNoPong},
 	} {
 		t.Run(string(test.transport)+"/"+test.fault, func(t *testing.T) {
 			t.Parallel()
@@ -181,7 +181,7 @@ func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
 			inflict(t, l, bootstrap, test.transport, test.fault)
 			patience := patient
 			if errors.Is(test.want, ErrNoPong) {
-				patience = silentIn(evidence.Ping)
+				patience = silentIn(measurement.Ping)
 			}
 			s := openSession(t, l, test.transport, patience)
 			if err := s.Ping(t.Context()); err != nil {
@@ -193,15 +193,15 @@ func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
 			if err := s.Ping(t.Context()); !errors.Is(err, test.want) {
 				t.Errorf("ping after the silence: %v, want %v", err, test.want)
 			}
-			if o := s.Outcome(); o.Failure != evidence.Completed || o.Ponged || !o.Pinged {
+			if o := s.Outcome(); o.Failure != measurement.Completed || o.Ponged || !o.Pinged {
 				t.Errorf("a lost ping fails no walk: %+v", o)
 			}
 		})
 	}
 	t.Run("udp/port closed", func(t *testing.T) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-		s := openSession(t, l, evidence.UDP, patient)
-		inflict(t, l, bootstrap, evidence.UDP, lab.Refuse)
+		s := openSession(t, l, measurement.UDP, patient)
+		inflict(t, l, bootstrap, measurement.UDP, lab.Refuse)
 		if err := s.Ping(t.Context()); !errors.Is(err, ErrCut) {
 			t.Errorf("ping: %v, want ErrCut", err)
 		}
@@ -209,7 +209,7 @@ func TestAPathThatGoesAwayLosesThePing(t *testing.T) {
 }
 
 func TestAPathMayBeSilentBeforeItsHello(t *testing.T) {
-	overBoth(t, func(t *testing.T, transport evidence.Transport) {
+	overBoth(t, func(t *testing.T, transport measurement.Transport) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 		s := (&Walker{Patience: patient}).Session(Target{Address: addressOf(t, l, bootstrap, transport), Transport: transport})
 		defer s.Close()
@@ -229,19 +229,19 @@ func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
 	const round = 2 * time.Second // enough to come to the phase that never ends
 	for _, test := range []struct {
 		fault     string
-		transport evidence.Transport
-		client    evidence.Client
+		transport measurement.Transport
+		client    measurement.Client
 		host      string
-		in        evidence.Phase
+		in        measurement.Phase
 	}{
-		{lab.Drop, evidence.TCP, evidence.Device, bootstrap, evidence.Connect},
-		{lab.Silence, evidence.TCP, evidence.Device, bootstrap, evidence.Hello},
-		{lab.Drip, evidence.TCP, evidence.Device, bootstrap, evidence.Hello},
-		{lab.Silence, evidence.TCP, evidence.Web, containers, evidence.Hello},
-		{lab.NoPong, evidence.TCP, evidence.Device, bootstrap, evidence.Ping},
-		{lab.Drop, evidence.UDP, evidence.Device, bootstrap, evidence.Hello},
-		{lab.NoAnswerAfter, evidence.UDP, evidence.Device, bootstrap, evidence.Hello},
-		{lab.NoPong, evidence.UDP, evidence.Device, bootstrap, evidence.Ping},
+		{lab.Drop, measurement.TCP, measurement.Device, bootstrap, measurement.Connect},
+		{lab.Silence, measurement.TCP, measurement.Device, bootstrap, measurement.Hello},
+		{lab.Drip, measurement.TCP, measurement.Device, bootstrap, measurement.Hello},
+		{lab.Silence, measurement.TCP, measurement.Web, containers, measurement.Hello},
+		{lab.NoPong, measurement.TCP, measurement.Device, bootstrap, measurement.Ping},
+		{lab.Drop, measurement.UDP, measurement.Device, bootstrap, measurement.Hello},
+		{lab.NoAnswerAfter, measurement.UDP, measurement.Device, bootstrap, measurement.Hello},
+		{lab.NoPong, measurement.UDP, measurement.Device, bootstrap, measurement.Ping},
 	} {
 		for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 			"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -266,7 +266,7 @@ func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
 					Address: addressOf(t, l, test.host, test.transport), Transport: test.transport, Client: test.client, Host: test.host,
 					Finish: true, Ping: true, WebRetry: true,
 				})
-				if o.Failure != evidence.OutOfTime || o.FailedIn != test.in || o.Web != nil {
+				if o.Failure != measurement.OutOfTime || o.FailedIn != test.in || o.Web != nil {
 					t.Errorf("%q in %q (%s), web %v; want out_of_time in %q", o.Failure, o.FailedIn, o.Detail, o.Web, test.in)
 				}
 				if took := time.Since(begun); took > long/2 {
@@ -344,37 +344,37 @@ func answeringUDP(t *testing.T, answer []byte) netip.AddrPort {
 func TestFailedHandshakesLeaveNothingBehind(t *testing.T) {
 	type path struct {
 		target Target
-		want   evidence.Failure
+		want   measurement.Failure
 	}
 	paths := make(map[string]path)
 	for name, test := range map[string]struct {
 		end  func(*net.TCPConn)
-		want evidence.Failure
+		want measurement.Failure
 	}{
-		"closed":  {func(*net.TCPConn) {}, evidence.Closed},
-		"reset":   {func(c *net.TCPConn) { _ = c.SetLinger(0) }, evidence.Reset},
-		"alert":   {func(c *net.TCPConn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) }, evidence.Alert},
-		"not TLS": {func(c *net.TCPConn) { _, _ = c.Write([]byte("HTTP/1.1 403 Forbidden\r\n")) }, evidence.HTTP},
+		"closed":  {func(*net.TCPConn) {}, measurement.Closed},
+		"reset":   {func(c *net.TCPConn) { _ = c.SetLinger(0) }, measurement.Reset},
+		"alert":   {func(c *net.TCPConn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) }, measurement.Alert},
+		"not TLS": {func(c *net.TCPConn) { _, _ = c.Write([]byte("HTTP/1.1 403 Forbidden\r\n")) }, measurement.HTTP},
 	} {
 		to := answering(t, func(c *net.TCPConn) {
 			_, _ = c.Read(make([]byte, 4096))
 			test.end(c)
 		})
-		paths["tcp/"+name] = path{Target{Address: to, Transport: evidence.TCP, Client: evidence.Device, WebRetry: true, Host: "x.test"}, test.want}
+		paths["tcp/"+name] = path{Target{Address: to, Transport: measurement.TCP, Client: measurement.Device, WebRetry: true, Host: "x.test"}, test.want}
 	}
 	for name, test := range map[string]path{
-		"silent":    {Target{Address: answeringUDP(t, nil)}, evidence.Silent},
-		"not DTLS":  {Target{Address: answeringUDP(t, []byte("who are you?"))}, evidence.NotTLS},
-		"alert":     {Target{Address: answeringUDP(t, []byte{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40})}, evidence.Alert},
-		"malformed": {Target{Address: answeringUDP(t, append([]byte{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 11}, make([]byte, 11)...))}, evidence.Malformed},
+		"silent":    {Target{Address: answeringUDP(t, nil)}, measurement.Silent},
+		"not DTLS":  {Target{Address: answeringUDP(t, []byte("who are you?"))}, measurement.NotTLS},
+		"alert":     {Target{Address: answeringUDP(t, []byte{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40})}, measurement.Alert},
+		"malformed": {Target{Address: answeringUDP(t, append([]byte{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 11}, make([]byte, 11)...))}, measurement.Malformed},
 	} {
-		test.target.Transport = evidence.UDP
+		test.target.Transport = measurement.UDP
 		paths["udp/"+name] = test
 	}
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	to := addressOf(t, l, bootstrap, evidence.TCP)
+	to := addressOf(t, l, bootstrap, measurement.TCP)
 	cut := answering(t, func(c *net.TCPConn) { relayFlight(c, to) })
-	paths["tcp/cut in the finish"] = path{Target{Address: cut, Transport: evidence.TCP, Client: evidence.Device, Finish: true}, evidence.CertificateNeeded}
+	paths["tcp/cut in the finish"] = path{Target{Address: cut, Transport: measurement.TCP, Client: measurement.Device, Finish: true}, measurement.CertificateNeeded}
 	if err := l.Set("bootstrap/tcp", "no_pong"); err != nil {
 		t.Fatal(err)
 	}
@@ -388,24 +388,24 @@ func TestFailedHandshakesLeaveNothingBehind(t *testing.T) {
 		cancel()
 		mute.Close()
 	})
-	for transport, at := range map[evidence.Transport]netip.AddrPort{evidence.TCP: to, evidence.UDP: mute.Address()} {
-		paths[string(transport)+"/no answer to the ping"] = path{Target{Address: at, Transport: transport, Client: evidence.Device, Finish: true, Ping: true}, evidence.Completed}
+	for transport, at := range map[measurement.Transport]netip.AddrPort{measurement.TCP: to, measurement.UDP: mute.Address()} {
+		paths[string(transport)+"/no answer to the ping"] = path{Target{Address: at, Transport: transport, Client: measurement.Device, Finish: true, Ping: true}, measurement.Completed}
 	}
 	for name, test := range paths {
 		t.Run(name, func(t *testing.T) {
 			patience := patient
 			patience.Ping = time.Millisecond
-			if test.want == evidence.Silent || test.want == evidence.NotTLS && test.target.Transport == evidence.UDP {
+			if test.want == measurement.Silent || test.want == measurement.NotTLS && test.target.Transport == measurement.UDP {
 				patience.Flight = time.Millisecond // as much as it takes, since that is always waited for
 			}
 			w := &Walker{Patience: patience, Credential: stranger(t, l)}
 			before, running := descriptors(t), runtime.NumGoroutine()
 			for range 250 {
 				o := w.Walk(t.Context(), test.target)
-				if slices.Contains(phasesOf(o), evidence.Ping) {
+				if slices.Contains(phasesOf(o), measurement.Ping) {
 					t.Fatal("the ping was answered")
 				}
-				if o.Failure != test.want && (test.want != evidence.NotTLS || o.Failure != evidence.Silent) { // no answer within 1 ms
+				if o.Failure != test.want && (test.want != measurement.NotTLS || o.Failure != measurement.Silent) { // no answer within 1 ms
 					t.Fatalf("%q (%s), want %q", o.Failure, o.Detail, test.want)
 				}
 			}
@@ -427,36 +427,36 @@ func TestHowAServerMayTakeOurFinish(t *testing.T) {
 	const never = "no Finished came in time"
 	for name, test := range map[string]struct {
 		end    func(*net.TCPConn)
-		want   evidence.Failure
+		want   measurement.Failure
 		detail string
 	}{
-		"closed":              {func(*net.TCPConn) {}, evidence.CertificateNeeded, "ended the connection after our certificate"},
-		"reset":               {func(c *net.TCPConn) { _ = c.SetLinger(0) }, evidence.CertificateNeeded, "ended the connection after our certificate"},
-		"bad certificate":     {alert(42), evidence.CertificateNeeded, "bad_certificate (42) after our certificate"},
-		"unknown authority":   {alert(48), evidence.CertificateNeeded, "unknown_ca (48) after our certificate"},
-		"access denied":       {alert(49), evidence.CertificateNeeded, "access_denied (49) after our certificate"},
-		"a handshake failure": {alert(40), evidence.CertificateNeeded, "handshake_failure (40) after our certificate"},
-		"close_notify":        {alert(0), evidence.CertificateNeeded, "close_notify (0) after our certificate"},
-		"a wrong signature":   {alert(51), evidence.FinishFailed, "decrypt_error (51)"},
-		"trouble of its own":  {alert(80), evidence.FinishFailed, "internal_error (80)"},
-		"silence":             {func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) }, evidence.FinishFailed, never},
+		"closed":              {func(*net.TCPConn) {}, measurement.CertificateNeeded, "ended the connection after our certificate"},
+		"reset":               {func(c *net.TCPConn) { _ = c.SetLinger(0) }, measurement.CertificateNeeded, "ended the connection after our certificate"},
+		"bad certificate":     {alert(42), measurement.CertificateNeeded, "bad_certificate (42) after our certificate"},
+		"unknown authority":   {alert(48), measurement.CertificateNeeded, "unknown_ca (48) after our certificate"},
+		"access denied":       {alert(49), measurement.CertificateNeeded, "access_denied (49) after our certificate"},
+		"a handshake failure": {alert(40), measurement.CertificateNeeded, "handshake_failure (40) after our certificate"},
+		"close_notify":        {alert(0), measurement.CertificateNeeded, "close_notify (0) after our certificate"},
+		"a wrong signature":   {alert(51), measurement.FinishFailed, "decrypt_error (51)"},
+		"trouble of its own":  {alert(80), measurement.FinishFailed, "internal_error (80)"},
+		"silence":             {func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) }, measurement.FinishFailed, never},
 		"a wrong Finished": {func(c *net.TCPConn) {
 			_, _ = c.Write(append([]byte{20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 32}, make([]byte, 32)...))
-		}, evidence.FinishFailed, "not protected with the keys"},
-		"out of turn": {func(c *net.TCPConn) { _, _ = c.Write([]byte{23, 3, 3, 0, 1, 1}) }, evidence.FinishFailed, "out of turn"},
+		}, measurement.FinishFailed, "not protected with the keys"},
+		"out of turn": {func(c *net.TCPConn) { _, _ = c.Write([]byte{23, 3, 3, 0, 1, 1}) }, measurement.FinishFailed, "out of turn"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-			to := addressOf(t, l, bootstrap, evidence.TCP)
+			to := addressOf(t, l, bootstrap, measurement.TCP)
 			front := answering(t, func(c *net.TCPConn) { relayFlight(c, to); test.end(c) })
 			patience := patient
 			if test.detail == never {
-				patience = silentIn(evidence.Finish)
+				patience = silentIn(measurement.Finish)
 			}
 			w := &Walker{Patience: patience, Credential: stranger(t, l)}
-			o := w.Walk(t.Context(), Target{Address: front, Transport: evidence.TCP, Client: evidence.Device, Finish: true, Ping: true})
-			if o.Failure != test.want || o.FailedIn != evidence.Finish || !slices.Equal(phasesOf(o), greeted) || !o.TLS.KeyProved ||
+			o := w.Walk(t.Context(), Target{Address: front, Transport: measurement.TCP, Client: measurement.Device, Finish: true, Ping: true})
+			if o.Failure != test.want || o.FailedIn != measurement.Finish || !slices.Equal(phasesOf(o), greeted) || !o.TLS.KeyProved ||
 				!strings.Contains(o.Detail, test.detail) || o.Pinged {
 				t.Errorf("%q in %q after %v (%s), want %q (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail, test.want, test.detail)
 			}
@@ -518,8 +518,8 @@ func TestAServersLastFlightThatIsLostIsAskedForAgain(t *testing.T) {
 		conn = &lossy{Conn: socket}
 		return conn, err
 	}}
-	o := w.Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, evidence.UDP), Transport: evidence.UDP, Client: evidence.Device, Finish: true})
-	if o.Failure != evidence.Completed || conn.finishes != 2 || o.Retransmissions != 1 {
+	o := w.Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, measurement.UDP), Transport: measurement.UDP, Client: measurement.Device, Finish: true})
+	if o.Failure != measurement.Completed || conn.finishes != 2 || o.Retransmissions != 1 {
 		t.Errorf("%q (%s) after %d Finished and %d retransmissions", o.Failure, o.Detail, conn.finishes, o.Retransmissions)
 	}
 }
@@ -562,7 +562,7 @@ func (j joining) Read(b []byte) (int, error) {
 func TestAFarewellInThePongsDatagramIsHeard(t *testing.T) {
 	t.Parallel()
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: idleLimit})
-	s := openSession(t, l, evidence.UDP, patient).(*udpSession)
+	s := openSession(t, l, measurement.UDP, patient).(*udpSession)
 	s.conn = joining{s.conn}
 	if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
 		t.Errorf("ping: %v", err)
@@ -579,7 +579,7 @@ func TestAFarewellInThePongsDatagramIsHeard(t *testing.T) {
 func TestAPongCountsThatComesWithTheFarewell(t *testing.T) {
 	t.Parallel()
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: idleLimit})
-	s := openSession(t, l, evidence.TCP, patient).(*tcpSession)
+	s := openSession(t, l, measurement.TCP, patient).(*tcpSession)
 	s.conn = gathering{s.conn}
 	if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
 		t.Errorf("ping: %v", err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // readSize holds a usual server flight in one read; a larger one takes several.
@@ -47,7 +47,7 @@ func (s *tcpSession) Finish(ctx context.Context) bool {
 	started := time.Now()
 	answer, err := s.client.Finish(s.walker.certificate())
 	if err != nil {
-		return s.fail(evidence.Finish, evidence.Internal, err.Error())
+		return s.fail(measurement.Finish, measurement.Internal, err.Error())
 	}
 	if err := s.converse(ctx, s.patience.Finish, answer, devicetls.Done); err != nil {
 		return s.failFinish(err)
@@ -109,24 +109,24 @@ func (s *tcpSession) failHello(err error) bool {
 	s.dead = true
 	switch {
 	case errors.Is(err, errRoundOver):
-		return s.fail(evidence.Hello, evidence.OutOfTime, "the round ended before the server's flight was whole")
+		return s.fail(measurement.Hello, measurement.OutOfTime, "the round ended before the server's flight was whole")
 	case errors.Is(err, errSilence):
-		return s.fail(evidence.Hello, evidence.Silent, "connected, but not in time "+s.soFar())
+		return s.fail(measurement.Hello, measurement.Silent, "connected, but not in time "+s.soFar())
 	case errors.As(err, &alert) && !alert.CloseNotify():
 		s.sawAlert(alert)
-		return s.fail(evidence.Hello, evidence.Alert, alert.Error())
+		return s.fail(measurement.Hello, measurement.Alert, alert.Error())
 	case errors.Is(err, io.EOF), errors.As(err, &alert):
-		return s.fail(evidence.Hello, evidence.Closed, "ended by the other side "+s.soFar())
+		return s.fail(measurement.Hello, measurement.Closed, "ended by the other side "+s.soFar())
 	case errors.As(err, &other) && other.HTTP:
-		return s.fail(evidence.Hello, evidence.HTTP, string(other.Line))
+		return s.fail(measurement.Hello, measurement.HTTP, string(other.Line))
 	case errors.As(err, &other):
-		return s.fail(evidence.Hello, evidence.NotTLS, other.Error())
+		return s.fail(measurement.Hello, measurement.NotTLS, other.Error())
 	case errors.Is(err, devicetls.ErrMalformed):
-		return s.fail(evidence.Hello, evidence.Malformed, err.Error())
+		return s.fail(measurement.Hello, measurement.Malformed, err.Error())
 	case isReset(err):
-		return s.fail(evidence.Hello, evidence.Reset, "cut by RST "+s.soFar())
+		return s.fail(measurement.Hello, measurement.Reset, "cut by RST "+s.soFar())
 	}
-	return s.fail(evidence.Hello, evidence.Internal, err.Error())
+	return s.fail(measurement.Hello, measurement.Internal, err.Error())
 }
 
 // soFar tells how much of the server's flight came.
@@ -176,7 +176,7 @@ func (d *tcpData) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, d.rest)
-	if d.rest = d.rest[n:]; d.target.Framing != evidence.RFC8323 {
+	if d.rest = d.rest[n:]; d.target.Framing != measurement.RFC8323 {
 		d.rest = nil // a message too long to be of interest
 	}
 	return n, nil

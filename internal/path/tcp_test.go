@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // patient leaves servers in this process, and real programs, their time on a busy machine.
@@ -20,28 +20,28 @@ var patient = Patience{Connect: 30 * time.Second, Hello: 30 * time.Second, Fligh
 
 // silentIn is the patience where nothing is due in one phase: that one is waited for to its end, so it is short. None ("")
 // is patient in all.
-func silentIn(phase evidence.Phase) Patience {
+func silentIn(phase measurement.Phase) Patience {
 	const short = 2 * time.Second
 	p := patient
 	switch phase {
-	case evidence.Connect:
+	case measurement.Connect:
 		p.Connect = short
-	case evidence.Hello:
+	case measurement.Hello:
 		p.Hello, p.Flight = short, short
-	case evidence.Finish:
+	case measurement.Finish:
 		p.Finish = short
-	case evidence.Ping:
+	case measurement.Ping:
 		p.Ping = short
 	}
 	return p
 }
 
 // silentPhase is the phase of a walk under a fault in which nothing is due, by the failure that is: "" if there is none.
-func silentPhase(fault string, failure evidence.Failure, in evidence.Phase) evidence.Phase {
+func silentPhase(fault string, failure measurement.Failure, in measurement.Phase) measurement.Phase {
 	switch {
 	case fault == lab.NoPong:
-		return evidence.Ping
-	case failure == evidence.Silent, failure == evidence.Unreachable, fault == lab.Garbage:
+		return measurement.Ping
+	case failure == measurement.Silent, failure == measurement.Unreachable, fault == lab.Garbage:
 		return in
 	}
 	return ""
@@ -63,7 +63,7 @@ func startLab(t testing.TB, o lab.Options) *lab.Lab {
 	return l
 }
 
-func addressOf(t testing.TB, l *lab.Lab, host string, transport evidence.Transport) netip.AddrPort {
+func addressOf(t testing.TB, l *lab.Lab, host string, transport measurement.Transport) netip.AddrPort {
 	t.Helper()
 	for _, p := range l.Places() {
 		if p.Host.Name == host && p.Path.Transport == string(transport) {
@@ -74,7 +74,7 @@ func addressOf(t testing.TB, l *lab.Lab, host string, transport evidence.Transpo
 	return netip.AddrPort{}
 }
 
-func inflict(t testing.TB, l *lab.Lab, host string, transport evidence.Transport, fault string) {
+func inflict(t testing.TB, l *lab.Lab, host string, transport measurement.Transport, fault string) {
 	t.Helper()
 	if err := l.Set(host+"/"+string(transport), fault); err != nil {
 		t.Fatal(err)
@@ -92,8 +92,8 @@ func stranger(t testing.TB, l *lab.Lab) func() *Credential {
 	return func() *Credential { return credential }
 }
 
-func phasesOf(o evidence.Outcome) []evidence.Phase {
-	var phases []evidence.Phase
+func phasesOf(o measurement.Outcome) []measurement.Phase {
+	var phases []measurement.Phase
 	for _, p := range o.Times {
 		phases = append(phases, p.Phase)
 	}
@@ -101,49 +101,49 @@ func phasesOf(o evidence.Outcome) []evidence.Phase {
 }
 
 var (
-	connected = []evidence.Phase{evidence.Connect}
-	greeted   = []evidence.Phase{evidence.Connect, evidence.Hello}
-	finished  = []evidence.Phase{evidence.Connect, evidence.Hello, evidence.Finish}
+	connected = []measurement.Phase{measurement.Connect}
+	greeted   = []measurement.Phase{measurement.Connect, measurement.Hello}
+	finished  = []measurement.Phase{measurement.Connect, measurement.Hello, measurement.Finish}
 )
 
 func TestDeviceWalkUnderEveryFault(t *testing.T) {
 	for _, test := range []struct {
 		fault   string
-		failure evidence.Failure
-		in      evidence.Phase
-		phases  []evidence.Phase
+		failure measurement.Failure
+		in      measurement.Phase
+		phases  []measurement.Phase
 		web     bool // a web hello was tried
 		proved  bool
 	}{
-		{lab.None, evidence.Completed, "", evidence.Phases, false, true},
-		{lab.NoPong, evidence.Completed, "", finished, false, true},
-		{lab.Refuse, evidence.Refused, evidence.Connect, nil, false, false},
-		{lab.Drop, evidence.Unreachable, evidence.Connect, nil, false, false},
-		{lab.ResetAfterHello, evidence.Reset, evidence.Hello, connected, true, false},
-		{lab.CloseAfterHello, evidence.Closed, evidence.Hello, connected, true, false},
-		{lab.Silence, evidence.Silent, evidence.Hello, connected, true, false},
-		{lab.Drip, evidence.Silent, evidence.Hello, connected, true, false},
-		{lab.BlockPage, evidence.HTTP, evidence.Hello, connected, false, false},
-		{lab.Garbage, evidence.NotTLS, evidence.Hello, connected, true, false},
-		{lab.Endless, evidence.Malformed, evidence.Hello, connected, false, false},
-		{lab.Alert + ":70", evidence.Alert, evidence.Hello, connected, true, false},
-		{lab.Intercept, evidence.Completed, "", evidence.Phases, false, true},
-		{lab.InterceptNoCCM, evidence.Alert, evidence.Hello, connected, true, false},
-		{lab.ForgedIssuer, evidence.Completed, "", evidence.Phases, false, true},
-		{lab.Replay, evidence.Completed, "", greeted, false, false},
-		{lab.OversizedChain, evidence.Unfit, evidence.Hello, greeted, false, true},
-		{lab.RSALeaf, evidence.Unfit, evidence.Hello, greeted, false, true},
-		{lab.ClientOnlyLeaf, evidence.Unfit, evidence.Hello, greeted, false, true},
-		{lab.SplitRecords, evidence.Unfit, evidence.Hello, greeted, false, true},
-		{lab.RefuseCertificate, evidence.CertificateNeeded, evidence.Finish, greeted, false, true},
+		{lab.None, measurement.Completed, "", measurement.Phases, false, true},
+		{lab.NoPong, measurement.Completed, "", finished, false, true},
+		{lab.Refuse, measurement.Refused, measurement.Connect, nil, false, false},
+		{lab.Drop, measurement.Unreachable, measurement.Connect, nil, false, false},
+		{lab.ResetAfterHello, measurement.Reset, measurement.Hello, connected, true, false},
+		{lab.CloseAfterHello, measurement.Closed, measurement.Hello, connected, true, false},
+		{lab.Silence, measurement.Silent, measurement.Hello, connected, true, false},
+		{lab.Drip, measurement.Silent, measurement.Hello, connected, true, false},
+		{lab.BlockPage, measurement.HTTP, measurement.Hello, connected, false, false},
+		{lab.Garbage, measurement.NotTLS, measurement.Hello, connected, true, false},
+		{lab.Endless, measurement.Malformed, measurement.Hello, connected, false, false},
+		{lab.Alert + ":70", measurement.Alert, measurement.Hello, connected, true, false},
+		{lab.Intercept, measurement.Completed, "", measurement.Phases, false, true},
+		{lab.InterceptNoCCM, measurement.Alert, measurement.Hello, connected, true, false},
+		{lab.ForgedIssuer, measurement.Completed, "", measurement.Phases, false, true},
+		{lab.Replay, measurement.Completed, "", greeted, false, false},
+		{lab.OversizedChain, measurement.Unfit, measurement.Hello, greeted, false, true},
+		{lab.RSALeaf, measurement.Unfit, measurement.Hello, greeted, false, true},
+		{lab.ClientOnlyLeaf, measurement.Unfit, measurement.Hello, greeted, false, true},
+		{lab.SplitRecords, measurement.Unfit, measurement.Hello, greeted, false, true},
+		{lab.RefuseCertificate, measurement.CertificateNeeded, measurement.Finish, greeted, false, true},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-			inflict(t, l, bootstrap, evidence.TCP, test.fault)
+			inflict(t, l, bootstrap, measurement.TCP, test.fault)
 			w := &Walker{Patience: silentIn(silentPhase(test.fault, test.failure, test.in)), Credential: stranger(t, l)}
 			o := w.Walk(t.Context(), Target{
-				Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap,
+				Address: addressOf(t, l, bootstrap, measurement.TCP), Transport: measurement.TCP, Client: measurement.Device, Host: bootstrap,
 				Finish: true, Ping: true, WebRetry: true,
 			})
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) {
@@ -156,7 +156,7 @@ func TestDeviceWalkUnderEveryFault(t *testing.T) {
 			if proved := o.TLS != nil && o.TLS.KeyProved; proved != test.proved {
 				t.Errorf("key proved: %v, want %v", proved, test.proved)
 			}
-			if (o.Failure == evidence.Completed) != (o.Detail == "") {
+			if (o.Failure == measurement.Completed) != (o.Detail == "") {
 				t.Errorf("failure %q with detail %q", o.Failure, o.Detail)
 			}
 		})
@@ -166,40 +166,40 @@ func TestDeviceWalkUnderEveryFault(t *testing.T) {
 func TestWebWalkUnderEveryFault(t *testing.T) {
 	for _, test := range []struct {
 		fault   string
-		failure evidence.Failure
-		in      evidence.Phase
+		failure measurement.Failure
+		in      measurement.Phase
 		proved  bool
 	}{
-		{lab.None, evidence.Completed, "", true},
-		{lab.Refuse, evidence.Refused, evidence.Connect, false},
-		{lab.Drop, evidence.Unreachable, evidence.Connect, false},
-		{lab.ResetAfterHello, evidence.Reset, evidence.Hello, false},
-		{lab.CloseAfterHello, evidence.Closed, evidence.Hello, false},
-		{lab.Silence, evidence.Silent, evidence.Hello, false},
-		{lab.Drip, evidence.Silent, evidence.Hello, false},
-		{lab.BlockPage, evidence.HTTP, evidence.Hello, false},
-		{lab.Garbage, evidence.NotTLS, evidence.Hello, false},
-		{lab.Endless, evidence.Malformed, evidence.Hello, false},
-		{lab.Alert + ":40", evidence.Alert, evidence.Hello, false},
-		{lab.Intercept, evidence.Completed, "", true},
-		{lab.Replay, evidence.Completed, "", false},
-		{lab.OversizedChain, evidence.Completed, "", true},
-		{lab.RSALeaf, evidence.Completed, "", true},
-		{lab.SplitRecords, evidence.Completed, "", true},
+		{lab.None, measurement.Completed, "", true},
+		{lab.Refuse, measurement.Refused, measurement.Connect, false},
+		{lab.Drop, measurement.Unreachable, measurement.Connect, false},
+		{lab.ResetAfterHello, measurement.Reset, measurement.Hello, false},
+		{lab.CloseAfterHello, measurement.Closed, measurement.Hello, false},
+		{lab.Silence, measurement.Silent, measurement.Hello, false},
+		{lab.Drip, measurement.Silent, measurement.Hello, false},
+		{lab.BlockPage, measurement.HTTP, measurement.Hello, false},
+		{lab.Garbage, measurement.NotTLS, measurement.Hello, false},
+		{lab.Endless, measurement.Malformed, measurement.Hello, false},
+		{lab.Alert + ":40", measurement.Alert, measurement.Hello, false},
+		{lab.Intercept, measurement.Completed, "", true},
+		{lab.Replay, measurement.Completed, "", false},
+		{lab.OversizedChain, measurement.Completed, "", true},
+		{lab.RSALeaf, measurement.Completed, "", true},
+		{lab.SplitRecords, measurement.Completed, "", true},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{})
-			inflict(t, l, containers, evidence.TCP, test.fault)
+			inflict(t, l, containers, measurement.TCP, test.fault)
 			w := &Walker{Patience: silentIn(silentPhase(test.fault, test.failure, test.in))}
-			o := w.Walk(t.Context(), Target{Address: addressOf(t, l, containers, evidence.TCP), Transport: evidence.TCP, Client: evidence.Web, Host: containers})
+			o := w.Walk(t.Context(), Target{Address: addressOf(t, l, containers, measurement.TCP), Transport: measurement.TCP, Client: measurement.Web, Host: containers})
 			if o.Failure != test.failure || o.FailedIn != test.in {
 				t.Errorf("%q in %q (%s), want %q in %q", o.Failure, o.FailedIn, o.Detail, test.failure, test.in)
 			}
 			if proved := o.TLS != nil && o.TLS.KeyProved; proved != test.proved {
 				t.Errorf("key proved: %v, want %v", proved, test.proved)
 			}
-			if test.failure == evidence.Completed && o.TLS.Leaf() == nil {
+			if test.failure == measurement.Completed && o.TLS.Leaf() == nil {
 				t.Error("no certificate kept")
 			}
 		})
@@ -208,12 +208,12 @@ func TestWebWalkUnderEveryFault(t *testing.T) {
 
 func TestAnInterceptorWithoutTheDevicesSuiteIsSeenByTheWebHello(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	inflict(t, l, bootstrap, evidence.TCP, lab.InterceptNoCCM)
+	inflict(t, l, bootstrap, measurement.TCP, lab.InterceptNoCCM)
 	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{
-		Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap, WebRetry: true,
+		Address: addressOf(t, l, bootstrap, measurement.TCP), Transport: measurement.TCP, Client: measurement.Device, Host: bootstrap, WebRetry: true,
 	})
 	seen, by := o.SawTLS()
-	if by != evidence.Web || seen.Leaf() == nil || seen.Leaf().Issuer.CommonName != "SSLInspect" || !seen.KeyProved {
+	if by != measurement.Web || seen.Leaf() == nil || seen.Leaf().Issuer.CommonName != "SSLInspect" || !seen.KeyProved {
 		t.Errorf("saw %+v by %q, want the certificate of SSLInspect by the web hello", seen, by)
 	}
 	if !o.TLS.HasAlert || o.TLS.Alert != 40 {
@@ -223,7 +223,7 @@ func TestAnInterceptorWithoutTheDevicesSuiteIsSeenByTheWebHello(t *testing.T) {
 
 func TestADevicesWalkSeesWhatTheServerShows(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, evidence.TCP), Transport: evidence.TCP, Client: evidence.Device})
+	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, measurement.TCP), Transport: measurement.TCP, Client: measurement.Device})
 	if o.TLS == nil || o.TLS.Version != tls.VersionTLS12 || o.TLS.Cipher != 0xc0ae || !o.TLS.CertificateRequested ||
 		o.TLS.FlightBytes == 0 || o.TLS.Leaf().Issuer.CommonName != "ARM Bootstrap CA" {
 		t.Errorf("saw %+v", o.TLS)
@@ -241,7 +241,7 @@ func TestTheHelloIsTheDevicesOnTheWire(t *testing.T) {
 		n, _ := c.Read(b)
 		got <- b[:n]
 	})
-	(&Walker{Patience: patient}).Walk(t.Context(), Target{Address: to, Transport: evidence.TCP, Client: evidence.Device})
+	(&Walker{Patience: patient}).Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Device})
 	hello := <-got
 	if len(hello) != devicetls.HelloSize || !bytes.Equal(hello, devicetls.Hello([32]byte(hello[11:43]))) {
 		t.Errorf("sent % x", hello)
@@ -256,7 +256,7 @@ func TestTheWebHelloInADevicesSteadFillsOneSegment(t *testing.T) {
 		n, _ := c.Read(make([]byte, 4096))
 		lengths <- n
 	})
-	target := Target{Address: to, Transport: evidence.TCP, Client: evidence.Device, Host: bootstrap, WebRetry: true}
+	target := Target{Address: to, Transport: measurement.TCP, Client: measurement.Device, Host: bootstrap, WebRetry: true}
 	if o := (&Walker{Patience: patient}).Walk(t.Context(), target); o.Web == nil {
 		t.Fatalf("%q, and no web hello", o.Failure)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // A flight that goes unanswered is sent again after 4 s, then 8 s and so on up to 32 s: the timers of a device on Linux.
@@ -51,11 +51,11 @@ func (s *udpSession) Connect(ctx context.Context) bool {
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
-			return s.fail(evidence.Hello, evidence.OutOfTime, "the round ended before the hello")
+			return s.fail(measurement.Hello, measurement.OutOfTime, "the round ended before the hello")
 		case isUnreachable(err):
-			return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("no route: %v", err))
+			return s.fail(measurement.Hello, measurement.Unreachable, fmt.Sprintf("no route: %v", err))
 		}
-		return s.fail(evidence.Hello, evidence.Internal, fmt.Sprintf("open a socket: %v", err))
+		return s.fail(measurement.Hello, measurement.Internal, fmt.Sprintf("open a socket: %v", err))
 	}
 	s.conn = conn
 	s.out.Local = localOf(conn)
@@ -79,7 +79,7 @@ func (s *udpSession) Hello(ctx context.Context) bool {
 func (s *udpSession) Finish(ctx context.Context) bool {
 	started := time.Now()
 	if err := s.client.Finish(s.walker.certificate()); err != nil {
-		return s.fail(evidence.Finish, evidence.Internal, err.Error())
+		return s.fail(measurement.Finish, measurement.Internal, err.Error())
 	}
 	// A server sends the end of its handshake again only when ours comes again (RFC 6347 §4.2.4). So ours is repeated within
 	// the phase, sooner than a device would: a datagram that is lost there costs a device seconds, not the session.
@@ -214,28 +214,28 @@ func (s *udpSession) failHello(err error) bool {
 	s.dead = !errors.Is(err, errRoundOver) && !errors.Is(err, errSilence) // else it may be there, and keep what it has for us
 	switch {
 	case errors.Is(err, errRoundOver):
-		return s.fail(evidence.Hello, evidence.OutOfTime, "the round ended: "+s.soFar())
+		return s.fail(measurement.Hello, measurement.OutOfTime, "the round ended: "+s.soFar())
 	case errors.Is(err, errSilence) && s.client.Flight().Done:
 		return false // it proves no key, and nothing better came: it is for package trust to say what that means
 	case errors.Is(err, errSilence) && isBarred(s.passed):
-		return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("a packet filter of this machine: %v; %s", s.passed, s.soFar()))
+		return s.fail(measurement.Hello, measurement.Unreachable, fmt.Sprintf("a packet filter of this machine: %v; %s", s.passed, s.soFar()))
 	case errors.Is(err, errSilence) && s.passed != nil:
-		return s.fail(evidence.Hello, evidence.Unreachable, fmt.Sprintf("ICMP: %v; %s", s.passed, s.soFar()))
+		return s.fail(measurement.Hello, measurement.Unreachable, fmt.Sprintf("ICMP: %v; %s", s.passed, s.soFar()))
 	case errors.Is(err, errSilence) && s.foreign > 0 && s.replies == 0:
-		return s.fail(evidence.Hello, evidence.NotTLS, fmt.Sprintf("%d datagrams came back, none of them DTLS", s.foreign))
+		return s.fail(measurement.Hello, measurement.NotTLS, fmt.Sprintf("%d datagrams came back, none of them DTLS", s.foreign))
 	case errors.Is(err, errSilence):
-		return s.fail(evidence.Hello, evidence.Silent, s.soFar())
+		return s.fail(measurement.Hello, measurement.Silent, s.soFar())
 	case errors.As(err, &alert) && !alert.CloseNotify():
 		s.sawAlert(alert)
-		return s.fail(evidence.Hello, evidence.Alert, alert.Error())
+		return s.fail(measurement.Hello, measurement.Alert, alert.Error())
 	case errors.As(err, &alert):
-		return s.fail(evidence.Hello, evidence.Closed, "ended by the other side: "+alert.Error())
+		return s.fail(measurement.Hello, measurement.Closed, "ended by the other side: "+alert.Error())
 	case errors.Is(err, devicetls.ErrMalformed):
-		return s.fail(evidence.Hello, evidence.Malformed, err.Error())
+		return s.fail(measurement.Hello, measurement.Malformed, err.Error())
 	case isRefused(err):
-		return s.fail(evidence.Hello, evidence.Refused, "ICMP: port unreachable")
+		return s.fail(measurement.Hello, measurement.Refused, "ICMP: port unreachable")
 	}
-	return s.fail(evidence.Hello, evidence.Internal, err.Error())
+	return s.fail(measurement.Hello, measurement.Internal, err.Error())
 }
 
 // soFar tells how far the hello came before nothing more did.

@@ -16,30 +16,30 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // TestAFirewallsWordIsUnderstood puts a real packet filter before the port, in a network namespace of its own.
 func TestAFirewallsWordIsUnderstood(t *testing.T) {
 	for name, test := range map[string]struct {
 		verdict string // in nft's words
-		want    evidence.Failure
+		want    measurement.Failure
 		detail  string
 	}{
-		"port unreachable":  {"reject with icmp type port-unreachable", evidence.Refused, "ICMP: port unreachable"},
-		"host unreachable":  {"reject with icmp type host-unreachable", evidence.Unreachable, "no route to host"},
-		"net unreachable":   {"reject with icmp type net-unreachable", evidence.Unreachable, "network is unreachable"},
-		"admin prohibited":  {"reject with icmp type admin-prohibited", evidence.Unreachable, "no route to host"},
-		"dropped":           {"drop", evidence.Silent, "no answer to the hello"},
-		"nobody there":      {"accept", evidence.Refused, "ICMP: port unreachable"},
-		"no route, no link": {"", evidence.Unreachable, "network is unreachable"},
-		"dropped here":      {hereToo + "drop", evidence.Unreachable, "a packet filter of this machine"},
-		"refused here":      {hereToo + "reject with icmp type port-unreachable", evidence.Refused, "ICMP: port unreachable"},
+		"port unreachable":  {"reject with icmp type port-unreachable", measurement.Refused, "ICMP: port unreachable"},
+		"host unreachable":  {"reject with icmp type host-unreachable", measurement.Unreachable, "no route to host"},
+		"net unreachable":   {"reject with icmp type net-unreachable", measurement.Unreachable, "network is unreachable"},
+		"admin prohibited":  {"reject with icmp type admin-prohibited", measurement.Unreachable, "no route to host"},
+		"dropped":           {"drop", measurement.Silent, "no answer to the hello"},
+		"nobody there":      {"accept", measurement.Refused, "ICMP: port unreachable"},
+		"no route, no link": {"", measurement.Unreachable, "network is unreachable"},
+		"dropped here":      {hereToo + "drop", measurement.Unreachable, "a packet filter of this machine"},
+		"refused here":      {hereToo + "reject with icmp type port-unreachable", measurement.Refused, "ICMP: port unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := &Walker{Patience: Patience{Flight: 3 * time.Second}, Dial: dialInNamespace(test.verdict), retransmission: soon}
-			o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("127.0.0.1:5684"), Transport: evidence.UDP})
+			o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("127.0.0.1:5684"), Transport: measurement.UDP})
 			if o.Failure != test.want || !strings.Contains(o.Detail, test.detail) {
 				t.Errorf("%q (%s), want %q (%s)", o.Failure, o.Detail, test.want, test.detail)
 			}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func TestUDPWalkOfRealServers(t *testing.T) {
@@ -21,9 +21,9 @@ func TestUDPWalkOfRealServers(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		program []string
-		failure evidence.Failure
-		in      evidence.Phase
-		phases  []evidence.Phase
+		failure measurement.Failure
+		in      measurement.Phase
+		phases  []measurement.Phase
 		asked   bool
 		detail  string
 	}{
@@ -41,11 +41,11 @@ func TestUDPWalkOfRealServers(t *testing.T) {
 		},
 		"OpenSSL that refuses strangers": {
 			program: openssl("-cipher", ccm8, "-CAfile", "{CA}", "-Verify", "1", "-verify_return_error"),
-			failure: evidence.CertificateNeeded, in: evidence.Finish, phases: greetedUDP, asked: true, detail: "after our certificate",
+			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: greetedUDP, asked: true, detail: "after our certificate",
 		},
 		"OpenSSL without the device's suite": {
 			program: openssl("-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"),
-			failure: evidence.Alert, in: evidence.Hello, detail: "handshake_failure (40)",
+			failure: measurement.Alert, in: measurement.Hello, detail: "handshake_failure (40)",
 		},
 		"GnuTLS with a client certificate demanded": {
 			program: gnutls("--require-client-cert"), phases: finishedUDP, asked: true,
@@ -67,16 +67,16 @@ func TestUDPWalkOfRealServers(t *testing.T) {
 		},
 		"libcoap with OpenSSL that refuses strangers": {
 			program: libcoap("openssl", "-C", "{CA}"),
-			failure: evidence.CertificateNeeded, in: evidence.Finish, phases: greetedUDP, asked: true, detail: "after our certificate",
+			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: greetedUDP, asked: true, detail: "after our certificate",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mint := newMint(t)
-			p := startPeer(t, mint, evidence.UDP, nil, test.program[0], test.program[1:]...)
+			p := startPeer(t, mint, measurement.UDP, nil, test.program[0], test.program[1:]...)
 			w := &Walker{Patience: patient, Credential: strangerOf(t, mint), retransmission: time.Minute}
 			o := w.Walk(t.Context(), Target{
-				Address: p.at, Transport: evidence.UDP, Client: evidence.Device, Host: "server.test", Finish: true,
-				Ping: slices.Contains(test.phases, evidence.Ping),
+				Address: p.at, Transport: measurement.UDP, Client: measurement.Device, Host: "server.test", Finish: true,
+				Ping: slices.Contains(test.phases, measurement.Ping),
 			})
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) || !strings.Contains(o.Detail, test.detail) {
 				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail)
@@ -84,7 +84,7 @@ func TestUDPWalkOfRealServers(t *testing.T) {
 			if o.FirstReply <= 0 || repeatedEarly(o) {
 				t.Errorf("first reply after %v, flights sent again: %d", o.FirstReply, o.Retransmissions)
 			}
-			if test.failure == evidence.Alert {
+			if test.failure == measurement.Alert {
 				return
 			}
 			if seen := o.TLS; seen.Leaf() == nil || seen.Leaf().Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked ||

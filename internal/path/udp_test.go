@@ -14,23 +14,23 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // soon is the first interval of retransmission in tests.
 const soon = 50 * time.Millisecond
 
 var (
-	greetedUDP  = []evidence.Phase{evidence.Hello}
-	finishedUDP = []evidence.Phase{evidence.Hello, evidence.Finish}
-	pingedUDP   = []evidence.Phase{evidence.Hello, evidence.Finish, evidence.Ping}
+	greetedUDP  = []measurement.Phase{measurement.Hello}
+	finishedUDP = []measurement.Phase{measurement.Hello, measurement.Finish}
+	pingedUDP   = []measurement.Phase{measurement.Hello, measurement.Finish, measurement.Ping}
 )
 
-func walkUDP(t *testing.T, l *lab.Lab, w *Walker) evidence.Outcome {
+func walkUDP(t *testing.T, l *lab.Lab, w *Walker) measurement.Outcome {
 	t.Helper()
 	return w.Walk(t.Context(), Target{
-		Address: addressOf(t, l, bootstrap, evidence.UDP), Transport: evidence.UDP, Client: evidence.Device, Host: bootstrap,
+		Address: addressOf(t, l, bootstrap, measurement.UDP), Transport: measurement.UDP, Client: measurement.Device, Host: bootstrap,
 		Finish: true, Ping: true, WebRetry: true,
 	})
 }
@@ -38,41 +38,41 @@ func walkUDP(t *testing.T, l *lab.Lab, w *Walker) evidence.Outcome {
 func TestUDPWalkUnderEveryFault(t *testing.T) {
 	for _, test := range []struct {
 		fault   string
-		failure evidence.Failure
-		in      evidence.Phase
-		phases  []evidence.Phase
+		failure measurement.Failure
+		in      measurement.Phase
+		phases  []measurement.Phase
 		proved  bool
 		replies bool   // anything came back
 		issuer  string // "": no certificate
 		detail  string // a part of it
 		again   int    // flights sent again, at least
 	}{
-		{lab.None, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.NoPong, evidence.Completed, "", finishedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.Refuse, evidence.Refused, evidence.Hello, nil, false, false, "", "port unreachable", 0},
-		{lab.Drop, evidence.Silent, evidence.Hello, nil, false, false, "", "no answer to the hello, sent", 2},
-		{lab.DropFirst + ":1", evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 1},
-		{lab.DropFirst + ":3", evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 3},
-		{lab.Duplicate, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.Reorder, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.Fragments, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.Slow + ":20ms", evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.NoAnswerAfter, evidence.Silent, evidence.Hello, nil, false, true, "", "asked for a cookie", 2},
-		{lab.Garbage, evidence.NotTLS, evidence.Hello, nil, false, true, "", "none of them DTLS", 2},
-		{lab.Alert + ":70", evidence.Alert, evidence.Hello, nil, false, true, "", "protocol_version (70)", 0},
-		{lab.Alert + ":0", evidence.Closed, evidence.Hello, nil, false, true, "", "close_notify (0)", 0},
-		{lab.Intercept, evidence.Completed, "", pingedUDP, true, true, "SSLInspect", "", 0},
-		{lab.ForgedIssuer, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.Replay, evidence.Completed, "", greetedUDP, false, true, "ARM Bootstrap CA", "", 1},
-		{lab.Expired, evidence.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
-		{lab.OversizedChain, evidence.Unfit, evidence.Hello, greetedUDP, true, true, "ARM Bootstrap CA", "handshake message of", 0},
-		{lab.ClientOnlyLeaf, evidence.Unfit, evidence.Hello, greetedUDP, true, true, "ARM Bootstrap CA", "extendedKeyUsage lacks serverAuth", 0},
-		{lab.RefuseCertificate, evidence.CertificateNeeded, evidence.Finish, greetedUDP, true, true, "ARM Bootstrap CA", "after our certificate", 0},
+		{lab.None, measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
+		{lab.NoPong, measurement.Completed, "", finishedUDP, true, true, "ARM Bootstrap CA", "", 0},
+		{lab.Refuse, measurement.Refused, measurement.Hello, nil, false, false, "", "port unreachable", 0},
+		{lab.Drop, measurement.Silent, measurement.Hello, nil, false, false, "", "no answer to the hello, sent", 2},
+		{lab.DropFirst + ":1", measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 1},
+		{lab.DropFirst + ":3", measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 3},
+		{lab.Duplicate, measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
+		{lab.Reorder, measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
+		{lab.Fragments, measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
+		{lab.Slow + ":20ms", measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
+		{lab.NoAnswerAfter, measurement.Silent, measurement.Hello, nil, false, true, "", "asked for a cookie", 2},
+		{lab.Garbage, measurement.NotTLS, measurement.Hello, nil, false, true, "", "none of them DTLS", 2},
+		{lab.Alert + ":70", measurement.Alert, measurement.Hello, nil, false, true, "", "protocol_version (70)", 0},
+		{lab.Alert + ":0", measurement.Closed, measurement.Hello, nil, false, true, "", "close_notify (0)", 0},
+		{lab.Intercept, measurement.Completed, "", pingedUDP, true, true, "SSLInspect", "", 0},
+		{lab.ForgedIssuer, measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
+		{lab.Replay, measurement.Completed, "", greetedUDP, false, true, "ARM Bootstrap CA", "", 1},
+		{lab.Expired, measurement.Completed, "", pingedUDP, true, true, "ARM Bootstrap CA", "", 0},
+		{lab.OversizedChain, measurement.Unfit, measurement.Hello, greetedUDP, true, true, "ARM Bootstrap CA", "handshake message of", 0},
+		{lab.ClientOnlyLeaf, measurement.Unfit, measurement.Hello, greetedUDP, true, true, "ARM Bootstrap CA", "extendedKeyUsage lacks serverAuth", 0},
+		{lab.RefuseCertificate, measurement.CertificateNeeded, measurement.Finish, greetedUDP, true, true, "ARM Bootstrap CA", "after our certificate", 0},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-			inflict(t, l, bootstrap, evidence.UDP, test.fault)
+			inflict(t, l, bootstrap, measurement.UDP, test.fault)
 			o := walkUDP(t, l, &Walker{
 				Patience: silentIn(silentPhase(test.fault, test.failure, test.in)), Credential: stranger(t, l), retransmission: soon,
 			})
@@ -80,7 +80,7 @@ func TestUDPWalkUnderEveryFault(t *testing.T) {
 				t.Errorf("%q in %q after %v (%s), want %q in %q after %v (%s)",
 					o.Failure, o.FailedIn, phasesOf(o), o.Detail, test.failure, test.in, test.phases, test.detail)
 			}
-			if (o.Failure == evidence.Completed) != (o.Detail == "") {
+			if (o.Failure == measurement.Completed) != (o.Detail == "") {
 				t.Errorf("failure %q with detail %q", o.Failure, o.Detail)
 			}
 			if o.Retransmissions < test.again {
@@ -107,12 +107,12 @@ func TestUDPWalkUnderEveryFault(t *testing.T) {
 // TestAFlightThatProvesNoKeyIsKeptWhereNoOtherComes loses what asks for another one.
 func TestAFlightThatProvesNoKeyIsKeptWhereNoOtherComes(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	inflict(t, l, bootstrap, evidence.UDP, lab.Replay)
-	o := walkUDP(t, l, &Walker{Patience: silentIn(evidence.Hello), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	inflict(t, l, bootstrap, measurement.UDP, lab.Replay)
+	o := walkUDP(t, l, &Walker{Patience: silentIn(measurement.Hello), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		return &mute{Conn: conn, says: 2}, err // the hello, without and with the cookie
 	}})
-	if o.Failure != evidence.Completed || len(o.Times) > 0 || o.Retransmissions != 1 || o.TLS == nil || !o.TLS.SignatureChecked || o.TLS.KeyProved {
+	if o.Failure != measurement.Completed || len(o.Times) > 0 || o.Retransmissions != 1 || o.TLS == nil || !o.TLS.SignatureChecked || o.TLS.KeyProved {
 		t.Errorf("%q (%s) after %v, %d flights sent again, saw %+v", o.Failure, o.Detail, phasesOf(o), o.Retransmissions, o.TLS)
 	}
 }
@@ -142,9 +142,9 @@ func (m *mute) Write(p []byte) (int, error) {
 // TestTheTwoClocksOfAHello: the first says that the path is open both ways, the second when the flight was whole.
 func TestTheTwoClocksOfAHello(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	inflict(t, l, bootstrap, evidence.UDP, lab.Slow+":30ms")
+	inflict(t, l, bootstrap, measurement.UDP, lab.Slow+":30ms")
 	o := walkUDP(t, l, &Walker{Patience: patient, retransmission: time.Minute})
-	hello, _ := o.Took(evidence.Hello)
+	hello, _ := o.Took(measurement.Hello)
 	if o.FirstReply < 60*time.Millisecond || hello < o.FirstReply+60*time.Millisecond || repeatedEarly(o) {
 		t.Errorf("first reply after %v, flight after %v: want a round trip of 60 ms each", o.FirstReply, hello)
 	}
@@ -152,7 +152,7 @@ func TestTheTwoClocksOfAHello(t *testing.T) {
 
 // repeatedEarly reports flights that were sent again before any timer had run out. A server repeats its own after a second
 // (RFC 6347 §4.2.4.1), which ours then answers: a machine that is busy for so long is no fault.
-func repeatedEarly(o evidence.Outcome) bool {
+func repeatedEarly(o measurement.Outcome) bool {
 	var took time.Duration
 	for _, p := range o.Times {
 		took += p.Took
@@ -163,9 +163,9 @@ func repeatedEarly(o evidence.Outcome) bool {
 // TestALostDatagramMakesTheHelloLonger holds the timer to its doubling: the fourth hello leaves after 50+100+200 ms.
 func TestALostDatagramMakesTheHelloLonger(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	inflict(t, l, bootstrap, evidence.UDP, lab.DropFirst+":3")
+	inflict(t, l, bootstrap, measurement.UDP, lab.DropFirst+":3")
 	o := walkUDP(t, l, &Walker{Patience: patient, Credential: stranger(t, l), retransmission: soon})
-	if hello, _ := o.Took(evidence.Hello); o.Failure != evidence.Completed || hello < 7*soon {
+	if hello, _ := o.Took(measurement.Hello); o.Failure != measurement.Completed || hello < 7*soon {
 		t.Errorf("%q (%s), hello after %v, want it after 350 ms", o.Failure, o.Detail, hello)
 	}
 }
@@ -179,7 +179,7 @@ func TestASilentHelloIsRepeatedAsADeviceDoes(t *testing.T) {
 	} {
 		var took time.Duration
 		o := inBubble(t, Patience{Flight: patience}, func(conn *fakeConn) { conn.took = &took })
-		if o.Failure != evidence.Silent || o.Retransmissions != again || took != patience {
+		if o.Failure != measurement.Silent || o.Retransmissions != again || took != patience {
 			t.Errorf("%q (%s) after %v, sent again %d times; want %d times in %v", o.Failure, o.Detail, took, o.Retransmissions, again, patience)
 		}
 	}
@@ -188,20 +188,20 @@ func TestASilentHelloIsRepeatedAsADeviceDoes(t *testing.T) {
 func TestICMPErrorsAreToldApart(t *testing.T) {
 	for name, test := range map[string]struct {
 		errs   []error
-		want   evidence.Failure
+		want   measurement.Failure
 		detail string
 	}{
-		"port unreachable":              {[]error{syscall.ECONNREFUSED}, evidence.Refused, "port unreachable"},
-		"host unreachable":              {[]error{syscall.EHOSTUNREACH}, evidence.Unreachable, "no route to host"},
-		"net unreachable":               {[]error{syscall.ENETUNREACH, syscall.ENETUNREACH}, evidence.Unreachable, "network is unreachable"},
-		"filtered":                      {[]error{syscall.EACCES}, evidence.Unreachable, "permission denied"},
-		"first the host, then the port": {[]error{syscall.EHOSTUNREACH, syscall.ECONNREFUSED}, evidence.Refused, "port unreachable"},
-		"a fault of our own":            {[]error{syscall.ENOMEM}, evidence.Internal, "cannot allocate"},
-		"without end":                   {slices.Repeat([]error{syscall.EHOSTUNREACH}, 2*maxDatagrams), evidence.Unreachable, "no route to host"},
+		"port unreachable":              {[]error{syscall.ECONNREFUSED}, measurement.Refused, "port unreachable"},
+		"host unreachable":              {[]error{syscall.EHOSTUNREACH}, measurement.Unreachable, "no route to host"},
+		"net unreachable":               {[]error{syscall.ENETUNREACH, syscall.ENETUNREACH}, measurement.Unreachable, "network is unreachable"},
+		"filtered":                      {[]error{syscall.EACCES}, measurement.Unreachable, "permission denied"},
+		"first the host, then the port": {[]error{syscall.EHOSTUNREACH, syscall.ECONNREFUSED}, measurement.Refused, "port unreachable"},
+		"a fault of our own":            {[]error{syscall.ENOMEM}, measurement.Internal, "cannot allocate"},
+		"without end":                   {slices.Repeat([]error{syscall.EHOSTUNREACH}, 2*maxDatagrams), measurement.Unreachable, "no route to host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := inBubble(t, Patience{}, func(conn *fakeConn) { conn.errs = test.errs })
-			if o.Failure != test.want || o.FailedIn != evidence.Hello || !strings.Contains(o.Detail, test.detail) {
+			if o.Failure != test.want || o.FailedIn != measurement.Hello || !strings.Contains(o.Detail, test.detail) {
 				t.Errorf("%q in %q (%s), want %q (%s)", o.Failure, o.FailedIn, o.Detail, test.want, test.detail)
 			}
 		})
@@ -219,7 +219,7 @@ func TestAServerThatRepeatsItselfDoesNotMakeUsASourceOfTraffic(t *testing.T) {
 		}
 		conn.sent = &sent
 	})
-	if o.Failure != evidence.Silent || sent > 10 {
+	if o.Failure != measurement.Silent || sent > 10 {
 		t.Errorf("%q (%s) after %d datagrams of ours", o.Failure, o.Detail, sent)
 	}
 }
@@ -227,15 +227,15 @@ func TestAServerThatRepeatsItselfDoesNotMakeUsASourceOfTraffic(t *testing.T) {
 func TestASocketThatCannotBeOpened(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
-		want evidence.Failure
+		want measurement.Failure
 	}{
-		"no route":            {syscall.ENETUNREACH, evidence.Unreachable},
-		"no descriptors left": {syscall.EMFILE, evidence.Internal},
+		"no route":            {syscall.ENETUNREACH, measurement.Unreachable},
+		"no descriptors left": {syscall.EMFILE, measurement.Internal},
 	} {
 		w := &Walker{Dial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", test.err)}
 		}}
-		o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: evidence.UDP})
+		o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: measurement.UDP})
 		if o.Failure != test.want || o.Detail == "" {
 			t.Errorf("%s: %q (%s), want %q", name, o.Failure, o.Detail, test.want)
 		}
@@ -247,34 +247,34 @@ func TestAFinishThatTheServerDoesNotAnswer(t *testing.T) {
 	const never = "no Finished came in time"
 	for _, test := range []struct {
 		fault  string
-		want   evidence.Failure
+		want   measurement.Failure
 		detail string
 	}{
-		{lab.Drop, evidence.FinishFailed, never},
-		{lab.Garbage, evidence.FinishFailed, never},
-		{lab.Refuse, evidence.CertificateNeeded, "port was closed after our certificate"},
-		{lab.Alert + ":42", evidence.CertificateNeeded, "bad_certificate (42) after our certificate"},
-		{lab.Alert + ":48", evidence.CertificateNeeded, "unknown_ca (48) after our certificate"},
-		{lab.Alert + ":51", evidence.FinishFailed, "decrypt_error (51)"},
+		{lab.Drop, measurement.FinishFailed, never},
+		{lab.Garbage, measurement.FinishFailed, never},
+		{lab.Refuse, measurement.CertificateNeeded, "port was closed after our certificate"},
+		{lab.Alert + ":42", measurement.CertificateNeeded, "bad_certificate (42) after our certificate"},
+		{lab.Alert + ":48", measurement.CertificateNeeded, "unknown_ca (48) after our certificate"},
+		{lab.Alert + ":51", measurement.FinishFailed, "decrypt_error (51)"},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 			patience := patient
 			if test.detail == never {
-				patience = silentIn(evidence.Finish)
+				patience = silentIn(measurement.Finish)
 			}
 			w := &Walker{Patience: patience, Credential: stranger(t, l), retransmission: soon}
-			s := w.Session(Target{Address: addressOf(t, l, bootstrap, evidence.UDP), Transport: evidence.UDP})
+			s := w.Session(Target{Address: addressOf(t, l, bootstrap, measurement.UDP), Transport: measurement.UDP})
 			defer s.Close()
 			if !s.Connect(t.Context()) || !s.Hello(t.Context()) {
 				t.Fatalf("no flight: %+v", s.Outcome())
 			}
-			inflict(t, l, bootstrap, evidence.UDP, test.fault)
+			inflict(t, l, bootstrap, measurement.UDP, test.fault)
 			if s.Finish(t.Context()) {
 				t.Fatal("finished")
 			}
-			if o := s.Outcome(); o.Failure != test.want || o.FailedIn != evidence.Finish || !strings.Contains(o.Detail, test.detail) || !slices.Equal(phasesOf(o), greetedUDP) {
+			if o := s.Outcome(); o.Failure != test.want || o.FailedIn != measurement.Finish || !strings.Contains(o.Detail, test.detail) || !slices.Equal(phasesOf(o), greetedUDP) {
 				t.Errorf("%q in %q (%s), want %q (%s)", o.Failure, o.FailedIn, o.Detail, test.want, test.detail)
 			}
 		})
@@ -294,7 +294,7 @@ func TestALargeCertificateOfOursIsCutToFitAnyPath(t *testing.T) {
 		return &measured{conn, &most}, err
 	}
 	o := walkUDP(t, l, w)
-	if o.Failure != evidence.Completed || !o.Ponged || most > devicedtls.DefaultMTU || len(large.Certificate[0]) < 3*most {
+	if o.Failure != measurement.Completed || !o.Ponged || most > devicedtls.DefaultMTU || len(large.Certificate[0]) < 3*most {
 		t.Errorf("%q (%s); a certificate of %d bytes in datagrams of %d", o.Failure, o.Detail, len(large.Certificate[0]), most)
 	}
 }
@@ -374,14 +374,14 @@ func (c *fakeConn) LocalAddr() net.Addr              { return &net.UDPAddr{} }
 func (c *fakeConn) RemoteAddr() net.Addr             { return &net.UDPAddr{} }
 
 // inBubble walks UDP over a socket that is set up so, on a clock that runs as fast as it may.
-func inBubble(t *testing.T, patience Patience, set func(*fakeConn)) (o evidence.Outcome) {
+func inBubble(t *testing.T, patience Patience, set func(*fakeConn)) (o measurement.Outcome) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		conn := &fakeConn{changed: make(chan struct{})}
 		set(conn)
 		w := &Walker{Patience: patience, Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
 		begun := time.Now()
-		o = w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: evidence.UDP})
+		o = w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: measurement.UDP})
 		if conn.took != nil {
 			*conn.took = time.Since(begun)
 		}

@@ -17,8 +17,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // issueByOpenSSL has OpenSSL sign a leaf with that digest and those extensions, one a line in the words of its
@@ -69,7 +69,7 @@ func TestWhatADeviceRefusesOfRealServers(t *testing.T) {
 		extensions []string
 		more       []string
 		tcp, udp   string // what is unfit, a part of it; "": nothing
-		in         evidence.Phase
+		in         measurement.Phase
 	}{
 		"a leaf without key usages":             {extensions: []string{"subjectAltName=DNS:server.test"}},
 		"a leaf for servers and clients":        {extensions: []string{"keyUsage=critical,digitalSignature", "extendedKeyUsage=critical,serverAuth,clientAuth"}},
@@ -81,29 +81,29 @@ func TestWhatADeviceRefusesOfRealServers(t *testing.T) {
 		"the same, not critical":                {extensions: []string{"1.2.3.4.5=ASN1:UTF8String:hello"}},
 		"a critical policy":                     {extensions: []string{"certificatePolicies=critical,1.3.6.1.4.1.32473.1"}, tcp: "certificatePolicies", udp: "certificatePolicies"},
 		"records of 512 bytes, a larger leaf":   {extensions: []string{long}, more: small, tcp: "Certificate split"},
-		"records of 512 bytes, a large ticket":  {more: small, tcp: "NewSessionTicket split", in: evidence.Finish},
+		"records of 512 bytes, a large ticket":  {more: small, tcp: "NewSessionTicket split", in: measurement.Finish},
 		"records of 512 bytes, no ticket":       {more: append(small, "-no_ticket")},
 	} {
-		for transport, unfit := range map[evidence.Transport]string{evidence.TCP: test.tcp, evidence.UDP: test.udp} {
+		for transport, unfit := range map[measurement.Transport]string{measurement.TCP: test.tcp, measurement.UDP: test.udp} {
 			t.Run(name+" over "+string(transport), func(t *testing.T) {
 				mint := newMint(t)
 				if test.digest == "" {
 					test.digest = "sha256"
 				}
 				leaf := issueByOpenSSL(t, mint.Bootstrap, test.digest, test.extensions...)
-				version := map[evidence.Transport]string{evidence.TCP: "-tls1_2", evidence.UDP: "-dtls1_2"}[transport]
+				version := map[measurement.Transport]string{measurement.TCP: "-tls1_2", measurement.UDP: "-dtls1_2"}[transport]
 				p := startPeerShowing(t, leaf, mint, transport, nil, "openssl", append([]string{"s_server", version, "-accept", "127.0.0.1:{PORT}",
 					"-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-Verify", "1", "-quiet"}, test.more...)...)
 				w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
-				o := w.Walk(t.Context(), Target{Address: p.at, Transport: transport, Client: evidence.Device, Finish: true})
-				want, in := evidence.Completed, evidence.Phase("")
+				o := w.Walk(t.Context(), Target{Address: p.at, Transport: transport, Client: measurement.Device, Finish: true})
+				want, in := measurement.Completed, measurement.Phase("")
 				if unfit != "" {
-					want, in = evidence.Unfit, evidence.Hello
+					want, in = measurement.Unfit, measurement.Hello
 					if test.in != "" {
 						in = test.in
 					}
 				}
-				if o.Failure != want || o.FailedIn != in || !slices.Contains(phasesOf(o), evidence.Hello) || !strings.Contains(o.Detail, unfit) {
+				if o.Failure != want || o.FailedIn != in || !slices.Contains(phasesOf(o), measurement.Hello) || !strings.Contains(o.Detail, unfit) {
 					t.Fatalf("%q in %q after %v (%s), want %q in %q", o.Failure, o.FailedIn, phasesOf(o), o.Detail, want, in)
 				}
 				if !o.TLS.KeyProved || (len(o.TLS.Unfit) == 1) != (unfit != "") {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // In TLS 1.3 a server says only after the handshake that it refuses a client certificate (RFC 8446 §4.4.2.4): one round
@@ -25,9 +25,9 @@ const (
 
 // walkWeb walks one TCP path as a browser does: SNI, every suite, TLS 1.2 and 1.3. Any certificate is taken and kept:
 // judging it is for package trust.
-func (w *Walker) walkWeb(ctx context.Context, t Target) evidence.Outcome {
+func (w *Walker) walkWeb(ctx context.Context, t Target) measurement.Outcome {
 	patience := w.Patience.filled()
-	out := evidence.Outcome{Address: t.Address, Transport: evidence.TCP, Client: evidence.Web}
+	out := measurement.Outcome{Address: t.Address, Transport: measurement.TCP, Client: measurement.Web}
 	conn := w.connect(ctx, t, patience.Connect, &out)
 	if conn == nil {
 		return out
@@ -41,7 +41,7 @@ func (w *Walker) walkWeb(ctx context.Context, t Target) evidence.Outcome {
 // webHandshake is one handshake of crypto/tls and what its callbacks saw of it.
 type webHandshake struct {
 	wire    *wiretap
-	out     *evidence.Outcome
+	out     *measurement.Outcome
 	started time.Time
 	// asked is set once the server's flight is whole and asks for our certificate.
 	asked bool
@@ -51,7 +51,7 @@ type webHandshake struct {
 func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Patience) {
 	b, err := newBound(ctx, h.wire, patience.Hello)
 	if err != nil {
-		h.fail(evidence.Hello, evidence.Internal, err.Error())
+		h.fail(measurement.Hello, measurement.Internal, err.Error())
 		return
 	}
 	h.started = time.Now()
@@ -76,10 +76,10 @@ func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Pa
 	if err != nil {
 		h.judge(b.of(err))
 	}
-	if h.out.FailedIn != evidence.Hello {
-		h.out.Times = append(h.out.Times, evidence.PhaseTime{Phase: evidence.Hello, Took: h.hello})
+	if h.out.FailedIn != measurement.Hello {
+		h.out.Times = append(h.out.Times, measurement.PhaseTime{Phase: measurement.Hello, Took: h.hello})
 	}
-	if h.out.Failure == evidence.Completed {
+	if h.out.Failure == measurement.Completed {
 		_ = h.wire.SetDeadline(time.Now().Add(farewell))
 		_ = conn.CloseWrite() // close_notify, a courtesy
 	}
@@ -102,7 +102,7 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 		InsecureSkipVerify: true, //nolint:gosec // the certificate is evidence; package trust judges it
 		// Called with the certificate as soon as it came, so that it is kept whatever happens next.
 		VerifyConnection: func(state tls.ConnectionState) error {
-			h.out.TLS = &evidence.TLS{Version: state.Version, Cipher: state.CipherSuite, Chain: state.PeerCertificates}
+			h.out.TLS = &measurement.TLS{Version: state.Version, Cipher: state.CipherSuite, Chain: state.PeerCertificates}
 			return nil
 		},
 		GetClientCertificate: func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -114,7 +114,7 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 		},
 		KeyLogWriter: proof{h},
 	}
-	if t.Client == evidence.Device {
+	if t.Client == measurement.Device {
 		// Sent to see who answers: a hello that any box can take. That of a browser today has a post-quantum key share and
 		// fills two segments, and old boxes drop it.
 		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
@@ -139,7 +139,7 @@ func (p proof) Write(line []byte) (int, error) {
 // awaitRefusal reads once. Silence means that our certificate, or the want of one, is not refused.
 func (h *webHandshake) awaitRefusal(ctx context.Context, conn *tls.Conn) error {
 	trip := h.hello
-	if connect, ok := h.out.Took(evidence.Connect); ok {
+	if connect, ok := h.out.Took(measurement.Connect); ok {
 		trip = connect
 	}
 	end := time.Now().Add(min(max(refusalTrips*trip, refusalLeast), refusalMost))
@@ -156,42 +156,42 @@ func (h *webHandshake) awaitRefusal(ctx context.Context, conn *tls.Conn) error {
 	return err
 }
 
-func (h *webHandshake) fail(in evidence.Phase, failure evidence.Failure, detail string) {
-	h.out.FailedIn, h.out.Failure, h.out.Detail = in, failure, evidence.Text(detail)
+func (h *webHandshake) fail(in measurement.Phase, failure measurement.Failure, detail string) {
+	h.out.FailedIn, h.out.Failure, h.out.Detail = in, failure, measurement.Text(detail)
 }
 
 // judge says what ended the handshake.
 func (h *webHandshake) judge(err error) {
-	phase := evidence.Hello
+	phase := measurement.Hello
 	if h.asked {
-		phase = evidence.Finish // the flight was whole and our certificate sent
+		phase = measurement.Finish // the flight was whole and our certificate sent
 	}
 	var header tls.RecordHeaderError
 	alert, alerted := remoteAlert(err)
 	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || alerted && alert == 0
 	switch {
 	case errors.Is(err, errRoundOver):
-		h.fail(phase, evidence.OutOfTime, "the round ended before the handshake")
+		h.fail(phase, measurement.OutOfTime, "the round ended before the handshake")
 	case errors.Is(err, errSilence) && h.asked:
-		h.fail(phase, evidence.FinishFailed, "no Finished came in time")
+		h.fail(phase, measurement.FinishFailed, "no Finished came in time")
 	case errors.Is(err, errSilence):
-		h.fail(phase, evidence.Silent, "connected, but no whole flight in time")
+		h.fail(phase, measurement.Silent, "connected, but no whole flight in time")
 	case h.asked && (ended || isReset(err)):
-		h.fail(phase, evidence.CertificateNeeded, "the server ended the connection after our certificate")
+		h.fail(phase, measurement.CertificateNeeded, "the server ended the connection after our certificate")
 	case alerted && !ended:
 		h.sawAlert(alert)
 		switch {
 		case h.asked && refusesCertificate(alert):
-			h.fail(phase, evidence.CertificateNeeded, "the server sent the alert "+devicetls.AlertName(alert)+" after our certificate")
+			h.fail(phase, measurement.CertificateNeeded, "the server sent the alert "+devicetls.AlertName(alert)+" after our certificate")
 		case h.asked:
-			h.fail(phase, evidence.FinishFailed, "the server sent the alert "+devicetls.AlertName(alert))
+			h.fail(phase, measurement.FinishFailed, "the server sent the alert "+devicetls.AlertName(alert))
 		default:
-			h.fail(phase, evidence.Alert, "the server sent the alert "+devicetls.AlertName(alert))
+			h.fail(phase, measurement.Alert, "the server sent the alert "+devicetls.AlertName(alert))
 		}
 	case ended:
-		h.fail(phase, evidence.Closed, "ended by the other side")
+		h.fail(phase, measurement.Closed, "ended by the other side")
 	case isReset(err):
-		h.fail(phase, evidence.Reset, "cut by RST")
+		h.fail(phase, measurement.Reset, "cut by RST")
 	case errors.As(err, &header):
 		h.judgeNotTLS(err)
 	default:
@@ -206,11 +206,11 @@ func (h *webHandshake) judgeNotTLS(err error) {
 	var other *devicetls.NotTLSError
 	switch {
 	case !errors.As(c.End(), &other):
-		h.fail(evidence.Hello, evidence.Malformed, err.Error())
+		h.fail(measurement.Hello, measurement.Malformed, err.Error())
 	case other.HTTP:
-		h.fail(evidence.Hello, evidence.HTTP, string(other.Line))
+		h.fail(measurement.Hello, measurement.HTTP, string(other.Line))
 	default:
-		h.fail(evidence.Hello, evidence.NotTLS, other.Error())
+		h.fail(measurement.Hello, measurement.NotTLS, other.Error())
 	}
 }
 
@@ -233,19 +233,19 @@ func (h *webHandshake) judgeBreach(err error) {
 		}
 	}
 	if seen != nil && seen.SignatureChecked && !seen.KeyProved {
-		h.out.Detail = evidence.Text(fmt.Sprintf("the server did not prove its key: %v", err))
+		h.out.Detail = measurement.Text(fmt.Sprintf("the server did not prove its key: %v", err))
 		return
 	}
-	phase, failure := evidence.Hello, evidence.Malformed
+	phase, failure := measurement.Hello, measurement.Malformed
 	if h.asked {
-		phase, failure = evidence.Finish, evidence.FinishFailed
+		phase, failure = measurement.Finish, measurement.FinishFailed
 	}
 	h.fail(phase, failure, err.Error())
 }
 
 func (h *webHandshake) sawAlert(code uint8) {
 	if h.out.TLS == nil {
-		h.out.TLS = &evidence.TLS{}
+		h.out.TLS = &measurement.TLS{}
 	}
 	h.out.TLS.Alert, h.out.TLS.HasAlert = code, true
 }

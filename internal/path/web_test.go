@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // walkWebServer walks to a server of crypto/tls that ends the connection once the handshake is over.
-func walkWebServer(t *testing.T, w *Walker, host string, config *tls.Config) evidence.Outcome {
+func walkWebServer(t *testing.T, w *Walker, host string, config *tls.Config) measurement.Outcome {
 	t.Helper()
 	to := answering(t, func(c *net.TCPConn) {
 		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
@@ -20,7 +20,7 @@ func walkWebServer(t *testing.T, w *Walker, host string, config *tls.Config) evi
 			_, _ = server.Read(make([]byte, 1)) // until the client leaves
 		}
 	})
-	return w.Walk(t.Context(), Target{Address: to, Transport: evidence.TCP, Client: evidence.Web, Host: host})
+	return w.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Web, Host: host})
 }
 
 func leafOf(t *testing.T, leaf lab.Leaf) tls.Certificate {
@@ -44,7 +44,7 @@ func TestAReplayedCertificateIsKeptAndNotProvedInEitherVersion(t *testing.T) {
 	replayed.Leaf = nil // crypto/tls would notice that the key is not its own
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		o := walkWebServer(t, &Walker{Patience: patient}, "a.test", &tls.Config{Certificates: []tls.Certificate{replayed}, MinVersion: version, MaxVersion: version})
-		if o.Failure != evidence.Completed || o.TLS.Leaf() == nil || o.TLS.KeyProved || !o.TLS.SignatureChecked || o.TLS.Version != version {
+		if o.Failure != measurement.Completed || o.TLS.Leaf() == nil || o.TLS.KeyProved || !o.TLS.SignatureChecked || o.TLS.Version != version {
 			t.Errorf("%s: %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.Detail, o.TLS)
 		}
 	}
@@ -59,7 +59,7 @@ func TestAServerThatDemandsAKnownCertificateIsSeenAndProvedInEitherVersion(t *te
 				Certificates: []tls.Certificate{server}, MinVersion: version, MaxVersion: version,
 				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: l.Mint.LwM2M.Pool(),
 			})
-			if o.Failure != evidence.CertificateNeeded || o.FailedIn != evidence.Finish || !o.TLS.KeyProved || !o.TLS.CertificateRequested || !o.TLS.HasAlert {
+			if o.Failure != measurement.CertificateNeeded || o.FailedIn != measurement.Finish || !o.TLS.KeyProved || !o.TLS.CertificateRequested || !o.TLS.HasAlert {
 				t.Errorf("%s, %s: %q in %q (%s), saw %+v", tls.VersionName(version), name, o.Failure, o.FailedIn, o.Detail, o.TLS)
 			}
 		}
@@ -73,7 +73,7 @@ func TestAClientCertificateThatIsTakenIsNoFailure(t *testing.T) {
 		o := walkWebServer(t, &Walker{Patience: patient, Credential: stranger(t, l)}, "a.test", &tls.Config{
 			Certificates: []tls.Certificate{server}, MinVersion: version, MaxVersion: version, ClientAuth: tls.RequireAnyClientCert,
 		})
-		if o.Failure != evidence.Completed || !o.TLS.CertificateRequested || !o.TLS.KeyProved {
+		if o.Failure != measurement.Completed || !o.TLS.CertificateRequested || !o.TLS.KeyProved {
 			t.Errorf("%s: %q in %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.FailedIn, o.Detail, o.TLS)
 		}
 	}
@@ -100,8 +100,8 @@ func TestAFlightCutShortProvesNothingAgainstItsHolder(t *testing.T) {
 	to := answering(t, func(c *net.TCPConn) {
 		_ = tls.Server(&cutting{Conn: c, left: len(server.Certificate[0]) + 150}, &tls.Config{Certificates: []tls.Certificate{server}, MaxVersion: tls.VersionTLS12}).Handshake()
 	})
-	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{Address: to, Transport: evidence.TCP, Client: evidence.Web, Host: "a.test"})
-	if o.Failure != evidence.Closed || o.TLS.Leaf() == nil || o.TLS.SignatureChecked {
+	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Web, Host: "a.test"})
+	if o.Failure != measurement.Closed || o.TLS.Leaf() == nil || o.TLS.SignatureChecked {
 		t.Errorf("%q (%s), saw %+v; want a closed connection with a certificate and no proof", o.Failure, o.Detail, o.TLS)
 	}
 }

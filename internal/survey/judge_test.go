@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -46,9 +46,9 @@ func TestWhatABrowserIsShownWhereADeviceIsCut(t *testing.T) {
 			w := &world{anchor: device, public: trust.NewRoots(mint.Web.Pool())}
 			s, _ := w.open(t, nil, host)
 			r := &round{survey: s, site: w.site(nil, host)}
-			walk := r.judgeWalk(&catalogue.Endpoint{Service: "lwm2m", Host: host, Client: evidence.Device}, &evidence.Outcome{
-				Transport: evidence.TCP, Client: evidence.Device, FailedIn: evidence.Hello, Failure: evidence.Reset,
-				Web: &evidence.Outcome{Client: evidence.Web, TLS: &evidence.TLS{
+			walk := r.judgeWalk(&config.Endpoint{Service: "lwm2m", Host: host, Client: measurement.Device}, &measurement.Outcome{
+				Transport: measurement.TCP, Client: measurement.Device, FailedIn: measurement.Hello, Failure: measurement.Reset,
+				Web: &measurement.Outcome{Client: measurement.Web, TLS: &measurement.TLS{
 					Chain: []*x509.Certificate{leaf}, SignatureChecked: true, KeyProved: !test.replayed,
 				}},
 			})
@@ -104,9 +104,9 @@ func TestAWebHostWhoseAuthorityIsNotKnownHere(t *testing.T) {
 			w := &world{anchor: trust.NewRoots(mint.LwM2M.Pool()), public: trust.NewRoots(mint.Web.Pool())}
 			s, _ := w.open(t, nil, host)
 			r := &round{survey: s, site: w.site(nil, host)}
-			walk := r.judgeWalk(&catalogue.Endpoint{Service: "api", Host: host, Client: evidence.Web}, &evidence.Outcome{
-				Transport: evidence.TCP, Client: evidence.Web, FailedIn: evidence.Ping, // nothing failed before it
-				TLS: &evidence.TLS{
+			walk := r.judgeWalk(&config.Endpoint{Service: "api", Host: host, Client: measurement.Web}, &measurement.Outcome{
+				Transport: measurement.TCP, Client: measurement.Web, FailedIn: measurement.Ping, // nothing failed before it
+				TLS: &measurement.TLS{
 					Chain:            []*x509.Certificate{issued(t, test.authority, lab.Leaf{DNSNames: test.names})},
 					SignatureChecked: true, KeyProved: !test.replayed,
 				},

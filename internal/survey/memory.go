@@ -1,10 +1,12 @@
 package survey
 
 import (
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"log/slog"
 	"sync"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 )
 
@@ -12,7 +14,7 @@ import (
 // the same path memories for the paths that stay, so that a round under way counts where the next one reads.
 type endpointMemory struct {
 	names HostNames
-	paths map[catalogue.Path]*pathMemory
+	paths map[measurement.Path]*pathMemory
 	// stranger: of a host that is not configured. Nothing of it outlives its round, so nothing is a change of state.
 	stranger bool
 }
@@ -24,8 +26,8 @@ type pathMemory struct {
 	reason     diagnose.Reason // as last logged
 }
 
-func newEndpointMemory(e *catalogue.Endpoint, names HostNames, old *endpointMemory) *endpointMemory {
-	m := &endpointMemory{names: names, paths: make(map[catalogue.Path]*pathMemory, len(e.Paths))}
+func newEndpointMemory(e *config.Endpoint, names HostNames, old *endpointMemory) *endpointMemory {
+	m := &endpointMemory{names: names, paths: make(map[measurement.Path]*pathMemory, len(e.Paths))}
 	for _, p := range e.Paths {
 		m.paths[p] = &pathMemory{}
 		if old != nil && old.paths[p] != nil {
@@ -35,7 +37,7 @@ func newEndpointMemory(e *catalogue.Endpoint, names HostNames, old *endpointMemo
 	return m
 }
 
-func (m *endpointMemory) attemptsOf(p catalogue.Path) (ok, failed uint64) {
+func (m *endpointMemory) attemptsOf(p measurement.Path) (ok, failed uint64) {
 	known := m.paths[p]
 	known.mu.Lock()
 	defer known.mu.Unlock()
@@ -43,10 +45,10 @@ func (m *endpointMemory) attemptsOf(p catalogue.Path) (ok, failed uint64) {
 }
 
 // remember counts a finished round's paths, puts the new counts into its report, and logs what changed.
-func (r *round) remember(report *Report) {
-	for i := range report.Hosts {
+func (r *round) remember(made *report.Report) {
+	for i := range made.Hosts {
 		m := r.slots[i].memory
-		host := &report.Hosts[i]
+		host := &made.Hosts[i]
 		for j := range host.Paths {
 			p := &host.Paths[j]
 			if p.Known {
@@ -57,8 +59,8 @@ func (r *round) remember(report *Report) {
 }
 
 // count adds one round to a path's sums and logs a change of state once.
-func (m *endpointMemory) count(e *catalogue.Endpoint, p *Path, logger *slog.Logger) {
-	known := m.paths[catalogue.Path{Transport: p.Transport, Port: p.Port}]
+func (m *endpointMemory) count(e *config.Endpoint, p *report.Path, logger *slog.Logger) {
+	known := m.paths[p.Path]
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	if p.Up {

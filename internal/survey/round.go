@@ -2,12 +2,13 @@ package survey
 
 import (
 	"context"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"net/netip"
 	"sync"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
@@ -31,24 +32,24 @@ type round struct {
 	slots []slot
 
 	done   chan struct{} // closed when report is set
-	report *Report
+	report *report.Report
 }
 
 // slot is one endpoint in a round, as far as it has come.
 type slot struct {
-	endpoint *catalogue.Endpoint
+	endpoint *config.Endpoint
 	memory   *endpointMemory
 	// sinkhole says which addresses the host must not lead to: they are reported, and never connected to.
 	sinkhole sinkholeRule
 
 	resolved  bool // plan is set
 	plan      addressPlan
-	lookups   []evidence.Lookup
+	lookups   []measurement.Lookup
 	named     bool // resolvers and authority are set
-	resolvers []Resolver
-	authority Authority
+	resolvers []report.Resolver
+	zone      report.Zone
 	// walks[i][j] is path i to plan.walk[j], judged; nil until it has been walked.
-	walks [][]*Walk
+	walks [][]*report.Walk
 }
 
 func newRound(s *Survey, slots []slot, stranger bool) *round {
@@ -66,12 +67,12 @@ func newRound(s *Survey, slots []slot, stranger bool) *round {
 }
 
 // slotsOf makes the slots of configured endpoints, with their memory. Survey.mu is held.
-func (s *Survey) slotsOf(endpoints []catalogue.Endpoint) []slot {
+func (s *Survey) slotsOf(endpoints []config.Endpoint) []slot {
 	slots := make([]slot, len(endpoints))
 	for i := range endpoints {
 		e := &endpoints[i]
 		slots[i] = slot{endpoint: e, memory: s.memory[e.Key()], sinkhole: notAnywhere}
-		if e.Addresses == catalogue.AddressesPublic {
+		if e.Addresses == config.AddressesPublic {
 			slots[i].sinkhole = notTheCloud
 		}
 	}
@@ -81,13 +82,13 @@ func (s *Survey) slotsOf(endpoints []catalogue.Endpoint) []slot {
 // strangerSlot makes the slot of a host that is not configured: walked as a browser would, held against the web's
 // authorities, and led to no address that probe.allow does not allow. Nothing of it is remembered. Survey.mu is held.
 func (s *Survey) strangerSlot(host string) slot {
-	e, config := catalogue.Stranger(host), s.site.Config
+	e, cfg := config.Stranger(host), s.site.Config
 	memory := newEndpointMemory(e, s.site.Names.Host(e), nil)
 	memory.stranger = true
 	return slot{
 		endpoint: e,
 		memory:   memory,
-		sinkhole: func(addr netip.Addr, _ [][]netip.Addr) bool { return !config.Probe.AllowsAddress(addr) },
+		sinkhole: func(addr netip.Addr, _ [][]netip.Addr) bool { return !cfg.Probe.AllowsAddress(addr) },
 	}
 }
 
@@ -128,12 +129,12 @@ func (r *round) run() {
 		hosts.Go(func() { r.surveyHost(&r.slots[i]) })
 	}
 	hosts.Wait()
-	report := r.snapshot()
-	r.remember(report)
+	made := r.snapshot()
+	r.remember(made)
 	if observe := r.survey.opts.Observe; observe != nil {
-		observe(report)
+		observe(made)
 	}
-	r.report = report
+	r.report = made
 	close(r.done)
 }
 
@@ -151,9 +152,9 @@ func (r *round) surveyHost(s *slot) {
 	plan := planAddresses(addresses, s.sinkhole, hasRoute, r.site.Config.Survey.MaxAddresses)
 	r.mu.Lock()
 	s.plan, s.resolved = plan, true
-	s.walks = make([][]*Walk, len(s.endpoint.Paths))
+	s.walks = make([][]*report.Walk, len(s.endpoint.Paths))
 	for i := range s.walks {
-		s.walks[i] = make([]*Walk, len(plan.walk))
+		s.walks[i] = make([]*report.Walk, len(plan.walk))
 	}
 	r.mu.Unlock()
 
@@ -166,7 +167,7 @@ func (r *round) surveyHost(s *slot) {
 			}
 			walks.Go(func() {
 				defer r.exit()
-				outcome := r.site.Walker.Walk(r.ctx, target(s.endpoint, p, addr))
+				outcome := r.site.Walker.Walk(r.ctx, path.TargetFor(s.endpoint, p, addr))
 				// Judged here, where it is bounded with the walks and holds nobody up: a hostile chain can cost a while.
 				walk := r.judgeWalk(s.endpoint, &outcome)
 				r.mu.Lock()
@@ -196,9 +197,9 @@ func (r *round) resolve(s *slot) (addresses [][]netip.Addr, judged func(), ok bo
 	s.lookups = lookups
 	r.mu.Unlock()
 	return addresses, func() {
-		resolvers, authority := names.Finish()
+		resolvers, zone := names.Finish()
 		r.mu.Lock()
-		s.resolvers, s.authority, s.named = resolvers, authority, true
+		s.resolvers, s.zone, s.named = resolvers, zone, true
 		r.mu.Unlock()
 	}, true
 }
@@ -217,17 +218,3 @@ func (r *round) enter() bool {
 }
 
 func (r *round) exit() { <-r.gate }
-
-// target is one path of an endpoint to one address.
-func target(e *catalogue.Endpoint, p catalogue.Path, addr netip.Addr) path.Target {
-	return path.Target{
-		Address:   netip.AddrPortFrom(addr, p.Port),
-		Transport: p.Transport,
-		Client:    e.Client,
-		Host:      e.Host,
-		Finish:    e.Finish,
-		Ping:      e.CoAPPing,
-		Framing:   e.Framing,
-		WebRetry:  e.Client == evidence.Device && p.Transport == evidence.TCP,
-	}
-}

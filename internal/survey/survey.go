@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"log/slog"
 	"maps"
 	"net/netip"
 	"sync"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
@@ -22,16 +23,16 @@ const snapshotGrace = 20 * time.Millisecond
 
 // PathWalker walks one path to one address; package path's Walker in production.
 type PathWalker interface {
-	Walk(ctx context.Context, t path.Target) evidence.Outcome
+	Walk(ctx context.Context, t path.Target) measurement.Outcome
 }
 
 // NameService resolves the endpoints' hosts and remembers their answers from round to round.
 type NameService interface {
 	// Host returns the memory of one endpoint; it is asked once per endpoint and configuration.
-	Host(endpoint *catalogue.Endpoint) HostNames
+	Host(endpoint *config.Endpoint) HostNames
 	// Path and Queries are the exporter's own view of port 53, and what was asked since start.
-	Path() evidence.AuthorityPath
-	Queries() []QueryCount
+	Path() measurement.AuthorityPath
+	Queries() []report.QueryCount
 }
 
 // HostNames is the name service's memory of one endpoint.
@@ -43,9 +44,9 @@ type HostNames interface {
 // NameRound is one round of one endpoint's names.
 type NameRound interface {
 	// Lookups waits for the resolvers alone, so that the paths can start.
-	Lookups() []evidence.Lookup
+	Lookups() []measurement.Lookup
 	// Finish waits for the zone's servers too and returns what the round made of it all.
-	Finish() ([]Resolver, Authority)
+	Finish() ([]report.Resolver, report.Zone)
 }
 
 // Anchors gives the trust anchor of an endpoint, ready to use.
@@ -58,11 +59,11 @@ type Anchors interface {
 }
 
 // IdleSource says what is known of silence on a path; nil if it is not measured.
-type IdleSource func(endpoint *catalogue.Endpoint, p catalogue.Path) *IdleBounds
+type IdleSource func(endpoint *config.Endpoint, p measurement.Path) *report.IdleBounds
 
 // Site is what a survey works with: one configuration and the parts made from it. A reload makes a new one.
 type Site struct {
-	Config  *catalogue.Config
+	Config  *config.Config
 	Anchors Anchors
 	Names   NameService
 	Walker  PathWalker
@@ -78,7 +79,7 @@ type Options struct {
 	HasRoute func(netip.Addr) bool // nil: ask the kernel
 	Logger   *slog.Logger
 	// Observe is called once with each finished report of all endpoints or of one; it must not block.
-	Observe func(*Report)
+	Observe func(*report.Report)
 }
 
 // Survey runs rounds for whoever asks and remembers what must outlive them. It is safe for concurrent use.
@@ -88,7 +89,7 @@ type Survey struct {
 	mu     sync.Mutex
 	site   *Site
 	gate   chan struct{} // as wide as the configuration allows work in flight
-	memory map[catalogue.Key]*endpointMemory
+	memory map[config.Key]*endpointMemory
 	rounds map[string]*round // the latest of each scope: "" for all endpoints, else a host
 
 	ctx  context.Context // ends all rounds, at Close
@@ -115,7 +116,7 @@ func New(site *Site, opts Options) *Survey {
 func (s *Survey) Reload(site *Site) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	memory := make(map[catalogue.Key]*endpointMemory, len(site.Config.Endpoints))
+	memory := make(map[config.Key]*endpointMemory, len(site.Config.Endpoints))
 	for i := range site.Config.Endpoints {
 		endpoint := &site.Config.Endpoints[i]
 		key := endpoint.Key()
@@ -129,7 +130,7 @@ func (s *Survey) Reload(site *Site) {
 }
 
 // Config is the configuration in force.
-func (s *Survey) Config() *catalogue.Config {
+func (s *Survey) Config() *config.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.site.Config
@@ -137,7 +138,7 @@ func (s *Survey) Config() *catalogue.Config {
 
 // Run surveys every endpoint and returns what is known when the round ends or the context's deadline comes, whichever is
 // sooner. Callers that come closer together than survey.min_interval share one round.
-func (s *Survey) Run(ctx context.Context) *Report {
+func (s *Survey) Run(ctx context.Context) *report.Report {
 	s.mu.Lock()
 	r := s.join("", func() *round { return newRound(s, s.slotsOf(s.site.Config.Endpoints), false) })
 	s.mu.Unlock()
@@ -155,7 +156,7 @@ var ErrBusy = fmt.Errorf("%d hosts that are not configured are being surveyed al
 
 // RunHost surveys the endpoints of one host, in the same way; a round of all endpoints is shared too. Of a host that is not
 // configured nothing is remembered; the only error is [ErrBusy]. The report has nothing of the exporter as a whole.
-func (s *Survey) RunHost(ctx context.Context, host string) (*Report, error) {
+func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, error) {
 	s.mu.Lock()
 	known := s.site.Config.EndpointsOf(host)
 	if len(known) == 0 && !s.admit(host) {
@@ -169,7 +170,7 @@ func (s *Survey) RunHost(ctx context.Context, host string) (*Report, error) {
 		return newRound(s, []slot{s.strangerSlot(host)}, true)
 	})
 	s.mu.Unlock()
-	return s.report(ctx, r).of(host), nil
+	return partOf(s.report(ctx, r), host), nil
 }
 
 // admit reports whether a host that is not configured may be surveyed now, and makes room for its round. s.mu is held.
@@ -200,9 +201,9 @@ func (s *Survey) admit(host string) bool {
 }
 
 // report waits for a round's; r is nil after Close.
-func (s *Survey) report(ctx context.Context, r *round) *Report {
+func (s *Survey) report(ctx context.Context, r *round) *report.Report {
 	if r == nil {
-		return &Report{Site: s.opts.Name, Started: s.opts.Now(), Finished: s.opts.Now()}
+		return &report.Report{Site: s.opts.Name, Started: s.opts.Now(), Finished: s.opts.Now()}
 	}
 	select {
 	case <-r.done:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -14,9 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
@@ -26,7 +27,7 @@ type world struct {
 	addresses map[string][]netip.Addr  // of a host; none: the name does not exist
 	lookup    time.Duration            // that a look-up takes
 	walk      map[string]time.Duration // that a walk to an address takes; default: no time
-	outcome   map[string]evidence.Failure
+	outcome   map[string]measurement.Failure
 	withdrawn []netip.Addr
 
 	anchor, public *trust.Anchor
@@ -38,13 +39,13 @@ type world struct {
 	refreshErr            error
 }
 
-func (w *world) Host(e *catalogue.Endpoint) HostNames {
+func (w *world) Host(e *config.Endpoint) HostNames {
 	w.asked.Add(1)
 	return &worldNames{w, e.Host}
 }
-func (w *world) Path() evidence.AuthorityPath { return evidence.AuthorityPathOK }
-func (w *world) Queries() []QueryCount {
-	return []QueryCount{{"resolver", "NOERROR", uint64(w.lookups.Load())}}
+func (w *world) Path() measurement.AuthorityPath { return measurement.AuthorityPathOK }
+func (w *world) Queries() []report.QueryCount {
+	return []report.QueryCount{{Leg: "resolver", Rcode: "NOERROR", Count: uint64(w.lookups.Load())}}
 }
 
 type worldNames struct {
@@ -54,29 +55,29 @@ type worldNames struct {
 
 func (n *worldNames) Begin(ctx context.Context) NameRound {
 	n.world.lookups.Add(1)
-	return &worldRound{n, ctx, evidence.Lookup{}}
+	return &worldRound{n, ctx, measurement.Lookup{}}
 }
 
 type worldRound struct {
 	*worldNames
 	ctx  context.Context
-	said evidence.Lookup
+	said measurement.Lookup
 }
 
-func (r *worldRound) Lookups() []evidence.Lookup {
-	r.said = evidence.Lookup{Resolver: netip.MustParseAddrPort("192.0.2.53:53"), Addresses: r.world.addresses[r.host]}
+func (r *worldRound) Lookups() []measurement.Lookup {
+	r.said = measurement.Lookup{Resolver: netip.MustParseAddrPort("192.0.2.53:53"), Addresses: r.world.addresses[r.host]}
 	if !wait(r.ctx, r.world.lookup) {
-		r.said.Addresses, r.said.Failure = nil, evidence.DNSOutOfTime
+		r.said.Addresses, r.said.Failure = nil, measurement.DNSOutOfTime
 	} else if len(r.said.Addresses) == 0 {
-		r.said.Failure = evidence.DNSNXDomain
+		r.said.Failure = measurement.DNSNXDomain
 	}
-	return []evidence.Lookup{r.said}
+	return []measurement.Lookup{r.said}
 }
 
-func (r *worldRound) Finish() ([]Resolver, Authority) {
-	out := Resolver{Lookup: r.said}
-	out.Freshness.Withdrawn = r.world.withdrawn
-	return []Resolver{out}, Authority{Known: true, TTL: time.Minute}
+func (r *worldRound) Finish() ([]report.Resolver, report.Zone) {
+	out := report.Resolver{Lookup: r.said}
+	out.Staleness.Withdrawn = r.world.withdrawn
+	return []report.Resolver{out}, report.Zone{Known: true, TTL: time.Minute}
 }
 
 // wait reports whether the time passed before ctx ended.
@@ -94,21 +95,21 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (w *world) Walk(ctx context.Context, t path.Target) evidence.Outcome {
+func (w *world) Walk(ctx context.Context, t path.Target) measurement.Outcome {
 	w.walks.Add(1)
 	now := w.inFlight.Add(1)
 	defer w.inFlight.Add(-1)
 	for most := w.most.Load(); now > most && !w.most.CompareAndSwap(most, now); most = w.most.Load() {
 	}
-	out := evidence.Outcome{Address: t.Address, Transport: t.Transport, Client: t.Client}
+	out := measurement.Outcome{Address: t.Address, Transport: t.Transport, Client: t.Client}
 	if !wait(ctx, w.walk[t.Address.Addr().String()]) {
-		out.Failure, out.FailedIn = evidence.OutOfTime, evidence.Hello
+		out.Failure, out.FailedIn = measurement.OutOfTime, measurement.Hello
 		return out
 	}
 	// Without certificates the ping's end is the one that carries a device.
-	out.Failure, out.FailedIn = w.outcome[t.Address.Addr().String()], evidence.Hello
-	if out.Failure == evidence.Completed {
-		out.FailedIn = evidence.Ping
+	out.Failure, out.FailedIn = w.outcome[t.Address.Addr().String()], measurement.Hello
+	if out.Failure == measurement.Completed {
+		out.FailedIn = measurement.Ping
 	}
 	return out
 }
@@ -121,7 +122,7 @@ func (w *world) Refresh() error {
 }
 
 // open starts a survey of hosts, each with one TCP path, on defaults that change may alter.
-func (w *world) open(t *testing.T, change func(*catalogue.Config), hosts ...string) (*Survey, *records) {
+func (w *world) open(t *testing.T, change func(*config.Config), hosts ...string) (*Survey, *records) {
 	t.Helper()
 	logged := &records{}
 	s := New(w.site(change, hosts...), Options{
@@ -131,19 +132,19 @@ func (w *world) open(t *testing.T, change func(*catalogue.Config), hosts ...stri
 	return s, logged
 }
 
-func (w *world) site(change func(*catalogue.Config), hosts ...string) *Site {
-	config := *catalogue.Default()
-	config.Endpoints = nil
+func (w *world) site(change func(*config.Config), hosts ...string) *Site {
+	cfg := *config.Default()
+	cfg.Endpoints = nil
 	for _, host := range hosts {
-		config.Endpoints = append(config.Endpoints, catalogue.Endpoint{
-			Service: "s", Host: host, Client: evidence.Device, Addresses: catalogue.AddressesAny,
-			Paths: []catalogue.Path{{Transport: evidence.TCP, Port: 5684}},
+		cfg.Endpoints = append(cfg.Endpoints, config.Endpoint{
+			Service: "s", Host: host, Client: measurement.Device, Addresses: config.AddressesAny,
+			Paths: []measurement.Path{{Transport: measurement.TCP, Port: 5684}},
 		})
 	}
 	if change != nil {
-		change(&config)
+		change(&cfg)
 	}
-	return &Site{Config: &config, Anchors: w, Names: w, Walker: w}
+	return &Site{Config: &cfg, Anchors: w, Names: w, Walker: w}
 }
 
 // records counts log records by message.
@@ -182,7 +183,7 @@ func TestScrapesCloseTogetherShareARound(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Second}}
 		s, _ := w.open(t, nil, "a.test")
 		var both sync.WaitGroup
-		reports := make([]*Report, 2)
+		reports := make([]*report.Report, 2)
 		for i := range reports {
 			both.Go(func() { reports[i] = s.Run(context.Background()) })
 		}
@@ -211,13 +212,13 @@ func TestARoundEndsAtTheScrapesDeadline(t *testing.T) {
 		ctx, cancel := within(360 * time.Millisecond)
 		defer cancel()
 		started := time.Now()
-		report := s.Run(ctx)
+		rep := s.Run(ctx)
 		if took := time.Since(started); took > 360*time.Millisecond+snapshotGrace {
 			t.Errorf("a scrape with 360 ms took %v", took)
 		}
-		fast, slow := report.Hosts[0], report.Hosts[1]
-		if !fast.Up || !fast.Known || slow.Known || slow.Up || report.IncompletePaths != 1 {
-			t.Errorf("fast %v/%v, slow %v/%v, %d incomplete", fast.Up, fast.Known, slow.Up, slow.Known, report.IncompletePaths)
+		fast, slow := rep.Hosts[0], rep.Hosts[1]
+		if !fast.Up || !fast.Known || slow.Known || slow.Up || rep.IncompletePaths != 1 {
+			t.Errorf("fast %v/%v, slow %v/%v, %d incomplete", fast.Up, fast.Known, slow.Up, slow.Known, rep.IncompletePaths)
 		}
 		if got := slow.Paths[0].Finding.Reason; got != diagnose.OutOfTime {
 			t.Errorf("what the deadline cut off is %q", got)
@@ -228,7 +229,7 @@ func TestARoundEndsAtTheScrapesDeadline(t *testing.T) {
 		// A round that was cut for one scrape is not what the next one gets.
 		ctx, cancel = within(5 * time.Second)
 		defer cancel()
-		if again := s.Run(ctx); again == report || w.walks.Load() != 4 {
+		if again := s.Run(ctx); again == rep || w.walks.Load() != 4 {
 			t.Errorf("a cut round was shared: %d walks", w.walks.Load())
 		}
 	})
@@ -237,11 +238,11 @@ func TestARoundEndsAtTheScrapesDeadline(t *testing.T) {
 func TestARoundEndsAtItsOwnTimeoutWhateverTheScrapeAllows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Hour}}
-		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.Timeout = 3 * time.Second }, "a.test")
+		s, _ := w.open(t, func(c *config.Config) { c.Survey.Timeout = 3 * time.Second }, "a.test")
 		started := time.Now()
-		report := s.Run(context.Background())
-		if took := time.Since(started); took != 3*time.Second || report.IncompletePaths != 1 {
-			t.Errorf("took %v, %d incomplete", took, report.IncompletePaths)
+		rep := s.Run(context.Background())
+		if took := time.Since(started); took != 3*time.Second || rep.IncompletePaths != 1 {
+			t.Errorf("took %v, %d incomplete", took, rep.IncompletePaths)
 		}
 	})
 }
@@ -249,14 +250,14 @@ func TestARoundEndsAtItsOwnTimeoutWhateverTheScrapeAllows(t *testing.T) {
 func TestAHostWhoseOpenPathWasCutOffIsNotCalledDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{}}
-		s, _ := w.open(t, func(c *catalogue.Config) {
-			c.Endpoints[0].Paths = append(c.Endpoints[0].Paths, catalogue.Path{Transport: evidence.UDP, Port: 5684})
+		s, _ := w.open(t, func(c *config.Config) {
+			c.Endpoints[0].Paths = append(c.Endpoints[0].Paths, measurement.Path{Transport: measurement.UDP, Port: 5684})
 		}, "a.test")
-		s.site.Walker = walkerFunc(func(ctx context.Context, target path.Target) evidence.Outcome {
-			o := evidence.Outcome{Address: target.Address, Transport: target.Transport, Failure: evidence.Refused, FailedIn: evidence.Connect}
-			if target.Transport == evidence.UDP {
+		s.site.Walker = walkerFunc(func(ctx context.Context, target path.Target) measurement.Outcome {
+			o := measurement.Outcome{Address: target.Address, Transport: target.Transport, Failure: measurement.Refused, FailedIn: measurement.Connect}
+			if target.Transport == measurement.UDP {
 				<-ctx.Done()
-				o.Failure = evidence.OutOfTime
+				o.Failure = measurement.OutOfTime
 			}
 			return o
 		})
@@ -268,9 +269,9 @@ func TestAHostWhoseOpenPathWasCutOffIsNotCalledDown(t *testing.T) {
 	})
 }
 
-type walkerFunc func(context.Context, path.Target) evidence.Outcome
+type walkerFunc func(context.Context, path.Target) measurement.Outcome
 
-func (f walkerFunc) Walk(ctx context.Context, t path.Target) evidence.Outcome { return f(ctx, t) }
+func (f walkerFunc) Walk(ctx context.Context, t path.Target) measurement.Outcome { return f(ctx, t) }
 
 func TestOneWhoHangsUpLeavesTheRoundToTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -279,8 +280,8 @@ func TestOneWhoHangsUpLeavesTheRoundToTheNext(t *testing.T) {
 		ctx, hangUp := context.WithCancel(context.Background())
 		time.AfterFunc(time.Second, hangUp)
 		s.Run(ctx)
-		if report := s.Run(context.Background()); !report.Hosts[0].Up || w.walks.Load() != 1 {
-			t.Errorf("up %v after %d walks", report.Hosts[0].Up, w.walks.Load())
+		if rep := s.Run(context.Background()); !rep.Hosts[0].Up || w.walks.Load() != 1 {
+			t.Errorf("up %v after %d walks", rep.Hosts[0].Up, w.walks.Load())
 		}
 	})
 }
@@ -289,7 +290,7 @@ func TestTheShorterOfTwoScrapesDoesNotCutTheLongerOnesRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": 2 * time.Second}}
 		s, _ := w.open(t, nil, "a.test")
-		var long, short *Report
+		var long, short *report.Report
 		var both sync.WaitGroup
 		both.Go(func() { long = s.Run(context.Background()) })
 		both.Go(func() {
@@ -317,10 +318,10 @@ func TestWorkInFlightIsCapped(t *testing.T) {
 		for _, host := range hosts {
 			w.addresses[host] = many
 		}
-		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.Concurrency = 5 }, hosts...)
-		report := s.Run(context.Background())
-		if w.most.Load() != 5 || w.walks.Load() != 32 || report.IncompletePaths != 0 {
-			t.Errorf("%d in flight at most, %d walks, %d incomplete", w.most.Load(), w.walks.Load(), report.IncompletePaths)
+		s, _ := w.open(t, func(c *config.Config) { c.Survey.Concurrency = 5 }, hosts...)
+		rep := s.Run(context.Background())
+		if w.most.Load() != 5 || w.walks.Load() != 32 || rep.IncompletePaths != 0 {
+			t.Errorf("%d in flight at most, %d walks, %d incomplete", w.most.Load(), w.walks.Load(), rep.IncompletePaths)
 		}
 	})
 }
@@ -328,7 +329,7 @@ func TestWorkInFlightIsCapped(t *testing.T) {
 func TestThePathSpeaksForTheAddressThatADeviceWouldTake(t *testing.T) {
 	w := &world{
 		addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.2")},
-		outcome:   map[string]evidence.Failure{"198.51.100.2": evidence.Reset},
+		outcome:   map[string]measurement.Failure{"198.51.100.2": measurement.Reset},
 	}
 	s, _ := w.open(t, nil, "a.test")
 	p := s.Run(t.Context()).Hosts[0].Paths[0]
@@ -337,18 +338,18 @@ func TestThePathSpeaksForTheAddressThatADeviceWouldTake(t *testing.T) {
 	}
 	w.addresses["a.test"] = addrs("198.51.100.2", "198.51.100.1")
 	s.Reload(w.site(nil, "a.test"))
-	report := s.Run(t.Context())
-	if p := report.Hosts[0].Paths[0]; p.Up || p.Finding.Reason != diagnose.Reset {
+	rep := s.Run(t.Context())
+	if p := rep.Hosts[0].Paths[0]; p.Up || p.Finding.Reason != diagnose.Reset {
 		t.Errorf("first bad, second good: up %v, reason %q", p.Up, p.Finding.Reason)
 	}
-	if len(report.Hosts[0].Advice) == 0 {
+	if len(rep.Hosts[0].Advice) == 0 {
 		t.Error("nothing is said of one address of two that fails")
 	}
 }
 
 func TestASinkholeIsNeverConnectedTo(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("127.0.0.1")}}
-	s, _ := w.open(t, func(c *catalogue.Config) { c.Endpoints[0].Addresses = catalogue.AddressesPublic }, "a.test")
+	s, _ := w.open(t, func(c *config.Config) { c.Endpoints[0].Addresses = config.AddressesPublic }, "a.test")
 	p := s.Run(t.Context()).Hosts[0].Paths[0]
 	if p.Finding.Reason != diagnose.Sinkhole || w.walks.Load() != 0 || len(p.Walks) != 1 {
 		t.Errorf("reason %q after %d walks", p.Finding.Reason, w.walks.Load())
@@ -358,7 +359,7 @@ func TestASinkholeIsNeverConnectedTo(t *testing.T) {
 func TestAWithdrawnAddressIsWalkedAndMarked(t *testing.T) {
 	w := &world{
 		addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.9")},
-		outcome:   map[string]evidence.Failure{"198.51.100.9": evidence.Refused},
+		outcome:   map[string]measurement.Failure{"198.51.100.9": measurement.Refused},
 		withdrawn: addrs("198.51.100.9"),
 	}
 	s, _ := w.open(t, nil, "a.test")
@@ -376,11 +377,11 @@ func TestEveryWayToHaveNoAddressHasItsReason(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"six.test": addrs("2001:db8::1")}}
 		s, _ := w.open(t, nil, "none.test", "six.test")
 		s.opts.HasRoute = netip.Addr.Is4
-		report := s.Run(context.Background())
-		if got := report.Hosts[0].Paths[0].Finding.Reason; got != diagnose.DNSFailed {
+		rep := s.Run(context.Background())
+		if got := rep.Hosts[0].Paths[0].Finding.Reason; got != diagnose.DNSFailed {
 			t.Errorf("a name that does not exist: %q", got)
 		}
-		if p := report.Hosts[1].Paths[0]; p.Finding.Reason != diagnose.Unreachable || p.Omitted != 1 {
+		if p := rep.Hosts[1].Paths[0]; p.Finding.Reason != diagnose.Unreachable || p.Omitted != 1 {
 			t.Errorf("no route: %q, %d omitted", p.Finding.Reason, p.Omitted)
 		}
 		w.lookup = time.Hour
@@ -398,8 +399,8 @@ func TestAReloadKeepsTheMemoryOfPathsThatStay(t *testing.T) {
 	s, _ := w.open(t, nil, "a.test")
 	s.Run(t.Context())
 	s.Reload(w.site(nil, "a.test", "b.test"))
-	report := s.Run(t.Context())
-	if a, b := report.Hosts[0].Paths[0].OK, report.Hosts[1].Paths[0].OK; a != 2 || b != 1 {
+	rep := s.Run(t.Context())
+	if a, b := rep.Hosts[0].Paths[0].OK, rep.Hosts[1].Paths[0].OK; a != 2 || b != 1 {
 		t.Errorf("attempts of the path that stayed %d, of the new one %d", a, b)
 	}
 	s.Reload(w.site(nil, "b.test"))
@@ -410,9 +411,9 @@ func TestAReloadKeepsTheMemoryOfPathsThatStay(t *testing.T) {
 }
 
 func TestAChangeOfStateIsLoggedOnce(t *testing.T) {
-	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, outcome: map[string]evidence.Failure{}}
-	s, logged := w.open(t, func(c *catalogue.Config) { c.Survey.MinInterval = 0 }, "a.test")
-	for _, failure := range []evidence.Failure{"", evidence.Reset, evidence.Reset, "", ""} {
+	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, outcome: map[string]measurement.Failure{}}
+	s, logged := w.open(t, func(c *config.Config) { c.Survey.MinInterval = 0 }, "a.test")
+	for _, failure := range []measurement.Failure{"", measurement.Reset, measurement.Reset, "", ""} {
 		w.outcome["198.51.100.1"] = failure
 		s.Run(t.Context())
 	}
@@ -432,12 +433,12 @@ func TestFilesThatCannotBeReadAgainAreLoggedAndNothingIsLost(t *testing.T) {
 func TestAStrangerIsWalkedOnlyWhereProbeAllows(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"out.test": addrs("8.8.8.8"), "in.test": addrs("10.0.0.1", "8.8.8.8")}}
 	s, _ := w.open(t, nil, "a.test")
-	probe := func(host string) Path {
-		report, err := s.RunHost(t.Context(), host)
+	probe := func(host string) report.Path {
+		rep, err := s.RunHost(t.Context(), host)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return report.Hosts[0].Paths[0]
+		return rep.Hosts[0].Paths[0]
 	}
 	if p := probe("out.test"); len(p.Walks) != 1 || w.walks.Load() != 1 {
 		t.Errorf("a public address: %+v", p.Walks)
@@ -480,16 +481,16 @@ func TestAfterCloseNothingRuns(t *testing.T) {
 		synctest.Wait()
 		s.Close()
 		scrape.Wait()
-		if report := s.Run(context.Background()); len(report.Hosts) != 0 || w.inFlight.Load() != 0 {
-			t.Errorf("%d hosts, %d walks in flight", len(report.Hosts), w.inFlight.Load())
+		if rep := s.Run(context.Background()); len(rep.Hosts) != 0 || w.inFlight.Load() != 0 {
+			t.Errorf("%d hosts, %d walks in flight", len(rep.Hosts), w.inFlight.Load())
 		}
 	})
 }
 
 func TestObserversSeeEachFinishedRoundOnce(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}}
-	var seen []*Report
-	s := New(w.site(nil, "a.test"), Options{Name: "site", Logger: slog.New(&records{}), Observe: func(r *Report) { seen = append(seen, r) }})
+	var seen []*report.Report
+	s := New(w.site(nil, "a.test"), Options{Name: "site", Logger: slog.New(&records{}), Observe: func(r *report.Report) { seen = append(seen, r) }})
 	defer s.Close()
 	first, second := s.Run(t.Context()), s.Run(t.Context())
 	if first != second || len(seen) != 1 || seen[0] != first || seen[0].Hosts[0].Paths[0].OK != 1 {
@@ -502,20 +503,20 @@ func TestObserversSeeEachFinishedRoundOnce(t *testing.T) {
 func TestARoundThatEndsBeforeANameIsAskedForKnowsNothingOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}, lookup: 3 * time.Second}
-		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.Concurrency = 1 }, "a.test", "b.test")
+		s, _ := w.open(t, func(c *config.Config) { c.Survey.Concurrency = 1 }, "a.test", "b.test")
 		ctx, cancel := within(4 * time.Second)
 		defer cancel()
-		report := s.Run(ctx)
+		rep := s.Run(ctx)
 		unknown := 0
-		for _, h := range report.Hosts {
+		for _, h := range rep.Hosts {
 			if p := h.Paths[0]; p.Finding.Reason == diagnose.DNSFailed || p.Known && !p.Up {
 				t.Errorf("%s: %q, known %v", h.Endpoint.Host, p.Finding.Reason, p.Known)
 			} else if !p.Known {
 				unknown++
 			}
 		}
-		if unknown == 0 || report.IncompletePaths != unknown {
-			t.Errorf("%d paths without a verdict, %d counted", unknown, report.IncompletePaths)
+		if unknown == 0 || rep.IncompletePaths != unknown {
+			t.Errorf("%d paths without a verdict, %d counted", unknown, rep.IncompletePaths)
 		}
 	})
 }
@@ -529,7 +530,7 @@ func TestTheCapHoldsForAllRoundsTogether(t *testing.T) {
 			host := "h" + string(rune('a'+i)) + ".test"
 			hosts, w.addresses[host], w.walk[a.String()] = append(hosts, host), []netip.Addr{a}, time.Second
 		}
-		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.Concurrency = 3 }, hosts...)
+		s, _ := w.open(t, func(c *config.Config) { c.Survey.Concurrency = 3 }, hosts...)
 		var all sync.WaitGroup
 		for _, host := range hosts {
 			all.Go(func() {
@@ -582,8 +583,8 @@ func TestStrangersAreSurveyedWhereNothingIsConfigured(t *testing.T) {
 		if n := len(s.Run(context.Background()).Hosts); n != 0 {
 			t.Errorf("%d hosts", n)
 		}
-		if report, err := s.RunHost(context.Background(), "x.stranger.test"); err != nil || len(report.Hosts) != 1 || w.walks.Load() != 1 {
-			t.Errorf("%+v, %v after %d walks", report, err, w.walks.Load())
+		if rep, err := s.RunHost(context.Background(), "x.stranger.test"); err != nil || len(rep.Hosts) != 1 || w.walks.Load() != 1 {
+			t.Errorf("%+v, %v after %d walks", rep, err, w.walks.Load())
 		}
 	})
 }
@@ -591,7 +592,7 @@ func TestStrangersAreSurveyedWhereNothingIsConfigured(t *testing.T) {
 func TestReportsOfStrangersAreNotKeptWithoutEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}}
-		s, _ := w.open(t, func(c *catalogue.Config) { c.Survey.MinInterval = time.Hour }, "a.test")
+		s, _ := w.open(t, func(c *config.Config) { c.Survey.MinInterval = time.Hour }, "a.test")
 		s.Run(context.Background())
 		for i := range 3 * keptStrangers {
 			if _, err := s.RunHost(context.Background(), fmt.Sprintf("%d.stranger.test", i)); err != nil {
@@ -629,12 +630,12 @@ func TestStrangersLeadNowhereForbidden(t *testing.T) {
 				w := &world{addresses: map[string][]netip.Addr{"x.stranger.test": test.addresses}}
 				s, _ := w.open(t, nil)
 				s.opts.HasRoute = func(netip.Addr) bool { return !test.noRoute }
-				report, err := s.RunHost(context.Background(), "x.stranger.test")
+				rep, err := s.RunHost(context.Background(), "x.stranger.test")
 				if err != nil {
 					t.Fatal(err)
 				}
 				var reasons []diagnose.Reason
-				for _, walk := range report.Hosts[0].Paths[0].Walks {
+				for _, walk := range rep.Hosts[0].Paths[0].Walks {
 					reasons = append(reasons, walk.Finding.Reason)
 				}
 				slices.SortFunc(reasons, func(a, b diagnose.Reason) int { return strings.Compare(string(a), string(b)) })
@@ -666,14 +667,14 @@ func TestAHostIsNotWalkedAgainWhileARoundOfAllIsYoung(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}}
 		s, _ := w.open(t, nil, "a.test", "b.test")
 		w.walk = map[string]time.Duration{"198.51.100.1": time.Second}
-		var whole *Report
+		var whole *report.Report
 		var all sync.WaitGroup
 		all.Go(func() { whole = s.Run(context.Background()) })
 		synctest.Wait()
-		report, err := s.RunHost(context.Background(), "b.test")
+		rep, err := s.RunHost(context.Background(), "b.test")
 		all.Wait()
-		if err != nil || len(report.Hosts) != 1 || report.Hosts[0].Endpoint.Host != "b.test" || report.Queries != nil || w.walks.Load() != 2 {
-			t.Errorf("%v, %d hosts, queries %v, %d walks", err, len(report.Hosts), report.Queries, w.walks.Load())
+		if err != nil || len(rep.Hosts) != 1 || rep.Hosts[0].Endpoint.Host != "b.test" || rep.Queries != nil || w.walks.Load() != 2 {
+			t.Errorf("%v, %d hosts, queries %v, %d walks", err, len(rep.Hosts), rep.Queries, w.walks.Load())
 		}
 		if len(whole.Hosts) != 2 || whole.Queries == nil {
 			t.Error("the whole report was changed")

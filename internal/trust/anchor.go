@@ -13,7 +13,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Limits of the work that a hostile chain can cause.
@@ -94,7 +94,7 @@ func NewCAs(issuer Name, pemBytes []byte) (*Anchor, error) {
 	if len(a.cas) == 0 {
 		return nil, errors.New("no certificate in PEM")
 	}
-	a.expected = evidence.Text(strings.Join(names, " or "))
+	a.expected = measurement.Text(strings.Join(names, " or "))
 	if issuer != nil {
 		a.expected = issuer.String()
 	}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Judge holds a chain against the anchor. The verdict is the worst of what is wrong, in this order:
@@ -41,7 +41,7 @@ func (a *Anchor) Judge(s Subject) Judgement {
 		Expected:        a.expected,
 	}
 	signed := a.signed(s)
-	j.Verdict, j.Detail = signed.verdict, evidence.Text(signed.detail)
+	j.Verdict, j.Detail = signed.verdict, measurement.Text(signed.detail)
 	switch {
 	case j.Verdict != Good && j.Verdict != Unrooted:
 	case !s.KeyProved:
@@ -65,7 +65,7 @@ func (a *Anchor) judgeValidity(j *Judgement, s Subject, signed signature) {
 		j.Verdict, j.Detail = Expired, "an authority's certificate above the server's is outside its validity"
 	case s.Host != "":
 		if err := leaf.VerifyHostname(s.Host); err != nil {
-			j.Verdict, j.Detail = WrongName, evidence.Text(err.Error())
+			j.Verdict, j.Detail = WrongName, measurement.Text(err.Error())
 		}
 	}
 }

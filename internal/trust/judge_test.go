@@ -14,7 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 const armName = "C=GB, O=ARM Ltd, CN=ARM Bootstrap CA"
@@ -170,7 +170,7 @@ func TestWhatIsShown(t *testing.T) {
 	if !strings.Contains(j.Subject, `CN=evil\1b[2J\, O\=ARM Ltd`) && !strings.HasPrefix(j.Subject, "O=xxx") {
 		t.Errorf("subject %q", j.Subject)
 	}
-	if len(j.Subject) > evidence.MaxText || !utf8.ValidString(j.Subject) {
+	if len(j.Subject) > measurement.MaxText || !utf8.ValidString(j.Subject) {
 		t.Errorf("subject of %d bytes", len(j.Subject))
 	}
 }
@@ -220,7 +220,7 @@ func FuzzJudge(f *testing.F) {
 				t.Fatalf("authentic without a signature: %+v", j)
 			}
 			for _, s := range []string{j.Issuer, j.Subject, j.Detail, j.Expected} {
-				if s != evidence.Text(s) {
+				if s != measurement.Text(s) {
 					t.Fatalf("unsafe text %q", s)
 				}
 			}

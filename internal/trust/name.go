@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Name is a distinguished name (X.501): relative distinguished names (RDNs), in the order of the certificate, the most
@@ -105,7 +105,7 @@ func (n Name) canonical() []string {
 
 // String writes the name with the escapes of RFC 4514 §2.4 in the certificate's own order, the most general RDN first
 // ("C=GB, O=ARM Ltd, CN=…"): the order of configuration files and of OpenSSL. It is safe to show.
-func (n Name) String() string { return evidence.Text(n.full()) }
+func (n Name) String() string { return measurement.Text(n.full()) }
 
 // full is the whole name; [ParseName] reads it back.
 func (n Name) full() string {

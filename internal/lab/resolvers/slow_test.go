@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 // real is the pace of a real cloud and a Prometheus that scrapes every 15 s, at the constants of a default configuration.
 var real = pace{
 	ttl: 60, lives: 20 * time.Minute, interval: 15 * time.Second, control: 1,
-	constants: catalogue.Default().Freshness,
+	constants: config.Default().Staleness,
 }
 
 // TestVerdictsAtRealConstants takes 45 minutes:
@@ -24,14 +24,14 @@ var real = pace{
 //
 // Its outcome is in docs/dns-staleness.md.
 func TestVerdictsAtRealConstants(t *testing.T) {
-	due := map[string]freshness.Evidence{
-		"unbound cache-min-ttl 300":            freshness.TTLInflated,
-		"dnsmasq min-cache-ttl 300":            freshness.TTLInflated,
-		"dnsmasq min-cache-ttl 3600 max-ttl":   freshness.WithdrawnAddress,
-		"dnsmasq use-stale-cache":              freshness.EDEStale,
-		"bind stale-answer-client-timeout 0":   freshness.EDEStale,
-		"powerdns minimum-ttl-override 300":    freshness.TTLInflated,
-		"unbound serve-expired, EDE, TTL 30 s": freshness.EDEStale,
+	due := map[string]staleness.Evidence{
+		"unbound cache-min-ttl 300":            staleness.TTLInflated,
+		"dnsmasq min-cache-ttl 300":            staleness.TTLInflated,
+		"dnsmasq min-cache-ttl 3600 max-ttl":   staleness.WithdrawnAddress,
+		"dnsmasq use-stale-cache":              staleness.EDEStale,
+		"bind stale-answer-client-timeout 0":   staleness.EDEStale,
+		"powerdns minimum-ttl-override 300":    staleness.TTLInflated,
+		"unbound serve-expired, EDE, TTL 30 s": staleness.EDEStale,
 	}
 	configurations := map[string]Config{
 		"unbound default":                      {Product: Unbound},
@@ -66,7 +66,7 @@ func TestVerdictsAtRealConstants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o.held(t)
 			kind, stale := due[name]
-			if stale != (o.last.Verdict == freshness.Stale) || stale && o.last.Counts[kind] < 2 {
+			if stale != (o.last.Verdict == staleness.Stale) || stale && o.last.Counts[kind] < 2 {
 				t.Errorf("%s, stale is due: %v by %q", o.last.Verdict, stale, kind)
 			}
 		})

@@ -15,10 +15,10 @@ import (
 
 	miekg "github.com/miekg/dns"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 const ttl = 2
@@ -27,7 +27,7 @@ const ttl = 2
 // behind to be seen.
 var scaled = pace{
 	ttl: ttl, lives: 12 * time.Second, interval: 500 * time.Millisecond, rate: 100, control: 8,
-	constants: catalogue.Freshness{
+	constants: config.Freshness{
 		Margin: 2 * time.Second, Slack: time.Second, AuthorityLag: 2 * time.Second,
 		Learning: 10 * time.Second, Hold: 10 * time.Second, Spacing: time.Second,
 	},
@@ -46,22 +46,22 @@ type trial struct {
 	scene  scene
 	pace   pace // zero: scaled
 	// by is the evidence that proves it stale; "" is: never stale. ok says that it is then found to be ok.
-	by freshness.Evidence
+	by staleness.Evidence
 	ok bool
 }
 
 // trials are every configuration before a zone that only moves, and whatever else must deceive nobody.
 func trials() map[string]trial {
 	out := make(map[string]trial)
-	due := map[string]freshness.Evidence{
-		"unbound cache-min-ttl":              freshness.TTLInflated,
-		"unbound serve-expired with EDE":     freshness.EDEStale,
-		"dnsmasq min-cache-ttl":              freshness.TTLInflated,
-		"dnsmasq min-cache-ttl max-ttl":      freshness.WithdrawnAddress,
-		"dnsmasq use-stale-cache":            freshness.EDEStale,
-		"bind min-cache-ttl":                 freshness.TTLInflated,
-		"bind stale-answer-client-timeout 0": freshness.EDEStale,
-		"powerdns minimum-ttl-override":      freshness.TTLInflated,
+	due := map[string]staleness.Evidence{
+		"unbound cache-min-ttl":              staleness.TTLInflated,
+		"unbound serve-expired with EDE":     staleness.EDEStale,
+		"dnsmasq min-cache-ttl":              staleness.TTLInflated,
+		"dnsmasq min-cache-ttl max-ttl":      staleness.WithdrawnAddress,
+		"dnsmasq use-stale-cache":            staleness.EDEStale,
+		"bind min-cache-ttl":                 staleness.TTLInflated,
+		"bind stale-answer-client-timeout 0": staleness.EDEStale,
+		"powerdns minimum-ttl-override":      staleness.TTLInflated,
 	}
 	for name, c := range Configurations() {
 		// Without EDE, serve-expired looks stale first: suspect at times, never proved.
@@ -74,9 +74,9 @@ func trials() map[string]trial {
 			out[name+" default, "+what] = trial{config: c, scene: s.scene, pace: s.pace, ok: s.ok}
 		}
 	}
-	out["dnsmasq min-cache-ttl, a chain of CNAMEs"] = trial{config: Config{Product: Dnsmasq, Settings: "min-cache-ttl=8\n"}, scene: chained, by: freshness.TTLInflated}
+	out["dnsmasq min-cache-ttl, a chain of CNAMEs"] = trial{config: Config{Product: Dnsmasq, Settings: "min-cache-ttl=8\n"}, scene: chained, by: staleness.TTLInflated}
 	out["bind stale-answer-client-timeout 0, a chain of CNAMEs"] = trial{
-		config: Configurations()["bind stale-answer-client-timeout 0"], scene: chained, by: freshness.EDEStale}
+		config: Configurations()["bind stale-answer-client-timeout 0"], scene: chained, by: staleness.EDEStale}
 	outage := scene{down: func(since time.Duration) bool { return since > 18*time.Second && since < 32*time.Second }}
 	for name, settings := range map[string]Config{
 		"unbound serve-expired-client-timeout, EDE, an outage": {Product: Unbound,
@@ -156,10 +156,10 @@ func TestVerdictsOnRealResolvers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o.held(t)
 			due := all[name]
-			if (due.by != "") != (o.last.Verdict == freshness.Stale) || due.by != "" && o.last.Counts[due.by] < 2 {
+			if (due.by != "") != (o.last.Verdict == staleness.Stale) || due.by != "" && o.last.Counts[due.by] < 2 {
 				t.Errorf("%s; due by %q", o.last.Verdict, due.by)
 			}
-			if due.ok && !slices.Contains(o.verdicts, freshness.OK) {
+			if due.ok && !slices.Contains(o.verdicts, staleness.OK) {
 				t.Errorf("%v on the way, ok is due", o.verdicts)
 			}
 		})

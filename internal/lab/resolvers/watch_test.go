@@ -12,12 +12,12 @@ import (
 	miekg "github.com/miekg/dns"
 	"go.uber.org/goleak"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/catalogue"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/evidence"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/freshness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/names"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 const (
@@ -34,7 +34,7 @@ type pace struct {
 	ttl       uint32
 	lives     time.Duration // how long the zone keeps an address of host
 	interval  time.Duration // between rounds
-	constants catalogue.Freshness
+	constants config.Freshness
 	rate      float64 // questions a second to one name server; 0: the usual
 	// control is after how many rounds the resolver's true age is looked at: one that serves stale first is kept fresh by
 	// being asked.
@@ -47,8 +47,8 @@ type world struct {
 	epoch   time.Time
 	servers []netip.AddrPort // of the zone; the resolver asks the first
 	at      netip.AddrPort   // the resolver
-	service *names.Service
-	host    *catalogue.Endpoint
+	service *resolve.Service
+	host    *config.Endpoint
 }
 
 // scene is what a zone does beside what its pace says; the zero value is a host whose address moves every lives.
@@ -111,21 +111,21 @@ func serve(t *testing.T, p pace, s scene) *world {
 // ask makes the name service that watches a resolver.
 func (w *world) ask(at netip.AddrPort) {
 	w.at = at
-	w.host = &catalogue.Endpoint{Service: "test", Host: host[:len(host)-1], SingleView: true}
-	config := &catalogue.Config{
-		Authority: catalogue.Authority{Mode: catalogue.AuthorityServers, Servers: w.servers},
-		Survey:    catalogue.Survey{Timeout: 10 * time.Second},
+	w.host = &config.Endpoint{Service: "test", Host: host[:len(host)-1], SingleView: true}
+	cfg := &config.Config{
+		Authority: config.Authority{Mode: config.AuthorityServers, Servers: w.servers},
+		Survey:    config.Survey{Timeout: 10 * time.Second},
 		Freshness: w.constants,
-		Endpoints: []catalogue.Endpoint{*w.host},
+		Endpoints: []config.Endpoint{*w.host},
 	}
-	w.service = names.New(names.Options{Config: config, Resolvers: []netip.AddrPort{w.at}, Rate: w.rate})
+	w.service = resolve.New(resolve.Options{Config: cfg, Resolvers: []netip.AddrPort{w.at}, Rate: w.rate})
 }
 
 // outcome is what came of watching.
 type outcome struct {
-	last     freshness.Assessment
+	last     staleness.Assessment
 	took     time.Duration // until stale, or all of it
-	verdicts []freshness.Verdict
+	verdicts []staleness.Verdict
 	answers  int
 	// overdue is the most by which the resolver's data was truly older than the zone's TTL, at the time of the verdict.
 	overdue time.Duration
@@ -140,7 +140,7 @@ func (o *outcome) held(t *testing.T) {
 	t.Helper()
 	t.Logf("%s after %v, on the way %v: %v; overdue by %v, gone for %v; %s", o.last.Verdict, o.took.Round(100*time.Millisecond), o.verdicts,
 		o.last.Counts, o.overdue.Round(100*time.Millisecond), o.past.Round(100*time.Millisecond), o.last.Why)
-	if o.last.Verdict == freshness.Stale && o.overdue <= 0 {
+	if o.last.Verdict == staleness.Stale && o.overdue <= 0 {
 		t.Error("called stale, but its data was never older than the zone allows")
 	}
 	if len(o.wronged) > 0 {
@@ -170,7 +170,7 @@ func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 		lookup := r.Lookups()[0]
 		resolvers, _ := r.Finish()
 		cancel()
-		o.last, o.took = resolvers[0].Freshness, time.Since(began)
+		o.last, o.took = resolvers[0].Staleness, time.Since(began)
 		o.answered(w, &lookup)
 		if !slices.Contains(o.verdicts, o.last.Verdict) {
 			o.verdicts = append(o.verdicts, o.last.Verdict)
@@ -180,7 +180,7 @@ func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 				o.wronged = append(o.wronged, a.String())
 			}
 		}
-		if o.last.Verdict == freshness.Stale || o.took > patience || ctx.Err() != nil {
+		if o.last.Verdict == staleness.Stale || o.took > patience || ctx.Err() != nil {
 			return o
 		}
 		select {
@@ -204,7 +204,7 @@ var (
 	stamped6 = netip.MustParsePrefix("2001:db8::/96")
 )
 
-func (o *outcome) answered(w *world, l *evidence.Lookup) {
+func (o *outcome) answered(w *world, l *measurement.Lookup) {
 	if len(l.Addresses) > 0 {
 		o.answers++
 	}

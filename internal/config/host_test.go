@@ -1,0 +1,91 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+)
+
+func TestParseHost(t *testing.T) {
+	for in, want := range map[string]string{
+		"Bootstrap.US-east-1.mbedcloud.com.": "bootstrap.us-east-1.mbedcloud.com",
+		"localhost":                          "localhost",
+		"_coap.example":                      "_coap.example",
+		"192.0.2.1":                          "192.0.2.1",
+		"2001:DB8::1":                        "2001:db8::1",
+		"::ffff:192.0.2.1":                   "192.0.2.1",
+		"4.example":                          "4.example",
+	} {
+		if got, err := ParseHost(in); err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", in, got, err, want)
+		}
+	}
+	for in, want := range map[string]string{
+		"":                              "the host is empty",
+		".":                             "the host is empty",
+		"a..b":                          `"a..b" is not a host: a label is empty`,
+		"fe80::1%eth0":                  "an address with a zone is not taken",
+		"bücher.example":                `"bücher.example" is not a host: write it in its ASCII form (xn--…)`,
+		"a.example:443":                 `"a.example:443" is not a host: a port belongs into paths`,
+		"https://a.example":             "write the host alone, without scheme and path",
+		"a\x00b":                        "\"a\ufffdb\" is not a host: '\\x00' is not allowed in a name",
+		"1.2.3":                         `"1.2.3" is neither an IP address nor a name`,
+		"a-.example":                    `"a-.example" is not a host: a label begins or ends with a hyphen`,
+		strings.Repeat("a", 64):         `"` + strings.Repeat("a", 64) + `" is not a host: a label has more than 63 bytes`,
+		strings.Repeat("a.", 127) + "a": "the host has 255 bytes, a name has at most 253",
+	} {
+		if _, err := ParseHost(in); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", in, err, want)
+		}
+	}
+}
+
+func TestProbeAllowsHosts(t *testing.T) {
+	p := parsed(t, `probe: {allow: [a.example, "*.b.example", 10.1.0.0/16, "2001:db8::1"]}`).Probe
+	for host, want := range map[string]bool{
+		"a.example": true, "x.a.example": false, "aa.example": false,
+		"x.b.example": true, "y.x.b.example": true, "b.example": false, "xb.example": false, ".b.example": false,
+		"10.1.2.3": true, "10.2.0.1": false, "192.0.2.1": false, "2001:db8::1": true, "2001:db8::2": false,
+		"*.b.example": false, "10.1.0.0/16": false, "": false,
+	} {
+		if host == "*.b.example" || host == "10.1.0.0/16" || host == ".b.example" {
+			if _, err := ParseHost(host); err == nil {
+				t.Errorf("%q is a host", host)
+			}
+			continue
+		}
+		if got := p.AllowsHost(host); got != want {
+			t.Errorf("%q: %v, want %v", host, got, want)
+		}
+	}
+	if (Probe{}).AllowsHost("a.example") {
+		t.Error("nothing is allowed, and yet a host is")
+	}
+}
+
+func TestProbeLeadsIntoNoPrivateNetwork(t *testing.T) {
+	p := parsed(t, `probe: {allow: ["*.example", 10.1.0.0/16]}`).Probe
+	for addr, want := range map[string]bool{
+		"8.8.8.8": true, "2606:4700::1111": true,
+		"10.1.2.3": true, "::ffff:10.1.2.3": true, // by the prefix
+		"10.2.0.1": false, "192.168.1.1": false, "127.0.0.1": false, "169.254.169.254": false, "0.0.0.0": false, "0.1.2.3": false,
+		"100.64.0.1": false, "224.0.0.1": false, "255.255.255.255": false, "::1": false, "::": false, "fe80::1": false, "fd00::1": false,
+		"::ffff:192.168.1.1": false, "64:ff9b::c0a8:101": false, "64:ff9b::808:808": true, "64:ff9b::a01:203": true, "2002:c0a8:101::1": false, "ff02::1": false, "fec0::1": false, "::7f00:1": false,
+	} {
+		if got := p.AllowsAddress(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %v, want %v", addr, got, want)
+		}
+	}
+	if p.AllowsAddress(netip.Addr{}) {
+		t.Error("no address is allowed")
+	}
+}
+
+func TestStrangerIsWalkedAsABrowserWould(t *testing.T) {
+	e := Stranger("a.example")
+	if e.Client != measurement.Web || e.Trust != WebTrust || len(e.Paths) != 1 || e.Paths[0] != (measurement.Path{Transport: measurement.TCP, Port: 443}) {
+		t.Errorf("%+v", e)
+	}
+}

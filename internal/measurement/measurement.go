@@ -1,0 +1,224 @@
+// Package measurement is the vocabulary of what a round sees: plain data, made by the probes that speak to the network
+// (packages dns and path) and read by those that judge it (freshness, trust, diagnose) and show it (collector, status,
+// the check command).
+//
+// It holds no sockets, no clock and no opinion: whether what was seen is good is said elsewhere. Every text in it that
+// came from the network has passed [Text].
+package measurement
+
+import (
+	"crypto/x509"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxText is the most bytes that any text from the network may take in a label, a log line or a page.
+const MaxText = 200
+
+// Text makes a text that came from the network safe to show: [Printable], at most [MaxText] bytes.
+func Text(s string) string { return Printable(s, MaxText) }
+
+// Printable makes a text safe to show: valid UTF-8, no control or formatting characters (each becomes U+FFFD), at most
+// so many bytes, cut between characters and marked with an ellipsis when it was longer.
+func Printable(s string, most int) string {
+	const ellipsis = "…"
+	var b strings.Builder
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			r = utf8.RuneError
+		}
+		if b.Len()+utf8.RuneLen(r) > most {
+			cut := b.String()
+			for len(cut)+len(ellipsis) > most {
+				_, size := utf8.DecodeLastRuneInString(cut)
+				cut = cut[:len(cut)-size]
+			}
+			return cut + ellipsis
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Transport is what carries a path: "tcp" or "udp".
+type Transport string
+
+const (
+	TCP Transport = "tcp"
+	UDP Transport = "udp"
+)
+
+// Path is one way to a host: a transport and a port. It is comparable, and the key of everything that is kept per path.
+type Path struct {
+	Transport Transport `yaml:"transport"`
+	Port      uint16    `yaml:"port"`
+}
+
+// Client says whose hello is sent: a device's or a browser's.
+type Client string
+
+const (
+	// Device sends the hello of the device byte for byte: TLS 1.2, one suite, no server name.
+	Device Client = "device"
+	// Web sends a hello as a browser does: SNI, every suite, TLS 1.2 and 1.3.
+	Web Client = "web"
+)
+
+// Framing is how CoAP messages are delimited inside TLS over TCP.
+type Framing string
+
+const (
+	// RFC7252 puts plain RFC 7252 messages into TLS records, as the device does (not RFC 8323).
+	RFC7252 Framing = "rfc7252"
+	// RFC8323 is CoAP over TCP as standardised: CSM, ping 7.02, pong 7.03.
+	RFC8323 Framing = "rfc8323"
+)
+
+// Phase is one step of a walk; each has its own clock.
+type Phase string
+
+const (
+	// Connect is the TCP handshake: SYN to SYN+ACK. UDP has none.
+	Connect Phase = "connect"
+	// Hello runs from the client's hello to the whole of the server's flight.
+	Hello Phase = "hello"
+	// Finish runs from the client's answer to the server's Finished.
+	Finish Phase = "finish"
+	// Ping runs from the empty CoAP message to its reset.
+	Ping Phase = "ping"
+)
+
+// Phases lists every phase in the order of a walk.
+var Phases = []Phase{Connect, Hello, Finish, Ping}
+
+// Failure says how a walk ended that did not reach its goal, in terms of what happened on the wire. It is a closed list:
+// packages map errors onto it where they arise, by errors.Is and errors.As. What it means (blocked? intercepted?) is
+// diagnose's to say.
+type Failure string
+
+const (
+	Completed         Failure = ""                   // nothing failed
+	Refused           Failure = "refused"            // RST on connect, or ICMP port unreachable on UDP
+	Unreachable       Failure = "unreachable"        // no connection in the time a connect gets, or ICMP host/net unreachable
+	Reset             Failure = "reset"              // RST after our hello
+	Closed            Failure = "closed"             // FIN after our hello, before the flight was whole
+	Silent            Failure = "silent"             // nothing (or not all) came back in the time a hello gets
+	Alert             Failure = "alert"              // a TLS alert answered our hello
+	NotTLS            Failure = "not_tls"            // bytes that are no TLS record
+	HTTP              Failure = "http"               // an HTTP response where TLS was due
+	Malformed         Failure = "malformed"          // TLS records whose content breaks the protocol, or more than a bounded read takes
+	Unfit             Failure = "unfit"              // the flight is whole, but a device cannot take it: see TLS.Unfit
+	FinishFailed      Failure = "finish_failed"      // the session could not be completed for another reason than our certificate
+	CertificateNeeded Failure = "certificate_needed" // our client certificate was refused or missed: alert, or cut after we sent it
+	OutOfTime         Failure = "out_of_time"        // the round's deadline came first: says nothing about the path
+	Internal          Failure = "internal"           // our side failed: no socket, no route, no memory
+)
+
+// PhaseTime is how long one phase took.
+type PhaseTime struct {
+	Phase Phase
+	Took  time.Duration
+}
+
+// Outcome is what one walk of one path to one address saw.
+type Outcome struct {
+	Address   netip.AddrPort // where to
+	Local     netip.AddrPort // where from, as the kernel chose; invalid when no socket came to be
+	Transport Transport
+	Client    Client
+	Started   time.Time
+
+	// Times holds the phases that ran to their end, in order. A phase that did not is absent.
+	Times []PhaseTime
+	// Failure is empty when everything asked for was reached; FailedIn is then empty too.
+	Failure  Failure
+	FailedIn Phase
+	// Detail says more of the failure for a person: safe to show, never to be parsed.
+	Detail string
+
+	// TLS is what the server showed, as far as it came; nil if no ServerHello did. It is kept whatever failed later.
+	TLS *TLS
+	// FirstReply is the time from the hello to the first datagram that came back (UDP only; 0: none came). A
+	// HelloVerifyRequest already shows that the path is open both ways.
+	FirstReply time.Duration
+	// Retransmissions counts flights sent again (UDP only).
+	Retransmissions int
+	// RTT is the kernel's smoothed round-trip time at the end of the connect; 0 where the kernel gives none.
+	RTT time.Duration
+	// FinishSkipped is set when the session was not asked to be completed.
+	FinishSkipped bool
+	// Pinged says that an empty CoAP message was sent; Ponged that its reset came. A server may ignore strangers.
+	Pinged, Ponged bool
+
+	// Web is the same path tried again with a web hello after the device's failed; nil if it was not.
+	Web *Outcome
+}
+
+// Took is the time a phase took; ok is false if it did not run to its end.
+func (o *Outcome) Took(p Phase) (took time.Duration, ok bool) {
+	for _, t := range o.Times {
+		if t.Phase == p {
+			return t.Took, true
+		}
+	}
+	return 0, false
+}
+
+// Finished says whether the session was completed. tried is false if it did not come to that, or if the attempt says
+// nothing of the server: the deadline cut it off, or our own side failed.
+func (o *Outcome) Finished() (finished, tried bool) {
+	switch {
+	case o.FailedIn == Finish:
+		return false, o.Failure != OutOfTime && o.Failure != Internal
+	case o.Client == Web: // its handshake is one phase
+		finished = o.Failure == Completed && o.TLS != nil && o.TLS.KeyProved
+	default:
+		_, finished = o.Took(Finish)
+	}
+	return finished, finished
+}
+
+// SawTLS is the TLS view that says most about who answers: the walk's own or, when the device's hello saw no
+// certificate, that of the web hello. by names the client that saw it.
+func (o *Outcome) SawTLS() (seen *TLS, by Client) {
+	if o.TLS != nil && len(o.TLS.Chain) > 0 {
+		return o.TLS, o.Client
+	}
+	if o.Web != nil && o.Web.TLS != nil && len(o.Web.TLS.Chain) > 0 {
+		return o.Web.TLS, o.Web.Client
+	}
+	return o.TLS, o.Client
+}
+
+// TLS is the server's side of a TLS or DTLS handshake.
+type TLS struct {
+	Version uint16 // 0x0303 TLS 1.2, 0x0304 TLS 1.3, 0xfefd DTLS 1.2
+	Cipher  uint16
+	// Chain holds the certificates as sent, leaf first; the parsable ones only.
+	Chain []*x509.Certificate
+	// KeyProved is true if the server signed this handshake's randoms with the leaf's key: it holds that key.
+	KeyProved bool
+	// SignatureChecked is true if that signature came and could be checked. Where it is false, KeyProved is false too and
+	// says nothing about the holder: the flight was cut short, or signed in a way that is not known here.
+	SignatureChecked bool
+	// CertificateRequested is true if the server asks for a client certificate.
+	CertificateRequested bool
+	// FlightBytes is the size of the handshake messages from ServerHello to ServerHelloDone, headers included.
+	FlightBytes int
+	// Unfit lists why a device could not take this flight (RFC terms, for a person); empty if it can, or if the client is not a device.
+	Unfit []string
+	// Alert is the TLS alert's description code that ended the handshake, if HasAlert.
+	Alert    uint8
+	HasAlert bool
+}
+
+// Leaf is the server's own certificate, nil if none came.
+func (t *TLS) Leaf() *x509.Certificate {
+	if t == nil || len(t.Chain) == 0 {
+		return nil
+	}
+	return t.Chain[0]
+}

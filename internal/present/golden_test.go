@@ -1,0 +1,62 @@
+package present
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// forms are what a report is written as, by the ending of the golden file.
+var forms = map[string]func(io.Writer, *report.Report) error{
+	".txt":     func(w io.Writer, r *report.Report) error { return Text(w, NewView(r), Palette{Width: 80}) },
+	".120.txt": func(w io.Writer, r *report.Report) error { return Text(w, NewView(r), Palette{Width: 120}) },
+	".md":      func(w io.Writer, r *report.Report) error { return Markdown(w, NewView(r)) },
+	".json":    JSON,
+	".html": func(w io.Writer, r *report.Report) error {
+		return Page(w, r, PageOptions{MetricsPath: "/metrics", Version: "1.2.3", Now: r.Finished.Add(7 * time.Second)})
+	},
+}
+
+// TestGolden holds the forms of every report against what was last looked at and found good.
+func TestGolden(t *testing.T) {
+	inEveryForm := []string{"well", "sick", "offline"}
+	for name, rep := range reports() {
+		for ext, write := range forms {
+			if ext != ".txt" && ext != ".md" && !slices.Contains(inEveryForm, name) {
+				continue
+			}
+			t.Run(name+ext, func(t *testing.T) {
+				var got bytes.Buffer
+				if err := write(&got, rep); err != nil {
+					t.Fatal(err)
+				}
+				file := filepath.Join("testdata", name+ext)
+				if *update {
+					if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got.Bytes(), want) {
+					t.Errorf("%s differs; look at it, then run with -update:\n%s", file, &got)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package present
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
+)
+
+// hostileTexts are what a box between here and the cloud may put into a certificate, a page or a DNS answer.
+var hostileTexts = map[string]string{
+	"markup":     `<script>alert(1)</script><img src=x onerror=alert(1)>"'&lt;`,
+	"attributes": `" onmouseover="alert(1)" style="position:fixed`,
+	"escapes":    "\x1b[2J\x1b[1;1H\x1b]0;title\x07\u009b31mred\r\b\b",
+	"newlines":   "CN=a\n\n# Heading\n| a | b |\r\n---\n",
+	"pipes":      "a | b || c \\| d \\",
+	"markdown":   "[click](http://example.com) ![x](y) `code` **bold** <http://example.com> ~~x~~ www.example.com $x$",
+	"override":   "CN=\u202eCA CLBUP\u2066\u200b\ufeff",
+	"long":       strings.Repeat("A", 10_000),
+	"spaces":     strings.Repeat(" \t", 500),
+	"not UTF-8":  "CN=\xff\xfe\xc0\x80",
+	"NUL":        "CN=\x00\x00",
+	"template":   "{{.Site}} ${x} %s %!d(MISSING)",
+	"empty":      "",
+}
+
+// hostile is a report with one text in every place that can hold one.
+func hostile(s string) *report.Report {
+	r := newSite()
+	r.everywhere(func(w *report.Walk) { intercept(w, s) })
+	address := netip.MustParseAddr("fe80::1").WithZone(s)
+	for i := range r.Hosts {
+		h := &r.Hosts[i]
+		h.Zone.Why = s
+		h.Resolvers[0].Staleness = staleness.Assessment{Verdict: staleness.Suspect, Why: s}
+		if i%2 == 0 {
+			h.Resolvers[0].Staleness.Verdict = staleness.Stale
+			h.Resolvers[0].Staleness.Withdrawn = []netip.Addr{address}
+		}
+		h.Resolvers = append(h.Resolvers,
+			report.Resolver{Lookup: measurement.Lookup{Resolver: netip.AddrPortFrom(address, 53), Failure: measurement.DNSServFail, Detail: s}},
+			report.Resolver{Lookup: measurement.Lookup{Resolver: second, Addresses: []netip.Addr{address}}, Staleness: staleness.Assessment{Verdict: staleness.Unknown, Why: s}},
+		)
+		for j := range h.Paths {
+			p := &h.Paths[j]
+			p.Idle = &report.IdleBounds{Reason: report.IdleReason(s), Why: s}
+			w := &p.Walks[0]
+			w.Judgement.Subject, w.Judgement.Expected, w.Judgement.PublicKeySHA256 = s, s, s
+			silent := passing(h.Endpoint, p.Path, netip.MustParseAddr("192.0.2.7"))
+			fail(&silent, measurement.Silent, measurement.Hello, s)
+			p.Walks = append(p.Walks, silent)
+		}
+	}
+	r.diagnosed()
+	r.Site = s
+	// What the diagnosis words is bounded by it; the report may come from elsewhere.
+	r.everywhere(func(w *report.Walk) {
+		w.Finding.Summary += s
+		w.Finding.Advice += s
+	})
+	for i := range r.Hosts {
+		r.Hosts[i].Advice = append(r.Hosts[i].Advice, diagnose.Comparison{Text: s})
+	}
+	return r.Report
+}
+
+func TestHostileTexts(t *testing.T) {
+	for name, s := range hostileTexts {
+		t.Run(name, func(t *testing.T) { checkHostile(t, s) })
+	}
+}
+
+func FuzzHostile(f *testing.F) {
+	for _, s := range hostileTexts {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { checkHostile(t, s) })
+}
+
+// checkHostile writes a report that holds a text in every form, and holds that the text stays text.
+func checkHostile(t *testing.T, s string) {
+	t.Helper()
+	rep := hostile(s)
+	written := make(map[string]string)
+	for ext, write := range forms {
+		var b bytes.Buffer
+		if err := write(&b, rep); err != nil {
+			t.Fatal(err)
+		}
+		if !utf8.Valid(b.Bytes()) {
+			t.Errorf("%s is not UTF-8", ext)
+		}
+		written[ext] = b.String()
+	}
+	checkText(t, written[".txt"], 80)
+	checkText(t, written[".120.txt"], 120)
+	checkPage(t, written[".html"])
+	checkMarkdown(t, written[".md"])
+	var v View
+	if err := json.Unmarshal([]byte(written[".json"]), &v); err != nil {
+		t.Errorf("the JSON does not parse: %v", err)
+	}
+	var coloured bytes.Buffer
+	if err := Text(&coloured, NewView(rep), ANSI); err != nil {
+		t.Fatal(err)
+	}
+	ours := strings.NewReplacer(ANSI.Good, "", ANSI.Bad, "", ANSI.Doubt, "", ANSI.Strong, "", ANSI.Off, "")
+	checkText(t, ours.Replace(coloured.String()), usualWidth)
+}
+
+// checkText: nothing but printable characters in lines of the terminal's width.
+func checkText(t *testing.T, text string, width int) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if n := utf8.RuneCountInString(line); n > width {
+			t.Errorf("line of %d columns, more than %d: %q", n, width, line)
+		}
+		if i := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("unprintable: %q", line)
+		}
+	}
+}
+
+// checkPage: the page has no element or attribute but its own.
+func checkPage(t *testing.T, text string) {
+	t.Helper()
+	elements := strings.Fields("html head meta title style body h1 h2 small p section ol ul li table tbody tr th td footer a")
+	attributes := map[string]*regexp.Regexp{
+		"class":      regexp.MustCompile(`^(up|down|unknown|muted|cause|todo|s|n|n (up|down|unknown))$`),
+		"href":       regexp.MustCompile(`^(/metrics|/api/v1/report|/sd)$`),
+		"lang":       regexp.MustCompile(`^en$`),
+		"charset":    regexp.MustCompile(`^utf-8$`),
+		"name":       regexp.MustCompile(`^viewport$`),
+		"http-equiv": regexp.MustCompile(`^Content-Security-Policy$`),
+		"content":    regexp.MustCompile(`^(width=device-width, initial-scale=1|default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; base-uri 'none'; form-action 'none')$`),
+		"colspan":    regexp.MustCompile(`^3$`),
+	}
+	z := html.NewTokenizer(strings.NewReader(text))
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			return
+		case html.CommentToken:
+			t.Errorf("comment: %s", z.Raw())
+		case html.StartTagToken, html.SelfClosingTagToken, html.EndTagToken:
+			token := z.Token()
+			if !slices.Contains(elements, token.Data) {
+				t.Errorf("element %q", token.Data)
+			}
+			for _, a := range token.Attr {
+				if allowed := attributes[a.Key]; allowed == nil || !allowed.MatchString(a.Val) {
+					t.Errorf("attribute %s=%q of %s", a.Key, a.Val, token.Data)
+				}
+			}
+		}
+	}
+}
+
+// ourLines are the forms that a line of the Markdown may have.
+var ourLines = regexp.MustCompile(`^(|# Reachability of the device cloud from .*|## (What is asked for|What was seen|Name resolution)|` +
+	`(Something is wrong|All is well|Not all is known): .*|Measured .*|Nothing: .*|Devices on this network .*|\d+\. .*|   - .*|\| .* \||\|(---\|)+)$`)
+
+// checkMarkdown: no line but those of ours, rows with as many cells as their table's head, and no markup in the texts.
+func checkMarkdown(t *testing.T, text string) {
+	t.Helper()
+	cells := 0
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if !ourLines.MatchString(line) || strings.ContainsAny(line, "\r\x1b") {
+			t.Errorf("line %q", line)
+		}
+		for _, r := range []string{`\\`, `\|`, "\\`", `\*`, `\_`, `\~`, `\[`, `\]`, `\$`} {
+			line = strings.ReplaceAll(line, r, "")
+		}
+		if strings.ContainsAny(line, "\\<>[]`*_~$") && !strings.Contains(line, `\`) || strings.Contains(line, "://") || strings.Contains(line, "www.") {
+			t.Errorf("markup in %q", line)
+		}
+		n := strings.Count(line, "|")
+		switch {
+		case n == 0:
+			cells = 0
+		case cells == 0:
+			cells = n
+		case n != cells:
+			t.Errorf("row of %d cells under a head of %d: %q", n-1, cells-1, line)
+		}
+	}
+}
+
+// A verdict of the whole must not be had by writing it into a certificate.
+func TestVerdictIsNotTheNetworks(t *testing.T) {
+	v := NewView(hostile("All is well: all 12 paths carry a device"))
+	if v.Healthy || !strings.HasPrefix(v.Verdict, "Something is wrong: ") || v.state() != Down {
+		t.Errorf("%v: %s", v.Healthy, v.Verdict)
+	}
+}

@@ -1,0 +1,149 @@
+package present
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
+)
+
+// TestTasks holds that, whatever fails together: a site that is not healthy has something to do, a healthy one has
+// nothing, no advice is given twice, and every path that fails is spoken for.
+func TestTasks(t *testing.T) {
+	failures := []measurement.Failure{
+		measurement.Completed, measurement.Completed, measurement.Refused, measurement.Unreachable, measurement.Reset, measurement.Closed, measurement.Silent, measurement.Alert,
+		measurement.NotTLS, measurement.HTTP, measurement.Unfit, measurement.FinishFailed, measurement.CertificateNeeded, measurement.OutOfTime, measurement.Internal,
+	}
+	lookups := []measurement.DNSFailure{measurement.DNSOK, measurement.DNSOK, measurement.DNSOK, measurement.DNSTimeout, measurement.DNSServFail, measurement.DNSNXDomain, measurement.DNSOutOfTime}
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSite()
+		s.Hosts = s.Hosts[:rapid.IntRange(1, len(s.Hosts)).Draw(t, "hosts")]
+		kinds := failures[:rapid.IntRange(1, len(failures)).Draw(t, "kinds")] // all alike too, so that one cause may explain all
+		if rapid.Bool().Draw(t, "alike") {
+			kinds = []measurement.Failure{rapid.SampledFrom(kinds).Draw(t, "kind")}
+		}
+		s.everywhere(func(w *report.Walk) {
+			if rapid.IntRange(0, 9).Draw(t, "intercepted") == 0 {
+				intercept(w, inspector)
+			} else if f := rapid.SampledFrom(kinds).Draw(t, "failure"); f != measurement.Completed {
+				fail(w, f, measurement.Hello, "")
+			}
+		})
+		names := lookups
+		if rapid.Bool().Draw(t, "names alike") {
+			names = []measurement.DNSFailure{rapid.SampledFrom(lookups).Draw(t, "name")}
+		}
+		for i := range s.Hosts {
+			h := &s.Hosts[i]
+			r := &h.Resolvers[0]
+			if rapid.IntRange(0, 9).Draw(t, "stale") == 0 {
+				r.Staleness = staleness.Assessment{Verdict: staleness.Stale, Why: "resolver 192.168.7.1, " + h.Endpoint.Host + ": keeps records"}
+			}
+			if f := rapid.SampledFrom(names).Draw(t, "look-up"); f != measurement.DNSOK {
+				r.Lookup.Failure, r.Lookup.Addresses = f, nil
+				for j := range h.Paths {
+					h.Paths[j].Walks = nil
+				}
+			}
+		}
+		v := NewView(s.diagnosed())
+		if v.Healthy != (len(v.Todo) == 0) {
+			t.Fatalf("healthy %v, to do: %q", v.Healthy, v.Todo)
+		}
+		if v.Healthy != strings.HasPrefix(v.Verdict, "All is well: ") {
+			t.Fatalf("healthy %v: %s", v.Healthy, v.Verdict)
+		}
+		var said []string
+		all := v.Verdict + v.Cause
+		for _, task := range v.Todo {
+			if slices.Contains(said, task.Text) && len(task.For) == 0 {
+				t.Fatalf("said twice: %s", task.Text)
+			}
+			said = append(said, task.Text)
+			all += fmt.Sprint(task)
+		}
+		for i := range v.Hosts {
+			if h := &v.Hosts[i]; !h.healthy() && v.Cause == "" && !strings.Contains(all, h.Host) {
+				t.Fatalf("nothing is said of %s: %q", h.Host, v.Todo)
+			}
+		}
+	})
+}
+
+// TestOneCauseIsSaidOnce: where one thing explains that nothing works, it is said in the first lines, once, with one
+// thing to do.
+func TestOneCauseIsSaidOnce(t *testing.T) {
+	for name, words := range map[string]string{
+		"offline":    "do not answer",
+		"servfail":   "cannot find any of the 7 hosts",
+		"blocked":    "Nothing gets out",
+		"filtered":   "Nothing gets through",
+		"outoftime":  "says nothing about the paths",
+		"noresolver": "No DNS server is known",
+		"noroute":    "no route",
+	} {
+		v := NewView(reports()[name])
+		if !strings.Contains(v.Cause, words) || len(v.Todo) != 1 {
+			t.Errorf("%s: cause %q, to do %q", name, v.Cause, v.Todo)
+		}
+		var b strings.Builder
+		if err := Text(&b, v, Palette{Width: 80}); err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Split(b.String(), "\n"); !strings.Contains(strings.Join(lines[:min(5, len(lines))], " "), words) {
+			t.Errorf("%s: not in the first lines:\n%s", name, &b)
+		}
+		if strings.Count(strings.Join(strings.Fields(b.String()), " "), words) != 1 {
+			t.Errorf("%s: not said once:\n%s", name, &b)
+		}
+	}
+}
+
+// TestUnknownIsNoFailure: what the deadline cut off, and what cannot be judged yet, is neither red nor FAIL.
+func TestUnknownIsNoFailure(t *testing.T) {
+	for _, name := range []string{"outoftime", "learning"} {
+		var b strings.Builder
+		if err := Text(&b, NewView(reports()[name]), ANSI); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), ANSI.Bad) || strings.Contains(b.String(), "FAIL") {
+			t.Errorf("%s is painted as failed:\n%s", name, &b)
+		}
+		b.Reset()
+		if err := Page(&b, reports()[name], PageOptions{Now: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), `class="down"`) || strings.Contains(b.String(), `class="n down"`) {
+			t.Errorf("%s is painted as failed on the page", name)
+		}
+	}
+}
+
+// TestComparedAdviceIsNotDoubled: what a comparing sentence covers is not advised on path by path.
+func TestComparedAdviceIsNotDoubled(t *testing.T) {
+	for name, want := range map[string]int{"udp": 2, "inspected": 4} {
+		if v := NewView(reports()[name]); len(v.Todo) != want {
+			t.Errorf("%s: %d things to do, want %d: %q", name, len(v.Todo), want, v.Todo)
+		}
+	}
+}
+
+func TestANumberKeepsItsUnit(t *testing.T) {
+	for text, want := range map[string]string{
+		"TTL of 60 s, and more": "TTL of\n60 s, and\nmore",
+		"answers 60 times":      "answers\n60 times",
+		"this is s by itself":   "this is s\nby itself",
+		"1234567890 s":          "123456789\n0 s",
+	} {
+		if got := Wrap(text, 9, ""); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

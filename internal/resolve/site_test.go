@@ -1,0 +1,150 @@
+package resolve
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+)
+
+// site is a world in memory and in virtual time: a root and a zone with two servers, a resolver that finds everything by
+// itself, and the name service under test.
+type site struct {
+	network  *lab.Network
+	zone     *lab.Zone
+	servers  *lab.NameServer // both addresses
+	resolver *lab.Resolver
+	config   *config.Config
+	service  *Service
+	log      *strings.Builder
+	asked    sync.Map // by address: *atomic.Int64
+}
+
+var (
+	resolver1 = netip.MustParseAddrPort("192.0.2.10:53")
+	resolver2 = netip.MustParseAddrPort("192.0.2.11:53")
+	root      = netip.MustParseAddrPort("203.0.113.100:53")
+	ns1       = netip.MustParseAddrPort("203.0.113.1:53")
+	ns2       = netip.MustParseAddrPort("203.0.113.2:53")
+	nobody    = netip.MustParseAddrPort("192.0.2.53:53") // where the test of interception asks
+)
+
+// counted counts the questions to an address and takes as long as a network does.
+type counted struct {
+	lab.Answerer
+	n *atomic.Int64
+}
+
+func (c counted) Answer(q *dns.Msg, now time.Time) *dns.Msg {
+	c.n.Add(1)
+	m := c.Answerer.Answer(q, now)
+	pass(5 * time.Millisecond)
+	return m
+}
+
+// pass lets time go by: in a bubble it takes none.
+func pass(d time.Duration) { <-time.After(d) }
+
+type silence struct{}
+
+func (silence) Answer(*dns.Msg, time.Time) *dns.Msg { return nil }
+
+func (s *site) put(at netip.AddrPort, a lab.Answerer) {
+	n, _ := s.asked.LoadOrStore(at, new(atomic.Int64))
+	s.network.Put(at, counted{a, n.(*atomic.Int64)})
+}
+
+// count is how many questions came to an address so far.
+func (s *site) count(at netip.AddrPort) int64 {
+	n, ok := s.asked.Load(at)
+	if !ok {
+		return 0
+	}
+	return n.(*atomic.Int64).Load()
+}
+
+// toZone is how many came to the zone's servers.
+func (s *site) toZone() int64 { return s.count(ns1) + s.count(ns2) }
+
+// newSite makes one. host.example. has the records given.
+func newSite(records lab.RecordSet, habits lab.Habits) *site {
+	servers := []lab.Server{{Name: "ns1.example.", Address: ns1.Addr()}, {Name: "ns2.example.", Address: ns2.Addr()}}
+	rootServers := []lab.Server{{Name: "root.", Address: root.Addr()}}
+	s := &site{network: new(lab.Network), log: new(strings.Builder)}
+	s.zone = &lab.Zone{Origin: "example.", Servers: servers, Names: map[string]lab.RecordSet{
+		"host.example.": records, "*.example.": records,
+	}}
+	s.servers = &lab.NameServer{Zones: []*lab.Zone{s.zone}}
+	s.resolver = lab.NewResolver(&lab.NameServer{Zones: []*lab.Zone{s.zone, {Origin: ".", Servers: rootServers}}}, habits, 1)
+	s.put(resolver1, s.resolver)
+	s.put(ns1, s.servers)
+	s.put(ns2, s.servers)
+	s.put(root, &lab.NameServer{Zones: []*lab.Zone{{Origin: ".", Servers: rootServers, Below: map[string][]lab.Server{"example.": servers}}}})
+	s.config = config.Default()
+	s.config.Endpoints = []config.Endpoint{{Service: "one", Host: "host.example", SingleView: true}}
+	return s
+}
+
+// start makes the service; what it knew before is kept if it ran.
+func (s *site) start(resolvers ...netip.AddrPort) *site {
+	if len(resolvers) == 0 {
+		resolvers = []netip.AddrPort{resolver1}
+	}
+	s.service = New(Options{
+		Config: s.config, Resolvers: resolvers, Previous: s.service, Dial: s.network.Dial,
+		Usable: func(netip.Addr) bool { return true },
+		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
+	})
+	return s
+}
+
+// names is the memory of the n-th endpoint.
+func (s *site) names(n int) survey.HostNames { return s.service.Host(&s.config.Endpoints[n]) }
+
+// result is what came of a round.
+type result struct {
+	lookups   []measurement.Lookup
+	resolvers []report.Resolver
+	authority report.Zone
+	looked    time.Duration // until the look-ups were there
+	took      time.Duration
+}
+
+// round makes one within the time given.
+func (s *site) round(within time.Duration, names survey.HostNames) result {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	began := time.Now()
+	r := names.Begin(ctx)
+	out := result{lookups: r.Lookups()}
+	out.looked = time.Since(began)
+	out.resolvers, out.authority = r.Finish()
+	out.took = time.Since(began)
+	return out
+}
+
+// moving is a host whose address moves.
+func moving(every time.Duration) lab.RecordSet {
+	return lab.RecordSet{TTL: lab.TTL(60), Addresses: lab.Stamped(epoch, every)}
+}
+
+// epoch is when time begins in a bubble, less a day.
+var epoch = time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+func inBubble(t *testing.T, run func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, run)
+}

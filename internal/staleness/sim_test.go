@@ -1,0 +1,523 @@
+package staleness
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+)
+
+// The simulated world: a zone with a history on servers that may lag, lose packets or fail; caches of every known
+// habit before it; and an exporter that asks both as the caller of this package does. Times are seconds since epoch.
+
+var epoch = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+
+func at(s float64) time.Time { return epoch.Add(time.Duration(s * float64(time.Second))) }
+
+const host = "host.example."
+
+// usual are the constants of the documentation.
+func usual() Constants {
+	return Constants{
+		Margin: 10 * time.Second, Slack: 10 * time.Second, AuthorityLag: 120 * time.Second,
+		Learning: 15 * time.Minute, Hold: 15 * time.Minute, Spacing: 30 * time.Second,
+	}
+}
+
+// rec is a record with what is left of its TTL.
+type rec struct {
+	owner string
+	value string // an address, or a name
+	ttl   float64
+}
+
+// source is anything that can be asked for the chain from owner on.
+type source interface {
+	ask(now float64, owner string) (reply, bool)
+}
+
+type reply struct {
+	records []rec
+	stale   bool // EDE 3
+}
+
+// version is what the zone's master says of one owner from a moment on.
+type version struct {
+	from   float64
+	ttl    float64
+	values []string
+	choose int // if not 0, each answer shows as many of values, at random
+}
+
+// zone is the authority: its servers follow the master with a lag.
+type zone struct {
+	rnd     *rand.Rand
+	owners  map[string][]version // ascending from
+	lags    []float64            // by server
+	outages [][2]float64
+	loss    float64 // of one exchange
+	fronted bool    // TTLs count down as from a cache in front of the servers
+}
+
+func (z *zone) down(now float64) bool {
+	for _, o := range z.outages {
+		if now >= o[0] && now < o[1] {
+			return true
+		}
+	}
+	return false
+}
+
+func (z *zone) version(now float64, owner string) *version {
+	vs := z.owners[owner]
+	var v *version
+	for i := range vs {
+		if vs[i].from <= now {
+			v = &vs[i]
+		}
+	}
+	return v
+}
+
+// server asks one server once.
+func (z *zone) server(now float64, server int, owner string) ([]rec, bool) {
+	if z.down(now) || z.rnd.Float64() < z.loss {
+		return nil, false
+	}
+	v := z.version(now-z.lags[server], owner)
+	if v == nil {
+		return nil, false
+	}
+	values := v.values
+	if v.choose > 0 && v.choose < len(values) {
+		values = append([]string(nil), values...)
+		z.rnd.Shuffle(len(values), func(i, j int) { values[i], values[j] = values[j], values[i] })
+		values = values[:v.choose]
+	}
+	ttl := v.ttl
+	if z.fronted && ttl > 0 {
+		ttl = 1 + float64(z.rnd.IntN(int(ttl)))
+	}
+	var out []rec
+	for _, val := range values {
+		out = append(out, rec{owner, val, ttl})
+	}
+	return out, true
+}
+
+// ask is how a resolver asks: another server when one fails.
+func (z *zone) ask(now float64, owner string) (reply, bool) {
+	for range 2 {
+		if rs, ok := z.server(now, z.rnd.IntN(len(z.lags)), owner); ok {
+			return reply{records: rs}, true
+		}
+	}
+	return reply{}, false
+}
+
+func isName(value string) bool { return value[len(value)-1] == '.' }
+
+// habits are how a cache differs from an honest one that only counts down.
+type habits struct {
+	min, max    float64 // of the TTL kept; max of the TTL shown (0: none)
+	firstTrue   bool    // dnsmasq: the answer that fetched shows the true TTL
+	staleFirst  float64 // TTL of an expired record served before it is refreshed; -1: not done
+	serveStale  float64 // TTL of an expired record served while the source fails; -1: not done
+	sawtooth    bool    // the stale TTL counts down and starts again
+	frozen      bool    // shows the original TTL
+	ede         bool    // says so when stale
+	flat        bool    // shows the least TTL of the chain on every record, with a floor of 5 s (CoreDNS)
+	popular     bool    // others ask too: entries are fetched again as soon as they expire
+	keepFor     float64 // how long expired records are kept for serving stale
+	alwaysStale float64 // extends every entry by so much with an honest-looking TTL (the worst of PowerDNS's habit)
+	failPause   float64 // after a failed refresh, serve stale at once for so long
+}
+
+func honest() habits { return habits{staleFirst: -1, serveStale: -1} }
+
+type entry struct {
+	records []rec // with the TTL as fetched
+	fetched float64
+	kept    float64 // TTL kept
+	pause   float64 // until when a failed refresh is not tried again
+	stale   bool    // the source said so
+}
+
+// cache is a resolver or a forwarder: it keeps what a source says of an owner under that owner's name.
+type cache struct {
+	habits
+	rnd     *rand.Rand
+	from    source
+	entries map[string]*entry
+}
+
+func newCache(rnd *rand.Rand, from source, h habits) *cache {
+	return &cache{habits: h, rnd: rnd, from: from, entries: make(map[string]*entry)}
+}
+
+func (c *cache) fetch(now float64, owner string) *entry {
+	r, ok := c.from.ask(now, owner)
+	if !ok || len(r.records) == 0 {
+		return nil
+	}
+	e := &entry{records: r.records, fetched: now, kept: r.records[0].ttl, stale: r.stale}
+	for _, x := range r.records {
+		e.kept = min(e.kept, x.ttl)
+	}
+	e.kept = max(e.kept, c.min)
+	if c.flat {
+		e.kept = max(e.kept, 5)
+	}
+	e.kept += c.alwaysStale
+	c.entries[owner] = e
+	return e
+}
+
+// ask follows the chain.
+func (c *cache) ask(now float64, owner string) (reply, bool) {
+	var out reply
+	for range 8 {
+		r, ok := c.one(now, owner)
+		if !ok {
+			return reply{}, false
+		}
+		out.records = append(out.records, r.records...)
+		out.stale = out.stale || r.stale
+		last := r.records[len(r.records)-1]
+		if !isName(last.value) {
+			return out, true
+		}
+		owner = last.value
+	}
+	return reply{}, false
+}
+
+func (c *cache) one(now float64, owner string) (reply, bool) {
+	e := c.entries[owner]
+	if e != nil && c.popular {
+		for e != nil && now > e.fetched+e.kept {
+			next := c.fetch(e.fetched+e.kept+0.01, owner)
+			if next == nil {
+				break
+			}
+			e = next
+		}
+	}
+	switch {
+	case e == nil:
+		if e = c.fetch(now, owner); e == nil {
+			return reply{}, false
+		}
+		return c.show(e, now, true), true
+	case now <= e.fetched+e.kept:
+		return c.show(e, now, false), true
+	}
+	old := e
+	expired := now - (e.fetched + e.kept)
+	if c.staleFirst >= 0 && expired < c.keepFor {
+		r := c.constant(old, c.staleFirst)
+		c.fetch(now, owner)
+		return r, true
+	}
+	if now >= e.pause {
+		if e = c.fetch(now, owner); e != nil {
+			return c.show(e, now, true), true
+		}
+		old.pause = now + c.failPause
+	}
+	if c.serveStale >= 0 && expired < c.keepFor {
+		ttl := min(c.serveStale, old.kept)
+		if c.sawtooth {
+			ttl = min(ttl, max(0, old.pause-now))
+		}
+		return c.constant(old, ttl), true
+	}
+	return reply{}, false
+}
+
+func (c *cache) constant(e *entry, ttl float64) reply {
+	r := reply{stale: c.ede}
+	for _, x := range e.records {
+		r.records = append(r.records, rec{x.owner, x.value, ttl})
+	}
+	return r
+}
+
+func (c *cache) show(e *entry, now float64, first bool) reply {
+	r := reply{stale: e.stale && c.ede}
+	for _, x := range e.records {
+		// Each record counts down from its own TTL, or from the floor.
+		ttl := max(x.ttl, c.min) + c.alwaysStale - (now - e.fetched)
+		if c.flat {
+			ttl = e.kept - (now - e.fetched)
+		}
+		if c.alwaysStale > 0 && x.ttl > 0 {
+			for ttl > x.ttl {
+				ttl -= x.ttl
+			}
+		}
+		if first && c.firstTrue || c.frozen {
+			ttl = x.ttl
+		}
+		if c.max > 0 {
+			ttl = min(ttl, c.max)
+		}
+		r.records = append(r.records, rec{x.owner, x.value, max(0, ttl)})
+	}
+	return r
+}
+
+// farm is several caches behind one address.
+type farm struct {
+	rnd     *rand.Rand
+	members []source
+	pick    func(now float64) int // nil: at random
+}
+
+func (f *farm) ask(now float64, owner string) (reply, bool) {
+	i := f.rnd.IntN(len(f.members))
+	if f.pick != nil {
+		i = f.pick(now)
+	}
+	return f.members[i].ask(now, owner)
+}
+
+// world is one run.
+type world struct {
+	rnd      *rand.Rand
+	zone     *zone
+	resolver source
+	loss     float64 // of our own exchanges
+	interval float64
+	offsets  []float64 // of further scrapers, ascending, each less than interval
+	visitor  bool      // somebody looks at the page now and then
+	jitter   float64
+	until    float64
+	pauses   [][2]float64 // of the exporter
+	typ      uint16
+	options  Options
+	consts   Constants
+	lazy     bool // confirms in the next round only
+	blocked  measurement.SampleFailure
+}
+
+// outcome is what came of it.
+type outcome struct {
+	staleAt, suspectAt float64 // first; -1: never
+	lapsedAt           float64 // when it was not stale any more, first; -1: never
+	okAt, doubtAt      float64 // when it was ok, first, and when not any more; -1: never
+	last               Assessment
+	why                string // of the first stale verdict
+	queries            int
+}
+
+var resolverAddr = netip.MustParseAddrPort("192.0.2.53:53")
+
+func serverAddr(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 53)
+}
+
+func (w *world) record(r rec) measurement.Record {
+	e := measurement.Record{Owner: r.owner, TTL: uint32(r.ttl)}
+	if isName(r.value) {
+		e.Type, e.Target = 5, r.value
+		return e
+	}
+	e.Type, e.Addr = w.typ, netip.MustParseAddr(r.value)
+	return e
+}
+
+// sample walks the chain at one server.
+func (w *world) sample(now float64, server int, walked bool, out *outcome) measurement.Sample {
+	s := measurement.Sample{Type: w.typ, Asked: at(now), Walked: walked, Received: at(now + 0.02)}
+	if w.blocked != "" {
+		s.Failure = w.blocked
+		return s
+	}
+	var servers []netip.AddrPort
+	for i := range w.zone.lags {
+		servers = append(servers, serverAddr(i))
+	}
+	owner := host
+	for range 8 {
+		var rs []rec
+		ok := false
+		for range 2 {
+			out.queries++
+			if w.rnd.Float64() < w.loss {
+				continue
+			}
+			if rs, ok = w.zone.server(now, server, owner); ok {
+				break
+			}
+		}
+		if !ok {
+			s.Failure = measurement.SampleSilent
+			return s
+		}
+		st := measurement.SampleStep{Server: serverAddr(server), Servers: servers}
+		for _, r := range rs {
+			st.Records = append(st.Records, w.record(r))
+		}
+		s.Steps = append(s.Steps, st)
+		if !isName(rs[0].value) {
+			return s
+		}
+		owner = rs[0].value
+	}
+	s.Failure = measurement.SampleSilent
+	return s
+}
+
+func (w *world) answer(now float64) *measurement.Answer {
+	a := &measurement.Answer{Server: resolverAddr, Name: host, Type: w.typ, Asked: at(now)}
+	for try := range 2 {
+		if w.rnd.Float64() < w.loss {
+			now += 2 * float64(try+1)
+			continue
+		}
+		a.Received = at(now + 0.01)
+		r, ok := w.resolver.ask(now, host)
+		if !ok {
+			a.Rcode, a.Failure = 2, measurement.DNSServFail
+			return a
+		}
+		for _, x := range r.records {
+			a.Chain = append(a.Chain, w.record(x))
+		}
+		if r.stale {
+			a.EDE = []measurement.EDE{{Code: 3}}
+		}
+		return a
+	}
+	a.Failure = measurement.DNSTimeout
+	return a
+}
+
+// rounds are when each begins; drawn one by one, so that what a round draws comes between.
+func (w *world) rounds(yield func(float64) bool) {
+	last := -1.0
+	for now := 0.0; now < w.until; now += w.interval {
+		visits := []float64{0}
+		visits = append(visits, w.offsets...)
+		if w.visitor && w.rnd.IntN(20) == 0 {
+			for n := range 1 + w.rnd.IntN(12) {
+				visits = append(visits, w.interval*0.6+float64(n)*11)
+			}
+		}
+		for _, offset := range visits {
+			if offset > 0 && offset >= w.interval {
+				break
+			}
+			if paused(w.pauses, now+offset) {
+				continue
+			}
+			if last = max(last+1, now+offset+w.rnd.Float64()*w.jitter); !yield(last) {
+				return
+			}
+		}
+	}
+}
+
+// run lets the exporter ask round after round.
+func (w *world) run() outcome {
+	if w.typ == 0 {
+		w.typ = 1
+	}
+	if w.consts == (Constants{}) {
+		w.consts = usual()
+	}
+	h := New(w.consts, w.options)
+	out := outcome{staleAt: -1, suspectAt: -1, lapsedAt: -1, okAt: -1, doubtAt: -1}
+	server := 0
+	var wants []Request
+	fulfil := func(now float64) {
+		for _, req := range wants {
+			for range req.Each {
+				for s := range w.zone.lags {
+					h.Sample(w.sample(now, s, req.Walk, &out))
+				}
+			}
+		}
+		wants = nil
+	}
+	for t := range w.rounds {
+		h.Begin(at(t))
+		if w.rnd.IntN(2) == 0 {
+			h.Answer(w.answer(t))
+		}
+		valid := false
+		for range w.zone.lags {
+			server = (server + 1) % len(w.zone.lags)
+			s := w.sample(t, server, false, &out)
+			if s.Failure == "" || s.Failure == w.blocked {
+				valid = true
+				h.Sample(s)
+				break
+			}
+		}
+		if !valid && w.rnd.IntN(2) == 0 {
+			h.Sample(measurement.Sample{Type: w.typ, Asked: at(t), Received: at(t), Failure: measurement.SampleSilent})
+		}
+		if h.resolver(resolverAddr).watches[w.typ].now == nil || h.resolver(resolverAddr).watches[w.typ].now.asked.Before(h.began) {
+			h.Answer(w.answer(t + 0.05))
+		}
+		if w.lazy {
+			fulfil(t + 0.1)
+		}
+		for turn := range maxTurns {
+			wants = h.Wants(at(t + 0.2))
+			if w.lazy {
+				break
+			}
+			fulfil(t + 0.3 + float64(turn)/10)
+		}
+		a := h.Assess(resolverAddr, at(t+1))
+		out.last = a
+		if a.Verdict == Stale && out.staleAt < 0 {
+			out.staleAt, out.why = t, fmt.Sprintf("%s %v", a.Why, a.Counts)
+		}
+		if a.Verdict != Stale && out.staleAt >= 0 && out.lapsedAt < 0 {
+			out.lapsedAt = t
+		}
+		if a.Verdict == OK && out.okAt < 0 {
+			out.okAt = t
+		}
+		if a.Verdict != OK && out.okAt >= 0 && out.doubtAt < 0 {
+			out.doubtAt = t
+		}
+		if a.Verdict == Suspect && out.suspectAt < 0 {
+			out.suspectAt = t
+		}
+	}
+	return out
+}
+
+func paused(pauses [][2]float64, now float64) bool {
+	for _, p := range pauses {
+		if now >= p[0] && now < p[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// addr4 is the n-th address of the simulated cloud.
+func addr4(n int) string { return fmt.Sprintf("203.0.%d.%d", 113+n/200, 1+n%200) }
+
+// moving is a zone whose host has count addresses, all replaced at every period.
+func moving(rnd *rand.Rand, ttl float64, count int, period, until float64) *zone {
+	z := &zone{rnd: rnd, lags: []float64{0, 0}, owners: map[string][]version{}}
+	n := 0
+	for from := -7200.0; from < until; from += period {
+		v := version{from: from, ttl: ttl}
+		for range count {
+			v.values = append(v.values, addr4(n))
+			n++
+		}
+		z.owners[host] = append(z.owners[host], v)
+	}
+	return z
+}
