@@ -59,7 +59,7 @@ func DNSFinding(host string, lookups []measurement.Lookup) Finding {
 			continue
 		}
 		one := fmt.Sprintf("%s: %s", l.Resolver, DNSWords(l.Failure))
-		if detail := measurement.Text(l.Detail); detail != "" {
+		if detail := measurement.Text(l.Detail.Text); detail != "" {
 			one += " (" + detail + ")"
 		}
 		said = append(said, one)

@@ -31,7 +31,7 @@ func TestFindingsOfNames(t *testing.T) {
 	const host = "lwm2m.example.com"
 	at := netip.MustParseAddrPort("192.0.2.53:53")
 	lookup := func(f measurement.DNSFailure) measurement.Lookup {
-		return measurement.Lookup{Resolver: at, Failure: f, Detail: "as it said"}
+		return measurement.Lookup{Resolver: at, Failure: f, Detail: measurement.Detail{Text: "as it said"}}
 	}
 	for _, tt := range []struct {
 		name    string

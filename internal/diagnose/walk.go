@@ -159,15 +159,15 @@ func (w *walk) certificate(reason Reason, j trust.Judgement, also string) Findin
 			"renew this machine's list of authorities (ca-certificates); else tell its operator that an intermediate certificate is missing on %s.",
 			textOr(w.about.Host, "the host"), w.where())
 	case Expired:
-		f.Summary = textOr(j.Detail, "the certificate has expired")
+		f.Summary = textOr(j.Detail.Text, "the certificate has expired")
 		f.Advice = fmt.Sprintf("The certificate on %s is out of date. First check this machine's clock; "+
 			"if it is right, the cloud's operator must renew the certificate.", w.where())
 	case NotYetValid:
-		f.Summary = textOr(j.Detail, "the certificate is not valid yet")
+		f.Summary = textOr(j.Detail.Text, "the certificate is not valid yet")
 		f.Advice = fmt.Sprintf("The certificate on %s is not valid yet. First check this machine's clock; "+
 			"if it is right, tell the cloud's operator.", w.where())
 	case WrongName:
-		f.Summary = textOr(j.Detail, "the certificate is for another name")
+		f.Summary = textOr(j.Detail.Text, "the certificate is for another name")
 		f.Advice = fmt.Sprintf("The expected authority signed the certificate on %s, but for another name. "+
 			"Check that the name resolves to the right address; if it does, tell the cloud's operator.", w.where())
 	}
@@ -223,7 +223,7 @@ func (w *walk) seen(reason Reason) string {
 			said = "this machine could not walk the path"
 		}
 	}
-	detail := measurement.Text(w.Detail)
+	detail := measurement.Text(w.Detail.Text)
 	switch {
 	case detail == "":
 		return said

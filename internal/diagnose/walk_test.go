@@ -50,7 +50,7 @@ func TestWalk(t *testing.T) {
 	good, wrong, forged := judged(trust.Good), judged(trust.WrongIssuer), judged(trust.ForgedIssuer)
 	unproved, expired, wrongName := judged(trust.KeyNotProved), judged(trust.Expired), judged(trust.WrongName)
 	failed := func(f measurement.Failure, in measurement.Phase) measurement.Outcome {
-		return measurement.Outcome{Failure: f, FailedIn: in, Detail: "said the wire"}
+		return measurement.Outcome{Failure: f, FailedIn: in, Detail: measurement.Detail{Text: "said the wire"}}
 	}
 	with := func(o measurement.Outcome, seen *measurement.TLS) measurement.Outcome { o.TLS = seen; return o }
 	retried := func(f measurement.Failure, web measurement.Outcome) measurement.Outcome {
@@ -261,16 +261,16 @@ func FuzzWalk(f *testing.F) {
 		judgement := func(v int) trust.Judgement {
 			return trust.Judgement{
 				Seen: flag(0), Authentic: flag(1), Verdict: verdicts[v%len(verdicts)],
-				Issuer: name, Subject: name, Expected: name, Detail: detail,
+				Issuer: name, Subject: name, Expected: name, Detail: measurement.Detail{Text: detail},
 			}
 		}
 		o := &measurement.Outcome{
 			Failure: failures[int(failure)%len(failures)], FailedIn: phases[int(phase)%len(phases)],
-			Detail: detail, TLS: tls(2), Transport: measurement.TCP, Client: measurement.Device,
+			Detail: measurement.Detail{Text: detail}, TLS: tls(2), Transport: measurement.TCP, Client: measurement.Device,
 		}
 		var web *trust.Judgement
 		if flag(6) {
-			o.Web = &measurement.Outcome{Failure: failures[int(failure>>4)%len(failures)], Detail: detail, TLS: tls(7), Client: measurement.Web}
+			o.Web = &measurement.Outcome{Failure: failures[int(failure>>4)%len(failures)], Detail: measurement.Detail{Text: detail}, TLS: tls(7), Client: measurement.Web}
 		}
 		if flag(11) {
 			j := judgement(int(verdict >> 4))

@@ -94,7 +94,7 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) R
 	defer cancel()
 	x := &exchange{client: c, server: server, query: q, timers: timers, round: ctx, id: dns.Id(), edns: true}
 	x.failed = Reply{Answer: measurement.Answer{
-		Server: server, Name: q.Name, Type: q.Type, Asked: c.now(), Failure: measurement.DNSTimeout, Detail: "no answer in time",
+		Server: server, Name: q.Name, Type: q.Type, Asked: c.now(), Failure: measurement.DNSTimeout, Detail: measurement.Detail{Text: "no answer in time"},
 	}}
 	asked := x.failed.Asked
 	reply, truncated := x.udp(own)
@@ -186,7 +186,7 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 
 // tcp asks over TCP, once.
 func (x *exchange) tcp(own context.Context) Reply {
-	x.failed.Failure, x.failed.Detail = measurement.DNSTimeout, "truncated over UDP; no answer over TCP in time"
+	x.failed.Failure, x.failed.Detail = measurement.DNSTimeout, measurement.Detail{Text: "truncated over UDP; no answer over TCP in time"}
 	conn, err := x.dial(own, "tcp")
 	if err != nil {
 		x.fail(own, err, "truncated over UDP; no connection over TCP")
@@ -282,9 +282,9 @@ func (x *exchange) fail(own context.Context, err error, doing string) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		x.malformed(doing + ": ended early")
 	case isExhausted(err):
-		x.failed.Failure, x.failed.Detail = measurement.DNSOutOfTime, measurement.Text(fmt.Sprintf("this machine has no socket left: %s: %v", doing, err))
+		x.failed.Failure, x.failed.Detail = measurement.DNSOutOfTime, measurement.Detail{Text: measurement.Text(fmt.Sprintf("this machine has no socket left: %s: %v", doing, err))}
 	default:
-		x.failed.Failure, x.failed.Detail = measurement.DNSUnreachable, measurement.Text(fmt.Sprintf("%s: %v", doing, err))
+		x.failed.Failure, x.failed.Detail = measurement.DNSUnreachable, measurement.Detail{Text: measurement.Text(fmt.Sprintf("%s: %v", doing, err))}
 	}
 }
 
@@ -306,12 +306,12 @@ func (x *exchange) expired(own context.Context) {
 	round, limited := x.round.Deadline()
 	end, _ := own.Deadline()
 	if x.round.Err() != nil || limited && !round.After(end) {
-		x.failed.Failure, x.failed.Detail = measurement.DNSOutOfTime, "the round ended before an answer came"
+		x.failed.Failure, x.failed.Detail = measurement.DNSOutOfTime, measurement.Detail{Text: "the round ended before an answer came"}
 	}
 }
 
 func (x *exchange) malformed(detail string) Reply {
-	x.failed.Failure, x.failed.Detail = measurement.DNSMalformed, detail
+	x.failed.Failure, x.failed.Detail = measurement.DNSMalformed, measurement.Detail{Text: detail}
 	return x.failed
 }
 

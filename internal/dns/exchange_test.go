@@ -240,8 +240,8 @@ func TestExchange(t *testing.T) {
 				})}
 			},
 			check: func(t *testing.T, r *Reply) {
-				if len(r.EDE) != 1 || r.EDE[0].Code != 22 || len(r.EDE[0].Text) > measurement.MaxText || !strings.HasPrefix(r.Detail, "SERVFAIL: No Reachable Authority (at delegation\ufffd") {
-					t.Errorf("%+v, %q", r.EDE, r.Detail)
+				if len(r.EDE) != 1 || r.EDE[0].Code != 22 || len(r.EDE[0].Text) > measurement.MaxText || !strings.HasPrefix(r.Detail.Text, "SERVFAIL: No Reachable Authority (at delegation\ufffd") {
+					t.Errorf("%+v, %q", r.EDE, r.Detail.Text)
 				}
 			},
 		},
@@ -375,10 +375,10 @@ func TestExchange(t *testing.T) {
 			client := &Client{Resolver: long, Counts: new(Counts)}
 			r := client.Exchange(context.Background(), p.at, asked)
 			if r.Failure != test.failure {
-				t.Fatalf("failure %q (%s), want %q", r.Failure, r.Detail, test.failure)
+				t.Fatalf("failure %q (%s), want %q", r.Failure, r.Detail.Text, test.failure)
 			}
-			if (r.Failure != "") != (r.Detail != "") {
-				t.Errorf("failure %q, detail %q", r.Failure, r.Detail)
+			if (r.Failure != "") != (r.Detail.Text != "") {
+				t.Errorf("failure %q, detail %q", r.Failure, r.Detail.Text)
 			}
 			if got := chainText(r.Chain); got != test.chain {
 				t.Errorf("chain %q, want %q", got, test.chain)
@@ -461,13 +461,13 @@ func TestNobodyListens(t *testing.T) {
 	packets.Close()
 	client := &Client{Resolver: long}
 	if r := client.Exchange(context.Background(), at, asked); r.Failure != measurement.DNSUnreachable {
-		t.Errorf("%q (%s)", r.Failure, r.Detail)
+		t.Errorf("%q (%s)", r.Failure, r.Detail.Text)
 	}
 	client.Dial = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: syscall.ENETUNREACH}
 	}
 	if r := client.Exchange(context.Background(), at, asked); r.Failure != measurement.DNSUnreachable || r.Tries != 0 {
-		t.Errorf("%q (%s)", r.Failure, r.Detail)
+		t.Errorf("%q (%s)", r.Failure, r.Detail.Text)
 	}
 }
 

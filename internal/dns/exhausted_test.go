@@ -18,7 +18,7 @@ func TestAMachineWithoutSocketsSaysNothingOfTheServer(t *testing.T) {
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
 	}}
 	reply := client.Exchange(t.Context(), somewhere, Query{Name: "a.test.", Type: dns.TypeA, Recursive: true})
-	if reply.Failure != measurement.DNSOutOfTime || !strings.Contains(reply.Detail, "no socket left") {
-		t.Errorf("%q (%s)", reply.Failure, reply.Detail)
+	if reply.Failure != measurement.DNSOutOfTime || !strings.Contains(reply.Detail.Text, "no socket left") {
+		t.Errorf("%q (%s)", reply.Failure, reply.Detail.Text)
 	}
 }

@@ -69,7 +69,7 @@ func hold(t *testing.T, r Reply, q Query) {
 	case len(r.Chain) > 0 && !r.Chain[len(r.Chain)-1].Addr.IsValid():
 		t.Fatalf("the chain %+v leads nowhere", r.Chain)
 	}
-	texts := []string{r.Detail}
+	texts := []string{r.Detail.Text}
 	for _, e := range r.EDE {
 		texts = append(texts, e.Text)
 	}

@@ -61,7 +61,7 @@ func summarise(l *measurement.Lookup) {
 		}
 	}
 	if l.Failure == "" {
-		l.Failure, l.Detail = measurement.DNSNoAddress, "no address of either family"
+		l.Failure, l.Detail = measurement.DNSNoAddress, measurement.Detail{Text: "no address of either family"}
 	}
 }
 

@@ -67,7 +67,7 @@ func TestLookup(t *testing.T) {
 				if got := fmt.Sprint(l.Addresses); got != test.addresses || l.TTL != test.ttl || l.Failure != test.failure {
 					t.Errorf("%s, TTL %v, failure %q", got, l.TTL, l.Failure)
 				}
-				if (l.Failure != "") != (l.Detail != "") || len(l.Answers) != 2 || l.Answers[0].Type != dns.TypeA || l.Resolver != somewhere {
+				if (l.Failure != "") != (l.Detail.Text != "") || len(l.Answers) != 2 || l.Answers[0].Type != dns.TypeA || l.Resolver != somewhere {
 					t.Errorf("%+v", l)
 				}
 			})

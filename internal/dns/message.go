@@ -89,7 +89,7 @@ func interpret(m *dns.Msg, q Query) Reply {
 	default:
 		r.Failure = measurement.DNSRcode
 	}
-	r.Detail = said(m.Rcode, r.EDE)
+	r.Detail = measurement.Detail{Text: said(m.Rcode, r.EDE)}
 	return r
 }
 
@@ -174,7 +174,9 @@ func ttlOf(rr dns.RR) uint32 {
 	return 0
 }
 
-func (r *Reply) fail(why measurement.DNSFailure, detail string) { r.Failure, r.Detail = why, detail }
+func (r *Reply) fail(why measurement.DNSFailure, detail string) {
+	r.Failure, r.Detail = why, measurement.Detail{Text: detail}
+}
 
 // servers reads a set of NS records: asked for, or a referral.
 func (r *Reply) servers(m *dns.Msg, q Query) {

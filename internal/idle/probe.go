@@ -63,11 +63,11 @@ func (p *prober) prepare(ctx context.Context) (out measurement.Outcome, why stri
 	s := p.open(p.target)
 	defer s.Close()
 	if !s.Connect(ctx) {
-		return s.Outcome(), "no connection: " + s.Outcome().Detail
+		return s.Outcome(), "no connection: " + s.Outcome().Detail.Text
 	}
 	greeted := s.Hello(ctx)
 	if !answered(s) {
-		return s.Outcome(), "the hello is not answered: " + s.Outcome().Detail
+		return s.Outcome(), "the hello is not answered: " + s.Outcome().Detail.Text
 	}
 	p.answer = s.Outcome().Failure
 	if why = p.tryPing(ctx, s, greeted); why == "" {
@@ -89,9 +89,9 @@ func (p *prober) tryPing(ctx context.Context, s path.Session, greeted bool) (why
 	case !p.target.Ping:
 		return "the configuration forbids to ping (coap_ping: false)"
 	case !greeted:
-		return "the server's flight allows none: " + s.Outcome().Detail
+		return "the server's flight allows none: " + s.Outcome().Detail.Text
 	case !s.Finish(ctx):
-		return "it cannot be finished: " + s.Outcome().Detail
+		return "it cannot be finished: " + s.Outcome().Detail.Text
 	}
 	if err := s.Ping(ctx); err != nil {
 		return "the server does not answer it"
@@ -113,13 +113,13 @@ func answered(s path.Session) bool {
 // proves nothing after it.
 func (p *prober) begin(ctx context.Context, s path.Session) (why string) {
 	if !s.Connect(ctx) {
-		return "no connection: " + s.Outcome().Detail
+		return "no connection: " + s.Outcome().Detail.Text
 	}
 	if p.proof == ByHello {
 		return ""
 	}
 	if !s.Hello(ctx) || !s.Finish(ctx) {
-		return "no session: " + s.Outcome().Detail
+		return "no session: " + s.Outcome().Detail.Text
 	}
 	if err := s.Ping(ctx); err != nil {
 		return "the ping before the silence was not answered"
@@ -190,7 +190,7 @@ func (p *prober) speak(ctx context.Context, s path.Session) (Ending, string) {
 	case answered(s) && out.Failure == p.answer:
 		return Survived, ""
 	case answered(s):
-		return Unknown, "the hello was answered in another way than without a silence: " + out.Detail
+		return Unknown, "the hello was answered in another way than without a silence: " + out.Detail.Text
 	case out.Failure == measurement.Silent && out.TLS == nil:
 		return p.ended(path.ErrNoPong, after)
 	case out.Failure == measurement.Reset:
@@ -198,7 +198,7 @@ func (p *prober) speak(ctx context.Context, s path.Session) (Ending, string) {
 	case out.Failure == measurement.Closed:
 		return p.ended(fmt.Errorf("%w: %w", path.ErrEnded, io.EOF), after)
 	}
-	return Unknown, out.Detail
+	return Unknown, out.Detail.Text
 }
 
 // ended maps the end of a connection.

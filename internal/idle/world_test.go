@@ -82,7 +82,7 @@ func pass(ctx context.Context, d time.Duration) error {
 }
 
 func (s *fakeSession) fail(in measurement.Phase, f measurement.Failure) bool {
-	s.out.FailedIn, s.out.Failure, s.out.Detail = in, f, "as the test has it"
+	s.out.FailedIn, s.out.Failure, s.out.Detail = in, f, measurement.Detail{Text: "as the test has it"}
 	return false
 }
 

@@ -51,7 +51,7 @@ type Answer struct {
 	Chain    []Record // the chain that leads from Name to the addresses, in order; the rest of the message is dropped
 	EDE      []EDE
 	Failure  DNSFailure
-	Detail   string // for a person; safe to show
+	Detail   Detail // for a person; safe to show
 }
 
 // Addresses lists the addresses in the order given.
@@ -83,7 +83,7 @@ type Lookup struct {
 	Addresses []netip.Addr  // of both families, IPv6 first, each family in the order given, without repeats
 	TTL       time.Duration // least of the chains that led to addresses
 	Failure   DNSFailure    // set only when there is no address at all
-	Detail    string
+	Detail    Detail
 }
 
 // SampleFailure says why a direct sample of a zone shows nothing: a closed list. "" is a valid sample.

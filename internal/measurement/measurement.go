@@ -137,7 +137,7 @@ type Outcome struct {
 	Failure  Failure
 	FailedIn Phase
 	// Detail says more of the failure for a person: safe to show, never to be parsed.
-	Detail string
+	Detail Detail
 
 	// TLS is what the server showed, as far as it came; nil if no ServerHello did. It is kept whatever failed later.
 	TLS *TLS

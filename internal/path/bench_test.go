@@ -129,7 +129,7 @@ func benchmarkWalk(b *testing.B, kind string, target Target) {
 	before := processorTime(b)
 	for b.Loop() {
 		if o := w.Walk(b.Context(), target); o.Failure != measurement.Completed {
-			b.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail)
+			b.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail.Text)
 		}
 	}
 	used := processorTime(b) - before
@@ -179,7 +179,7 @@ func BenchmarkAccuracy(b *testing.B) {
 					o := new(Walker).Walk(b.Context(), target)
 					hello, ok := o.Took(measurement.Hello)
 					if !ok || hello < path {
-						b.Fatalf("hello after %v over a path of %v: %q (%s)", hello, path, o.Failure, o.Detail)
+						b.Fatalf("hello after %v over a path of %v: %q (%s)", hello, path, o.Failure, o.Detail.Text)
 					}
 					late = append(late, hello-path)
 				}

@@ -45,18 +45,18 @@ func localOf(conn net.Conn) netip.AddrPort {
 }
 
 // connectFailure says why there is no connection. A reset in place of an answer is a refusal like any other.
-func connectFailure(ctx, phase context.Context, err error) (measurement.Failure, string) {
+func connectFailure(ctx, phase context.Context, err error) (measurement.Failure, measurement.Detail) {
 	switch {
 	case isRefused(err), isReset(err):
-		return measurement.Refused, "RST in answer to the SYN"
+		return measurement.Refused, measurement.Detail{Text: "RST in answer to the SYN"}
 	case ctx.Err() != nil, timedOut(err) && endsWith(ctx, phase):
-		return measurement.OutOfTime, "the round ended before the connection stood"
+		return measurement.OutOfTime, measurement.Detail{Text: "the round ended before the connection stood"}
 	case timedOut(err):
-		return measurement.Unreachable, "no answer to the SYN in time"
+		return measurement.Unreachable, measurement.Detail{Text: "no answer to the SYN in time"}
 	case isNoConnection(err):
-		return measurement.Unreachable, measurement.Text(fmt.Sprintf("no connection: %v", err))
+		return measurement.Unreachable, measurement.Detail{Text: measurement.Text(fmt.Sprintf("no connection: %v", err))}
 	}
-	return measurement.Internal, measurement.Text(fmt.Sprintf("open a connection: %v", err))
+	return measurement.Internal, measurement.Detail{Text: measurement.Text(fmt.Sprintf("open a connection: %v", err))}
 }
 
 func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) || isTimeout(err) }

@@ -37,7 +37,7 @@ func TestAFailedConnectSaysWhoseFaultItIs(t *testing.T) {
 				o := w.Walk(t.Context(), Target{
 					Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: measurement.TCP, Client: client, WebRetry: true,
 				})
-				if o.Failure != test.want || o.FailedIn != measurement.Connect || len(o.Times) > 0 || o.Web != nil || o.Detail == "" {
+				if o.Failure != test.want || o.FailedIn != measurement.Connect || len(o.Times) > 0 || o.Web != nil || o.Detail.Text == "" {
 					t.Errorf("%+v, want %q in connect", o, test.want)
 				}
 			})
@@ -53,6 +53,6 @@ func TestAConnectThatTheRoundCutsOffIsOutOfTimeWhateverTheError(t *testing.T) {
 	}}
 	o := w.Walk(ctx, Target{Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: measurement.TCP, Client: measurement.Device})
 	if o.Failure != measurement.OutOfTime {
-		t.Errorf("%q (%s), want out_of_time", o.Failure, o.Detail)
+		t.Errorf("%q (%s), want out_of_time", o.Failure, o.Detail.Text)
 	}
 }

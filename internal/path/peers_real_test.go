@@ -193,7 +193,7 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 				Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Host: "server.test", Finish: true, WebRetry: true,
 			})
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) {
-				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail)
+				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text)
 			}
 			seen, by := o.SawTLS()
 			if seen.Leaf() == nil || seen.Leaf().Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked {
@@ -227,7 +227,7 @@ func TestDataPassesBothWaysThroughOpenSSL(t *testing.T) {
 	w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
 	o := w.Walk(t.Context(), Target{Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Finish: true, Ping: true})
 	if o.Failure != measurement.Completed {
-		t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail)
+		t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail.Text)
 	}
 	if err := <-answered; err != nil {
 		t.Error(err)
@@ -254,7 +254,7 @@ func TestLibcoapAnswersByRFC8323(t *testing.T) {
 				Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Finish: true, Ping: true, Framing: measurement.RFC8323,
 			})
 			if o.Failure != measurement.Completed || !slices.Equal(phasesOf(o), measurement.Phases) || !o.TLS.CertificateRequested {
-				t.Errorf("%q in %q after %v (%s), saw %+v", o.Failure, o.FailedIn, phasesOf(o), o.Detail, o.TLS)
+				t.Errorf("%q in %q after %v (%s), saw %+v", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text, o.TLS)
 			}
 		})
 	}
@@ -294,7 +294,7 @@ func TestWebWalkOfRealServers(t *testing.T) {
 			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
 			o := w.Walk(t.Context(), Target{Address: p.at, Transport: measurement.TCP, Client: measurement.Web, Host: "server.test"})
 			if o.Failure != test.failure {
-				t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail)
+				t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail.Text)
 			}
 			if o.TLS == nil || o.TLS.Version != test.version || !o.TLS.KeyProved || o.TLS.CertificateRequested != test.asked || o.TLS.Leaf() == nil {
 				t.Errorf("saw %+v", o.TLS)

@@ -101,7 +101,7 @@ type walk struct {
 func (k *walk) Outcome() measurement.Outcome { return k.out }
 
 func (k *walk) fail(in measurement.Phase, failure measurement.Failure, detail string) bool {
-	k.out.FailedIn, k.out.Failure, k.out.Detail = in, failure, measurement.Text(detail)
+	k.out.FailedIn, k.out.Failure, k.out.Detail = in, failure, measurement.Detail{Text: measurement.Text(detail)}
 	return false
 }
 

@@ -267,7 +267,7 @@ func TestWhatTheRoundCutsOffSaysNothingOfThePath(t *testing.T) {
 					Finish: true, Ping: true, WebRetry: true,
 				})
 				if o.Failure != measurement.OutOfTime || o.FailedIn != test.in || o.Web != nil {
-					t.Errorf("%q in %q (%s), web %v; want out_of_time in %q", o.Failure, o.FailedIn, o.Detail, o.Web, test.in)
+					t.Errorf("%q in %q (%s), web %v; want out_of_time in %q", o.Failure, o.FailedIn, o.Detail.Text, o.Web, test.in)
 				}
 				if took := time.Since(begun); took > long/2 {
 					t.Errorf("the walk ended %v after it began", took)
@@ -406,7 +406,7 @@ func TestFailedHandshakesLeaveNothingBehind(t *testing.T) {
 					t.Fatal("the ping was answered")
 				}
 				if o.Failure != test.want && (test.want != measurement.NotTLS || o.Failure != measurement.Silent) { // no answer within 1 ms
-					t.Fatalf("%q (%s), want %q", o.Failure, o.Detail, test.want)
+					t.Fatalf("%q (%s), want %q", o.Failure, o.Detail.Text, test.want)
 				}
 			}
 			for range 3000 { // the lab takes a moment to close its own ends
@@ -457,8 +457,8 @@ func TestHowAServerMayTakeOurFinish(t *testing.T) {
 			w := &Walker{Patience: patience, Credential: stranger(t, l)}
 			o := w.Walk(t.Context(), Target{Address: front, Transport: measurement.TCP, Client: measurement.Device, Finish: true, Ping: true})
 			if o.Failure != test.want || o.FailedIn != measurement.Finish || !slices.Equal(phasesOf(o), greeted) || !o.TLS.KeyProved ||
-				!strings.Contains(o.Detail, test.detail) || o.Pinged {
-				t.Errorf("%q in %q after %v (%s), want %q (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail, test.want, test.detail)
+				!strings.Contains(o.Detail.Text, test.detail) || o.Pinged {
+				t.Errorf("%q in %q after %v (%s), want %q (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text, test.want, test.detail)
 			}
 		})
 	}
@@ -520,7 +520,7 @@ func TestAServersLastFlightThatIsLostIsAskedForAgain(t *testing.T) {
 	}}
 	o := w.Walk(t.Context(), Target{Address: addressOf(t, l, bootstrap, measurement.UDP), Transport: measurement.UDP, Client: measurement.Device, Finish: true})
 	if o.Failure != measurement.Completed || conn.finishes != 2 || o.Retransmissions != 1 {
-		t.Errorf("%q (%s) after %d Finished and %d retransmissions", o.Failure, o.Detail, conn.finishes, o.Retransmissions)
+		t.Errorf("%q (%s) after %d Finished and %d retransmissions", o.Failure, o.Detail.Text, conn.finishes, o.Retransmissions)
 	}
 }
 

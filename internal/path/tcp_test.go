@@ -148,7 +148,7 @@ func TestDeviceWalkUnderEveryFault(t *testing.T) {
 			})
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) {
 				t.Errorf("%q in %q after %v (%s), want %q in %q after %v",
-					o.Failure, o.FailedIn, phasesOf(o), o.Detail, test.failure, test.in, test.phases)
+					o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text, test.failure, test.in, test.phases)
 			}
 			if (o.Web != nil) != test.web {
 				t.Errorf("web hello: %+v, want one: %v", o.Web, test.web)
@@ -156,8 +156,8 @@ func TestDeviceWalkUnderEveryFault(t *testing.T) {
 			if proved := o.TLS != nil && o.TLS.KeyProved; proved != test.proved {
 				t.Errorf("key proved: %v, want %v", proved, test.proved)
 			}
-			if (o.Failure == measurement.Completed) != (o.Detail == "") {
-				t.Errorf("failure %q with detail %q", o.Failure, o.Detail)
+			if (o.Failure == measurement.Completed) != (o.Detail.Text == "") {
+				t.Errorf("failure %q with detail %q", o.Failure, o.Detail.Text)
 			}
 		})
 	}
@@ -194,7 +194,7 @@ func TestWebWalkUnderEveryFault(t *testing.T) {
 			w := &Walker{Patience: silentIn(silentPhase(test.fault, test.failure, test.in))}
 			o := w.Walk(t.Context(), Target{Address: addressOf(t, l, containers, measurement.TCP), Transport: measurement.TCP, Client: measurement.Web, Host: containers})
 			if o.Failure != test.failure || o.FailedIn != test.in {
-				t.Errorf("%q in %q (%s), want %q in %q", o.Failure, o.FailedIn, o.Detail, test.failure, test.in)
+				t.Errorf("%q in %q (%s), want %q in %q", o.Failure, o.FailedIn, o.Detail.Text, test.failure, test.in)
 			}
 			if proved := o.TLS != nil && o.TLS.KeyProved; proved != test.proved {
 				t.Errorf("key proved: %v, want %v", proved, test.proved)

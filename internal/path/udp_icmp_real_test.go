@@ -40,8 +40,8 @@ func TestAFirewallsWordIsUnderstood(t *testing.T) {
 			t.Parallel()
 			w := &Walker{Patience: Patience{Flight: 3 * time.Second}, Dial: dialInNamespace(test.verdict), retransmission: soon}
 			o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("127.0.0.1:5684"), Transport: measurement.UDP})
-			if o.Failure != test.want || !strings.Contains(o.Detail, test.detail) {
-				t.Errorf("%q (%s), want %q (%s)", o.Failure, o.Detail, test.want, test.detail)
+			if o.Failure != test.want || !strings.Contains(o.Detail.Text, test.detail) {
+				t.Errorf("%q (%s), want %q (%s)", o.Failure, o.Detail.Text, test.want, test.detail)
 			}
 		})
 	}

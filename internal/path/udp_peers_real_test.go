@@ -78,8 +78,8 @@ func TestUDPWalkOfRealServers(t *testing.T) {
 				Address: p.at, Transport: measurement.UDP, Client: measurement.Device, Host: "server.test", Finish: true,
 				Ping: slices.Contains(test.phases, measurement.Ping),
 			})
-			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) || !strings.Contains(o.Detail, test.detail) {
-				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail)
+			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) || !strings.Contains(o.Detail.Text, test.detail) {
+				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text)
 			}
 			if o.FirstReply <= 0 || repeatedEarly(o) {
 				t.Errorf("first reply after %v, flights sent again: %d", o.FirstReply, o.Retransmissions)

@@ -76,12 +76,12 @@ func TestUDPWalkUnderEveryFault(t *testing.T) {
 			o := walkUDP(t, l, &Walker{
 				Patience: silentIn(silentPhase(test.fault, test.failure, test.in)), Credential: stranger(t, l), retransmission: soon,
 			})
-			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) || !strings.Contains(o.Detail, test.detail) {
+			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) || !strings.Contains(o.Detail.Text, test.detail) {
 				t.Errorf("%q in %q after %v (%s), want %q in %q after %v (%s)",
-					o.Failure, o.FailedIn, phasesOf(o), o.Detail, test.failure, test.in, test.phases, test.detail)
+					o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text, test.failure, test.in, test.phases, test.detail)
 			}
-			if (o.Failure == measurement.Completed) != (o.Detail == "") {
-				t.Errorf("failure %q with detail %q", o.Failure, o.Detail)
+			if (o.Failure == measurement.Completed) != (o.Detail.Text == "") {
+				t.Errorf("failure %q with detail %q", o.Failure, o.Detail.Text)
 			}
 			if o.Retransmissions < test.again {
 				t.Errorf("%d flights were sent again, want %d", o.Retransmissions, test.again)
@@ -113,7 +113,7 @@ func TestAFlightThatProvesNoKeyIsKeptWhereNoOtherComes(t *testing.T) {
 		return &mute{Conn: conn, says: 2}, err // the hello, without and with the cookie
 	}})
 	if o.Failure != measurement.Completed || len(o.Times) > 0 || o.Retransmissions != 1 || o.TLS == nil || !o.TLS.SignatureChecked || o.TLS.KeyProved {
-		t.Errorf("%q (%s) after %v, %d flights sent again, saw %+v", o.Failure, o.Detail, phasesOf(o), o.Retransmissions, o.TLS)
+		t.Errorf("%q (%s) after %v, %d flights sent again, saw %+v", o.Failure, o.Detail.Text, phasesOf(o), o.Retransmissions, o.TLS)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestALostDatagramMakesTheHelloLonger(t *testing.T) {
 	inflict(t, l, bootstrap, measurement.UDP, lab.DropFirst+":3")
 	o := walkUDP(t, l, &Walker{Patience: patient, Credential: stranger(t, l), retransmission: soon})
 	if hello, _ := o.Took(measurement.Hello); o.Failure != measurement.Completed || hello < 7*soon {
-		t.Errorf("%q (%s), hello after %v, want it after 350 ms", o.Failure, o.Detail, hello)
+		t.Errorf("%q (%s), hello after %v, want it after 350 ms", o.Failure, o.Detail.Text, hello)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestASilentHelloIsRepeatedAsADeviceDoes(t *testing.T) {
 		var took time.Duration
 		o := inBubble(t, Patience{Flight: patience}, func(conn *fakeConn) { conn.took = &took })
 		if o.Failure != measurement.Silent || o.Retransmissions != again || took != patience {
-			t.Errorf("%q (%s) after %v, sent again %d times; want %d times in %v", o.Failure, o.Detail, took, o.Retransmissions, again, patience)
+			t.Errorf("%q (%s) after %v, sent again %d times; want %d times in %v", o.Failure, o.Detail.Text, took, o.Retransmissions, again, patience)
 		}
 	}
 }
@@ -201,8 +201,8 @@ func TestICMPErrorsAreToldApart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := inBubble(t, Patience{}, func(conn *fakeConn) { conn.errs = test.errs })
-			if o.Failure != test.want || o.FailedIn != measurement.Hello || !strings.Contains(o.Detail, test.detail) {
-				t.Errorf("%q in %q (%s), want %q (%s)", o.Failure, o.FailedIn, o.Detail, test.want, test.detail)
+			if o.Failure != test.want || o.FailedIn != measurement.Hello || !strings.Contains(o.Detail.Text, test.detail) {
+				t.Errorf("%q in %q (%s), want %q (%s)", o.Failure, o.FailedIn, o.Detail.Text, test.want, test.detail)
 			}
 		})
 	}
@@ -220,7 +220,7 @@ func TestAServerThatRepeatsItselfDoesNotMakeUsASourceOfTraffic(t *testing.T) {
 		conn.sent = &sent
 	})
 	if o.Failure != measurement.Silent || sent > 10 {
-		t.Errorf("%q (%s) after %d datagrams of ours", o.Failure, o.Detail, sent)
+		t.Errorf("%q (%s) after %d datagrams of ours", o.Failure, o.Detail.Text, sent)
 	}
 }
 
@@ -236,8 +236,8 @@ func TestASocketThatCannotBeOpened(t *testing.T) {
 			return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", test.err)}
 		}}
 		o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: measurement.UDP})
-		if o.Failure != test.want || o.Detail == "" {
-			t.Errorf("%s: %q (%s), want %q", name, o.Failure, o.Detail, test.want)
+		if o.Failure != test.want || o.Detail.Text == "" {
+			t.Errorf("%s: %q (%s), want %q", name, o.Failure, o.Detail.Text, test.want)
 		}
 	}
 }
@@ -274,8 +274,8 @@ func TestAFinishThatTheServerDoesNotAnswer(t *testing.T) {
 			if s.Finish(t.Context()) {
 				t.Fatal("finished")
 			}
-			if o := s.Outcome(); o.Failure != test.want || o.FailedIn != measurement.Finish || !strings.Contains(o.Detail, test.detail) || !slices.Equal(phasesOf(o), greetedUDP) {
-				t.Errorf("%q in %q (%s), want %q (%s)", o.Failure, o.FailedIn, o.Detail, test.want, test.detail)
+			if o := s.Outcome(); o.Failure != test.want || o.FailedIn != measurement.Finish || !strings.Contains(o.Detail.Text, test.detail) || !slices.Equal(phasesOf(o), greetedUDP) {
+				t.Errorf("%q in %q (%s), want %q (%s)", o.Failure, o.FailedIn, o.Detail.Text, test.want, test.detail)
 			}
 		})
 	}
@@ -295,7 +295,7 @@ func TestALargeCertificateOfOursIsCutToFitAnyPath(t *testing.T) {
 	}
 	o := walkUDP(t, l, w)
 	if o.Failure != measurement.Completed || !o.Ponged || most > devicedtls.DefaultMTU || len(large.Certificate[0]) < 3*most {
-		t.Errorf("%q (%s); a certificate of %d bytes in datagrams of %d", o.Failure, o.Detail, len(large.Certificate[0]), most)
+		t.Errorf("%q (%s); a certificate of %d bytes in datagrams of %d", o.Failure, o.Detail.Text, len(large.Certificate[0]), most)
 	}
 }
 

@@ -103,8 +103,8 @@ func TestWhatADeviceRefusesOfRealServers(t *testing.T) {
 						in = test.in
 					}
 				}
-				if o.Failure != want || o.FailedIn != in || !slices.Contains(phasesOf(o), measurement.Hello) || !strings.Contains(o.Detail, unfit) {
-					t.Fatalf("%q in %q after %v (%s), want %q in %q", o.Failure, o.FailedIn, phasesOf(o), o.Detail, want, in)
+				if o.Failure != want || o.FailedIn != in || !slices.Contains(phasesOf(o), measurement.Hello) || !strings.Contains(o.Detail.Text, unfit) {
+					t.Fatalf("%q in %q after %v (%s), want %q in %q", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text, want, in)
 				}
 				if !o.TLS.KeyProved || (len(o.TLS.Unfit) == 1) != (unfit != "") {
 					t.Errorf("saw %+v", o.TLS)

@@ -157,7 +157,7 @@ func (h *webHandshake) awaitRefusal(ctx context.Context, conn *tls.Conn) error {
 }
 
 func (h *webHandshake) fail(in measurement.Phase, failure measurement.Failure, detail string) {
-	h.out.FailedIn, h.out.Failure, h.out.Detail = in, failure, measurement.Text(detail)
+	h.out.FailedIn, h.out.Failure, h.out.Detail = in, failure, measurement.Detail{Text: measurement.Text(detail)}
 }
 
 // judge says what ended the handshake.
@@ -233,7 +233,7 @@ func (h *webHandshake) judgeBreach(err error) {
 		}
 	}
 	if seen != nil && seen.SignatureChecked && !seen.KeyProved {
-		h.out.Detail = measurement.Text(fmt.Sprintf("the server did not prove its key: %v", err))
+		h.out.Detail = measurement.Detail{Text: measurement.Text(fmt.Sprintf("the server did not prove its key: %v", err))}
 		return
 	}
 	phase, failure := measurement.Hello, measurement.Malformed

@@ -45,7 +45,7 @@ func TestAReplayedCertificateIsKeptAndNotProvedInEitherVersion(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		o := walkWebServer(t, &Walker{Patience: patient}, "a.test", &tls.Config{Certificates: []tls.Certificate{replayed}, MinVersion: version, MaxVersion: version})
 		if o.Failure != measurement.Completed || o.TLS.Leaf() == nil || o.TLS.KeyProved || !o.TLS.SignatureChecked || o.TLS.Version != version {
-			t.Errorf("%s: %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.Detail, o.TLS)
+			t.Errorf("%s: %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.Detail.Text, o.TLS)
 		}
 	}
 }
@@ -60,7 +60,7 @@ func TestAServerThatDemandsAKnownCertificateIsSeenAndProvedInEitherVersion(t *te
 				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: l.Mint.LwM2M.Pool(),
 			})
 			if o.Failure != measurement.CertificateNeeded || o.FailedIn != measurement.Finish || !o.TLS.KeyProved || !o.TLS.CertificateRequested || !o.TLS.HasAlert {
-				t.Errorf("%s, %s: %q in %q (%s), saw %+v", tls.VersionName(version), name, o.Failure, o.FailedIn, o.Detail, o.TLS)
+				t.Errorf("%s, %s: %q in %q (%s), saw %+v", tls.VersionName(version), name, o.Failure, o.FailedIn, o.Detail.Text, o.TLS)
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func TestAClientCertificateThatIsTakenIsNoFailure(t *testing.T) {
 			Certificates: []tls.Certificate{server}, MinVersion: version, MaxVersion: version, ClientAuth: tls.RequireAnyClientCert,
 		})
 		if o.Failure != measurement.Completed || !o.TLS.CertificateRequested || !o.TLS.KeyProved {
-			t.Errorf("%s: %q in %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.FailedIn, o.Detail, o.TLS)
+			t.Errorf("%s: %q in %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.FailedIn, o.Detail.Text, o.TLS)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func TestAFlightCutShortProvesNothingAgainstItsHolder(t *testing.T) {
 	})
 	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Web, Host: "a.test"})
 	if o.Failure != measurement.Closed || o.TLS.Leaf() == nil || o.TLS.SignatureChecked {
-		t.Errorf("%q (%s), saw %+v; want a closed connection with a certificate and no proof", o.Failure, o.Detail, o.TLS)
+		t.Errorf("%q (%s), saw %+v; want a closed connection with a certificate and no proof", o.Failure, o.Detail.Text, o.TLS)
 	}
 }
 

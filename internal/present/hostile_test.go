@@ -50,7 +50,7 @@ func hostile(s string) *report.Report {
 			h.Resolvers[0].Staleness.Withdrawn = []netip.Addr{address}
 		}
 		h.Resolvers = append(h.Resolvers,
-			report.Resolver{Lookup: measurement.Lookup{Resolver: netip.AddrPortFrom(address, 53), Failure: measurement.DNSServFail, Detail: s}},
+			report.Resolver{Lookup: measurement.Lookup{Resolver: netip.AddrPortFrom(address, 53), Failure: measurement.DNSServFail, Detail: measurement.Detail{Text: s}}},
 			report.Resolver{Lookup: measurement.Lookup{Resolver: second, Addresses: []netip.Addr{address}}, Staleness: staleness.Assessment{Verdict: staleness.Unknown, Why: s}},
 		)
 		for j := range h.Paths {

@@ -105,7 +105,7 @@ func (s *site) everywhere(do func(w *report.Walk)) {
 // fail makes a walk fail on the wire before it saw anything.
 func fail(w *report.Walk, failure measurement.Failure, phase measurement.Phase, detail string) {
 	o := &w.Outcome
-	o.Failure, o.FailedIn, o.Detail, o.TLS, o.Pinged, o.Ponged, o.FirstReply = failure, phase, detail, nil, false, false, 0
+	o.Failure, o.FailedIn, o.Detail, o.TLS, o.Pinged, o.Ponged, o.FirstReply = failure, phase, measurement.Detail{Text: detail}, nil, false, false, 0
 	o.Times = nil
 	w.Judgement = trust.Judgement{}
 }
@@ -122,7 +122,7 @@ func (s *site) unresolved(failure measurement.DNSFailure, detail string) {
 		h := &s.Hosts[i]
 		h.Zone = report.Zone{Why: "the zone's servers could not be found"}
 		for j := range h.Resolvers {
-			h.Resolvers[j].Lookup = measurement.Lookup{Resolver: h.Resolvers[j].Lookup.Resolver, Took: 5 * time.Second, Failure: failure, Detail: detail}
+			h.Resolvers[j].Lookup = measurement.Lookup{Resolver: h.Resolvers[j].Lookup.Resolver, Took: 5 * time.Second, Failure: failure, Detail: measurement.Detail{Text: detail}}
 			h.Resolvers[j].Staleness = staleness.Assessment{Verdict: staleness.Unknown, Why: "the resolver gives no address"}
 		}
 		for j := range h.Paths {
@@ -322,21 +322,21 @@ func sick() *report.Report {
 	// A server that refuses the configured certificate would need one; the throw-away pair's refusal is no failure.
 	h = s.host("tcp-lwm2m")
 	h.Paths[0].Walks[0].Outcome.Failure, h.Paths[0].Walks[0].Outcome.FailedIn = measurement.CertificateNeeded, measurement.Finish
-	h.Paths[0].Walks[0].Outcome.Detail = "the server sent the alert unknown_ca (48) after our certificate"
+	h.Paths[0].Walks[0].Outcome.Detail = measurement.Detail{Text: "the server sent the alert unknown_ca (48) after our certificate"}
 	h.Paths[0].Walks[0].Outcome.Pinged, h.Paths[0].Walks[0].Outcome.Ponged = false, false
 	fail(&h.Paths[1].Walks[0], measurement.OutOfTime, measurement.Hello, "")
 
 	// The configured certificate is refused.
 	h = s.host("udp-lwm2m")
 	w := &h.Paths[0].Walks[0]
-	w.Outcome.Failure, w.Outcome.FailedIn, w.Outcome.Detail = measurement.CertificateNeeded, measurement.Finish, "TLS alert 48, unknown_ca"
+	w.Outcome.Failure, w.Outcome.FailedIn, w.Outcome.Detail = measurement.CertificateNeeded, measurement.Finish, measurement.Detail{Text: "TLS alert 48, unknown_ca"}
 	w.Outcome.Pinged, w.Outcome.Ponged, w.Outcome.Retransmissions = false, false, 1
 	w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, diagnose.Context{Host: h.Endpoint.Host, CredentialConfigured: true})
 
 	// A name that only one resolver refuses to know.
 	h = s.host("containers")
 	h.Resolvers = append(h.Resolvers, report.Resolver{
-		Lookup: measurement.Lookup{Resolver: second, Took: 900 * time.Microsecond, Failure: measurement.DNSNXDomain, Detail: "by rule 7"},
+		Lookup: measurement.Lookup{Resolver: second, Took: 900 * time.Microsecond, Failure: measurement.DNSNXDomain, Detail: measurement.Detail{Text: "by rule 7"}},
 	})
 
 	// Eight addresses of nine and IPv6 ones, of which some fail, at two resolvers that differ.
@@ -382,7 +382,7 @@ func offline() *report.Report {
 	s.unresolved(measurement.DNSTimeout, "")
 	for i := range s.Hosts {
 		s.Hosts[i].Resolvers[1].Lookup.Failure = measurement.DNSUnreachable
-		s.Hosts[i].Resolvers[1].Lookup.Detail = "network is unreachable"
+		s.Hosts[i].Resolvers[1].Lookup.Detail = measurement.Detail{Text: "network is unreachable"}
 	}
 	return s.diagnosed()
 }

@@ -245,10 +245,10 @@ func newResolver(r *report.Resolver) Resolver {
 		Addresses:     addresses(r.Lookup.Addresses),
 		LookupSeconds: r.Lookup.Took.Seconds(),
 		Failure:       string(r.Lookup.Failure),
-		Detail:        text(r.Lookup.Detail),
+		Detail:        detailText(r.Lookup.Detail),
 		Changes:       r.Changes,
 		Verdict:       string(r.Staleness.Verdict),
-		Why:           text(r.Staleness.Why),
+		Why:           StalenessText(&r.Staleness),
 		Withdrawn:     addresses(r.Staleness.Withdrawn),
 		shown:         shown(r.Lookup.Resolver),
 	}
@@ -295,7 +295,7 @@ func newPath(p *report.Path) Path {
 	if b := p.Idle; b != nil {
 		out.Idle = &Idle{
 			SurvivedSeconds: b.Survived.Seconds(), LostSeconds: b.Lost.Seconds(), ClosedSeconds: b.Closed.Seconds(),
-			Reason: text(string(b.Reason)), Why: text(b.Why), nat: len(p.Walks) > 0 && p.Walks[0].Outcome.BehindNAT(),
+			Reason: text(string(b.Reason)), Why: IdleText(b), nat: len(p.Walks) > 0 && p.Walks[0].Outcome.BehindNAT(),
 		}
 	}
 	return out
@@ -313,7 +313,7 @@ func newAddress(w *report.Walk) Address {
 		Address:         address(o.Address.Addr()),
 		BehindNAT:       o.BehindNAT(),
 		Withdrawn:       w.Withdrawn,
-		Detail:          text(o.Detail),
+		Detail:          detailText(o.Detail),
 		RTTSeconds:      o.RTT.Seconds(),
 		FirstReply:      o.FirstReply.Seconds(),
 		Retransmissions: o.Retransmissions,

@@ -336,7 +336,7 @@ func (r *round) Lookups() []measurement.Lookup {
 	// Others have more time: for this caller it is over.
 	out := make([]measurement.Lookup, len(x.service.resolvers))
 	for i, resolver := range x.service.resolvers {
-		out[i] = measurement.Lookup{Resolver: resolver, Failure: measurement.DNSOutOfTime, Detail: "the round ended before an answer came"}
+		out[i] = measurement.Lookup{Resolver: resolver, Failure: measurement.DNSOutOfTime, Detail: measurement.Detail{Text: "the round ended before an answer came"}}
 	}
 	return out
 }

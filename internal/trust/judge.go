@@ -41,11 +41,11 @@ func (a *Anchor) Judge(s Subject) Judgement {
 		Expected:        a.expected,
 	}
 	signed := a.signed(s)
-	j.Verdict, j.Detail = signed.verdict, measurement.Text(signed.detail)
+	j.Verdict, j.Detail = signed.verdict, measurement.Detail{Text: measurement.Text(signed.detail)}
 	switch {
 	case j.Verdict != Good && j.Verdict != Unrooted:
 	case !s.KeyProved:
-		j.Verdict, j.Detail = KeyNotProved, "the server did not sign this handshake with the certificate's key"
+		j.Verdict, j.Detail = KeyNotProved, measurement.Detail{Text: "the server did not sign this handshake with the certificate's key"}
 	case j.Verdict == Good:
 		j.Authentic = true
 		a.judgeValidity(&j, s, signed)
@@ -58,14 +58,14 @@ func (a *Anchor) judgeValidity(j *Judgement, s Subject, signed signature) {
 	leaf := s.Chain[0]
 	switch {
 	case s.Now.After(leaf.NotAfter):
-		j.Verdict, j.Detail = Expired, "expired at "+stamp(leaf.NotAfter)
+		j.Verdict, j.Detail = Expired, measurement.Detail{Text: "expired at " + stamp(leaf.NotAfter)}
 	case s.Now.Before(leaf.NotBefore):
-		j.Verdict, j.Detail = NotYetValid, "valid from "+stamp(leaf.NotBefore)
+		j.Verdict, j.Detail = NotYetValid, measurement.Detail{Text: "valid from " + stamp(leaf.NotBefore)}
 	case signed.chainExpired:
-		j.Verdict, j.Detail = Expired, "an authority's certificate above the server's is outside its validity"
+		j.Verdict, j.Detail = Expired, measurement.Detail{Text: "an authority's certificate above the server's is outside its validity"}
 	case s.Host != "":
 		if err := leaf.VerifyHostname(s.Host); err != nil {
-			j.Verdict, j.Detail = WrongName, measurement.Text(err.Error())
+			j.Verdict, j.Detail = WrongName, measurement.Detail{Text: measurement.Text(err.Error())}
 		}
 	}
 }

@@ -134,8 +134,8 @@ func TestEveryVerdict(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			j := tt.anchor.Judge(Subject{Chain: tt.chain, KeyProved: !tt.replay, Host: tt.host, Now: now.Add(tt.at)})
-			if j.Verdict != tt.verdict || !strings.Contains(j.Detail, tt.detail) {
-				t.Errorf("verdict %q (%s), want %q (…%s…)", j.Verdict, j.Detail, tt.verdict, tt.detail)
+			if j.Verdict != tt.verdict || !strings.Contains(j.Detail.Text, tt.detail) {
+				t.Errorf("verdict %q (%s), want %q (…%s…)", j.Verdict, j.Detail.Text, tt.verdict, tt.detail)
 			}
 			authentic := tt.verdict == Good || tt.verdict == Expired || tt.verdict == NotYetValid || tt.verdict == WrongName
 			if j.Authentic != authentic {
@@ -144,7 +144,7 @@ func TestEveryVerdict(t *testing.T) {
 			if !j.Seen || len(j.PublicKeySHA256) != 64 || !j.NotAfter.Equal(tt.chain[0].NotAfter) || j.Expected == "" {
 				t.Errorf("what was seen is not told: %+v", j)
 			}
-			if tt.verdict != Good && j.Detail == "" {
+			if tt.verdict != Good && j.Detail.Text == "" {
 				t.Error("a bad verdict without a detail")
 			}
 		})
@@ -219,7 +219,7 @@ func FuzzJudge(f *testing.F) {
 			if j.Authentic && signs(arm.cert, first) != nil && (len(sent) == 1 || signs(arm.cert, sent[1]) != nil) {
 				t.Fatalf("authentic without a signature: %+v", j)
 			}
-			for _, s := range []string{j.Issuer, j.Subject, j.Detail, j.Expected} {
+			for _, s := range []string{j.Issuer, j.Subject, j.Detail.Text, j.Expected} {
 				if s != measurement.Text(s) {
 					t.Fatalf("unsafe text %q", s)
 				}
@@ -281,7 +281,7 @@ func TestALeafSignedWithSHA224IsTheAuthoritys(t *testing.T) {
 		leaf.SignatureAlgorithm = x509.UnknownSignatureAlgorithm
 		leaf.Signature = must[[]byte](t)(by.key.Sign(rand.Reader, sum[:], crypto.SHA224))
 		if j := anchor.Judge(Subject{Chain: []*x509.Certificate{&leaf}, KeyProved: true, Now: now}); j.Verdict != want {
-			t.Errorf("verdict %q (%s), want %q", j.Verdict, j.Detail, want)
+			t.Errorf("verdict %q (%s), want %q", j.Verdict, j.Detail.Text, want)
 		}
 	}
 }

@@ -5,6 +5,8 @@ package trust
 import (
 	"crypto/x509"
 	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Verdict is what is wrong with a certificate, worst first; "" if nothing.
@@ -37,7 +39,7 @@ type Judgement struct {
 	// Expected says in words who should have signed.
 	Expected string
 	// Detail says more of a bad verdict, for a person; safe to show.
-	Detail string
+	Detail measurement.Detail
 }
 
 // Subject is what is to be judged.

@@ -12,7 +12,7 @@ func TestALeafIsRememberedByAllOfItsBytes(t *testing.T) {
 	leaf := chain(mint(t, arm, spec{}))[0]
 	for range 2 {
 		if j := anchor.Judge(Subject{Chain: []*x509.Certificate{leaf}, KeyProved: true, Now: leaf.NotBefore}); !j.Authentic {
-			t.Fatalf("the authority's own leaf: %q (%s)", j.Verdict, j.Detail)
+			t.Fatalf("the authority's own leaf: %q (%s)", j.Verdict, j.Detail.Text)
 		}
 	}
 	forged := *leaf
