@@ -1,0 +1,403 @@
+package memnet
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// DefaultBacklog is how many connections a new listener holds that are not accepted yet.
+	DefaultBacklog = 128
+	// window is how many bytes a connection holds in one direction before writes block.
+	window = 256 << 10
+	// firstSYN is when an unanswered SYN is sent again, and maxSYN how many are sent before the kernel gives up (Linux,
+	// tcp_syn_retries 6: 1+2+4+8+16+32+64 s).
+	firstSYN = time.Second
+	maxSYN   = 7
+)
+
+// Listener accepts connections at one address. It is a [net.Listener].
+type Listener struct {
+	net    *Network
+	at     netip.AddrPort
+	change *sync.Cond
+
+	backlog int
+	waiting []*Conn // established and not accepted
+	closed  bool
+}
+
+// Listen listens for TCP connections; port 0 chooses one.
+func (n *Network) Listen(at netip.AddrPort) (*Listener, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	bound, free := n.bind(at, func(at netip.AddrPort) bool { return n.listeners[at] != nil })
+	if !free {
+		return nil, opError("listen", "tcp", netip.AddrPort{}, at, syscall.EADDRINUSE)
+	}
+	if n.listeners == nil {
+		n.listeners = make(map[netip.AddrPort]*Listener)
+	}
+	l := &Listener{net: n, at: bound, change: sync.NewCond(&n.mu), backlog: DefaultBacklog}
+	n.listeners[bound] = l
+	return l, nil
+}
+
+// SetBacklog changes how many connections wait to be accepted. A SYN that finds no room is dropped, and sent again by the
+// client; with a backlog of 0 every SYN is dropped.
+func (l *Listener) SetBacklog(backlog int) {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	l.backlog = backlog
+}
+
+// AcceptConn waits for the next connection.
+func (l *Listener) AcceptConn() (*Conn, error) {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	for len(l.waiting) == 0 && !l.closed {
+		l.change.Wait()
+	}
+	if l.closed {
+		return nil, opError("accept", "tcp", netip.AddrPort{}, l.at, net.ErrClosed)
+	}
+	c := l.waiting[0]
+	l.waiting = l.waiting[1:]
+	return c, nil
+}
+
+// Accept is [Listener.AcceptConn] for a [net.Listener].
+func (l *Listener) Accept() (net.Conn, error) {
+	c, err := l.AcceptConn()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Addr is where it listens: a [*net.TCPAddr].
+func (l *Listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
+
+// Close stops listening: later connections are refused, and those that are not accepted yet are reset.
+func (l *Listener) Close() error {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	if l.closed {
+		return opError("close", "tcp", netip.AddrPort{}, l.at, net.ErrClosed)
+	}
+	l.closed = true
+	delete(l.net.listeners, l.at)
+	for _, c := range l.waiting {
+		c.abort()
+	}
+	l.waiting = nil
+	l.change.Broadcast()
+	return nil
+}
+
+// Conn is one end of a TCP connection.
+type Conn struct {
+	net           *Network
+	local, remote netip.AddrPort
+	peer          *Conn
+	change        *sync.Cond
+
+	received    []byte // arrived and not read yet
+	inTransit   int    // bytes that the peer has sent and that have not arrived
+	fin         bool   // the peer has ended its direction
+	cut         bool   // the connection was reset
+	failure     error  // what the next read or write reports of that; nil once reported
+	ended       bool   // this end has ended its direction
+	closed      bool
+	stalled     bool // the filter dropped a segment of this end
+	resets      bool // Close sends RST
+	read, write deadline
+}
+
+// dialTCP connects, with SYNs repeated as Linux repeats them.
+func (n *Network) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	client := n.newConn()
+	client.remote = to
+	n.mu.Lock()
+	client.local, _ = n.bind(local(to.Addr()), func(netip.AddrPort) bool { return false })
+	n.mu.Unlock()
+	answers := make(chan error, 2*maxSYN)
+	interval := firstSYN
+	for range maxSYN {
+		n.sendSYN(client, answers)
+		again := time.NewTimer(interval)
+		select {
+		case err := <-answers:
+			again.Stop()
+			if err != nil {
+				return nil, opError("dial", "tcp", netip.AddrPort{}, to, err)
+			}
+			return client, nil
+		case <-ctx.Done():
+			again.Stop()
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			client.closed = true // a SYN+ACK that still comes is answered by RST
+			if client.peer != nil {
+				client.abort()
+			}
+			return nil, opError("dial", "tcp", netip.AddrPort{}, to, ctx.Err())
+		case <-again.C:
+			interval *= 2
+		}
+	}
+	return nil, opError("dial", "tcp", netip.AddrPort{}, to, syscall.ETIMEDOUT)
+}
+
+func (n *Network) newConn() *Conn { return &Conn{net: n, change: sync.NewCond(&n.mu)} }
+
+// sendSYN asks for a connection; answers gets nil when it stands, or why it was refused. A SYN that is dropped has no answer.
+func (n *Network) sendSYN(client *Conn, answers chan<- error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	answer := func(err error) { n.send(func() { answers <- err }) }
+	switch n.verdict(Packet{Transport: "tcp", From: client.local, To: client.remote, SYN: true}) {
+	case Drop:
+		return
+	case Reject:
+		answer(syscall.ECONNREFUSED)
+		return
+	case Unreachable:
+		answer(syscall.EHOSTUNREACH)
+		return
+	case Pass:
+	}
+	n.send(func() {
+		l := n.listeners[client.remote]
+		switch {
+		case client.peer != nil: // a repeated SYN
+		case l == nil:
+			answer(syscall.ECONNREFUSED)
+		case len(l.waiting) >= l.backlog: // dropped
+		default:
+			server := n.newConn()
+			server.local, server.remote, server.peer = client.remote, client.local, client
+			client.peer = server
+			l.waiting = append(l.waiting, server)
+			l.change.Broadcast()
+			n.send(func() {
+				if client.closed {
+					client.abort()
+					return
+				}
+				answers <- nil
+			})
+		}
+	})
+}
+
+// Read reads what has arrived. It returns io.EOF after the peer's FIN and ECONNRESET once after its RST.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	for {
+		switch {
+		case c.closed:
+			return 0, c.opError("read", net.ErrClosed)
+		case c.read.passed():
+			return 0, c.opError("read", os.ErrDeadlineExceeded)
+		case len(p) == 0:
+			return 0, nil
+		case len(c.received) > 0:
+			n := copy(p, c.received)
+			c.received = c.received[n:]
+			c.peer.change.Broadcast() // it may have waited for room
+			return n, nil
+		case c.failure != nil && !c.fin:
+			err := c.failure
+			c.failure = nil
+			return 0, c.opError("read", err)
+		case c.fin, c.cut:
+			return 0, io.EOF
+		}
+		c.change.Wait()
+	}
+}
+
+// Write sends p. It blocks while the peer has no room, and returns EPIPE or ECONNRESET if the peer has reset the
+// connection.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	sent := 0
+	for {
+		switch {
+		case c.closed:
+			return sent, c.opError("write", net.ErrClosed)
+		case c.write.passed():
+			return sent, c.opError("write", os.ErrDeadlineExceeded)
+		case c.failure != nil && !c.fin:
+			err := c.failure
+			c.failure = nil
+			return sent, c.opError("write", err)
+		case c.ended, c.cut:
+			return sent, c.opError("write", syscall.EPIPE)
+		case sent == len(p):
+			return sent, nil
+		}
+		room := window - len(c.peer.received) - c.peer.inTransit
+		if c.peer.closed {
+			room = window // what arrives there is answered by RST
+		}
+		if room <= 0 {
+			c.change.Wait()
+			continue
+		}
+		part := p[sent:min(len(p), sent+room)]
+		c.segment(append([]byte(nil), part...))
+		sent += len(part)
+	}
+}
+
+// segment sends data to the peer. The network is locked.
+func (c *Conn) segment(data []byte) {
+	c.peer.inTransit += len(data)
+	if !c.passes(data) {
+		return // it stays in the window: the kernel keeps what is not acknowledged
+	}
+	c.net.send(func() {
+		peer := c.peer
+		peer.inTransit -= len(data)
+		switch {
+		case peer.cut:
+		case peer.closed:
+			c.reset()
+		default:
+			peer.received = append(peer.received, data...)
+			peer.change.Broadcast()
+		}
+	})
+}
+
+// passes asks the filter about a segment of this end. The network is locked.
+func (c *Conn) passes(data []byte) bool {
+	if c.stalled {
+		return false
+	}
+	switch c.net.verdict(Packet{Transport: "tcp", From: c.local, To: c.remote, Data: data}) {
+	case Drop, Unreachable:
+		c.stalled = true
+	case Reject:
+		c.stalled = true
+		c.net.send(c.reset)
+	case Pass:
+	}
+	return !c.stalled
+}
+
+// reset is the arrival of a RST. The network is locked.
+func (c *Conn) reset() {
+	if c.cut || c.closed {
+		return
+	}
+	c.cut, c.failure = true, syscall.ECONNRESET
+	c.change.Broadcast()
+}
+
+// finish ends this end's direction by FIN. The network is locked.
+func (c *Conn) finish() {
+	if c.ended || c.cut {
+		return
+	}
+	c.ended = true
+	c.change.Broadcast()
+	if !c.passes(nil) {
+		return
+	}
+	c.net.send(func() {
+		c.peer.fin = c.peer.fin || !c.peer.cut
+		c.peer.change.Broadcast()
+	})
+}
+
+// abort ends both directions by RST. The network is locked.
+func (c *Conn) abort() {
+	c.ended, c.closed = true, true
+	c.change.Broadcast()
+	if !c.cut && c.passes(nil) {
+		c.net.send(c.peer.reset)
+	}
+}
+
+// CloseWrite ends this end's direction by FIN; reading goes on.
+func (c *Conn) CloseWrite() error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.opError("close", net.ErrClosed)
+	}
+	c.finish()
+	return nil
+}
+
+// SetLinger with 0 makes Close send RST instead of FIN; another value undoes that.
+func (c *Conn) SetLinger(seconds int) error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.opError("set", net.ErrClosed)
+	}
+	c.resets = seconds == 0
+	return nil
+}
+
+// Close ends the connection: by FIN, or by RST if there is data that was not read or SetLinger(0) was called.
+func (c *Conn) Close() error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.opError("close", net.ErrClosed)
+	}
+	c.read.set(time.Time{}, c.change)
+	c.write.set(time.Time{}, c.change)
+	if c.resets || len(c.received) > 0 {
+		c.abort()
+	} else {
+		c.finish()
+		c.closed = true
+	}
+	c.peer.change.Broadcast() // it does not wait for room any more
+	return nil
+}
+
+// LocalAddr is this end's [*net.TCPAddr].
+func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.local) }
+
+// RemoteAddr is the peer's [*net.TCPAddr].
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
+
+// SetDeadline sets both deadlines.
+func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.read, &c.write) }
+
+// SetReadDeadline sets when reads end.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.read) }
+
+// SetWriteDeadline sets when writes end.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.write) }
+
+func (c *Conn) setDeadlines(t time.Time, which ...*deadline) error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.opError("set", net.ErrClosed)
+	}
+	for _, d := range which {
+		d.set(t, c.change)
+	}
+	return nil
+}
+
+func (c *Conn) opError(op string, err error) error {
+	return opError(op, "tcp", c.local, c.remote, err)
+}
