@@ -51,7 +51,7 @@ func TestAResolverThatKeepsRecordsTooLongThroughTheWholeExporter(t *testing.T) {
 	if excess, ok := x.one("endpoint_dns_ttl_excess_seconds", of...); !ok || excess <= 2 || excess > 6 {
 		t.Errorf("TTLs of up to 8 s over a zone of 2 s: excess %v s (%v)", excess, ok)
 	}
-	if _, report := get(t, e, http.MethodGet, "/api/v1/report"); !strings.Contains(report, "where the zone says 2 s: lower its minimum cache TTL (dnsmasq min-cache-ttl") {
+	if _, report := get(t, e, http.MethodGet, "/api/v1/report"); !strings.Contains(report, "where the zone publishes 2 s: lower its minimum cache TTL (dnsmasq min-cache-ttl") {
 		t.Errorf("the report does not say what to do: %s", report)
 	}
 }

@@ -44,14 +44,14 @@ func hostile(s string) *report.Report {
 	for i := range r.Hosts {
 		h := &r.Hosts[i]
 		h.Zone.Why = s
-		h.Resolvers[0].Staleness = staleness.Assessment{Verdict: staleness.Suspect, Why: s}
+		h.Resolvers[0].Staleness = staleness.Assessment{Verdict: staleness.Suspect, Why: staleness.Why{Kind: staleness.WhyWithdrawnAddressOnce, Value: s}}
 		if i%2 == 0 {
 			h.Resolvers[0].Staleness.Verdict = staleness.Stale
 			h.Resolvers[0].Staleness.Withdrawn = []netip.Addr{address}
 		}
 		h.Resolvers = append(h.Resolvers,
 			report.Resolver{Lookup: measurement.Lookup{Resolver: netip.AddrPortFrom(address, 53), Failure: measurement.DNSServFail, Detail: measurement.Detail{Text: s}}},
-			report.Resolver{Lookup: measurement.Lookup{Resolver: second, Addresses: []netip.Addr{address}}, Staleness: staleness.Assessment{Verdict: staleness.Unknown, Why: s}},
+			report.Resolver{Lookup: measurement.Lookup{Resolver: second, Addresses: []netip.Addr{address}}, Staleness: staleness.Assessment{Verdict: staleness.Unknown, Why: staleness.Why{Kind: staleness.WhyViewUnproven, Value: s}}},
 		)
 		for j := range h.Paths {
 			p := &h.Paths[j]

@@ -37,7 +37,7 @@ func newSite() *site {
 		h.Zone.Addresses = []netip.Addr{address}
 		h.Resolvers = []report.Resolver{{
 			Lookup:    measurement.Lookup{Resolver: resolver, Took: 3 * time.Millisecond, Addresses: []netip.Addr{address}, TTL: 42 * time.Second},
-			Staleness: staleness.Assessment{Verdict: staleness.OK, Why: "no sign that records are kept past their TTL"},
+			Staleness: staleness.Assessment{Verdict: staleness.OK, Why: staleness.Why{Kind: staleness.WhyNoSign}},
 		}}
 		for _, p := range e.Paths {
 			h.Paths = append(h.Paths, report.Path{Path: p, Walks: []report.Walk{passing(e, p, address)}})
@@ -123,7 +123,7 @@ func (s *site) unresolved(failure measurement.DNSFailure, detail string) {
 		h.Zone = report.Zone{Why: "the zone's servers could not be found"}
 		for j := range h.Resolvers {
 			h.Resolvers[j].Lookup = measurement.Lookup{Resolver: h.Resolvers[j].Lookup.Resolver, Took: 5 * time.Second, Failure: failure, Detail: measurement.Detail{Text: detail}}
-			h.Resolvers[j].Staleness = staleness.Assessment{Verdict: staleness.Unknown, Why: "the resolver gives no address"}
+			h.Resolvers[j].Staleness = staleness.Assessment{Verdict: staleness.Unknown, Why: staleness.Why{Kind: staleness.WhyNoAnswer}}
 		}
 		for j := range h.Paths {
 			h.Paths[j].Walks = nil
@@ -206,7 +206,7 @@ func learning() *report.Report {
 	for i := range s.Hosts {
 		f := &s.Hosts[i].Resolvers[0].Staleness
 		f.Verdict, f.Ready = staleness.Unknown, started.Add(15*time.Minute)
-		f.Why = "still learning: 15 min left"
+		f.Why = staleness.Why{Kind: staleness.WhyLearning, Remaining: 15 * time.Minute}
 	}
 	return s.diagnosed()
 }
@@ -216,7 +216,7 @@ func suspected() *report.Report {
 	s := newSite()
 	f := &s.host("lwm2m").Resolvers[0].Staleness
 	f.Verdict = staleness.Suspect
-	f.Why = "answers with TTL 5 min where the zone says 60 s; not proved"
+	f.Why = staleness.Why{Kind: staleness.WhyTTLInflatedOnce, TTL: 5 * time.Minute, ZoneTTL: time.Minute}
 	return s.diagnosed()
 }
 
@@ -289,7 +289,7 @@ func sick() *report.Report {
 	r.Changes, r.LastChange = 3, started.Add(-time.Hour)
 	r.Staleness = staleness.Assessment{
 		Verdict: staleness.Stale, Withdrawn: []netip.Addr{old},
-		Why: "keeps records for 300 s where the zone says 60 s: lower its minimum cache TTL (dnsmasq min-cache-ttl, Unbound cache-min-ttl)",
+		Why: staleness.Why{Kind: staleness.WhyTTLInflated, TTL: 5 * time.Minute, ZoneTTL: time.Minute},
 	}
 	for j := range h.Paths {
 		p := &h.Paths[j]
@@ -359,7 +359,7 @@ func sick() *report.Report {
 	p.Omitted = 1
 	h.Resolvers = append(h.Resolvers, report.Resolver{
 		Lookup:    measurement.Lookup{Resolver: second, Took: 12 * time.Millisecond, Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.108")}, TTL: 30 * time.Second},
-		Staleness: staleness.Assessment{Verdict: staleness.Suspect, Why: "answers with TTL 5 min where the zone says 60 s; not proved: the record may be older than our watching, or this is the first time"},
+		Staleness: staleness.Assessment{Verdict: staleness.Suspect, Why: staleness.Why{Kind: staleness.WhyTTLInflatedOnce, TTL: 5 * time.Minute, ZoneTTL: time.Minute}},
 	})
 
 	// A diverted name.
@@ -393,7 +393,7 @@ func oneSilent() *report.Report {
 	for i := range s.Hosts {
 		s.Hosts[i].Resolvers = append(s.Hosts[i].Resolvers, report.Resolver{
 			Lookup:    measurement.Lookup{Resolver: second, Took: 2500 * time.Millisecond, Failure: measurement.DNSTimeout},
-			Staleness: staleness.Assessment{Verdict: staleness.Unknown, Why: "the resolver gives no address"},
+			Staleness: staleness.Assessment{Verdict: staleness.Unknown, Why: staleness.Why{Kind: staleness.WhyNoAnswer}},
 		})
 	}
 	return s.diagnosed()

@@ -1,6 +1,111 @@
 package present
 
-import "github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
+import (
+	"fmt"
+	"time"
 
-// StalenessText words what a verdict on a resolver rests on, or why there is none.
-func StalenessText(a *staleness.Assessment) string { return text(a.Why) }
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
+)
+
+// StalenessText is the reason for a verdict on a resolver, as a clause that begins with its verb where the resolver is
+// the subject.
+func StalenessText(a *staleness.Assessment) string {
+	said := whyText(&a.Why)
+	if said != "" && a.Why.Unconfirmed {
+		said += "; still to be confirmed at the zone's servers"
+	}
+	return text(said)
+}
+
+// Advice of the verdict stale.
+const (
+	adviceMinimumTTL = "lower its minimum cache TTL (dnsmasq min-cache-ttl, Unbound cache-min-ttl, BIND min-cache-ttl, " +
+		"PowerDNS minimum_ttl_override, Knot cache.min_ttl)" + adviceLocalEntry
+	adviceWithdrawn = "lower its minimum cache TTL and turn off serving of expired records (dnsmasq min-cache-ttl and " +
+		"use-stale-cache, Unbound cache-min-ttl and serve-expired)" + adviceLocalEntry
+	// adviceLocalEntry: a record configured at the resolver never expires and looks the same.
+	adviceLocalEntry = ", or remove its local entry for this name (local-data, hosts file, response policy)"
+	adviceServeStale = "turn off serve-stale, or let it ask the zone's servers first (Unbound " +
+		"serve-expired-client-timeout: 1800, BIND stale-answer-client-timeout off), and check that it can reach them"
+)
+
+// whyText has one sentence for every member of staleness.WhyKinds.
+func whyText(w *staleness.Why) string {
+	switch w.Kind {
+	case staleness.WhyTTLInflated:
+		return fmt.Sprintf("keeps records for %s where the zone publishes %s: %s", lifetime(w.TTL), lifetime(w.ZoneTTL), adviceMinimumTTL)
+	case staleness.WhyExpectedTTLExceeded:
+		return fmt.Sprintf("keeps records for %s where the configuration expects %s: %s", lifetime(w.TTL), lifetime(w.ZoneTTL),
+			adviceMinimumTTL)
+	case staleness.WhyWithdrawnAddress:
+		return fmt.Sprintf("still gives %s, which the zone's servers last gave at %s (TTL %s): %s", w.Value,
+			w.LastSeen.UTC().Format(time.RFC3339), lifetime(w.ZoneTTL), adviceWithdrawn)
+	case staleness.WhyStaleAnswers:
+		return "marks its answers as expired (EDE 3) although the zone's servers answer: " + adviceServeStale
+	case staleness.WhyTTLInflatedOnce:
+		return fmt.Sprintf("answers with TTL %s where the zone publishes %s; not proved: the record may be from before the "+
+			"exporter started, or this is the first time", lifetime(w.TTL), lifetime(w.ZoneTTL))
+	case staleness.WhyWithdrawnAddressOnce:
+		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; seen once so far", w.Value,
+			w.LastSeen.UTC().Format(time.RFC3339))
+	case staleness.WhyViewUnproven:
+		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; not proved: it may see another view "+
+			"of the zone (set single_view or authority.whoami)", w.Value, w.LastSeen.UTC().Format(time.RFC3339))
+	case staleness.WhyStaleAnswersSeldom:
+		return "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof"
+	case staleness.WhyStaleFirst:
+		return "seems to answer with the expired record first and to refresh it afterwards"
+	case staleness.WhyNoAnswer:
+		return "the resolver gives no address"
+	case staleness.WhyNotConfigured:
+		return "the host is not configured, so nothing is remembered of it and its zone's servers are not asked"
+	case staleness.WhyAuthorityOff:
+		return "the zone's servers are not asked (authority.mode: off): set expected_ttl to have TTLs judged"
+	case staleness.WhyNotSampled:
+		return "the zone's servers have not been asked yet"
+	case staleness.WhySampleFailed:
+		return sampleFailureText[w.Failure] + ": cannot be judged now"
+	case staleness.WhyNoZoneAddress:
+		return "the zone's servers give no address of this family, but the resolver does: it synthesises addresses, or sees " +
+			"another view of the zone"
+	case staleness.WhyRoundsTooFar:
+		return fmt.Sprintf("rounds are %s apart: a verdict needs one at least every %s", lifetime(w.Interval), lifetime(w.MaxInterval))
+	case staleness.WhyLearning:
+		return "still learning: " + lifetime(w.Remaining) + " left"
+	case staleness.WhyForeignAddresses:
+		return "gives only addresses that the zone's servers have not given: it sees another view of the zone, or the zone has " +
+			"many addresses"
+	case staleness.WhyNoSign:
+		if w.TTLFrozen {
+			return "no sign that records are kept past their TTL; its TTLs do not count down (serve-original-ttl, keepttl), so " +
+				"caches behind it keep records too long"
+		}
+		return "no sign that records are kept past their TTL"
+	case staleness.WhyWithinExpectedTTL:
+		return fmt.Sprintf("its TTLs stay within the %s that the configuration expects", lifetime(w.ZoneTTL))
+	}
+	return ""
+}
+
+// sampleFailureText words why the zone's servers cannot be used, as the beginning of a sentence.
+var sampleFailureText = map[measurement.SampleFailure]string{
+	measurement.SampleSilent:           "the zone's servers do not answer us",
+	measurement.SampleBlocked:          "port 53 to the zone's servers is blocked",
+	measurement.SampleIntercepted:      "port 53 is intercepted, another server answers for the zone's servers",
+	measurement.SampleNotAuthoritative: "what answers for the zone's servers is not authoritative (a DNS proxy on the path?)",
+	measurement.SampleRefused:          "what answers for the zone's servers refuses (port 53 redirected to a resolver?)",
+	measurement.SampleNoAddress:        "the zone's servers give no address",
+}
+
+// lifetime formats a duration in whole seconds up to five minutes, then in minutes up to two hours, then in hours.
+func lifetime(d time.Duration) string {
+	switch {
+	case d <= 5*time.Minute:
+		return fmt.Sprintf("%d s", int64((d+time.Second/2)/time.Second))
+	case d <= 2*time.Hour:
+		return fmt.Sprintf("%d min", int64((d+time.Minute/2)/time.Minute))
+	default:
+		return fmt.Sprintf("%d h", int64((d+time.Hour/2)/time.Hour))
+	}
+}

@@ -44,7 +44,7 @@ func TestTasks(t *testing.T) {
 			h := &s.Hosts[i]
 			r := &h.Resolvers[0]
 			if rapid.IntRange(0, 9).Draw(t, "stale") == 0 {
-				r.Staleness = staleness.Assessment{Verdict: staleness.Stale, Why: "resolver 192.168.7.1, " + h.Endpoint.Host + ": keeps records"}
+				r.Staleness = staleness.Assessment{Verdict: staleness.Stale, Why: staleness.Why{Kind: staleness.WhyTTLInflated, TTL: time.Hour, ZoneTTL: time.Minute}}
 			}
 			if f := rapid.SampledFrom(names).Draw(t, "look-up"); f != measurement.DNSOK {
 				r.Lookup.Failure, r.Lookup.Addresses = f, nil

@@ -215,7 +215,7 @@ func (x *exchange) conclude(samples []measurement.Sample) {
 		}
 		a := m.judge.Assess(l.Resolver, now)
 		if m.stranger {
-			a.Why = strangerWords
+			a.Why = staleness.Why{Kind: staleness.WhyNotConfigured}
 		} else {
 			x.log(l.Resolver, a)
 			m.last[l.Resolver] = a
@@ -239,7 +239,8 @@ func (x *exchange) log(resolver netip.AddrPort, a staleness.Assessment) {
 	switch {
 	case before == a.Verdict:
 	case a.Verdict == staleness.Stale:
-		s.logger.Warn("resolver keeps records past their TTL", "host", m.host, "resolver", resolver, "seen", a.Why)
+		s.logger.Warn("resolver keeps records past their TTL", "host", m.host, "resolver", resolver, "evidence", a.Why.Kind,
+			"ttl", a.Why.TTL, "zone_ttl", a.Why.ZoneTTL, "value", a.Why.Value)
 	case before == staleness.Stale:
 		s.logger.Info("resolver is no longer seen to keep records past their TTL", "host", m.host, "resolver", resolver, "verdict", a.Verdict)
 	}

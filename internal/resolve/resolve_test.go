@@ -45,7 +45,7 @@ func TestHostsOfTheLabResolve(t *testing.T) {
 		if !authority.Known || authority.TTL != time.Minute || len(authority.Addresses) != 3 || authority.Why != "" {
 			t.Errorf("%+v", authority)
 		}
-		if a := resolvers[0].Staleness; a.Verdict != staleness.Unknown || !strings.Contains(a.Why, "still learning") || len(a.Counts) != len(staleness.Kinds) {
+		if a := resolvers[0].Staleness; a.Verdict != staleness.Unknown || a.Why.Kind != staleness.WhyLearning || len(a.Counts) != len(staleness.Kinds) {
 			t.Errorf("%+v", a)
 		}
 	}
@@ -224,7 +224,7 @@ func TestModeOffAsksNoZone(t *testing.T) {
 		s.start()
 		for range 5 {
 			r := s.round(10*time.Second, s.names(0))
-			if !strings.Contains(r.authority.Why, "authority.mode: off") || !strings.Contains(r.resolvers[0].Staleness.Why, "authority.mode: off") {
+			if !strings.Contains(r.authority.Why, "authority.mode: off") || r.resolvers[0].Staleness.Why.Kind != staleness.WhyAuthorityOff {
 				t.Errorf("%+v", r)
 			}
 			pass(time.Minute)
@@ -284,7 +284,7 @@ func TestReload(t *testing.T) {
 		if after.resolvers[0].Staleness.Verdict != staleness.OK || after.resolvers[0].Changes < before.resolvers[0].Changes {
 			t.Errorf("what was known is lost: %+v", after.resolvers[0])
 		}
-		if r := s.round(10*time.Second, s.names(1)); !strings.Contains(r.resolvers[0].Staleness.Why, "still learning") {
+		if r := s.round(10*time.Second, s.names(1)); r.resolvers[0].Staleness.Why.Kind != staleness.WhyLearning {
 			t.Errorf("single_view has changed, and so must what rests on it: %+v", r.resolvers[0])
 		}
 
@@ -300,7 +300,7 @@ func TestReload(t *testing.T) {
 		again.Freshness.Learning = time.Hour
 		s.config = &again
 		s.start()
-		if r := watch(1); !strings.Contains(r.resolvers[0].Staleness.Why, "still learning") {
+		if r := watch(1); r.resolvers[0].Staleness.Why.Kind != staleness.WhyLearning {
 			t.Errorf("%+v", r.resolvers[0])
 		}
 	})
@@ -320,7 +320,7 @@ func TestEveryResolverIsJudged(t *testing.T) {
 				pass(time.Minute)
 			}
 			if a.Verdict != staleness.OK {
-				t.Fatalf("the %d. resolver: %s %s", i+1, a.Verdict, a.Why)
+				t.Fatalf("the %d. resolver: %s %+v", i+1, a.Verdict, a.Why)
 			}
 		}
 	})

@@ -168,7 +168,7 @@ func tell(t *testing.T, s *site, story story, interval, length time.Duration) {
 		}
 		<-tick.C
 	}
-	t.Logf("%s after %v, path %q: %s", a.Verdict, time.Since(began).Round(time.Second), s.service.Path(), a.Why)
+	t.Logf("%s after %v, path %q: %+v", a.Verdict, time.Since(began).Round(time.Second), s.service.Path(), a.Why)
 	if (a.Verdict == staleness.Stale) != (story.by != "") || story.by != "" && a.Counts[story.by] < 2 {
 		t.Errorf("%s with %v; due by %q", a.Verdict, a.Counts, story.by)
 	}
@@ -200,10 +200,10 @@ func TestRefusalIsNoSilence(t *testing.T) {
 		name   string
 		anyone bool // answers for any address
 		path   measurement.AuthorityPath
-		why    string
+		why    measurement.SampleFailure
 	}{
-		{"the zone's servers alone", false, measurement.AuthorityPathNotAuthoritative, "refuses"},
-		{"any address", true, measurement.AuthorityPathIntercepted, "intercepted"},
+		{"the zone's servers alone", false, measurement.AuthorityPathNotAuthoritative, measurement.SampleRefused},
+		{"any address", true, measurement.AuthorityPathIntercepted, measurement.SampleIntercepted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -218,8 +218,8 @@ func TestRefusalIsNoSilence(t *testing.T) {
 				for range 100 {
 					r := s.round(9*time.Second, s.names(0))
 					a := r.resolvers[0].Staleness
-					if s.service.Path() != test.path || !strings.Contains(r.authority.Why, test.why) || a.Verdict != staleness.Unknown || !strings.Contains(a.Why, test.why) {
-						t.Fatalf("path %q, %q, %s: %s", s.service.Path(), r.authority.Why, a.Verdict, a.Why)
+					if s.service.Path() != test.path || r.authority.Why != failureWords[test.why] || a.Verdict != staleness.Unknown || a.Why.Failure != test.why {
+						t.Fatalf("path %q, %q, %s: %+v", s.service.Path(), r.authority.Why, a.Verdict, a.Why)
 					}
 					pass(15 * time.Second)
 				}
@@ -272,10 +272,10 @@ func TestInterceptionIsKnownToAllHosts(t *testing.T) {
 							switch {
 							case at < test.found: // at most suspect by then
 							case r.authority.Known, len(r.authority.Addresses) > 0, !strings.Contains(r.authority.Why, "intercepted"), a.Verdict != staleness.Unknown:
-								t.Errorf("host %d after %v: %+v, %s: %s", i, at, r.authority, a.Verdict, a.Why)
+								t.Errorf("host %d after %v: %+v, %s: %+v", i, at, r.authority, a.Verdict, a.Why)
 							}
 							if a.Verdict == staleness.Stale {
-								t.Errorf("host %d after %v: %s", i, at, a.Why)
+								t.Errorf("host %d after %v: %+v", i, at, a.Why)
 							}
 						})
 					}
@@ -397,7 +397,7 @@ func TestIrregularScrapesKeepTheVerdict(t *testing.T) {
 					pass(time.Until(began.Add(at)))
 					a := s.round(9*time.Second, s.names(0)).resolvers[0].Staleness
 					if at > 16*time.Minute && a.Verdict != staleness.OK {
-						t.Fatalf("%s after %v: %s", a.Verdict, at, a.Why)
+						t.Fatalf("%s after %v: %+v", a.Verdict, at, a.Why)
 					}
 				}
 			})

@@ -1,122 +1,130 @@
 package staleness
 
 import (
-	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// opinion is the verdict of one type, before the two are joined.
-type opinion struct {
+// typeVerdict is the verdict on one type, A or AAAA.
+type typeVerdict struct {
 	verdict Verdict
-	why     string
-	ready   time.Time
-	none    bool // the name has no address of this type, at the zone or at the resolver: it says nothing
+	why     Why
+	ready   time.Time // end of learning, if it has not ended
+	// noAddress is set if the zone or the resolver has no address of this type: the verdict of the other type counts.
+	noAddress bool
 }
 
-// weight orders verdicts for joining: the worst wins.
-var weight = map[Verdict]int{OK: 0, Unknown: 1, Suspect: 2, Stale: 3}
+// severity orders verdicts: of two types the more severe one counts.
+var severity = map[Verdict]int{OK: 0, Unknown: 1, Suspect: 2, Stale: 3}
 
-// Assess says what is known of the host at this resolver. Call it once for each resolver at the end of a round. The two
-// types, A and AAAA, are judged apart; the worse verdict is the host's.
+// Assess returns the judgement of the host at one resolver. Call it once for each resolver at the end of a round. The
+// types A and AAAA are judged separately; the more severe verdict counts.
 func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 	r := h.resolver(resolver)
-	a := Assessment{Verdict: Unknown, Counts: counts()}
-	var joined *opinion
+	out := Assessment{Counts: zeroCounts()}
+	var worst *typeVerdict
 	for _, typ := range types {
-		h.settle(r, typ, now)
-		w := r.watches[typ]
-		a.TTLExcess = max(a.TTLExcess, w.excess.within(now, h.c.Hold))
-		a.Staleness = max(a.Staleness, w.staleness.within(now, h.c.Hold))
-		a.Withdrawn = append(a.Withdrawn, h.withdrawn(r, typ, w.now)...)
-		op := h.opinion(r, typ, now)
+		h.judge(r, typ, now)
+		st := r.states[typ]
+		out.TTLExcess = max(out.TTLExcess, st.excess.within(now, h.c.Hold))
+		out.Staleness = max(out.Staleness, st.staleness.within(now, h.c.Hold))
+		out.Withdrawn = append(out.Withdrawn, h.withdrawnAddresses(r, typ, st.current)...)
+		v := h.typeVerdict(r, typ, now)
 		switch {
-		case joined == nil, joined.none && !op.none, joined.none == op.none && weight[op.verdict] > weight[joined.verdict]:
-			joined = &op
+		case worst == nil, worst.noAddress && !v.noAddress,
+			worst.noAddress == v.noAddress && severity[v.verdict] > severity[worst.verdict]:
+			worst = &v
 		}
 	}
-	a.Verdict, a.Why, a.Ready = joined.verdict, joined.why, joined.ready
+	out.Verdict, out.Why, out.Ready = worst.verdict, worst.why, worst.ready
 	for k, n := range r.counts {
-		a.Counts[k] = n
+		out.Counts[k] = n
 	}
-	return a
+	return out
 }
 
-// opinion is the verdict on one type.
-func (h *Host) opinion(r *resolver, typ uint16, now time.Time) opinion {
-	w, f := r.watches[typ], h.family(typ)
+func (h *Host) typeVerdict(r *resolver, typ uint16, now time.Time) typeVerdict {
+	st, z := r.states[typ], h.zones[typ]
 	switch {
-	case w.ttlProved(now, h.c):
-		return opinion{verdict: Stale, why: h.ttlWords(w, now)}
-	case w.addressProved(now, h.c):
-		return opinion{verdict: Stale, why: addressWords(w)}
-	case w.spokenProved(now, h.c):
-		return opinion{verdict: Stale, why: spokenWords}
-	case !w.suspected.IsZero() && now.Sub(w.suspected) <= h.c.Hold:
-		op := opinion{verdict: Suspect, why: w.why}
-		if ready := later(f.cov, w.cov).Add(h.c.Learning); !f.cov.IsZero() && now.Before(ready) {
-			op.ready = ready
+	case st.inflated.holds(now, h.c):
+		return typeVerdict{verdict: Stale, why: h.inflatedWhy(st, now)}
+	case st.withdrawn.holds(now, h.c):
+		return typeVerdict{verdict: Stale, why: withdrawnWhy(st)}
+	case st.staleAnswers.holds(now, h.c):
+		return typeVerdict{verdict: Stale, why: Why{Kind: WhyStaleAnswers}}
+	case !st.suspectedAt.IsZero() && now.Sub(st.suspectedAt) <= h.c.Hold:
+		v := typeVerdict{verdict: Suspect, why: st.suspicion}
+		if ready := h.learningEnd(z, st); !z.coverageStart.IsZero() && now.Before(ready) {
+			v.ready = ready
 		}
-		return op
-	case w.pending != "":
-		return opinion{verdict: Suspect, why: w.pending}
-	case w.now == nil || len(w.now.records) == 0:
-		return opinion{verdict: Unknown, why: "the resolver gives no address", none: true}
+		return v
+	case st.unconfirmed != nil:
+		return typeVerdict{verdict: Suspect, why: *st.unconfirmed}
+	case st.current == nil || len(st.current.records) == 0:
+		return typeVerdict{verdict: Unknown, why: Why{Kind: WhyNoAnswer}, noAddress: true}
 	case h.o.ExpectedTTL > 0:
-		return h.asserted(w, now)
+		return h.verdictByExpectedTTL(st, now)
 	}
-	return h.direct(w, f, now)
+	return h.verdictByZone(st, z, now)
 }
 
-// asserted is the opinion where the TTL is given by the configuration.
-func (h *Host) asserted(w *watch, now time.Time) opinion {
-	if ready := w.cov.Add(h.c.Learning); now.Before(ready) {
-		return opinion{verdict: Unknown, why: learningWords(ready.Sub(now)), ready: ready}
+// verdictByExpectedTTL is the verdict without evidence where the configuration asserts the TTL.
+func (h *Host) verdictByExpectedTTL(st *resolverState, now time.Time) typeVerdict {
+	if ready := st.coverageStart.Add(h.c.Learning); now.Before(ready) {
+		return learning(ready, now)
 	}
-	return opinion{verdict: OK, why: fmt.Sprintf("its TTLs stay within the %s that the configuration expects", words(h.o.ExpectedTTL))}
+	return typeVerdict{verdict: OK, why: Why{Kind: WhyWithinExpectedTTL, ZoneTTL: h.o.ExpectedTTL}}
 }
 
-// direct is the opinion that rests on the zone's servers, where there is no sign against the resolver.
-func (h *Host) direct(w *watch, f *family, now time.Time) opinion {
+// verdictByZone is the verdict without evidence where the authoritative servers are asked.
+func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) typeVerdict {
+	unknown := func(why Why) typeVerdict { return typeVerdict{verdict: Unknown, why: why} }
+	temporary := z.failure == measurement.SampleSilent || z.failure == measurement.SampleRefused
 	switch {
 	case h.o.NoAuthority:
-		return opinion{verdict: Unknown, why: "the zone's servers are not asked (authority.mode: off): give expected_ttl to have TTLs judged"}
-	case !f.sampled:
-		return opinion{verdict: Unknown, why: "the zone's servers have not been asked yet"}
-	case f.failure == measurement.SampleNoAddress:
-		return opinion{verdict: Unknown, why: "the zone's servers give no address of this family, the resolver does: it makes its own, or sees another view", none: true}
-	case (f.failure == measurement.SampleSilent || f.failure == measurement.SampleRefused) && !f.lastValid.IsZero() && now.Sub(f.lastValid) <= h.gap():
-		// One lost sample is no change.
-	case f.failure != "":
-		return opinion{verdict: Unknown, why: failureWords[f.failure]}
+		return unknown(Why{Kind: WhyAuthorityOff})
+	case !z.sampled:
+		return unknown(Why{Kind: WhyNotSampled})
+	case z.failure == measurement.SampleNoAddress:
+		return typeVerdict{verdict: Unknown, why: Why{Kind: WhyNoZoneAddress}, noAddress: true}
+	case temporary && !z.lastValid.IsZero() && now.Sub(z.lastValid) <= h.maxGap():
+		// One lost sample changes nothing.
+	case z.failure != "":
+		return unknown(Why{Kind: WhySampleFailed, Failure: z.failure})
 	}
-	if i := h.interval(); i > h.widest() {
-		return opinion{verdict: Unknown, why: fmt.Sprintf("rounds are %s apart: the proof needs one at least every %s", words(i), words(h.widest()))}
+	if i := h.interval(); i > h.maxInterval() {
+		return unknown(Why{Kind: WhyRoundsTooFar, Interval: i, MaxInterval: h.maxInterval()})
 	}
-	if ready := later(f.cov, w.cov).Add(h.c.Learning); now.Before(ready) {
-		return opinion{verdict: Unknown, why: learningWords(ready.Sub(now)), ready: ready}
+	if ready := h.learningEnd(z, st); now.Before(ready) {
+		return learning(ready, now)
 	}
-	if !ownView(w.now, f) {
-		return opinion{verdict: Unknown, why: "it gives addresses that the zone's servers have not given us: it sees another view of the zone, or its addresses are many"}
+	if !sharesAddress(st.current, z) {
+		return unknown(Why{Kind: WhyForeignAddresses})
 	}
-	why := "no sign that records are kept past their TTL"
-	if !w.frozen.IsZero() && now.Sub(w.frozen) <= h.c.Hold {
-		why += "; the TTLs it gives do not count down (serve-original-ttl, keepttl): whoever asks it keeps records too long"
-	}
-	return opinion{verdict: OK, why: why}
+	frozen := !st.lastFrozen.IsZero() && now.Sub(st.lastFrozen) <= h.c.Hold
+	return typeVerdict{verdict: OK, why: Why{Kind: WhyNoSign, TTLFrozen: frozen}}
 }
 
-// ownView says whether the answer has an address of the zone's.
-func ownView(ob *observed, f *family) bool {
-	for _, r := range ob.records {
+// learningEnd is when zone and resolver have both been watched for Constants.Learning.
+func (h *Host) learningEnd(z *zoneView, st *resolverState) time.Time {
+	return later(z.coverageStart, st.coverageStart).Add(h.c.Learning)
+}
+
+func learning(ready, now time.Time) typeVerdict {
+	why := Why{Kind: WhyLearning, Remaining: max(ready.Sub(now), time.Second)}
+	return typeVerdict{verdict: Unknown, why: why, ready: ready}
+}
+
+// sharesAddress reports whether an answer has an address that the zone published.
+func sharesAddress(a *answer, z *zoneView) bool {
+	for _, r := range a.records {
 		if !r.Addr.IsValid() {
 			continue
 		}
-		for _, o := range f.owners {
-			if o.values[valueOf(r)] != nil {
+		for _, s := range z.rrsets {
+			if s.values[valueOf(r)] != nil {
 				return true
 			}
 		}
@@ -124,76 +132,30 @@ func ownView(ob *observed, f *family) bool {
 	return false
 }
 
-var failureWords = map[measurement.SampleFailure]string{
-	measurement.SampleSilent:           "the zone's servers do not answer us: cannot be judged now",
-	measurement.SampleBlocked:          "port 53 to the zone's servers is blocked: cannot be judged here",
-	measurement.SampleIntercepted:      "port 53 to the zone's servers is intercepted, somebody else answers for them: cannot be judged here",
-	measurement.SampleNotAuthoritative: "what answers for the zone's servers is no authority (a DNS proxy on the way?): cannot be judged here",
-	measurement.SampleRefused:          "what answers for the zone's servers refuses (a resolver on the way that port 53 is redirected to?): cannot be judged here",
-}
-
-const spokenWords = "it says itself (EDE 3) that it answers with expired records, although the zone's servers are healthy: " +
-	"turn off serve-stale, or let it wait for the zone's servers first (Unbound serve-expired-client-timeout: 1800, " +
-	"BIND stale-answer-client-timeout off), and see that it can reach them"
-
-// ownEntryWords: a record that the resolver was given by hand is kept for ever, and looks the same.
-const ownEntryWords = ", or remove an entry of its own for this name (local-data, hosts file, response policy)"
-
-func (h *Host) ttlWords(w *watch, now time.Time) string {
-	says := "the zone says"
-	if w.inflated.owner == wholeChain {
-		says = "the configuration expects"
+func (h *Host) inflatedWhy(st *resolverState, now time.Time) Why {
+	f := &st.lastInflated
+	why := Why{Kind: WhyTTLInflated, TTL: max(f.ttl, f.maxTTL+st.excess.within(now, h.c.Hold)), ZoneTTL: f.maxTTL}
+	if f.owner == wholeChain {
+		why.Kind = WhyExpectedTTLExceeded
 	}
-	return fmt.Sprintf("keeps records for %s where %s %s: lower its minimum cache TTL (dnsmasq min-cache-ttl, Unbound "+
-		"cache-min-ttl, BIND min-cache-ttl, PowerDNS minimum_ttl_override, Knot cache.min_ttl)"+ownEntryWords,
-		words(max(w.inflated.ttl, w.inflated.max+w.excess.within(now, h.c.Hold))), says, words(w.inflated.max))
+	return why
 }
 
-func addressWords(w *watch) string {
-	return fmt.Sprintf("still gives %s, which the zone's servers last had at %s (TTL %s): lower its minimum cache TTL and "+
-		"turn off serving of expired records (dnsmasq min-cache-ttl and use-stale-cache, Unbound cache-min-ttl and serve-expired)"+ownEntryWords,
-		w.gone.value, w.gone.last.UTC().Format(time.RFC3339), words(w.gone.max))
+func withdrawnWhy(st *resolverState) Why {
+	f := &st.lastWithdrawn
+	return Why{Kind: WhyWithdrawnAddress, Value: f.value.String(), LastSeen: f.lastSeen, ZoneTTL: f.maxTTL}
 }
 
-func signWords(fi finding) string {
-	switch fi.kind {
+// why is the reason for suspicion that a single finding gives.
+func (f *finding) why() Why {
+	switch f.kind {
 	case TTLInflated:
-		return fmt.Sprintf("answers with TTL %s where the zone says %s; not proved: the record may be older than our watching, or this is the first time",
-			words(fi.ttl), words(fi.max))
+		return Why{Kind: WhyTTLInflatedOnce, TTL: f.ttl, ZoneTTL: f.maxTTL}
 	case ViewUnproven:
-		return fmt.Sprintf("gives %s, which the zone's servers have not given us since %s; not proved: it may see another view of the zone (single_view, authority.whoami)",
-			fi.value, fi.last.UTC().Format(time.RFC3339))
+		return Why{Kind: WhyViewUnproven, Value: f.value.String(), LastSeen: f.lastSeen}
 	case WithdrawnAddress:
-		return fmt.Sprintf("gives %s, which the zone's servers have not given us since %s; seen once so far",
-			fi.value, fi.last.UTC().Format(time.RFC3339))
+		return Why{Kind: WhyWithdrawnAddressOnce, Value: f.value.String(), LastSeen: f.lastSeen}
 	default:
-		return "says itself (EDE 3) that it answered with an expired record, although the zone's servers are healthy; seen too seldom so far"
-	}
-}
-
-func pendingWords(fi finding) string {
-	return signWords(fi) + "; still to be confirmed at the zone's servers"
-}
-
-func learningWords(left time.Duration) string {
-	return "still learning: " + words(max(left, time.Second)) + " left"
-}
-
-func (v value) String() string {
-	if v.addr.IsValid() {
-		return v.addr.String()
-	}
-	return strings.TrimSuffix(v.target, ".")
-}
-
-// words writes a duration as a person says it: whole seconds up to five minutes, else minutes, else hours.
-func words(d time.Duration) string {
-	switch {
-	case d <= 5*time.Minute:
-		return fmt.Sprintf("%d s", int64((d+time.Second/2)/time.Second))
-	case d <= 2*time.Hour:
-		return fmt.Sprintf("%d min", int64((d+time.Minute/2)/time.Minute))
-	default:
-		return fmt.Sprintf("%d h", int64((d+time.Hour/2)/time.Hour))
+		return Why{Kind: WhyStaleAnswersSeldom}
 	}
 }

@@ -2,31 +2,30 @@ package staleness
 
 import "time"
 
-// hints are patterns that prove nothing.
+// Numbers of the hints.
+const (
+	frozenAnswers    = 10              // in a row: several caches behind one address sometimes repeat a TTL
+	staleFirstEvents = 3               // within Constants.Hold
+	hintRounding     = 3 * time.Second // of two TTLs and two round trips
+)
+
+// hints finds patterns in the sequence of answered TTLs that are worth reporting but prove nothing.
 type hints struct {
-	prev, before given
-	frozen       int
-	first        []time.Time // when the resolver seemed to answer first and to refresh afterwards
+	previous, beforePrevious shownTTL
+	frozen                   int         // answers in a row whose TTL did not count down
+	staleFirst               []time.Time // when the resolver seemed to answer first and refresh afterwards
 }
 
-type given struct {
+type shownTTL struct {
 	asked time.Time
 	ttl   time.Duration
 }
 
-// Numbers of the hints.
-const (
-	frozenRounds = 10              // in a row: a few caches behind one address repeat a TTL now and then
-	firstTimes   = 3               // within hold
-	hintRounding = 3 * time.Second // of two TTLs and two round trips
-)
-
-// answer looks at the sequence of TTLs; most is the zone's constant TTL, 0 if it is not constant. It says which hints
-// the newest answer completes.
-func (n *hints) answer(asked time.Time, ttl, most time.Duration, c Constants) (frozen, first bool) {
-	cur := given{asked, ttl}
-	p, pp := n.prev, n.before
-	n.before, n.prev = n.prev, cur
+// answer takes the next answer's smallest TTL. zoneTTL is the zone's constant TTL, 0 if it is not constant. It reports
+// which hints this answer completes.
+func (n *hints) answer(asked time.Time, ttl, zoneTTL time.Duration, c Constants) (frozen, staleFirst bool) {
+	p, pp := n.previous, n.beforePrevious
+	n.beforePrevious, n.previous = p, shownTTL{asked, ttl}
 	if p.asked.IsZero() {
 		return false, false
 	}
@@ -35,21 +34,21 @@ func (n *hints) answer(asked time.Time, ttl, most time.Duration, c Constants) (f
 	} else {
 		n.frozen = 0
 	}
-	frozen = n.frozen >= frozenRounds
-	if pp.asked.IsZero() || most == 0 {
+	frozen = n.frozen >= frozenAnswers
+	if pp.asked.IsZero() || zoneTTL == 0 {
 		return frozen, false
 	}
-	// Answer p came after pp's promise had passed, from an entry that must then have been fetched before pp was given
-	// (one honest cache cannot do that), and just when p was given the entry was renewed.
+	// Answer p was given after pp's expiry, from an entry that was fetched before pp was given, which one honest cache
+	// cannot do; and the entry was renewed at the time of p.
 	expired := p.asked.Sub(pp.asked.Add(pp.ttl)) > hintRounding
-	early := p.asked.Add(p.ttl-most).Sub(pp.asked) < -hintRounding
-	renewed := asked.Add(ttl).Sub(p.asked.Add(most)).Abs() <= hintRounding && asked.Sub(p.asked) < most
-	if expired && early && renewed {
-		n.first = append(n.first, p.asked)
-		for len(n.first) > firstTimes {
-			n.first = append(n.first[:0], n.first[1:]...)
+	fetchedBefore := p.asked.Add(p.ttl-zoneTTL).Sub(pp.asked) < -hintRounding
+	renewed := asked.Add(ttl).Sub(p.asked.Add(zoneTTL)).Abs() <= hintRounding && asked.Sub(p.asked) < zoneTTL
+	if expired && fetchedBefore && renewed {
+		n.staleFirst = append(n.staleFirst, p.asked)
+		for len(n.staleFirst) > staleFirstEvents {
+			n.staleFirst = append(n.staleFirst[:0], n.staleFirst[1:]...)
 		}
-		first = len(n.first) == firstTimes && p.asked.Sub(n.first[0]) <= c.Hold
+		staleFirst = len(n.staleFirst) == staleFirstEvents && p.asked.Sub(n.staleFirst[0]) <= c.Hold
 	}
-	return frozen, first
+	return frozen, staleFirst
 }

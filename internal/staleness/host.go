@@ -9,265 +9,255 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Constants are the numbers of the proof; docs/configuration.md has them under `freshness`. All must be positive.
+// Constants are the parameters of the proof. They are the configuration's section freshness. All must be positive.
 type Constants struct {
-	Margin       time.Duration // an answered TTL this much above the zone's is no rounding, nor a CoreDNS hop's 5 s
-	Slack        time.Duration // σ: rounding of TTLs, time on the wire
-	AuthorityLag time.Duration // π: how long one of the zone's servers may lag behind another
-	Learning     time.Duration // how long to watch before a promise of the resolver is held against it
-	Hold         time.Duration // how long a verdict outlives its last piece of evidence
-	Spacing      time.Duration // least time between two pieces of evidence of one kind
+	// Margin is the least excess of an answered TTL over the published one that rounding, or the minimum TTL of 5 s of
+	// a CoreDNS hop, does not explain.
+	Margin time.Duration
+	// Slack allows for the rounding of TTLs and the time on the wire.
+	Slack time.Duration
+	// AuthorityLag is how long one authoritative server may lag behind another.
+	AuthorityLag time.Duration
+	// Learning is how long zone and resolver are watched before the resolver is judged by its promises.
+	Learning time.Duration
+	// Hold is how long a verdict outlives its last piece of evidence.
+	Hold time.Duration
+	// Spacing is the least time between two pieces of evidence of one kind.
+	Spacing time.Duration
 }
 
-// Options are what the configuration says of one host.
+// Options are the configuration's assertions about one host.
 type Options struct {
-	// SingleView asserts that the zone's servers give the same answers to the resolver as to us. Without it, and
-	// without [Host.SameView], a withdrawn address is only suspect: the zone may serve it to the resolver's region.
+	// SingleView asserts that the authoritative servers give the resolver the same answers as us. Without it, and
+	// without [Host.SameView], a withdrawn address is only suspicious: the zone may publish it in the resolver's
+	// region.
 	SingleView bool
-	// ExpectedTTL, if not 0, is the TTL asserted for the whole chain: TTLs are held against it, not against samples.
+	// ExpectedTTL, if positive, is the asserted TTL of the whole chain. It replaces the published TTLs.
 	ExpectedTTL time.Duration
-	// NoAuthority says that the zone's servers are not asked at all (authority.mode: off), for the words only.
+	// NoAuthority states that the authoritative servers are never asked (authority.mode: off).
 	NoAuthority bool
 }
 
-// Request is what the caller should ask of the zone's servers now, still in this round if its deadline allows, else in
-// the next, and hand back through [Host.Sample]. Samples asked for are one for each server, each time Each.
+// Request asks the caller for direct samples now: within this round if its deadline allows, else in the next round. The
+// samples are handed to [Host.Sample].
 type Request struct {
 	Type uint16
-	// Walk: walk the delegation anew first; an old delegation would lie. Set Walked on the samples.
+	// Walk requires that the delegation is followed from the parent zone again before the samples are taken, because
+	// the zone may have moved to other servers. Set Walked on the samples.
 	Walk bool
-	// Each is how many samples from each server of every zone on the chain (at most 2 queries a second each).
+	// Each is the number of samples of every server of every zone on the chain, at most two queries a second each.
 	Each int
 }
 
-// Zone is what is known of the zone itself.
+// Zone summarises the samples of the zone.
 type Zone struct {
-	TTL       time.Duration             // least of the chain by the newest valid samples (both types); meaningless without LastValid
-	Addresses int                       // distinct addresses seen in the last 30 minutes
-	LastValid time.Time                 // zero: never
+	TTL       time.Duration             // smallest of the chain in the newest valid samples; only with LastValid
+	Addresses int                       // distinct addresses within the last 30 minutes
+	LastValid time.Time                 // end of the newest valid sample; zero if there was none
 	Failure   measurement.SampleFailure // of the newest sample
 }
 
-// Host remembers one host name: the zone's own view of it, and each resolver's answers. It is not safe for concurrent
-// use. Its memory is bounded whatever comes in.
+// Host judges the resolvers' answers for one host name. It is not safe for concurrent use. Its memory is bounded,
+// whatever the input.
 //
-// In every round: [Host.Begin]; [Host.Answer] for each resolver and type, [Host.Sample] for each type, in any order;
-// then [Host.Wants], its samples back through [Host.Sample], until it wants nothing or time is up; then [Host.Assess]
-// for each resolver. All times come from one clock; with their monotonic reading, if they have one, steps of the clock
-// are seen (and everything learnt is forgotten then).
+// In every round, call [Host.Begin]; then [Host.Answer] for each resolver and type and [Host.Sample] for each type, in
+// any order; then [Host.Wants] and [Host.Sample] with the requested samples, until it wants none or time is up; then
+// [Host.Assess] for each resolver. All times come from one clock. If they have a monotonic reading, a step of the wall
+// clock is detected; everything learnt is then forgotten.
 type Host struct {
 	c         Constants
 	o         Options
-	families  map[uint16]*family
+	zones     map[uint16]*zoneView // by type
 	resolvers map[netip.AddrPort]*resolver
 
-	began     time.Time       // this round
+	began     time.Time       // start of this round
 	intervals []time.Duration // between rounds, newest last
-	turns     int             // of Wants in this round
+	turns     int             // calls of Wants in this round
 }
 
 const (
 	maxResolvers = 64
 	maxIntervals = 9
-	maxTurns     = 2 // of Wants in one round: what is open then waits for the next
+	maxTurns     = 2 // of Wants in one round; findings still open then wait for the next round
 )
 
-// types are A and AAAA, in the order in which they are told of.
-var types = []uint16{1, 28}
+// Types A and AAAA, in the order of reports.
+const (
+	typeA    uint16 = 1
+	typeAAAA uint16 = 28
+)
 
-// New makes a Host that knows nothing yet.
+var types = []uint16{typeA, typeAAAA}
+
+// New returns a Host that knows nothing yet.
 func New(c Constants, o Options) *Host {
-	h := &Host{c: c, o: o}
-	h.forget()
+	h := &Host{c: c, o: o, resolvers: make(map[netip.AddrPort]*resolver)}
+	h.reset()
 	return h
 }
 
-// forget drops everything learnt, as if just started; what was counted stays counted.
-func (h *Host) forget() {
-	h.families = map[uint16]*family{1: {}, 28: {}}
-	if h.resolvers == nil {
-		h.resolvers = make(map[netip.AddrPort]*resolver)
-	}
+// reset forgets everything learnt. Counts of evidence remain.
+func (h *Host) reset() {
+	h.zones = map[uint16]*zoneView{typeA: {}, typeAAAA: {}}
 	for _, r := range h.resolvers {
-		r.watches = map[uint16]*watch{1: {}, 28: {}}
-		r.counted = make(map[Evidence]time.Time)
+		r.states = newStates()
+		r.lastCounted = make(map[Evidence]time.Time)
 	}
 	h.intervals = nil
 }
 
-func (h *Host) family(typ uint16) *family { return h.families[typ] }
+func newStates() map[uint16]*resolverState { return map[uint16]*resolverState{typeA: {}, typeAAAA: {}} }
 
-func (h *Host) resolver(at netip.AddrPort) *resolver {
-	if r := h.resolvers[at]; r != nil {
+func (h *Host) resolver(address netip.AddrPort) *resolver {
+	if r := h.resolvers[address]; r != nil {
 		return r
 	}
-	r := &resolver{watches: map[uint16]*watch{1: {}, 28: {}}, counts: counts(), counted: make(map[Evidence]time.Time)}
+	r := &resolver{states: newStates(), counts: zeroCounts(), lastCounted: make(map[Evidence]time.Time)}
 	if len(h.resolvers) < maxResolvers {
-		h.resolvers[at] = r
+		h.resolvers[address] = r
 	}
 	return r
 }
 
-// Keep forgets the resolvers that are not among those given: they are not asked any more.
+// Keep forgets all resolvers but the given ones.
 func (h *Host) Keep(resolvers []netip.AddrPort) {
-	maps.DeleteFunc(h.resolvers, func(at netip.AddrPort, _ *resolver) bool { return !slices.Contains(resolvers, at) })
+	maps.DeleteFunc(h.resolvers, func(a netip.AddrPort, _ *resolver) bool { return !slices.Contains(resolvers, a) })
 }
 
-// Begin marks the start of a round. The time between rounds, the interval, is learnt from it.
+// Begin marks the start of a round.
 func (h *Host) Begin(now time.Time) {
 	h.turns = 0
-	prev := h.began
+	previous := h.began
 	h.began = now
-	if prev.IsZero() {
+	if previous.IsZero() {
 		return
 	}
-	d := now.Sub(prev)
-	wall := now.Round(0).Sub(prev.Round(0))
-	if d < 0 || wall < 0 || (wall-d).Abs() > h.c.Slack {
-		h.forget() // the clock stepped, or the machine slept: no time kept so far can be trusted
+	elapsed := now.Sub(previous)
+	wall := now.Round(0).Sub(previous.Round(0))
+	if elapsed < 0 || wall < 0 || (wall-elapsed).Abs() > h.c.Slack {
+		h.reset() // the clock stepped or the machine slept: no recorded time can be trusted
 		return
 	}
-	h.intervals = append(h.intervals, d)
+	h.intervals = append(h.intervals, elapsed)
 	if len(h.intervals) > maxIntervals {
 		h.intervals = append(h.intervals[:0], h.intervals[1:]...)
 	}
 }
 
-// interval is the median time between rounds; 0 while unknown.
+// interval is the median time between rounds; 0 if unknown.
 func (h *Host) interval() time.Duration {
 	if len(h.intervals) == 0 {
 		return 0
 	}
-	s := slices.Clone(h.intervals)
-	slices.Sort(s)
-	return s[len(s)/2]
+	sorted := slices.Clone(h.intervals)
+	slices.Sort(sorted)
+	return sorted[len(sorted)/2]
 }
 
-// widest is the longest interval that coverage allows.
-func (h *Host) widest() time.Duration { return h.c.Learning / 3 }
+// maxInterval is the longest interval that allows a verdict.
+func (h *Host) maxInterval() time.Duration { return h.c.Learning / 3 }
 
-// gap is the longest hole between two samples, or two answers, that does not end the run: more than two intervals, with
-// half of one for rounds that start late.
-//
-// Rounds are not always regular: a person looks at the page between two scrapes, several scrapers come at offsets, one is
-// started anew. So five spacings are never a gap, which is what rounds two spacings apart (60 s) have anyway. The proof
-// takes no more from a hole of that length among close rounds than among those: what a zone says and takes back within
-// it is not seen, and P3 counts the samples that there were.
-func (h *Host) gap() time.Duration {
+// maxGap is the longest pause between two samples, or two answers, that does not end the coverage: two and a half
+// intervals, and never less than five spacings, because rounds may be irregular (design §4.1).
+func (h *Host) maxGap() time.Duration {
 	i := h.interval()
 	if i == 0 {
-		i = h.widest()
+		i = h.maxInterval()
 	}
-	return min(max(i*5/2, 5*h.c.Spacing), h.widest()*5/2)
+	return min(max(i*5/2, 5*h.c.Spacing), h.maxInterval()*5/2)
 }
 
-// alike is how far apart two entries with the same TTL may be when they are first seen: by one round, or two where one was
-// lost.
-func (h *Host) alike() time.Duration { return 2*h.interval() + h.c.Slack }
+// sameTTLTolerance is how far the TTLs of two entries of equal lifetime may differ when each is first seen: by two
+// rounds, one of which may have been lost.
+func (h *Host) sameTTLTolerance() time.Duration { return 2*h.interval() + h.c.Slack }
 
-// learning says whether a promise about this owner name, made at t, is still to be learnt rather than held against the
-// resolver: until we have watched both for as long as learning, and while the zone's servers are silent. A resolver that
-// was met late may hold entries from before the zone lowered its TTL as well as one that was met at once.
-func (h *Host) learning(f *family, w *watch, name string, t time.Time) bool {
-	if w.cov.IsZero() || t.Sub(w.cov) < h.c.Learning {
-		return true
-	}
-	if name == wholeChain {
-		return false
-	}
-	o := f.owners[name]
-	return o == nil || t.Sub(o.cov) < h.c.Learning || t.Sub(o.sampled) > h.gap()
-}
-
-// Sample takes a direct sample. A sample of another type than A and AAAA is dropped.
+// Sample takes a direct sample. Samples of types other than A and AAAA are ignored.
 func (h *Host) Sample(s measurement.Sample) {
-	f := h.family(s.Type)
-	if f == nil {
+	z := h.zones[s.Type]
+	if z == nil {
 		return
 	}
-	if s.Failure == measurement.SampleIntercepted && f.failure != measurement.SampleIntercepted {
-		f = h.disbelieve(s.Type)
+	if s.Failure == measurement.SampleIntercepted && z.failure != measurement.SampleIntercepted {
+		z = h.discardZone(s.Type)
 	}
-	before := f.runs()
-	f.take(s, h.gap())
-	if f.runs().Equal(before) {
+	before := z.newestCoverageStart()
+	z.add(s, h.maxGap())
+	if z.newestCoverageStart().Equal(before) {
 		return
 	}
+	// A coverage began with this sample. Answers given before it are still to be learnt.
 	for _, r := range h.resolvers {
-		// Answers given before this sample showed the gap belong to what is to be learnt.
-		w := r.watches[s.Type]
-		w.learn(w.now)
-		w.learn(w.held)
+		st := r.states[s.Type]
+		st.learn(st.current)
+		st.learn(st.pendingAnswer)
 	}
 }
 
-// disbelieve drops what samples of one type taught, and what was held against the resolvers by it: somebody else answers
-// for the zone's servers, and since when is not known. What was learnt of the resolvers themselves stays, and so does a
-// proof by an asserted TTL.
-func (h *Host) disbelieve(typ uint16) *family {
-	f := new(family)
-	h.families[typ] = f
+// discardZone drops everything that samples of one type taught, and the resolvers' evidence that rests on it: the
+// samples are intercepted, and it is not known since when. What was learnt from the resolvers themselves remains, and
+// so does a proof by an asserted TTL.
+func (h *Host) discardZone(typ uint16) *zoneView {
+	z := new(zoneView)
+	h.zones[typ] = z
 	for _, r := range h.resolvers {
-		w := r.watches[typ]
-		next := &watch{learnt: w.learnt, crowd: w.crowd, longest: w.longest, cov: w.cov, last: w.last, now: w.now}
-		if h.o.ExpectedTTL > 0 {
-			next.notice, next.ttl, next.inflated, next.excess = w.notice, w.ttl, w.inflated, w.excess
+		st := r.states[typ]
+		kept := &resolverState{
+			promises: st.promises, otherPromises: st.otherPromises, largestTTLs: st.largestTTLs,
+			coverageStart: st.coverageStart, lastAnswer: st.lastAnswer, current: st.current,
 		}
-		next.learn(w.now)
-		r.watches[typ] = next
+		if h.o.ExpectedTTL > 0 {
+			kept.secondLearning, kept.inflated = st.secondLearning, st.inflated
+			kept.lastInflated, kept.excess = st.lastInflated, st.excess
+		}
+		kept.learn(st.current)
+		r.states[typ] = kept
 	}
-	return f
+	return z
 }
 
-// SameView says whether resolver's egress and ours were shown to be the same (by a whoami name).
+// SameView records whether the resolver's egress address and ours were shown to be the same, by a whoami name.
 func (h *Host) SameView(resolver netip.AddrPort, same bool) { h.resolver(resolver).sameView = same }
 
-// Answer takes an answer (or the lack of one) of the resolver a.Server.
+// Answer takes an answer of the resolver a.Server, or its failure.
 func (h *Host) Answer(a *measurement.Answer) {
-	f := h.family(a.Type)
-	if f == nil {
+	z := h.zones[a.Type]
+	if z == nil {
 		return
 	}
 	r := h.resolver(a.Server)
-	w := r.watches[a.Type]
-	ob := observe(a)
-	if ob.received.IsZero() {
-		ob.received = ob.asked
-	}
-	w.answer(ob, h.c, h.gap())
-	if len(ob.records) > 0 {
-		w.show(wholeChain, ob.ttl(), ob.received)
-	}
-	for _, r := range ob.records {
-		w.show(r.Owner, seconds(r.TTL), ob.received)
-		if w.notice.running() || h.learning(f, w, r.Owner, ob.received) {
-			w.promise(r.Owner, ob.received.Add(seconds(r.TTL)))
-		}
-	}
-	if len(ob.records) == 0 {
+	st := r.states[a.Type]
+	got := newAnswer(a)
+	st.add(got, h.c, h.maxGap())
+	if len(got.records) == 0 {
 		return
 	}
-	frozen, first := w.hints.answer(ob.asked, ob.ttl(), f.constantTTL(ob.asked), h.c)
+	x := h.answerContext(r, a.Type)
+	st.recordTTL(wholeChain, got.ttl(), got.received)
+	for _, rec := range got.records {
+		st.recordTTL(rec.Owner, seconds(rec.TTL), got.received)
+		if st.secondLearning.running() || x.learning(rec.Owner, got.received) {
+			st.promise(rec.Owner, got.received.Add(seconds(rec.TTL)))
+		}
+	}
+	frozen, staleFirst := st.hints.answer(got.asked, got.ttl(), z.constantTTL(got.asked), h.c)
 	if frozen {
-		r.count(TTLFrozen, ob.asked, h.c.Spacing)
-		w.frozen = ob.asked
+		r.count(TTLFrozen, got.asked, h.c.Spacing)
+		st.lastFrozen = got.asked
 	}
-	if first {
-		r.count(StaleFirst, ob.asked, h.c.Spacing)
-		w.suspect(ob.asked, "it seems to answer with the expired record first and to refresh it afterwards")
-	}
-}
-
-func (h *Host) bench(r *resolver, typ uint16) *bench {
-	f, w := h.family(typ), r.watches[typ]
-	return &bench{
-		c: h.c, o: h.o, f: f, sameView: r.sameView, promisedBy: w.promisedBy,
-		learning: func(name string, t time.Time) bool { return h.learning(f, w, name, t) },
+	if staleFirst {
+		r.count(StaleFirst, got.asked, h.c.Spacing)
+		st.suspect(got.asked, Why{Kind: WhyStaleFirst})
 	}
 }
 
-// Wants says what would confirm or refute what this round's answers raise; nil if nothing is open, or after two turns
-// in one round.
+func (h *Host) answerContext(r *resolver, typ uint16) *answerContext {
+	return &answerContext{
+		c: h.c, o: h.o, zone: h.zones[typ], state: r.states[typ], sameView: r.sameView, maxGap: h.maxGap(),
+	}
+}
+
+// Wants returns the samples that would confirm or refute this round's findings; nil if nothing is open, or after
+// maxTurns calls in one round.
 func (h *Host) Wants(now time.Time) []Request {
 	if h.turns >= maxTurns {
 		return nil
@@ -275,16 +265,16 @@ func (h *Host) Wants(now time.Time) []Request {
 	h.turns++
 	var out []Request
 	for _, typ := range types {
-		f := h.family(typ)
+		z := h.zones[typ]
 		req := Request{Type: typ}
 		for _, r := range h.resolvers {
-			open, fresh := h.settle(r, typ, now)
+			open, walkedSince := h.judge(r, typ, now)
 			if len(open) > 0 {
-				req.Each = max(req.Each, f.enough(now))
-				req.Walk = req.Walk || f.walked.Before(fresh)
+				req.Each = max(req.Each, z.samplesNeeded(now))
+				req.Walk = req.Walk || z.lastWalked.Before(walkedSince)
 			}
-			if h.turns == 1 && h.lacking(f, r.watches[typ].now) {
-				req.Each = max(req.Each, f.enough(now))
+			if h.turns == 1 && h.showsUnsampledValue(z, r.states[typ].current) {
+				req.Each = max(req.Each, z.samplesNeeded(now))
 			}
 		}
 		if req.Each > 0 {
@@ -294,43 +284,42 @@ func (h *Host) Wants(now time.Time) []Request {
 	return out
 }
 
-// lacking says whether ob shows a value that this round's samples lack: it has just come, has just been withdrawn, or
-// the samples show only a choice.
-func (h *Host) lacking(f *family, ob *observed) bool {
-	if ob == nil || ob.received.Before(h.began) || f.lastValid.Before(h.began) {
+// showsUnsampledValue reports whether an answer of this round has a value that this round's samples lack: it is new,
+// was just withdrawn, or the samples hold only subsets.
+func (h *Host) showsUnsampledValue(z *zoneView, a *answer) bool {
+	if a == nil || a.received.Before(h.began) || z.lastValid.Before(h.began) {
 		return false
 	}
-	for _, r := range ob.records {
-		o := f.owners[r.Owner]
-		if o == nil {
+	for _, r := range a.records {
+		s := z.rrsets[r.Owner]
+		if s == nil {
 			continue
 		}
-		if k := o.values[valueOf(r)]; k == nil || k.last.Before(h.began) {
+		if seen := s.values[valueOf(r)]; seen == nil || seen.lastSeen.Before(h.began) {
 			return true
 		}
 	}
 	return false
 }
 
-// Zone says what is known of the zone.
+// Zone returns the summary of the zone's samples.
 func (h *Host) Zone(now time.Time) Zone {
-	var z Zone
+	var out Zone
 	for i, typ := range types {
-		f := h.family(typ)
-		z.Addresses += f.addresses(now)
-		if ttl, ok := f.ttl(); ok && (z.LastValid.IsZero() || ttl < z.TTL) {
-			z.TTL = ttl
+		z := h.zones[typ]
+		out.Addresses += z.addresses(now)
+		if ttl, ok := z.ttl(); ok && (out.LastValid.IsZero() || ttl < out.TTL) {
+			out.TTL = ttl
 		}
-		z.LastValid = later(z.LastValid, f.lastValid)
-		if i == 0 || z.Failure == measurement.SampleNoAddress || !f.sampled {
-			z.Failure = f.failure
+		out.LastValid = later(out.LastValid, z.lastValid)
+		if i == 0 || out.Failure == measurement.SampleNoAddress || !z.sampled {
+			out.Failure = z.failure
 		}
 	}
-	return z
+	return out
 }
 
-// counts is a fresh count of every kind.
-func counts() map[Evidence]uint64 {
+func zeroCounts() map[Evidence]uint64 {
 	m := make(map[Evidence]uint64, len(Kinds))
 	for _, k := range Kinds {
 		m[k] = 0

@@ -3,101 +3,132 @@ package staleness
 import (
 	"math/rand/v2"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// steadyWorld is an honest cache over a zone that does not change.
-func steadyWorld(h habits, ttl float64) *world {
+// steadyWorld is one cache over a zone that does not change.
+func steadyWorld(h behaviour, ttl float64) *world {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	z := &zone{rnd: rnd, lags: []float64{0, 0}, owners: map[string][]version{host: {{from: -1e6, ttl: ttl, values: []string{addr4(1)}}}}}
 	return &world{rnd: rnd, zone: z, resolver: newCache(rnd, z, h), interval: 60, until: 1800, options: Options{SingleView: true}}
 }
 
-func TestWhatIsSaid(t *testing.T) {
+func TestAssessReason(t *testing.T) {
 	minimum := honest()
 	minimum.min = 300
-	blocked := func(why measurement.SampleFailure) func(*world) { return func(w *world) { w.blocked = why } }
+	fails := func(why measurement.SampleFailure) func(*world) { return func(w *world) { w.blocked = why } }
+	failed := func(why measurement.SampleFailure) Why { return Why{Kind: WhySampleFailed, Failure: why} }
+	expects := func(seconds float64) func(*world) {
+		return func(w *world) {
+			w.blocked, w.options.ExpectedTTL, w.until = measurement.SampleBlocked, time.Minute, seconds
+		}
+	}
 	tests := []struct {
-		name    string
-		habits  habits
-		change  func(*world)
-		verdict Verdict
-		why     []string
+		name      string
+		behaviour behaviour
+		change    func(*world)
+		verdict   Verdict
+		why       Why
 	}{
-		{"honest", honest(), func(*world) {}, OK, []string{"no sign"}},
-		{"port 53 blocked", honest(), blocked(measurement.SampleBlocked), Unknown, []string{"port 53", "blocked", "cannot be judged here"}},
-		{"port 53 blocked hides a minimum TTL", minimum, blocked(measurement.SampleBlocked), Unknown, []string{"blocked"}},
-		{"port 53 intercepted", minimum, blocked(measurement.SampleIntercepted), Unknown, []string{"intercepted"}},
-		{"a proxy on port 53", minimum, blocked(measurement.SampleNotAuthoritative), Unknown, []string{"no authority"}},
-		{"what answers refuses", honest(), blocked(measurement.SampleRefused), Unknown, []string{"refuses", "redirected"}},
-		{"the zone's servers silent", honest(), blocked(measurement.SampleSilent), Unknown, []string{"do not answer us"}},
-		{"authority off", minimum, func(w *world) { w.blocked, w.options.NoAuthority = measurement.SampleSilent, true }, Unknown, []string{"authority.mode: off", "expected_ttl"}},
-		{"still learning", honest(), func(w *world) { w.until = 200 }, Unknown, []string{"still learning: 12 min left"}},
-		{"rounds too far apart", honest(), func(w *world) { w.interval, w.until = 600, 7200 }, Unknown, []string{"rounds are 10 min apart", "every 300 s"}},
-		{"a minimum TTL", minimum, func(w *world) { w.until = 3000 }, Stale, []string{"keeps records for 300 s where the zone says 60 s", "min-cache-ttl", "cache-min-ttl", "an entry of its own for this name (local-data"}},
-		{"a minimum TTL, seen once", minimum, func(w *world) { w.until = 120 }, Suspect, []string{"answers with TTL", "not proved"}},
-		{"an asserted TTL, port 53 blocked", minimum, func(w *world) {
-			w.blocked, w.options.ExpectedTTL, w.until = measurement.SampleBlocked, time.Minute, 3600
-		}, Stale, []string{"300 s where the configuration expects 60 s"}},
-		{"an asserted TTL kept", honest(), func(w *world) { w.blocked, w.options.ExpectedTTL = measurement.SampleBlocked, time.Minute }, OK, []string{"within the 60 s"}},
-		{"an asserted TTL, learning", honest(), func(w *world) {
-			w.blocked, w.options.ExpectedTTL, w.until = measurement.SampleBlocked, time.Minute, 100
-		}, Unknown, []string{"still learning"}},
+		{"honest", honest(), func(*world) {}, OK, Why{Kind: WhyNoSign}},
+		{"port 53 blocked", honest(), fails(measurement.SampleBlocked), Unknown, failed(measurement.SampleBlocked)},
+		{
+			"port 53 blocked, minimum TTL not seen", minimum, fails(measurement.SampleBlocked), Unknown,
+			failed(measurement.SampleBlocked),
+		},
+		{"port 53 intercepted", minimum, fails(measurement.SampleIntercepted), Unknown, failed(measurement.SampleIntercepted)},
+		{
+			"proxy on port 53", minimum, fails(measurement.SampleNotAuthoritative), Unknown,
+			failed(measurement.SampleNotAuthoritative),
+		},
+		{"authoritative servers refuse", honest(), fails(measurement.SampleRefused), Unknown, failed(measurement.SampleRefused)},
+		{"authoritative servers silent", honest(), fails(measurement.SampleSilent), Unknown, failed(measurement.SampleSilent)},
+		{
+			"authority off", minimum, func(w *world) { w.blocked, w.options.NoAuthority = measurement.SampleSilent, true },
+			Unknown, Why{Kind: WhyAuthorityOff},
+		},
+		{
+			"learning", honest(), func(w *world) { w.until = 200 }, Unknown,
+			Why{Kind: WhyLearning, Remaining: 719020 * time.Millisecond},
+		},
+		{
+			"rounds too far apart", honest(), func(w *world) { w.interval, w.until = 600, 7200 }, Unknown,
+			Why{Kind: WhyRoundsTooFar, Interval: 10 * time.Minute, MaxInterval: 5 * time.Minute},
+		},
+		{
+			"minimum TTL", minimum, func(w *world) { w.until = 3000 }, Stale,
+			Why{Kind: WhyTTLInflated, TTL: 5 * time.Minute, ZoneTTL: time.Minute},
+		},
+		{
+			"minimum TTL seen once", minimum, func(w *world) { w.until = 120 }, Suspect,
+			Why{Kind: WhyTTLInflatedOnce, TTL: 239 * time.Second, ZoneTTL: time.Minute},
+		},
+		{
+			"expected TTL exceeded, port 53 blocked", minimum, expects(3600), Stale,
+			Why{Kind: WhyExpectedTTLExceeded, TTL: 5 * time.Minute, ZoneTTL: time.Minute},
+		},
+		{
+			"expected TTL kept, port 53 blocked", honest(), expects(1800), OK,
+			Why{Kind: WhyWithinExpectedTTL, ZoneTTL: time.Minute},
+		},
+		{
+			"expected TTL, learning", honest(), expects(100), Unknown,
+			Why{Kind: WhyLearning, Remaining: 839010 * time.Millisecond},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := steadyWorld(tt.habits, 60)
+			w := steadyWorld(tt.behaviour, 60)
 			tt.change(w)
 			out := w.run()
 			if out.last.Verdict != tt.verdict {
-				t.Errorf("verdict %s, want %s: %s", out.last.Verdict, tt.verdict, out.last.Why)
+				t.Errorf("verdict %s, want %s", out.last.Verdict, tt.verdict)
 			}
-			for _, part := range tt.why {
-				if !strings.Contains(out.last.Why, part) {
-					t.Errorf("why %q, want it to say %q", out.last.Why, part)
-				}
+			if diff := cmp.Diff(tt.why, out.last.Why); diff != "" {
+				t.Errorf("reason (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestAnotherViewIsNotStale: what proves staleness where one view is asserted is only suspect where it is not.
-func TestAnotherViewIsNotStale(t *testing.T) {
+// TestAssessWithdrawnAddressInUnprovenView checks that without an asserted view the evidence is only ViewUnproven.
+func TestAssessWithdrawnAddressInUnprovenView(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 3))
 	z := moving(rnd, 60, 3, 1200, 9000)
-	w := world{rnd: rnd, zone: z, resolver: newCache(rnd, z, habits{min: 3600, max: 60, firstTrue: true, staleFirst: -1, serveStale: -1}), interval: 30, until: 9000}
+	w := world{rnd: rnd, zone: z, resolver: newCache(rnd, z, behaviour{min: 3600, max: 60, firstTrue: true, staleFirst: -1, serveStale: -1}), interval: 30, until: 9000}
 	out := w.run()
 	if out.staleAt >= 0 || out.suspectAt < 0 || out.last.Counts[ViewUnproven] == 0 || out.last.Counts[WithdrawnAddress] != 0 {
-		t.Errorf("stale at %v, suspect at %v, %v: want suspicion by view_unproven alone", out.staleAt, out.suspectAt, out.last.Counts)
+		t.Errorf("stale at %v, suspect at %v, %v: want suspect, by view_unproven only", out.staleAt, out.suspectAt, out.last.Counts)
 	}
 }
 
-// TestWithdrawnAddressesAreTold: a withdrawn address is listed, and how long it outlived its zone is bounded from below.
-func TestWithdrawnAddressesAreTold(t *testing.T) {
+// TestAssessWithdrawn checks the list of withdrawn addresses and the lower bound of the staleness.
+func TestAssessWithdrawn(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 3))
 	z := moving(rnd, 60, 2, 1200, 3000)
-	w := world{rnd: rnd, zone: z, resolver: newCache(rnd, z, habits{min: 36000, max: 60, firstTrue: true, staleFirst: -1, serveStale: -1}), interval: 15, until: 3000, options: Options{SingleView: true}}
+	w := world{rnd: rnd, zone: z, resolver: newCache(rnd, z, behaviour{min: 36000, max: 60, firstTrue: true, staleFirst: -1, serveStale: -1}), interval: 15, until: 3000, options: Options{SingleView: true}}
 	out := w.run()
 	if len(out.last.Withdrawn) != 2 {
 		t.Errorf("withdrawn %v, want both addresses", out.last.Withdrawn)
 	}
-	if out.last.Verdict != Stale || !strings.Contains(out.last.Why, "serve-expired") || !strings.Contains(out.last.Why, "an entry of its own for this name (local-data") {
-		t.Errorf("%s: %s", out.last.Verdict, out.last.Why)
+	if why := out.last.Why; out.last.Verdict != Stale || why.Kind != WhyWithdrawnAddress || why.Value == "" || why.ZoneTTL != time.Minute {
+		t.Errorf("%s: %+v", out.last.Verdict, out.last.Why)
 	}
-	// The zone moves at 400, 1600 and 2800 s (its history begins two hours before us): the entry dies at 400 s.
+	// The zone moves at 400, 1600 and 2800 s, so the addresses are withdrawn at 400 s.
 	if s := out.last.Staleness.Seconds(); s < 1300 || s > 2600 {
-		t.Errorf("staleness %v s, want much of the time since the zone moved, less the guards and no more than the window", s)
+		t.Errorf("staleness %v s, want most of the time since 400 s, less the guards, and at most the sample window", s)
 	}
 }
 
-// TestClockStepForgets: after a step of the clock nothing learnt is used, and learning begins anew.
-func TestClockStepForgets(t *testing.T) {
+// TestBeginClockStep checks that a step of the clock discards everything learnt.
+func TestBeginClockStep(t *testing.T) {
 	w := steadyWorld(honest(), 60)
-	h := New(usual(), Options{SingleView: true})
+	h := New(defaults(), Options{SingleView: true})
 	var out outcome
 	round := func(now float64) Assessment {
 		h.Begin(at(now))
@@ -110,17 +141,17 @@ func TestClockStepForgets(t *testing.T) {
 		round(now)
 	}
 	if a := round(1260); a.Verdict != OK {
-		t.Fatalf("before the step: %s, %s", a.Verdict, a.Why)
+		t.Fatalf("before the step: %s, %+v", a.Verdict, a.Why)
 	}
 	w.resolver = newCache(w.rnd, w.zone, honest())
-	if a := round(-5000); a.Verdict != Unknown || !strings.Contains(a.Why, "learning") || a.Ready.IsZero() {
-		t.Errorf("after the step: %s, %s", a.Verdict, a.Why)
+	if a := round(-5000); a.Verdict != Unknown || a.Why.Kind != WhyLearning || a.Ready.IsZero() {
+		t.Errorf("after the step: %s, %+v", a.Verdict, a.Why)
 	}
 }
 
-// TestIrregularRoundsKeepWhatWasLearnt: once ok, an honest resolver stays ok whatever else makes rounds, and over a pause of
-// two minutes. A longer one is a hole: what happened in it is not known.
-func TestIrregularRoundsKeepWhatWasLearnt(t *testing.T) {
+// TestAssessIrregularRounds checks that an honest resolver stays ok whatever else causes rounds and over a pause of two
+// minutes. A longer pause ends the coverage.
+func TestAssessIrregularRounds(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*world)
@@ -130,10 +161,10 @@ func TestIrregularRoundsKeepWhatWasLearnt(t *testing.T) {
 		{"two scrapers", func(w *world) { w.offsets = []float64{10} }, false},
 		{"three scrapers", func(w *world) { w.offsets = []float64{11, 22} }, false},
 		{"four scrapers", func(w *world) { w.offsets = []float64{10, 20, 30} }, false},
-		{"somebody looks at the page", func(w *world) { w.visitor = true }, false},
-		{"a scrape every 15 s, paused for 40 s", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3041}} }, false},
-		{"a scrape every 15 s, paused for 2 min", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3121}} }, false},
-		{"a scrape every 15 s, paused for 3 min", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3181}} }, true},
+		{"an open status page", func(w *world) { w.visitor = true }, false},
+		{"rounds every 15 s, a pause of 40 s", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3041}} }, false},
+		{"rounds every 15 s, a pause of 2 min", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3121}} }, false},
+		{"rounds every 15 s, a pause of 3 min", func(w *world) { w.interval, w.pauses = 15, [][2]float64{{3001, 3181}} }, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,14 +179,14 @@ func TestIrregularRoundsKeepWhatWasLearnt(t *testing.T) {
 	}
 }
 
-// TestInterceptionDropsWhatItTaught: an interceptor gives TTLs of its own, so that an honest resolver seems to keep records
-// too long. Once it is seen nothing of that stands, and nothing it said is told of the zone.
-func TestInterceptionDropsWhatItTaught(t *testing.T) {
+// TestSampleIntercepted has an interceptor answer with shorter TTLs, so that an honest resolver seems to keep records
+// too long. Once the interception is known, the evidence and everything reported of the zone are dropped.
+func TestSampleIntercepted(t *testing.T) {
 	for _, expected := range []time.Duration{0, 10 * time.Second} {
 		w := steadyWorld(honest(), 60)
 		w.typ = 1
 		interceptor := steadyWorld(honest(), 5).zone
-		h := New(usual(), Options{SingleView: true, ExpectedTTL: expected})
+		h := New(defaults(), Options{SingleView: true, ExpectedTTL: expected})
 		var out outcome
 		round := func(now float64, sample measurement.Sample) Assessment {
 			h.Begin(at(now))
@@ -180,32 +211,32 @@ func TestInterceptionDropsWhatItTaught(t *testing.T) {
 			a = round(now, w.sample(now, 0, false, &out))
 		}
 		if a.Verdict != Stale {
-			t.Fatalf("while it is not seen: %s %s", a.Verdict, a.Why)
+			t.Fatalf("before it is known: %s %+v", a.Verdict, a.Why)
 		}
 		a = round(now, measurement.Sample{Type: 1, Asked: at(now), Received: at(now), Failure: measurement.SampleIntercepted})
 		if expected > 0 {
-			if a.Verdict != Stale || !strings.Contains(a.Why, "the configuration expects") {
-				t.Errorf("an asserted TTL needs no zone: %s %s", a.Verdict, a.Why)
+			if a.Verdict != Stale || a.Why.Kind != WhyExpectedTTLExceeded {
+				t.Errorf("with an asserted TTL: %s %+v", a.Verdict, a.Why)
 			}
 			continue
 		}
-		if z := h.Zone(at(now)); a.Verdict != Unknown || !strings.Contains(a.Why, "intercepted") || a.TTLExcess != 0 || !z.LastValid.IsZero() || z.Addresses != 0 {
-			t.Errorf("once it is seen: %+v, zone %+v", a, z)
+		if z := h.Zone(at(now)); a.Verdict != Unknown || a.Why != (Why{Kind: WhySampleFailed, Failure: measurement.SampleIntercepted}) || a.TTLExcess != 0 || !z.LastValid.IsZero() || z.Addresses != 0 {
+			t.Errorf("once it is known: %+v, zone %+v", a, z)
 		}
 		w.zone = zone
 		for end := now + 1200; now < end; now += 15 {
 			if a = round(now, w.sample(now, 0, false, &out)); a.Verdict != Unknown && a.Verdict != OK {
-				t.Fatalf("when it is over: %s %s", a.Verdict, a.Why)
+				t.Fatalf("after it: %s %+v", a.Verdict, a.Why)
 			}
 		}
 		if a.Verdict != OK {
-			t.Errorf("in the end: %s %s", a.Verdict, a.Why)
+			t.Errorf("at the end: %s %+v", a.Verdict, a.Why)
 		}
 	}
 }
 
-// TestExtendedErrorsThatMeanNothing: EDE 3 counts only beside addresses, 19 only beside NXDOMAIN.
-func TestExtendedErrorsThatMeanNothing(t *testing.T) {
+// TestNewAnswerMarkedStale checks that EDE 3 counts only with addresses and EDE 19 only with NXDOMAIN.
+func TestNewAnswerMarkedStale(t *testing.T) {
 	addr := []measurement.Record{{Owner: host, Type: 1, TTL: 30, Addr: netip.MustParseAddr("192.0.2.1")}}
 	tests := []struct {
 		name  string
@@ -224,18 +255,18 @@ func TestExtendedErrorsThatMeanNothing(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ob := observe(&measurement.Answer{Type: 1, Rcode: tt.rcode, Chain: tt.chain, EDE: []measurement.EDE{{Code: tt.code}}})
-			if ob.stale != tt.want {
-				t.Errorf("stale %v, want %v", ob.stale, tt.want)
+			got := newAnswer(&measurement.Answer{Type: 1, Rcode: tt.rcode, Chain: tt.chain, EDE: []measurement.EDE{{Code: tt.code}}})
+			if got.markedStale != tt.want {
+				t.Errorf("marked stale %v, want %v", got.markedStale, tt.want)
 			}
 		})
 	}
 }
 
-// TestFamiliesAreJoined: addresses that a resolver makes itself (DNS64) do not spoil the verdict on the others.
-func TestFamiliesAreJoined(t *testing.T) {
+// TestAssessDNS64 checks that addresses which the resolver synthesises do not change the verdict on the others.
+func TestAssessDNS64(t *testing.T) {
 	w := steadyWorld(honest(), 60)
-	h := New(usual(), Options{SingleView: true})
+	h := New(defaults(), Options{SingleView: true})
 	var out outcome
 	var a Assessment
 	for now := 0.0; now <= 1200; now += 60 {
@@ -249,19 +280,19 @@ func TestFamiliesAreJoined(t *testing.T) {
 		a = h.Assess(resolverAddr, at(now))
 	}
 	if a.Verdict != OK {
-		t.Errorf("%s: %s", a.Verdict, a.Why)
+		t.Errorf("%s: %+v", a.Verdict, a.Why)
 	}
 	if z := h.Zone(at(1200)); z.TTL != time.Minute || z.Addresses != 1 || z.LastValid.IsZero() || z.Failure != "" {
 		t.Errorf("zone %+v", z)
 	}
 }
 
-// FuzzHost throws arbitrary rounds at a Host: it never panics, and its memory is bounded.
+// FuzzHost feeds arbitrary rounds to a Host and checks that it does not panic and that its memory is bounded.
 func FuzzHost(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09abcdefghijklmnop"))
 	f.Add([]byte("\x05\x01\xff\xff\x04\x01\xff\xff\x05\x01\xff\xff\x03\x03\x03\x02\x01\x02\x03\x04\x05\x06"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		h := New(usual(), Options{SingleView: true})
+		h := New(defaults(), Options{SingleView: true})
 		next := func() int {
 			if len(data) == 0 {
 				return 0
@@ -313,27 +344,28 @@ func FuzzHost(f *testing.F) {
 		if len(h.resolvers) > maxResolvers {
 			t.Errorf("%d resolvers", len(h.resolvers))
 		}
-		for _, fam := range h.families {
-			if len(fam.owners) > maxOwners || len(fam.chain) > maxOwners {
-				t.Errorf("%d owners, chain of %d", len(fam.owners), len(fam.chain))
+		for _, z := range h.zones {
+			if len(z.rrsets) > maxOwners || len(z.chain) > maxOwners {
+				t.Errorf("%d RRsets, chain of %d", len(z.rrsets), len(z.chain))
 			}
-			for _, o := range fam.owners {
-				if len(o.values) > maxValues || len(o.servers) > maxServers || len(o.sightings) > maxSightings {
-					t.Errorf("%d values, %d servers, %d sightings", len(o.values), len(o.servers), len(o.sightings))
+			for _, s := range z.rrsets {
+				if len(s.values) > maxValues || len(s.servers) > maxServers || len(s.samples) > maxSamples {
+					t.Errorf("%d values, %d servers, %d samples", len(s.values), len(s.servers), len(s.samples))
 				}
 			}
 		}
 		for _, r := range h.resolvers {
-			for _, w := range r.watches {
-				if len(w.learnt) > maxOwners || len(w.spoken.ring) > turnovers || len(w.hints.first) > firstTimes {
-					t.Errorf("%d promises, %d turnovers", len(w.learnt), len(w.spoken.ring))
+			for _, st := range r.states {
+				if len(st.promises) > maxOwners || len(st.staleAnswers.renewals) > maxRenewals || len(st.hints.staleFirst) > staleFirstEvents {
+					t.Errorf("%d promises, %d renewals", len(st.promises), len(st.staleAnswers.renewals))
 				}
 			}
 		}
 	})
 }
 
-// BenchmarkRound is one round of one host at one resolver: a sample, an answer, Wants and Assess, after two hours.
+// BenchmarkRound measures one round of one host at one resolver: a sample, an answer, Wants and Assess, after two
+// hours.
 func BenchmarkRound(b *testing.B) {
 	for _, bb := range []struct {
 		name string
@@ -352,7 +384,7 @@ func BenchmarkRound(b *testing.B) {
 			rnd := rand.New(rand.NewPCG(1, 1))
 			z := bb.zone(rnd)
 			w := &world{rnd: rnd, zone: z, resolver: newCache(rnd, z, honest()), typ: 1}
-			h := New(usual(), Options{SingleView: true})
+			h := New(defaults(), Options{SingleView: true})
 			var out outcome
 			var answers []*measurement.Answer
 			var samples []measurement.Sample
@@ -379,11 +411,11 @@ func BenchmarkRound(b *testing.B) {
 	}
 }
 
-// TestStaleByItsOwnWordNeedsTheZone: that a resolver says so counts only once the zone's servers were heard after it. A
-// round without time for them shows no outage and no health.
-func TestStaleByItsOwnWordNeedsTheZone(t *testing.T) {
-	for _, heard := range []bool{true, false} {
-		h := New(usual(), Options{SingleView: true})
+// TestAssessEDENeedsSampleAfterwards checks that a marked answer counts only if the authoritative servers answer after
+// it. A round without time for them shows neither an outage nor its absence.
+func TestAssessEDENeedsSampleAfterwards(t *testing.T) {
+	for _, sampled := range []bool{true, false} {
+		h := New(defaults(), Options{SingleView: true})
 		server := serverAddr(0)
 		record := measurement.Record{Owner: host, Type: 1, TTL: 60, Addr: netip.MustParseAddr(addr4(1))}
 		sample := func(now float64, walked bool) {
@@ -398,22 +430,22 @@ func TestStaleByItsOwnWordNeedsTheZone(t *testing.T) {
 			if stale {
 				answer.EDE = []measurement.EDE{{Code: 3}}
 			}
-			if !stale || heard {
+			if !stale || sampled {
 				sample(now, false)
 			}
 			h.Answer(&answer)
 			for _, want := range h.Wants(at(now + 0.1)) {
-				if heard {
+				if sampled {
 					sample(now+0.2, want.Walk)
 				}
 			}
 			last = h.Assess(resolverAddr, at(now+1))
-			if !heard && last.Counts[EDEStale] > 0 {
-				t.Fatalf("counted at %v s without a word from the zone: %s", now, last.Why)
+			if !sampled && last.Counts[EDEStale] > 0 {
+				t.Fatalf("counted at %v s without a sample: %+v", now, last.Why)
 			}
 		}
-		if heard && last.Verdict != Stale {
-			t.Errorf("heard: %s: %s", last.Verdict, last.Why)
+		if sampled && last.Verdict != Stale {
+			t.Errorf("sampled: %s: %+v", last.Verdict, last.Why)
 		}
 	}
 }

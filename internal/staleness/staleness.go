@@ -1,25 +1,18 @@
-// Package staleness proves, or refuses to prove, that a resolver hands out DNS records past their TTL. It is pure:
-// samples, answers and times come in; verdicts and evidence go out. See docs/dns-staleness.md for the whole in plain
-// words, with what cannot be seen.
+// Package staleness decides whether a resolver serves DNS records past their TTL. It is pure: answers of resolvers,
+// samples of authoritative servers and times go in; a verdict per host and resolver comes out, as facts. Package
+// present turns the facts into words.
 //
-// # The invariant
+// Create one [Host] per host name with [New] and feed it every round; the type's comment lists the calls.
 //
-// An honest chain of caches that answers at time t with TTL r had the record from some authority at a time t0 with
+// The argument for the verdict "stale", and the reason for each guard, is in docs/design/001-staleness-proof.md.
+// Comments refer to its sections as "design §n". The files follow it:
 //
-//	r <= T(t0) - (t - t0) + ε,  hence  t0 >= t - (Tmax - r) - ε
-//
-// T(t0) being the TTL published then, Tmax the most that we saw published. It binds each record of each answer by
-// itself, however many caches share the resolver's address: so that nothing here compares two answers, but for hints.
-//
-// # Where the argument is kept
-//
-//   - judge.go: what one answer shows against the zone's own view: P1 (inflated TTL), P2 (it says so itself), P3 (a
-//     withdrawn address), and what confirms each.
-//   - zone.go: that view, coverage, and how much the samples had the power to show.
-//   - proof.go: why one piece is not a proof, and what makes two of them one.
-//   - hints.go: patterns that prove nothing.
-//
-// What is not needed: a single cache, regular probing, known software, clocks that agree.
+//   - zone.go, rrset.go, ttl.go: what the authoritative servers published (design §3).
+//   - resolver.go: what one resolver answered and promised (design §4).
+//   - evidence.go: one answer compared with the zone: the findings (design §5).
+//   - proof.go: which findings together prove staleness (design §6).
+//   - hints.go: patterns that are reported but prove nothing.
+//   - assess.go: the verdict.
 package staleness
 
 import (
@@ -27,17 +20,17 @@ import (
 	"time"
 )
 
-// Verdict is the latched opinion on one host at one resolver.
+// Verdict is the judgement of one host at one resolver. It is latched: it outlives its last evidence by Constants.Hold.
 type Verdict string
 
 const (
 	OK      Verdict = "ok"
-	Stale   Verdict = "stale" // proved
-	Suspect Verdict = "suspect"
-	Unknown Verdict = "unknown"
+	Stale   Verdict = "stale"   // proved
+	Suspect Verdict = "suspect" // evidence without proof
+	Unknown Verdict = "unknown" // cannot be judged, or not yet
 )
 
-// Evidence is one kind of sign; a closed list, used as the label `evidence`.
+// Evidence is a kind of evidence. The list is closed; its members are values of the metric label evidence.
 type Evidence string
 
 const (
@@ -52,19 +45,20 @@ const (
 // Kinds lists every kind of evidence.
 var Kinds = []Evidence{TTLInflated, EDEStale, WithdrawnAddress, TTLFrozen, StaleFirst, ViewUnproven}
 
-// Assessment is what is known of one host at one resolver after a round.
+// Assessment is the judgement of one host at one resolver after a round.
 type Assessment struct {
 	Verdict Verdict
-	// Why says in words what the verdict rests on, or why there is none and what would change that; for a person.
-	Why string
-	// Ready is when a verdict can first be expected (the end of learning); zero if that is now or cannot be said.
+	// Why is the reason for Verdict.
+	Why Why
+	// Ready is the end of learning, when the first verdict can be expected; zero if learning has ended or cannot end.
 	Ready time.Time
-	// Counts are the pieces of evidence so far, by kind; every kind of Kinds is present.
+	// Counts holds the number of pieces of evidence so far for every member of Kinds.
 	Counts map[Evidence]uint64
-	// TTLExcess is the most by which an answered TTL exceeded the zone's, within hold; at least 0.
+	// TTLExcess is the largest excess of an answered TTL over the published one within Constants.Hold; at least 0.
 	TTLExcess time.Duration
-	// Staleness is the most proven time past the permitted lifetime, within hold; at least 0.
+	// Staleness is the longest proven time past the permitted lifetime within Constants.Hold; at least 0.
 	Staleness time.Duration
-	// Withdrawn are the addresses of this round's answer that the zone has withdrawn, proved or strongly suspected.
+	// Withdrawn lists the addresses of this round's answer that the zone does not publish any more, proved or
+	// suspected.
 	Withdrawn []netip.Addr
 }

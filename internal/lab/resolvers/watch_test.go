@@ -138,7 +138,7 @@ type outcome struct {
 // held holds an outcome to the truth, which only the zone knows.
 func (o *outcome) held(t *testing.T) {
 	t.Helper()
-	t.Logf("%s after %v, on the way %v: %v; overdue by %v, gone for %v; %s", o.last.Verdict, o.took.Round(100*time.Millisecond), o.verdicts,
+	t.Logf("%s after %v, on the way %v: %v; overdue by %v, gone for %v; %+v", o.last.Verdict, o.took.Round(100*time.Millisecond), o.verdicts,
 		o.last.Counts, o.overdue.Round(100*time.Millisecond), o.past.Round(100*time.Millisecond), o.last.Why)
 	if o.last.Verdict == staleness.Stale && o.overdue <= 0 {
 		t.Error("called stale, but its data was never older than the zone allows")

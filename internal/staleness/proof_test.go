@@ -8,10 +8,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches has zones that lowered a TTL of days to a minute. Honest caches keep what
-// they have until it expires, however long we have watched by then: it is seen late if the resolver, or the cache behind its
-// address, is met late.
-func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
+// TestAssessLoweredLongTTL has zones that lowered a TTL of days to a minute. Honest caches keep their entries until
+// they expire. Such an entry can appear after any time of watching, if the resolver or a cache behind its address
+// appears late.
+func TestAssessLoweredLongTTL(t *testing.T) {
 	const day = 24 * time.Hour
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	first, second := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:53")
@@ -20,7 +20,7 @@ func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
 		resolver netip.AddrPort
 		ttl      time.Duration
 	}
-	// From when its zone has a TTL of a minute on, what an honest cache fetched at a moment has left.
+	// left is the remaining TTL of what an honest cache fetched at a time, once the zone's TTL is a minute.
 	left := func(at, fetched time.Duration, ttl time.Duration) time.Duration {
 		if rest := fetched + ttl - at; rest > 0 {
 			return rest
@@ -32,7 +32,7 @@ func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
 		zone   func(at time.Duration) time.Duration
 		answer func(at time.Duration) entry
 	}{
-		"lowered under our eyes, just after the resolver was restarted": {
+		"lowered while we watch, just after the resolver was restarted": {
 			until: 10*day + 2*time.Hour,
 			zone: func(at time.Duration) time.Duration {
 				if at < 8*day {
@@ -47,7 +47,7 @@ func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
 				return entry{first, 2*day - at%(2*day)}
 			},
 		},
-		"lowered before we came, another resolver by DHCP after a day": {
+		"lowered before the start, another resolver by DHCP after a day": {
 			until: 26 * time.Hour,
 			zone:  func(time.Duration) time.Duration { return time.Minute },
 			answer: func(at time.Duration) entry {
@@ -57,7 +57,7 @@ func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
 				return entry{second, left(at, -2*time.Hour, 7*day)}
 			},
 		},
-		"lowered before we came, a standby behind the same address after a day": {
+		"lowered before the start, a standby behind the same address after a day": {
 			until: 26 * time.Hour,
 			zone:  func(time.Duration) time.Duration { return time.Minute },
 			answer: func(at time.Duration) entry {
@@ -69,7 +69,7 @@ func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := New(usual(), Options{SingleView: true})
+			h := New(defaults(), Options{SingleView: true})
 			records := func(ttl time.Duration) []measurement.Record {
 				return []measurement.Record{{Owner: host, Type: 1, TTL: uint32(ttl / time.Second), Addr: netip.MustParseAddr("203.0.113.1")}}
 			}
@@ -88,24 +88,25 @@ func TestEntriesOfLongTTLsAreNotHeldAgainstTheirCaches(t *testing.T) {
 					sample(true)
 				}
 				if a := h.Assess(given.resolver, now); a.Verdict == Stale {
-					t.Fatalf("after %v: %s", at, a.Why)
+					t.Fatalf("after %v: %+v", at, a.Why)
 				}
 			}
 		})
 	}
 }
 
-// TestALongTTLIsRememberedUntilItsEntriesExpire is about a week of an absurd one, and what is forgotten after that.
-func TestALongTTLIsRememberedUntilItsEntriesExpire(t *testing.T) {
+// TestTTLHistoryRemembersLongTTLs checks that a TTL is remembered until the records published with it have expired, at
+// least a day and at most a week.
+func TestTTLHistoryRemembersLongTTLs(t *testing.T) {
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	const day = 24 * time.Hour
 	for name, test := range map[string]struct {
 		before uint32        // seconds, for an hour
-		lasts  time.Duration // from the end of that hour on
+		lasts  time.Duration // from the end of that hour
 	}{
-		"of three days":                        {uint32(3 * day / time.Second), 3 * day},
-		"of an hour: a day, as any":            {3600, day},
-		"of 68 years: as long as a cache does": {1<<31 - 1, 7 * day},
+		"three days, for three days": {uint32(3 * day / time.Second), 3 * day},
+		"an hour, for a day":         {3600, day},
+		"68 years, for a week":       {1<<31 - 1, 7 * day},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var h ttlHistory
@@ -117,28 +118,28 @@ func TestALongTTLIsRememberedUntilItsEntriesExpire(t *testing.T) {
 				h.add(start.Add(at), ttl)
 				_, most, _, ok := h.bounds(start.Add(at))
 				remembered := most == seconds(test.before)
-				if due := at < time.Hour+test.lasts; remembered != due && (at-time.Hour-test.lasts).Abs() > time.Hour || !ok {
-					t.Fatalf("after %v: at most %v", at, most)
+				if want := at < time.Hour+test.lasts; remembered != want && (at-time.Hour-test.lasts).Abs() > time.Hour || !ok {
+					t.Fatalf("after %v: largest TTL %v", at, most)
 				}
 			}
 		})
 	}
 }
 
-// TestAChangedTTLIsNoBaseUntilItIsSteady: the servers of a zone may be caches, whose TTLs count down. Just after a rise one
-// sample is but a draw from what the zone says.
-func TestAChangedTTLIsNoBaseUntilItIsSteady(t *testing.T) {
+// TestTTLHistorySteady checks when a TTL is a basis for a proof: not if a cache counts it down, and not just after a
+// change.
+func TestTTLHistorySteady(t *testing.T) {
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
 		ttls   []uint32
 		steady bool
 	}{
-		"nothing seen":            {nil, false},
-		"always the same":         {[]uint32{60, 60, 60, 60}, true},
-		"just raised":             {[]uint32{0, 0, 0, 0, 0, 42, 42}, false},
-		"raised a while ago":      {[]uint32{0, 0, 0, 42, 42, 42, 42}, true},
-		"counts down":             {[]uint32{0, 0, 0, 42, 27, 12}, false},
-		"up and down all the day": {[]uint32{60, 5, 60, 5, 60, 60, 60, 60, 60}, false},
+		"no sample":              {nil, false},
+		"constant":               {[]uint32{60, 60, 60, 60}, true},
+		"just raised":            {[]uint32{0, 0, 0, 0, 0, 42, 42}, false},
+		"raised a while ago":     {[]uint32{0, 0, 0, 42, 42, 42, 42}, true},
+		"counts down":            {[]uint32{0, 0, 0, 42, 27, 12}, false},
+		"repeatedly up and down": {[]uint32{60, 5, 60, 5, 60, 60, 60, 60, 60}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var h ttlHistory
@@ -152,15 +153,17 @@ func TestAChangedTTLIsNoBaseUntilItIsSteady(t *testing.T) {
 	}
 }
 
-// told lets a resolver tell the rest of a record, round after round, over a zone whose TTL is a minute. It returns when the
-// resolver was called stale first, negative if never, and how many pieces of evidence there were in the end.
-func told(interval, until time.Duration, rest func(at time.Duration) time.Duration) (stale time.Duration, why string, pieces uint64) {
+// assessTTLs runs a resolver that answers with the given TTLs over a zone whose TTL is a minute. It returns when the
+// verdict was first stale (negative: never), its reason, and the number of pieces of evidence at the end.
+func assessTTLs(
+	interval, until time.Duration, ttl func(at time.Duration) time.Duration,
+) (stale time.Duration, why Why, pieces uint64) {
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	resolver, server := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("198.51.100.1:53")
 	records := func(ttl time.Duration) []measurement.Record {
 		return []measurement.Record{{Owner: host, Type: 1, TTL: uint32(ttl / time.Second), Addr: netip.MustParseAddr("203.0.113.1")}}
 	}
-	h := New(usual(), Options{SingleView: true})
+	h := New(defaults(), Options{SingleView: true})
 	stale = -1
 	for at := time.Duration(0); at < until; at += interval {
 		now := start.Add(at)
@@ -169,7 +172,7 @@ func told(interval, until time.Duration, rest func(at time.Duration) time.Durati
 				Steps: []measurement.SampleStep{{Server: server, Servers: []netip.AddrPort{server}, Records: records(time.Minute)}}})
 		}
 		h.Begin(now)
-		h.Answer(&measurement.Answer{Server: resolver, Name: host, Type: 1, Asked: now, Received: now, Chain: records(rest(at))})
+		h.Answer(&measurement.Answer{Server: resolver, Name: host, Type: 1, Asked: now, Received: now, Chain: records(ttl(at))})
 		sample(false)
 		for len(h.Wants(now)) > 0 {
 			sample(true)
@@ -183,11 +186,11 @@ func told(interval, until time.Duration, rest func(at time.Duration) time.Durati
 	return stale, why, pieces
 }
 
-// TestOldEntriesOneAfterTheOtherAreNoProof has an honest forwarder show the entries of caches behind it, all from before the
-// zone lowered its TTL of an hour, a minute before we came: each once the one before it has expired.
-func TestOldEntriesOneAfterTheOtherAreNoProof(t *testing.T) {
+// TestAssessSuccessiveOldEntries has an honest forwarder answer from the entries of the caches behind it, one after the
+// other, all from before the zone lowered its TTL of an hour, a minute before the start.
+func TestAssessSuccessiveOldEntries(t *testing.T) {
 	expiries := []time.Duration{20 * time.Minute, 32 * time.Minute, 40 * time.Minute, 48 * time.Minute, 55 * time.Minute, 58 * time.Minute}
-	stale, why, pieces := told(30*time.Second, 2*time.Hour, func(at time.Duration) time.Duration {
+	stale, why, pieces := assessTTLs(30*time.Second, 2*time.Hour, func(at time.Duration) time.Duration {
 		for _, expires := range expiries {
 			if at < expires {
 				return expires - at
@@ -196,19 +199,19 @@ func TestOldEntriesOneAfterTheOtherAreNoProof(t *testing.T) {
 		return time.Minute
 	})
 	if stale >= 0 {
-		t.Errorf("after %v: %s", stale, why)
+		t.Errorf("stale after %v: %+v", stale, why)
 	}
 	if pieces < 2 {
-		t.Errorf("%d pieces of evidence: nothing was put to the test", pieces)
+		t.Errorf("%d pieces of evidence: the test does not reach the proof", pieces)
 	}
 }
 
-// TestAMinimumTTLIsFoundHoweverFarApartRoundsAre, as far as the proof promises: up to 5 minutes.
-func TestAMinimumTTLIsFoundHoweverFarApartRoundsAre(t *testing.T) {
+// TestAssessMinimumTTLAtAllIntervals covers intervals up to the maximum of 5 minutes.
+func TestAssessMinimumTTLAtAllIntervals(t *testing.T) {
 	const began = time.Hour
 	for _, interval := range []time.Duration{15 * time.Second, time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute} {
 		for _, minimum := range []time.Duration{610 * time.Second, 1810 * time.Second} {
-			stale, _, pieces := told(interval, 6*time.Hour, func(at time.Duration) time.Duration {
+			stale, _, pieces := assessTTLs(interval, 6*time.Hour, func(at time.Duration) time.Duration {
 				if at < began {
 					return time.Minute - at%time.Minute
 				}
@@ -221,16 +224,16 @@ func TestAMinimumTTLIsFoundHoweverFarApartRoundsAre(t *testing.T) {
 	}
 }
 
-// TestAnEntryOfItsOwnIsFoundAfterALargerOne has a resolver show an hour once, and then always five minutes: what it showed is
-// held against it for a day, and no longer.
-func TestAnEntryOfItsOwnIsFoundAfterALargerOne(t *testing.T) {
+// TestAssessSmallerTTLAfterLargerOne has a resolver answer with a TTL of an hour once and with five minutes afterwards.
+// The larger TTL is remembered for a day, during which the smaller one proves nothing.
+func TestAssessSmallerTTLAfterLargerOne(t *testing.T) {
 	const shown = time.Hour
 	for name, later := range map[string]func(at time.Duration) time.Duration{
-		"an entry that never counts down": func(time.Duration) time.Duration { return 5 * time.Minute },
-		"a minimum TTL":                   func(at time.Duration) time.Duration { return 5*time.Minute - at%(5*time.Minute) },
+		"a TTL that does not count down": func(time.Duration) time.Duration { return 5 * time.Minute },
+		"a minimum TTL":                  func(at time.Duration) time.Duration { return 5*time.Minute - at%(5*time.Minute) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			stale, _, pieces := told(15*time.Second, 27*time.Hour, func(at time.Duration) time.Duration {
+			stale, _, pieces := assessTTLs(15*time.Second, 27*time.Hour, func(at time.Duration) time.Duration {
 				switch {
 				case at < shown:
 					return time.Minute - at%time.Minute
@@ -246,32 +249,32 @@ func TestAnEntryOfItsOwnIsFoundAfterALargerOne(t *testing.T) {
 	}
 }
 
-// TestWithdrawnAddressesTakeMoreWhereQuestionsAreLost: what the zone's servers do not answer us they may not answer a resolver
-// either, which then serves what has expired, as RFC 8767 allows.
-func TestWithdrawnAddressesTakeMoreWhereQuestionsAreLost(t *testing.T) {
+// TestWithdrawnAddressProofPieces checks how many pieces make a proof: more where a query to the authoritative servers
+// was lost, because a resolver that loses queries may serve expired records (RFC 8767).
+func TestWithdrawnAddressProofPieces(t *testing.T) {
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
-		lost   time.Duration // before the first piece; 0: nothing is lost
-		pieces int           // five minutes apart, each with a moment of its own
+		lost   time.Duration // a query was lost this long before the first piece; 0: none
+		pieces int           // five minutes apart, each explained by another fetch
 		proved bool
 	}{
-		"one piece":                           {0, 1, false},
-		"two, and nothing is lost":            {0, 2, true},
-		"two, and a question was lost":        {10 * time.Minute, 2, false},
-		"three, and a question was lost":      {10 * time.Minute, 3, true},
-		"two, and a question was lost before": {2 * time.Hour, 2, true},
+		"one piece":                     {0, 1, false},
+		"two, no query lost":            {0, 2, true},
+		"two, a query lost":             {10 * time.Minute, 2, false},
+		"three, a query lost":           {10 * time.Minute, 3, true},
+		"two, a query lost long before": {2 * time.Hour, 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, p, c := &family{}, &addressProof{}, usual()
+			z, p, c := &zoneView{}, &withdrawnAddressProof{}, defaults()
 			if test.lost > 0 {
-				f.take(measurement.Sample{Type: 1, Asked: start.Add(-test.lost), Received: start.Add(-test.lost), Failure: measurement.SampleSilent}, time.Minute)
+				z.add(measurement.Sample{Type: 1, Asked: start.Add(-test.lost), Received: start.Add(-test.lost), Failure: measurement.SampleSilent}, time.Minute)
 			}
 			for i := range test.pieces {
 				at := start.Add(time.Duration(i) * 5 * time.Minute)
-				p.piece(at, at.Add(-10*time.Second), time.Time{}, f.addressPieces(at, c), c)
+				p.add(at, at.Add(-10*time.Second), time.Time{}, z.withdrawnPieces(at, c), c)
 			}
 			if p.proved != test.proved {
-				t.Errorf("proved: %v", p.proved)
+				t.Errorf("proved %v, want %v", p.proved, test.proved)
 			}
 		})
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// The simulated world: a zone with a history on servers that may lag, lose packets or fail; caches of every known
-// habit before it; and an exporter that asks both as the caller of this package does. Times are seconds since epoch.
+// This file simulates a zone whose servers lag, lose packets or fail, caches of every known behaviour in front of it,
+// and an exporter that calls this package as package resolve does. Times are in seconds since epoch.
 
 var epoch = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 
@@ -18,22 +18,22 @@ func at(s float64) time.Time { return epoch.Add(time.Duration(s * float64(time.S
 
 const host = "host.example."
 
-// usual are the constants of the documentation.
-func usual() Constants {
+// defaults are the constants of the documentation.
+func defaults() Constants {
 	return Constants{
 		Margin: 10 * time.Second, Slack: 10 * time.Second, AuthorityLag: 120 * time.Second,
 		Learning: 15 * time.Minute, Hold: 15 * time.Minute, Spacing: 30 * time.Second,
 	}
 }
 
-// rec is a record with what is left of its TTL.
+// rec is a record with its remaining TTL.
 type rec struct {
 	owner string
-	value string // an address, or a name
+	value string // an address or a name
 	ttl   float64
 }
 
-// source is anything that can be asked for the chain from owner on.
+// source answers queries for the chain that begins at an owner name.
 type source interface {
 	ask(now float64, owner string) (reply, bool)
 }
@@ -43,22 +43,22 @@ type reply struct {
 	stale   bool // EDE 3
 }
 
-// version is what the zone's master says of one owner from a moment on.
+// version is what the zone's primary publishes for one owner name from a time on.
 type version struct {
 	from   float64
 	ttl    float64
 	values []string
-	choose int // if not 0, each answer shows as many of values, at random
+	choose int // if not 0, every answer holds this many of values, chosen at random
 }
 
-// zone is the authority: its servers follow the master with a lag.
+// zone is the authoritative servers, each of which follows the primary with its own lag.
 type zone struct {
 	rnd     *rand.Rand
 	owners  map[string][]version // ascending from
 	lags    []float64            // by server
 	outages [][2]float64
-	loss    float64 // of one exchange
-	fronted bool    // TTLs count down as from a cache in front of the servers
+	loss    float64 // probability that one exchange is lost
+	fronted bool    // a cache in front of the servers counts TTLs down
 }
 
 func (z *zone) down(now float64) bool {
@@ -81,7 +81,7 @@ func (z *zone) version(now float64, owner string) *version {
 	return v
 }
 
-// server asks one server once.
+// server sends one query to one server.
 func (z *zone) server(now float64, server int, owner string) ([]rec, bool) {
 	if z.down(now) || z.rnd.Float64() < z.loss {
 		return nil, false
@@ -107,7 +107,7 @@ func (z *zone) server(now float64, server int, owner string) ([]rec, bool) {
 	return out, true
 }
 
-// ask is how a resolver asks: another server when one fails.
+// ask implements source as a resolver queries a zone: it tries another server if one fails.
 func (z *zone) ask(now float64, owner string) (reply, bool) {
 	for range 2 {
 		if rs, ok := z.server(now, z.rnd.IntN(len(z.lags)), owner); ok {
@@ -119,42 +119,42 @@ func (z *zone) ask(now float64, owner string) (reply, bool) {
 
 func isName(value string) bool { return value[len(value)-1] == '.' }
 
-// habits are how a cache differs from an honest one that only counts down.
-type habits struct {
-	min, max    float64 // of the TTL kept; max of the TTL shown (0: none)
-	firstTrue   bool    // dnsmasq: the answer that fetched shows the true TTL
-	staleFirst  float64 // TTL of an expired record served before it is refreshed; -1: not done
-	serveStale  float64 // TTL of an expired record served while the source fails; -1: not done
-	sawtooth    bool    // the stale TTL counts down and starts again
-	frozen      bool    // shows the original TTL
-	ede         bool    // says so when stale
-	flat        bool    // shows the least TTL of the chain on every record, with a floor of 5 s (CoreDNS)
-	popular     bool    // others ask too: entries are fetched again as soon as they expire
-	keepFor     float64 // how long expired records are kept for serving stale
-	alwaysStale float64 // extends every entry by so much with an honest-looking TTL (the worst of PowerDNS's habit)
-	failPause   float64 // after a failed refresh, serve stale at once for so long
+// behaviour is how a cache differs from one that only counts TTLs down.
+type behaviour struct {
+	min, max   float64 // minimum of the TTL kept, maximum of the TTL answered; 0: none
+	firstTrue  bool    // the answer that caused the fetch has the true TTL (dnsmasq)
+	staleFirst float64 // TTL of an expired record that is served before it is refreshed; -1: never
+	serveStale float64 // TTL of an expired record that is served while the source fails; -1: never
+	sawtooth   bool    // the TTL of expired records counts down and starts again
+	frozen     bool    // answers with the original TTL
+	ede        bool    // marks stale answers with EDE 3
+	uniform    bool    // every record has the smallest TTL of the chain, at least 5 s (CoreDNS)
+	popular    bool    // other clients ask too: entries are fetched again when they expire
+	keepFor    float64 // how long expired records are kept
+	extendBy   float64 // extends every entry by this long under honest-looking TTLs (a constant version of PowerDNS)
+	failPause  float64 // after a failed refresh, expired records are served for this long without another attempt
 }
 
-func honest() habits { return habits{staleFirst: -1, serveStale: -1} }
+func honest() behaviour { return behaviour{staleFirst: -1, serveStale: -1} }
 
 type entry struct {
 	records []rec // with the TTL as fetched
 	fetched float64
 	kept    float64 // TTL kept
-	pause   float64 // until when a failed refresh is not tried again
-	stale   bool    // the source said so
+	pause   float64 // no refresh is attempted before this time
+	stale   bool    // the source marked the answer stale
 }
 
-// cache is a resolver or a forwarder: it keeps what a source says of an owner under that owner's name.
+// cache is a resolver or a forwarder. It caches by owner name.
 type cache struct {
-	habits
+	behaviour
 	rnd     *rand.Rand
 	from    source
 	entries map[string]*entry
 }
 
-func newCache(rnd *rand.Rand, from source, h habits) *cache {
-	return &cache{habits: h, rnd: rnd, from: from, entries: make(map[string]*entry)}
+func newCache(rnd *rand.Rand, from source, h behaviour) *cache {
+	return &cache{behaviour: h, rnd: rnd, from: from, entries: make(map[string]*entry)}
 }
 
 func (c *cache) fetch(now float64, owner string) *entry {
@@ -167,15 +167,15 @@ func (c *cache) fetch(now float64, owner string) *entry {
 		e.kept = min(e.kept, x.ttl)
 	}
 	e.kept = max(e.kept, c.min)
-	if c.flat {
+	if c.uniform {
 		e.kept = max(e.kept, 5)
 	}
-	e.kept += c.alwaysStale
+	e.kept += c.extendBy
 	c.entries[owner] = e
 	return e
 }
 
-// ask follows the chain.
+// ask implements source and follows CNAMEs.
 func (c *cache) ask(now float64, owner string) (reply, bool) {
 	var out reply
 	for range 8 {
@@ -248,12 +248,12 @@ func (c *cache) constant(e *entry, ttl float64) reply {
 func (c *cache) show(e *entry, now float64, first bool) reply {
 	r := reply{stale: e.stale && c.ede}
 	for _, x := range e.records {
-		// Each record counts down from its own TTL, or from the floor.
-		ttl := max(x.ttl, c.min) + c.alwaysStale - (now - e.fetched)
-		if c.flat {
+		// Every record counts down from its own TTL, or from the minimum.
+		ttl := max(x.ttl, c.min) + c.extendBy - (now - e.fetched)
+		if c.uniform {
 			ttl = e.kept - (now - e.fetched)
 		}
-		if c.alwaysStale > 0 && x.ttl > 0 {
+		if c.extendBy > 0 && x.ttl > 0 {
 			for ttl > x.ttl {
 				ttl -= x.ttl
 			}
@@ -273,7 +273,7 @@ func (c *cache) show(e *entry, now float64, first bool) reply {
 type farm struct {
 	rnd     *rand.Rand
 	members []source
-	pick    func(now float64) int // nil: at random
+	pick    func(now float64) int // the member that answers; nil: at random
 }
 
 func (f *farm) ask(now float64, owner string) (reply, bool) {
@@ -284,32 +284,32 @@ func (f *farm) ask(now float64, owner string) (reply, bool) {
 	return f.members[i].ask(now, owner)
 }
 
-// world is one run.
+// world is one simulation.
 type world struct {
 	rnd      *rand.Rand
 	zone     *zone
 	resolver source
-	loss     float64 // of our own exchanges
+	loss     float64 // probability that one exchange of the exporter is lost
 	interval float64
-	offsets  []float64 // of further scrapers, ascending, each less than interval
-	visitor  bool      // somebody looks at the page now and then
-	jitter   float64
+	offsets  []float64 // of further scrapers within the interval, ascending
+	visitor  bool      // a status page that is open now and then makes further rounds
+	jitter   float64   // of the start of a round
 	until    float64
-	pauses   [][2]float64 // of the exporter
+	pauses   [][2]float64 // in which the exporter makes no rounds
 	typ      uint16
 	options  Options
 	consts   Constants
-	lazy     bool // confirms in the next round only
+	lazy     bool // requested samples are taken in the next round only
 	blocked  measurement.SampleFailure
 }
 
-// outcome is what came of it.
+// outcome is the result of a world. Times are -1 if the event never occurred.
 type outcome struct {
-	staleAt, suspectAt float64 // first; -1: never
-	lapsedAt           float64 // when it was not stale any more, first; -1: never
-	okAt, doubtAt      float64 // when it was ok, first, and when not any more; -1: never
+	staleAt, suspectAt float64 // first time of the verdict
+	lapsedAt           float64 // first time that it was no longer stale
+	okAt, doubtAt      float64 // first time that it was ok, and that it was no longer ok
 	last               Assessment
-	why                string // of the first stale verdict
+	firstStale         string // reason of the first verdict stale
 	queries            int
 }
 
@@ -329,7 +329,7 @@ func (w *world) record(r rec) measurement.Record {
 	return e
 }
 
-// sample walks the chain at one server.
+// sample takes a direct sample of the chain from one server.
 func (w *world) sample(now float64, server int, walked bool, out *outcome) measurement.Sample {
 	s := measurement.Sample{Type: w.typ, Asked: at(now), Walked: walked, Received: at(now + 0.02)}
 	if w.blocked != "" {
@@ -396,7 +396,7 @@ func (w *world) answer(now float64) *measurement.Answer {
 	return a
 }
 
-// rounds are when each begins; drawn one by one, so that what a round draws comes between.
+// rounds yields the start of every round. Each is drawn when it is needed, between the draws of the rounds.
 func (w *world) rounds(yield func(float64) bool) {
 	last := -1.0
 	for now := 0.0; now < w.until; now += w.interval {
@@ -421,19 +421,19 @@ func (w *world) rounds(yield func(float64) bool) {
 	}
 }
 
-// run lets the exporter ask round after round.
+// run simulates all rounds.
 func (w *world) run() outcome {
 	if w.typ == 0 {
 		w.typ = 1
 	}
 	if w.consts == (Constants{}) {
-		w.consts = usual()
+		w.consts = defaults()
 	}
 	h := New(w.consts, w.options)
 	out := outcome{staleAt: -1, suspectAt: -1, lapsedAt: -1, okAt: -1, doubtAt: -1}
 	server := 0
 	var wants []Request
-	fulfil := func(now float64) {
+	takeSamples := func(now float64) {
 		for _, req := range wants {
 			for range req.Each {
 				for s := range w.zone.lags {
@@ -461,23 +461,23 @@ func (w *world) run() outcome {
 		if !valid && w.rnd.IntN(2) == 0 {
 			h.Sample(measurement.Sample{Type: w.typ, Asked: at(t), Received: at(t), Failure: measurement.SampleSilent})
 		}
-		if h.resolver(resolverAddr).watches[w.typ].now == nil || h.resolver(resolverAddr).watches[w.typ].now.asked.Before(h.began) {
+		if c := h.resolver(resolverAddr).states[w.typ].current; c == nil || c.asked.Before(h.began) {
 			h.Answer(w.answer(t + 0.05))
 		}
 		if w.lazy {
-			fulfil(t + 0.1)
+			takeSamples(t + 0.1)
 		}
 		for turn := range maxTurns {
 			wants = h.Wants(at(t + 0.2))
 			if w.lazy {
 				break
 			}
-			fulfil(t + 0.3 + float64(turn)/10)
+			takeSamples(t + 0.3 + float64(turn)/10)
 		}
 		a := h.Assess(resolverAddr, at(t+1))
 		out.last = a
 		if a.Verdict == Stale && out.staleAt < 0 {
-			out.staleAt, out.why = t, fmt.Sprintf("%s %v", a.Why, a.Counts)
+			out.staleAt, out.firstStale = t, fmt.Sprintf("%+v %v", a.Why, a.Counts)
 		}
 		if a.Verdict != Stale && out.staleAt >= 0 && out.lapsedAt < 0 {
 			out.lapsedAt = t
@@ -504,10 +504,10 @@ func paused(pauses [][2]float64, now float64) bool {
 	return false
 }
 
-// addr4 is the n-th address of the simulated cloud.
+// addr4 returns the n-th address of the simulated cloud.
 func addr4(n int) string { return fmt.Sprintf("203.0.%d.%d", 113+n/200, 1+n%200) }
 
-// moving is a zone whose host has count addresses, all replaced at every period.
+// moving returns a zone whose host has count addresses, all of which are replaced in every period.
 func moving(rnd *rand.Rand, ttl float64, count int, period, until float64) *zone {
 	z := &zone{rnd: rnd, lags: []float64{0, 0}, owners: map[string][]version{}}
 	n := 0

@@ -1,0 +1,264 @@
+package staleness
+
+import (
+	"slices"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+)
+
+// hopRounding is how far an honest entry's expiry may seem to move: one second of TTL rounding at each of two hops.
+const hopRounding = 2 * time.Second
+
+// EDE codes (RFC 8914 §4.4, §4.20).
+const (
+	edeStaleAnswer   = 3
+	edeStaleNXDomain = 19
+)
+
+// Response codes (RFC 1035 §4.1.1).
+const (
+	rcodeNoError  = 0
+	rcodeNXDomain = 3
+)
+
+// wholeChain is used as an owner name where the chain as a whole is compared with an asserted TTL.
+const wholeChain = ""
+
+// answer is one resolver's answer as the proof needs it.
+type answer struct {
+	typ             uint16
+	asked, received time.Time
+	records         []measurement.Record
+	markedStale     bool // by the resolver: EDE 3 with addresses, or EDE 19 with NXDOMAIN
+	judged          bool // its findings are counted or dropped
+}
+
+func newAnswer(a *measurement.Answer) *answer {
+	out := &answer{typ: a.Type, asked: a.Asked, received: a.Received}
+	if out.received.IsZero() {
+		out.received = out.asked
+	}
+	out.records = append(out.records, a.Chain[:min(len(a.Chain), maxRecords)]...)
+	for _, e := range a.EDE[:min(len(a.EDE), maxRecords)] {
+		switch {
+		case e.Code == edeStaleAnswer && a.Rcode == rcodeNoError && len(a.Addresses()) > 0,
+			e.Code == edeStaleNXDomain && a.Rcode == rcodeNXDomain:
+			out.markedStale = true
+		}
+	}
+	return out
+}
+
+// ttl is the smallest TTL of the chain.
+func (a *answer) ttl() time.Duration {
+	var smallest time.Duration
+	for i, r := range a.records {
+		if t := seconds(r.TTL); i == 0 || t < smallest {
+			smallest = t
+		}
+	}
+	return smallest
+}
+
+// uniform reports whether a chain of several owner names has one TTL throughout. A hop that caches whole messages, as
+// CoreDNS does, gives every record the smallest TTL of the chain. A record's TTL then is not its remaining lifetime, so
+// such a chain proves only a TTL above that of every owner (design §7.7).
+func (a *answer) uniform() bool {
+	severalOwners := false
+	for _, r := range a.records {
+		if r.TTL != a.records[0].TTL {
+			return false
+		}
+		severalOwners = severalOwners || r.Owner != a.records[0].Owner
+	}
+	return severalOwners
+}
+
+// finding is one piece of evidence in one answer. It counts once it is confirmed.
+type finding struct {
+	kind  Evidence // TTLInflated, EDEStale, WithdrawnAddress or ViewUnproven
+	proof bool     // counts towards a proof; otherwise a guard does not hold and it is only suspicious
+	owner string
+	value value
+
+	ttl, maxTTL time.Duration // answered, and the most that was published
+	promised    time.Time     // when the record would expire; of TTLInflated
+
+	// Of WithdrawnAddress and ViewUnproven.
+	earliestFetch time.Time     // the earliest time at which an honest resolver can have fetched the value
+	lastSeen      time.Time     // at the authoritative servers
+	shownGoneAt   time.Time     // when their samples had shown it to be gone
+	staleness     time.Duration // proven time past the permitted lifetime
+}
+
+// answerContext is everything that one resolver's answer is compared with.
+type answerContext struct {
+	c        Constants
+	o        Options
+	zone     *zoneView
+	state    *resolverState
+	sameView bool
+	maxGap   time.Duration
+	// ignorePromises makes findings independent of what the resolver promised before: a withdrawn address is one even
+	// if the entry is honestly old.
+	ignorePromises bool
+}
+
+// learning reports whether a promise about this owner name, made at t, is still to be learnt and not yet to be judged:
+// until the zone and the resolver have both been watched for Constants.Learning, and while the authoritative servers
+// are silent. Every resolver has its own learning: one that appears later may hold old entries too (design §4.2).
+func (x *answerContext) learning(name string, t time.Time) bool {
+	if x.state.coverageStart.IsZero() || t.Sub(x.state.coverageStart) < x.c.Learning {
+		return true
+	}
+	if name == wholeChain {
+		return false
+	}
+	s := x.zone.rrsets[name]
+	return s == nil || t.Sub(s.coverageStart) < x.c.Learning || t.Sub(s.lastSampled) > x.maxGap
+}
+
+func (x *answerContext) latestPromise(name string) time.Time {
+	if x.ignorePromises {
+		return time.Time{}
+	}
+	return x.state.latestPromise(name)
+}
+
+// findings compares an answer with the zone. Every record is judged by itself, under its own owner name, because the
+// invariant holds for every record of every answer separately (design §2).
+func (x *answerContext) findings(a *answer) []finding {
+	var out []finding
+	if a.markedStale && x.zoneAnswers(a) {
+		out = append(out, finding{kind: EDEStale, proof: true})
+	}
+	uniform := a.uniform()
+	if x.o.ExpectedTTL > 0 && len(a.records) > 0 {
+		if f, ok := x.inflatedTTL(a, finding{owner: wholeChain, ttl: a.ttl(), maxTTL: x.o.ExpectedTTL}, true); ok {
+			out = append(out, f)
+		}
+	}
+	for _, r := range a.records {
+		s := x.zone.rrsets[r.Owner]
+		if s == nil || !slices.Contains(x.zone.chain, r.Owner) {
+			continue // not on the zone's chain, or no longer: it is not sampled
+		}
+		smallest, largest, steady, ok := s.ttls.bounds(a.asked)
+		if !ok {
+			continue
+		}
+		f := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), maxTTL: largest}
+		if x.o.ExpectedTTL == 0 && sharesValue(a.records, r.Owner, s) {
+			basis := steady && (!uniform || f.ttl > x.longestTTL(a)+x.c.Margin)
+			if f, ok := x.inflatedTTL(a, f, basis); ok {
+				out = append(out, f)
+			}
+		}
+		if f, ok := x.withdrawnValue(a, s, f, smallest); ok {
+			f.proof = f.proof && !uniform
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// longestTTL is the largest published TTL of the answer's owner names.
+func (x *answerContext) longestTTL(a *answer) time.Duration {
+	var longest time.Duration
+	for _, r := range a.records {
+		if s := x.zone.rrsets[r.Owner]; s != nil {
+			_, largest, _, _ := s.ttls.bounds(a.asked)
+			longest = max(longest, largest)
+		}
+	}
+	return longest
+}
+
+// sharesValue reports whether the answer has at this owner name a value that the zone published. If not, the resolver
+// sees another view of the zone.
+func sharesValue(records []measurement.Record, name string, s *rrset) bool {
+	for _, r := range records {
+		if r.Owner == name && s.values[valueOf(r)] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// zoneAnswers reports whether the authoritative servers have answered without a failure for ten spacings before a.
+// Resolvers may serve stale for some time after an outage (RFC 8767).
+func (x *answerContext) zoneAnswers(a *answer) bool {
+	since := x.zone.validSince
+	return !since.IsZero() && a.asked.Sub(since) >= 10*x.c.Spacing
+}
+
+// inflatedTTL completes a finding of TTLInflated: the answered TTL is larger than the zone publishes (design §5.1).
+// basis says whether the published TTL is a basis for a proof.
+func (x *answerContext) inflatedTTL(a *answer, f finding, basis bool) (finding, bool) {
+	if f.ttl <= f.maxTTL+x.c.Margin {
+		return f, false
+	}
+	f.kind = TTLInflated
+	f.promised = a.asked.Add(f.ttl)
+	f.proof = basis && !x.learning(f.owner, a.asked) && f.promised.After(x.latestPromise(f.owner).Add(hopRounding))
+	return f, true
+}
+
+// withdrawnValue completes a finding of WithdrawnAddress, or of ViewUnproven where the resolver may see another view:
+// the zone had withdrawn the value before any time at which an honest resolver can have fetched it (design §5.3).
+func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestTTL time.Duration) (finding, bool) {
+	h := s.values[f.value]
+	if h == nil || f.ttl > f.maxTTL+x.c.Margin || x.learning(f.owner, a.asked) {
+		return f, false
+	}
+	if !a.asked.Add(f.ttl).After(x.latestPromise(f.owner).Add(x.c.Margin)) {
+		return f, false // the entry may be older than our coverage
+	}
+	remaining := max(0, max(f.maxTTL, x.o.ExpectedTTL)-f.ttl)
+	f.earliestFetch = a.asked.Add(-remaining - x.c.Slack)
+	lag := x.c.AuthorityLag
+	if smallestTTL != f.maxTTL {
+		lag += f.maxTTL // the servers are fronted by a cache, or changed the TTL: they may be one TTL behind
+	}
+	// queryDeadline is the end of the samples that count: those after it say nothing about the time of the fetch.
+	queryDeadline := f.earliestFetch.Add(-lag)
+	f.lastSeen = h.lastSeen
+	if !h.lastSeen.Before(queryDeadline) || s.coverageStart.After(h.lastSeen) {
+		return f, false
+	}
+	shownGoneAt, ok := s.shownAbsent(f.value, h.lastSeen, queryDeadline, power{each: samplesEach, need: powerBefore})
+	if !ok {
+		return f, false
+	}
+	f.kind, f.proof, f.shownGoneAt = WithdrawnAddress, true, shownGoneAt
+	f.staleness = queryDeadline.Sub(shownGoneAt)
+	if !x.o.SingleView && !x.sameView {
+		f.kind, f.proof = ViewUnproven, false
+	}
+	return f, true
+}
+
+// confirmed reports whether the zone was asked again after the answer: its delegation followed from the parent zone at
+// or after walkedSince, every server asked, and for a withdrawn value enough samples to show that it has not returned.
+func (x *answerContext) confirmed(a *answer, f finding, walkedSince time.Time) bool {
+	if f.kind == TTLInflated && f.owner == wholeChain {
+		return true // the TTL is asserted: there is nothing to ask
+	}
+	if x.zone.lastWalked.Before(walkedSince) || x.zone.lastAnswered.Before(a.received) {
+		return false
+	}
+	if f.kind == EDEStale {
+		return true
+	}
+	s := x.zone.rrsets[f.owner]
+	if s == nil {
+		return false
+	}
+	if f.kind == TTLInflated {
+		return s.sampledAll(a.received)
+	}
+	after := power{each: 1, need: powerAfter, perServer: true}
+	_, ok := s.shownAbsent(f.value, a.received.Add(-1), s.lastSampled, after)
+	return ok
+}

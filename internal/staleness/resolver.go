@@ -1,0 +1,275 @@
+package staleness
+
+import (
+	"net/netip"
+	"time"
+)
+
+// resolver is what is remembered of one resolver for one host.
+type resolver struct {
+	sameView    bool
+	states      map[uint16]*resolverState // by type
+	counts      map[Evidence]uint64
+	lastCounted map[Evidence]time.Time
+}
+
+// count counts a piece of evidence, at most one of a kind within spacing.
+func (r *resolver) count(kind Evidence, at time.Time, spacing time.Duration) {
+	if last, ok := r.lastCounted[kind]; ok && at.Sub(last) < spacing {
+		return
+	}
+	r.lastCounted[kind] = at
+	r.counts[kind]++
+}
+
+// resolverState is what one resolver's answers of one type amount to.
+type resolverState struct {
+	// promises is the latest expiry by owner name that the resolver promised while it was learnt or while the
+	// authoritative servers were silent. otherPromises stands for the owner names beyond the bound.
+	promises      map[string]time.Time
+	otherPromises time.Time
+	largestTTLs   map[string]largestTTL // by owner name, within a day; see [inflatedTTLProof]
+	coverageStart time.Time             // start of the present run of answers without a gap
+	lastAnswer    time.Time             // end of the newest answer that held addresses
+
+	current       *answer // of this round
+	pendingAnswer *answer // an earlier one with findings still to be confirmed
+
+	secondLearning secondLearning
+	inflated       inflatedTTLProof
+	withdrawn      withdrawnAddressProof
+	staleAnswers   staleAnswerProof
+
+	lastInflated  finding // the newest confirmed TTLInflated
+	lastWithdrawn finding // the newest confirmed WithdrawnAddress
+
+	suspectedAt time.Time
+	suspicion   Why
+	unconfirmed *Why // of a finding that is still to be confirmed
+
+	excess     slidingMax
+	staleness  slidingMax
+	hints      hints
+	lastFrozen time.Time // when the TTLs last seemed not to count down
+}
+
+// largestTTL is the largest TTL of one owner name, and when it was last answered.
+type largestTTL struct {
+	ttl time.Duration
+	at  time.Time
+}
+
+// add takes an answer. A pause longer than maxGap ends the coverage.
+func (st *resolverState) add(a *answer, c Constants, maxGap time.Duration) {
+	if st.current != nil && !st.current.judged && st.pendingAnswer == nil {
+		st.pendingAnswer = st.current
+	}
+	st.current = a
+	if len(a.records) == 0 && !a.markedStale {
+		return
+	}
+	if st.coverageStart.IsZero() || a.received.Sub(st.lastAnswer) > maxGap {
+		st.coverageStart = a.received
+	}
+	st.lastAnswer = a.received
+	expires := a.received.Add(a.ttl())
+	if a.received.Sub(st.coverageStart) < c.Learning || st.secondLearning.running() {
+		st.promise(wholeChain, expires)
+	}
+	st.secondLearning.answer(a.asked, c)
+	st.staleAnswers.answer(a.asked, expires, a.markedStale, c)
+}
+
+// learn records every promise of an answer, if there is one.
+func (st *resolverState) learn(a *answer) {
+	if a == nil {
+		return
+	}
+	for _, r := range a.records {
+		st.promise(r.Owner, a.received.Add(seconds(r.TTL)))
+	}
+}
+
+func (st *resolverState) promise(owner string, expires time.Time) {
+	if st.promises == nil {
+		st.promises = make(map[string]time.Time)
+	}
+	if _, known := st.promises[owner]; !known && len(st.promises) >= maxOwners {
+		st.otherPromises = later(st.otherPromises, expires)
+		return
+	}
+	st.promises[owner] = later(st.promises[owner], expires)
+}
+
+func (st *resolverState) latestPromise(owner string) time.Time {
+	return later(st.promises[owner], st.otherPromises)
+}
+
+// recordTTL records an answered TTL. Owner names beyond the bound have no largest TTL, so they prove nothing by it.
+func (st *resolverState) recordTTL(owner string, ttl time.Duration, at time.Time) {
+	if st.largestTTLs == nil {
+		st.largestTTLs = make(map[string]largestTTL)
+	}
+	l, known := st.largestTTLs[owner]
+	if !known && len(st.largestTTLs) >= maxOwners || known && ttl < l.ttl && at.Sub(l.at) <= valueMemory {
+		return
+	}
+	st.largestTTLs[owner] = largestTTL{ttl, at}
+}
+
+// isLargest reports whether ttl is the largest answered for the owner name, within the tolerance.
+func (st *resolverState) isLargest(owner string, ttl, tolerance time.Duration) bool {
+	l, known := st.largestTTLs[owner]
+	return known && ttl >= l.ttl-tolerance
+}
+
+func (st *resolverState) suspect(at time.Time, why Why) {
+	if !at.Before(st.suspectedAt) {
+		st.suspectedAt, st.suspicion = at, why
+	}
+}
+
+// proved reports whether the verdict is stale.
+func (st *resolverState) proved(now time.Time, c Constants) bool {
+	return st.inflated.holds(now, c) || st.withdrawn.holds(now, c) || st.staleAnswers.holds(now, c)
+}
+
+// addEvidence takes a confirmed finding of an answer.
+func (h *Host) addEvidence(r *resolver, st *resolverState, a *answer, f finding) {
+	r.count(f.kind, a.asked, h.c.Spacing)
+	learntUntil := st.secondLearning.last
+	if f.kind != EDEStale {
+		st.secondLearning.evidence(a.asked, h.c)
+		st.learn(a)
+	}
+	zone := h.zones[a.typ]
+	switch f.kind {
+	case TTLInflated:
+		if st.isLargest(f.owner, f.ttl, h.sameTTLTolerance()) {
+			st.inflated.add(a.asked, f.ttl, h.sameTTLTolerance(), learntUntil, h.c)
+			st.lastInflated = f
+		}
+	case WithdrawnAddress:
+		st.withdrawn.add(a.asked, f.earliestFetch, learntUntil, zone.withdrawnPieces(a.asked, h.c), h.c)
+		st.staleness.add(a.asked, f.staleness, h.c.Hold)
+		st.lastWithdrawn = f
+	case EDEStale:
+		st.staleAnswers.confirm(a.asked, zone.validSince, h.c)
+	}
+	st.suspect(a.asked, f.why())
+}
+
+// judge judges the answers of one type that are not judged yet, oldest first. It returns the findings that are still to
+// be confirmed, and the earliest time of a delegation walk that confirms them.
+func (h *Host) judge(r *resolver, typ uint16, now time.Time) (open []finding, walkedSince time.Time) {
+	st, x := r.states[typ], h.answerContext(r, typ)
+	st.unconfirmed = nil
+	for _, a := range []*answer{st.pendingAnswer, st.current} {
+		if a == nil || a.judged {
+			continue
+		}
+		found := x.findings(a)
+		since := a.received
+		if st.proved(now, h.c) {
+			since = now.Add(-h.c.Hold)
+		}
+		var pending []finding
+		for _, f := range found {
+			if f.kind == TTLInflated {
+				st.excess.add(a.asked, f.ttl-f.maxTTL, h.c.Hold)
+				st.inflated.seenAgain(a.asked, f.promised, h.c)
+			}
+			if !f.proof {
+				st.suspect(a.asked, f.why())
+			}
+			if (f.proof || f.kind == ViewUnproven) && !x.confirmed(a, f, since) {
+				pending = append(pending, f)
+			}
+		}
+		if len(pending) > 0 && now.Sub(a.received) <= h.c.Hold/3 {
+			open = append(open, pending...)
+			walkedSince = later(walkedSince, since)
+			why := pending[0].why()
+			why.Unconfirmed = true
+			st.unconfirmed = &why
+			continue
+		}
+		for _, f := range found {
+			if (f.proof || f.kind == ViewUnproven) && x.confirmed(a, f, since) {
+				h.addEvidence(r, st, a, f)
+			}
+		}
+		a.judged = true
+	}
+	if st.pendingAnswer != nil && st.pendingAnswer.judged {
+		st.pendingAnswer = nil
+	}
+	return open, walkedSince
+}
+
+// withdrawnAddresses lists the addresses of an answer that the zone is shown not to publish any more: because they were
+// withdrawn themselves, or because a CNAME that leads to them was.
+func (h *Host) withdrawnAddresses(r *resolver, typ uint16, a *answer) []netip.Addr {
+	if a == nil {
+		return nil
+	}
+	x := h.answerContext(r, typ)
+	x.ignorePromises = true
+	withdrawn := make(map[value]bool)
+	chainMoved := false
+	for _, f := range x.findings(a) {
+		if f.kind == WithdrawnAddress || f.kind == ViewUnproven {
+			withdrawn[f.value] = true
+			chainMoved = chainMoved || !f.value.addr.IsValid()
+		}
+	}
+	if len(withdrawn) == 0 {
+		return nil
+	}
+	var out []netip.Addr
+	for _, rec := range a.records {
+		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !h.publishedNow(typ, valueOf(rec))) {
+			out = append(out, rec.Addr)
+		}
+	}
+	return out
+}
+
+// publishedNow reports whether any of this round's samples held v.
+func (h *Host) publishedNow(typ uint16, v value) bool {
+	for _, s := range h.zones[typ].rrsets {
+		if seen := s.values[v]; seen != nil && !seen.lastSeen.Before(h.began) {
+			return true
+		}
+	}
+	return false
+}
+
+// slidingMax is the largest duration within a time, kept in sixteenths of that time.
+type slidingMax struct {
+	slots [17]struct {
+		start time.Time
+		max   time.Duration
+	}
+	current int
+}
+
+func (m *slidingMax) add(now time.Time, d, within time.Duration) {
+	s := &m.slots[m.current]
+	if s.start.IsZero() || now.Sub(s.start) >= within/16 {
+		m.current = (m.current + 1) % len(m.slots)
+		s = &m.slots[m.current]
+		s.start, s.max = now, 0
+	}
+	s.max = max(s.max, d)
+}
+
+func (m *slidingMax) within(now time.Time, within time.Duration) time.Duration {
+	var largest time.Duration
+	for _, s := range m.slots {
+		if !s.start.IsZero() && now.Sub(s.start) <= within {
+			largest = max(largest, s.max)
+		}
+	}
+	return largest
+}
