@@ -1,0 +1,82 @@
+// Package devicecert judges certificates as a device does. Devices use Mbed TLS 2.28 with few options: ECDSA on
+// secp256r1 with SHA-256 or SHA-224, no RSA, no other curve and no other hash. That library takes some certificates that
+// crypto/x509 rejects and aborts the handshake at some that crypto/x509 takes.
+//
+// [ParseList] reads the certificates of a Certificate message, [Verify] builds the chain from the leaf to a root that the
+// device stores, and [Result] says what the device finds. [Parse] reads one certificate; it returns whatever can be read
+// also from a certificate that a device rejects, so that its issuer is known.
+//
+// Use [Certificate.Problem] and [Result.Problem] for what ends the handshake, and [Result.Flags] for what a device finds in
+// a chain after the handshake. All of it is data from closed lists: [Problems] and [Flags.List].
+//
+// The package opens no socket and reads no clock. Everything that it returns is bounded by its input, and it never panics
+// on hostile input.
+package devicecert
+
+// Problem names what is wrong with a certificate or a list of certificates. It is a closed list, see [Problems].
+type Problem string
+
+const (
+	// NoProblem is the zero value.
+	NoProblem Problem = ""
+
+	// UnknownSignature is the one problem that does not end the handshake: a device skips a certificate whose
+	// signature algorithm it does not know, and goes on with the rest of the list.
+	UnknownSignature Problem = "unknown_signature"
+
+	NoCertificate      Problem = "no_certificate"      // the list is empty, or a device skips all of it
+	TooShort           Problem = "too_short"           // shorter than [MinSize]
+	Malformed          Problem = "malformed"           // not the structure of an X.509 certificate
+	UnknownVersion     Problem = "unknown_version"     // not version 1, 2 or 3
+	SignatureForm      Problem = "signature_form"      // the signature or its algorithm is malformed, or the algorithm differs inside and outside
+	MalformedName      Problem = "malformed_name"      // an issuer or a subject that a device cannot read
+	MalformedDate      Problem = "malformed_date"      // a date that a device cannot read
+	UnreadableKey      Problem = "unreadable_key"      // a public key of an algorithm or on a curve that a device does not know
+	MalformedKey       Problem = "malformed_key"       // a public key that is not an uncompressed point of secp256r1
+	CriticalExtension  Problem = "critical_extension"  // a critical extension that a device does not know
+	CriticalPolicy     Problem = "critical_policy"     // critical certificatePolicies with another policy than anyPolicy
+	RepeatedExtension  Problem = "repeated_extension"  // an extension that a device knows stands twice
+	MalformedExtension Problem = "malformed_extension" // an extension that a device knows, but cannot read
+	KeyAgreementOnly   Problem = "key_agreement_only"  // the leaf's key is marked as one for ECDH, and cannot sign the handshake
+	ChainTooLong       Problem = "chain_too_long"      // more than [MaxIntermediates] intermediates
+
+	// These are problems of a root only, see [NewRoot].
+	NotCA     Problem = "not_ca"       // basicConstraints does not mark it as a CA
+	NoSigning Problem = "no_cert_sign" // keyUsage lacks keyCertSign, or limits the key to one direction of key agreement
+)
+
+// Problems lists every problem.
+var Problems = []Problem{
+	UnknownSignature, NoCertificate, TooShort, Malformed, UnknownVersion, SignatureForm, MalformedName, MalformedDate,
+	UnreadableKey, MalformedKey, CriticalExtension, CriticalPolicy, RepeatedExtension, MalformedExtension, KeyAgreementOnly,
+	ChainTooLong, NotCA, NoSigning,
+}
+
+// Finding is a problem and, where one name says more, the algorithm or the object identifier that it is about. Text is
+// printable ASCII and at most some dozens of bytes, so it is safe to show.
+type Finding struct {
+	Problem Problem
+	Text    string
+}
+
+// Limits of what a device takes.
+const (
+	// MinSize is the least size in bytes of a certificate in a Certificate message.
+	MinSize = 128
+	// MaxIntermediates is how many intermediate certificates a chain may have between leaf and root.
+	MaxIntermediates = 8
+)
+
+// Flags are what a device finds in a chain once the handshake is complete. A device ends the session unless they are 0.
+type Flags uint8
+
+const (
+	Expired          Flags = 1 << iota // a certificate of the path is past its notAfter
+	Future                             // a certificate of the path is before its notBefore
+	NotTrusted                         // no path leads to a stored root, or a signature on it is wrong
+	KeyUsage                           // the leaf's keyUsage does not allow digitalSignature
+	ExtendedKeyUsage                   // the leaf's extendedKeyUsage lacks serverAuth
+)
+
+// AllFlags lists every flag.
+var AllFlags = []Flags{Expired, Future, NotTrusted, KeyUsage, ExtendedKeyUsage}

@@ -1,0 +1,98 @@
+package devicecert
+
+import "bytes"
+
+// Name is an issuer or a subject (RFC 5280 §4.1.2.4): its attributes in order.
+type Name []Attribute
+
+// Attribute is one attribute of a [Name].
+type Attribute struct {
+	Type  []byte // the content of the object identifier
+	Tag   byte   // the ASN.1 tag of the value; the string types are the constants of this package
+	Value []byte // as encoded
+	// Joined reports that the next attribute belongs to the same relative distinguished name.
+	Joined bool
+}
+
+// The string types of a name's values.
+const (
+	UTF8String      = tagUTF8String
+	PrintableString = tagPrintableString
+	IA5String       = tagIA5String
+	T61String       = tagT61String
+	BMPString       = tagBMPString
+	UniversalString = tagUniversalString
+	BitString       = tagBitString
+)
+
+// parseName reads the content of a name. ok is false if its structure is broken; name is then the part before that.
+// readable is false if a device cannot read it, which is also so for a value of another type than the constants above.
+func parseName(content reader) (name Name, readable, ok bool) {
+	readable = true
+	for len(content) > 0 {
+		set, ok := content.take(tagSet)
+		if !ok || len(set) == 0 {
+			return name, false, false
+		}
+		for len(set) > 0 {
+			pair, ok := set.take(tagSequence)
+			if !ok {
+				return name, false, false
+			}
+			id, ok := pair.take(tagObjectIdentifier)
+			if !ok {
+				return name, false, false
+			}
+			tag, value, ok := pair.any()
+			if !ok || len(pair) != 0 {
+				return name, false, false
+			}
+			switch tag {
+			case UTF8String, PrintableString, IA5String, T61String, BMPString, UniversalString, BitString:
+			default:
+				readable = false
+			}
+			name = append(name, Attribute{Type: id, Tag: tag, Value: value, Joined: len(set) > 0})
+		}
+	}
+	return name, readable, true
+}
+
+// Matches reports whether a device takes two names for the same: the same attributes in the same order, with values of
+// the same type and octets. Only between UTF8String and PrintableString may the type differ, and the case of ASCII
+// letters. Nothing else is normalised.
+func (n Name) Matches(other Name) bool {
+	if len(n) != len(other) {
+		return false
+	}
+	for i := range n {
+		a, b := &n[i], &other[i]
+		if !bytes.Equal(a.Type, b.Type) || a.Joined != b.Joined || !a.sameValue(b) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Attribute) sameValue(b *Attribute) bool {
+	if a.Tag == b.Tag && bytes.Equal(a.Value, b.Value) {
+		return true
+	}
+	folds := func(tag byte) bool { return tag == UTF8String || tag == PrintableString }
+	if !folds(a.Tag) || !folds(b.Tag) || len(a.Value) != len(b.Value) {
+		return false
+	}
+	for i := range a.Value {
+		if foldCase(a.Value[i]) != foldCase(b.Value[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func foldCase(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}

@@ -1,0 +1,193 @@
+package devicecert
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"slices"
+	"time"
+)
+
+// NewRoot reads a certificate for use as a device's stored root. The finding is empty if a device can load the certificate
+// and accepts certificates that it signs.
+func NewRoot(der []byte) (*Certificate, Finding) {
+	c := Parse(der)
+	switch {
+	case c.Problem.Problem != NoProblem:
+		return c, c.Problem
+	case c.agreementOnly:
+		return c, Finding{Problem: KeyAgreementOnly}
+	case c.version < 3: // a device accepts a stored certificate of these versions as a CA
+	case !c.CA:
+		return c, Finding{Problem: NotCA}
+	case !c.allows(usageCertSign):
+		return c, Finding{Problem: NoSigning}
+	}
+	return c, Finding{}
+}
+
+// NewKeyRoot returns a root of which only the public key and the subject are known. It is valid at all times and allows
+// chains of any length. Without a subject, issuer names are not compared with it.
+func NewKeyRoot(subject Name, key *ecdsa.PublicKey) *Certificate {
+	return &Certificate{
+		Subject: subject, anySubject: len(subject) == 0, key: key, CA: true, version: 3,
+		NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+	}
+}
+
+// Result is what a device finds in a list of certificates.
+type Result struct {
+	// Problem is what ends the handshake, if anything does. At is the index in the list of the certificate that has the
+	// problem, or -1 if it is a problem of the list. If a certificate cannot be read, or there is no leaf, the other fields
+	// are not set.
+	Problem Finding
+	At      int
+	// Flags are those of the whole path, LeafFlags those of the leaf.
+	Flags, LeafFlags Flags
+	// Path are the certificates that the device puts together, the leaf first. It ends with the root if the device found
+	// one. Without NotTrusted, all signatures on it are good.
+	Path []*Certificate
+}
+
+// Accepted reports whether a device uses the session.
+func (r *Result) Accepted() bool { return r.Problem.Problem == NoProblem && r.Flags == 0 }
+
+// List returns the single flags.
+func (f Flags) List() []Flags {
+	return slices.DeleteFunc(slices.Clone(AllFlags), func(one Flags) bool { return f&one == 0 })
+}
+
+// Signed reports whether the key of parent signed child, see [Certificate.SignedBy]. A caller that caches good signatures
+// passes a function of its own.
+type Signed func(child, parent *Certificate) bool
+
+// Verify judges the list of a server, leaf first, as a device does that stores roots and whose clock shows now. signed may
+// be nil. The work is bounded by the pairs of certificates in the list.
+func Verify(list, roots []*Certificate, now time.Time, signed Signed) Result {
+	if signed == nil {
+		signed = func(child, parent *Certificate) bool { return child.SignedBy(parent.key) }
+	}
+	kept := make([]*Certificate, 0, len(list))
+	for i, c := range list {
+		if c.Fatal() {
+			return Result{Problem: c.Problem, At: i}
+		}
+		if !c.Skipped() {
+			kept = append(kept, c)
+		}
+	}
+	if len(kept) == 0 {
+		return Result{Problem: Finding{Problem: NoCertificate}, At: -1}
+	}
+	v := verification{roots: roots, now: now.UTC().Truncate(time.Second), signed: signed}
+	result := v.build(kept)
+	leaf := kept[0]
+	if !leaf.allows(usageDigitalSignature) {
+		result.LeafFlags |= KeyUsage
+	}
+	if leaf.hasExtendedKeyUsage && !leaf.serverAuth {
+		result.LeafFlags |= ExtendedKeyUsage
+	}
+	result.Flags |= result.LeafFlags
+	if result.Problem.Problem == NoProblem && leaf.agreementOnly {
+		result.Problem, result.At = Finding{Problem: KeyAgreementOnly, Text: leaf.Key}, slices.Index(list, leaf)
+	}
+	return result
+}
+
+// verification is one walk from a leaf to a root.
+type verification struct {
+	roots  []*Certificate
+	now    time.Time // whole seconds, as a device compares them
+	signed Signed
+}
+
+// build finds the path. It looks for the parent of a certificate among the roots, and then among the certificates that
+// follow it in the list.
+func (v *verification) build(list []*Certificate) Result {
+	result := Result{At: -1}
+	selfIssued := 0 // intermediates
+	child, trusted := list[0], false
+	for {
+		result.Path = append(result.Path, child)
+		flags := v.dates(child)
+		if trusted || len(result.Path) == 1 && v.stored(child) {
+			result.add(flags)
+			return result
+		}
+		depth := len(result.Path) - 1
+		parent, good := v.parent(child, v.roots, true, depth-selfIssued)
+		trusted = parent != nil
+		if !trusted {
+			list = list[slices.Index(list, child)+1:]
+			parent, good = v.parent(child, list, false, depth-selfIssued)
+		}
+		if parent == nil || !good {
+			flags |= NotTrusted
+		}
+		result.add(flags)
+		if parent == nil {
+			return result
+		}
+		if depth > 0 && child.SelfIssued() {
+			selfIssued++
+		}
+		if !trusted && len(result.Path) > MaxIntermediates {
+			result.Problem = Finding{Problem: ChainTooLong}
+			return result
+		}
+		child = parent
+	}
+}
+
+// add notes the flags of the last certificate of the path.
+func (r *Result) add(flags Flags) {
+	if len(r.Path) == 1 {
+		r.LeafFlags = flags
+	}
+	r.Flags |= flags
+}
+
+func (v *verification) dates(c *Certificate) (flags Flags) {
+	if v.now.After(c.NotAfter) {
+		flags |= Expired
+	}
+	if v.now.Before(c.NotBefore) {
+		flags |= Future
+	}
+	return flags
+}
+
+// stored reports whether a leaf is itself one of the roots.
+func (v *verification) stored(leaf *Certificate) bool {
+	return leaf.SelfIssued() && slices.ContainsFunc(v.roots, func(root *Certificate) bool { return bytes.Equal(leaf.Raw, root.Raw) })
+}
+
+// parent finds the issuer of child among candidates: the first one that is valid now, or else the first one; nil if there
+// is none. A root must have signed child; for an intermediate, good reports whether it did. below is the number of
+// intermediates below the candidate that are not self-issued.
+func (v *verification) parent(child *Certificate, candidates []*Certificate, roots bool, below int) (found *Certificate, good bool) {
+	for _, candidate := range candidates {
+		if !candidate.mayIssue(child, roots) || candidate.maxIntermediates > 0 && candidate.maxIntermediates < 1+below {
+			continue
+		}
+		signed := !candidate.agreementOnly && v.signed(child, candidate)
+		if roots && !signed {
+			continue
+		}
+		if v.dates(candidate) == 0 {
+			return candidate, signed
+		}
+		if found == nil {
+			found, good = candidate, signed
+		}
+	}
+	return found, good
+}
+
+// mayIssue reports whether a certificate can be the issuer of child by its name and its extensions.
+func (c *Certificate) mayIssue(child *Certificate, root bool) bool {
+	if !c.anySubject && !child.Issuer.Matches(c.Subject) {
+		return false
+	}
+	return root && c.version < 3 || c.CA && c.allows(usageCertSign)
+}
