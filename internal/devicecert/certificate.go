@@ -39,7 +39,7 @@ type Certificate struct {
 	keyUsage            uint32
 	hasExtendedKeyUsage bool
 	serverAuth          bool
-	// maxIntermediates is one more than pathLenConstraint; 0 means that there is no constraint.
+	// maxIntermediates is pathLenConstraint plus one, or 0 without a constraint.
 	maxIntermediates int
 }
 
@@ -72,13 +72,13 @@ func ParseList(list [][]byte) []*Certificate {
 func Parse(der []byte) *Certificate {
 	c := &Certificate{}
 	in := reader(der)
-	raw, certificate, ok := in.takeRaw(tagSequence)
+	raw, certificate, ok := in.takeSequence()
 	if !ok {
 		c.reject(Malformed, "")
 		return c
 	}
 	c.Raw = raw
-	tbsRaw, tbs, ok := certificate.takeRaw(tagSequence)
+	tbsRaw, tbs, ok := certificate.takeSequence()
 	if !ok {
 		c.reject(Malformed, "")
 		return c
@@ -145,7 +145,7 @@ func (c *Certificate) readTBS(in reader) (signature algorithm, ok bool) {
 // readNamesAndKey reads issuer, validity, subject and subjectPublicKeyInfo.
 func (c *Certificate) readNamesAndKey(in *reader) (ok bool) {
 	var readable bool
-	raw, content, ok := in.takeRaw(tagSequence)
+	raw, content, ok := in.takeSequence()
 	if !ok {
 		return false
 	}
@@ -168,7 +168,7 @@ func (c *Certificate) readNamesAndKey(in *reader) (ok bool) {
 		c.reject(MalformedDate, "")
 	}
 
-	raw, content, ok = in.takeRaw(tagSequence)
+	raw, content, ok = in.takeSequence()
 	if !ok {
 		return false
 	}
@@ -177,7 +177,7 @@ func (c *Certificate) readNamesAndKey(in *reader) (ok bool) {
 		c.reject(MalformedName, "")
 	}
 
-	raw, content, ok = in.takeRaw(tagSequence)
+	raw, content, ok = in.takeSequence()
 	if !ok {
 		c.reject(MalformedKey, "")
 		return false

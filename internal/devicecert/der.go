@@ -27,8 +27,8 @@ const (
 	constructed = 0x20
 )
 
-// reader reads ASN.1 elements from the left. Package cryptobyte accepts DER only; devices also take lengths that are
-// longer than they need to be, so this package has a reader of its own.
+// reader reads ASN.1 elements from the left. It accepts lengths that are longer than necessary, as devices do; package
+// cryptobyte accepts DER only.
 type reader []byte
 
 // at reports whether the next element has that tag.
@@ -89,10 +89,10 @@ func (r reader) only(tag byte) (content reader, ok bool) {
 	return content, ok && len(r) == 0
 }
 
-// takeRaw is [reader.take] that also returns the element with its header.
-func (r *reader) takeRaw(tag byte) (raw, content reader, ok bool) {
+// takeSequence reads a SEQUENCE. raw is the element with its header.
+func (r *reader) takeSequence() (raw, content reader, ok bool) {
 	before := *r
-	content, ok = r.take(tag)
+	content, ok = r.take(tagSequence)
 	return before[:len(before)-len(*r)], content, ok
 }
 

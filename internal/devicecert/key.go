@@ -120,7 +120,7 @@ func nameOr(names map[string]string, id string) string {
 	return identifierText(id)
 }
 
-// PublicKey returns the certificate's public key, of any kind that package x509 knows; nil if there is none.
+// PublicKey returns the certificate's public key, of any kind that package x509 knows, or nil.
 func (c *Certificate) PublicKey() crypto.PublicKey {
 	if c.key != nil {
 		return c.key

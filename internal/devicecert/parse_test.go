@@ -289,7 +289,7 @@ func TestSignedBy(t *testing.T) {
 	// resigned is leafCert with another encoding of the same signature.
 	resigned := func(signature []byte) *Certificate {
 		outer, _ := reader(leafCert).only(tagSequence)
-		tbs, _, _ := outer.takeRaw(tagSequence)
+		tbs, _, _ := outer.takeSequence()
 		return Parse(el(tagSequence, tbs, algorithmID(idECDSASHA256), signature))
 	}
 	padded := append([]byte{0, 0, 0}, r...)

@@ -37,7 +37,7 @@ func NewKeyRoot(subject Name, key *ecdsa.PublicKey) *Certificate {
 // Result is what a device finds in a list of certificates.
 type Result struct {
 	// Problem is what ends the handshake, if anything does. At is the index in the list of the certificate that has the
-	// problem, or -1 if it is a problem of the list. If a certificate cannot be read, or there is no leaf, the other fields
+	// problem, or -1 for a problem of the list. If a certificate cannot be read, or there is no leaf, the other fields
 	// are not set.
 	Problem Finding
 	At      int
@@ -57,7 +57,7 @@ func (f Flags) List() []Flags {
 }
 
 // Signed reports whether the key of parent signed child, see [Certificate.SignedBy]. A caller that caches good signatures
-// passes a function of its own.
+// passes another function.
 type Signed func(child, parent *Certificate) bool
 
 // Verify judges the list of a server, leaf first, as a device does that stores roots and whose clock shows now. signed may
@@ -162,8 +162,8 @@ func (v *verification) stored(leaf *Certificate) bool {
 	return leaf.SelfIssued() && slices.ContainsFunc(v.roots, func(root *Certificate) bool { return bytes.Equal(leaf.Raw, root.Raw) })
 }
 
-// parent finds the issuer of child among candidates: the first one that is valid now, or else the first one; nil if there
-// is none. A root must have signed child; for an intermediate, good reports whether it did. below is the number of
+// parent finds the issuer of child among candidates: the first one that is valid now, or else the first one, or nil.
+// A root must have signed child; for an intermediate, good reports whether it did. below is the number of
 // intermediates below the candidate that are not self-issued.
 func (v *verification) parent(child *Certificate, candidates []*Certificate, roots bool, below int) (found *Certificate, good bool) {
 	for _, candidate := range candidates {
