@@ -79,7 +79,7 @@ func (s *series) authority(target []string, a *report.Zone) {
 
 // queries makes the series of the queries sent, each from 0; none for the report of one host, whose sum over the hosts would
 // be wrong.
-func (s *series) queries(counts []report.QueryCount) {
+func (s *series) queries(counts []measurement.QueryCount) {
 	if counts == nil {
 		return
 	}
@@ -87,13 +87,13 @@ func (s *series) queries(counts []report.QueryCount) {
 	sums := make(map[way]uint64, len(counts))
 	for _, q := range counts {
 		rcode := strings.ToLower(q.Rcode)
-		if !slices.Contains(rcodes, rcode) {
-			rcode = rcodeOther
+		if !slices.Contains(measurement.DNSRcodes, rcode) {
+			rcode = measurement.RcodeOther
 		}
 		sums[way{q.Leg, rcode}] += q.Count
 	}
-	for _, leg := range legs {
-		for _, rcode := range rcodes {
+	for _, leg := range measurement.DNSLegs {
+		for _, rcode := range measurement.DNSRcodes {
 			s.add(dnsQueries, float64(sums[way{leg, rcode}]), []string{leg}, rcode)
 		}
 	}

@@ -30,7 +30,7 @@ func hostileReport(service, host, issuer, subject, key, rcode string) *report.Re
 			}
 		}
 	}
-	rep.Queries = append(rep.Queries, report.QueryCount{Leg: service, Rcode: rcode, Count: 1}, report.QueryCount{Leg: "resolver", Rcode: rcode, Count: 1})
+	rep.Queries = append(rep.Queries, measurement.QueryCount{Leg: service, Rcode: rcode, Count: 1}, measurement.QueryCount{Leg: "resolver", Rcode: rcode, Count: 1})
 	return rep
 }
 
@@ -116,7 +116,7 @@ func anyReport(t *rapid.T) *report.Report {
 	}
 	rep := &report.Report{
 		Started: moment.Draw(t, "started"), Finished: moment.Draw(t, "finished"), IncompletePaths: few("incomplete"),
-		AuthorityPath: measurement.AuthorityPath(rapid.SampledFrom(append(authorityPaths, "")).Draw(t, "authority path")),
+		AuthorityPath: measurement.Port53State(rapid.SampledFrom(append(authorityPaths, "")).Draw(t, "authority path")),
 	}
 	for range few("hosts") {
 		h := report.Host{

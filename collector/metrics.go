@@ -129,9 +129,6 @@ const (
 
 	familyIPv4 = "ipv4"
 	familyIPv6 = "ipv6"
-
-	rcodeTimeout = "timeout"
-	rcodeOther   = "other"
 )
 
 var (
@@ -143,15 +140,9 @@ var (
 	phases      = texts(measurement.Phases)
 	kinds       = texts(staleness.Kinds)
 	verdicts    = texts([]staleness.Verdict{staleness.OK, staleness.Stale, staleness.Suspect, staleness.Unknown})
-	dnsFailures = texts([]measurement.DNSFailure{
-		measurement.DNSNXDomain, measurement.DNSServFail, measurement.DNSRefused, measurement.DNSNoAddress, measurement.DNSTimeout,
-		measurement.DNSUnreachable, measurement.DNSMalformed, measurement.DNSLoop, measurement.DNSRcode, measurement.DNSOutOfTime,
-	})
-	authorityPaths = texts([]measurement.AuthorityPath{
-		measurement.AuthorityPathOK, measurement.AuthorityPathBlocked, measurement.AuthorityPathIntercepted, measurement.AuthorityPathNotAuthoritative,
-	})
-	legs   = []string{"resolver", "authority"}
-	rcodes = []string{"noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", rcodeTimeout, rcodeOther}
+	dnsFailures = texts(measurement.DNSFailures)
+
+	authorityPaths = texts(measurement.Port53States)
 )
 
 // table holds every metric that this program adds to Go's own. Nothing else names one.
@@ -335,7 +326,7 @@ var table = withTransports([metricCount]Metric{
 	},
 	dnsQueries: {
 		Name: "endpoint_dns_queries_total", Type: Counter, Labels: []string{"leg", "rcode"}, Group: groupStaleness,
-		Values: map[string][]string{"leg": legs, "rcode": rcodes},
+		Values: map[string][]string{"leg": measurement.DNSLegs, "rcode": measurement.DNSRcodes},
 		Help:   "DNS queries that this exporter sent, to the site's resolvers and to the zones' own servers, by how they ended.",
 	},
 

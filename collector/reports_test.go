@@ -163,8 +163,8 @@ func healthyReport() *report.Report {
 	tcp5684.Idle = &report.IdleBounds{Survived: 540 * time.Second, LastRound: noon.Add(-time.Hour)}
 	return &report.Report{
 		Site: "berlin", Started: noon, Finished: noon.Add(125 * ms),
-		AuthorityPath: measurement.AuthorityPathOK,
-		Queries: []report.QueryCount{
+		AuthorityPath: measurement.Port53OK,
+		Queries: []measurement.QueryCount{
 			{Leg: "resolver", Rcode: "NOERROR", Count: 84},
 			{Leg: "resolver", Rcode: "timeout", Count: 1},
 			{Leg: "authority", Rcode: "noerror", Count: 80},
@@ -193,10 +193,10 @@ func healthyReport() *report.Report {
 // sickReport is a site where everything is wrong, each host in its own way.
 func sickReport() *report.Report {
 	return &report.Report{
-		Queries: []report.QueryCount{}, // nothing was asked
+		Queries: []measurement.QueryCount{}, // nothing was asked
 		Site:    "berlin", Started: noon, Finished: noon.Add(10 * time.Second),
 		IncompletePaths: 2,
-		AuthorityPath:   measurement.AuthorityPathIntercepted,
+		AuthorityPath:   measurement.Port53Intercepted,
 		Hosts: []report.Host{
 			sickIntercepted(), sickStale(), sickUnresolved(), sickOutOfTime(), sickSinkhole(), sickWeb(), sickRoute(),
 		},

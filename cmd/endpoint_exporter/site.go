@@ -36,7 +36,7 @@ func build(cfg *config.Config, flags *common, old *parts, logger *slog.Logger) (
 	case old != nil && len(old.config.Resolvers) == 0:
 		p.resolvers = old.resolvers // the system names none now: a file that is being replaced looks like that
 	default:
-		p.resolvers = []netip.AddrPort{dns.MachinesOwn}
+		p.resolvers = []netip.AddrPort{dns.DefaultResolver}
 	}
 	anchors, err := config.NewAnchors(cfg)
 	if err != nil {

@@ -5,47 +5,35 @@ import (
 	"sync/atomic"
 
 	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Labels beside the response codes: a question without an answer in time, and everything else (another code, an answer
-// that breaks the protocol, ICMP, a question that the round's end cut off).
+// The sizes of [measurement.DNSLegs] and [measurement.DNSRcodes].
 const (
-	rcodeTimeout = "timeout"
-	rcodeOther   = "other"
+	legCount   = 2
+	rcodeCount = 8
 )
 
-// legs are whom a question goes to.
-var legs = [2]string{"resolver", "authority"}
-
-// rcodes is the fixed set of labels.
-var rcodes = [8]string{"noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", rcodeTimeout, rcodeOther}
-
-// rcodeLabel names a response code (RFC 1035 §4.1.1).
+// rcodeLabel names a response code as [measurement.DNSRcodes] does.
 func rcodeLabel(rcode int) string {
 	if rcode >= dns.RcodeSuccess && rcode <= dns.RcodeRefused {
-		return rcodes[rcode]
+		return measurement.DNSRcodes[rcode]
 	}
-	return rcodeOther
+	return measurement.RcodeOther
 }
 
-// Counts counts every question sent, by whom it went to and how it ended. It is safe for concurrent use; a nil one counts
-// nothing.
+// Counts counts the questions sent, by leg and outcome. It is safe for concurrent use; a nil Counts counts nothing.
 type Counts struct {
-	n [len(legs)][len(rcodes)]atomic.Uint64
+	n [legCount][rcodeCount]atomic.Uint64
 }
 
-// Count is one of them.
-type Count struct {
-	Leg, Rcode string
-	N          uint64
-}
-
-// All lists every combination, those at 0 too.
-func (c *Counts) All() []Count {
-	out := make([]Count, 0, len(legs)*len(rcodes))
-	for i, leg := range legs {
-		for j, rcode := range rcodes {
-			out = append(out, Count{leg, rcode, c.n[i][j].Load()})
+// All lists every combination of leg and outcome, including those that are 0.
+func (c *Counts) All() []measurement.QueryCount {
+	out := make([]measurement.QueryCount, 0, legCount*rcodeCount)
+	for i, leg := range measurement.DNSLegs {
+		for j, rcode := range measurement.DNSRcodes {
+			out = append(out, measurement.QueryCount{Leg: leg, Rcode: rcode, Count: c.n[i][j].Load()})
 		}
 	}
 	return out
@@ -55,9 +43,9 @@ func (c *Counts) add(q Query, rcode string, n int) {
 	if c == nil || n == 0 {
 		return
 	}
-	leg := 1
+	leg := measurement.LegAuthority
 	if q.Recursive {
-		leg = 0
+		leg = measurement.LegResolver
 	}
-	c.n[leg][slices.Index(rcodes[:], rcode)].Add(uint64(n))
+	c.n[slices.Index(measurement.DNSLegs, leg)][slices.Index(measurement.DNSRcodes, rcode)].Add(uint64(n))
 }

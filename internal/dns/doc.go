@@ -1,11 +1,12 @@
-// Package dns asks name servers as devices do and returns what they said as plain data:
+// Package dns asks DNS servers as devices do and returns their answers as plain data:
 //
-//   - exchange.go, message.go: one question to one server, and its answer read with distrust
-//   - lookup.go: one host at one of the site's resolvers
-//   - authority.go: the zone's own servers, asked in rotation and checked; directory.go finds them through the site's
-//     resolver, walk.go anew from the parent zone's servers, servers.go holds the load on each of them down
-//   - interception.go, whoami.go: who answers on port 53 beyond the site, and whether resolver and exporter share one view
-//   - resolvconf.go: the system's resolvers
+//   - exchange.go, message.go: one question to one server, and the strict reading of its answer
+//   - lookup.go: the addresses of one host at one of the site's resolvers
+//   - zoneclient.go: direct samples from the authoritative servers of a host's zone; zonecache.go finds these servers through
+//     the site's resolvers, delegation.go through the servers of the parent zone; nameservers.go bounds the load on each server
+//   - port53.go, interception.go, whoami.go: whether port 53 beyond the site is open, who answers there, and whether resolver
+//     and exporter see the same view of a zone
+//   - resolvconf.go: the resolvers of this machine
 //
-// Nothing here judges staleness: see package staleness.
+// Package dns does not judge staleness: see package staleness.
 package dns

@@ -17,52 +17,51 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Query is one question. It is sent as devices send theirs, since the form chooses the cache entry that answers: dnsmasq
-// and CoreDNS keep other entries for DO, CD, client subnets, cookies or mixed case, or go upstream. Hence RD as said,
-// CD=0, DO=0, AD=0, lower case, and a plain OPT record (RFC 6891) of 1232 bytes: see [plainAfter].
+// Query is one question. It is sent in the form that devices use, because the form selects the cache entry that answers:
+// dnsmasq and CoreDNS keep separate entries for DO, CD, client subnets, cookies or mixed case, or forward such questions. Hence
+// CD=0, DO=0, AD=0, lower case, and a plain OPT record (RFC 6891) of 1232 bytes; see [plainAfter].
 type Query struct {
 	Name      string // lower case, with the final dot
 	Type      uint16
-	Recursive bool // RD: of a resolver; a zone's own server is asked without
+	Recursive bool // RD, set for questions to a resolver and clear for questions to an authoritative server
 }
 
-// Exchanger asks one server one question. The reply says how that went; there is no error beside it.
+// Exchanger asks one server one question. The reply contains the failure, if there is one.
 type Exchanger interface {
 	Exchange(ctx context.Context, server netip.AddrPort, q Query) Reply
 }
 
 // Timers are how long one server gets for one question.
 type Timers struct {
-	Patience time.Duration // all tries together
-	Resend   time.Duration // until the question is sent again over UDP, if nothing came
-	Pause    time.Duration // before a server that answered "not now" is asked once more
+	Patience time.Duration // for all tries together
+	Resend   time.Duration // until the question is sent again over UDP, if nothing arrives
+	Pause    time.Duration // before a server that answered with a temporary error is asked again
 }
 
-// ResolverTimers fit a look-up into the 2.5 s that a round of 10 s leaves it beside the walks (package path): three
-// datagrams, of which two may be lost. Knot serves stale data only after 8 s and BIND after more than 5 s, while they
-// wait for a silent authority: such a first question ends in a time-out here as it does on a device, and a later round
-// sees the stale answer.
+// ResolverTimers fit a look-up into the 2.5 s that a round of 10 s leaves for it: three datagrams, of which two may be lost.
+// While they wait for a silent authoritative server, Knot serves stale data only after 8 s and BIND after more than 5 s: such a
+// question times out here as it does on a device, and a later round sees the stale answer.
 var ResolverTimers = Timers{Patience: 2500 * time.Millisecond, Resend: 800 * time.Millisecond, Pause: 200 * time.Millisecond}
 
-// AuthorityTimers are shorter: there are more servers of the zone to ask. One datagram of each direction may be lost.
+// AuthorityTimers are shorter, because a zone has more than one server. One datagram of each direction may be lost.
 var AuthorityTimers = Timers{Patience: 1200 * time.Millisecond, Resend: 600 * time.Millisecond, Pause: 200 * time.Millisecond}
 
 // Bounds of one exchange.
 const (
-	udpSize    = 1232 // stated in the OPT record (DNS flag day 2020)
-	readSize   = 4096 // more than any server may send to that
-	maxPackets = 256  // looked at before the exchange is given up: whoever sends so many means harm
-	maxBad     = 2    // answers of no use before the exchange is given up
-	// plainAfter so many questions without any answer the next goes without an OPT record: DNS proxies of gateways are known
-	// to drop questions that have one (RFC 5625 §4.4), and most devices send none.
+	udpSize    = 1232 // announced in the OPT record (DNS flag day 2020)
+	readSize   = 4096 // more than any server may send after that
+	maxPackets = 256  // read before the exchange is abandoned: more than that is an attack
+	maxBad     = 2    // unusable answers before the exchange is abandoned
+	// plainAfter is the number of questions without any answer after which the next one is sent without an OPT record: DNS
+	// proxies of gateways are known to drop questions that have one (RFC 5625 §4.4), and most devices send none.
 	plainAfter = 2
 )
 
-// Client asks servers over the network. The zero value works. It is safe for concurrent use.
+// Client asks servers over the network. The zero value is ready to use. It is safe for concurrent use.
 type Client struct {
-	Dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: the kernel's
-	Now    func() time.Time                                                     // nil: time.Now; of the answers' times
-	Counts *Counts                                                              // nil: not counted
+	Dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: a net.Dialer
+	Now    func() time.Time                                                     // nil: time.Now; for the times of answers
+	Counts *Counts                                                              // nil: questions are not counted
 	// Resolver and Authority are the timers of recursive and of direct questions; zero: the defaults.
 	Resolver, Authority Timers
 }
@@ -86,48 +85,50 @@ func (c *Client) timers(q Query) Timers {
 	return AuthorityTimers
 }
 
-// Exchange asks over UDP, again when nothing comes or the server could not say, and over TCP when the answer does not
-// fit. It returns after the timers' patience at the latest, or when ctx ends.
+// Exchange asks over UDP, again when nothing arrives or the server answered with a temporary error, and over TCP when the
+// answer is truncated. It returns when the timers' patience is over or ctx is done, at the latest.
 func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) Reply {
 	timers := c.timers(q)
 	own, cancel := context.WithTimeout(ctx, timers.Patience)
 	defer cancel()
 	x := &exchange{client: c, server: server, query: q, timers: timers, round: ctx, id: dns.Id(), edns: true}
-	x.failed = Reply{Answer: measurement.Answer{
-		Server: server, Name: q.Name, Type: q.Type, Asked: c.now(), Failure: measurement.DNSTimeout, Detail: measurement.Detail{Text: "no answer in time"},
-	}}
-	asked := x.failed.Asked
+	asked := c.now()
+	x.failed = Reply{Answer: measurement.Answer{Asked: asked}}
+	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailSilent})
 	reply, truncated := x.udp(own)
 	if truncated {
 		reply = x.tcp(own)
 	}
-	// Every try counts from the first: an answer is never taken for younger than it may be.
+	// The age of an answer counts from the first question, so that it is never taken for younger than it may be.
 	reply.Server, reply.Name, reply.Type, reply.Asked, reply.Tries = server, q.Name, q.Type, asked, x.sent
+	if reply.Failure == measurement.DNSTimeout {
+		reply.Detail.N, reply.Detail.After = x.sent, c.now().Sub(asked)
+	}
 	x.count(&reply)
 	return reply
 }
 
-// exchange is one under way.
+// exchange is the state of one exchange.
 type exchange struct {
-	client *Client
-	server netip.AddrPort
-	query  Query
-	timers Timers
-	round  context.Context
-	id     uint16
-	edns   bool // the next question has an OPT record
-	told   bool // the server has said that it knows none
+	client      *Client
+	server      netip.AddrPort
+	query       Query
+	timers      Timers
+	round       context.Context
+	id          uint16
+	edns        bool // the next question has an OPT record
+	ednsRefused bool // the server has answered that it does not support EDNS
 
-	failed         Reply // what is returned if nothing better comes
-	bad            int   // answers of no use
+	failed         Reply // returned if no better reply arrives
+	bad            int   // unusable answers
 	sent, answered int
 }
 
-// udp sends the question until there is an answer of use; truncated says that it is to be had over TCP.
+// udp sends the question until there is a usable answer; truncated means that it must be fetched over TCP.
 func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	conn, err := x.dial(own, "udp")
 	if err != nil {
-		x.fail(own, err, "open a socket")
+		x.failUDP(own, err)
 		return x.failed, false
 	}
 	defer conn.Close()
@@ -138,19 +139,19 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	for range maxPackets {
 		switch now := time.Now(); {
 		case now.Before(next):
-		case end.Sub(now) < x.timers.Pause: // too late to be answered
+		case end.Sub(now) < x.timers.Pause: // too late for an answer
 			next = end.Add(x.timers.Pause)
 		default:
 			next = now.Add(x.timers.Resend)
 			if x.sent == plainAfter && x.answered == 0 {
 				x.edns = false
 			}
-			if err := x.send(conn, false); err != nil && !x.useless(own, err, &next) {
+			if err := x.send(conn, false); err != nil && !x.failedTry(own, err, &next) {
 				return x.failed, false
 			}
 		}
 		_ = conn.SetReadDeadline(next)
-		if own.Err() != nil { // it may have come before the deadline was set anew
+		if own.Err() != nil { // checked after the deadline was set, which may have overwritten that of interrupt
 			break
 		}
 		n, err := conn.Read(buffer)
@@ -158,25 +159,25 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				continue
 			}
-			if !x.useless(own, err, &next) {
+			if !x.failedTry(own, err, &next) {
 				return x.failed, false
 			}
 			continue
 		}
 		reply, kind := x.read(buffer[:n])
 		switch kind {
-		case answer:
+		case usable:
 			return reply, false
-		case cut:
+		case incomplete:
 			return Reply{}, true
-		case unable:
+		case unusable:
 			x.failed = reply
 			if x.bad++; x.bad >= maxBad {
 				return x.failed, false
 			}
 			next = time.Now().Add(x.timers.Pause)
 		case noEDNS:
-			x.edns, x.told, next = false, true, time.Now()
+			x.edns, x.ednsRefused, next = false, true, time.Now()
 		case foreign:
 		}
 	}
@@ -186,38 +187,40 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 
 // tcp asks over TCP, once.
 func (x *exchange) tcp(own context.Context) Reply {
-	x.failed.Failure, x.failed.Detail = measurement.DNSTimeout, measurement.Detail{Text: "truncated over UDP; no answer over TCP in time"}
+	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailTCPSilent})
 	conn, err := x.dial(own, "tcp")
 	if err != nil {
-		x.fail(own, err, "truncated over UDP; no connection over TCP")
+		x.failTCP(own, err)
 		return x.failed
 	}
 	defer conn.Close()
 	defer interrupt(own, conn)()
 	if err := x.send(conn, true); err != nil {
-		x.fail(own, err, "truncated over UDP; send over TCP")
+		x.failTCP(own, err)
 		return x.failed
 	}
 	for range maxBad {
 		packet, err := readFrame(conn)
 		if err != nil {
-			x.fail(own, err, "truncated over UDP; read over TCP")
+			x.failTCP(own, err)
 			return x.failed
 		}
 		reply, kind := x.read(packet)
 		reply.TCP = true
 		switch kind {
-		case answer, unable:
+		case usable, unusable:
 			return reply
-		case cut, noEDNS:
-			return x.malformed("truncated over UDP, and not to be had over TCP")
+		case incomplete, noEDNS:
+			x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailTCPTruncated})
+			return x.failed
 		case foreign:
 		}
 	}
-	return x.malformed("truncated over UDP, and another answer over TCP")
+	x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailTCPForeign})
+	return x.failed
 }
 
-// readFrame reads one message with its length before it (RFC 1035 §4.2.2).
+// readFrame reads one message with its length prefix (RFC 1035 §4.2.2).
 func readFrame(conn net.Conn) ([]byte, error) {
 	var length [2]byte
 	if _, err := io.ReadFull(conn, length[:]); err != nil {
@@ -236,12 +239,12 @@ func (x *exchange) dial(ctx context.Context, network string) (net.Conn, error) {
 	return dial(ctx, network, x.server.String())
 }
 
-// interrupt ends a connection's reads and writes when ctx ends.
+// interrupt ends the reads and writes of a connection when ctx is done.
 func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
-// send sends the question, in its frame over a stream.
+// send sends the question, with a length prefix over a stream.
 func (x *exchange) send(conn net.Conn, stream bool) error {
 	m := new(dns.Msg)
 	m.Id = x.id
@@ -262,33 +265,48 @@ func (x *exchange) send(conn net.Conn, stream bool) error {
 	return err
 }
 
-// useless notes that the kernel gave an error for an answer, as it does for ICMP, and says whether to go on: the server
-// may be just starting.
-func (x *exchange) useless(own context.Context, err error, next *time.Time) bool {
-	x.fail(own, err, "send over UDP")
+// failedTry records an error of the kernel, such as ICMP causes, and reports whether to try again: the server may be starting.
+func (x *exchange) failedTry(own context.Context, err error, next *time.Time) bool {
+	x.failUDP(own, err)
 	x.answered++
-	x.count1(rcodeOther)
+	x.countOne(measurement.RcodeOther)
 	*next = time.Now().Add(x.timers.Pause)
 	x.bad++
 	return x.bad < maxBad
 }
 
-// fail maps an error of the network to a failure.
-func (x *exchange) fail(own context.Context, err error, doing string) {
+func (x *exchange) fail(why measurement.DNSFailure, detail measurement.Detail) {
+	x.failed.Failure, x.failed.Detail = why, detail
+}
+
+// failUDP maps an error of the UDP socket to a failure.
+func (x *exchange) failUDP(own context.Context, err error) {
+	x.failNetwork(own, err, measurement.DNSDetailUnreachable)
+}
+
+// failTCP maps an error of the TCP connection to a failure.
+func (x *exchange) failTCP(own context.Context, err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailTCPClosed})
+		return
+	}
+	x.failNetwork(own, err, measurement.DNSDetailTCPFailed)
+}
+
+// failNetwork maps an error to a failure; kind is that of an error of the network.
+func (x *exchange) failNetwork(own context.Context, err error, kind measurement.DetailKind) {
 	var timeout net.Error
 	switch {
 	case own.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		x.expired(own)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		x.malformed(doing + ": ended early")
 	case isExhausted(err):
-		x.failed.Failure, x.failed.Detail = measurement.DNSOutOfTime, measurement.Detail{Text: measurement.Text(fmt.Sprintf("this machine has no socket left: %s: %v", doing, err))}
+		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailNoSocket, Text: measurement.Text(err.Error())})
 	default:
-		x.failed.Failure, x.failed.Detail = measurement.DNSUnreachable, measurement.Detail{Text: measurement.Text(fmt.Sprintf("%s: %v", doing, err))}
+		x.fail(measurement.DNSUnreachable, measurement.Detail{Kind: kind, Text: measurement.Text(err.Error())})
 	}
 }
 
-// isExhausted reports whether it is this machine that cannot ask.
+// isExhausted reports whether this machine lacks a resource that it needs to ask.
 func isExhausted(err error) bool {
 	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, errno) {
@@ -298,7 +316,7 @@ func isExhausted(err error) bool {
 	return false
 }
 
-// expired tells the end of the round from the end of our own patience. What the server said before stays said.
+// expired tells the end of the round from the end of the exchange's own patience. An answer that arrived before is kept.
 func (x *exchange) expired(own context.Context) {
 	if x.failed.Failure != measurement.DNSTimeout {
 		return
@@ -306,60 +324,57 @@ func (x *exchange) expired(own context.Context) {
 	round, limited := x.round.Deadline()
 	end, _ := own.Deadline()
 	if x.round.Err() != nil || limited && !round.After(end) {
-		x.failed.Failure, x.failed.Detail = measurement.DNSOutOfTime, measurement.Detail{Text: "the round ended before an answer came"}
+		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailRoundEnded})
 	}
 }
 
-func (x *exchange) malformed(detail string) Reply {
-	x.failed.Failure, x.failed.Detail = measurement.DNSMalformed, measurement.Detail{Text: detail}
-	return x.failed
-}
-
-// kind is what a packet is to an exchange.
-type kind int
+// packetKind is what a packet means to an exchange.
+type packetKind int
 
 const (
-	foreign kind = iota // not an answer to our question: passed over, the right one may follow
-	answer
-	unable // an answer of no use, that another try may better
-	noEDNS // the server knows no OPT record (RFC 6891 §7)
-	cut    // truncated
+	foreign packetKind = iota // not an answer to this question: ignored, because the right one may follow
+	usable
+	unusable   // an error that may be temporary
+	noEDNS     // the server does not support EDNS (RFC 6891 §7)
+	incomplete // truncated
 )
 
-// read reads a packet that came from the server's address: the socket is connected.
-func (x *exchange) read(packet []byte) (Reply, kind) {
+// read reads a packet that came from the server's address, since the socket is connected.
+func (x *exchange) read(packet []byte) (Reply, packetKind) {
 	m, state := parse(packet, x.id, x.query)
 	switch state {
-	case notOurs:
+	case unrelated:
 		return Reply{}, foreign
 	case broken:
 		x.answered++
-		x.count1(rcodeOther)
-		return x.malformed("the answer breaks the protocol"), unable
+		x.countOne(measurement.RcodeOther)
+		x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailBroken})
+		return x.failed, unusable
+	case parsed:
 	}
 	x.answered++
-	x.count1(rcodeLabel(m.Rcode))
+	x.countOne(rcodeLabel(m.Rcode))
 	if m.Truncated {
-		return Reply{}, cut
+		return Reply{}, incomplete
 	}
-	if !x.told && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
+	if !x.ednsRefused && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
 		return Reply{}, noEDNS
 	}
 	reply := interpret(m, x.query)
 	reply.Server, reply.Asked, reply.Received = x.server, x.failed.Asked, x.client.now()
 	if reply.Failure == measurement.DNSServFail {
-		return reply, unable
+		return reply, unusable
 	}
-	return reply, answer
+	return reply, usable
 }
 
-func (x *exchange) count1(rcode string) { x.client.Counts.add(x.query, rcode, 1) }
+func (x *exchange) countOne(rcode string) { x.client.Counts.add(x.query, rcode, 1) }
 
-// count counts what was sent and not answered.
+// count counts the questions that were sent and not answered.
 func (x *exchange) count(reply *Reply) {
-	label := rcodeTimeout
+	label := measurement.RcodeTimeout
 	if reply.Failure == measurement.DNSOutOfTime {
-		label = rcodeOther
+		label = measurement.RcodeOther
 	}
 	x.client.Counts.add(x.query, label, max(0, x.sent-x.answered))
 }

@@ -28,28 +28,28 @@ const host = "host.example."
 
 var asked = Query{Name: host, Type: dns.TypeA, Recursive: true}
 
-// long is patience enough for any answer that is due, whatever else the machine does.
+// long waits long enough for any answer, even on a loaded machine.
 var long = Timers{Patience: 20 * time.Second, Resend: 10 * time.Millisecond, Pause: time.Millisecond}
 
-// once is as long, and does not ask again meanwhile: what a script does once is not to depend on how soon it is done.
+// once waits as long and does not resend, for scripts that depend on the number of questions.
 var once = Timers{Patience: long.Patience, Resend: long.Patience, Pause: long.Pause}
 
-// peer is a server that answers each question with the packets that a script makes of it.
+// peer is a server that answers each question with the packets of a script.
 type peer struct {
 	at        netip.AddrPort
 	questions atomic.Int32
 }
 
-// script makes packets of the n-th question, counted from 1.
+// script returns the packets that answer the n-th question, counted from 1.
 type script func(q *dns.Msg, n int) [][]byte
 
-// listen serves udp, and tcp unless it is nil, on one port of loopback.
+// listen serves udp, and tcp unless it is nil, on one loopback port.
 func listen(t *testing.T, udp, tcp script) *peer {
 	t.Helper()
 	var listener net.Listener
 	var packets *net.UDPConn
 	p := new(peer)
-	for packets == nil { // somebody else may have the port of the other transport
+	for packets == nil { // the port may be in use for the other transport
 		var err error
 		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
@@ -120,7 +120,7 @@ func answerStream(conn net.Conn, tcp script) {
 	}
 }
 
-// reply is an answer with the records written as in a zone file.
+// reply returns an answer with records in the syntax of a zone file.
 func reply(q *dns.Msg, records ...string) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(q)
@@ -146,7 +146,7 @@ func one(m *dns.Msg) [][]byte { return [][]byte{pack(m)} }
 
 const good = host + " 60 IN A 198.51.100.1"
 
-// spoil changes an answer.
+// spoil changes an answer and packs it.
 func spoil(m *dns.Msg, change func(*dns.Msg)) []byte {
 	change(m)
 	return pack(m)
@@ -230,7 +230,7 @@ func TestExchange(t *testing.T) {
 			chain: "host.example. 60 198.51.100.1",
 		},
 		{
-			name: "SERVFAIL for good, explained", failure: measurement.DNSServFail,
+			name: "SERVFAIL every time, with EDE", failure: measurement.DNSServFail,
 			udp: func(q *dns.Msg, _ int) [][]byte {
 				return [][]byte{spoil(reply(q), func(m *dns.Msg) {
 					m.Rcode = dns.RcodeServerFailure
@@ -240,8 +240,9 @@ func TestExchange(t *testing.T) {
 				})}
 			},
 			check: func(t *testing.T, r *Reply) {
-				if len(r.EDE) != 1 || r.EDE[0].Code != 22 || len(r.EDE[0].Text) > measurement.MaxText || !strings.HasPrefix(r.Detail.Text, "SERVFAIL: No Reachable Authority (at delegation\ufffd") {
-					t.Errorf("%+v, %q", r.EDE, r.Detail.Text)
+				if len(r.EDE) != 1 || r.EDE[0].Code != 22 || len(r.EDE[0].Text) > measurement.MaxText ||
+					r.Detail.Kind != measurement.DNSDetailRcode || r.Detail.N != dns.RcodeServerFailure || r.Detail.EDE != r.EDE[0] || !strings.HasPrefix(r.EDE[0].Text, "at delegation\ufffd") {
+					t.Errorf("%+v, %+v", r.EDE, r.Detail)
 				}
 			},
 		},
@@ -250,7 +251,7 @@ func TestExchange(t *testing.T) {
 		{name: "another response code", udp: rcode(dns.RcodeNotAuth), failure: measurement.DNSRcode},
 		{name: "no address", udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q)) }, failure: measurement.DNSNoAddress},
 		{
-			name: "a CNAME that leads to nothing is no chain", failure: measurement.DNSNoAddress,
+			name: "a CNAME without the record that it leads to: no address", failure: measurement.DNSNoAddress,
 			udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, host+" 60 IN CNAME mid.example.")) },
 			check: func(t *testing.T, r *Reply) {
 				if len(r.Records) != 1 || r.Records[0].Target != "mid.example." {
@@ -375,10 +376,10 @@ func TestExchange(t *testing.T) {
 			client := &Client{Resolver: long, Counts: new(Counts)}
 			r := client.Exchange(context.Background(), p.at, asked)
 			if r.Failure != test.failure {
-				t.Fatalf("failure %q (%s), want %q", r.Failure, r.Detail.Text, test.failure)
+				t.Fatalf("failure %q (%+v), want %q", r.Failure, r.Detail, test.failure)
 			}
-			if (r.Failure != "") != (r.Detail.Text != "") {
-				t.Errorf("failure %q, detail %q", r.Failure, r.Detail.Text)
+			if (r.Failure != "") != (r.Detail.Kind != "") {
+				t.Errorf("failure %q, detail %+v", r.Failure, r.Detail)
 			}
 			if got := chainText(r.Chain); got != test.chain {
 				t.Errorf("chain %q, want %q", got, test.chain)
@@ -388,7 +389,7 @@ func TestExchange(t *testing.T) {
 			}
 			var counted uint64
 			for _, c := range client.Counts.All() {
-				counted += c.N
+				counted += c.Count
 			}
 			if counted < 1 || counted > uint64(r.Tries)+2 {
 				t.Errorf("%d tries, counted %d: %v", r.Tries, counted, client.Counts.All())
@@ -409,8 +410,8 @@ func chainText(chain []measurement.Record) string {
 	return strings.Join(parts, ", ")
 }
 
-// TestQuestionsAreAskedAsDevicesAsk holds the bits that choose a cache's entry.
-func TestQuestionsAreAskedAsDevicesAsk(t *testing.T) {
+// TestExchangeQuestion checks the bits that select a cache entry.
+func TestExchangeQuestion(t *testing.T) {
 	seen := make(chan *dns.Msg, 2)
 	p := listen(t, func(q *dns.Msg, _ int) [][]byte { seen <- q; return one(reply(q, good)) }, nil)
 	client := &Client{Resolver: once, Authority: once}
@@ -427,8 +428,8 @@ func TestQuestionsAreAskedAsDevicesAsk(t *testing.T) {
 	}
 }
 
-// TestAnswersFromElsewhereAreNotHeard: somebody who guesses id and port, but not the address.
-func TestAnswersFromElsewhereAreNotHeard(t *testing.T) {
+// TestExchangeIgnoresOtherSenders has an attacker know id and port, but send from another address.
+func TestExchangeIgnoresOtherSenders(t *testing.T) {
 	spoofer, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -452,7 +453,7 @@ func TestAnswersFromElsewhereAreNotHeard(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestExchangeUnreachable(t *testing.T) {
 	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -461,25 +462,25 @@ func TestNobodyListens(t *testing.T) {
 	packets.Close()
 	client := &Client{Resolver: long}
 	if r := client.Exchange(context.Background(), at, asked); r.Failure != measurement.DNSUnreachable {
-		t.Errorf("%q (%s)", r.Failure, r.Detail.Text)
+		t.Errorf("%q (%+v)", r.Failure, r.Detail)
 	}
 	client.Dial = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: syscall.ENETUNREACH}
 	}
 	if r := client.Exchange(context.Background(), at, asked); r.Failure != measurement.DNSUnreachable || r.Tries != 0 {
-		t.Errorf("%q (%s)", r.Failure, r.Detail.Text)
+		t.Errorf("%q (%+v)", r.Failure, r.Detail)
 	}
 }
 
-// answers lets a function be an answerer of the lab's.
+// answers is a function that implements lab.Answerer.
 type answers func(q *dns.Msg, now time.Time) *dns.Msg
 
 func (f answers) Answer(q *dns.Msg, now time.Time) *dns.Msg { return f(q, now) }
 
 var somewhere = netip.MustParseAddrPort("192.0.2.1:53")
 
-// TestTimers lets time pass as it does, exactly.
-func TestTimers(t *testing.T) {
+// TestExchangeTimers checks durations exactly, in virtual time.
+func TestExchangeTimers(t *testing.T) {
 	silent := answers(func(*dns.Msg, time.Time) *dns.Msg { return nil })
 	servfail := answers(func(q *dns.Msg, _ time.Time) *dns.Msg {
 		m := reply(q)
@@ -504,12 +505,12 @@ func TestTimers(t *testing.T) {
 		took    time.Duration
 		tries   int
 	}{
-		{"a silent resolver costs its own patience", silent, asked, 0, measurement.DNSTimeout, 2500 * time.Millisecond, 3},
-		{"a silent name server costs less", silent, Query{Name: host, Type: dns.TypeA}, 0, measurement.DNSTimeout, 1200 * time.Millisecond, 2},
-		{"the round ends first", silent, asked, 400 * time.Millisecond, measurement.DNSOutOfTime, 400 * time.Millisecond, 1},
-		{"the round ends later", silent, asked, 9 * time.Second, measurement.DNSTimeout, 2500 * time.Millisecond, 3},
-		{"the third datagram comes through", after(2), asked, 0, "", 1600 * time.Millisecond, 3},
-		{"SERVFAIL is asked once more after a pause", servfail, asked, 0, measurement.DNSServFail, 200 * time.Millisecond, 2},
+		{"silent resolver: timeout after its patience", silent, asked, 0, measurement.DNSTimeout, 2500 * time.Millisecond, 3},
+		{"silent authoritative server: timeout after its patience", silent, Query{Name: host, Type: dns.TypeA}, 0, measurement.DNSTimeout, 1200 * time.Millisecond, 2},
+		{"the round ends first: out of time", silent, asked, 400 * time.Millisecond, measurement.DNSOutOfTime, 400 * time.Millisecond, 1},
+		{"the round ends later: timeout", silent, asked, 9 * time.Second, measurement.DNSTimeout, 2500 * time.Millisecond, 3},
+		{"the third datagram arrives: an answer", after(2), asked, 0, "", 1600 * time.Millisecond, 3},
+		{"SERVFAIL: asked once more after a pause", servfail, asked, 0, measurement.DNSServFail, 200 * time.Millisecond, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -530,7 +531,7 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-func TestCancelledRoundsAreOutOfTime(t *testing.T) {
+func TestExchangeCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(time.Second, func() { cancel(errors.New("hung up")) })

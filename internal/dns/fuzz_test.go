@@ -10,8 +10,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// FuzzAnswer throws packets at the reader of answers: whatever comes, what is kept is bounded and safe to show, and a
-// chain leads from the name asked to addresses.
+// FuzzAnswer parses arbitrary packets: what is kept of them is bounded and safe to show, and a chain leads from the name asked
+// for to addresses.
 func FuzzAnswer(f *testing.F) {
 	q := new(dns.Msg)
 	q.SetQuestion(host, dns.TypeA)
@@ -37,7 +37,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		for _, q := range []Query{{Name: host, Type: dns.TypeA}, {Name: host, Type: dns.TypeAAAA}, {Name: "example.", Type: dns.TypeNS}} {
 			m, state := parse(packet, id, q)
-			if state != fine {
+			if state != parsed {
 				continue
 			}
 			hold(t, interpret(m, q), q)
@@ -45,7 +45,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// hold holds a reply to what its type promises.
+// hold checks what the type Reply promises.
 func hold(t *testing.T, r Reply, q Query) {
 	t.Helper()
 	if len(r.Records) > maxRecords+maxCNAMEs || len(r.NS) > maxRecords || len(r.EDE) > maxEDE {

@@ -9,76 +9,52 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// How long a test of interception stands: clean, intercepted (in which state nothing else is asked), and clean before
-// a delegation is walked for a verdict.
+// How long the result of an interception test holds: clean, intercepted (while nothing else is asked), and clean before a
+// delegation is walked for a verdict.
 const (
 	testClean       = time.Hour
 	testIntercepted = 10 * time.Minute
 	testBefore      = 5 * time.Minute
 )
 
-// TestInterception asks a documentation address for host, if a test is due: nothing there should answer, so that
-// whatever does answers for any address. It is due once an hour, before a verdict (a delegation is walked) more often,
-// and only after some server has answered: nothing to be doubted has been said before.
+// interceptionTest is one test, shared by all hosts.
+type interceptionTest struct {
+	client *ZoneClient
+	host   string
+	valid  bool // the test was completed
+}
+
+// TestInterception asks a documentation address for host, unless a recent test holds: nothing there should answer, so that
+// anything that does answers for any address. A test holds for an hour, or for five minutes before a verdict. None is made
+// before some server has answered, because there is nothing to doubt yet.
 //
-// One test stands for all hosts: where another host's round makes one, it is waited for. False says that none could be
-// made in time: what the zones' servers seem to have said meanwhile is then not to be believed.
-func (a *Authority) TestInterception(ctx context.Context, host string, beforeVerdict bool) (stands bool) {
-	if !a.o.InterceptionTest {
+// One test serves all hosts; a caller waits for a test that runs. TestInterception returns false if no test could be completed
+// before ctx was done: the answers of authoritative servers must then not be believed.
+func (c *ZoneClient) TestInterception(ctx context.Context, host string, beforeVerdict bool) (valid bool) {
+	if !c.options.InterceptionTest || !c.port53.hasAnswered() {
 		return true
 	}
-	for {
-		ended, mine := a.claimTest(beforeVerdict)
-		switch {
-		case ended == nil:
-			return true
-		case mine:
-			return a.endTest(ended, a.o.Exchanger.Exchange(ctx, a.o.Nobody, Query{Name: host, Type: dns.TypeA}))
-		}
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// claimTest says whether a test is to be waited for, and until when: one under way, or one that is due and mine to make.
-func (a *Authority) claimTest(beforeVerdict bool) (ended chan struct{}, mine bool) {
-	p := &a.state
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.testing != nil {
-		return p.testing, false
-	}
-	now := a.o.Now()
-	valid := testClean
+	holds := testClean
 	switch {
-	case p.answered.IsZero():
-		return nil, false
-	case p.intercepted:
-		valid = testIntercepted
+	case c.port53.isIntercepted():
+		holds = testIntercepted
 	case beforeVerdict:
-		valid = testBefore
+		holds = testBefore
 	}
-	if !p.tested.IsZero() && now.Sub(p.tested) < valid {
-		return nil, false
-	}
-	p.tested, p.testing = now, make(chan struct{})
-	return p.testing, true
+	call, err := c.tests.Join(struct{}{}, holds, searchBudget, func() *interceptionTest {
+		return &interceptionTest{client: c, host: host}
+	})
+	return err == nil && call.Wait(ctx) && call.Computation().valid
 }
 
-// endTest takes what came of a test. One that was cut short is no test: the next round makes another.
-func (a *Authority) endTest(ended chan struct{}, reply Reply) (stands bool) {
-	p := &a.state
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.testing = nil
-	close(ended)
+// Run makes the test. One that this machine could not complete says nothing, so that the next caller repeats it.
+func (t *interceptionTest) Run(ctx context.Context) (keep bool) {
+	o := &t.client.options
+	reply := o.Exchanger.Exchange(ctx, o.Unanswered, Query{Name: t.host, Type: dns.TypeA})
 	if reply.Failure == measurement.DNSOutOfTime {
-		p.tested = time.Time{}
 		return false
 	}
-	p.intercepted = !reply.Received.IsZero()
+	t.client.port53.setIntercepted(!reply.Received.IsZero())
+	t.valid = true
 	return true
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Types are the address types, in the order in which they are asked for and told of.
+// Types are the address types, in the order in which they are asked and listed.
 var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 
-// Lookup asks one resolver for a host's addresses of both families at once. host is in lower case with the final dot.
+// Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the final dot.
 func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string) measurement.Lookup {
 	started := time.Now()
 	l := measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
@@ -31,9 +31,9 @@ func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host stri
 	return l
 }
 
-// summarise takes the two answers together: a device prefers IPv6 (RFC 6724).
+// summarise derives the addresses, the TTL and the failure of a look-up from its two answers.
 func summarise(l *measurement.Lookup) {
-	led := false
+	haveTTL := false
 	for _, typ := range []uint16{dns.TypeAAAA, dns.TypeA} {
 		for i := range l.Answers {
 			a := &l.Answers[i]
@@ -46,28 +46,29 @@ func summarise(l *measurement.Lookup) {
 					l.Addresses = append(l.Addresses, addr)
 				}
 			}
-			if ttl, ok := a.TTL(); ok && (!led || time.Duration(ttl)*time.Second < l.TTL) {
-				l.TTL, led = time.Duration(ttl)*time.Second, true
+			if ttl, ok := a.TTL(); ok && (!haveTTL || time.Duration(ttl)*time.Second < l.TTL) {
+				l.TTL, haveTTL = time.Duration(ttl)*time.Second, true
 			}
 		}
 	}
 	if len(l.Addresses) > 0 {
 		return
 	}
-	best := len(telling)
+	best := len(failureRank)
 	for i := range l.Answers {
-		if rank := slices.Index(telling, l.Answers[i].Failure); rank >= 0 && rank < best {
+		if rank := slices.Index(failureRank, l.Answers[i].Failure); rank >= 0 && rank < best {
 			best, l.Failure, l.Detail = rank, l.Answers[i].Failure, l.Answers[i].Detail
 		}
 	}
 	if l.Failure == "" {
-		l.Failure, l.Detail = measurement.DNSNoAddress, measurement.Detail{Text: "no address of either family"}
+		l.Failure, l.Detail = measurement.DNSNoAddress, measurement.Detail{Kind: measurement.DNSDetailNoAddress}
 	}
 }
 
-// telling orders the failures of two answers by how much they say. That there is no address is only said if both say so:
-// the other family's answer, had it come, might have held one.
-var telling = []measurement.DNSFailure{
+// failureRank orders failures by how much they tell about the name: where the two answers fail differently, the look-up gets
+// the failure that stands first. "No address" stands last, because it holds only if both answers agree: the other answer, had
+// it arrived, might have held an address.
+var failureRank = []measurement.DNSFailure{
 	measurement.DNSNXDomain, measurement.DNSRefused, measurement.DNSServFail, measurement.DNSLoop, measurement.DNSMalformed, measurement.DNSRcode,
 	measurement.DNSUnreachable, measurement.DNSTimeout, measurement.DNSOutOfTime, measurement.DNSNoAddress,
 }

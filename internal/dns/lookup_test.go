@@ -33,14 +33,14 @@ func TestLookup(t *testing.T) {
 		ttl       time.Duration
 		failure   measurement.DNSFailure
 	}{
-		{"IPv6 comes first, each family in its order", said{records: []string{v4a, v4b, v4a}}, said{records: []string{v6}},
+		{"both families: IPv6 first, each family in its order", said{records: []string{v4a, v4b, v4a}}, said{records: []string{v6}},
 			"[2001:db8::1 198.51.100.2 198.51.100.1]", 30 * time.Second, ""},
-		{"IPv4 alone", said{records: []string{v4a}}, said{}, "[198.51.100.2]", time.Minute, ""},
-		{"IPv6 alone", said{}, said{records: []string{v6}}, "[2001:db8::1]", 90 * time.Second, ""},
+		{"IPv4 only", said{records: []string{v4a}}, said{}, "[198.51.100.2]", time.Minute, ""},
+		{"IPv6 only", said{}, said{records: []string{v6}}, "[2001:db8::1]", 90 * time.Second, ""},
 		{"the other family fails", said{records: []string{v4a}}, said{rcode: dns.RcodeServerFailure}, "[198.51.100.2]", time.Minute, ""},
-		{"a CNAME without an address has no say in the TTL", said{records: []string{v4a}}, said{records: []string{host + " 5 IN CNAME mid.example."}},
+		{"a CNAME without an address: its TTL does not count", said{records: []string{v4a}}, said{records: []string{host + " 5 IN CNAME mid.example."}},
 			"[198.51.100.2]", time.Minute, ""},
-		{"an IPv4 address written as IPv6 is not told twice", said{records: []string{v4a}}, said{records: []string{host + " 60 IN AAAA ::ffff:198.51.100.2"}},
+		{"an IPv4-mapped IPv6 address: listed once", said{records: []string{v4a}}, said{records: []string{host + " 60 IN AAAA ::ffff:198.51.100.2"}},
 			"[198.51.100.2]", time.Minute, ""},
 		{"no address of either family", said{}, said{}, "[]", 0, measurement.DNSNoAddress},
 		{"no IPv4 address, and silence on IPv6", said{}, said{silent: true}, "[]", 0, measurement.DNSTimeout},
@@ -67,7 +67,7 @@ func TestLookup(t *testing.T) {
 				if got := fmt.Sprint(l.Addresses); got != test.addresses || l.TTL != test.ttl || l.Failure != test.failure {
 					t.Errorf("%s, TTL %v, failure %q", got, l.TTL, l.Failure)
 				}
-				if (l.Failure != "") != (l.Detail.Text != "") || len(l.Answers) != 2 || l.Answers[0].Type != dns.TypeA || l.Resolver != somewhere {
+				if (l.Failure != "") != (l.Detail.Kind != "") || len(l.Answers) != 2 || l.Answers[0].Type != dns.TypeA || l.Resolver != somewhere {
 					t.Errorf("%+v", l)
 				}
 			})
@@ -75,7 +75,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-func TestEveryFailureHasItsPlace(t *testing.T) {
+func TestLookupFailureRank(t *testing.T) {
 	for _, failure := range []measurement.DNSFailure{
 		measurement.DNSNXDomain, measurement.DNSServFail, measurement.DNSRefused, measurement.DNSNoAddress, measurement.DNSTimeout, measurement.DNSUnreachable,
 		measurement.DNSMalformed, measurement.DNSLoop, measurement.DNSRcode, measurement.DNSOutOfTime,
@@ -87,7 +87,7 @@ func TestEveryFailureHasItsPlace(t *testing.T) {
 	}
 }
 
-func TestResolversOfTheSystem(t *testing.T) {
+func TestReadResolvConf(t *testing.T) {
 	at := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 	for _, test := range []struct {
 		name, text string
@@ -99,7 +99,7 @@ func TestResolversOfTheSystem(t *testing.T) {
 		{"more than libc reads", "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver nonsense\n",
 			[]netip.AddrPort{at("192.0.2.1:53"), at("192.0.2.2:53"), at("192.0.2.3:53")}},
 		{"none", "search lan\n", nil},
-		{"what is no address is passed over", "nameserver dns.lan\nnameserver\nnameserver fe80::1\nnameserver 192.0.2.1\n", []netip.AddrPort{at("192.0.2.1:53")}},
+		{"lines without an address: ignored", "nameserver dns.lan\nnameserver\nnameserver fe80::1\nnameserver 192.0.2.1\n", []netip.AddrPort{at("192.0.2.1:53")}},
 		{"nothing that can be used", "nameserver fe80::1\n", nil},
 		{"one of them twice", "nameserver 192.0.2.1\nnameserver ::ffff:192.0.2.1\nnameserver 192.0.2.2\n", []netip.AddrPort{at("192.0.2.1:53"), at("192.0.2.2:53")}},
 		{"a line without end", "nameserver 192.0.2.1\n" + strings.Repeat("x", maxResolvConf+1), []netip.AddrPort{at("192.0.2.1:53")}},
@@ -113,15 +113,15 @@ func TestResolversOfTheSystem(t *testing.T) {
 	}
 }
 
-func TestEveryCombinationIsCountedFromZero(t *testing.T) {
+func TestCounts(t *testing.T) {
 	var c Counts
 	c.add(Query{Recursive: true}, rcodeLabel(dns.RcodeNameError), 2)
 	c.add(Query{}, rcodeLabel(4711), 1)
-	c.add(Query{}, rcodeTimeout, 0)
+	c.add(Query{}, measurement.RcodeTimeout, 0)
 	want := map[string]uint64{"resolver nxdomain": 2, "authority other": 1}
 	all := c.All()
 	for _, n := range all {
-		if n.N != want[n.Leg+" "+n.Rcode] {
+		if n.Count != want[n.Leg+" "+n.Rcode] {
 			t.Errorf("%+v", n)
 		}
 	}

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"strings"
 
@@ -14,60 +13,61 @@ import (
 // Bounds of what is kept of one message.
 const (
 	maxRecords = 64 // addresses, or name servers
-	maxCNAMEs  = 16 // of a chain: longer ones count as endless (BIND gives up after 16 too)
+	maxCNAMEs  = 16 // of a chain; a longer one counts as endless (BIND has the same limit)
 	maxEDE     = 8
 )
 
-// Reply is what one server said to one question. Every name in it is one that a host can have: lower case letters,
-// digits, hyphens, underscores and dots, at most 254 bytes.
+// Reply is one server's reply to one question. Every name in it is a valid host name: lower case letters, digits, hyphens,
+// underscores and dots, at most 254 bytes.
 type Reply struct {
 	measurement.Answer
-	// Records is the chain as far as the message goes. Answer.Chain is the same if it ends in addresses, else empty.
+	// Records is the CNAME chain as far as the message contains it. Answer.Chain is the same if the chain ends in addresses,
+	// else empty.
 	Records []measurement.Record
 	// NS names the servers of Zone: the answer to a question of type NS, or a referral.
 	Zone string
 	NS   []string
-	Glue map[string][]netip.Addr // addresses of NS that came along
-	// SOA is the owner of the SOA record of a negative answer: the zone that said no (RFC 2308 §3).
+	Glue map[string][]netip.Addr // addresses of NS in the additional section
+	// SOA is the owner of the SOA record of a negative answer: the apex of the zone that answered (RFC 2308 §3).
 	SOA string
 }
 
-// state is what a packet is.
-type state int
+// parseState is how far a packet could be read.
+type parseState int
 
 const (
-	notOurs state = iota // another id, another question, no answer at all
-	broken               // answers our question, but breaks the protocol
-	fine
+	unrelated parseState = iota // another id or another question, or not a response
+	broken                      // answers the question, but breaks the protocol
+	parsed
 )
 
 const headerSize = 12 // RFC 1035 §4.1.1
 
-// parse reads a packet in answer to q. What does not carry our id and question is not ours: a late answer to an earlier
-// question, or somebody's guess.
-func parse(packet []byte, id uint16, q Query) (*dns.Msg, state) {
+// parse reads a packet as the answer to q. A packet with another id or question is a late answer to an earlier question, or a
+// forgery, and is unrelated.
+func parse(packet []byte, id uint16, q Query) (*dns.Msg, parseState) {
 	if len(packet) < headerSize || binary.BigEndian.Uint16(packet) != id || packet[2]&0x80 == 0 {
-		return nil, notOurs
+		return nil, unrelated
 	}
 	m := new(dns.Msg)
-	// What was truncated may end within a record: the header and the question are all that is needed of it (RFC 2181 §9).
+	// A truncated message may end within a record; only its header and question are needed (RFC 2181 §9).
 	if err := m.Unpack(packet); err != nil && (!m.Response || !m.Truncated) {
 		return nil, broken
 	}
 	if len(m.Question) == 0 && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
-		return m, fine // a server that cannot read a question need not repeat it
+		return m, parsed // a server that cannot read a question need not repeat it
 	}
 	if m.Opcode != dns.OpcodeQuery || len(m.Question) != 1 {
-		return nil, notOurs
+		return nil, unrelated
 	}
 	asked := m.Question[0]
 	if !strings.EqualFold(asked.Name, q.Name) || asked.Qtype != q.Type || asked.Qclass != dns.ClassINET {
-		return nil, notOurs
+		return nil, unrelated
 	}
-	return m, fine
+	return m, parsed
 }
 
-// interpret takes from a message what answers q, and drops the rest.
+// interpret returns what a message answers to q, and drops everything else in it.
 func interpret(m *dns.Msg, q Query) Reply {
 	r := Reply{Answer: measurement.Answer{Name: q.Name, Type: q.Type, Rcode: m.Rcode, AA: m.Authoritative, EDE: edes(m)}}
 	r.servers(m, q)
@@ -89,11 +89,15 @@ func interpret(m *dns.Msg, q Query) Reply {
 	default:
 		r.Failure = measurement.DNSRcode
 	}
-	r.Detail = measurement.Detail{Text: said(m.Rcode, r.EDE)}
+	r.Detail = measurement.Detail{Kind: measurement.DNSDetailRcode, N: m.Rcode}
+	if len(r.EDE) > 0 {
+		r.Detail.EDE = r.EDE[0]
+	}
 	return r
 }
 
-// chain follows the CNAMEs from the name asked to its addresses. The order of the records in the message means nothing.
+// chain follows the CNAME chain from the name asked for to its addresses. The order of the records in the message has no
+// meaning.
 func (r *Reply) chain(m *dns.Msg, q Query) {
 	owners := make(map[string][]dns.RR)
 	for _, rr := range m.Answer {
@@ -106,7 +110,7 @@ func (r *Reply) chain(m *dns.Msg, q Query) {
 	name, seen := q.Name, map[string]bool{}
 	for {
 		if seen[name] || len(seen) > maxCNAMEs {
-			r.fail(measurement.DNSLoop, "the chain of CNAMEs does not end")
+			r.fail(measurement.DNSLoop, measurement.DNSDetailLoop)
 			return
 		}
 		seen[name] = true
@@ -119,7 +123,7 @@ func (r *Reply) chain(m *dns.Msg, q Query) {
 			return
 		case next == "":
 			if len(r.NS) == 0 || q.Type != dns.TypeNS {
-				r.fail(measurement.DNSNoAddress, "no address of this family")
+				r.fail(measurement.DNSNoAddress, measurement.DNSDetailNoAddress)
 			}
 			return
 		}
@@ -127,7 +131,7 @@ func (r *Reply) chain(m *dns.Msg, q Query) {
 	}
 }
 
-// link takes the records of one owner: addresses, or the CNAME to go on with.
+// link appends the records of one owner: its addresses, or the CNAME that leads to next.
 func (r *Reply) link(owner string, records []dns.RR) (next string, addresses bool) {
 	for _, rr := range records {
 		record := measurement.Record{Owner: owner, TTL: ttlOf(rr)}
@@ -142,7 +146,7 @@ func (r *Reply) link(owner string, records []dns.RR) (next string, addresses boo
 			continue
 		}
 		if !record.Addr.IsValid() {
-			r.fail(measurement.DNSMalformed, "an address record without an address")
+			r.fail(measurement.DNSMalformed, measurement.DNSDetailBadAddress)
 			return "", false
 		}
 		if addresses = true; len(r.Records) < maxRecords {
@@ -156,7 +160,7 @@ func (r *Reply) link(owner string, records []dns.RR) (next string, addresses boo
 		if v, ok := rr.(*dns.CNAME); ok {
 			target, ok := hostName(v.Target)
 			if !ok {
-				r.fail(measurement.DNSMalformed, "a CNAME leads to a name that no host can have")
+				r.fail(measurement.DNSMalformed, measurement.DNSDetailBadCNAME)
 				return "", false
 			}
 			r.Records = append(r.Records, measurement.Record{Owner: owner, Type: dns.TypeCNAME, TTL: ttlOf(rr), Target: target})
@@ -166,7 +170,7 @@ func (r *Reply) link(owner string, records []dns.RR) (next string, addresses boo
 	return "", false
 }
 
-// ttlOf is a record's TTL; one with the high bit set counts as 0 (RFC 2181 §8).
+// ttlOf returns a record's TTL; one with the high bit set counts as 0 (RFC 2181 §8).
 func ttlOf(rr dns.RR) uint32 {
 	if ttl := rr.Header().Ttl; ttl < 1<<31 {
 		return ttl
@@ -174,11 +178,11 @@ func ttlOf(rr dns.RR) uint32 {
 	return 0
 }
 
-func (r *Reply) fail(why measurement.DNSFailure, detail string) {
-	r.Failure, r.Detail = why, measurement.Detail{Text: detail}
+func (r *Reply) fail(why measurement.DNSFailure, detail measurement.DetailKind) {
+	r.Failure, r.Detail = why, measurement.Detail{Kind: detail}
 }
 
-// servers reads a set of NS records: asked for, or a referral.
+// servers reads a set of NS records: the answer to a question of type NS, or a referral.
 func (r *Reply) servers(m *dns.Msg, q Query) {
 	section := m.Ns
 	if q.Type == dns.TypeNS {
@@ -222,7 +226,7 @@ func (r *Reply) servers(m *dns.Msg, q Query) {
 	}
 }
 
-// edes reads the Extended DNS Errors (RFC 8914); there is none without an OPT record.
+// edes reads the Extended DNS Errors (RFC 8914) from the OPT record.
 func edes(m *dns.Msg) []measurement.EDE {
 	opt := m.IsEdns0()
 	if opt == nil {
@@ -237,26 +241,8 @@ func edes(m *dns.Msg) []measurement.EDE {
 	return out
 }
 
-// said puts a response code and what explains it into words.
-func said(rcode int, explained []measurement.EDE) string {
-	words, ok := dns.RcodeToString[rcode]
-	if !ok {
-		words = fmt.Sprintf("response code %d", rcode)
-	}
-	for _, e := range explained {
-		name, ok := dns.ExtendedErrorCodeToString[e.Code]
-		if !ok {
-			name = fmt.Sprintf("extended error %d", e.Code)
-		}
-		if words += ": " + name; e.Text != "" {
-			words += " (" + e.Text + ")"
-		}
-	}
-	return measurement.Text(words)
-}
-
-// hostName is a name in lower case with its final dot; ok is false if no host can have it (RFC 1123 §2.1, and the
-// underscore that is found in use). It keeps whatever else the network sends out of names.
+// hostName returns a name in lower case with its final dot. ok is false if it is not a valid host name (RFC 1123 §2.1, with the
+// underscore that is in use), so that no other bytes from the network get into names.
 func hostName(name string) (string, bool) {
 	name = dns.CanonicalName(name)
 	if len(name) < 2 || len(name) > 254 {
@@ -272,7 +258,7 @@ func hostName(name string) (string, bool) {
 	return name, true
 }
 
-// zoneName is hostName with the root allowed.
+// zoneName is hostName that also accepts the root.
 func zoneName(name string) (string, bool) {
 	if name == "." {
 		return name, true

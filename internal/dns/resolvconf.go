@@ -9,26 +9,26 @@ import (
 	"strings"
 )
 
-// Bounds of resolv.conf(5): libc reads three name servers, and so do devices; the file is read no further than this.
+// Bounds of resolv.conf(5): libc, and therefore a device, uses at most three name servers.
 const (
-	maxNameServers = 3
-	maxResolvConf  = 64 << 10
-	dnsPort        = 53
+	maxResolvers  = 3
+	maxResolvConf = 64 << 10
+	dnsPort       = 53
 )
 
-// readResolvConf reads the name servers of a resolv.conf(5), as libc does: what it cannot use is passed over. One that is
-// named twice counts once.
+// readResolvConf reads the name servers of a resolv.conf(5) as libc does: it ignores lines that it cannot use, and servers that
+// are listed twice.
 func readResolvConf(r io.Reader) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
 	lines := bufio.NewScanner(io.LimitReader(r, maxResolvConf))
-	for lines.Scan() && len(out) < maxNameServers {
+	for lines.Scan() && len(out) < maxResolvers {
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 2 || fields[0] != "nameserver" {
 			continue
 		}
 		addr, err := netip.ParseAddr(fields[1])
 		if err != nil || addr.IsLinkLocalUnicast() && addr.Is6() && addr.Zone() == "" {
-			continue // no address, or one that means nothing without its interface
+			continue // not an address, or a link-local one without its interface
 		}
 		if at := netip.AddrPortFrom(addr.Unmap(), dnsPort); !slices.Contains(out, at) {
 			out = append(out, at)
@@ -40,5 +40,5 @@ func readResolvConf(r io.Reader) ([]netip.AddrPort, error) {
 	return out, nil
 }
 
-// MachinesOwn is the resolver that libc asks where none is named.
-var MachinesOwn = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), dnsPort)
+// DefaultResolver is the resolver that libc asks if resolv.conf(5) lists none.
+var DefaultResolver = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), dnsPort)

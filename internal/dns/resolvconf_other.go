@@ -7,7 +7,7 @@ import (
 	"net/netip"
 )
 
-// SystemResolvers fails here: there is no /etc/resolv.conf to read.
+// SystemResolvers fails: this system has no /etc/resolv.conf.
 func SystemResolvers() ([]netip.AddrPort, error) {
 	return nil, errors.New("read the system's resolvers: this system has no /etc/resolv.conf: set resolvers in the configuration")
 }

@@ -10,11 +10,11 @@ import (
 	"os"
 )
 
-// resolvConf is where the system names its resolvers.
+// resolvConf is the file that lists the resolvers of this machine.
 const resolvConf = "/etc/resolv.conf"
 
-// SystemResolvers are those that the system names in /etc/resolv.conf, at most three; none if the file names none or is not
-// there, as may be for a moment while it is replaced: see [MachinesOwn].
+// SystemResolvers returns the resolvers listed in /etc/resolv.conf, at most three. It returns none if the file lists none or
+// does not exist, which can be so for a moment while the file is replaced; see [DefaultResolver].
 func SystemResolvers() ([]netip.AddrPort, error) {
 	f, err := os.Open(resolvConf)
 	if errors.Is(err, fs.ErrNotExist) {

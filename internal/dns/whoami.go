@@ -3,61 +3,50 @@ package dns
 import (
 	"context"
 	"net/netip"
-	"sync"
+	"slices"
 	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 )
 
-// whoami holds what was seen of a name whose answer is the asker's address.
-type whoami struct {
-	mu   sync.Mutex
-	seen map[netip.AddrPort]sameView // by resolver
+// maxViews bounds the resolvers whose view is remembered.
+const maxViews = 64
+
+// viewTest compares what the servers of a whoami name answer to a resolver and to this machine.
+type viewTest struct {
+	client   *ZoneClient
+	resolver netip.AddrPort
+	name     string
+	same     bool
 }
 
-type sameView struct {
-	same bool
-	at   time.Time
+// SameView reports whether the resolver's queries were shown to leave from the same address as this machine's, at most an
+// hour ago: the servers of name answer with the address of the asker. It returns false if this could not be shown.
+func (c *ZoneClient) SameView(ctx context.Context, resolver netip.AddrPort, name string) bool {
+	call, err := c.views.Join(resolver, foundFor, searchBudget, func() *viewTest {
+		return &viewTest{client: c, resolver: resolver, name: name}
+	})
+	return err == nil && call.Wait(ctx) && call.Computation().same
 }
 
-// SameView says whether the resolver's egress and ours were shown to be the same by name, at most an hour ago: the
-// name's own servers answer with the address of who asks them, the resolver or us. Not shown is false.
-func (a *Authority) SameView(ctx context.Context, resolver netip.AddrPort, name string) bool {
-	w := &a.whoami
-	w.mu.Lock()
-	have, known := w.seen[resolver]
-	w.mu.Unlock()
-	now := a.o.Now()
-	if known && now.Sub(have.at) < foundFor {
-		return have.same
-	}
-	own, cancel := context.WithTimeout(ctx, samplePatience)
-	defer cancel()
-	theirs := Lookup(own, a.o.Exchanger, resolver, name).Addresses
-	ours := make(map[netip.Addr]bool)
-	for _, typ := range Types {
-		if len(theirs) == 0 {
-			break
-		}
-		for _, s := range a.Confirm(own, []netip.AddrPort{resolver}, name, typ, 1, time.Time{}) {
-			for _, step := range s.Steps {
-				for _, r := range step.Records {
-					ours[r.Addr.Unmap()] = true
+// Run makes the comparison.
+func (t *viewTest) Run(ctx context.Context) (keep bool) {
+	theirs := Lookup(ctx, t.client.options.Exchanger, t.resolver, t.name).Addresses
+	if len(theirs) > 0 {
+		for _, typ := range Types {
+			for _, s := range t.client.Confirm(ctx, []netip.AddrPort{t.resolver}, t.name, typ, 1, time.Time{}) {
+				for _, step := range s.Steps {
+					for _, r := range step.Records {
+						t.same = t.same || r.Addr.IsValid() && slices.Contains(theirs, r.Addr.Unmap())
+					}
 				}
 			}
 		}
 	}
-	same := false
-	for _, addr := range theirs {
-		same = same || ours[addr]
-	}
-	if ctx.Err() != nil && !same {
-		return false // cut short: the next round tries again
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.seen == nil {
-		w.seen = make(map[netip.AddrPort]sameView)
-	}
-	bound(w.seen, maxRecords, func(v sameView) bool { return now.Sub(v.at) >= foundFor })
-	w.seen[resolver] = sameView{same, now}
-	return same
+	return t.same || ctx.Err() == nil
+}
+
+// newViews returns the group that shares view tests.
+func newViews(now func() time.Time) *share.Group[netip.AddrPort, *viewTest] {
+	return share.NewGroup[netip.AddrPort, *viewTest](share.Options{Now: now, MaxKept: maxViews})
 }

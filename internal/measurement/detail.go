@@ -11,4 +11,5 @@ type Detail struct {
 	N     int           // a count or a number of bytes, as Kind says
 	After time.Duration // how long it took or lasted, as Kind says
 	Text  string        // from the peer or the operating system; safe to show, see [Text]
+	EDE   EDE           // the server's explanation of a DNS error; zero: none
 }

@@ -11,16 +11,21 @@ type DNSFailure string
 const (
 	DNSOK          DNSFailure = ""
 	DNSNXDomain    DNSFailure = "nxdomain"    // the name does not exist
-	DNSServFail    DNSFailure = "servfail"    // the server could not find out
-	DNSRefused     DNSFailure = "refused"     // the server will not answer us
-	DNSNoAddress   DNSFailure = "no_address"  // the name exists without an address of either family
-	DNSTimeout     DNSFailure = "timeout"     // no answer in the time a look-up gets
-	DNSUnreachable DNSFailure = "unreachable" // ICMP, or no route
-	DNSMalformed   DNSFailure = "malformed"   // an answer that breaks the protocol or does not answer the question
-	DNSLoop        DNSFailure = "loop"        // a CNAME chain that does not end
+	DNSServFail    DNSFailure = "servfail"    // the server failed to resolve the name
+	DNSRefused     DNSFailure = "refused"     // the server refuses to answer this machine
+	DNSNoAddress   DNSFailure = "no_address"  // the name exists, but has no address
+	DNSTimeout     DNSFailure = "timeout"     // no answer arrived within the time that a look-up gets
+	DNSUnreachable DNSFailure = "unreachable" // ICMP error, or no route
+	DNSMalformed   DNSFailure = "malformed"   // the answer breaks the protocol
+	DNSLoop        DNSFailure = "loop"        // the CNAME chain does not end
 	DNSRcode       DNSFailure = "rcode"       // another response code
-	DNSOutOfTime   DNSFailure = "out_of_time" // the round's deadline came first, or this machine had no socket left: says nothing of the server
+	DNSOutOfTime   DNSFailure = "out_of_time" // the round ended first, or this machine had no socket left: no statement about the server
 )
+
+// DNSFailures lists every failure.
+var DNSFailures = []DNSFailure{
+	DNSNXDomain, DNSServFail, DNSRefused, DNSNoAddress, DNSTimeout, DNSUnreachable, DNSMalformed, DNSLoop, DNSRcode, DNSOutOfTime,
+}
 
 // Record is one A, AAAA or CNAME record of an answer's chain.
 type Record struct {
@@ -34,27 +39,27 @@ type Record struct {
 // EDE is an Extended DNS Error (RFC 8914).
 type EDE struct {
 	Code uint16
-	Text string
+	Text string // safe to show, see [Text]
 }
 
-// Answer is what one server said to one question of one type.
+// Answer is one server's answer to one question.
 type Answer struct {
 	Server   netip.AddrPort
-	Name     string // asked, lower case, with the final dot
-	Type     uint16 // asked: 1 A, 28 AAAA
+	Name     string // the name asked for, lower case, with the final dot
+	Type     uint16 // the type asked for: 1 A, 28 AAAA
 	Asked    time.Time
-	Received time.Time // zero if nothing came
+	Received time.Time // zero if no answer arrived
 	Rcode    int
-	AA       bool // authoritative answer (RFC 1035 §4.1.1)
-	TCP      bool // came over TCP, after truncation
-	Tries    int
-	Chain    []Record // the chain that leads from Name to the addresses, in order; the rest of the message is dropped
+	AA       bool     // authoritative answer (RFC 1035 §4.1.1)
+	TCP      bool     // arrived over TCP, after a truncated answer over UDP
+	Tries    int      // questions sent
+	Chain    []Record // the records that lead from Name to its addresses, in order; other records are dropped
 	EDE      []EDE
 	Failure  DNSFailure
-	Detail   Detail // for a person; safe to show
+	Detail   Detail
 }
 
-// Addresses lists the addresses in the order given.
+// Addresses lists the addresses in the order of the answer.
 func (a *Answer) Addresses() []netip.Addr {
 	var out []netip.Addr
 	for _, r := range a.Chain {
@@ -65,7 +70,8 @@ func (a *Answer) Addresses() []netip.Addr {
 	return out
 }
 
-// TTL is the least TTL of the chain in seconds: how long the answer may be kept (RFC 2181 §8); ok is false without a record.
+// TTL is the least TTL of the chain in seconds, which bounds how long the answer may be cached (RFC 2181 §8). ok is false
+// without a record.
 func (a *Answer) TTL() (ttl uint32, ok bool) {
 	for _, r := range a.Chain {
 		if !ok || r.TTL < ttl {
@@ -75,62 +81,93 @@ func (a *Answer) TTL() (ttl uint32, ok bool) {
 	return ttl, ok
 }
 
-// Lookup is one host at one resolver in one round: the answers for A and AAAA, taken together.
+// Lookup is the look-up of one host at one resolver: the answers for A and AAAA together.
 type Lookup struct {
 	Resolver  netip.AddrPort
-	Answers   []Answer // one per type asked, A first
+	Answers   []Answer // one per type, A first
 	Took      time.Duration
-	Addresses []netip.Addr  // of both families, IPv6 first, each family in the order given, without repeats
-	TTL       time.Duration // least of the chains that led to addresses
-	Failure   DNSFailure    // set only when there is no address at all
+	Addresses []netip.Addr  // of both families, IPv6 first, each family in the order of its answer, without duplicates
+	TTL       time.Duration // least TTL of the chains that lead to addresses
+	Failure   DNSFailure    // set only if there is no address at all
 	Detail    Detail
 }
 
-// SampleFailure says why a direct sample of a zone shows nothing: a closed list. "" is a valid sample.
+// SampleFailure is why a direct sample of a zone is not valid: a closed list. "" is a valid sample.
 type SampleFailure string
 
 const (
-	// SampleSilent: none of the zone's servers answered, or they answered with an error (SERVFAIL). It may be an outage.
+	// SampleSilent: no authoritative server answered, or they answered with an error such as SERVFAIL.
 	SampleSilent SampleFailure = "silent"
-	// SampleBlocked: port 53 to servers beyond the site is closed to us.
+	// SampleBlocked: no server beyond the site answers on port 53.
 	SampleBlocked SampleFailure = "blocked"
-	// SampleIntercepted: somebody else answers for any server on port 53.
+	// SampleIntercepted: something on the path answers on port 53 for any address.
 	SampleIntercepted SampleFailure = "intercepted"
-	// SampleNotAuthoritative: answers come without AA, from a cache or a proxy.
+	// SampleNotAuthoritative: answers arrive without AA, from a cache or a proxy.
 	SampleNotAuthoritative SampleFailure = "not_authoritative"
-	// SampleRefused: what answers for the servers does not tell us: a resolver that port 53 is redirected to, and that
-	// takes questions without recursion from nobody (Unbound's default), or servers that are not the zone's any more.
+	// SampleRefused: the answer is REFUSED: from a resolver that port 53 is redirected to and that refuses questions without
+	// recursion (Unbound's default), or from servers that no longer serve the zone.
 	SampleRefused SampleFailure = "refused"
-	// SampleNoAddress: a valid, authoritative answer, which says that the name has no address of this type.
+	// SampleNoAddress: a valid authoritative answer states that the name has no address of this type.
 	SampleNoAddress SampleFailure = "no_address"
 )
 
-// Sample is one direct look at a host's zone: the whole chain for one type, from a server of each zone on the way.
-type Sample struct {
-	Type            uint16 // asked: 1 A, 28 AAAA
-	Asked, Received time.Time
-	Failure         SampleFailure
-	Steps           []SampleStep // in the order of the chain, ending in addresses; none of a sample that failed
-	Walked          bool         // every delegation on the way was walked anew, from the servers of the parent zone
+// SampleFailures lists every failure of a sample.
+var SampleFailures = []SampleFailure{
+	SampleSilent, SampleBlocked, SampleIntercepted, SampleNotAuthoritative, SampleRefused, SampleNoAddress,
 }
 
-// SampleStep is what one server of one zone said of its part of the chain.
+// Sample is one direct look at a host's zone: the whole chain for one type, from one server of each zone on the way.
+type Sample struct {
+	Type            uint16 // 1 A, 28 AAAA
+	Asked, Received time.Time
+	Failure         SampleFailure
+	Steps           []SampleStep // in the order of the chain, ending in addresses; empty if the sample failed
+	Walked          bool         // every delegation on the way was walked again, from the servers of the parent zone
+}
+
+// SampleStep is the part of the chain that one server of one zone answered.
 type SampleStep struct {
 	Server netip.AddrPort
-	// Servers are all servers of that zone that we can speak to, Server among them, without those of a family that has no
-	// route and those silent for long: a server listed here but never heard keeps an address from being proved
-	// withdrawn, since the resolver may have it from there.
+	// Servers are all servers of that zone that this machine can ask, Server among them, without those of a family that has
+	// no route and those that have been silent for long. A server that is listed and never heard prevents a proof that an
+	// address is withdrawn, because the resolver may have the address from it.
 	Servers []netip.AddrPort
 	Records []Record // of the chain, with the TTLs of the zone
 }
 
-// AuthorityPath is the exporter's own view of port 53 to servers beyond the site; a closed list, used as the label `state`;
-// "" while nothing is known.
-type AuthorityPath string
+// Port53State is whether this machine reaches authoritative servers beyond the site on port 53: a closed list, used as the
+// label `state`; "" while nothing is known.
+type Port53State string
 
 const (
-	AuthorityPathOK               AuthorityPath = "ok"
-	AuthorityPathBlocked          AuthorityPath = "blocked"
-	AuthorityPathIntercepted      AuthorityPath = "intercepted"
-	AuthorityPathNotAuthoritative AuthorityPath = "not_authoritative"
+	Port53OK               Port53State = "ok"
+	Port53Blocked          Port53State = "blocked"
+	Port53Intercepted      Port53State = "intercepted"
+	Port53NotAuthoritative Port53State = "not_authoritative" // answers arrive without AA
 )
+
+// Port53States lists every state.
+var Port53States = []Port53State{Port53OK, Port53Blocked, Port53Intercepted, Port53NotAuthoritative}
+
+// DNSLegs are the kinds of server that a question goes to: a closed list, used as the label `leg`.
+var DNSLegs = []string{LegResolver, LegAuthority}
+
+const (
+	LegResolver  = "resolver"  // one of the site's resolvers
+	LegAuthority = "authority" // an authoritative server of a zone
+)
+
+// DNSRcodes are the outcomes of a question that are counted: a closed list, used as the label `rcode`. The first six stand in
+// the order of their response codes (RFC 1035 §4.1.1).
+var DNSRcodes = []string{"noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", RcodeTimeout, RcodeOther}
+
+const (
+	RcodeTimeout = "timeout" // no answer arrived
+	RcodeOther   = "other"   // another response code, an answer that breaks the protocol, ICMP, or a question that the round's end cut off
+)
+
+// QueryCount is how many questions of one leg had one outcome since start.
+type QueryCount struct {
+	Leg, Rcode string
+	Count      uint64
+}

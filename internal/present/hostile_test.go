@@ -43,7 +43,7 @@ func hostile(s string) *report.Report {
 	address := netip.MustParseAddr("fe80::1").WithZone(s)
 	for i := range r.Hosts {
 		h := &r.Hosts[i]
-		h.Zone.Why = s
+		h.Zone.Failure = report.ZoneFailure(s)
 		h.Resolvers[0].Staleness = staleness.Assessment{Verdict: staleness.Suspect, Why: staleness.Why{Kind: staleness.WhyWithdrawnAddressOnce, Value: s}}
 		if i%2 == 0 {
 			h.Resolvers[0].Staleness.Verdict = staleness.Stale

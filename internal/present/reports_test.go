@@ -28,7 +28,7 @@ var (
 type site struct{ *report.Report }
 
 func newSite() *site {
-	s := &site{&report.Report{Site: "gw-17", Started: started, Finished: started.Add(1234 * time.Millisecond), AuthorityPath: measurement.AuthorityPathOK}}
+	s := &site{&report.Report{Site: "gw-17", Started: started, Finished: started.Add(1234 * time.Millisecond), AuthorityPath: measurement.Port53OK}}
 	endpoints := config.Default().Endpoints
 	for i := range endpoints {
 		e := &endpoints[i]
@@ -120,7 +120,7 @@ func intercept(w *report.Walk, issuer string) {
 func (s *site) unresolved(failure measurement.DNSFailure, detail string) {
 	for i := range s.Hosts {
 		h := &s.Hosts[i]
-		h.Zone = report.Zone{Why: "the zone's servers could not be found"}
+		h.Zone = report.Zone{Failure: report.ZoneNotFound}
 		for j := range h.Resolvers {
 			h.Resolvers[j].Lookup = measurement.Lookup{Resolver: h.Resolvers[j].Lookup.Resolver, Took: 5 * time.Second, Failure: failure, Detail: measurement.Detail{Text: detail}}
 			h.Resolvers[j].Staleness = staleness.Assessment{Verdict: staleness.Unknown, Why: staleness.Why{Kind: staleness.WhyNoAnswer}}

@@ -215,8 +215,8 @@ func newHost(h *report.Host) Host {
 	for i := range h.Resolvers {
 		out.Resolvers = append(out.Resolvers, newResolver(&h.Resolvers[i]))
 	}
-	if a := &h.Zone; a.Known || a.Why != "" {
-		out.Authority = &Authority{TTLSeconds: a.TTL.Seconds(), Why: text(a.Why), Addresses: addresses(a.Addresses)}
+	if a := &h.Zone; a.Known || a.Failure != "" {
+		out.Authority = &Authority{TTLSeconds: a.TTL.Seconds(), Why: ZoneText(a), Addresses: addresses(a.Addresses)}
 	}
 	for i := range h.Paths {
 		out.Paths[i] = newPath(&h.Paths[i])
@@ -245,7 +245,7 @@ func newResolver(r *report.Resolver) Resolver {
 		Addresses:     addresses(r.Lookup.Addresses),
 		LookupSeconds: r.Lookup.Took.Seconds(),
 		Failure:       string(r.Lookup.Failure),
-		Detail:        detailText(r.Lookup.Detail),
+		Detail:        dnsDetailText(r.Lookup.Detail),
 		Changes:       r.Changes,
 		Verdict:       string(r.Staleness.Verdict),
 		Why:           StalenessText(&r.Staleness),

@@ -23,15 +23,9 @@ type Report struct {
 	// IncompletePaths counts the paths that the deadline cut off.
 	IncompletePaths int
 	// AuthorityPath is the exporter's own view of port 53 to the zones' servers.
-	AuthorityPath measurement.AuthorityPath
+	AuthorityPath measurement.Port53State
 	// Queries counts DNS queries since start, by leg and rcode; nil in the report of one host.
-	Queries []QueryCount
-}
-
-// QueryCount is how many queries of one leg ("resolver", "authority") ended with one rcode.
-type QueryCount struct {
-	Leg, Rcode string
-	Count      uint64
+	Queries []measurement.QueryCount
 }
 
 // Host is one endpoint in a report.
@@ -46,13 +40,34 @@ type Host struct {
 	Advice []diagnose.Comparison
 }
 
-// Zone is what the zone's own servers say of a host.
+// Zone is what the authoritative servers of a host's zone answer.
 type Zone struct {
 	Known     bool // a valid direct sample, or an asserted TTL, is there
 	TTL       time.Duration
 	Addresses []netip.Addr
 	LastValid time.Time // of the last valid direct sample; zero if none
-	Why       string    // why there is no direct sample, for a person
+	Failure   ZoneFailure
+}
+
+// ZoneFailure is why a round has no valid direct sample of a host's zone: a closed list; "" if it has one or needs none.
+type ZoneFailure string
+
+const (
+	ZoneUnconfigured     ZoneFailure = "unconfigured" // the host is not configured: its zone's servers are never asked
+	ZoneNotAsked         ZoneFailure = "not_asked"    // authority.mode: off
+	ZoneNotFound         ZoneFailure = "not_found"    // the servers could not be found through the site's resolvers, or there was no time to ask them
+	ZoneSilent                       = ZoneFailure(measurement.SampleSilent)
+	ZoneBlocked                      = ZoneFailure(measurement.SampleBlocked)
+	ZoneIntercepted                  = ZoneFailure(measurement.SampleIntercepted)
+	ZoneNotAuthoritative             = ZoneFailure(measurement.SampleNotAuthoritative)
+	ZoneRefused                      = ZoneFailure(measurement.SampleRefused)
+	ZoneNoAddress                    = ZoneFailure(measurement.SampleNoAddress)
+)
+
+// ZoneFailures lists every failure.
+var ZoneFailures = []ZoneFailure{
+	ZoneUnconfigured, ZoneNotAsked, ZoneNotFound,
+	ZoneSilent, ZoneBlocked, ZoneIntercepted, ZoneNotAuthoritative, ZoneRefused, ZoneNoAddress,
 }
 
 // Resolver is one host at one of the site's resolvers.

@@ -20,8 +20,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// serveBenchmark in the environment makes the test binary a resolver and a name server, so that what is measured is the
-// name service alone.
+// serveBenchmark in the environment makes the test binary a resolver and an authoritative server, so that the benchmark measures
+// the service only.
 const serveBenchmark = "ENDPOINT_BENCHMARK_SERVER"
 
 const benchmarkHosts = 50
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// benchmarkServer serves until its standard input ends, and says on its standard output where.
+// benchmarkServer prints its addresses and serves until its standard input ends.
 func benchmarkServer() {
 	zone := &lab.Zone{Origin: "example.", Names: map[string]lab.RecordSet{"*.example.": {
 		TTL: lab.TTL(60), Addresses: lab.Fixed(netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("2001:db8::1")),
@@ -52,7 +52,7 @@ func benchmarkServer() {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// BenchmarkRound is one round of 50 hosts, each of both families, at one resolver and at one name server, over sockets.
+// BenchmarkRound makes rounds of 50 hosts, with both families, one resolver and one authoritative server, over sockets.
 func BenchmarkRound(b *testing.B) {
 	peer := exec.Command(os.Args[0])
 	peer.Env = append(os.Environ(), serveBenchmark+"=1")
@@ -92,7 +92,7 @@ func BenchmarkRound(b *testing.B) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		for i := range c.Endpoints {
-			r := s.Host(&c.Endpoints[i]).Begin(ctx)
+			r := s.Host(c.Endpoints[i].Host).Begin(ctx)
 			defer func() {
 				if resolvers, _ := r.Finish(); len(resolvers[0].Lookup.Addresses) != 3 {
 					b.Errorf("%+v", resolvers[0].Lookup)
@@ -123,7 +123,7 @@ func questions(s *Service) (sum uint64) {
 	return sum
 }
 
-// processorTime is what this process has used, user and system.
+// processorTime is the CPU time of this process, user and system.
 func processorTime(b *testing.B) time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {

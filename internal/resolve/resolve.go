@@ -1,9 +1,13 @@
-// Package resolve is the survey's name service: it asks the site's resolvers for each host, the zones' own servers beside
-// them, and remembers from round to round what package staleness needs to judge the resolvers.
+// Package resolve resolves the configured hosts for the survey: it asks the site's resolvers for each host, takes direct samples
+// from the authoritative servers of its zone at the same time, and keeps what package staleness needs from round to round to
+// judge the resolvers.
 //
-// What is asked is package dns's to know, what it means package staleness's. Here is the glue: one memory per host
-// (memory.go), one exchange at a time that rounds close together share (exchange.go), and the address sets that each
-// resolver gave (changes.go).
+// Package dns knows how to ask, package staleness what the answers mean. This package joins the two:
+//
+//   - resolve.go: the service of one configuration
+//   - host.go: what is remembered of one host
+//   - round.go: one round of one host
+//   - history.go: the addresses that a resolver has given for a host
 package resolve
 
 import (
@@ -14,58 +18,57 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
-// Options say what a service works with. Only Config and Resolvers are needed.
+// Options configure a [Service]. Only Config and Resolvers are required.
 type Options struct {
 	Config    *config.Config
-	Resolvers []netip.AddrPort // the site's, in the order in which devices ask them
-	// Previous is the service of the configuration before a reload: what it remembers of the hosts that stay, and its
-	// counts, are taken over. Its rounds that still run go on.
+	Resolvers []netip.AddrPort // the site's resolvers, in the order in which devices ask them
+	// Previous is the service of the configuration before a reload. The new service takes over its counts and what it remembers
+	// of the hosts that stay. Rounds of the previous service that run go on.
 	Previous *Service
 	Now      func() time.Time // nil: time.Now
 	Logger   *slog.Logger     // nil: nothing is logged
-	// Dial opens the sockets; nil: the kernel's.
+	// Dial opens the sockets; nil: a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Usable says to which discovered name servers there is a way; nil: to unicast addresses beyond this machine that the
-	// kernel has a route to.
+	// Usable reports whether a discovered authoritative server can be reached at an address; nil: at global unicast addresses
+	// that this machine has a route to.
 	Usable func(netip.Addr) bool
 
-	// The rest is for laboratories.
-	Exchanger dns.Exchanger  // nil: the network
-	Port      uint16         // of discovered name servers; 0: 53
-	Nobody    netip.AddrPort // where nothing should answer; zero: 192.0.2.53:53
-	Rate      float64        // questions a second to one name server; 0: dns.HostRate for each host
+	// The remaining fields are for tests.
+	Exchanger  dns.Exchanger  // nil: the network
+	Port       uint16         // of discovered authoritative servers; 0: 53
+	Unanswered netip.AddrPort // where nothing should answer; zero: 192.0.2.53:53
+	Rate       float64        // questions per second to one authoritative server; 0: dns.HostRate for each host
 }
 
-// Service implements [survey.NameService]. It is safe for concurrent use.
+// Service resolves hosts for one configuration. It is safe for concurrent use.
 type Service struct {
-	config    *config.Config
-	resolvers []netip.AddrPort
-	now       func() time.Time
-	logger    *slog.Logger
-	exchanger dns.Exchanger
-	counts    *dns.Counts
-	authority *dns.Authority // nil: not asked
-	zones     *zones
-	hosts     map[string]*memory // by host, not changed once made
+	config     *config.Config
+	resolvers  []netip.AddrPort
+	now        func() time.Time
+	logger     *slog.Logger
+	exchanger  dns.Exchanger
+	counts     *dns.Counts
+	zoneClient *dns.ZoneClient // nil: authoritative servers are not asked
+	// answered is set when a resolver has answered for the first time: authoritative servers are not asked before.
+	answered *atomic.Bool
+	hosts    map[string]*hostState // by host; not changed after New
 }
 
-var _ survey.NameService = (*Service)(nil)
-
-// New makes the service of a configuration.
+// New returns the service of a configuration. It must be closed, unless it becomes the Previous of another service.
 func New(o Options) *Service {
 	s := &Service{
 		config: o.Config, resolvers: slices.Clone(o.Resolvers), now: o.Now, logger: o.Logger,
-		exchanger: o.Exchanger, counts: new(dns.Counts), zones: new(zones), hosts: make(map[string]*memory),
+		exchanger: o.Exchanger, counts: new(dns.Counts), answered: new(atomic.Bool), hosts: make(map[string]*hostState),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -79,27 +82,31 @@ func New(o Options) *Service {
 	if s.exchanger == nil {
 		s.exchanger = &dns.Client{Dial: o.Dial, Now: s.now, Counts: s.counts}
 	}
-	if o.Previous != nil && reflect.DeepEqual(o.Previous.config.Authority, o.Config.Authority) {
-		s.authority, s.zones = o.Previous.authority, o.Previous.zones
-	} else if o.Config.Authority.Mode != config.AuthorityOff {
-		s.authority = dns.NewAuthority(s.authorityOptions(o))
+	switch {
+	case o.Previous != nil && reflect.DeepEqual(o.Previous.config.Authority, o.Config.Authority):
+		s.zoneClient, s.answered = o.Previous.zoneClient, o.Previous.answered
+	case o.Config.Authority.Mode != config.AuthorityOff:
+		s.zoneClient = dns.NewZoneClient(s.zoneOptions(o))
+	}
+	if o.Previous != nil && o.Previous.zoneClient != s.zoneClient {
+		o.Previous.Close()
 	}
 	for i := range o.Config.Endpoints {
 		host := o.Config.Endpoints[i].Host
 		if s.hosts[host] == nil {
-			s.hosts[host] = s.remember(host, o.Previous)
+			s.hosts[host] = s.stateOf(host, o.Previous)
 		}
 	}
-	if s.authority != nil {
-		s.authority.SetRate(cmp.Or(o.Rate, dns.HostRate*float64(max(1, len(s.hosts)))))
+	if s.zoneClient != nil {
+		s.zoneClient.SetRate(cmp.Or(o.Rate, dns.HostRate*float64(max(1, len(s.hosts)))))
 	}
 	return s
 }
 
-func (s *Service) authorityOptions(o Options) dns.Options {
+func (s *Service) zoneOptions(o Options) dns.Options {
 	out := dns.Options{
 		Exchanger: s.exchanger, Now: s.now, Usable: o.Usable, InterceptionTest: o.Config.Authority.InterceptionTest,
-		Nobody: o.Nobody, Port: o.Port,
+		Unanswered: o.Unanswered, Port: o.Port,
 	}
 	if out.Usable == nil {
 		out.Usable = reachable
@@ -110,22 +117,22 @@ func (s *Service) authorityOptions(o Options) dns.Options {
 	return out
 }
 
-// reachable says whether a name server found in somebody's zone may be asked: the machine itself and its neighbours by
-// link-local address are no zone's servers.
+// reachable reports whether a discovered authoritative server may be asked: loopback and link-local addresses belong to no
+// server of a zone.
 func reachable(addr netip.Addr) bool {
-	return addr.IsGlobalUnicast() && survey.HasRoute(addr)
+	return addr.IsGlobalUnicast() && route.Exists(addr)
 }
 
-// remember makes the memory of a configured host, or takes over what the service before knew of it.
-func (s *Service) remember(host string, previous *Service) *memory {
+// stateOf returns the state of a configured host, taken over from the previous service if its options are the same.
+func (s *Service) stateOf(host string, previous *Service) *hostState {
 	constants, options := s.constants(), s.options(host)
 	if previous != nil {
-		if m := previous.hosts[host]; m != nil && m.constants == constants && m.options == options {
-			m.keep(s.resolvers)
-			return m
+		if h := previous.hosts[host]; h != nil && h.constants == constants && h.options == options {
+			h.keep(s.resolvers)
+			return h
 		}
 	}
-	return newMemory(host, constants, options)
+	return newHostState(host, constants, options)
 }
 
 func (s *Service) constants() staleness.Constants {
@@ -135,10 +142,10 @@ func (s *Service) constants() staleness.Constants {
 	}
 }
 
-// options join what the endpoints of one host say of its zone. A host has one memory: what one endpoint asserts holds for
-// the name. Of several expected TTLs the longest is taken, so that none is held against a resolver wrongly.
+// options combines what the endpoints of one host assert about its zone: an assertion of one endpoint holds for the name. Of
+// several expected TTLs the longest counts, so that none is a false accusation of a resolver.
 func (s *Service) options(host string) staleness.Options {
-	o := staleness.Options{NoAuthority: s.authority == nil}
+	o := staleness.Options{NoAuthority: s.zoneClient == nil}
 	for _, e := range s.config.EndpointsOf(host) {
 		o.SingleView = o.SingleView || e.SingleView
 		o.ExpectedTTL = max(o.ExpectedTTL, e.ExpectedTTL)
@@ -146,32 +153,31 @@ func (s *Service) options(host string) staleness.Options {
 	return o
 }
 
-// Host returns the memory of an endpoint's host, which it shares with the host's other endpoints. For a host that is not
-// configured (a stranger that /probe was asked for) it is made for this one caller and left to nobody: its resolvers are
-// asked, its zone's servers are not.
-func (s *Service) Host(endpoint *config.Endpoint) survey.HostNames {
-	if m := s.hosts[endpoint.Host]; m != nil {
-		return &hostNames{service: s, memory: m}
+// Host returns the host of the given name. If no endpoint has that host (/probe was asked for it), its state belongs to the
+// caller only: its resolvers are asked, its authoritative servers are not, and nothing of it is remembered.
+func (s *Service) Host(name string) *Host {
+	if h := s.hosts[name]; h != nil {
+		return &Host{service: s, state: h}
 	}
-	m := newMemory(endpoint.Host, s.constants(), staleness.Options{NoAuthority: true})
-	m.stranger = true
-	return &hostNames{service: s, memory: m}
+	h := newHostState(name, s.constants(), staleness.Options{NoAuthority: true})
+	h.unconfigured = true
+	return &Host{service: s, state: h}
 }
 
-// Path is the exporter's own view of port 53.
-func (s *Service) Path() measurement.AuthorityPath {
-	if s.authority == nil {
+// Port53State is whether this machine reaches authoritative servers on port 53; "" if they are not asked.
+func (s *Service) Port53State() measurement.Port53State {
+	if s.zoneClient == nil {
 		return ""
 	}
-	return s.authority.Path()
+	return s.zoneClient.Port53State()
 }
 
-// Queries counts what was asked since start, by leg and response code; those at 0 are there too.
-func (s *Service) Queries() []report.QueryCount {
-	all := s.counts.All()
-	out := make([]report.QueryCount, len(all))
-	for i, c := range all {
-		out[i] = report.QueryCount{Leg: c.Leg, Rcode: c.Rcode, Count: c.N}
+// Queries counts the questions asked since start, by leg and outcome, including the counts that are 0.
+func (s *Service) Queries() []measurement.QueryCount { return s.counts.All() }
+
+// Close ends the searches for authoritative servers that run, and waits for them. Rounds must have ended.
+func (s *Service) Close() {
+	if s.zoneClient != nil {
+		s.zoneClient.Close()
 	}
-	return out
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,11 +16,12 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// TestHostsOfTheLabResolve asks over real sockets.
-func TestHostsOfTheLabResolve(t *testing.T) {
+// TestServiceOverSockets resolves the hosts of the lab over real sockets.
+func TestServiceOverSockets(t *testing.T) {
 	l, err := lab.Start(context.Background(), lab.Options{Addresses: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -36,131 +39,86 @@ func TestHostsOfTheLabResolve(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for i := range c.Endpoints {
-		r := s.Host(&c.Endpoints[i]).Begin(ctx)
+		r := s.Host(c.Endpoints[i].Host).Begin(ctx)
 		lookups := r.Lookups()
 		if len(lookups) != 1 || len(lookups[0].Addresses) != 3 || lookups[0].TTL != time.Minute {
 			t.Errorf("%+v", lookups)
 		}
 		resolvers, authority := r.Finish()
-		if !authority.Known || authority.TTL != time.Minute || len(authority.Addresses) != 3 || authority.Why != "" {
+		if !authority.Known || authority.TTL != time.Minute || len(authority.Addresses) != 3 || authority.Failure != "" {
 			t.Errorf("%+v", authority)
 		}
 		if a := resolvers[0].Staleness; a.Verdict != staleness.Unknown || a.Why.Kind != staleness.WhyLearning || len(a.Counts) != len(staleness.Kinds) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if s.Path() != measurement.AuthorityPathOK {
-		t.Errorf("path %q", s.Path())
+	if s.Port53State() != measurement.Port53OK {
+		t.Errorf("path %q", s.Port53State())
 	}
 	for _, q := range s.Queries() {
 		if due := q.Rcode == "noerror"; due != (q.Count == 2*uint64(len(c.Endpoints))) || !due && q.Count != 0 {
-			t.Errorf("%+v: two types of each host and leg are due, no more", q)
+			t.Errorf("%+v: want one question per type, host and leg", q)
 		}
 	}
 }
 
-func TestRoundsCloseTogetherShareOneExchange(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newSite(moving(time.Hour), lab.Habits{})
-		s.config.Endpoints = append(s.config.Endpoints, config.Endpoint{Service: "two", Host: "host.example"})
-		s.start()
-		// Two endpoints of one host in one round, and another scraper a second later.
-		var all sync.WaitGroup
-		results := make([]result, 3)
-		for i := range results {
-			all.Go(func() {
-				pass(time.Duration(i) * time.Second / 2)
-				results[i] = s.round(10*time.Second, s.names(i%2))
+// TestRoundThatEnds has a round end while servers are silent: the answers that have arrived are reported.
+func TestRoundThatEnds(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		silent []netip.AddrPort
+		within time.Duration
+		took   time.Duration
+		lookup measurement.DNSFailure
+	}{
+		{"the authoritative servers are silent: the answer is reported", []netip.AddrPort{ns1, ns2}, time.Second, time.Second, measurement.DNSOK},
+		{"the resolver is silent: out of time", []netip.AddrPort{resolver1}, 400 * time.Millisecond, 400 * time.Millisecond, measurement.DNSOutOfTime},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				s := newSite(moving(time.Hour), lab.Habits{}).start()
+				s.round(10*time.Second, s.names(0))
+				pass(time.Minute)
+				for _, at := range test.silent {
+					s.put(at, silence{})
+				}
+				r := s.round(test.within, s.names(0))
+				if r.took != test.took || r.lookups[0].Failure != test.lookup || r.resolvers[0].Lookup.Failure != test.lookup {
+					t.Errorf("%q after %v", r.lookups[0].Failure, r.took)
+				}
 			})
-		}
-		all.Wait()
-		for _, r := range results {
-			if len(r.resolvers) != 1 || len(r.resolvers[0].Lookup.Addresses) != 2 || !r.authority.Known {
-				t.Errorf("%+v", r)
-			}
-		}
-		first := s.toZone()
-		asked := s.count(resolver1)
-		if first != 2 {
-			t.Errorf("the zone's servers were asked %d times, two types are due once", first)
-		}
-		pass(5 * time.Second)
-		s.round(10*time.Second, s.names(0))
-		if s.toZone() != first || s.count(resolver1) != asked {
-			t.Error("asked again within the interval")
-		}
-		pass(5 * time.Second)
-		s.round(10*time.Second, s.names(1))
-		if s.toZone() != 2*first || s.count(resolver1) != asked+2 {
-			t.Errorf("after the interval: %d questions to the zone, %d to the resolver", s.toZone(), s.count(resolver1))
-		}
-	})
-}
-
-func TestRoundThatEndsEarlyDoesNotEndTheOthers(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newSite(moving(time.Hour), lab.Habits{}).start(resolver1, resolver2)
-		s.put(resolver2, silence{})
-		var all sync.WaitGroup
-		var short, whole result
-		all.Go(func() { short = s.round(time.Second, s.names(0)) })
-		all.Go(func() { pass(100 * time.Millisecond); whole = s.round(10*time.Second, s.names(0)) })
-		all.Wait()
-		if short.took != time.Second || short.lookups[0].Failure != measurement.DNSOutOfTime || len(short.resolvers) != 2 {
-			t.Errorf("the short one: %v, %+v", short.took, short.lookups)
-		}
-		if len(whole.lookups[0].Addresses) == 0 || whole.lookups[1].Failure != measurement.DNSTimeout || whole.looked > 2500*time.Millisecond {
-			t.Errorf("the whole one: %v, %+v", whole.looked, whole.lookups)
-		}
-		if s.count(resolver1) != 2+7 { // both types; the zone, its servers and their addresses once
-			t.Errorf("asked %d times", s.count(resolver1))
-		}
-	})
-}
-
-// TestAnAnswerThatCameIsToldHoweverTheRoundEnds has the zone's servers fall silent: the exchange goes on for others when
-// this caller's time is up, and what the resolver said is known. Which of the two is seen first is chance: hence many rounds.
-func TestAnAnswerThatCameIsToldHoweverTheRoundEnds(t *testing.T) {
-	for range 40 {
-		inBubble(t, func(t *testing.T) {
-			s := newSite(moving(time.Hour), lab.Habits{}).start()
-			s.round(10*time.Second, s.names(0))
-			pass(time.Minute)
-			s.put(ns1, silence{})
-			s.put(ns2, silence{})
-			var others sync.WaitGroup
-			defer others.Wait()
-			others.Go(func() { s.round(10*time.Second, s.names(0)) })
-			pass(10 * time.Millisecond)
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			r := s.names(0).Begin(ctx)
-			if looked := r.Lookups(); len(looked[0].Addresses) == 0 {
-				t.Fatal("no answer came")
-			}
-			if resolvers, _ := r.Finish(); resolvers[0].Lookup.Failure != measurement.DNSOK {
-				t.Fatalf("%s, though the answer had come", resolvers[0].Lookup.Failure)
-			}
 		})
 	}
 }
 
-func TestRoundThatWasCutIsNotShared(t *testing.T) {
+func TestPreliminary(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start()
-		s.put(resolver1, silence{})
-		cut := s.round(400*time.Millisecond, s.names(0))
-		if cut.took != 400*time.Millisecond || cut.lookups[0].Failure != measurement.DNSOutOfTime {
-			t.Errorf("%v %+v", cut.took, cut.lookups)
+		last := s.round(10*time.Second, s.names(0))
+		pass(time.Minute)
+		s.put(ns1, silence{})
+		s.put(ns2, silence{})
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		r := s.names(0).Begin(ctx)
+		if resolvers, zone := r.Preliminary(); len(resolvers) != 0 || !zone.Known {
+			t.Errorf("before the look-ups: %+v, %+v", resolvers, zone)
 		}
-		s.put(resolver1, s.resolver)
-		if whole := s.round(10*time.Second, s.names(0)); len(whole.lookups[0].Addresses) == 0 {
-			t.Errorf("%+v", whole.lookups)
+		r.Lookups()
+		resolvers, zone := r.Preliminary()
+		if len(resolvers) != 1 || len(resolvers[0].Lookup.Addresses) == 0 || !reflect.DeepEqual(resolvers[0].Staleness, last.resolvers[0].Staleness) {
+			t.Errorf("after the look-ups: %+v", resolvers)
+		}
+		if !zone.Known || !slices.Equal(zone.Addresses, last.authority.Addresses) {
+			t.Errorf("after the look-ups: %+v", zone)
+		}
+		if final, _ := r.Finish(); len(final) != 1 {
+			t.Errorf("at the end: %+v", final)
 		}
 	})
 }
 
-func TestSilenceCostsItsOwnPatience(t *testing.T) {
+func TestRoundWithSilentServers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start(resolver1, resolver2)
 		s.round(10*time.Second, s.names(0))
@@ -169,10 +127,10 @@ func TestSilenceCostsItsOwnPatience(t *testing.T) {
 			silent       []netip.AddrPort
 			looked, took time.Duration // at most
 		}{
-			{"nobody is silent", nil, 50 * time.Millisecond, 50 * time.Millisecond},
+			{"no server is silent", nil, 50 * time.Millisecond, 50 * time.Millisecond},
 			{"a silent resolver", []netip.AddrPort{resolver2}, 2500 * time.Millisecond, 2600 * time.Millisecond},
 			{"silent name servers", []netip.AddrPort{ns1, ns2, root}, 50 * time.Millisecond, 2600 * time.Millisecond},
-			{"everybody is silent", []netip.AddrPort{resolver1, resolver2, ns1, ns2, root}, 2500 * time.Millisecond, 2600 * time.Millisecond},
+			{"all servers are silent", []netip.AddrPort{resolver1, resolver2, ns1, ns2, root}, 2500 * time.Millisecond, 2600 * time.Millisecond},
 		} {
 			s.put(resolver1, s.resolver)
 			s.put(resolver2, s.resolver)
@@ -193,7 +151,7 @@ func TestSilenceCostsItsOwnPatience(t *testing.T) {
 	})
 }
 
-func TestNothingIsSentToAZoneBeforeAResolverAnswered(t *testing.T) {
+func TestRoundAsksResolversFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{})
 		s.config.Authority.Mode, s.config.Authority.Servers = config.AuthorityServers, []netip.AddrPort{ns1}
@@ -217,35 +175,35 @@ func TestNothingIsSentToAZoneBeforeAResolverAnswered(t *testing.T) {
 	})
 }
 
-func TestModeOffAsksNoZone(t *testing.T) {
+func TestRoundAuthorityOff(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{})
 		s.config.Authority.Mode = config.AuthorityOff
 		s.start()
 		for range 5 {
 			r := s.round(10*time.Second, s.names(0))
-			if !strings.Contains(r.authority.Why, "authority.mode: off") || r.resolvers[0].Staleness.Why.Kind != staleness.WhyAuthorityOff {
+			if r.authority.Failure != report.ZoneNotAsked || r.resolvers[0].Staleness.Why.Kind != staleness.WhyAuthorityOff {
 				t.Errorf("%+v", r)
 			}
 			pass(time.Minute)
 		}
-		if s.toZone()+s.count(root) != 0 || s.count(resolver1) != 10 || s.service.Path() != "" {
-			t.Errorf("asked the zone %d times, the resolver %d times, path %q", s.toZone(), s.count(resolver1), s.service.Path())
+		if s.toZone()+s.count(root) != 0 || s.count(resolver1) != 10 || s.service.Port53State() != "" {
+			t.Errorf("asked the zone %d times, the resolver %d times, path %q", s.toZone(), s.count(resolver1), s.service.Port53State())
 		}
 	})
 }
 
-func TestStrangersLeaveNothingBehind(t *testing.T) {
+func TestRoundUnconfiguredHost(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start()
 		for i := range 50 {
-			r := s.round(10*time.Second, s.service.Host(config.Stranger(fmt.Sprintf("h%d.example", i))))
-			if len(r.lookups[0].Addresses) == 0 || r.resolvers[0].Staleness.Verdict != staleness.Unknown || !strings.Contains(r.authority.Why, "not configured") {
+			r := s.round(10*time.Second, s.service.Host(fmt.Sprintf("h%d.example", i)))
+			if len(r.lookups[0].Addresses) == 0 || r.resolvers[0].Staleness.Verdict != staleness.Unknown || r.authority.Failure != report.ZoneUnconfigured {
 				t.Fatalf("%+v", r)
 			}
 		}
 		if s.toZone()+s.count(root) != 0 {
-			t.Error("a stranger's zone was asked")
+			t.Error("the zone of an unconfigured host was asked")
 		}
 		if len(s.service.hosts) != 1 {
 			t.Errorf("%d hosts are remembered", len(s.service.hosts))
@@ -272,13 +230,13 @@ func TestReload(t *testing.T) {
 		}
 		counted := s.service.Queries()[0].Count
 
-		// A reload that changes another host only.
+		// A reload that changes only another host keeps the state.
 		next := *s.config
 		next.Endpoints = []config.Endpoint{{Service: "renamed", Host: "host.example", SingleView: true}, {Service: "other", Host: "other.example"}}
 		s.config = &next
 		s.start()
 		if s.service.Queries()[0].Count != counted {
-			t.Error("the counts began anew")
+			t.Error("the counts are lost")
 		}
 		after := watch(1)
 		if after.resolvers[0].Staleness.Verdict != staleness.OK || after.resolvers[0].Changes < before.resolvers[0].Changes {
@@ -288,14 +246,14 @@ func TestReload(t *testing.T) {
 			t.Errorf("single_view has changed, and so must what rests on it: %+v", r.resolvers[0])
 		}
 
-		// One that asks another resolver.
+		// A reload with another resolver begins a new address history.
 		s.put(resolver2, s.resolver)
 		s.start(resolver2)
-		if r := s.round(10*time.Second, s.names(0)); r.resolvers[0].Changes != 0 || len(s.service.hosts["host.example"].views) != 1 {
-			t.Errorf("what the other resolver gave is held against this one: %+v", r.resolvers[0])
+		if r := s.round(10*time.Second, s.names(0)); r.resolvers[0].Changes != 0 || len(s.service.hosts["host.example"].histories) != 1 {
+			t.Errorf("the history of another resolver is used: %+v", r.resolvers[0])
 		}
 
-		// One that changes the constants of the proof.
+		// A reload with other constants of the proof begins new state.
 		again := next
 		again.Freshness.Learning = time.Hour
 		s.config = &again
@@ -306,8 +264,8 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestEveryResolverIsJudged: a site's DNS server may change its address again and again (DHCP, an IPv6 prefix that turns).
-func TestEveryResolverIsJudged(t *testing.T) {
+// TestRoundManyResolvers has the site's resolver change its address many times (DHCP, a rotating IPv6 prefix).
+func TestRoundManyResolvers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(20*time.Minute), lab.Habits{})
 		for i := range 70 {
@@ -326,7 +284,7 @@ func TestEveryResolverIsJudged(t *testing.T) {
 	})
 }
 
-func TestReloadWhileARoundRuns(t *testing.T) {
+func TestReloadDuringRound(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start(resolver2)
 		s.put(resolver2, silence{})
@@ -341,7 +299,7 @@ func TestReloadWhileARoundRuns(t *testing.T) {
 	})
 }
 
-func TestManyCallersAtOnce(t *testing.T) {
+func TestRoundConcurrently(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Minute), lab.Habits{DropShare: 0.2}).start()
 		var all sync.WaitGroup
@@ -360,7 +318,7 @@ func TestManyCallersAtOnce(t *testing.T) {
 	})
 }
 
-func TestChangesAreCountedAndLoggedOnce(t *testing.T) {
+func TestRoundCountsChanges(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(10*time.Minute), lab.Habits{}).start()
 		var r result
@@ -368,7 +326,7 @@ func TestChangesAreCountedAndLoggedOnce(t *testing.T) {
 			r = s.round(10*time.Second, s.names(0))
 			pass(30 * time.Second)
 		}
-		// The address moves at 10 and 20 minutes, and at 30 the last round has been.
+		// The address moves after 10 and 20 minutes; the last round is before 30 minutes.
 		if got := r.resolvers[0].Changes; got != 2 {
 			t.Errorf("%d changes", got)
 		}
@@ -381,7 +339,7 @@ func TestChangesAreCountedAndLoggedOnce(t *testing.T) {
 	})
 }
 
-func TestViewsOfResolvers(t *testing.T) {
+func TestAddressHistory(t *testing.T) {
 	address := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}) }
 	set := func(from, to int) (out []netip.Addr) {
 		for i := from; i < to; i++ {
@@ -399,28 +357,28 @@ func TestViewsOfResolvers(t *testing.T) {
 		{"always the same", [][]netip.Addr{set(0, 3), set(0, 3), set(0, 3)}, time.Minute, 0},
 		{"another order", [][]netip.Addr{{address(1), address(2)}, {address(2), address(1)}}, time.Minute, 0},
 		{"it moves, twice", [][]netip.Addr{set(0, 2), set(2, 4), set(2, 4), set(4, 6)}, time.Minute, 2},
-		{"a failure between is no change", [][]netip.Addr{set(0, 2), nil, set(0, 2)}, time.Minute, 0},
+		{"a failure in between: not a change", [][]netip.Addr{set(0, 2), nil, set(0, 2)}, time.Minute, 0},
 		{"some of a pool known by now", [][]netip.Addr{set(0, 8), set(4, 12), set(0, 8), set(2, 10), set(4, 12)}, time.Minute, 1},
 		{"an address that comes back after more than a day", [][]netip.Addr{set(0, 1), set(1, 2), set(0, 1)}, 13 * time.Hour, 2},
 		{"one that comes back sooner", [][]netip.Addr{set(0, 1), set(1, 2), set(0, 1)}, time.Hour, 1},
 	} {
-		var v view
+		var v addressHistory
 		for i, answer := range test.answers {
-			v.take(answer, start.Add(time.Duration(i)*test.every))
+			v.add(answer, start.Add(time.Duration(i)*test.every))
 		}
-		if v.changes != test.changes || v.changed.IsZero() != (test.changes == 0) {
-			t.Errorf("%s: %d changes, %d are due", test.name, v.changes, test.changes)
+		if v.changes != test.changes || v.lastChange.IsZero() != (test.changes == 0) {
+			t.Errorf("%s: %d changes, want %d", test.name, v.changes, test.changes)
 		}
 	}
-	var v view
+	var v addressHistory
 	for i := range 100 {
 		var many []netip.Addr
 		for j := range 64 {
 			many = append(many, netip.AddrFrom4([4]byte{10, 0, byte(i), byte(j)}))
 		}
-		v.take(many, start.Add(time.Duration(i)*time.Minute))
+		v.add(many, start.Add(time.Duration(i)*time.Minute))
 	}
-	if len(v.last) > maxViewed {
-		t.Errorf("%d addresses are remembered", len(v.last))
+	if len(v.seen) > maxRemembered {
+		t.Errorf("%d addresses are remembered", len(v.seen))
 	}
 }

@@ -17,11 +17,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
-// site is a world in memory and in virtual time: a root and a zone with two servers, a resolver that finds everything by
-// itself, and the name service under test.
+// site is a network in memory and in virtual time: a root and a zone with two servers, a resolver that knows both, and the
+// service under test.
 type site struct {
 	network  *lab.Network
 	zone     *lab.Zone
@@ -39,10 +38,10 @@ var (
 	root      = netip.MustParseAddrPort("203.0.113.100:53")
 	ns1       = netip.MustParseAddrPort("203.0.113.1:53")
 	ns2       = netip.MustParseAddrPort("203.0.113.2:53")
-	nobody    = netip.MustParseAddrPort("192.0.2.53:53") // where the test of interception asks
+	nobody    = netip.MustParseAddrPort("192.0.2.53:53") // where the interception test asks
 )
 
-// counted counts the questions to an address and takes as long as a network does.
+// counted counts the questions to an address and delays the answers as a network does.
 type counted struct {
 	lab.Answerer
 	n *atomic.Int64
@@ -55,7 +54,7 @@ func (c counted) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 	return m
 }
 
-// pass lets time go by: in a bubble it takes none.
+// pass waits in virtual time.
 func pass(d time.Duration) { <-time.After(d) }
 
 type silence struct{}
@@ -67,7 +66,7 @@ func (s *site) put(at netip.AddrPort, a lab.Answerer) {
 	s.network.Put(at, counted{a, n.(*atomic.Int64)})
 }
 
-// count is how many questions came to an address so far.
+// count is the number of questions to an address so far.
 func (s *site) count(at netip.AddrPort) int64 {
 	n, ok := s.asked.Load(at)
 	if !ok {
@@ -76,10 +75,10 @@ func (s *site) count(at netip.AddrPort) int64 {
 	return n.(*atomic.Int64).Load()
 }
 
-// toZone is how many came to the zone's servers.
+// toZone is the number of questions to the zone's servers.
 func (s *site) toZone() int64 { return s.count(ns1) + s.count(ns2) }
 
-// newSite makes one. host.example. has the records given.
+// newSite returns a site whose host.example. has the given records.
 func newSite(records lab.RecordSet, habits lab.Habits) *site {
 	servers := []lab.Server{{Name: "ns1.example.", Address: ns1.Addr()}, {Name: "ns2.example.", Address: ns2.Addr()}}
 	rootServers := []lab.Server{{Name: "root.", Address: root.Addr()}}
@@ -98,7 +97,7 @@ func newSite(records lab.RecordSet, habits lab.Habits) *site {
 	return s
 }
 
-// start makes the service; what it knew before is kept if it ran.
+// start makes the service. If it ran before, it is reloaded.
 func (s *site) start(resolvers ...netip.AddrPort) *site {
 	if len(resolvers) == 0 {
 		resolvers = []netip.AddrPort{resolver1}
@@ -111,10 +110,10 @@ func (s *site) start(resolvers ...netip.AddrPort) *site {
 	return s
 }
 
-// names is the memory of the n-th endpoint.
-func (s *site) names(n int) survey.HostNames { return s.service.Host(&s.config.Endpoints[n]) }
+// names is the host of the n-th endpoint.
+func (s *site) names(n int) *Host { return s.service.Host(s.config.Endpoints[n].Host) }
 
-// result is what came of a round.
+// result is the result of a round.
 type result struct {
 	lookups   []measurement.Lookup
 	resolvers []report.Resolver
@@ -123,8 +122,8 @@ type result struct {
 	took      time.Duration
 }
 
-// round makes one within the time given.
-func (s *site) round(within time.Duration, names survey.HostNames) result {
+// round makes a round with the given time.
+func (s *site) round(within time.Duration, names *Host) result {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	began := time.Now()
@@ -136,12 +135,12 @@ func (s *site) round(within time.Duration, names survey.HostNames) result {
 	return out
 }
 
-// moving is a host whose address moves.
+// moving is a host whose address changes regularly.
 func moving(every time.Duration) lab.RecordSet {
 	return lab.RecordSet{TTL: lab.TTL(60), Addresses: lab.Stamped(epoch, every)}
 }
 
-// epoch is when time begins in a bubble, less a day.
+// epoch is one day before the start of virtual time.
 var epoch = time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 func inBubble(t *testing.T, run func(t *testing.T)) {

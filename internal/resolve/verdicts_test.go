@@ -16,10 +16,11 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// story is a site in virtual time at the constants of a default configuration, whose zone is discovered and walked.
+// story is a resolver and a zone, watched in virtual time with the default constants.
 type story struct {
 	name     string
 	habits   lab.Habits
@@ -27,7 +28,7 @@ type story struct {
 	set      func(s *site, now time.Time)
 	minutes  int // 0: 60
 	interval time.Duration
-	// by is the evidence that proves it; "" is: never stale. ok: the last verdict is then ok.
+	// by is the evidence of the proof that the resolver is stale; "": it is never stale. ok: the last verdict is ok.
 	by staleness.Evidence
 	ok bool
 }
@@ -45,7 +46,7 @@ func stories() []story {
 	six := lab.RecordSet{TTL: lab.TTL(60), Addresses: func(at time.Time, draw uint64) []netip.Addr {
 		return moving(20*time.Minute).Addresses(at, draw)[1:]
 	}}
-	// down makes the zone's servers, and with them the root's, silent for a while.
+	// down makes the zone's servers silent for a while.
 	down := func(s *site, from, until int) {
 		s.servers.Down = func(at time.Time) bool {
 			since := at.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -59,8 +60,8 @@ func stories() []story {
 		{name: "minimum TTL 300", habits: lab.Habits{MinTTL: 300}, by: staleness.TTLInflated},
 		{name: "minimum TTL 3600, shown as 60", habits: lab.Habits{MinTTL: 3600, MaxTTL: 60}, minutes: 120, by: staleness.WithdrawnAddress},
 		{name: "stale first, says so", habits: lab.Habits{StaleFirst: true, StaleTTL: 30, EDE: true}, by: staleness.EDEStale},
-		{name: "an entry of its own for the name, TTL 3600", set: pin(3600), minutes: 130, by: staleness.TTLInflated},
-		{name: "an entry of its own for the name, the zone's TTL", set: pin(60), minutes: 120, by: staleness.WithdrawnAddress},
+		{name: "a local entry for the name, TTL 3600", set: pin(3600), minutes: 130, by: staleness.TTLInflated},
+		{name: "a local entry for the name, the zone's TTL", set: pin(60), minutes: 120, by: staleness.WithdrawnAddress},
 		{name: "frozen TTL", habits: lab.Habits{FrozenTTL: true}, ok: true},
 		{name: "stale while the zone is down, says so", habits: lab.Habits{ServeStale: true, StaleTTL: 30, EDE: true},
 			set: func(s *site, _ time.Time) { down(s, 25, 40) }, ok: true},
@@ -106,7 +107,7 @@ func stories() []story {
 	}
 }
 
-// pinned has an entry of its own for host.example. (Unbound local-data, a hosts file, a response policy): as the zone was once.
+// pinned answers host.example. from a local entry (Unbound local-data, a hosts file, a response policy) with an old address.
 type pinned struct {
 	lab.Answerer
 	ttl  uint32
@@ -127,8 +128,8 @@ func pin(ttl uint32) func(*site, time.Time) {
 	}
 }
 
-// TestStories watches each for an hour or two of virtual time.
-func TestStories(t *testing.T) {
+// TestVerdicts watches each story for an hour or two of virtual time.
+func TestVerdicts(t *testing.T) {
 	for _, story := range stories() {
 		t.Run(story.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -168,42 +169,42 @@ func tell(t *testing.T, s *site, story story, interval, length time.Duration) {
 		}
 		<-tick.C
 	}
-	t.Logf("%s after %v, path %q: %+v", a.Verdict, time.Since(began).Round(time.Second), s.service.Path(), a.Why)
+	t.Logf("%s after %v, path %q: %+v", a.Verdict, time.Since(began).Round(time.Second), s.service.Port53State(), a.Why)
 	if (a.Verdict == staleness.Stale) != (story.by != "") || story.by != "" && a.Counts[story.by] < 2 {
 		t.Errorf("%s with %v; due by %q", a.Verdict, a.Counts, story.by)
 	}
 	if story.ok && a.Verdict != staleness.OK {
-		t.Errorf("%s in the end, ok is due", a.Verdict)
+		t.Errorf("%s in the end, want ok", a.Verdict)
 	}
 	if told := strings.Count(s.log.String(), "resolver keeps records past their TTL"); told > 1 || (told == 1) != (story.by != "") {
 		t.Errorf("logged %d times", told)
 	}
 }
 
-// TestInterceptionIsSeenBeforeAnythingIsBelieved: already the first round's samples are not taken for the zone's.
-func TestInterceptionIsSeenBeforeAnythingIsBelieved(t *testing.T) {
+// TestFirstRoundIntercepted has port 53 intercepted from the start: even the samples of the first round are not believed.
+func TestFirstRoundIntercepted(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start()
 		s.put(nobody, s.servers)
 		r := s.round(9*time.Second, s.names(0))
-		if r.authority.Known || !strings.Contains(r.authority.Why, "intercepted") || s.service.Path() != measurement.AuthorityPathIntercepted {
-			t.Errorf("%+v, path %q", r.authority, s.service.Path())
+		if r.authority.Known || r.authority.Failure != report.ZoneIntercepted || s.service.Port53State() != measurement.Port53Intercepted {
+			t.Errorf("%+v, path %q", r.authority, s.service.Port53State())
 		}
 	})
 }
 
-// TestRefusalIsNoSilence: a router that redirects port 53 to a resolver which refuses questions without recursion (the
-// default of Unbound) is told as what it is, and found to intercept where it answers for any address.
-func TestRefusalIsNoSilence(t *testing.T) {
+// TestRoundRefused has a router redirect port 53 to a resolver that refuses questions without recursion (the default of Unbound).
+func TestRoundRefused(t *testing.T) {
 	refuses := &lab.NameServer{Rcode: mdns.RcodeRefused}
 	for _, test := range []struct {
-		name   string
-		anyone bool // answers for any address
-		path   measurement.AuthorityPath
-		why    measurement.SampleFailure
+		name    string
+		anyone  bool // answers for any address
+		path    measurement.Port53State
+		failure report.ZoneFailure
+		why     measurement.SampleFailure
 	}{
-		{"the zone's servers alone", false, measurement.AuthorityPathNotAuthoritative, measurement.SampleRefused},
-		{"any address", true, measurement.AuthorityPathIntercepted, measurement.SampleIntercepted},
+		{"for the zone's servers only: refused", false, measurement.Port53NotAuthoritative, report.ZoneRefused, measurement.SampleRefused},
+		{"for any address: intercepted", true, measurement.Port53Intercepted, report.ZoneIntercepted, measurement.SampleIntercepted},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -218,8 +219,8 @@ func TestRefusalIsNoSilence(t *testing.T) {
 				for range 100 {
 					r := s.round(9*time.Second, s.names(0))
 					a := r.resolvers[0].Staleness
-					if s.service.Path() != test.path || r.authority.Why != failureWords[test.why] || a.Verdict != staleness.Unknown || a.Why.Failure != test.why {
-						t.Fatalf("path %q, %q, %s: %+v", s.service.Path(), r.authority.Why, a.Verdict, a.Why)
+					if s.service.Port53State() != test.path || r.authority.Failure != test.failure || a.Verdict != staleness.Unknown || a.Why.Failure != test.why {
+						t.Fatalf("path %q, %q, %s: %+v", s.service.Port53State(), r.authority.Failure, a.Verdict, a.Why)
 					}
 					pass(15 * time.Second)
 				}
@@ -231,9 +232,9 @@ func TestRefusalIsNoSilence(t *testing.T) {
 	}
 }
 
-// TestInterceptionIsKnownToAllHosts: of seven hosts that are asked at once one makes the test. The others wait for it; and
-// what an interceptor taught any of them before it was found out is dropped.
-func TestInterceptionIsKnownToAllHosts(t *testing.T) {
+// TestInterceptionOfManyHosts resolves seven hosts at once. One of them makes the interception test, the others wait for it, and
+// all drop the samples of the interceptor.
+func TestInterceptionOfManyHosts(t *testing.T) {
 	const hosts = 7
 	for _, test := range []struct {
 		name  string
@@ -271,7 +272,7 @@ func TestInterceptionIsKnownToAllHosts(t *testing.T) {
 							a := r.resolvers[0].Staleness
 							switch {
 							case at < test.found: // at most suspect by then
-							case r.authority.Known, len(r.authority.Addresses) > 0, !strings.Contains(r.authority.Why, "intercepted"), a.Verdict != staleness.Unknown:
+							case r.authority.Known, len(r.authority.Addresses) > 0, r.authority.Failure != report.ZoneIntercepted, a.Verdict != staleness.Unknown:
 								t.Errorf("host %d after %v: %+v, %s: %+v", i, at, r.authority, a.Verdict, a.Why)
 							}
 							if a.Verdict == staleness.Stale {
@@ -287,9 +288,9 @@ func TestInterceptionIsKnownToAllHosts(t *testing.T) {
 	}
 }
 
-// TestWhoamiProvesOneView: without single_view a withdrawn address is only suspect, unless the resolver is seen to ask
-// from where we do.
-func TestWhoamiProvesOneView(t *testing.T) {
+// TestWhoami has no single_view: a withdrawn address is only suspect, unless the resolver's queries leave from this machine's
+// address.
+func TestWhoami(t *testing.T) {
 	here := netip.MustParseAddr("198.51.100.44")
 	for _, test := range []struct {
 		name   string
@@ -301,7 +302,7 @@ func TestWhoamiProvesOneView(t *testing.T) {
 				s := newSite(moving(20*time.Minute), lab.Habits{MinTTL: 3600, MaxTTL: 60})
 				s.config.Endpoints[0].SingleView = false
 				s.config.Authority.Whoami = "whoami.example"
-				// The zone's servers answer the asker; what the resolver asks sees the resolver.
+				// The zone's servers answer with the address of the asker.
 				s.zone.Names["whoami.example."] = lab.RecordSet{TTL: lab.TTL(0), Addresses: lab.Fixed(test.theirs)}
 				ours := *s.zone
 				ours.Names = map[string]lab.RecordSet{"whoami.example.": {TTL: lab.TTL(0), Addresses: lab.Fixed(here)}, "host.example.": s.zone.Names["host.example."]}
@@ -319,8 +320,8 @@ func TestWhoamiProvesOneView(t *testing.T) {
 	}
 }
 
-// TestVerdictLastsAndEnds: it stands as long as the resolver goes on, is asked for sparingly, and ends once it is mended.
-func TestVerdictLastsAndEnds(t *testing.T) {
+// TestVerdictHoldsAndEnds repairs a stale resolver: the verdict holds until then, with few confirmations, and ends after hold.
+func TestVerdictHoldsAndEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(20*time.Minute), lab.Habits{MinTTL: 300}).start()
 		verdict := func() staleness.Verdict {
@@ -349,21 +350,20 @@ func TestVerdictLastsAndEnds(t *testing.T) {
 		}
 		for range 60 {
 			if v := verdict(); v != staleness.OK && v != staleness.Suspect {
-				t.Fatalf("%s although it is mended", v)
+				t.Fatalf("%s although it is repaired", v)
 			}
 		}
 		if v := verdict(); v != staleness.OK {
 			t.Errorf("%s in the end", v)
 		}
-		if told := strings.Count(s.log.String(), "no longer seen to keep"); told != 1 {
+		if told := strings.Count(s.log.String(), "resolver no longer keeps"); told != 1 {
 			t.Errorf("logged %d times:\n%s", told, s.log)
 		}
 	})
 }
 
-// TestIrregularScrapesKeepTheVerdict: several scrapers, a look at the page and a scraper that starts anew leave what was
-// learnt in force.
-func TestIrregularScrapesKeepTheVerdict(t *testing.T) {
+// TestVerdictWithIrregularScrapes has several scrapers, a page view and a scraper that restarts: the verdict stays.
+func TestVerdictWithIrregularScrapes(t *testing.T) {
 	every := func(interval time.Duration, offsets ...time.Duration) (at []time.Duration) {
 		for now := time.Duration(0); now < 80*time.Minute; now += interval {
 			for _, offset := range append([]time.Duration{0}, offsets...) {
@@ -405,7 +405,7 @@ func TestIrregularScrapesKeepTheVerdict(t *testing.T) {
 	}
 }
 
-// slow answers after a while.
+// slow delays its answers.
 type slow struct {
 	lab.Answerer
 	after time.Duration
@@ -416,8 +416,8 @@ func (s slow) Answer(q *mdns.Msg, now time.Time) *mdns.Msg {
 	return s.Answerer.Answer(q, now)
 }
 
-// TestInterceptionIsTestedBesideTheSamples: a test that falls due does not wait for them.
-func TestInterceptionIsTestedBesideTheSamples(t *testing.T) {
+// TestInterceptionTestAddsNoDelay checks that the test runs at the same time as the samples.
+func TestInterceptionTestAddsNoDelay(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(24*time.Hour), lab.Habits{})
 		for _, at := range []netip.AddrPort{ns1, ns2} {
@@ -437,16 +437,4 @@ func TestInterceptionIsTestedBesideTheSamples(t *testing.T) {
 			t.Error("no test was made")
 		}
 	})
-}
-
-// TestEveryFailureOfASampleHasWords holds what is shown against the closed list.
-func TestEveryFailureOfASampleHasWords(t *testing.T) {
-	for _, said := range []measurement.SampleFailure{
-		measurement.SampleSilent, measurement.SampleBlocked, measurement.SampleIntercepted,
-		measurement.SampleNotAuthoritative, measurement.SampleRefused, measurement.SampleNoAddress,
-	} {
-		if failureWords[said] == "" {
-			t.Errorf("nobody has words for %q", said)
-		}
-	}
 }

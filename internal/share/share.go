@@ -4,7 +4,7 @@
 // as long as it is younger than the caller accepts; otherwise it starts a new one. A caller waits with [Call.Wait] for as
 // long as its own context lasts.
 //
-// A call runs in a goroutine of the group, with a budget of its own. It is not cancelled when its callers stop waiting:
+// A call runs in a goroutine of the group, with its own budget. It is not cancelled when its callers stop waiting:
 // it ends by itself, at the latest when its budget is spent or the group is closed. A caller that leaves early therefore
 // neither delays the others nor causes the work to be done again for the next one; docs/design/003-rounds-at-scrape-time.md
 // has the reasons.
@@ -139,8 +139,8 @@ func (g *Group[K, C]) Close() {
 	g.running.Wait()
 }
 
-// Computation returns what is computed. Until the call has ended it may still change, and its own methods say what can be
-// read of it before then.
+// Computation returns what is computed. Until the call has ended it may still change; its own methods define what can be read
+// before then.
 func (c *Call[C]) Computation() C { return c.computation }
 
 // Ended reports whether the call has ended.

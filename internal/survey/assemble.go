@@ -1,47 +1,33 @@
 package survey
 
 import (
-	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"net/netip"
 	"slices"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// snapshot makes a report of what the round has so far; what is missing is out_of_time.
-func (r *round) snapshot() *report.Report {
+// snapshot reports an endpoint as far as the round has come; what is missing is out_of_time.
+func (r *round) snapshot(endpoint int) report.Host {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := &report.Report{
-		Site:          r.survey.opts.Name,
-		Started:       r.started,
-		Finished:      r.survey.opts.Now(),
-		Hosts:         make([]report.Host, len(r.slots)),
-		AuthorityPath: r.site.Names.Path(),
-		Queries:       r.site.Names.Queries(),
-	}
-	for i := range r.slots {
-		out.Hosts[i] = r.host(&r.slots[i])
-		out.IncompletePaths += incompletePaths(&out.Hosts[i])
-	}
-	return out
+	return r.host(&r.slots[endpoint])
 }
 
-// host makes the view of one endpoint.
+// host reports one endpoint. r.mu is held.
 func (r *round) host(s *slot) report.Host {
 	h := report.Host{
 		Endpoint:  s.endpoint,
-		Resolvers: s.resolvers,
-		Zone:      s.zone,
+		Resolvers: r.resolvers,
+		Zone:      r.zone,
 		Paths:     make([]report.Path, len(s.endpoint.Paths)),
 	}
-	if !s.named { // the zone's view is still awaited: show the look-ups alone
-		for _, l := range s.lookups {
-			h.Resolvers = append(h.Resolvers, report.Resolver{Lookup: l})
-		}
+	if !r.judged && r.resolving != nil { // authoritative servers are still being asked
+		h.Resolvers, h.Zone = r.resolving.Preliminary()
 	}
 	withdrawn := withdrawnAddresses(h.Resolvers)
 	compared := make([]diagnose.PathFinding, len(s.endpoint.Paths))
@@ -57,7 +43,7 @@ func (r *round) host(s *slot) report.Host {
 	return h
 }
 
-// addressFindings are those of the addresses that the zone has not withdrawn: that one of those fails is no surprise.
+// addressFindings lists the findings of the addresses that the zone has not withdrawn; a withdrawn address may fail.
 func addressFindings(walks []report.Walk) []diagnose.AddressFinding {
 	var out []diagnose.AddressFinding
 	for i := range walks {
@@ -68,7 +54,7 @@ func addressFindings(walks []report.Walk) []diagnose.AddressFinding {
 	return out
 }
 
-// withdrawnAddresses lists the addresses that some resolver still hands out though the zone has withdrawn them.
+// withdrawnAddresses lists the addresses that a resolver still gives although the zone has withdrawn them.
 func withdrawnAddresses(resolvers []report.Resolver) []netip.Addr {
 	var out []netip.Addr
 	for i := range resolvers {
@@ -77,10 +63,10 @@ func withdrawnAddresses(resolvers []report.Resolver) []netip.Addr {
 	return out
 }
 
-// path makes the view of one path of an endpoint: every address's walk, and the verdict of the first.
+// path reports one path of an endpoint: the walks to every address, and the finding of the first. r.mu is held.
 func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr) report.Path {
 	out := report.Path{Path: p, Omitted: s.plan.omitted}
-	out.OK, out.Failed = s.memory.attemptsOf(p)
+	out.OK, out.Failed = s.counts.of(p)
 	if r.site.Idle != nil {
 		out.Idle = r.site.Idle(s.endpoint, p)
 	}
@@ -93,7 +79,7 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 	}
 	for j, addr := range s.plan.walk {
 		w := s.walks[i][j]
-		if w == nil { // the deadline came before it began or ended
+		if w == nil { // the deadline came before the walk began or ended
 			cut := r.judgeWalk(s.endpoint, &measurement.Outcome{
 				Address: netip.AddrPortFrom(addr, p.Port), Transport: p.Transport, Client: s.endpoint.Client,
 				Failure: measurement.OutOfTime,
@@ -104,19 +90,19 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 		out.Walks[len(out.Walks)-1].Withdrawn = slices.Contains(withdrawn, addr)
 	}
 	if len(s.plan.walk) > 0 && !s.plan.sinkholeFirst {
-		// The sinkholes were not walked and are not what a device would take: they go last.
+		// A device would not connect to the sinkholes, so they stand last.
 		n := len(s.plan.sinkholes)
 		out.Walks = slices.Concat(out.Walks[n:], out.Walks[:n])
 	}
 	switch {
 	case len(out.Walks) > 0:
 		out.Finding = out.Walks[0].Finding
-	case !s.resolved:
+	case !s.planned:
 		out.Finding = diagnose.OutOfTimeFinding(s.endpoint.Host)
 	case out.Omitted > 0:
 		out.Finding = diagnose.NoRouteFinding(s.endpoint.Host)
 	default:
-		out.Finding = diagnose.DNSFinding(s.endpoint.Host, s.lookups)
+		out.Finding = diagnose.DNSFinding(s.endpoint.Host, r.lookups)
 	}
 	out.Known = out.Finding.Reason != diagnose.OutOfTime
 	out.Up = out.Finding.Reason == diagnose.OK
@@ -135,7 +121,7 @@ func (r *round) judgeWalk(e *config.Endpoint, o *measurement.Outcome) report.Wal
 		}
 		web = &j
 		if j.Verdict == trust.WrongIssuer {
-			// What a browser is shown need not be what a device is.
+			// A browser may be shown another certificate than a device.
 			if public, ok := r.public(e, o.Web.TLS); ok {
 				web = &public
 			}
@@ -145,8 +131,8 @@ func (r *round) judgeWalk(e *config.Endpoint, o *measurement.Outcome) report.Wal
 	return report.Walk{Outcome: *o, Judgement: shown, Finding: diagnose.Walk(o, own, web, about)}
 }
 
-// judge holds what a server showed against the endpoint's anchor. A device compares no name, so neither does the web hello
-// that was sent in its stead.
+// judge judges a server's certificates by the endpoint's anchor. A device does not compare the host's name, and neither does
+// the judgement of the web hello that was sent instead of the device's.
 func (r *round) judge(e *config.Endpoint, seen *measurement.TLS) trust.Judgement {
 	if seen.Leaf() == nil {
 		return trust.Judgement{}
@@ -159,15 +145,15 @@ func (r *round) judge(e *config.Endpoint, seen *measurement.TLS) trust.Judgement
 	j := anchor.Judge(r.subject(seen, host))
 	if j.Verdict == trust.WrongIssuer && anchor.Web() {
 		if public, ok := r.public(e, seen); ok && public.Verdict != trust.WrongName {
-			j.Verdict = trust.Unrooted // an authority of the public web that is not known here
+			j.Verdict = trust.Unrooted // signed by a public authority that is not among the anchor's
 		}
 	}
 	return j
 }
 
-// public judges what a server showed by the public web's own authorities. ok: one of them signed it, or it is for this very
-// host and looks so; in date or not, it is no inspecting box's, since none can have made it. One for other names is that of
-// somebody who has the address now: a DNS server that keeps old records leads there too, which is no interception.
+// public judges a server's certificates by the authorities of the public web. ok is true if one of them signed it, or if it is for
+// this host and appears to be signed by one: in date or not, no inspecting firewall can have issued it. A certificate for other
+// names belongs to the present owner of the address: a DNS server that keeps old records leads there too, without interception.
 func (r *round) public(e *config.Endpoint, seen *measurement.TLS) (j trust.Judgement, ok bool) {
 	named := seen.Leaf().VerifyHostname(e.Host) == nil
 	j = r.site.Anchors.Public().Judge(r.subject(seen, ""))
@@ -177,12 +163,12 @@ func (r *round) public(e *config.Endpoint, seen *measurement.TLS) (j trust.Judge
 	return j, j.Authentic || named && j.Verdict == trust.Unrooted
 }
 
-// subject is what a server showed, to be judged; host is the name to compare, "" for none.
+// subject returns a server's certificates as the subject of a judgement; host is the name to compare, "" for none.
 func (r *round) subject(seen *measurement.TLS, host string) trust.Subject {
 	return trust.Subject{Chain: seen.Chain, KeyProved: seen.KeyProved, Host: host, Now: r.survey.opts.Now()}
 }
 
-// anchor is the endpoint's trust anchor. The configuration was refused if it named one that is not there.
+// anchor is the endpoint's trust anchor. It exists, because the configuration was checked.
 func (r *round) anchor(e *config.Endpoint) *trust.Anchor {
 	return r.site.Anchors.Get(e.Trust)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// TestWhatABrowserIsShownWhereADeviceIsCut has a path cut the device's hello and answer a browser's.
-func TestWhatABrowserIsShownWhereADeviceIsCut(t *testing.T) {
+// TestJudgeWalkWebHello has a path reset the device's hello and answer a browser's.
+func TestJudgeWalkWebHello(t *testing.T) {
 	const host = "lwm2m.example.com"
 	mint, err := lab.NewMint(time.Now())
 	if err != nil {
@@ -59,7 +59,7 @@ func TestWhatABrowserIsShownWhereADeviceIsCut(t *testing.T) {
 			if said := strings.Contains(walk.Finding.Advice, "somebody else's server"); said != elsewhere {
 				t.Errorf("advice %q", walk.Finding.Advice)
 			}
-			// The metrics say whom the device's own anchor would have taken.
+			// The metrics show the judgement by the device's own anchor.
 			if authentic := test.authority == mint.Bootstrap; walk.Judgement.Authentic != authentic {
 				t.Errorf("authentic: %v", walk.Judgement.Authentic)
 			}
@@ -67,7 +67,7 @@ func TestWhatABrowserIsShownWhereADeviceIsCut(t *testing.T) {
 	}
 }
 
-// issued is a certificate of an authority.
+// issued returns a certificate of an authority.
 func issued(t *testing.T, by *lab.Authority, leaf lab.Leaf) *x509.Certificate {
 	t.Helper()
 	leaf.CommonName = "any"
@@ -82,8 +82,8 @@ func issued(t *testing.T, by *lab.Authority, leaf lab.Leaf) *x509.Certificate {
 	return cert
 }
 
-// TestAWebHostWhoseAuthorityIsNotKnownHere has this machine's list of authorities lack one of the public web.
-func TestAWebHostWhoseAuthorityIsNotKnownHere(t *testing.T) {
+// TestJudgeWalkWebHost has a list of roots that lacks one of the public web.
+func TestJudgeWalkWebHost(t *testing.T) {
 	const host = "api.example.com"
 	mint, err := lab.NewMint(time.Now())
 	if err != nil {
@@ -95,10 +95,10 @@ func TestAWebHostWhoseAuthorityIsNotKnownHere(t *testing.T) {
 		replayed  bool
 		want      diagnose.Reason
 	}{
-		"signed by it for this host":     {mint.Web, []string{host}, false, diagnose.DeviceUnfit},
-		"signed by it for another host":  {mint.Web, []string{"proxy.example.net"}, false, diagnose.WrongIssuer},
-		"shown by one who lacks the key": {mint.Web, []string{host}, true, diagnose.WrongIssuer},
-		"a firewall's certificate":       {mint.Inspector, []string{host}, false, diagnose.WrongIssuer},
+		"signed by it for this host":    {mint.Web, []string{host}, false, diagnose.DeviceUnfit},
+		"signed by it for another host": {mint.Web, []string{"proxy.example.net"}, false, diagnose.WrongIssuer},
+		"replayed without its key":      {mint.Web, []string{host}, true, diagnose.WrongIssuer},
+		"a firewall's certificate":      {mint.Inspector, []string{host}, false, diagnose.WrongIssuer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{anchor: trust.NewRoots(mint.LwM2M.Pool()), public: trust.NewRoots(mint.Web.Pool())}

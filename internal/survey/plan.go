@@ -7,22 +7,22 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 )
 
-// addressPlan is which of a host's addresses a round walks.
+// addressPlan is the selection of a host's addresses that a round walks.
 type addressPlan struct {
-	// walk lists the addresses to probe, the one that a device would take first.
+	// walk lists the addresses to walk, in the order of a device: it connects to the first.
 	walk []netip.Addr
-	// sinkholes are addresses that cannot be the cloud: reported, never connected to.
+	// sinkholes are addresses that must not be connected to. They are reported only.
 	sinkholes []netip.Addr
-	// sinkholeFirst: the address that a device would take is a sinkhole.
+	// sinkholeFirst is true if a device would connect to a sinkhole.
 	sinkholeFirst bool
-	// omitted counts addresses over the limit, or without a route.
+	// omitted counts the addresses beyond the limit, and those without a route.
 	omitted int
 }
 
-// planAddresses orders and bounds the addresses of one host. perResolver holds what each of the site's resolvers gave,
-// in the order of the configuration, each list with IPv6 first. A device resolves once, takes the first address that it
-// has a route to, and calls no other: so the first of the first resolver that answered leads, and the union of all follows
-// in the order seen. sinkhole says which addresses must not be connected to, of those that the host has.
+// planAddresses orders and bounds the addresses of one host. perResolver holds the addresses from each of the site's resolvers, in
+// the order of the configuration, IPv6 first in each list. A device resolves once and connects to the first address that it has a
+// route to, and to no other. So the first address of the first resolver that answered leads, and the union of all others follows.
+// sinkhole reports which of the host's addresses must not be connected to.
 func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, hasRoute func(netip.Addr) bool, limit int) addressPlan {
 	var plan addressPlan
 	seen := make(map[netip.Addr]bool)
@@ -37,7 +37,7 @@ func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, hasRoute f
 			switch {
 			case !hasRoute(addr):
 				plan.omitted++
-				continue // a device without this route takes the next one
+				continue // a device without this route uses the next address
 			case sinkhole(addr, perResolver):
 				if len(plan.sinkholes) >= limit {
 					plan.omitted++
@@ -56,12 +56,12 @@ func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, hasRoute f
 	return plan
 }
 
-// sinkholeRule says whether an address of a host must not be connected to; among are all that the host has.
+// sinkholeRule reports whether an address of a host must not be connected to; among are all addresses of the host.
 type sinkholeRule func(addr netip.Addr, among [][]netip.Addr) bool
 
-// notTheCloud are the sinkholes of a host that should have public addresses, which its operator gives it: but for one that a
-// DNS64 server (RFC 6147) made of such an address, with the prefix of the site's own translator, which may be a private one
-// (RFC 6052). Its last 32 bits are then the IPv4 address.
+// notTheCloud is the rule for hosts that have public addresses: any other address is a sinkhole, except one that a DNS64 server
+// (RFC 6147) synthesised from a public address of the host. The prefix of the site's translator may be private (RFC 6052); the
+// last 32 bits are then the IPv4 address.
 func notTheCloud(addr netip.Addr, among [][]netip.Addr) bool {
 	if !diagnose.IsSinkhole(addr) {
 		return false
@@ -76,5 +76,5 @@ func notTheCloud(addr netip.Addr, among [][]netip.Addr) bool {
 	})
 }
 
-// notAnywhere are the sinkholes of a host whose addresses may be any.
+// notAnywhere is the rule for hosts that may have any address.
 func notAnywhere(netip.Addr, [][]netip.Addr) bool { return false }

@@ -2,7 +2,6 @@ package survey
 
 import (
 	"context"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"net/netip"
 	"sync"
 	"time"
@@ -10,165 +9,123 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 )
 
-// round is one survey of some endpoints. It fills one slot per endpoint as the work gets done, so that a report can be
-// made of what is there at any time.
+// round is one round of one host, with one slot per endpoint. It fills the slots as the work is done, so that what is known can
+// be reported at any time.
 type round struct {
-	survey  *Survey
-	site    *Site
-	started time.Time
-	// stranger: of a host that is not configured, which anybody who may ask /probe can ask for.
-	stranger bool
-	ctx      context.Context
-	cancel   context.CancelFunc
-	gate     chan struct{} // of the site: bounds the look-ups and walks in flight, of all rounds together
+	survey       *Survey
+	site         *Site
+	started      time.Time
+	unconfigured bool
+	gate         chan struct{}
+	names        *resolve.Host // nil if the host is an address
 
-	// Guarded by Survey.mu.
-	waiters int
-	cut     bool // ended early, for want of time
-
-	mu    sync.Mutex // guards the slots' contents
-	slots []slot
-
-	done   chan struct{} // closed when report is set
-	report *report.Report
-}
-
-// slot is one endpoint in a round, as far as it has come.
-type slot struct {
-	endpoint *config.Endpoint
-	memory   *endpointMemory
-	// sinkhole says which addresses the host must not lead to: they are reported, and never connected to.
-	sinkhole sinkholeRule
-
-	resolved  bool // plan is set
-	plan      addressPlan
+	mu        sync.Mutex // guards the fields below until Run returns
 	lookups   []measurement.Lookup
-	named     bool // resolvers and authority are set
+	resolving *resolve.Round // nil until it has begun
+	judged    bool           // resolvers and zone are set
 	resolvers []report.Resolver
 	zone      report.Zone
+	slots     []slot
+
+	// Readable after Run.
+	hosts    []report.Host
+	finished time.Time
+}
+
+// slot is one endpoint in a round.
+type slot struct {
+	endpoint *config.Endpoint
+	counts   endpointCounts
+	// sinkhole reports which addresses must not be connected to; they are reported only.
+	sinkhole sinkholeRule
+
+	planned bool // plan is set
+	plan    addressPlan
 	// walks[i][j] is path i to plan.walk[j], judged; nil until it has been walked.
 	walks [][]*report.Walk
 }
 
-func newRound(s *Survey, slots []slot, stranger bool) *round {
-	r := &round{
-		survey:   s,
-		site:     s.site,
-		started:  s.opts.Now(),
-		stranger: stranger,
-		gate:     s.gate,
-		slots:    slots,
-		done:     make(chan struct{}),
+// Run makes the round. It implements [share.Computation].
+func (r *round) Run(ctx context.Context) (keep bool) {
+	r.refreshAnchors(ctx)
+	r.surveyHost(ctx)
+	made := &report.Report{Site: r.survey.opts.Name, Started: r.started, Hosts: make([]report.Host, len(r.slots))}
+	logger := r.survey.opts.Logger
+	if r.unconfigured {
+		logger = nil // nothing is remembered, so nothing is a change of state
 	}
-	r.ctx, r.cancel = context.WithTimeout(s.ctx, s.site.Config.Survey.Timeout)
-	return r
-}
-
-// slotsOf makes the slots of configured endpoints, with their memory. Survey.mu is held.
-func (s *Survey) slotsOf(endpoints []config.Endpoint) []slot {
-	slots := make([]slot, len(endpoints))
-	for i := range endpoints {
-		e := &endpoints[i]
-		slots[i] = slot{endpoint: e, memory: s.memory[e.Key()], sinkhole: notAnywhere}
-		if e.Addresses == config.AddressesPublic {
-			slots[i].sinkhole = notTheCloud
-		}
-	}
-	return slots
-}
-
-// strangerSlot makes the slot of a host that is not configured: walked as a browser would, held against the web's
-// authorities, and led to no address that probe.allow does not allow. Nothing of it is remembered. Survey.mu is held.
-func (s *Survey) strangerSlot(host string) slot {
-	e, cfg := config.Stranger(host), s.site.Config
-	memory := newEndpointMemory(e, s.site.Names.Host(e), nil)
-	memory.stranger = true
-	return slot{
-		endpoint: e,
-		memory:   memory,
-		sinkhole: func(addr netip.Addr, _ [][]netip.Addr) bool { return !cfg.Probe.AllowsAddress(addr) },
-	}
-}
-
-// shareable reports whether a new caller may be given this round: while it runs, and until min_interval after its
-// start, but not if it was cut short for a caller with less time. Survey.mu is held.
-func (r *round) shareable(now time.Time, minInterval time.Duration) bool {
-	return !r.cut && (!r.over() || now.Sub(r.started) < minInterval)
-}
-
-// holds reports whether a host is among the round's. It looks at nothing of a slot that the round writes.
-func (r *round) holds(host string) bool {
 	for i := range r.slots {
-		if r.slots[i].endpoint.Host == host {
-			return true
+		made.Hosts[i] = r.snapshot(i)
+		for j := range made.Hosts[i].Paths {
+			if p := &made.Hosts[i].Paths[j]; p.Known {
+				r.slots[i].counts.count(r.slots[i].endpoint, p, logger)
+			}
 		}
+		made.IncompletePaths += incompletePaths(&made.Hosts[i])
 	}
-	return false
-}
-
-// over reports whether the round has made its report.
-func (r *round) over() bool {
-	select {
-	case <-r.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// run does the whole round: every endpoint concurrently, work in flight bounded by the gate.
-func (r *round) run() {
-	defer r.cancel()
-	if err := r.site.Anchors.Refresh(); err != nil {
-		r.survey.opts.Logger.Warn("trust anchors not read again, the last good ones stay", "err", err)
-	}
-	var hosts sync.WaitGroup
-	for i := range r.slots {
-		hosts.Go(func() { r.surveyHost(&r.slots[i]) })
-	}
-	hosts.Wait()
-	made := r.snapshot()
-	r.remember(made)
+	made.Finished = r.survey.opts.Now()
+	r.hosts, r.finished = made.Hosts, made.Finished
 	if observe := r.survey.opts.Observe; observe != nil {
 		observe(made)
 	}
-	r.report = made
-	close(r.done)
+	return true
 }
 
-// surveyHost resolves one host and walks its paths; the zone's own servers are asked beside that.
-func (r *round) surveyHost(s *slot) {
-	addresses, judged, ok := r.resolve(s)
-	if !ok {
-		return // the round was over before the name could be asked for: nothing is known of it
+// refreshAnchors waits until changed files of the trust anchors have been read again.
+func (r *round) refreshAnchors(ctx context.Context) {
+	bounds := &r.site.Config.Survey
+	call, err := r.survey.refreshes.Join(r.site, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *refresh {
+		return &refresh{anchors: r.site.Anchors, logger: r.survey.opts.Logger}
+	})
+	if err == nil {
+		call.Wait(ctx)
 	}
-	defer judged()
+}
+
+// surveyHost resolves the host and walks its paths, while its authoritative servers are asked.
+func (r *round) surveyHost(ctx context.Context) {
+	addresses, ok := r.resolve(ctx)
+	defer r.finishNames()
+	if !ok {
+		return // the round was over before the look-up could begin
+	}
+	var walks sync.WaitGroup
+	defer walks.Wait()
+	for i := range r.slots {
+		if !r.walkEndpoint(ctx, &r.slots[i], addresses, &walks) {
+			return
+		}
+	}
+}
+
+// walkEndpoint plans an endpoint's addresses and begins the walks of its paths; false means that the round is over.
+func (r *round) walkEndpoint(ctx context.Context, s *slot, addresses [][]netip.Addr, walks *sync.WaitGroup) bool {
 	hasRoute := r.survey.opts.HasRoute
-	if r.stranger { // whoever asked is told what is forbidden, whether it could be reached or not
+	if r.unconfigured { // the caller is told which addresses are forbidden, whether they could be reached or not
 		hasRoute = func(addr netip.Addr) bool { return s.sinkhole(addr, nil) || r.survey.opts.HasRoute(addr) }
 	}
 	plan := planAddresses(addresses, s.sinkhole, hasRoute, r.site.Config.Survey.MaxAddresses)
 	r.mu.Lock()
-	s.plan, s.resolved = plan, true
+	s.plan, s.planned = plan, true
 	s.walks = make([][]*report.Walk, len(s.endpoint.Paths))
 	for i := range s.walks {
 		s.walks[i] = make([]*report.Walk, len(plan.walk))
 	}
 	r.mu.Unlock()
-
-	var walks sync.WaitGroup
-	defer walks.Wait()
 	for j, addr := range plan.walk {
 		for i, p := range s.endpoint.Paths {
-			if !r.enter() {
-				return
+			if !r.enter(ctx) {
+				return false
 			}
 			walks.Go(func() {
 				defer r.exit()
-				outcome := r.site.Walker.Walk(r.ctx, path.TargetFor(s.endpoint, p, addr))
-				// Judged here, where it is bounded with the walks and holds nobody up: a hostile chain can cost a while.
+				outcome := r.site.Walker.Walk(ctx, path.TargetFor(s.endpoint, p, addr))
+				// Judged within the bound on walks and without a lock, because a hostile chain can take a while.
 				walk := r.judgeWalk(s.endpoint, &outcome)
 				r.mu.Lock()
 				s.walks[i][j] = &walk
@@ -176,43 +133,53 @@ func (r *round) surveyHost(s *slot) {
 			})
 		}
 	}
+	return true
 }
 
-// resolve returns the addresses that each resolver gives, and a function that waits for the zone's own view. ok is false
-// if the round was over before anybody was asked.
-func (r *round) resolve(s *slot) (addresses [][]netip.Addr, judged func(), ok bool) {
-	if addr, err := netip.ParseAddr(s.endpoint.Host); err == nil {
-		return [][]netip.Addr{{addr}}, func() {}, true
+// resolve returns the addresses that each resolver gives; ok is false if the round was over before any was asked.
+func (r *round) resolve(ctx context.Context) (addresses [][]netip.Addr, ok bool) {
+	if r.names == nil {
+		addr, err := netip.ParseAddr(r.slots[0].endpoint.Host)
+		return [][]netip.Addr{{addr}}, err == nil
 	}
-	if !r.enter() {
-		return nil, nil, false
+	if !r.enter(ctx) {
+		return nil, false
 	}
-	names := s.memory.names.Begin(r.ctx)
-	lookups := names.Lookups()
+	resolving := r.names.Begin(ctx)
+	r.mu.Lock()
+	r.resolving = resolving
+	r.mu.Unlock()
+	lookups := resolving.Lookups()
 	r.exit()
 	for i := range lookups {
 		addresses = append(addresses, lookups[i].Addresses)
 	}
 	r.mu.Lock()
-	s.lookups = lookups
-	r.mu.Unlock()
-	return addresses, func() {
-		resolvers, zone := names.Finish()
-		r.mu.Lock()
-		s.resolvers, s.zone, s.named = resolvers, zone, true
-		r.mu.Unlock()
-	}, true
+	defer r.mu.Unlock()
+	r.lookups = lookups
+	return addresses, true
+}
+
+// finishNames waits for the authoritative servers and stores the judgement of the resolvers.
+func (r *round) finishNames() {
+	if r.resolving == nil {
+		return
+	}
+	resolvers, zone := r.resolving.Finish()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resolvers, r.zone, r.judged = resolvers, zone, true
 }
 
 // enter waits for a place among the work in flight; false means that the round is over.
-func (r *round) enter() bool {
-	if r.ctx.Err() != nil {
+func (r *round) enter(ctx context.Context) bool {
+	if ctx.Err() != nil {
 		return false
 	}
 	select {
 	case r.gate <- struct{}{}:
 		return true
-	case <-r.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -14,119 +12,111 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// snapshotGrace is how long a scrape waits, past its own deadline, for a round that has just been cancelled to put its
-// results in order. It comes out of what the caller keeps in reserve of the scrape's time-out.
-const snapshotGrace = 20 * time.Millisecond
-
-// PathWalker walks one path to one address; package path's Walker in production.
+// PathWalker walks one path to one address; in production it is a [path.Walker].
 type PathWalker interface {
 	Walk(ctx context.Context, t path.Target) measurement.Outcome
 }
 
-// NameService resolves the endpoints' hosts and remembers their answers from round to round.
-type NameService interface {
-	// Host returns the memory of one endpoint; it is asked once per endpoint and configuration.
-	Host(endpoint *config.Endpoint) HostNames
-	// Path and Queries are the exporter's own view of port 53, and what was asked since start.
-	Path() measurement.AuthorityPath
-	Queries() []report.QueryCount
-}
-
-// HostNames is the name service's memory of one endpoint.
-type HostNames interface {
-	// Begin asks every resolver at once, and the zone's servers beside them.
-	Begin(ctx context.Context) NameRound
-}
-
-// NameRound is one round of one endpoint's names.
-type NameRound interface {
-	// Lookups waits for the resolvers alone, so that the paths can start.
-	Lookups() []measurement.Lookup
-	// Finish waits for the zone's servers too and returns what the round made of it all.
-	Finish() ([]report.Resolver, report.Zone)
-}
-
-// Anchors gives the trust anchor of an endpoint, ready to use.
+// Anchors provides the trust anchors of the configuration.
 type Anchors interface {
 	Get(name string) *trust.Anchor
 	// Public is the anchor of the public web, whatever roots this machine has.
 	Public() *trust.Anchor
-	// Refresh reads again the files that have changed; an error names those that could not be, whose last good content stays.
+	// Refresh reads changed files again. The error names those that could not be read, whose last good content stays in use.
 	Refresh() error
 }
 
-// IdleSource says what is known of silence on a path; nil if it is not measured.
+// IdleSource returns how long a silent connection survives on a path; nil if that is not measured.
 type IdleSource func(endpoint *config.Endpoint, p measurement.Path) *report.IdleBounds
 
-// Site is what a survey works with: one configuration and the parts made from it. A reload makes a new one.
+// Site is one configuration and what was built from it. A reload builds a new one.
 type Site struct {
 	Config  *config.Config
 	Anchors Anchors
-	Names   NameService
+	Names   *resolve.Service
 	Walker  PathWalker
-	// CredentialConfigured: the client certificate is the site's own, so that its refusal is a failure.
+	// CredentialConfigured is true if the client certificate is the site's own, so that its refusal is a failure.
 	CredentialConfigured bool
 	Idle                 IdleSource // nil: nothing is measured
 }
 
-// Options are what outlives a reload.
+// Options are what stays the same over reloads.
 type Options struct {
-	Name     string                // of the machine that looks, for reports
+	Name     string                // name of this machine, for reports
 	Now      func() time.Time      // nil: time.Now
-	HasRoute func(netip.Addr) bool // nil: ask the kernel
+	HasRoute func(netip.Addr) bool // nil: route.Exists
 	Logger   *slog.Logger
-	// Observe is called once with each finished report of all endpoints or of one; it must not block.
+	// Observe is called with the report of each round, which is that of one host. It must not block.
 	Observe func(*report.Report)
 }
 
-// Survey runs rounds for whoever asks and remembers what must outlive them. It is safe for concurrent use.
+// Survey makes rounds on demand and remembers the counts of paths. It is safe for concurrent use.
 type Survey struct {
-	opts Options
+	opts         Options
+	configured   *share.Group[string, *round] // by host
+	unconfigured *share.Group[string, *round] // by host
+	refreshes    *share.Group[*Site, *refresh]
 
 	mu     sync.Mutex
 	site   *Site
-	gate   chan struct{} // as wide as the configuration allows work in flight
-	memory map[config.Key]*endpointMemory
-	rounds map[string]*round // the latest of each scope: "" for all endpoints, else a host
-
-	ctx  context.Context // ends all rounds, at Close
-	stop context.CancelFunc
-	busy sync.WaitGroup // rounds that still run, awaited by Close
+	gate   chan struct{} // bounds the look-ups and walks in flight, of all rounds together
+	counts map[config.Key]endpointCounts
 }
 
-// New makes a survey of a site.
+// Bounds of the rounds of hosts that are not configured, which everybody who may ask /probe can cause.
+const (
+	maxUnconfigured     = 16 // run at once
+	maxUnconfiguredKept = 64 // kept for sharing, including those that run
+)
+
+// ErrBusy is returned when too many hosts that are not configured are being surveyed.
+var ErrBusy = fmt.Errorf("%d hosts that are not configured are being surveyed already", maxUnconfigured)
+
+// New returns a survey of a site.
 func New(site *Site, opts Options) *Survey {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	if opts.HasRoute == nil {
-		opts.HasRoute = HasRoute
+		opts.HasRoute = route.Exists
 	}
-	s := &Survey{opts: opts, rounds: make(map[string]*round)}
-	s.ctx, s.stop = context.WithCancel(context.Background())
+	s := &Survey{
+		opts:       opts,
+		configured: share.NewGroup[string, *round](share.Options{Now: opts.Now}),
+		unconfigured: share.NewGroup[string, *round](share.Options{
+			Now: opts.Now, MaxRunning: maxUnconfigured, MaxKept: maxUnconfiguredKept,
+		}),
+		refreshes: share.NewGroup[*Site, *refresh](share.Options{Now: opts.Now}),
+	}
 	s.Reload(site)
 	return s
 }
 
-// Reload changes what is watched. Rounds that run go on with what they began with; endpoints that stay (same service and
-// host) keep their memory.
+// Reload changes what is watched. Rounds that run go on with the configuration that they began with. Paths of endpoints that stay
+// (same service and host) keep their counts.
 func (s *Survey) Reload(site *Site) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	memory := make(map[config.Key]*endpointMemory, len(site.Config.Endpoints))
+	counts := make(map[config.Key]endpointCounts, len(site.Config.Endpoints))
 	for i := range site.Config.Endpoints {
 		endpoint := &site.Config.Endpoints[i]
 		key := endpoint.Key()
-		memory[key] = newEndpointMemory(endpoint, site.Names.Host(endpoint), s.memory[key])
+		counts[key] = newEndpointCounts(endpoint, s.counts[key])
 	}
-	s.site, s.memory = site, memory
+	s.site, s.counts = site, counts
 	if width := site.Config.Survey.Concurrency; cap(s.gate) != width {
 		s.gate = make(chan struct{}, width)
 	}
-	clear(s.rounds) // the next scrape sees the new configuration, however soon it comes
+	// The next caller gets rounds of the new configuration, however soon it comes.
+	s.configured.Forget()
+	s.unconfigured.Forget()
 }
 
 // Config is the configuration in force.
@@ -136,128 +126,160 @@ func (s *Survey) Config() *config.Config {
 	return s.site.Config
 }
 
-// Run surveys every endpoint and returns what is known when the round ends or the context's deadline comes, whichever is
-// sooner. Callers that come closer together than survey.min_interval share one round.
+// part is one endpoint of a report: a slot of its host's round.
+type part struct {
+	call *share.Call[*round]
+	slot int
+}
+
+// Run surveys every endpoint. It returns when all rounds have ended or ctx is done, whichever is sooner, and then reports what is
+// known. Callers that come closer together than survey.min_interval share the rounds.
 func (s *Survey) Run(ctx context.Context) *report.Report {
 	s.mu.Lock()
-	r := s.join("", func() *round { return newRound(s, s.slotsOf(s.site.Config.Endpoints), false) })
+	site := s.site
+	parts := make([]part, 0, len(site.Config.Endpoints))
+	slots := make(map[string]int) // endpoints of a host so far
+	for i := range site.Config.Endpoints {
+		host := site.Config.Endpoints[i].Host
+		if call, err := s.join(host); err == nil { // the only error is that of a closed survey
+			parts = append(parts, part{call, slots[host]})
+			slots[host]++
+		}
+	}
 	s.mu.Unlock()
-	return s.report(ctx, r)
+	out := s.report(ctx, parts)
+	out.AuthorityPath = site.Names.Port53State()
+	out.Queries = site.Names.Queries()
+	return out
 }
 
-// Bounds of what those who may ask /probe for names without end can cause: rounds of hosts that are not configured.
-const (
-	maxStrangers  = 16 // that run at once
-	keptStrangers = 64 // whose reports are kept to be shared, those that run among them
-)
-
-// ErrBusy is returned when too many hosts that are not configured are being surveyed already.
-var ErrBusy = fmt.Errorf("%d hosts that are not configured are being surveyed already", maxStrangers)
-
-// RunHost surveys the endpoints of one host, in the same way; a round of all endpoints is shared too. Of a host that is not
-// configured nothing is remembered; the only error is [ErrBusy]. The report has nothing of the exporter as a whole.
+// RunHost surveys the endpoints of one host in the same way. If the host is not configured, nothing of it is remembered and it
+// may be reached only at addresses that probe.allow permits. The only error is [ErrBusy]. The report has nothing about the
+// exporter as a whole.
 func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, error) {
 	s.mu.Lock()
-	known := s.site.Config.EndpointsOf(host)
-	if len(known) == 0 && !s.admit(host) {
-		s.mu.Unlock()
-		return nil, ErrBusy
+	endpoints := len(s.site.Config.EndpointsOf(host))
+	var call *share.Call[*round]
+	var err error
+	if endpoints > 0 {
+		call, err = s.join(host)
+	} else {
+		endpoints = 1
+		call, err = s.joinUnconfigured(host)
 	}
-	r := s.join(host, func() *round {
-		if len(known) > 0 {
-			return newRound(s, s.slotsOf(known), false)
-		}
-		return newRound(s, []slot{s.strangerSlot(host)}, true)
-	})
 	s.mu.Unlock()
-	return partOf(s.report(ctx, r), host), nil
-}
-
-// admit reports whether a host that is not configured may be surveyed now, and makes room for its round. s.mu is held.
-func (s *Survey) admit(host string) bool {
-	if r := s.rounds[host]; r != nil && r.shareable(s.opts.Now(), s.site.Config.Survey.MinInterval) {
-		return true
-	}
-	running, kept, oldest := 0, 0, ""
-	for scope, r := range s.rounds {
-		switch {
-		case !r.stranger:
-		case !r.over():
-			running++
-		default:
-			kept++
-			if oldest == "" || r.started.Before(s.rounds[oldest].started) {
-				oldest = scope
-			}
+	var parts []part
+	switch {
+	case errors.Is(err, share.ErrBusy):
+		return nil, ErrBusy
+	case err == nil:
+		for i := range endpoints {
+			parts = append(parts, part{call, i})
 		}
 	}
-	if running >= maxStrangers {
-		return false
-	}
-	if running+kept >= keptStrangers && oldest != "" {
-		delete(s.rounds, oldest)
-	}
-	return true
+	return s.report(ctx, parts), nil
 }
 
-// report waits for a round's; r is nil after Close.
-func (s *Survey) report(ctx context.Context, r *round) *report.Report {
-	if r == nil {
-		return &report.Report{Site: s.opts.Name, Started: s.opts.Now(), Finished: s.opts.Now()}
-	}
-	select {
-	case <-r.done:
-		s.leave(r, false)
-		return r.report
-	case <-ctx.Done():
-		// Whoever merely hung up leaves the round to finish for the next one who asks.
-		s.leave(r, errors.Is(ctx.Err(), context.DeadlineExceeded))
-	}
-	select {
-	case <-r.done:
-		return r.report
-	case <-time.After(snapshotGrace):
-		return r.snapshot()
-	}
+// join joins the round of a configured host. s.mu is held.
+func (s *Survey) join(host string) (*share.Call[*round], error) {
+	bounds := &s.site.Config.Survey
+	return s.configured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
+		r := s.newRound(host)
+		for i := range s.site.Config.Endpoints {
+			e := &s.site.Config.Endpoints[i]
+			if e.Host != host {
+				continue
+			}
+			sinkhole := notAnywhere
+			if e.Addresses == config.AddressesPublic {
+				sinkhole = notTheCloud
+			}
+			r.slots = append(r.slots, slot{endpoint: e, counts: s.counts[e.Key()], sinkhole: sinkhole})
+		}
+		return r
+	})
 }
 
-// join enters the scope's round: the latest, if it still runs or is young and whole, else a new one. It returns nil after
-// Close. s.mu is held.
-func (s *Survey) join(scope string, begin func() *round) *round {
-	if s.ctx.Err() != nil {
-		return nil
+// joinUnconfigured joins the round of a host that is not configured: it is walked with a browser's hello, judged by the public
+// web's roots, and reached only at addresses that probe.allow permits. s.mu is held.
+func (s *Survey) joinUnconfigured(host string) (*share.Call[*round], error) {
+	bounds, allowed := &s.site.Config.Survey, &s.site.Config.Probe
+	return s.unconfigured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
+		r := s.newRound(host)
+		r.unconfigured = true
+		e := config.Stranger(host)
+		r.slots = []slot{{
+			endpoint: e, counts: newEndpointCounts(e, nil),
+			sinkhole: func(addr netip.Addr, _ [][]netip.Addr) bool { return !allowed.AllowsAddress(addr) },
+		}}
+		return r
+	})
+}
+
+// newRound returns a round of one host, without slots. s.mu is held.
+func (s *Survey) newRound(host string) *round {
+	r := &round{survey: s, site: s.site, started: s.opts.Now(), gate: s.gate}
+	if _, err := netip.ParseAddr(host); err != nil {
+		r.names = s.site.Names.Host(host)
 	}
-	now := s.opts.Now()
-	interval := s.site.Config.Survey.MinInterval
-	r := s.rounds[scope]
-	if whole := s.rounds[""]; whole != nil && whole.holds(scope) && whole.shareable(now, interval) {
-		r = whole
-	}
-	if r == nil || !r.shareable(now, interval) {
-		maps.DeleteFunc(s.rounds, func(_ string, old *round) bool { return !old.shareable(now, interval) })
-		r = begin()
-		s.rounds[scope] = r
-		s.busy.Go(r.run)
-	}
-	r.waiters++
 	return r
 }
 
-// leave ends a caller's interest in a round; the last to leave for want of time ends the round too.
-func (s *Survey) leave(r *round, outOfTime bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r.waiters--
-	if outOfTime && r.waiters == 0 {
-		r.cut = true
-		r.cancel()
+// report waits for rounds until ctx is done, and reports their endpoints as far as they have come.
+func (s *Survey) report(ctx context.Context, parts []part) *report.Report {
+	out := &report.Report{Site: s.opts.Name, Hosts: make([]report.Host, len(parts))}
+	for i, p := range parts {
+		var finished time.Time
+		r := p.call.Computation()
+		if p.call.Wait(ctx) {
+			out.Hosts[i], finished = r.hosts[p.slot], r.finished
+		} else {
+			out.Hosts[i], finished = r.snapshot(p.slot), s.opts.Now()
+		}
+		if out.Started.IsZero() || r.started.Before(out.Started) {
+			out.Started = r.started
+		}
+		if finished.After(out.Finished) {
+			out.Finished = finished
+		}
+		out.IncompletePaths += incompletePaths(&out.Hosts[i])
 	}
+	if len(parts) == 0 {
+		out.Started, out.Finished = s.opts.Now(), s.opts.Now()
+	}
+	return out
+}
+
+// incompletePaths counts the paths of a host that the deadline cut off.
+func incompletePaths(h *report.Host) (n int) {
+	for i := range h.Paths {
+		if !h.Paths[i].Known {
+			n++
+		}
+	}
+	return n
 }
 
 // Close ends all rounds and waits for them.
 func (s *Survey) Close() {
+	s.configured.Close()
+	s.unconfigured.Close()
+	s.refreshes.Close()
 	s.mu.Lock()
-	s.stop()
-	s.mu.Unlock()
-	s.busy.Wait()
+	defer s.mu.Unlock()
+	s.site.Names.Close()
+}
+
+// refresh reads changed files of the trust anchors again, once for all rounds that begin at about the same time.
+type refresh struct {
+	anchors Anchors
+	logger  *slog.Logger
+}
+
+// Run reads the files.
+func (f *refresh) Run(context.Context) (keep bool) {
+	if err := f.anchors.Refresh(); err != nil {
+		f.logger.Warn("trust anchors not read again, the last good ones stay", "err", err)
+	}
+	return true
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -17,67 +16,52 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// world is a network and its names as a test scripts them, on the clock of its bubble.
+var resolver = netip.MustParseAddrPort("192.0.2.53:53")
+
+// world is a scripted network with its names, in virtual time.
 type world struct {
 	addresses map[string][]netip.Addr  // of a host; none: the name does not exist
 	lookup    time.Duration            // that a look-up takes
 	walk      map[string]time.Duration // that a walk to an address takes; default: no time
 	outcome   map[string]measurement.Failure
-	withdrawn []netip.Addr
 
 	anchor, public *trust.Anchor
 
-	lookups, walks, asked atomic.Int64
-	most                  atomic.Int64 // walks in flight at once
-	inFlight              atomic.Int64
-	refreshed             atomic.Int64
-	refreshErr            error
+	lookups, walks atomic.Int64 // look-ups of a host, and walks to an address
+	most           atomic.Int64 // walks in flight at once
+	inFlight       atomic.Int64
+	refreshed      atomic.Int64
+	refreshErr     error
 }
 
-func (w *world) Host(e *config.Endpoint) HostNames {
-	w.asked.Add(1)
-	return &worldNames{w, e.Host}
-}
-func (w *world) Path() measurement.AuthorityPath { return measurement.AuthorityPathOK }
-func (w *world) Queries() []report.QueryCount {
-	return []report.QueryCount{{Leg: "resolver", Rcode: "NOERROR", Count: uint64(w.lookups.Load())}}
-}
-
-type worldNames struct {
-	world *world
-	host  string
-}
-
-func (n *worldNames) Begin(ctx context.Context) NameRound {
-	n.world.lookups.Add(1)
-	return &worldRound{n, ctx, measurement.Lookup{}}
-}
-
-type worldRound struct {
-	*worldNames
-	ctx  context.Context
-	said measurement.Lookup
-}
-
-func (r *worldRound) Lookups() []measurement.Lookup {
-	r.said = measurement.Lookup{Resolver: netip.MustParseAddrPort("192.0.2.53:53"), Addresses: r.world.addresses[r.host]}
-	if !wait(r.ctx, r.world.lookup) {
-		r.said.Addresses, r.said.Failure = nil, measurement.DNSOutOfTime
-	} else if len(r.said.Addresses) == 0 {
-		r.said.Failure = measurement.DNSNXDomain
+// Exchange answers as a resolver that knows w.addresses.
+func (w *world) Exchange(ctx context.Context, server netip.AddrPort, q dns.Query) dns.Reply {
+	if q.Type == dns.Types[0] {
+		w.lookups.Add(1)
 	}
-	return []measurement.Lookup{r.said}
-}
-
-func (r *worldRound) Finish() ([]report.Resolver, report.Zone) {
-	out := report.Resolver{Lookup: r.said}
-	out.Staleness.Withdrawn = r.world.withdrawn
-	return []report.Resolver{out}, report.Zone{Known: true, TTL: time.Minute}
+	r := dns.Reply{Answer: measurement.Answer{Server: server, Name: q.Name, Type: q.Type, Asked: time.Now()}}
+	if !wait(ctx, w.lookup) {
+		r.Failure = measurement.DNSOutOfTime
+		return r
+	}
+	r.Received = time.Now()
+	for _, addr := range w.addresses[strings.TrimSuffix(q.Name, ".")] {
+		if addr.Is4() == (q.Type == dns.Types[0]) {
+			r.Chain = append(r.Chain, measurement.Record{Owner: q.Name, Type: q.Type, TTL: 60, Addr: addr})
+		}
+	}
+	if len(r.Chain) == 0 {
+		r.Failure = measurement.DNSNXDomain
+	}
+	return r
 }
 
 // wait reports whether the time passed before ctx ended.
@@ -106,7 +90,7 @@ func (w *world) Walk(ctx context.Context, t path.Target) measurement.Outcome {
 		out.Failure, out.FailedIn = measurement.OutOfTime, measurement.Hello
 		return out
 	}
-	// Without certificates the ping's end is the one that carries a device.
+	// Without certificates, a path that reached the ping carries a device.
 	out.Failure, out.FailedIn = w.outcome[t.Address.Addr().String()], measurement.Hello
 	if out.Failure == measurement.Completed {
 		out.FailedIn = measurement.Ping
@@ -121,7 +105,7 @@ func (w *world) Refresh() error {
 	return w.refreshErr
 }
 
-// open starts a survey of hosts, each with one TCP path, on defaults that change may alter.
+// open returns a survey of hosts, each with one TCP path, with the default configuration as altered by change.
 func (w *world) open(t *testing.T, change func(*config.Config), hosts ...string) (*Survey, *records) {
 	t.Helper()
 	logged := &records{}
@@ -144,7 +128,9 @@ func (w *world) site(change func(*config.Config), hosts ...string) *Site {
 	if change != nil {
 		change(&cfg)
 	}
-	return &Site{Config: &cfg, Anchors: w, Names: w, Walker: w}
+	cfg.Authority.Mode = config.AuthorityOff
+	names := resolve.New(resolve.Options{Config: &cfg, Resolvers: []netip.AddrPort{resolver}, Exchanger: w})
+	return &Site{Config: &cfg, Anchors: w, Names: names, Walker: w}
 }
 
 // records counts log records by message.
@@ -178,64 +164,87 @@ func within(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)
 }
 
-func TestScrapesCloseTogetherShareARound(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Second}}
-		s, _ := w.open(t, nil, "a.test")
-		var both sync.WaitGroup
-		reports := make([]*report.Report, 2)
-		for i := range reports {
-			both.Go(func() { reports[i] = s.Run(context.Background()) })
-		}
-		both.Wait()
-		if reports[0] != reports[1] || w.walks.Load() != 1 || w.lookups.Load() != 1 {
-			t.Errorf("two scrapes at once: %d walks, %d look-ups", w.walks.Load(), w.lookups.Load())
-		}
-		<-time.After(8 * time.Second) // the bubble's clock
-		if s.Run(context.Background()) != reports[0] {
-			t.Error("9 s after its start the round was not shared")
-		}
-		<-time.After(time.Second)
-		if s.Run(context.Background()) == reports[0] || w.walks.Load() != 2 {
-			t.Error("10 s after its start the round was still shared")
-		}
-	})
+// TestRunShares has a scrape arrive some time after the first one began.
+func TestRunShares(t *testing.T) {
+	const min = 10 * time.Second // survey.min_interval
+	for _, test := range []struct {
+		name  string
+		walk  time.Duration // that the round takes
+		after time.Duration
+		walks int64 // in all
+	}{
+		{"at the same time: one round", time.Second, 0, 1},
+		{"while the round runs: one round", 9 * time.Second, 8 * time.Second, 1},
+		{"after the round, younger than three quarters of min_interval: one round", time.Second, min*3/4 - 1, 1},
+		{"three quarters of min_interval later: a new round", time.Second, min * 3 / 4, 2},
+		{"min_interval later: a new round", time.Second, min, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": test.walk}}
+				s, _ := w.open(t, nil, "a.test")
+				var both sync.WaitGroup
+				reports := make([]*report.Report, 2)
+				both.Go(func() { reports[0] = s.Run(context.Background()) })
+				<-time.After(test.after)
+				synctest.Wait()
+				both.Go(func() { reports[1] = s.Run(context.Background()) })
+				both.Wait()
+				if w.walks.Load() != test.walks || w.lookups.Load() != test.walks {
+					t.Errorf("%d walks, %d look-ups", w.walks.Load(), w.lookups.Load())
+				}
+				shared := reports[0].Started.Equal(reports[1].Started) && reports[0].Finished.Equal(reports[1].Finished)
+				if !reports[1].Hosts[0].Up || shared != (test.walks == 1) {
+					t.Errorf("up %v, of the same time: %v", reports[1].Hosts[0].Up, shared)
+				}
+			})
+		})
+	}
 }
 
-func TestARoundEndsAtTheScrapesDeadline(t *testing.T) {
+// TestRunWithLittleTime has scrapes with less time than the round takes: they return at their deadline with what is known, and the
+// round goes on for the next one.
+func TestRunWithLittleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			addresses: map[string][]netip.Addr{"fast.test": addrs("198.51.100.1"), "slow.test": addrs("198.51.100.2")},
-			walk:      map[string]time.Duration{"198.51.100.2": time.Hour},
+			walk:      map[string]time.Duration{"198.51.100.2": 3 * time.Second},
 		}
 		s, logged := w.open(t, nil, "fast.test", "slow.test")
-		ctx, cancel := within(360 * time.Millisecond)
-		defer cancel()
-		started := time.Now()
-		rep := s.Run(ctx)
-		if took := time.Since(started); took > 360*time.Millisecond+snapshotGrace {
-			t.Errorf("a scrape with 360 ms took %v", took)
+		short := func() *report.Report {
+			ctx, cancel := within(360 * time.Millisecond)
+			defer cancel()
+			started := time.Now()
+			defer func() {
+				if took := time.Since(started); took > 360*time.Millisecond {
+					t.Errorf("a scrape with 360 ms took %v", took)
+				}
+			}()
+			return s.Run(ctx)
 		}
-		fast, slow := rep.Hosts[0], rep.Hosts[1]
-		if !fast.Up || !fast.Known || slow.Known || slow.Up || rep.IncompletePaths != 1 {
-			t.Errorf("fast %v/%v, slow %v/%v, %d incomplete", fast.Up, fast.Known, slow.Up, slow.Known, rep.IncompletePaths)
+		for range 5 { // asking again and again causes no further round
+			rep := short()
+			fast, slow := rep.Hosts[0], rep.Hosts[1]
+			if !fast.Up || !fast.Known || slow.Known || slow.Up || rep.IncompletePaths != 1 {
+				t.Errorf("fast %v/%v, slow %v/%v, %d incomplete", fast.Up, fast.Known, slow.Up, slow.Known, rep.IncompletePaths)
+			}
+			if len(slow.Resolvers) != 1 || len(slow.Resolvers[0].Lookup.Addresses) != 1 {
+				t.Errorf("the look-up is known, and not reported: %+v", slow.Resolvers)
+			}
+			if got := slow.Paths[0].Finding.Reason; got != diagnose.OutOfTime {
+				t.Errorf("what the deadline cut off is %q", got)
+			}
+			if slow.Paths[0].Failed != 0 || logged.count("path does not carry a device") != 0 {
+				t.Error("a path that was cut off was counted or logged as failed")
+			}
 		}
-		if got := slow.Paths[0].Finding.Reason; got != diagnose.OutOfTime {
-			t.Errorf("what the deadline cut off is %q", got)
-		}
-		if slow.Paths[0].Failed != 0 || logged.count("path does not carry a device") != 0 {
-			t.Error("a path that was cut off was counted or logged as failed")
-		}
-		// A round that was cut for one scrape is not what the next one gets.
-		ctx, cancel = within(5 * time.Second)
-		defer cancel()
-		if again := s.Run(ctx); again == rep || w.walks.Load() != 4 {
-			t.Errorf("a cut round was shared: %d walks", w.walks.Load())
+		if rep := s.Run(context.Background()); !rep.Hosts[1].Up || rep.Hosts[1].Paths[0].OK != 1 || w.walks.Load() != 2 {
+			t.Errorf("up %v, %d rounds counted, %d walks", rep.Hosts[1].Up, rep.Hosts[1].Paths[0].OK, w.walks.Load())
 		}
 	})
 }
 
-func TestARoundEndsAtItsOwnTimeoutWhateverTheScrapeAllows(t *testing.T) {
+func TestRunEndsAtSurveyTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Hour}}
 		s, _ := w.open(t, func(c *config.Config) { c.Survey.Timeout = 3 * time.Second }, "a.test")
@@ -247,7 +256,7 @@ func TestARoundEndsAtItsOwnTimeoutWhateverTheScrapeAllows(t *testing.T) {
 	})
 }
 
-func TestAHostWhoseOpenPathWasCutOffIsNotCalledDown(t *testing.T) {
+func TestHostIsUnknownIfOpenPathWasCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{}}
 		s, _ := w.open(t, func(c *config.Config) {
@@ -273,39 +282,32 @@ type walkerFunc func(context.Context, path.Target) measurement.Outcome
 
 func (f walkerFunc) Walk(ctx context.Context, t path.Target) measurement.Outcome { return f(ctx, t) }
 
-func TestOneWhoHangsUpLeavesTheRoundToTheNext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": 2 * time.Second}}
-		s, _ := w.open(t, nil, "a.test")
-		ctx, hangUp := context.WithCancel(context.Background())
-		time.AfterFunc(time.Second, hangUp)
-		s.Run(ctx)
-		if rep := s.Run(context.Background()); !rep.Hosts[0].Up || w.walks.Load() != 1 {
-			t.Errorf("up %v after %d walks", rep.Hosts[0].Up, w.walks.Load())
-		}
-	})
-}
-
-func TestTheShorterOfTwoScrapesDoesNotCutTheLongerOnesRound(t *testing.T) {
+// TestRunOfSeveralCallers has one caller run out of time and one hang up: the round of the third is not shortened.
+func TestRunOfSeveralCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": 2 * time.Second}}
 		s, _ := w.open(t, nil, "a.test")
 		var long, short *report.Report
-		var both sync.WaitGroup
-		both.Go(func() { long = s.Run(context.Background()) })
-		both.Go(func() {
+		var all sync.WaitGroup
+		all.Go(func() {
 			ctx, cancel := within(time.Second)
 			defer cancel()
 			short = s.Run(ctx)
 		})
-		both.Wait()
+		all.Go(func() {
+			ctx, hangUp := context.WithCancel(context.Background())
+			time.AfterFunc(time.Second/2, hangUp)
+			s.Run(ctx)
+		})
+		all.Go(func() { long = s.Run(context.Background()) })
+		all.Wait()
 		if !long.Hosts[0].Up || short.Hosts[0].Known || w.walks.Load() != 1 {
 			t.Errorf("long up %v, short known %v, %d walks", long.Hosts[0].Up, short.Hosts[0].Known, w.walks.Load())
 		}
 	})
 }
 
-func TestWorkInFlightIsCapped(t *testing.T) {
+func TestRunCapsWorkInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{}, walk: map[string]time.Duration{}}
 		var many []netip.Addr
@@ -326,7 +328,7 @@ func TestWorkInFlightIsCapped(t *testing.T) {
 	})
 }
 
-func TestThePathSpeaksForTheAddressThatADeviceWouldTake(t *testing.T) {
+func TestPathHasFindingOfFirstAddress(t *testing.T) {
 	w := &world{
 		addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.2")},
 		outcome:   map[string]measurement.Failure{"198.51.100.2": measurement.Reset},
@@ -347,7 +349,7 @@ func TestThePathSpeaksForTheAddressThatADeviceWouldTake(t *testing.T) {
 	}
 }
 
-func TestASinkholeIsNeverConnectedTo(t *testing.T) {
+func TestSinkholeIsNotWalked(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("127.0.0.1")}}
 	s, _ := w.open(t, func(c *config.Config) { c.Endpoints[0].Addresses = config.AddressesPublic }, "a.test")
 	p := s.Run(t.Context()).Hosts[0].Paths[0]
@@ -356,23 +358,31 @@ func TestASinkholeIsNeverConnectedTo(t *testing.T) {
 	}
 }
 
-func TestAWithdrawnAddressIsWalkedAndMarked(t *testing.T) {
-	w := &world{
-		addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.9")},
-		outcome:   map[string]measurement.Failure{"198.51.100.9": measurement.Refused},
-		withdrawn: addrs("198.51.100.9"),
-	}
-	s, _ := w.open(t, nil, "a.test")
-	h := s.Run(t.Context()).Hosts[0]
-	if walks := h.Paths[0].Walks; walks[0].Withdrawn || !walks[1].Withdrawn || walks[1].Finding.Reason != diagnose.Refused {
-		t.Errorf("walks %+v", walks)
-	}
-	if len(h.Advice) != 0 {
-		t.Errorf("the withdrawn address counts among the host's: %+v", h.Advice)
-	}
+func TestHostWithWithdrawnAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.9")},
+			outcome:   map[string]measurement.Failure{"198.51.100.9": measurement.Refused},
+		}
+		s, _ := w.open(t, nil, "a.test")
+		s.Run(context.Background())
+		call, err := s.join("a.test") // the round of just now
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := call.Computation()
+		r.resolvers[0].Staleness.Withdrawn = addrs("198.51.100.9")
+		h := r.snapshot(0)
+		if walks := h.Paths[0].Walks; walks[0].Withdrawn || !walks[1].Withdrawn || walks[1].Finding.Reason != diagnose.Refused {
+			t.Errorf("walks %+v", walks)
+		}
+		if len(h.Advice) != 0 {
+			t.Errorf("the withdrawn address counts among the host's: %+v", h.Advice)
+		}
+	})
 }
 
-func TestEveryWayToHaveNoAddressHasItsReason(t *testing.T) {
+func TestReasonWithoutAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"six.test": addrs("2001:db8::1")}}
 		s, _ := w.open(t, nil, "none.test", "six.test")
@@ -394,7 +404,7 @@ func TestEveryWayToHaveNoAddressHasItsReason(t *testing.T) {
 	})
 }
 
-func TestAReloadKeepsTheMemoryOfPathsThatStay(t *testing.T) {
+func TestReloadKeepsCountsOfPathsThatStay(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.1")}}
 	s, _ := w.open(t, nil, "a.test")
 	s.Run(t.Context())
@@ -410,7 +420,7 @@ func TestAReloadKeepsTheMemoryOfPathsThatStay(t *testing.T) {
 	}
 }
 
-func TestAChangeOfStateIsLoggedOnce(t *testing.T) {
+func TestChangeOfStateIsLoggedOnce(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, outcome: map[string]measurement.Failure{}}
 	s, logged := w.open(t, func(c *config.Config) { c.Survey.MinInterval = 0 }, "a.test")
 	for _, failure := range []measurement.Failure{"", measurement.Reset, measurement.Reset, "", ""} {
@@ -422,7 +432,7 @@ func TestAChangeOfStateIsLoggedOnce(t *testing.T) {
 	}
 }
 
-func TestFilesThatCannotBeReadAgainAreLoggedAndNothingIsLost(t *testing.T) {
+func TestRefreshErrorIsLogged(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, refreshErr: errors.New("gone")}
 	s, logged := w.open(t, nil, "a.test")
 	if !s.Run(t.Context()).Hosts[0].Up || logged.count("trust anchors not read again, the last good ones stay") != 1 {
@@ -430,7 +440,7 @@ func TestFilesThatCannotBeReadAgainAreLoggedAndNothingIsLost(t *testing.T) {
 	}
 }
 
-func TestAStrangerIsWalkedOnlyWhereProbeAllows(t *testing.T) {
+func TestRunHostUnconfigured(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"out.test": addrs("8.8.8.8"), "in.test": addrs("10.0.0.1", "8.8.8.8")}}
 	s, _ := w.open(t, nil, "a.test")
 	probe := func(host string) report.Path {
@@ -447,32 +457,12 @@ func TestAStrangerIsWalkedOnlyWhereProbeAllows(t *testing.T) {
 	if p.Finding.Reason != diagnose.Sinkhole || w.walks.Load() != 2 {
 		t.Errorf("a private address: %q, %d walks in all", p.Finding.Reason, w.walks.Load())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.memory) != 1 {
-		t.Errorf("%d endpoints are remembered", len(s.memory))
+	if len(s.counts) != 1 {
+		t.Errorf("%d endpoints are counted", len(s.counts))
 	}
 }
 
-func TestRoundsOfStrangersAreForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{addresses: map[string][]netip.Addr{}}
-		s, _ := w.open(t, nil, "a.test")
-		for i := range 100 {
-			if _, err := s.RunHost(context.Background(), netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String()); err != nil {
-				t.Fatal(err)
-			}
-			<-time.After(time.Second)
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if len(s.rounds) > 11 {
-			t.Errorf("%d rounds are kept", len(s.rounds))
-		}
-	})
-}
-
-func TestAfterCloseNothingRuns(t *testing.T) {
+func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Hour}}
 		s, _ := w.open(t, nil, "a.test")
@@ -487,20 +477,28 @@ func TestAfterCloseNothingRuns(t *testing.T) {
 	})
 }
 
-func TestObserversSeeEachFinishedRoundOnce(t *testing.T) {
-	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}}
-	var seen []*report.Report
-	s := New(w.site(nil, "a.test"), Options{Name: "site", Logger: slog.New(&records{}), Observe: func(r *report.Report) { seen = append(seen, r) }})
-	defer s.Close()
-	first, second := s.Run(t.Context()), s.Run(t.Context())
-	if first != second || len(seen) != 1 || seen[0] != first || seen[0].Hosts[0].Paths[0].OK != 1 {
-		t.Errorf("observed %d reports", len(seen))
-	}
+func TestObserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Second}}
+		var seen []*report.Report
+		s := New(w.site(nil, "a.test"), Options{
+			Name: "site", Logger: slog.New(&records{}), HasRoute: func(netip.Addr) bool { return true },
+			Observe: func(r *report.Report) { seen = append(seen, r) },
+		})
+		defer s.Close()
+		ctx, cancel := within(time.Millisecond)
+		defer cancel()
+		s.Run(ctx) // its caller leaves before it ends
+		s.Run(context.Background())
+		s.Run(context.Background())
+		if len(seen) != 1 || len(seen[0].Hosts) != 1 || seen[0].Hosts[0].Paths[0].OK != 1 {
+			t.Errorf("observed %d reports", len(seen))
+		}
+	})
 }
 
-// TestARoundThatEndsBeforeANameIsAskedForKnowsNothingOfIt: with one place in flight and slow look-ups, the deadline finds
-// hosts that are still waiting for their turn.
-func TestARoundThatEndsBeforeANameIsAskedForKnowsNothingOfIt(t *testing.T) {
+// TestRoundThatEndsBeforeLookup has one place in flight and slow look-ups, so that the deadline comes while a host still waits.
+func TestRoundThatEndsBeforeLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}, lookup: 3 * time.Second}
 		s, _ := w.open(t, func(c *config.Config) { c.Survey.Concurrency = 1 }, "a.test", "b.test")
@@ -521,7 +519,7 @@ func TestARoundThatEndsBeforeANameIsAskedForKnowsNothingOfIt(t *testing.T) {
 	})
 }
 
-func TestTheCapHoldsForAllRoundsTogether(t *testing.T) {
+func TestCapOfAllRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{}, walk: map[string]time.Duration{}}
 		var hosts []string
@@ -546,15 +544,15 @@ func TestTheCapHoldsForAllRoundsTogether(t *testing.T) {
 	})
 }
 
-func TestStrangersAreSurveyedSoManyAtOnce(t *testing.T) {
+func TestRunHostUnconfiguredIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, lookup: time.Second}
 		s, logged := w.open(t, nil, "a.test")
 		var all sync.WaitGroup
 		var refused atomic.Int64
-		for i := range maxStrangers + 5 {
+		for i := range maxUnconfigured + 5 {
 			all.Go(func() {
-				if _, err := s.RunHost(context.Background(), string(rune('a'+i))+".stranger.test"); errors.Is(err, ErrBusy) {
+				if _, err := s.RunHost(context.Background(), string(rune('a'+i))+".unconfigured.test"); errors.Is(err, ErrBusy) {
 					refused.Add(1)
 				}
 			})
@@ -565,52 +563,32 @@ func TestStrangersAreSurveyedSoManyAtOnce(t *testing.T) {
 		}
 		all.Wait()
 		if refused.Load() != 5 {
-			t.Errorf("%d refused, 5 are due", refused.Load())
+			t.Errorf("%d refused, want 5", refused.Load())
 		}
 		if n := logged.count("path does not carry a device"); n != 0 {
-			t.Errorf("strangers that fail are logged %d times as changes of state", n)
+			t.Errorf("unconfigured hosts that fail are logged %d times as changes of state", n)
 		}
-		if _, err := s.RunHost(context.Background(), "z.stranger.test"); err != nil {
+		if _, err := s.RunHost(context.Background(), "z.unconfigured.test"); err != nil {
 			t.Errorf("after all are done: %v", err)
 		}
 	})
 }
 
-func TestStrangersAreSurveyedWhereNothingIsConfigured(t *testing.T) {
+func TestRunHostUnconfiguredWithoutEndpoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{addresses: map[string][]netip.Addr{"x.stranger.test": addrs("8.8.8.8")}}
+		w := &world{addresses: map[string][]netip.Addr{"x.unconfigured.test": addrs("8.8.8.8")}}
 		s, _ := w.open(t, nil)
 		if n := len(s.Run(context.Background()).Hosts); n != 0 {
 			t.Errorf("%d hosts", n)
 		}
-		if rep, err := s.RunHost(context.Background(), "x.stranger.test"); err != nil || len(rep.Hosts) != 1 || w.walks.Load() != 1 {
+		if rep, err := s.RunHost(context.Background(), "x.unconfigured.test"); err != nil || len(rep.Hosts) != 1 || w.walks.Load() != 1 {
 			t.Errorf("%+v, %v after %d walks", rep, err, w.walks.Load())
 		}
 	})
 }
 
-func TestReportsOfStrangersAreNotKeptWithoutEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}}
-		s, _ := w.open(t, func(c *config.Config) { c.Survey.MinInterval = time.Hour }, "a.test")
-		s.Run(context.Background())
-		for i := range 3 * keptStrangers {
-			if _, err := s.RunHost(context.Background(), fmt.Sprintf("%d.stranger.test", i)); err != nil {
-				t.Fatal(err)
-			}
-			<-time.After(time.Second) // the next is younger
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		last := fmt.Sprintf("%d.stranger.test", 3*keptStrangers-1)
-		if len(s.rounds) != keptStrangers+1 || s.rounds[""] == nil || s.rounds[last] == nil {
-			t.Errorf("%d rounds are kept, the whole: %v, the last: %v", len(s.rounds), s.rounds[""] != nil, s.rounds[last] != nil)
-		}
-	})
-}
-
-// TestStrangersLeadNowhereForbidden: whoever owns a name that is allowed chooses all of its addresses.
-func TestStrangersLeadNowhereForbidden(t *testing.T) {
+// TestRunHostUnconfiguredAddresses has the owner of an allowed name choose its addresses.
+func TestRunHostUnconfiguredAddresses(t *testing.T) {
 	for name, test := range map[string]struct {
 		addresses []netip.Addr
 		noRoute   bool
@@ -627,10 +605,10 @@ func TestStrangersLeadNowhereForbidden(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &world{addresses: map[string][]netip.Addr{"x.stranger.test": test.addresses}}
+				w := &world{addresses: map[string][]netip.Addr{"x.unconfigured.test": test.addresses}}
 				s, _ := w.open(t, nil)
 				s.opts.HasRoute = func(netip.Addr) bool { return !test.noRoute }
-				rep, err := s.RunHost(context.Background(), "x.stranger.test")
+				rep, err := s.RunHost(context.Background(), "x.unconfigured.test")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -648,7 +626,7 @@ func TestStrangersLeadNowhereForbidden(t *testing.T) {
 	}
 }
 
-func TestAReloadInTheMiddleOfARoundLosesNoCount(t *testing.T) {
+func TestReloadDuringRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": 2 * time.Second}}
 		s, _ := w.open(t, nil, "a.test")
@@ -662,26 +640,51 @@ func TestAReloadInTheMiddleOfARoundLosesNoCount(t *testing.T) {
 	})
 }
 
-func TestAHostIsNotWalkedAgainWhileARoundOfAllIsYoung(t *testing.T) {
+// TestRunHostShares asks for a host by Run and by RunHost: it has one round.
+func TestRunHostShares(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}}
 		s, _ := w.open(t, nil, "a.test", "b.test")
 		w.walk = map[string]time.Duration{"198.51.100.1": time.Second}
-		var whole *report.Report
-		var all sync.WaitGroup
-		all.Go(func() { whole = s.Run(context.Background()) })
-		synctest.Wait()
 		rep, err := s.RunHost(context.Background(), "b.test")
-		all.Wait()
-		if err != nil || len(rep.Hosts) != 1 || rep.Hosts[0].Endpoint.Host != "b.test" || rep.Queries != nil || w.walks.Load() != 2 {
+		if err != nil || len(rep.Hosts) != 1 || rep.Hosts[0].Endpoint.Host != "b.test" || rep.Queries != nil || w.walks.Load() != 1 {
 			t.Errorf("%v, %d hosts, queries %v, %d walks", err, len(rep.Hosts), rep.Queries, w.walks.Load())
 		}
-		if len(whole.Hosts) != 2 || whole.Queries == nil {
-			t.Error("the whole report was changed")
+		<-time.After(time.Second)
+		whole := s.Run(context.Background())
+		if len(whole.Hosts) != 2 || whole.Hosts[0].Endpoint.Host != "a.test" || whole.Queries == nil || w.walks.Load() != 2 {
+			t.Errorf("%d hosts, queries %v, %d walks", len(whole.Hosts), whole.Queries, w.walks.Load())
+		}
+		if rep, err := s.RunHost(context.Background(), "a.test"); err != nil || !rep.Hosts[0].Up || w.walks.Load() != 2 {
+			t.Errorf("%v, %d walks for a host of a young round of all", err, w.walks.Load())
 		}
 		<-time.After(10 * time.Second)
 		if _, err := s.RunHost(context.Background(), "b.test"); err != nil || w.walks.Load() != 3 {
-			t.Errorf("%v, %d walks when the round of all is old", err, w.walks.Load())
+			t.Errorf("%v, %d walks when the rounds are old", err, w.walks.Load())
+		}
+	})
+}
+
+// TestRunOfHostWithTwoEndpoints checks that they share one look-up and keep the order of the configuration.
+func TestRunOfHostWithTwoEndpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}}
+		s, _ := w.open(t, func(c *config.Config) {
+			c.Endpoints[2].Service, c.Endpoints[2].Paths = "other", []measurement.Path{{Transport: measurement.UDP, Port: 5684}}
+		}, "a.test", "b.test", "a.test")
+		rep := s.Run(context.Background())
+		for i, want := range []string{"s a.test tcp", "s b.test tcp", "other a.test udp"} {
+			h := rep.Hosts[i]
+			if got := fmt.Sprint(h.Endpoint.Service, " ", h.Endpoint.Host, " ", h.Paths[0].Transport); got != want || !h.Up || len(h.Resolvers) != 1 {
+				t.Errorf("endpoint %d: %s, up %v, %d resolvers", i, got, h.Up, len(h.Resolvers))
+			}
+		}
+		if w.lookups.Load() != 2 || w.walks.Load() != 3 {
+			t.Errorf("%d look-ups, %d walks", w.lookups.Load(), w.walks.Load())
+		}
+		rep, err := s.RunHost(context.Background(), "a.test")
+		if err != nil || len(rep.Hosts) != 2 || rep.Hosts[1].Endpoint.Service != "other" {
+			t.Errorf("%v, %d endpoints of the host", err, len(rep.Hosts))
 		}
 	})
 }

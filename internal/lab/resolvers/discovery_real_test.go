@@ -15,12 +15,12 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// TestServersAreFoundThroughRealResolvers lets each product, at its defaults, lead to the servers of a zone, and the
-// parent zone's servers to them again.
+// TestDiscoveryThroughRealResolvers finds the servers of a zone through each product with its default configuration, and again
+// through the servers of the parent zone.
 //
-// The zone's servers share a port that is not 53, where resolvers would not look for them: so these are told to ask the
-// parent's server for the zone below, which holds it too.
-func TestServersAreFoundThroughRealResolvers(t *testing.T) {
+// The zone's servers use a port other than 53, where resolvers would not ask them. So the resolvers are configured to ask the
+// server of the parent zone for the zone below, which it serves too.
+func TestDiscoveryThroughRealResolvers(t *testing.T) {
 	const below = "sub.cloud.test."
 	childServers := []lab.Server{{Name: "ns1." + below, Address: netip.MustParseAddr("127.0.53.2")}}
 	names := map[string]lab.RecordSet{
@@ -56,7 +56,8 @@ func TestServersAreFoundThroughRealResolvers(t *testing.T) {
 	} {
 		t.Run(string(product), func(t *testing.T) {
 			at := Start(t, Config{Product: product, Zone: zone, Authority: parentAt, Settings: settings})
-			a := dns.NewAuthority(dns.Options{Exchanger: new(dns.Client), Port: parentAt.Port()})
+			a := dns.NewZoneClient(dns.Options{Exchanger: new(dns.Client), Port: parentAt.Port()})
+			defer a.Close()
 			for name, ttls := range map[string][]uint32{"host." + below: {60, 20}, "plain." + below: {30}} {
 				samples := a.Confirm(context.Background(), []netip.AddrPort{at}, name, miekg.TypeA, 2, time.Now())
 				if len(samples) < 2 {

@@ -36,16 +36,16 @@ const (
 // Config is one resolver under test.
 type Config struct {
 	Product Product
-	// Zone is the zone that Authority serves, with the final dot; whatever else is asked fails.
+	// Zone is the zone that Authority serves, with the final dot. Questions for other names fail.
 	Zone      string
 	Authority netip.AddrPort
-	// Settings are lines in the product's own language: of Unbound's server clause, of dnsmasq's configuration file, of
-	// BIND's options block, of the recursor's configuration file.
+	// Settings are configuration lines in the syntax of the product: for the server clause of Unbound, the configuration file of
+	// dnsmasq, the options block of BIND, or the configuration file of PowerDNS Recursor.
 	Settings string
 }
 
-// Configurations are those that docs/dns-staleness.md speaks of and the programs here know, by the name of the test.
-// Their times are scaled for a zone of TTL 2 s.
+// Configurations returns the configurations of docs/dns-staleness.md that the installed programs support, by name. Their times are
+// scaled for a zone with a TTL of 2 s.
 func Configurations() map[string]Config {
 	return map[string]Config{
 		"unbound default":                              {Product: Unbound},
@@ -68,18 +68,18 @@ func Configurations() map[string]Config {
 	}
 }
 
-// startTimeout bounds the time a program takes to answer first: named reads its entropy and its root hints.
+// startTimeout bounds the time until the first answer of a program.
 const startTimeout = time.Minute
 
-// startTries is how often a program is started before it counts as failed.
+// startTries is how often a program is started before the test fails.
 const startTries = 3
 
-// Start runs the resolver and waits until it answers; the test ends it.
+// Start runs the resolver and waits until it answers. It is stopped when the test ends.
 func Start(tb testing.TB, c Config) netip.AddrPort {
 	tb.Helper()
 	binary, err := exec.LookPath(string(c.Product))
 	if err != nil {
-		// Debian keeps servers out of an ordinary user's PATH.
+		// Debian's default PATH of users does not contain servers.
 		if binary, err = exec.LookPath("/usr/sbin/" + string(c.Product)); err != nil {
 			tb.Fatalf("the resolver %s is not installed: %v", c.Product, err)
 		}
@@ -89,7 +89,7 @@ func Start(tb testing.TB, c Config) netip.AddrPort {
 		if err == nil {
 			return at
 		}
-		// Somebody else may have taken the port between our look and the program's.
+		// Another program may have taken the port in the meantime.
 		if try == startTries-1 {
 			tb.Fatalf("%s does not answer: %v\n%s", c.Product, err, said)
 		}
@@ -130,7 +130,7 @@ func (c Config) run(tb testing.TB, binary string) (netip.AddrPort, *output, erro
 	return at, said, awaitAnswer(at, ended)
 }
 
-// write makes the configuration and returns the program's arguments.
+// write writes the configuration file and returns the program's arguments.
 func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
 	var name, text string
 	var args []string
@@ -166,7 +166,7 @@ func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
 	return args, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
 }
 
-// awaitAnswer asks for a name outside the zone, so that nothing under test is cached, until anything comes back.
+// awaitAnswer asks for a name outside the zone, so that nothing under test is cached, until an answer arrives.
 func awaitAnswer(at netip.AddrPort, ended *ending) error {
 	q := new(dns.Msg)
 	q.SetQuestion("started.invalid.", dns.TypeA)
@@ -192,7 +192,7 @@ type ending struct {
 	err  error
 }
 
-// output keeps what a program says.
+// output keeps the beginning of a program's output.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer

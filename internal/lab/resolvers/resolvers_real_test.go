@@ -12,10 +12,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// lasting is a TTL that outlasts two questions on a busy machine, and is below every minimum.
+// lasting is a TTL that is long enough for two questions on a loaded machine, and below every minimum TTL under test.
 const lasting = 6
 
-// authority answers host with one address, and counts how often it was asked for it.
+// authority serves host with one address and counts the questions for it.
 func authority(t *testing.T) (netip.AddrPort, *atomic.Uint32) {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -59,9 +59,9 @@ func ask(t *testing.T, at netip.AddrPort) (left uint32, address string) {
 	return r.Answer[0].Header().Ttl, r.Answer[0].(*dns.A).A.String()
 }
 
-// TestResolversRun starts every configuration, and sees that it caches what the scripted authority says: asked again
-// within the TTL it gives the same address, and what exceeds the TTL is due to its configuration.
-func TestResolversRun(t *testing.T) {
+// TestStart starts every configuration and checks that it caches: asked again within the TTL it gives the same address, and its
+// TTL exceeds that of the zone only where the configuration says so.
+func TestStart(t *testing.T) {
 	inflated := map[string]bool{
 		"unbound cache-min-ttl": true, "bind min-cache-ttl": true, "powerdns minimum-ttl-override": true,
 	}

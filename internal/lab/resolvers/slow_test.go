@@ -12,17 +12,17 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// real is the pace of a real cloud and a Prometheus that scrapes every 15 s, at the constants of a default configuration.
+// real is the pace of a real cloud, of a Prometheus that scrapes every 15 s, and of the default constants.
 var real = pace{
 	ttl: 60, lives: 20 * time.Minute, interval: 15 * time.Second, control: 1,
-	constants: config.Default().Staleness,
+	constants: config.Default().Freshness,
 }
 
 // TestVerdictsAtRealConstants takes 45 minutes:
 //
 //	go test -tags slow -run TestVerdictsAtRealConstants -timeout 1h -v ./internal/lab/resolvers
 //
-// Its outcome is in docs/dns-staleness.md.
+// Its results are in docs/dns-staleness.md.
 func TestVerdictsAtRealConstants(t *testing.T) {
 	due := map[string]staleness.Evidence{
 		"unbound cache-min-ttl 300":            staleness.TTLInflated,
@@ -67,7 +67,7 @@ func TestVerdictsAtRealConstants(t *testing.T) {
 			o.held(t)
 			kind, stale := due[name]
 			if stale != (o.last.Verdict == staleness.Stale) || stale && o.last.Counts[kind] < 2 {
-				t.Errorf("%s, stale is due: %v by %q", o.last.Verdict, stale, kind)
+				t.Errorf("%s, want stale: %v by %q", o.last.Verdict, stale, kind)
 			}
 		})
 	}

@@ -23,8 +23,7 @@ import (
 
 const ttl = 2
 
-// scaled is the pace for a zone of TTL 2 s. An address lives long enough for what the shortest extension (8 s) leaves
-// behind to be seen.
+// scaled is the pace for a zone with a TTL of 2 s. An address lives long enough for the shortest extension (8 s) to be seen.
 var scaled = pace{
 	ttl: ttl, lives: 12 * time.Second, interval: 500 * time.Millisecond, rate: 100, control: 8,
 	constants: config.Freshness{
@@ -34,23 +33,23 @@ var scaled = pace{
 }
 
 const (
-	// patience is how long a resolver is watched that gives no cause.
+	// patience is how long an honest resolver is watched.
 	patience = 60 * time.Second
-	// proving bounds the wait for a proof that is due, which takes half a minute, on a busy machine.
+	// proving bounds the wait for an expected proof, which takes half a minute, on a loaded machine.
 	proving = 5 * time.Minute
 )
 
-// trial is one resolver before one zone, and what is due.
+// trial is one resolver, one zone and the expected verdict.
 type trial struct {
 	config Config
 	scene  scene
 	pace   pace // zero: scaled
-	// by is the evidence that proves it stale; "" is: never stale. ok says that it is then found to be ok.
+	// by is the evidence of the expected proof; "": the resolver is never stale. ok: it is found to be ok.
 	by staleness.Evidence
 	ok bool
 }
 
-// trials are every configuration before a zone that only moves, and whatever else must deceive nobody.
+// trials are every configuration with a zone whose addresses move, and the honest situations that look stale.
 func trials() map[string]trial {
 	out := make(map[string]trial)
 	due := map[string]staleness.Evidence{
@@ -64,7 +63,7 @@ func trials() map[string]trial {
 		"powerdns minimum-ttl-override":      staleness.TTLInflated,
 	}
 	for name, c := range Configurations() {
-		// Without EDE, serve-expired looks stale first: suspect at times, never proved.
+		// Without EDE, serve-expired is suspect at times, and never proved.
 		out[name] = trial{config: c, by: due[name], ok: due[name] == "" && name != "unbound serve-expired"}
 	}
 	for name, c := range map[string]Config{
@@ -90,13 +89,13 @@ func trials() map[string]trial {
 	return out
 }
 
-// chained is a host whose CNAME has a longer TTL than the addresses it leads to.
+// chained is a host whose CNAME has a longer TTL than its addresses.
 var chained = scene{records: map[string]lab.RecordSet{
 	host:               {TTL: lab.TTL(4), CNAME: "edge.cloud.test."},
 	"edge.cloud.test.": {},
 }}
 
-// deceptions are what an honest resolver is mistaken for a stale one by.
+// deceptions are situations in which an honest resolver looks stale.
 func deceptions() map[string]trial {
 	var pool []netip.Addr
 	for i := range 40 {
@@ -115,19 +114,19 @@ func deceptions() map[string]trial {
 			return ttl
 		}}},
 		"TTL 0": {pace: zero, ok: true},
-		// PowerDNS takes a server that loses questions for down, so that it may have no answer until the end.
+		// PowerDNS stops asking a server that loses questions, so it may have no answer until the end.
 		"10 % of the questions are lost": {scene: scene{down: func(time.Duration) bool { return rand.IntN(10) == 0 }}},
 		"IPv6 only":                      {scene: scene{records: map[string]lab.RecordSet{host: {TTL: lab.TTL(ttl), Addresses: sixOnly}}}, ok: true},
 	}
 }
 
-// sixOnly is a pool of its own: it does not move.
+// sixOnly is a fixed set of IPv6 addresses.
 func sixOnly(time.Time, uint64) []netip.Addr {
 	return []netip.Addr{netip.MustParseAddr("2001:db8:1::1"), netip.MustParseAddr("2001:db8:1::2")}
 }
 
-// TestVerdictsOnRealResolvers lets every configuration of every product be judged through the whole name service, all at
-// once and in real time, at scaled constants.
+// TestVerdictsOnRealResolvers judges every configuration of every product through the whole resolve service, all at the same time,
+// in real time, with scaled constants.
 func TestVerdictsOnRealResolvers(t *testing.T) {
 	outcomes := make(map[string]*outcome)
 	all := trials()
@@ -157,16 +156,16 @@ func TestVerdictsOnRealResolvers(t *testing.T) {
 			o.held(t)
 			due := all[name]
 			if (due.by != "") != (o.last.Verdict == staleness.Stale) || due.by != "" && o.last.Counts[due.by] < 2 {
-				t.Errorf("%s; due by %q", o.last.Verdict, due.by)
+				t.Errorf("%s; want by %q", o.last.Verdict, due.by)
 			}
 			if due.ok && !slices.Contains(o.verdicts, staleness.OK) {
-				t.Errorf("%v on the way, ok is due", o.verdicts)
+				t.Errorf("%v on the way, want ok", o.verdicts)
 			}
 		})
 	}
 }
 
-// farm puts four caches behind one address, each question to another.
+// farm puts four caches behind one address and distributes the questions among them.
 func farm(t *testing.T) *world {
 	t.Helper()
 	w := serve(t, scaled, scene{})
@@ -190,7 +189,7 @@ func farm(t *testing.T) *world {
 	return w
 }
 
-// forward passes each question on as it is.
+// forward forwards each question unchanged.
 type forward func() netip.AddrPort
 
 func (f forward) Answer(q *miekg.Msg, _ time.Time) *miekg.Msg {
@@ -201,7 +200,7 @@ func (f forward) Answer(q *miekg.Msg, _ time.Time) *miekg.Msg {
 	return m
 }
 
-// lowered lets a resolver keep an entry of 40 s from before the zone says 2 s.
+// lowered has a resolver keep an entry of 40 s from before the zone lowered its TTL to 2 s.
 func lowered(t *testing.T) *world {
 	t.Helper()
 	var low atomic.Bool

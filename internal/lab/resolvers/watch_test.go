@@ -23,25 +23,25 @@ import (
 const (
 	zone = "cloud.test."
 	host = "host.cloud.test."
-	// stamp is a name beside host whose address is a new one every second: it gives the resolver's true age away.
+	// stamp is a name whose address changes every second, so that it shows the true age of the resolver's data.
 	stamp = "stamp.cloud.test."
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pace is how fast everything goes.
+// pace holds the times of a trial.
 type pace struct {
 	ttl       uint32
 	lives     time.Duration // how long the zone keeps an address of host
 	interval  time.Duration // between rounds
 	constants config.Freshness
 	rate      float64 // questions a second to one name server; 0: the usual
-	// control is after how many rounds the resolver's true age is looked at: one that serves stale first is kept fresh by
-	// being asked.
+	// control is the number of rounds after which the true age of the resolver's data is measured. Measuring it each time would
+	// keep the cache of a stale-first resolver fresh.
 	control int
 }
 
-// world is one resolver before one zone, watched through the whole name service.
+// world is one resolver and one zone, watched through the whole resolve service.
 type world struct {
 	pace
 	epoch   time.Time
@@ -51,7 +51,7 @@ type world struct {
 	host    *config.Endpoint
 }
 
-// scene is what a zone does beside what its pace says; the zero value is a host whose address moves every lives.
+// scene is the behaviour of a zone; the zero value is a host whose address changes every pace.lives.
 type scene struct {
 	records map[string]lab.RecordSet         // instead of host's own
 	down    func(since time.Duration) bool   // when no server answers
@@ -59,7 +59,7 @@ type scene struct {
 	ttl     func(since time.Duration) uint32 // of host; nil: the pace's
 }
 
-// build starts the zone's servers, the resolver before them, and a name service that watches it.
+// build starts the zone's servers, the resolver, and a service that watches it.
 func build(t *testing.T, c Config, p pace, s scene) *world {
 	t.Helper()
 	w := serve(t, p, s)
@@ -108,7 +108,7 @@ func serve(t *testing.T, p pace, s scene) *world {
 	return w
 }
 
-// ask makes the name service that watches a resolver.
+// ask creates the service that watches a resolver.
 func (w *world) ask(at netip.AddrPort) {
 	w.at = at
 	w.host = &config.Endpoint{Service: "test", Host: host[:len(host)-1], SingleView: true}
@@ -121,21 +121,21 @@ func (w *world) ask(at netip.AddrPort) {
 	w.service = resolve.New(resolve.Options{Config: cfg, Resolvers: []netip.AddrPort{w.at}, Rate: w.rate})
 }
 
-// outcome is what came of watching.
+// outcome is the result of watching.
 type outcome struct {
 	last     staleness.Assessment
 	took     time.Duration // until stale, or all of it
 	verdicts []staleness.Verdict
 	answers  int
-	// overdue is the most by which the resolver's data was truly older than the zone's TTL, at the time of the verdict.
+	// overdue is the most by which the resolver's data was truly older than the zone's TTL.
 	overdue time.Duration
-	// past is the longest time since the zone had given up an address that the resolver still gave.
+	// past is the longest time since the zone had withdrawn an address that the resolver still gave.
 	past time.Duration
-	// wronged: addresses that were called withdrawn although the zone still had them.
+	// wronged lists addresses that were called withdrawn although the zone still had them.
 	wronged []string
 }
 
-// held holds an outcome to the truth, which only the zone knows.
+// held checks an outcome against the zone's own records.
 func (o *outcome) held(t *testing.T) {
 	t.Helper()
 	t.Logf("%s after %v, on the way %v: %v; overdue by %v, gone for %v; %+v", o.last.Verdict, o.took.Round(100*time.Millisecond), o.verdicts,
@@ -154,13 +154,13 @@ func (o *outcome) held(t *testing.T) {
 	}
 }
 
-// watch lets rounds pass until the resolver is called stale, or for so long.
+// watch makes rounds until the resolver is proved stale, or for the given time.
 func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 	var o outcome
 	began := time.Now()
 	tick := time.NewTicker(w.interval)
 	defer tick.Stop()
-	names := w.service.Host(w.host)
+	names := w.service.Host(w.host.Host)
 	for n := 0; ; n++ {
 		round, cancel := context.WithTimeout(ctx, 10*time.Second)
 		r := names.Begin(round)
@@ -190,7 +190,7 @@ func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 	}
 }
 
-// since is how long ago the zone gave up an address; negative while it has it. Of addresses that are not stamped it is 0.
+// since is how long ago the zone withdrew an address; negative while it has it, 0 for addresses that are not stamped.
 func (w *world) since(a netip.Addr, now time.Time) time.Duration {
 	if !stamped.Contains(a) && !stamped6.Contains(a) {
 		return 0
@@ -198,7 +198,7 @@ func (w *world) since(a netip.Addr, now time.Time) time.Duration {
 	return now.Sub(lab.MadeAt(w.epoch, a).Add(w.lives))
 }
 
-// Where [lab.Stamped] has its addresses.
+// The prefixes of the addresses of [lab.Stamped].
 var (
 	stamped  = netip.MustParsePrefix("10.0.0.0/8")
 	stamped6 = netip.MustParsePrefix("2001:db8::/96")
@@ -213,11 +213,11 @@ func (o *outcome) answered(w *world, l *measurement.Lookup) {
 	}
 }
 
-// look asks for stamp, whose true age can be read off.
+// look asks for stamp, whose address shows the true age of the data.
 func (w *world) look(ctx context.Context, o *outcome) {
 	a := new(dns.Client).Exchange(ctx, w.at, dns.Query{Name: stamp, Type: miekg.TypeA, Recursive: true})
 	for _, addr := range a.Addresses() {
-		// A second for the step of the stamp.
+		// The stamp changes once per second.
 		over := a.Received.Sub(lab.MadeAt(w.epoch, addr)) - time.Duration(w.ttl)*time.Second - time.Second
 		o.overdue = max(o.overdue, over)
 	}

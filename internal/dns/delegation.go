@@ -1,0 +1,96 @@
+package dns
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+)
+
+// walkDelegation asks the servers of the parent zone for the present delegation of z, unless that was done after since. The
+// resolver itself may have cached an old delegation, whose servers may go on to answer with what the zone held before.
+//
+// Servers known through the resolver are kept in addition to those found: a resolver that follows the zone's own NS records may
+// still ask them, and every address that they hold is one that the resolver may honestly have.
+func (c *zoneCache) walkDelegation(ctx context.Context, resolvers []netip.AddrPort, z *zone, since time.Time) (*zone, bool) {
+	for range 2 { // the first search may have begun before since
+		walked, done := c.cachedDelegation(z.name, since)
+		if done {
+			return walked, walked != nil
+		}
+		if !c.join(ctx, searchKey{searchDelegation, z.name}, func(ctx context.Context) { c.searchDelegation(ctx, resolvers, z, since) }) {
+			return nil, false
+		}
+	}
+	walked, _ := c.cachedDelegation(z.name, since)
+	return walked, walked != nil
+}
+
+// cachedDelegation is the zone if its delegation was walked after since; done is true if it need not, or must not yet, be
+// walked.
+func (c *zoneCache) cachedDelegation(name string, since time.Time) (walked *zone, done bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	z := c.zones[name]
+	switch {
+	case z == nil:
+		return nil, false
+	case !z.walked.Before(since):
+		return z, true
+	}
+	return nil, c.client.options.Now().Before(z.nextWalking)
+}
+
+// searchDelegation walks and stores a delegation.
+func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.AddrPort, z *zone, since time.Time) {
+	if _, done := c.cachedDelegation(z.name, since); done {
+		return // another search has just ended
+	}
+	began := c.client.options.Now()
+	next := *z
+	if servers := c.askParent(ctx, resolvers, z.name); len(servers) > 0 {
+		for _, known := range z.servers {
+			if len(servers) < maxZoneServers && !slices.Contains(servers, known) {
+				servers = append(servers, known)
+			}
+		}
+		next.servers, next.walked = servers, began
+	} else {
+		next.nextWalking = c.client.options.Now().Add(failedFor)
+	}
+	c.store(&next)
+}
+
+// askParent asks the servers of the parent zone for the servers of a zone.
+func (c *zoneCache) askParent(ctx context.Context, resolvers []netip.AddrPort, name string) []netip.AddrPort {
+	parent, ok := c.parentZone(ctx, resolvers, name)
+	if !ok {
+		return nil
+	}
+	ask, tries := c.client.choose(parent.servers, false)
+	for _, at := range ask[:min(tries, len(ask))] {
+		reply, asked := c.client.ask(ctx, at, Query{Name: name, Type: dns.TypeNS})
+		if !asked || reply.Received.IsZero() || isError(&reply) || reply.Failure == measurement.DNSNXDomain || reply.Zone != name {
+			continue
+		}
+		if servers := c.addressesOf(ctx, resolvers, reply.NS, reply.Glue); len(servers) > 0 {
+			return servers
+		}
+	}
+	return nil
+}
+
+// parentZone is the zone above, including the root.
+func (c *zoneCache) parentZone(ctx context.Context, resolvers []netip.AddrPort, name string) (*zone, bool) {
+	above := parentOf(name)
+	if above != "." {
+		if cut, ok := c.cutOf(ctx, resolvers, above); ok {
+			return c.serversOf(ctx, resolvers, cut)
+		}
+	}
+	return c.serversOf(ctx, resolvers, ".")
+}

@@ -1,0 +1,297 @@
+package dns
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
+)
+
+// How long a zone cut or a zone's servers are remembered, and how long after a failed search the next one is made.
+const (
+	foundFor  = time.Hour
+	failedFor = time.Minute
+)
+
+// Bounds of the zone cache and of one search.
+const (
+	maxNames       = 1024
+	maxZones       = 256
+	maxZoneServers = 33 // one more than package staleness tells apart, so that it sees when the list is not complete
+	maxCuts        = 12 // questions from a name up to its zone cut
+	// searchBudget bounds one search for a zone cut or for a zone's servers: a few look-ups one after the other, once an hour,
+	// or once a minute while they fail.
+	searchBudget = 5 * time.Second
+)
+
+// zone is a zone and its authoritative servers. It is not changed after it has been stored.
+type zone struct {
+	name        string // of the apex
+	servers     []netip.AddrPort
+	found       time.Time
+	walked      time.Time // start of the newest walk from the parent zone; zero: found through the resolvers only
+	nextSearch  time.Time // after a failed search: no search before this time
+	nextWalking time.Time // after a failed walk: no walk before this time
+}
+
+// zoneCut is the zone that holds a name.
+type zoneCut struct {
+	zone       string // "" if not found
+	found      time.Time
+	nextSearch time.Time // after a failed search: no search before this time
+}
+
+// zoneCache remembers which zone holds a name and which servers serve a zone. It asks the site's resolvers. Searches are
+// shared: a caller that leaves early ends none, so that its lack of time is not taken for a failure. It is safe for concurrent use.
+type zoneCache struct {
+	client   *ZoneClient
+	searches *share.Group[searchKey, search]
+
+	mu       sync.Mutex
+	resolver netip.AddrPort // the resolver that answered last: asked first
+	cuts     map[string]zoneCut
+	zones    map[string]*zone
+}
+
+func newZoneCache(c *ZoneClient) *zoneCache {
+	return &zoneCache{
+		client: c, searches: share.NewGroup[searchKey, search](share.Options{Now: c.options.Now}),
+		cuts: make(map[string]zoneCut), zones: make(map[string]*zone),
+	}
+}
+
+// searchKey is what is searched.
+type searchKey struct {
+	kind searchKind
+	name string
+}
+
+type searchKind int
+
+const (
+	searchCut searchKind = iota
+	searchServers
+	searchDelegation
+)
+
+// search is one search; it stores what it finds in the cache.
+type search func(ctx context.Context)
+
+// Run searches. The result is in the cache, which knows how long it holds.
+func (s search) Run(ctx context.Context) (keep bool) {
+	s(ctx)
+	return false
+}
+
+// join runs a search, or waits for the one that runs; it returns false if ctx is done first.
+func (c *zoneCache) join(ctx context.Context, key searchKey, run search) bool {
+	call, err := c.searches.Join(key, 0, searchBudget, func() search { return run })
+	return err == nil && call.Wait(ctx)
+}
+
+// zoneOf is the zone that holds name, with its servers.
+func (c *zoneCache) zoneOf(ctx context.Context, resolvers []netip.AddrPort, name string) (*zone, bool) {
+	cut, ok := c.cutOf(ctx, resolvers, name)
+	if !ok {
+		return nil, false
+	}
+	return c.serversOf(ctx, resolvers, cut)
+}
+
+// cutOf is the apex of the zone that holds name.
+func (c *zoneCache) cutOf(ctx context.Context, resolvers []netip.AddrPort, name string) (string, bool) {
+	cut, valid := c.cachedCut(name)
+	if !valid {
+		c.join(ctx, searchKey{searchCut, name}, func(ctx context.Context) { c.searchCut(ctx, resolvers, name) })
+		cut, _ = c.cachedCut(name) // one found earlier is better than none
+	}
+	return cut.zone, cut.zone != ""
+}
+
+// cachedCut returns the cached zone cut of a name; valid is false if a search is needed.
+func (c *zoneCache) cachedCut(name string) (cut zoneCut, valid bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cut, known := c.cuts[name]
+	now := c.client.options.Now()
+	return cut, known && (now.Sub(cut.found) < foundFor || now.Before(cut.nextSearch))
+}
+
+// searchCut finds and stores the zone cut of a name. If that fails, what was found before is kept.
+func (c *zoneCache) searchCut(ctx context.Context, resolvers []netip.AddrPort, name string) {
+	cut, valid := c.cachedCut(name)
+	if valid {
+		return // another search has just ended
+	}
+	now := c.client.options.Now()
+	if zone, ok := c.askForCut(ctx, resolvers, name); ok {
+		cut = zoneCut{zone: zone, found: now}
+	} else {
+		cut.nextSearch = now.Add(failedFor)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	makeRoom(c.cuts, maxNames, func(old zoneCut) bool { return now.Sub(old.found) >= foundFor })
+	c.cuts[name] = cut
+}
+
+// askForCut asks for NS records from the name upwards; the SOA record of a negative answer shortens the way (RFC 2308).
+func (c *zoneCache) askForCut(ctx context.Context, resolvers []netip.AddrPort, name string) (string, bool) {
+	at := name
+	for range maxCuts {
+		reply, ok := c.askResolvers(ctx, resolvers, Query{Name: at, Type: dns.TypeNS, Recursive: true})
+		switch {
+		case !ok:
+			return "", false
+		case reply.Zone != "" && reply.Zone != ".":
+			return reply.Zone, true
+		case reply.SOA != "" && reply.SOA != at && dns.IsSubDomain(reply.SOA, at):
+			at = reply.SOA
+		default:
+			at = parentOf(at)
+		}
+		if at == "." {
+			return "", false
+		}
+	}
+	return "", false
+}
+
+// askResolvers asks one resolver after the other until one answers.
+func (c *zoneCache) askResolvers(ctx context.Context, resolvers []netip.AddrPort, q Query) (Reply, bool) {
+	c.mu.Lock()
+	first := max(0, slices.Index(resolvers, c.resolver))
+	c.mu.Unlock()
+	for i := range resolvers {
+		at := resolvers[(first+i)%len(resolvers)]
+		reply := c.client.options.Exchanger.Exchange(ctx, at, q)
+		if !reply.Received.IsZero() && !isError(&reply) {
+			c.mu.Lock()
+			c.resolver = at
+			c.mu.Unlock()
+			return reply, true
+		}
+	}
+	return Reply{}, false
+}
+
+// serversOf is the zone of the given name, with its servers; ok is false if none are known.
+func (c *zoneCache) serversOf(ctx context.Context, resolvers []netip.AddrPort, name string) (z *zone, ok bool) {
+	z, valid := c.cachedZone(name)
+	if !valid {
+		c.join(ctx, searchKey{searchServers, name}, func(ctx context.Context) { c.searchServers(ctx, resolvers, name) })
+		z, _ = c.cachedZone(name) // servers found earlier are better than none
+	}
+	return z, z != nil && len(z.servers) > 0
+}
+
+// cachedZone returns the cached zone, or nil; valid is false if a search is needed.
+func (c *zoneCache) cachedZone(name string) (z *zone, valid bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	z = c.zones[name]
+	now := c.client.options.Now()
+	return z, z != nil && (now.Sub(z.found) < foundFor || now.Before(z.nextSearch))
+}
+
+// searchServers finds and stores the servers of a zone. If that fails, what was found before is kept.
+func (c *zoneCache) searchServers(ctx context.Context, resolvers []netip.AddrPort, name string) {
+	before, valid := c.cachedZone(name)
+	if valid {
+		return // another search has just ended
+	}
+	now := c.client.options.Now()
+	found := &zone{name: name, found: now}
+	reply, ok := c.askResolvers(ctx, resolvers, Query{Name: name, Type: dns.TypeNS, Recursive: true})
+	if ok && reply.Zone == name {
+		found.servers = c.addressesOf(ctx, resolvers, reply.NS, nil)
+	}
+	if len(found.servers) == 0 {
+		found = &zone{name: name}
+		if before != nil {
+			*found = *before
+		}
+		found.nextSearch = now.Add(failedFor)
+	}
+	c.store(found)
+}
+
+func (c *zoneCache) store(z *zone) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.client.options.Now()
+	makeRoom(c.zones, maxZones, func(old *zone) bool { return now.Sub(old.found) >= foundFor })
+	c.zones[z.name] = z
+}
+
+// addressesOf finds the addresses of name servers, in the glue or through the resolvers, and keeps those that can be reached.
+func (c *zoneCache) addressesOf(ctx context.Context, resolvers []netip.AddrPort, names []string, glue map[string][]netip.Addr) []netip.AddrPort {
+	var each [maxRecords][]netip.Addr
+	var all sync.WaitGroup
+	for i, name := range names {
+		if each[i] = glue[name]; len(each[i]) > 0 {
+			continue
+		}
+		for _, typ := range Types {
+			all.Go(func() {
+				reply, _ := c.askResolvers(ctx, resolvers, Query{Name: name, Type: typ, Recursive: true})
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				each[i] = append(each[i], reply.Addresses()...)
+			})
+		}
+	}
+	all.Wait()
+	var out []netip.AddrPort
+	for _, addresses := range each {
+		slices.SortFunc(addresses, netip.Addr.Compare)
+		for _, addr := range addresses {
+			at := netip.AddrPortFrom(addr.Unmap(), c.client.options.Port)
+			if len(out) < maxZoneServers && c.client.options.Usable(at.Addr()) && !slices.Contains(out, at) {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
+}
+
+// forgetCut lets the zone cut of a name be searched again, but not more often than failed searches are repeated.
+func (c *zoneCache) forgetCut(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cut, ok := c.cuts[name]; ok && c.client.options.Now().Sub(cut.found) >= failedFor {
+		delete(c.cuts, name)
+	}
+}
+
+// parentOf drops the first label of a name.
+func parentOf(name string) string {
+	if _, rest, ok := strings.Cut(name, "."); ok && rest != "" {
+		return rest
+	}
+	return "."
+}
+
+// makeRoom deletes entries of a full map: old ones first, then any.
+func makeRoom[K comparable, V any](m map[K]V, most int, old func(V) bool) {
+	if len(m) < most {
+		return
+	}
+	for k, v := range m {
+		if old(v) {
+			delete(m, k)
+		}
+	}
+	for k := range m {
+		if len(m) < most {
+			return
+		}
+		delete(m, k)
+	}
+}

@@ -1,0 +1,272 @@
+package resolve
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
+)
+
+// Round is one round of one host: its look-ups, its direct samples, and the judgement of its resolvers. It ends when its context
+// is done, at the latest.
+type Round struct {
+	service *Service
+	host    *hostState
+	ctx     context.Context
+
+	first    chan struct{} // closed when the first resolver has given an address
+	lookedUp chan struct{} // closed when lookups is complete
+	lookups  []measurement.Lookup
+
+	sameView  []bool // by resolver, see findSameViews; nil: not tested
+	done      chan struct{}
+	resolvers []report.Resolver // readable after done
+	zone      report.Zone       // readable after done
+}
+
+// Begin asks every resolver and the authoritative servers of the host's zone at the same time. The caller must call
+// [Round.Finish], which waits for the round to end.
+func (h *Host) Begin(ctx context.Context) *Round {
+	r := &Round{
+		service: h.service, host: h.state, ctx: ctx, first: make(chan struct{}), lookedUp: make(chan struct{}),
+		lookups: make([]measurement.Lookup, len(h.service.resolvers)), done: make(chan struct{}),
+	}
+	h.state.begin(h.service.now())
+	go r.run()
+	return r
+}
+
+// Lookups waits for the resolvers only, so that the walks can begin while authoritative servers are still being asked.
+func (r *Round) Lookups() []measurement.Lookup {
+	<-r.lookedUp
+	return r.lookups
+}
+
+// Finish waits for the authoritative servers too, and returns the results of the round.
+func (r *Round) Finish() ([]report.Resolver, report.Zone) {
+	<-r.done
+	return r.resolvers, r.zone
+}
+
+// Preliminary returns what is known while the round runs: the look-ups, once they are complete, with the assessments of the
+// round before. It does not wait.
+func (r *Round) Preliminary() ([]report.Resolver, report.Zone) {
+	h := r.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	zone := h.zoneReport(r.service.now(), r.service.zoneClient != nil)
+	select {
+	case <-r.lookedUp:
+	default:
+		return nil, zone
+	}
+	out := make([]report.Resolver, len(r.lookups))
+	for i, l := range r.lookups {
+		out[i] = report.Resolver{Lookup: l, Staleness: h.latest[l.Resolver]}
+		if known := h.histories[l.Resolver]; known != nil {
+			out[i].Changes, out[i].LastChange = known.changes, known.lastChange
+		}
+	}
+	return out, zone
+}
+
+// run makes the round.
+func (r *Round) run() {
+	defer close(r.done)
+	var all sync.WaitGroup
+	all.Go(r.lookUp)
+	var valid []measurement.Sample
+	if r.asksZone() && r.resolverAnswered() {
+		all.Go(r.findSameViews)
+		valid = r.sample()
+	}
+	all.Wait()
+	if len(valid) > 0 {
+		valid = append(valid, r.confirm()...)
+	}
+	if r.intercepted() {
+		r.host.intercepted(r.service.now())
+		valid = nil
+	}
+	r.conclude(valid)
+}
+
+// asksZone reports whether the authoritative servers of the host's zone may be asked.
+func (r *Round) asksZone() bool { return r.service.zoneClient != nil && !r.host.unconfigured }
+
+// intercepted reports whether something on the path was found to answer for the authoritative servers: by this round or by that
+// of another host, possibly after the samples of this one were taken.
+func (r *Round) intercepted() bool {
+	return r.asksZone() && r.service.zoneClient.Port53State() == measurement.Port53Intercepted
+}
+
+// lookUp asks every resolver at the same time.
+func (r *Round) lookUp() {
+	defer close(r.lookedUp)
+	var all sync.WaitGroup
+	var once sync.Once
+	for i, resolver := range r.service.resolvers {
+		all.Go(func() {
+			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name())
+			r.lookups[i] = l
+			r.host.answered(&l)
+			if len(l.Addresses) > 0 {
+				r.service.answered.Store(true)
+				once.Do(func() { close(r.first) })
+			}
+		})
+	}
+	all.Wait()
+}
+
+// resolverAnswered waits until a resolver has answered for any host, and reports whether one has: nothing is sent to
+// authoritative servers before. Afterwards they are asked at the same time as the resolvers.
+func (r *Round) resolverAnswered() bool {
+	if !r.service.answered.Load() {
+		select {
+		case <-r.first:
+		case <-r.lookedUp:
+		}
+	}
+	return r.service.answered.Load()
+}
+
+// sample takes one direct sample of each type, and returns them if any is valid. They are recorded only when the interception
+// test holds.
+func (r *Round) sample() []measurement.Sample {
+	c, h := r.service.zoneClient, r.host
+	turn, resolvers := h.nextTurn(), r.service.resolvers
+	samples := make([]*measurement.Sample, len(dns.Types))
+	var all sync.WaitGroup
+	all.Go(func() { c.TestInterception(r.ctx, h.name(), false) })
+	for i, typ := range dns.Types {
+		all.Go(func() {
+			if s, ok := c.Sample(r.ctx, resolvers, h.name(), typ, turn); ok {
+				samples[i] = &s
+			}
+		})
+	}
+	all.Wait()
+	// The very first test is made after a server has answered; and the round of another host may have begun one since.
+	if !c.TestInterception(r.ctx, h.name(), false) || r.intercepted() {
+		return nil
+	}
+	var out []measurement.Sample
+	valid := false
+	for _, s := range samples {
+		if s != nil {
+			out = append(out, *s)
+			valid = valid || s.Failure == ""
+		}
+	}
+	h.sampled(out)
+	if !valid {
+		return nil
+	}
+	return out
+}
+
+// confirm takes the samples that confirm or refute a suspicion from this round's answers. Before a verdict the delegation is
+// walked, and interception is tested at the same time.
+func (r *Round) confirm() (valid []measurement.Sample) {
+	c, h, answered := r.service.zoneClient, r.host, r.service.now()
+	for r.ctx.Err() == nil {
+		wants := h.wants(r.service.now())
+		if len(wants) == 0 {
+			return valid
+		}
+		samples := make([][]measurement.Sample, len(wants))
+		var all sync.WaitGroup
+		for i, want := range wants {
+			var walk time.Time
+			if want.Walk {
+				walk = answered
+				all.Go(func() { c.TestInterception(r.ctx, h.name(), true) })
+			}
+			all.Go(func() {
+				samples[i] = c.Confirm(r.ctx, r.service.resolvers, h.name(), want.Type, want.Each, walk)
+			})
+		}
+		all.Wait()
+		if !c.TestInterception(r.ctx, h.name(), false) || r.intercepted() {
+			return valid
+		}
+		for _, s := range samples {
+			h.sampled(s)
+			valid = append(valid, s...)
+		}
+	}
+	return valid
+}
+
+// findSameViews finds out for each resolver whether its queries leave from the same address as this machine's, if the proof
+// needs to know.
+func (r *Round) findSameViews() {
+	s := r.service
+	whoami := s.config.Authority.Whoami
+	if whoami == "" || r.host.options.SingleView {
+		return
+	}
+	same := make([]bool, len(s.resolvers))
+	var all sync.WaitGroup
+	for i, resolver := range s.resolvers {
+		all.Go(func() { same[i] = s.zoneClient.SameView(r.ctx, resolver, whoami+".") })
+	}
+	all.Wait()
+	r.sameView = same
+}
+
+// conclude judges every resolver and stores the results of the round.
+func (r *Round) conclude(samples []measurement.Sample) {
+	s, h := r.service, r.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := s.now()
+	r.resolvers = make([]report.Resolver, len(r.lookups))
+	for i, l := range r.lookups {
+		if r.sameView != nil {
+			h.judge.SameView(l.Resolver, r.sameView[i])
+		}
+		known := h.histories[l.Resolver]
+		if known == nil {
+			known = new(addressHistory)
+			h.histories[l.Resolver] = known
+		}
+		if added := known.add(l.Addresses, now); len(added) > 0 && !h.unconfigured {
+			s.logger.Info("host has new addresses", "host", h.host, "resolver", l.Resolver, "addresses", added)
+		}
+		a := h.judge.Assess(l.Resolver, now)
+		if h.unconfigured {
+			a.Why = staleness.Why{Kind: staleness.WhyNotConfigured}
+		} else {
+			r.logVerdict(l.Resolver, a)
+			h.latest[l.Resolver] = a
+		}
+		r.resolvers[i] = report.Resolver{Lookup: l, Changes: known.changes, LastChange: known.lastChange, Staleness: a}
+	}
+	if r.intercepted() {
+		h.zone = nil
+	} else if addresses := addressesOf(samples); len(addresses) > 0 {
+		h.zone = addresses
+	}
+	r.zone = h.zoneReport(now, s.zoneClient != nil)
+}
+
+// logVerdict logs a change of verdict. r.host.mu is held.
+func (r *Round) logVerdict(resolver netip.AddrPort, a staleness.Assessment) {
+	h, s := r.host, r.service
+	before := h.latest[resolver].Verdict
+	switch {
+	case before == a.Verdict:
+	case a.Verdict == staleness.Stale:
+		s.logger.Warn("resolver keeps records past their TTL", "host", h.host, "resolver", resolver, "evidence", a.Why.Kind,
+			"ttl", a.Why.TTL, "zone_ttl", a.Why.ZoneTTL, "value", a.Why.Value)
+	case before == staleness.Stale:
+		s.logger.Info("resolver no longer keeps records past their TTL", "host", h.host, "resolver", resolver, "verdict", a.Verdict)
+	}
+}
