@@ -50,11 +50,12 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	k.remind(stderr)
-	cfg, err := k.load()
+	loaded, err := k.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
+	cfg := loaded.Config
 	if err := only(cfg, k.hosts); err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
 		return exitUsage
@@ -64,7 +65,7 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
-	made, err := build(cfg, k.common, nil, logger)
+	made, err := build(loaded, k.common, nil, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
 		return exitUsage

@@ -77,9 +77,9 @@ func (c *common) remind(stderr io.Writer) {
 }
 
 // load reads the configuration file, or gives the defaults where none is named.
-func (c *common) load() (*config.Config, error) {
+func (c *common) load() (*config.Loaded, error) {
 	if c.configFile == "" {
-		return config.Default(), nil
+		return config.LoadDefault()
 	}
 	return config.Load(c.configFile)
 }

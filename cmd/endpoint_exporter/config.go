@@ -19,12 +19,12 @@ func addConfig(app *kingpin.Application, c *common, commands map[string]command)
 
 func (s *showConfig) run(_ context.Context, stdout, stderr io.Writer) int {
 	s.remind(stderr)
-	config, err := s.load()
+	loaded, err := s.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	if err := config.Write(stdout); err != nil {
+	if err := loaded.Config.Write(stdout); err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: config: %v\n", err)
 		return exitWrong
 	}

@@ -36,11 +36,11 @@ type exporter struct {
 }
 
 func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
-	cfg, err := flags.load()
+	loaded, err := flags.load()
 	if err != nil {
 		return nil, err
 	}
-	current, err := build(cfg, flags.common, nil, logger)
+	current, err := build(loaded, flags.common, nil, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		versioncollector.NewCollector("endpoint_exporter"),
 		e.reloads,
 	)
-	logger.Info("watching", "endpoints", len(cfg.Endpoints), "resolvers", current.resolvers, "configuration", flags.source())
+	logger.Info("watching", "endpoints", len(loaded.Config.Endpoints), "resolvers", current.resolvers, "configuration", flags.source())
 	return e, nil
 }
 
@@ -80,9 +80,9 @@ func (e *exporter) adopt(next *parts) {
 func (e *exporter) reload() error {
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
-	cfg, err := e.flags.load()
+	loaded, err := e.flags.load()
 	if err == nil {
-		err = e.change(cfg)
+		err = e.change(loaded)
 	}
 	if err != nil {
 		e.reloads.Failed()
@@ -92,7 +92,7 @@ func (e *exporter) reload() error {
 	}
 	e.reloads.Succeeded(time.Now())
 	e.refused = time.Time{}
-	e.logger.Info("configuration reloaded", "endpoints", len(cfg.Endpoints), "resolvers", e.current.resolvers)
+	e.logger.Info("configuration reloaded", "endpoints", len(loaded.Config.Endpoints), "resolvers", e.current.resolvers)
 	return nil
 }
 
@@ -108,8 +108,8 @@ func (e *exporter) notice() string {
 }
 
 // change puts a configuration in force. reloading is held.
-func (e *exporter) change(cfg *config.Config) error {
-	next, err := build(cfg, e.flags.common, e.current, e.logger)
+func (e *exporter) change(loaded *config.Loaded) error {
+	next, err := build(loaded, e.flags.common, e.current, e.logger)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (e *exporter) followResolvers() {
 	if err != nil || len(found) == 0 || slices.Equal(found, e.current.resolvers) {
 		return // a file that cannot be read or is empty for a moment, as while it is replaced, changes nothing
 	}
-	if err := e.change(e.current.config); err != nil {
+	if err := e.change(e.current.loaded); err != nil {
 		e.logger.Warn("the system's DNS servers changed, the old ones stay", "err", err)
 		return
 	}

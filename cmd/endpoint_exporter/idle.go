@@ -53,11 +53,12 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return code
 	}
 	k.remind(stderr)
-	cfg, err := k.load()
+	loaded, err := k.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
+	cfg := loaded.Config
 	steps, err := k.silences(cfg.Idle.Steps)
 	if err != nil {
 		return fail(exitUsage, err)
@@ -69,7 +70,7 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
-	made, err := build(cfg, k.common, nil, logger)
+	made, err := build(loaded, k.common, nil, logger)
 	if err != nil {
 		return fail(exitUsage, err)
 	}

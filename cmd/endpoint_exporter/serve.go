@@ -54,12 +54,12 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	if s.checkOnly {
 		s.remind(stderr)
-		config, err := s.load()
+		loaded, err := s.load()
 		if err != nil {
 			fmt.Fprintln(stderr, err)
 			return exitUsage
 		}
-		paths := 0
+		config, paths := loaded.Config, 0
 		for i := range config.Endpoints {
 			paths += len(config.Endpoints[i].Paths)
 		}

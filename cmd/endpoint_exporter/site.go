@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -17,6 +16,7 @@ import (
 // parts is what a configuration comes to: the survey's site and what others need of it.
 type parts struct {
 	config    *config.Config
+	loaded    *config.Loaded // the configuration with its anchors and client certificate
 	resolvers []netip.AddrPort // those in use: configured, or the system's
 	names     *resolve.Service
 	walker    *path.Walker
@@ -25,8 +25,9 @@ type parts struct {
 
 // build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over what old
 // knows of the hosts that stay; old may be nil. Nothing has changed if it fails.
-func build(cfg *config.Config, flags *common, old *parts, logger *slog.Logger) (*parts, error) {
-	p := &parts{config: cfg}
+func build(loaded *config.Loaded, flags *common, old *parts, logger *slog.Logger) (*parts, error) {
+	cfg := loaded.Config
+	p := &parts{config: cfg, loaded: loaded}
 	var err error
 	if p.resolvers, err = flags.resolversOf(cfg); err != nil {
 		return nil, fmt.Errorf("find the site's DNS servers (name them in the configuration under resolvers): %w", err)
@@ -38,27 +39,19 @@ func build(cfg *config.Config, flags *common, old *parts, logger *slog.Logger) (
 	default:
 		p.resolvers = []netip.AddrPort{dns.DefaultResolver}
 	}
-	anchors, err := config.NewAnchors(cfg)
-	if err != nil {
-		return nil, err
-	}
-	credential, err := config.NewCredential(cfg.ClientCertificate)
-	if err != nil {
-		return nil, err
-	}
 	options := resolve.Options{Config: cfg, Resolvers: p.resolvers, Logger: logger}
 	if old != nil {
 		options.Previous = old.names
 	}
 	p.names = resolve.New(options)
-	_, configured := credential.Get()
+	_, configured := loaded.Credential.Get()
 	p.walker = &path.Walker{Credential: func() *path.Credential {
-		pair, _ := credential.Get()
+		pair, _ := loaded.Credential.Get()
 		return &path.Credential{Certificate: pair}
 	}}
 	p.site = &survey.Site{
 		Config:               cfg,
-		Anchors:              files{anchors, credential},
+		Anchors:              loaded,
 		Names:                p.names,
 		Walker:               p.walker,
 		CredentialConfigured: configured,
@@ -70,12 +63,3 @@ func build(cfg *config.Config, flags *common, old *parts, logger *slog.Logger) (
 func (p *parts) patientSession(t path.Target) path.Session {
 	return (&path.Walker{Credential: p.walker.Credential, Patience: idle.Patience()}).Session(t)
 }
-
-// files are the anchors together with the client certificate: both are read again when their files change.
-type files struct {
-	*config.Anchors
-	credential *config.Credential
-}
-
-// Refresh reads again what has changed.
-func (f files) Refresh() error { return errors.Join(f.Anchors.Refresh(), f.credential.Refresh()) }

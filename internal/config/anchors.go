@@ -2,10 +2,12 @@ package config
 
 import (
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/crypto/x509roots/fallback/bundle"
@@ -13,13 +15,11 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// Anchors holds the trust anchors of a configuration, ready to use. It is safe for concurrent use.
+// Anchors holds the trust anchors of a configuration. It is safe for concurrent use.
 type Anchors struct {
 	mu      sync.RWMutex
 	anchors map[string]*trust.Anchor
-
-	refreshing sync.Mutex // guards files
-	files      []*anchorFile
+	files   []*anchorFile
 }
 
 // anchorFile is an anchor that comes from a CA file.
@@ -29,64 +29,93 @@ type anchorFile struct {
 	issuer trust.Name
 }
 
-// NewAnchors makes the anchors of a configuration. It reads the CA files and the system's roots.
-func NewAnchors(c *Config) (*Anchors, error) {
+// anchors checks the trust anchors of a configuration and makes them. With open it reads the CA files and the system's roots;
+// without, it makes only the anchors that need no I/O.
+func (r *reader) anchors(c *Config, open bool) *Anchors {
 	a := &Anchors{anchors: make(map[string]*trust.Anchor)}
-	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Trust)) {
-		if err := a.add(name, c.Trust[name]); err != nil {
-			errs = append(errs, fmt.Errorf("trust.%s: %w", name, err))
+		if place := "trust." + name; !r.wrong[place] {
+			if key, err := a.add(name, c.Trust[name], open); err != nil {
+				r.mistakeAt(join(place, key), "%s", err)
+			}
 		}
 	}
-	if err := errors.Join(append(errs, a.Refresh())...); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return a
 }
 
-func (a *Anchors) add(name string, t TrustAnchor) error {
+// sources lists the keys of an anchor that say whose signature counts.
+func (t TrustAnchor) sources() (keys []string) {
+	for _, source := range []struct {
+		key string
+		set bool
+	}{{"public_key", t.PublicKey != ""}, {"ca_file", t.CAFile != ""}, {"system_roots", t.SystemRoots}} {
+		if source.set {
+			keys = append(keys, source.key)
+		}
+	}
+	return keys
+}
+
+// add makes an anchor. An error is that of one of the anchor's keys, or of the anchor as a whole.
+func (a *Anchors) add(name string, t TrustAnchor, open bool) (key string, err error) {
+	sources := t.sources()
+	switch {
+	case len(sources) == 0:
+		return "", errors.New("set one of public_key, ca_file or system_roots: true")
+	case len(sources) > 1:
+		return "", fmt.Errorf("%s exclude each other; keep one of them", strings.Join(sources, " and "))
+	case t.SystemRoots && t.Issuer != "":
+		return "issuer", fmt.Errorf("issuer has no effect with %s; remove it", sources[0])
+	}
 	var issuer trust.Name
-	var err error
 	if t.Issuer != "" {
 		if issuer, err = trust.ParseName(t.Issuer); err != nil {
-			return err
+			return "issuer", fmt.Errorf("%w; want for example C=GB, O=Example Ltd, CN=Example CA", err)
 		}
 	}
 	switch {
-	case t.SystemRoots:
-		roots, err := x509.SystemCertPool()
-		if err != nil {
-			return fmt.Errorf("load the system's roots: %w", err)
-		}
-		a.anchors[name] = trust.NewRoots(roots)
 	case t.PublicKey != "":
-		if a.anchors[name], err = keyAnchor(issuer, t.PublicKey); err != nil {
-			return err
+		a.anchors[name], err = keyAnchor(issuer, t.PublicKey)
+	case t.CAFile != "" && open:
+		f := &anchorFile{watched: watched{disk: localDisk, paths: []string{t.CAFile}}, name: name, issuer: issuer}
+		a.files = append(a.files, f)
+		err = a.refreshFile(f)
+	case t.SystemRoots && open:
+		var roots *x509.CertPool
+		if roots, err = x509.SystemCertPool(); err == nil {
+			a.anchors[name] = trust.NewRoots(roots)
 		}
-	default:
-		a.files = append(a.files, &anchorFile{watched: watched{paths: []string{t.CAFile}}, name: name, issuer: issuer})
 	}
-	return nil
+	return sources[0], err
 }
 
-// Get returns the anchor of a name of Config.Trust; nil for another name.
+// keyAnchor makes an anchor of a key in base64.
+func keyAnchor(issuer trust.Name, key string) (*trust.Anchor, error) {
+	spki, err := base64.StdEncoding.DecodeString(key)
+	if err != nil {
+		return nil, fmt.Errorf("the public key is not base64: %w", err)
+	}
+	return trust.NewKey(issuer, spki)
+}
+
+// Get returns the anchor of a name of Config.Trust, or nil for another name.
 func (a *Anchors) Get(name string) *trust.Anchor {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.anchors[name]
 }
 
-// Public is the public web's own anchor, whatever roots this machine has: a box that inspects may have its authority among
-// the system's, but nobody makes it one of the public web.
+// Public returns the anchor of the embedded public web roots, whatever roots this machine has. An inspecting firewall's CA may be
+// among the machine's roots; it is never among these.
 func (a *Anchors) Public() *trust.Anchor { return publicWeb() }
 
-// publicWeb is made when it is first needed, which is seldom.
+// publicWeb makes the anchor when it is first needed, which is seldom.
 var publicWeb = sync.OnceValue(func() *trust.Anchor {
 	pool := x509.NewCertPool()
 	for root := range bundle.Roots() {
 		cert, err := x509.ParseCertificate(root.Certificate)
 		if err != nil {
-			continue // it vouches for nobody
+			continue // a root that cannot be parsed verifies nothing
 		}
 		if root.Constraint == nil {
 			pool.AddCert(cert)
@@ -97,42 +126,27 @@ var publicWeb = sync.OnceValue(func() *trust.Anchor {
 	return trust.NewRoots(pool)
 })
 
-// Refresh reads again the CA files that have changed. One that cannot be used leaves the anchor as it was; the error says
-// so once, until it is mended or broken in another way.
-func (a *Anchors) Refresh() error {
-	a.refreshing.Lock()
-	defer a.refreshing.Unlock()
+// refresh reads again the CA files that have changed.
+func (a *Anchors) refresh() error {
 	var errs []error
 	for _, f := range a.files {
-		err := f.refresh(func() error {
-			anchor, err := loadCAs(f.issuer, f.paths[0])
-			if err != nil {
-				return err
-			}
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			a.anchors[f.name] = anchor
-			return nil
-		})
-		if err != nil {
+		if err := a.refreshFile(f); err != nil {
 			errs = append(errs, fmt.Errorf("trust.%s.ca_file: %w", f.name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// loadCAs makes an anchor of a CA file.
-func loadCAs(issuer trust.Name, path string) (*trust.Anchor, error) {
-	data, err := readBounded(path)
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s: more than %d bytes", path, maxFile)
-	}
-	anchor, err := trust.NewCAs(issuer, data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return anchor, nil
+// refreshFile reads a CA file if it has changed. One that cannot be used leaves the anchor as it was.
+func (a *Anchors) refreshFile(f *anchorFile) error {
+	return f.refresh(func(contents [][]byte) error {
+		anchor, err := trust.NewCAs(f.issuer, contents[0])
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.paths[0], err)
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.anchors[f.name] = anchor
+		return nil
+	})
 }

@@ -8,9 +8,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// selfSigned makes a certificate and its key in PEM.
+// selfSigned returns a self-signed certificate and its key in PEM.
 func selfSigned(t *testing.T, curve elliptic.Curve, name string) (cert, key []byte, parsed *x509.Certificate) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(curve, rand.Reader)
@@ -41,7 +43,7 @@ func selfSigned(t *testing.T, curve elliptic.Curve, name string) (cert, key []by
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), parsed
 }
 
-// put replaces a file as an administrator's tool does: written beside it, then renamed.
+// put replaces a file as tools of administrators do: it writes another file and renames it.
 func put(t *testing.T, path string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
@@ -52,63 +54,82 @@ func put(t *testing.T, path string, data []byte) {
 	}
 }
 
-func TestAnchorsOfEveryKindAreReady(t *testing.T) {
+// loadFile writes a configuration into a directory and loads it.
+func loadFile(t *testing.T, dir, yaml string) (*Loaded, error) {
+	t.Helper()
+	path := filepath.Join(dir, "config.yml")
+	put(t, path, []byte(yaml))
+	return Load(path)
+}
+
+func TestLoadAnchors(t *testing.T) {
 	dir := t.TempDir()
 	ca, _, _ := selfSigned(t, elliptic.P256(), "Site CA")
 	put(t, filepath.Join(dir, "site.pem"), ca)
-	put(t, filepath.Join(dir, "config.yml"), []byte("trust: {site: {ca_file: site.pem}}"))
-	config, err := Load(filepath.Join(dir, "config.yml"))
+	loaded, err := loadFile(t, dir, "trust: {site: {ca_file: site.pem}, machine: {system_roots: true}}")
 	if err != nil {
 		t.Fatal(err)
 	}
-	anchors, err := NewAnchors(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range config.Trust {
-		if anchors.Get(name) == nil {
+	for name := range loaded.Config.Trust {
+		if loaded.Get(name) == nil {
 			t.Errorf("no anchor %s", name)
 		}
 	}
-	if anchors.Get("other") != nil {
-		t.Error("an anchor of no name")
+	if loaded.Get("other") != nil {
+		t.Error("an anchor for a name that is not configured")
+	}
+	if loaded.Get(WebTrust) == nil || !loaded.Public().Web() {
+		t.Error("no web anchors")
 	}
 }
 
-func TestCAFileIsReadAgainWhenItChanges(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ca.pem")
+func TestLoadDefault(t *testing.T) {
+	loaded, err := LoadDefault()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(loaded.Config, Default()) || loaded.Get("arm-lwm2m") == nil || loaded.Get(WebTrust) == nil {
+		t.Errorf("got %+v", loaded)
+	}
+}
+
+// TestRefreshCAFile follows a CA file through its changes.
+func TestRefreshCAFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ca.pem")
 	first, _, firstCert := selfSigned(t, elliptic.P256(), "First CA")
 	second, _, secondCert := selfSigned(t, elliptic.P256(), "Second CA")
 	put(t, path, first)
-	anchors, err := NewAnchors(&Config{Trust: map[string]TrustAnchor{"site": {CAFile: path}}})
+	loaded, err := loadFile(t, dir, "trust: {site: {ca_file: ca.pem}}")
 	if err != nil {
 		t.Fatal(err)
 	}
 	signedBy := func(cert *x509.Certificate) bool {
-		return anchors.Get("site").Judge(trust.Subject{Chain: []*x509.Certificate{cert}, KeyProved: true, Now: time.Now()}).Authentic
+		subject := trust.Subject{Chain: []*x509.Certificate{cert}, KeyProved: true, Now: time.Now()}
+		return loaded.Get("site").Judge(subject).Authentic
 	}
-	before := anchors.Get("site")
-	if err := anchors.Refresh(); err != nil || anchors.Get("site") != before {
-		t.Errorf("a file that stayed was read again (%v)", err)
-	}
-	put(t, path, []byte("broken"))
-	if err := anchors.Refresh(); err == nil || !strings.Contains(err.Error(), "trust.site.ca_file: "+path+": no certificate in PEM") {
-		t.Errorf("broken file: %v", err)
-	}
-	if err := anchors.Refresh(); err != nil {
-		t.Errorf("the same fault is told again: %v", err)
-	}
-	if !signedBy(firstCert) {
-		t.Error("the last good anchor is lost")
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := anchors.Refresh(); err == nil || !strings.Contains(err.Error(), "no such file") {
-		t.Errorf("missing file: %v", err)
+	before := loaded.Get("site")
+	for _, step := range []struct {
+		name   string
+		change func()
+		want   string // part of the error; "" for none
+	}{
+		{"unchanged", func() {}, ""},
+		{"broken", func() { put(t, path, []byte("broken")) }, "trust.site.ca_file: " + path + ": no certificate in PEM"},
+		{"still broken, reported once", func() {}, ""},
+		{"missing", func() { os.Remove(path) }, "no such file"},
+	} {
+		step.change()
+		err := refreshed(t, loaded)
+		if step.want == "" && err != nil || step.want != "" && (err == nil || !strings.Contains(err.Error(), step.want)) {
+			t.Errorf("%s: got %v, want %q", step.name, err, step.want)
+		}
+		if loaded.Get("site") != before || !signedBy(firstCert) {
+			t.Errorf("%s: the last good anchor is not in use", step.name)
+		}
 	}
 	put(t, path, second)
-	if err := anchors.Refresh(); err != nil {
+	if err := refreshed(t, loaded); err != nil {
 		t.Fatal(err)
 	}
 	if !signedBy(secondCert) || signedBy(firstCert) {
@@ -116,71 +137,72 @@ func TestCAFileIsReadAgainWhenItChanges(t *testing.T) {
 	}
 }
 
-func TestMissingCAFileMakesNoAnchors(t *testing.T) {
-	if _, err := NewAnchors(&Config{Trust: map[string]TrustAnchor{"site": {CAFile: filepath.Join(t.TempDir(), "ca.pem")}}}); err == nil {
-		t.Error("anchors without their file")
-	}
+// refreshed waits for a refresh, however slow this machine is.
+func refreshed(t *testing.T, l *Loaded) error {
+	t.Helper()
+	return errors.Join(l.Anchors.refresh(), l.Credential.refresh())
 }
 
 func TestThrowawayCredential(t *testing.T) {
-	cred, err := NewCredential(ClientCertificate{})
+	loaded, err := LoadDefault()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, configured := cred.Get()
+	pair, configured := loaded.Credential.Get()
 	if configured {
-		t.Error("a throw-away pair is called configured")
+		t.Error("the throw-away certificate is reported as configured")
 	}
 	public, ok := pair.Leaf.PublicKey.(*ecdsa.PublicKey)
 	if !ok || public.Curve != elliptic.P256() || !public.Equal(pair.PrivateKey.(*ecdsa.PrivateKey).Public()) {
 		t.Errorf("key %T", pair.Leaf.PublicKey)
 	}
-	if err := pair.Leaf.CheckSignature(pair.Leaf.SignatureAlgorithm, pair.Leaf.RawTBSCertificate, pair.Leaf.Signature); err != nil {
+	leaf := pair.Leaf
+	if err := leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature); err != nil {
 		t.Error(err)
 	}
-	if err := cred.Refresh(); err != nil {
+	if err := loaded.Refresh(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestConfiguredCredentialIsReadAgainWhenItChanges(t *testing.T) {
+const withCertificate = "client_certificate: {cert_file: device.pem, key_file: device.key}"
+
+func TestRefreshClientCertificate(t *testing.T) {
 	dir := t.TempDir()
-	config := ClientCertificate{CertFile: filepath.Join(dir, "device.pem"), KeyFile: filepath.Join(dir, "device.key")}
 	cert, key, first := selfSigned(t, elliptic.P256(), "device 1")
-	put(t, config.CertFile, cert)
-	put(t, config.KeyFile, key)
-	cred, err := NewCredential(config)
+	put(t, filepath.Join(dir, "device.pem"), cert)
+	put(t, filepath.Join(dir, "device.key"), key)
+	loaded, err := loadFile(t, dir, withCertificate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := func() *x509.Certificate {
-		pair, configured := cred.Get()
+	leaf := func() *x509.Certificate {
+		pair, configured := loaded.Credential.Get()
 		if !configured {
-			t.Error("the site's pair is called a throw-away one")
+			t.Error("the configured certificate is reported as a throw-away one")
 		}
 		return pair.Leaf
 	}
 	cert, key, second := selfSigned(t, elliptic.P256(), "device 2")
-	put(t, config.CertFile, cert)
-	if err := cred.Refresh(); err == nil || !shown().Equal(first) {
-		t.Errorf("half a pair was taken: %v", err)
+	put(t, filepath.Join(dir, "device.pem"), cert)
+	if err := refreshed(t, loaded); err == nil || !leaf().Equal(first) {
+		t.Errorf("a certificate without its key is in use: %v", err)
 	}
-	put(t, config.KeyFile, key)
-	if err := cred.Refresh(); err != nil || !shown().Equal(second) {
-		t.Errorf("the new pair is not in use: %v", err)
+	put(t, filepath.Join(dir, "device.key"), key)
+	if err := refreshed(t, loaded); err != nil || !leaf().Equal(second) {
+		t.Errorf("the new certificate is not in use: %v", err)
 	}
 }
 
-func TestCredentialMustBeP256(t *testing.T) {
+func TestLoadClientCertificateP384(t *testing.T) {
 	dir := t.TempDir()
-	config := ClientCertificate{CertFile: filepath.Join(dir, "device.pem"), KeyFile: filepath.Join(dir, "device.key")}
 	cert, key, _ := selfSigned(t, elliptic.P384(), "device")
-	put(t, config.CertFile, cert)
-	put(t, config.KeyFile, key)
+	put(t, filepath.Join(dir, "device.pem"), cert)
+	put(t, filepath.Join(dir, "device.key"), key)
 	if _, err := tls.X509KeyPair(cert, key); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewCredential(config); err == nil || !strings.Contains(err.Error(), "is not EC P-256") {
-		t.Errorf("P-384: %v", err)
+	if _, err := loadFile(t, dir, withCertificate); err == nil || !strings.Contains(err.Error(), "is not EC P-256") {
+		t.Errorf("got %v, want an error that names P-256", err)
 	}
 }

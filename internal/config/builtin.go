@@ -3,7 +3,7 @@ package config
 import (
 	"embed"
 	"fmt"
-	"slices"
+	"maps"
 )
 
 //go:embed builtin/*.yml
@@ -12,14 +12,30 @@ var builtinFiles embed.FS
 // Builtins names the built-in catalogues.
 func Builtins() []string { return []string{"izuma-us-east-1", "snap-store"} }
 
-// builtin reads a built-in catalogue: a file as a user would write it, of the keys trust and endpoints.
-func builtin(name string) (*Config, error) {
-	if !slices.Contains(Builtins(), name) {
-		return nil, fmt.Errorf("no built-in catalogue %q", name)
-	}
+// catalogue is a list of hosts with the trust anchors of their servers: a configuration file with no other keys.
+type catalogue struct {
+	name      string
+	trust     map[string]TrustAnchor
+	endpoints []Endpoint
+}
+
+// builtin reads a built-in catalogue.
+func builtin(name string) (catalogue, error) {
 	data, err := builtinFiles.ReadFile("builtin/" + name + ".yml")
 	if err != nil {
-		return nil, fmt.Errorf("read built-in catalogue %s: %w", name, err)
+		return catalogue{}, fmt.Errorf("read built-in catalogue %s: %w", name, err)
 	}
-	return parse(data, parser{isBuiltin: true})
+	r := newReader("")
+	var list catalogue
+	if root, ok := r.document(data); ok {
+		list = r.readFile(root, &Config{})
+		anchors := defaults().Trust
+		maps.Copy(anchors, list.trust)
+		r.checkEndpoints(list.endpoints, anchors)
+	}
+	if err := r.err(); err != nil {
+		return catalogue{}, fmt.Errorf("read built-in catalogue %s: %w", name, err)
+	}
+	list.name = name
+	return list, nil
 }

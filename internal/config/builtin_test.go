@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-func TestEmbeddedFilesAreTheCataloguesNamed(t *testing.T) {
+func TestBuiltins(t *testing.T) {
 	files, err := builtinFiles.ReadDir("builtin")
 	if err != nil || len(files) != len(Builtins()) {
 		t.Fatalf("%d files for %v: %v", len(files), Builtins(), err)
@@ -24,8 +25,8 @@ func TestEmbeddedFilesAreTheCataloguesNamed(t *testing.T) {
 	}
 }
 
-// TestAuthoritiesOfIzuma holds the keys against the sums that were taken of the real ones.
-func TestAuthoritiesOfIzuma(t *testing.T) {
+// TestBuiltinIzumaAnchors compares the keys with the SHA-256 sums of the published ones.
+func TestBuiltinIzumaAnchors(t *testing.T) {
 	for name, want := range map[string][2]string{
 		"arm-bootstrap": {"d7b2b483b862dc1c9ff95272321a54b4564e510df9d795456f49f5ea8831d9d6", "C=GB, ST=Cambridgeshire, L=Cambridge, O=ARM Ltd, CN=ARM Bootstrap CA"},
 		"arm-lwm2m":     {"75382a05605a5ce830ab684f8ff84a74719408ee9fc2717907e90c4deff4df41", "C=GB, ST=Cambridgeshire, L=Cambridge, O=ARM Ltd, CN=ARM LwM2M CA"},
@@ -44,7 +45,7 @@ func TestAuthoritiesOfIzuma(t *testing.T) {
 	}
 }
 
-func TestHostsOfIzuma(t *testing.T) {
+func TestBuiltinIzumaEndpoints(t *testing.T) {
 	const three, udp, tcp, web = "tcp:5684 udp:5684 tcp:443", "udp:5684", "tcp:5684 tcp:443", "tcp:443"
 	want := []struct{ service, trust, paths string }{
 		{"bootstrap", "arm-bootstrap", three},
@@ -77,7 +78,7 @@ func TestHostsOfIzuma(t *testing.T) {
 	}
 }
 
-func TestHostsOfTheSnapStore(t *testing.T) {
+func TestBuiltinSnapStore(t *testing.T) {
 	c := parsed(t, "catalogues: [snap-store]")
 	if len(c.Endpoints) != 8 {
 		t.Fatalf("%d hosts, want 8", len(c.Endpoints))
@@ -95,4 +96,41 @@ func pathsOf(e Endpoint) string {
 		out = append(out, string(p.Transport)+":"+strconv.Itoa(int(p.Port)))
 	}
 	return strings.Join(out, " ")
+}
+
+// TestCombine combines catalogues that were made by copying one and editing the copy.
+func TestCombine(t *testing.T) {
+	anchor := func(key string) map[string]TrustAnchor { return map[string]TrustAnchor{"cloud": {PublicKey: key}} }
+	endpoint := func(host string) []Endpoint { return []Endpoint{{Service: "lwm2m", Host: host}} }
+	for name, test := range map[string]struct {
+		second catalogue
+		want   []string
+	}{
+		"different names and hosts": {catalogue{trust: map[string]TrustAnchor{"cloud-2": {PublicKey: "B"}}, endpoints: endpoint("b.example")}, nil},
+		"one anchor in both":        {catalogue{trust: anchor("A"), endpoints: endpoint("b.example")}, nil},
+		"one name with two contents": {
+			catalogue{trust: anchor("B"), endpoints: endpoint("b.example")},
+			[]string{"both first and second define the trust anchor cloud, with different contents; use one of the two catalogues"},
+		},
+		"one service and host twice": {
+			catalogue{trust: anchor("A"), endpoints: endpoint("a.example")},
+			[]string{"both first and second have the service lwm2m with host a.example; use one of the two catalogues"},
+		},
+		"web with other contents": {
+			catalogue{trust: map[string]TrustAnchor{WebTrust: {CAFile: "ca.pem"}}},
+			[]string{"both the default and second define the trust anchor web, with different contents; use one of the two catalogues"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := catalogue{name: "first", trust: anchor("A"), endpoints: endpoint("a.example")}
+			test.second.name = "second"
+			c := defaults()
+			if got := c.combine([]catalogue{first, test.second}); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if got := c.Trust["cloud"].PublicKey; got != "A" {
+				t.Errorf("the anchor of the first catalogue became %q", got)
+			}
+		})
+	}
 }

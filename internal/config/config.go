@@ -1,8 +1,17 @@
-// Package config says what to watch: the configuration's types, their defaults, the built-in lists of hosts, and
-// loading that reports every mistake at once with its place.
+// Package config reads and holds the configuration: its types, its defaults, the built-in catalogues of hosts, and the trust
+// anchors and client certificate whose files are read again when they change.
 //
-// A [Config] that left this package is complete and right: defaults filled in, catalogues expanded, every reference
-// resolved. No other package checks it again.
+// [Load] reads a file and everything that it names; [Parse] reads text only. Both report every mistake at once, each with its
+// place and a fix. A [Config] that they return is complete: defaults are filled in, catalogues are expanded and every reference
+// is resolved, so that no other package checks it again.
+//
+// The yaml tags of the types below are the only place where key names stand. These tags describe a key further:
+//
+//   - range: the smallest and the largest value of a number or duration, or of each item of a list
+//   - size: the smallest and the largest number of items of a list
+//   - form: the syntax of a text, one of the keys of [forms]
+//   - required: the key must be given
+//   - example: a value that error messages show where the type is wrong or the key is missing
 package config
 
 import (
@@ -12,104 +21,129 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Config is the whole effective configuration. Its YAML form is documented in docs/configuration.md.
+// Config is the effective configuration. docs/configuration.md describes its YAML form.
 type Config struct {
-	Catalogues        []string               `yaml:"catalogues"` // as given; Endpoints and Trust hold what they stand for
-	Resolvers         []netip.AddrPort       `yaml:"resolvers"`  // port 53 where none is given; empty: those of /etc/resolv.conf
-	Authority         Authority              `yaml:"authority"`
-	Survey            Survey                 `yaml:"survey"`
-	Freshness         Freshness              `yaml:"freshness"`
-	Trust             map[string]TrustAnchor `yaml:"trust"`
-	ClientCertificate ClientCertificate      `yaml:"client_certificate"`
-	Endpoints         []Endpoint             `yaml:"endpoints"` // those of the catalogues first, then the file's
-	Idle              Idle                   `yaml:"idle"`
-	Probe             Probe                  `yaml:"probe"`
+	// Catalogues names the built-in catalogues as given. Endpoints and Trust hold what the catalogues contain.
+	Catalogues []string `yaml:"catalogues" form:"catalogue" example:"[izuma-us-east-1]"`
+	// Resolvers are the site's DNS servers. An empty list stands for those of the system.
+	Resolvers         []netip.AddrPort       `yaml:"resolvers" example:"[192.0.2.53]"`
+	Authority         AuthorityQueries       `yaml:"authority" example:"{mode: discover}"`
+	Survey            Survey                 `yaml:"survey" example:"{timeout: 10s}"`
+	Freshness         Freshness              `yaml:"freshness" example:"{hold: 15m}"`
+	Trust             map[string]TrustAnchor `yaml:"trust" example:"{site: {ca_file: site.pem}}"`
+	ClientCertificate ClientCertificate      `yaml:"client_certificate" example:"{cert_file: device.pem, key_file: device.key}"`
+	// Endpoints are those of the catalogues, followed by the file's own.
+	Endpoints []Endpoint `yaml:"endpoints" example:"[{service: updates, host: updates.example.com, client: web, paths: [{transport: tcp, port: 443}]}]"`
+	Idle      Idle       `yaml:"idle" example:"{enabled: true}"`
+	Probe     Probe      `yaml:"probe" example:"{allow: [www.example.com]}"`
 }
 
-// AuthorityMode says how the zone's own servers are asked.
+// AuthorityMode selects the authoritative servers that are queried.
 type AuthorityMode string
 
 const (
-	AuthorityDiscover AuthorityMode = "discover" // found through the site's resolver
+	AuthorityDiscover AuthorityMode = "discover" // those found through the site's resolvers
 	AuthorityServers  AuthorityMode = "servers"  // those configured
-	AuthorityOff      AuthorityMode = "off"      // not asked at all: staleness by P1 and P3 is not judged
+	AuthorityOff      AuthorityMode = "off"      // none
 )
 
-// Authority is how the zone's own view is had.
-type Authority struct {
-	Mode             AuthorityMode    `yaml:"mode"`
-	Servers          []netip.AddrPort `yaml:"servers"`
-	InterceptionTest bool             `yaml:"interception_test"`
-	// Whoami is a name whose answer is the asker's address, to show that resolver and exporter share one view; "" for none.
-	Whoami string `yaml:"whoami"`
+// AuthorityQueries configures how the authoritative servers of the endpoints' zones are queried.
+type AuthorityQueries struct {
+	Mode    AuthorityMode    `yaml:"mode"`
+	Servers []netip.AddrPort `yaml:"servers" example:"[192.0.2.53]"`
+	// InterceptionTest sends a query to a documentation address now and then: an answer shows that port 53 is intercepted.
+	InterceptionTest bool `yaml:"interception_test"`
+	// Whoami is a name whose answer is the address of the resolver that asked, used to show that resolver and exporter get the
+	// same view of a zone. "" means none.
+	Whoami string `yaml:"whoami" form:"name"`
 }
 
 // Survey bounds one round.
 type Survey struct {
-	Timeout      time.Duration `yaml:"timeout"`
-	MinInterval  time.Duration `yaml:"min_interval"`
-	Concurrency  int           `yaml:"concurrency"`   // walks in flight at once
-	MaxAddresses int           `yaml:"max_addresses"` // per host; the rest are counted, not probed
+	Timeout      time.Duration `yaml:"timeout" range:"100ms..10m"`
+	MinInterval  time.Duration `yaml:"min_interval" range:"0s..1h"`
+	Concurrency  int           `yaml:"concurrency" range:"1..10000"` // walks in flight
+	MaxAddresses int           `yaml:"max_addresses" range:"1..64"`  // per host; further ones are counted, not probed
 }
 
 // Freshness holds the constants of the staleness proof (docs/dns-staleness.md).
 type Freshness struct {
-	Margin       time.Duration `yaml:"margin"`
-	Slack        time.Duration `yaml:"slack"`         // σ
-	AuthorityLag time.Duration `yaml:"authority_lag"` // π
-	Learning     time.Duration `yaml:"learning"`
-	Hold         time.Duration `yaml:"hold"`
-	Spacing      time.Duration `yaml:"spacing"` // least time between two pieces of evidence
+	Margin       time.Duration `yaml:"margin" range:"1ms..24h"`
+	Slack        time.Duration `yaml:"slack" range:"1ms..24h"`
+	AuthorityLag time.Duration `yaml:"authority_lag" range:"1ms..24h"`
+	Learning     time.Duration `yaml:"learning" range:"1ms..24h"`
+	Hold         time.Duration `yaml:"hold" range:"1ms..24h"`
+	Spacing      time.Duration `yaml:"spacing" range:"1ms..24h"` // minimum between two pieces of evidence
 }
 
-// TrustAnchor says who may have signed. Either SystemRoots, or a key (PublicKey or CAFile), with an optional issuer name.
+// TrustAnchor describes who may sign a server's certificate. Exactly one of PublicKey, CAFile and SystemRoots is set.
 type TrustAnchor struct {
-	Issuer      string `yaml:"issuer,omitempty"`     // RFC 4514-like: "C=GB, O=ARM Ltd, CN=…"; "" compares no name
-	PublicKey   string `yaml:"public_key,omitempty"` // base64 of the authority's SubjectPublicKeyInfo
-	CAFile      string `yaml:"ca_file,omitempty"`    // PEM; read again when it changes
+	// Issuer is the required issuer name as in RFC 4514, for example "C=GB, O=ARM Ltd, CN=…". "" accepts any name.
+	Issuer string `yaml:"issuer,omitempty" example:"CN=Example CA"`
+	// PublicKey is the base64 form of the CA's SubjectPublicKeyInfo.
+	PublicKey   string `yaml:"public_key,omitempty" form:"public_key"`
+	CAFile      string `yaml:"ca_file,omitempty" form:"file"` // PEM
 	SystemRoots bool   `yaml:"system_roots,omitempty"`
 }
 
-// ClientCertificate is what we show to a server that asks; both empty: a throw-away P-256 pair made at start.
+// ClientCertificate names the files of the certificate that servers get when they ask for one. If both are empty a throw-away
+// P-256 certificate is made at start.
 type ClientCertificate struct {
-	CertFile string `yaml:"cert_file,omitempty"`
-	KeyFile  string `yaml:"key_file,omitempty"`
+	CertFile string `yaml:"cert_file,omitempty" form:"file"`
+	KeyFile  string `yaml:"key_file,omitempty" form:"file"`
 }
 
-// Addresses says which addresses a host may resolve to.
+// Addresses selects the addresses that a host may resolve to.
 type Addresses string
 
 const (
-	// AddressesPublic: a private, loopback, link-local or unspecified answer is a sinkhole.
+	// AddressesPublic treats a private, loopback, link-local or unspecified address as a sinkhole.
 	AddressesPublic Addresses = "public"
 	AddressesAny    Addresses = "any"
 )
 
 // Endpoint is one host of a service and the paths to it.
 type Endpoint struct {
-	Service     string              `yaml:"service"`
-	Host        string              `yaml:"host"` // a name, lower case without final dot, or an IP address
+	Service     string              `yaml:"service" form:"service" required:"true" example:"meters"`
+	Host        string              `yaml:"host" form:"host" required:"true" example:"coap.example.com"` // see [ParseHost]
 	Client      measurement.Client  `yaml:"client"`
-	Trust       string              `yaml:"trust"`               // a key of Config.Trust
-	Keepalive   time.Duration       `yaml:"keepalive,omitempty"` // 0: not stated, no series
-	CoAPPing    bool                `yaml:"coap_ping"`
-	Framing     measurement.Framing `yaml:"framing,omitempty"`
-	Finish      bool                `yaml:"finish"` // false stops at the server's flight
+	Trust       string              `yaml:"trust" example:"arm-lwm2m"`           // a key of Config.Trust
+	Keepalive   time.Duration       `yaml:"keepalive,omitempty" range:"1s..24h"` // 0: not known
+	CoAPPing    bool                `yaml:"coap_ping"`                           // ping after the handshake
+	Framing     measurement.Framing `yaml:"framing,omitempty"`                   // "" for web clients
+	Finish      bool                `yaml:"finish"`                              // false stops at the server's flight
 	Addresses   Addresses           `yaml:"addresses"`
-	ExpectedTTL time.Duration       `yaml:"expected_ttl,omitempty"`
-	SingleView  bool                `yaml:"single_view"`
-	Paths       []measurement.Path  `yaml:"paths"`
+	ExpectedTTL time.Duration       `yaml:"expected_ttl,omitempty" range:"1s..168h"` // 0: that of the zone
+	SingleView  bool                `yaml:"single_view"`                             // the zone answers all alike
+	Paths       []measurement.Path  `yaml:"paths" required:"true" size:"1..64" example:"[{transport: tcp, port: 5684}]"`
 }
 
-// Idle is the measurement of how long silence survives.
+// Idle configures the measurement of how long a silent connection survives.
 type Idle struct {
 	Enabled     bool            `yaml:"enabled"`
-	Steps       []time.Duration `yaml:"steps"`       // ascending
-	Interval    time.Duration   `yaml:"interval"`    // between two rounds of one path
-	Concurrency int             `yaml:"concurrency"` // silent connections open at once, over all paths
+	Steps       []time.Duration `yaml:"steps" range:"1s..24h" size:"1..32" example:"[30s, 60s, 120s]"` // ascending
+	Interval    time.Duration   `yaml:"interval" range:"1s..168h"`                                     // between two measurements of a path
+	Concurrency int             `yaml:"concurrency" range:"1..10000"`                                  // silent connections open at once
 }
 
-// Probe says what /probe may be asked for beside the endpoints.
+// Probe lists the hosts that /probe accepts in addition to the endpoints.
 type Probe struct {
-	Allow []string `yaml:"allow"` // names, wildcards (*.example.org) and CIDR prefixes
+	Allow []string `yaml:"allow" form:"allow" example:"[\"*.example.com\", 10.20.0.0/16]"` // names, wildcards, CIDR prefixes
+}
+
+// Key identifies an endpoint, also across reloads.
+type Key struct{ Service, Host string }
+
+// Key returns the endpoint's key, which is unique in a configuration.
+func (e *Endpoint) Key() Key { return Key{e.Service, e.Host} }
+
+// EndpointsOf returns the endpoints of a host, in the order of the configuration.
+func (c *Config) EndpointsOf(host string) []Endpoint {
+	var out []Endpoint
+	for i := range c.Endpoints {
+		if c.Endpoints[i].Host == host {
+			out = append(out, c.Endpoints[i])
+		}
+	}
+	return out
 }

@@ -9,84 +9,94 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Credential is the client certificate to show to servers that ask: the configured pair, read again when it changes, or a
-// throw-away one. It is safe for concurrent use.
+// Credential is the client certificate that servers get when they ask for one: the configured one, which is read again when it
+// changes, or a throw-away one. It is safe for concurrent use.
 type Credential struct {
 	configured bool
 	current    atomic.Pointer[tls.Certificate]
-
-	refreshing sync.Mutex // guards files
-	config     ClientCertificate
 	files      watched
 }
 
-// NewCredential loads the configured pair or, if there is none, makes a throw-away one.
-func NewCredential(c ClientCertificate) (*Credential, error) {
-	cred := &Credential{config: c, configured: c.CertFile != "", files: watched{paths: []string{c.CertFile, c.KeyFile}}}
-	if cred.configured {
-		if err := cred.Refresh(); err != nil {
-			return nil, err
+// credential checks the client certificate of a configuration and loads it. Without one it makes a throw-away certificate.
+func (r *reader) credential(c ClientCertificate) *Credential {
+	const place = "client_certificate"
+	cred := &Credential{
+		configured: c.CertFile != "" && c.KeyFile != "",
+		files:      watched{disk: localDisk, paths: []string{c.CertFile, c.KeyFile}},
+	}
+	switch {
+	case r.wrong[place]:
+	case cred.configured:
+		if err := cred.reload(); err != nil {
+			r.mistakeAt(place, "%s", err)
 		}
-		return cred, nil
+	default:
+		pair, err := NewThrowaway()
+		if err != nil {
+			r.mistakeAt(place, "%s", err)
+		}
+		cred.current.Store(&pair)
 	}
-	pair, err := NewThrowaway()
-	if err != nil {
-		return nil, err
-	}
-	cred.current.Store(&pair)
-	return cred, nil
+	return cred
 }
 
-// Get returns the pair, and whether it is the configured one; a throw-away one is expected to be refused.
+// checkClientCertificate requires both files or none.
+func (r *reader) checkClientCertificate(c ClientCertificate) {
+	const place = "client_certificate"
+	switch {
+	case r.wrong[place] || (c.CertFile == "") == (c.KeyFile == ""):
+	case c.CertFile == "":
+		r.mistakeAt(place, "key_file needs cert_file; set both or none")
+	default:
+		r.mistakeAt(place, "cert_file needs key_file; set both or none")
+	}
+}
+
+// Get returns the certificate with its key, and whether it is the configured one. Servers may refuse a throw-away one.
 func (c *Credential) Get() (pair tls.Certificate, configured bool) {
 	return *c.current.Load(), c.configured
 }
 
-// Refresh reads the pair again if one of its files has changed. A pair that cannot be used leaves the last good one in use;
-// the error says so once.
-func (c *Credential) Refresh() error {
+// refresh reads the files again if one has changed.
+func (c *Credential) refresh() error {
 	if !c.configured {
 		return nil
 	}
-	c.refreshing.Lock()
-	defer c.refreshing.Unlock()
-	return c.files.refresh(func() error {
-		pair, err := loadPair(c.config)
-		if err != nil {
-			return fmt.Errorf("client_certificate: %w", err)
+	if err := c.reload(); err != nil {
+		return fmt.Errorf("client_certificate: %w", err)
+	}
+	return nil
+}
+
+// reload reads the files if one has changed. A pair that cannot be used leaves the last good one in use.
+func (c *Credential) reload() error {
+	return c.files.refresh(func(contents [][]byte) error {
+		pair, err := parsePair(c.files.paths, contents)
+		if err == nil {
+			c.current.Store(&pair)
 		}
-		c.current.Store(&pair)
-		return nil
+		return err
 	})
 }
 
-// loadPair reads a certificate and its key. Devices know the curve P-256 alone, and so does the exporter's device hello.
-func loadPair(c ClientCertificate) (tls.Certificate, error) {
-	cert, err := readBounded(c.CertFile)
+// parsePair parses a certificate and its key. Devices have P-256 keys only, and the exporter signs with no other.
+func parsePair(paths []string, contents [][]byte) (tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(contents[0], contents[1])
 	if err != nil {
-		return tls.Certificate{}, err
-	}
-	key, err := readBounded(c.KeyFile)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("%s with %s: %w", c.CertFile, c.KeyFile, err)
+		return tls.Certificate{}, fmt.Errorf("%s with %s: %w", paths[0], paths[1], err)
 	}
 	if public, ok := pair.Leaf.PublicKey.(*ecdsa.PublicKey); !ok || public.Curve != elliptic.P256() {
-		return tls.Certificate{}, fmt.Errorf("%s: the key is not EC P-256, the only kind that devices use", c.CertFile)
+		return tls.Certificate{}, fmt.Errorf("%s: the key is not EC P-256, the only kind that devices use", paths[0])
 	}
 	return pair, nil
 }
 
-// NewThrowaway makes a self-signed P-256 certificate that says nothing of the site. It is valid from a day ago, for servers
-// whose clock is behind, and for ten years, longer than any exporter runs.
+// NewThrowaway makes a self-signed P-256 certificate that names neither the site nor a person. It is valid from a day ago, for
+// servers whose clock is behind, for ten years, longer than any exporter runs.
 func NewThrowaway() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,19 +1,21 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// WebTrust is the name of the trust anchor that is always there: the public web's authorities, as the system knows them.
+// WebTrust is the name of the trust anchor that every configuration has, unless it defines another of that name.
 const WebTrust = "web"
 
-// defaults is the configuration of an empty file before its catalogues are expanded.
+// defaults returns the values of all keys that a file does not give. The catalogues are not expanded yet.
 func defaults() *Config {
 	return &Config{
 		Catalogues: []string{"izuma-us-east-1"},
-		Authority:  Authority{Mode: AuthorityDiscover, InterceptionTest: true},
+		Resolvers:  []netip.AddrPort{},
+		Authority:  AuthorityQueries{Mode: AuthorityDiscover, Servers: []netip.AddrPort{}, InterceptionTest: true},
 		Survey: Survey{
 			Timeout:      10 * time.Second,
 			MinInterval:  10 * time.Second,
@@ -30,8 +32,8 @@ func defaults() *Config {
 		},
 		Trust: map[string]TrustAnchor{WebTrust: {SystemRoots: true}},
 		Idle: Idle{
-			// The steps stand beside what is known of NATs and balancers: 30 s (conntrack, UDP), 120 s (RFC 4787), 240 s and
-			// 350 s (clouds), and the device's own keepalives of 60, 90, 100 and 540 s.
+			// The steps bracket the known idle timeouts of NATs and load balancers, 30 s (conntrack, UDP), 120 s (RFC 4787), 240 s
+			// and 350 s (clouds), and the keepalive intervals of devices, 60, 90, 100 and 540 s.
 			Steps: []time.Duration{
 				30 * time.Second, 60 * time.Second, 90 * time.Second, 100 * time.Second, 120 * time.Second,
 				180 * time.Second, 240 * time.Second, 350 * time.Second, 540 * time.Second,
@@ -39,13 +41,14 @@ func defaults() *Config {
 			Interval:    6 * time.Hour,
 			Concurrency: 64,
 		},
+		Probe: Probe{Allow: []string{}},
 	}
 }
 
-// endpointDefaults is an endpoint with nothing but its host and client given.
-func endpointDefaults(host string, client measurement.Client, isAddress bool) Endpoint {
+// endpointDefaults returns an endpoint with the default of every key. Some defaults depend on the host and the client.
+func endpointDefaults(host string, client measurement.Client) Endpoint {
 	e := Endpoint{Host: host, Client: client, Finish: true, Addresses: AddressesPublic}
-	if isAddress { // whoever writes an address means it, wherever it lies
+	if _, err := netip.ParseAddr(host); err == nil { // an address in the configuration is meant, also a private one
 		e.Addresses = AddressesAny
 	}
 	switch client {
@@ -57,11 +60,11 @@ func endpointDefaults(host string, client measurement.Client, isAddress bool) En
 	return e
 }
 
-// Default is the configuration without any file: the built-in catalogue izuma-us-east-1, by the system's resolvers.
+// Default returns the configuration of an empty mapping: the catalogue izuma-us-east-1 and the system's resolvers.
 func Default() *Config {
-	c, err := Parse(nil, "")
+	c, err := Parse([]byte("{}"), "")
 	if err != nil {
-		panic("catalogue: a built-in list is broken: " + err.Error()) // embedded, and held by a test
+		panic("config: a built-in catalogue is invalid: " + err.Error()) // a test loads all of them
 	}
 	return c
 }

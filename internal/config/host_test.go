@@ -15,34 +15,41 @@ func TestParseHost(t *testing.T) {
 		"_coap.example":                      "_coap.example",
 		"192.0.2.1":                          "192.0.2.1",
 		"2001:DB8::1":                        "2001:db8::1",
+		"[2001:DB8::1]":                      "2001:db8::1",
 		"::ffff:192.0.2.1":                   "192.0.2.1",
 		"4.example":                          "4.example",
 	} {
 		if got, err := ParseHost(in); err != nil || got != want {
-			t.Errorf("%q: %q, %v, want %q", in, got, err, want)
-		}
-	}
-	for in, want := range map[string]string{
-		"":                              "the host is empty",
-		".":                             "the host is empty",
-		"a..b":                          `"a..b" is not a host: a label is empty`,
-		"fe80::1%eth0":                  "an address with a zone is not taken",
-		"bücher.example":                `"bücher.example" is not a host: write it in its ASCII form (xn--…)`,
-		"a.example:443":                 `"a.example:443" is not a host: a port belongs into paths`,
-		"https://a.example":             "write the host alone, without scheme and path",
-		"a\x00b":                        "\"a\ufffdb\" is not a host: '\\x00' is not allowed in a name",
-		"1.2.3":                         `"1.2.3" is neither an IP address nor a name`,
-		"a-.example":                    `"a-.example" is not a host: a label begins or ends with a hyphen`,
-		strings.Repeat("a", 64):         `"` + strings.Repeat("a", 64) + `" is not a host: a label has more than 63 bytes`,
-		strings.Repeat("a.", 127) + "a": "the host has 255 bytes, a name has at most 253",
-	} {
-		if _, err := ParseHost(in); err == nil || err.Error() != want {
-			t.Errorf("%q: %v, want %s", in, err, want)
+			t.Errorf("%q: got %q, %v; want %q", in, got, err, want)
 		}
 	}
 }
 
-func TestProbeAllowsHosts(t *testing.T) {
+func TestParseHostInvalid(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                              "the host is empty; want a DNS name or an IP address",
+		".":                             "the host is empty; want a DNS name or an IP address",
+		"a..b":                          `"a..b" is not a host: a label is empty; remove the second dot`,
+		"fe80::1%eth0":                  `"fe80::1%eth0" is not a host: addresses with a zone are not supported; remove %eth0`,
+		"bücher.example":                `"bücher.example" is not a host: it is not ASCII; write its xn--… form`,
+		"a.example:443":                 `"a.example:443" is not a host: it ends in the port 443; set ports under paths`,
+		"10.0.0.1:99999":                `"10.0.0.1:99999" is not a host: it ends in the port 99999; set ports under paths`,
+		"[2001:db8::1]:443":             `"[2001:db8::1]:443" is not a host: it ends in the port 443; set ports under paths`,
+		"[192.0.2.1]":                   `"[192.0.2.1]" is not a host: a name cannot have the character '['`,
+		"https://a.example":             `"https://a.example" is a URL; write its host only, without scheme and path`,
+		"a\x00b":                        "\"a\ufffdb\" is not a host: a name cannot have the character '\\x00'",
+		"1.2.3":                         `"1.2.3" is neither an IP address nor a DNS name`,
+		"a-.example":                    `"a-.example" is not a host: a label begins or ends with a hyphen`,
+		strings.Repeat("a", 64):         `"` + strings.Repeat("a", 57) + `…" is not a host: a label has 64 bytes, and at most 63 are allowed`,
+		strings.Repeat("a.", 127) + "a": `"` + strings.Repeat("a.", 28) + `a…" is not a host: it has 255 bytes, and a name has at most 253`,
+	} {
+		if _, err := ParseHost(in); err == nil || err.Error() != want {
+			t.Errorf("%q: got %v\nwant %s", in, err, want)
+		}
+	}
+}
+
+func TestProbeAllowsHost(t *testing.T) {
 	p := parsed(t, `probe: {allow: [a.example, "*.b.example", 10.1.0.0/16, "2001:db8::1"]}`).Probe
 	for host, want := range map[string]bool{
 		"a.example": true, "x.a.example": false, "aa.example": false,
@@ -52,7 +59,7 @@ func TestProbeAllowsHosts(t *testing.T) {
 	} {
 		if host == "*.b.example" || host == "10.1.0.0/16" || host == ".b.example" {
 			if _, err := ParseHost(host); err == nil {
-				t.Errorf("%q is a host", host)
+				t.Errorf("ParseHost accepts %q", host)
 			}
 			continue
 		}
@@ -61,11 +68,11 @@ func TestProbeAllowsHosts(t *testing.T) {
 		}
 	}
 	if (Probe{}).AllowsHost("a.example") {
-		t.Error("nothing is allowed, and yet a host is")
+		t.Error("an empty list allows a host")
 	}
 }
 
-func TestProbeLeadsIntoNoPrivateNetwork(t *testing.T) {
+func TestProbeAllowsAddress(t *testing.T) {
 	p := parsed(t, `probe: {allow: ["*.example", 10.1.0.0/16]}`).Probe
 	for addr, want := range map[string]bool{
 		"8.8.8.8": true, "2606:4700::1111": true,
@@ -79,12 +86,12 @@ func TestProbeLeadsIntoNoPrivateNetwork(t *testing.T) {
 		}
 	}
 	if p.AllowsAddress(netip.Addr{}) {
-		t.Error("no address is allowed")
+		t.Error("the zero address is allowed")
 	}
 }
 
-func TestStrangerIsWalkedAsABrowserWould(t *testing.T) {
-	e := Stranger("a.example")
+func TestUnconfigured(t *testing.T) {
+	e := Unconfigured("a.example")
 	if e.Client != measurement.Web || e.Trust != WebTrust || len(e.Paths) != 1 || e.Paths[0] != (measurement.Path{Transport: measurement.TCP, Port: 443}) {
 		t.Errorf("%+v", e)
 	}

@@ -9,9 +9,10 @@ import (
 
 // Mistake is one thing that is wrong with a configuration.
 type Mistake struct {
-	Place string // the key's path: "endpoints[2].paths[0].port"; "" for the file as a whole
-	Line  int    // of the file, from 1; 0 if unknown
-	Text  string
+	Place  string // of the key, for example "endpoints[2].paths[0].port"; "" for the file as a whole
+	Line   int    // in the file, from 1; 0 if not known
+	Column int    // from 1; 0 if not known
+	Text   string // what is wrong, and the fix
 }
 
 // Invalid is the error of a configuration with mistakes: all of them, in the order of the file.
@@ -20,38 +21,78 @@ type Invalid struct {
 	Mistakes []Mistake
 }
 
-// Error writes one mistake a line: "config.yml:12: endpoints[2].paths[0].port: 70000 is not a port".
+// maxShown is the number of mistakes that an error lists.
+const maxShown = 100
+
+// Error lists one mistake per line: "config.yml:12:30: endpoints[2].paths[0].port: 70000 is not valid; want …".
 func (e *Invalid) Error() string {
-	lines := make([]string, 0, len(e.Mistakes))
-	for _, m := range e.Mistakes {
-		var b strings.Builder
-		switch {
-		case e.File != "" && m.Line > 0:
-			fmt.Fprintf(&b, "%s:%d: ", e.File, m.Line)
-		case e.File != "":
-			fmt.Fprintf(&b, "%s: ", e.File)
-		case m.Line > 0:
-			fmt.Fprintf(&b, "line %d: ", m.Line)
+	var lines []string
+	for i, m := range e.Mistakes {
+		if i == maxShown {
+			lines = append(lines, fmt.Sprintf("and %d more mistakes", len(e.Mistakes)-maxShown))
+			break
 		}
-		if m.Place != "" {
-			b.WriteString(m.Place + ": ")
-		}
-		b.WriteString(m.Text)
-		lines = append(lines, b.String())
+		lines = append(lines, e.at(m)+m.Text)
 	}
 	return strings.Join(lines, "\n")
 }
 
-// mistakes gathers what is wrong while a configuration is read.
-type mistakes struct{ list []Mistake }
+// at is the file, line, column and key of a mistake.
+func (e *Invalid) at(m Mistake) string {
+	position := ""
+	switch {
+	case m.Column > 0:
+		position = fmt.Sprintf("%d:%d", m.Line, m.Column)
+	case m.Line > 0:
+		position = fmt.Sprint(m.Line)
+	}
+	switch {
+	case e.File != "" && position != "":
+		position = e.File + ":" + position + ": "
+	case e.File != "":
+		position = e.File + ": "
+	case position != "":
+		position = "line " + position + ": "
+	}
+	if m.Place != "" {
+		position += m.Place + ": "
+	}
+	return position
+}
 
-// err is nil if there are none.
+// mistakes collects what is wrong while a configuration is read.
+type mistakes struct {
+	found []Mistake
+	wrong map[string]bool // the places of the mistakes, and of the sections and lists that hold them
+}
+
+// mistake records a mistake of a node.
+func (m *mistakes) mistake(n node, format string, args ...any) {
+	mistake := Mistake{Place: n.place, Text: fmt.Sprintf(format, args...)}
+	if n.Node != nil {
+		mistake.Line, mistake.Column = n.Line, n.Column
+	}
+	m.found = append(m.found, mistake)
+	for place := n.place; place != "" && !m.wrong[place]; place = parent(place) {
+		if m.wrong == nil {
+			m.wrong = make(map[string]bool)
+		}
+		m.wrong[place] = true
+	}
+}
+
+// whole records a mistake of the file as a whole.
+func (m *mistakes) whole(line int, format string, args ...any) {
+	m.found = append(m.found, Mistake{Line: line, Text: fmt.Sprintf(format, args...)})
+}
+
+// err is nil if there are no mistakes.
 func (m *mistakes) err() error {
-	if len(m.list) == 0 {
+	if len(m.found) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(m.list, func(a, b Mistake) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Place, b.Place))
+	slices.SortStableFunc(m.found, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Place, b.Place))
 	})
-	return &Invalid{Mistakes: m.list}
+	return &Invalid{Mistakes: m.found}
 }

@@ -3,15 +3,25 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
+	"sync"
+	"time"
 )
 
-// Load reads a configuration file and opens the files that it names, so that one that is missing or broken is a mistake with
-// its place too. Relative names are taken from the configuration's own folder.
-func Load(path string) (*Config, error) {
-	data, err := readBounded(path)
+// Loaded is a configuration with the trust anchors and the client certificate that it describes. It is safe for concurrent use.
+type Loaded struct {
+	*Anchors
+	Config     *Config
+	Credential *Credential
+
+	mu         sync.Mutex
+	refreshing chan error // the result of a refresh that runs; nil if none does
+}
+
+// Load reads a configuration file and the files that it names. Relative names in it are taken from its own directory. The error
+// of a file that is read but has mistakes is an [*Invalid].
+func Load(path string) (*Loaded, error) {
+	data, err := localDisk.read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
@@ -19,24 +29,53 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	config, err := parse(data, parser{dir: dir, open: true})
-	var invalid *Invalid
-	if errors.As(err, &invalid) {
+	loaded, err := load(data, dir)
+	if invalid, ok := errors.AsType[*Invalid](err); ok {
 		invalid.File = path
 	}
-	return config, err
+	return loaded, err
 }
 
-// readBounded reads a file of at most maxFile bytes. One byte more is returned of a larger one, so that a parser refuses it.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
+// LoadDefault loads [Default].
+func LoadDefault() (*Loaded, error) { return load([]byte("{}"), "") }
+
+func load(data []byte, dir string) (*Loaded, error) {
+	r := newReader(dir)
+	loaded := &Loaded{Config: r.parse(data)}
+	loaded.Anchors = r.anchors(loaded.Config, true)
+	loaded.Credential = r.credential(loaded.Config.ClientCertificate)
+	if err := r.err(); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err // which names the file
+	return loaded, nil
+}
+
+// refreshPatience is how long Refresh waits for files: a thousand times what a local disk needs, and too short to delay a round.
+const refreshPatience = 100 * time.Millisecond
+
+// Refresh reads again the files that have changed. What cannot be used leaves the last good contents in use, and its error is
+// returned once. If files do not answer in time, Refresh returns without them: reading goes on in the background, its result is
+// used when it is there, and a later call returns its error.
+func (l *Loaded) Refresh() error {
+	if len(l.Anchors.files) == 0 && !l.Credential.configured {
+		return nil
 	}
-	return data, nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait := make(<-chan time.Time) // for a refresh that begins; one that runs has been waited for
+	if l.refreshing == nil {
+		running := make(chan error, 1)
+		l.refreshing = running
+		go func() { running <- errors.Join(l.Anchors.refresh(), l.Credential.refresh()) }()
+		wait = time.After(refreshPatience)
+	} else if len(l.refreshing) == 0 {
+		return nil
+	}
+	select {
+	case err := <-l.refreshing:
+		l.refreshing = nil
+		return err
+	case <-wait:
+		return nil
+	}
 }

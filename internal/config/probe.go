@@ -2,26 +2,26 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// parseAllow reads one entry of probe.allow and returns it in its canonical form: a name, a wildcard of all names below one
-// (*.example.org, which does not hold example.org itself), or a CIDR prefix; a single address is its own prefix.
+// parseAllow parses an entry of probe.allow and returns its canonical form: a name, a wildcard for all names below one
+// (*.example.org, which does not include example.org), or a CIDR prefix. A single address becomes a prefix.
 func parseAllow(s string) (string, error) {
 	if prefix, err := netip.ParsePrefix(s); err == nil {
 		if prefix.Masked() != prefix {
-			return "", errors.New("bits are set beyond the prefix, write " + prefix.Masked().String())
+			return "", fmt.Errorf("%s has bits beyond the prefix; write %s", s, prefix.Masked())
 		}
 		if prefix.Addr().Is4In6() {
-			return "", errors.New("an IPv4 prefix written as IPv6 matches nothing, write it as IPv4")
+			return "", fmt.Errorf("%s is an IPv4 prefix in IPv6 form; write it as IPv4", s)
 		}
 		return prefix.String(), nil
 	}
-	if addr, err := netip.ParseAddr(s); err == nil {
-		if addr.Zone() != "" {
-			return "", errors.New("an address with a zone is not taken")
-		}
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
 		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()).String(), nil
 	}
@@ -31,21 +31,18 @@ func parseAllow(s string) (string, error) {
 			return "", err
 		}
 		if _, err := netip.ParseAddr(name); err == nil {
-			return "", errors.New("a wildcard of an address means nothing, write a CIDR prefix")
+			return "", errors.New("an address has no wildcards; write a CIDR prefix, for example 10.20.0.0/16")
 		}
 		return "*." + name, nil
 	}
-	if strings.Contains(s, "/") {
-		if strings.Contains(s, "://") {
-			return "", errors.New("a URL: write its host alone")
-		}
-		return "", errors.New("not a CIDR prefix")
+	if strings.Contains(s, "/") && !strings.Contains(s, "://") {
+		return "", fmt.Errorf("%s is not a CIDR prefix; want for example 10.20.0.0/16", quoted(s))
 	}
 	return ParseHost(s)
 }
 
-// AllowsHost reports whether /probe may be asked for a host, as [ParseHost] writes it: a name by name or wildcard, an
-// address by prefix.
+// AllowsHost reports whether /probe accepts a host in the form of [ParseHost]: a name that is listed or below a wildcard, or an
+// address in a prefix.
 func (p Probe) AllowsHost(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return p.inPrefix(addr)
@@ -61,23 +58,23 @@ func (p Probe) AllowsHost(host string) bool {
 	return false
 }
 
-// AllowsAddress reports whether /probe may connect to an address that an allowed host leads to: a public one, or one in an
-// allowed prefix, or one that DNS64 made of such a one with the well-known prefix. A name in somebody else's hands must not
-// lead into the site's own network.
+// AllowsAddress reports whether /probe may connect to an address that an allowed host resolves to: a public one, one in an allowed
+// prefix, or one that DNS64 made from such an address with the well-known prefix. A name that others control must not open the
+// site's own network.
 func (p Probe) AllowsAddress(addr netip.Addr) bool {
 	if p.inPrefix(addr) {
 		return true
 	}
-	if translated.Contains(addr) {
+	if wellKnownNAT64.Contains(addr) {
 		bytes := addr.As16()
 		addr = netip.AddrFrom4([4]byte(bytes[12:]))
 	}
 	return p.inPrefix(addr) || isPublic(addr)
 }
 
-// translated is the well-known prefix of NAT64, before an IPv4 address (RFC 6052 §2.1). A translator with a prefix of the
-// site's own is like any other part of its network: it must be allowed.
-var translated = netip.MustParsePrefix("64:ff9b::/96")
+// wellKnownNAT64 is the well-known prefix of NAT64, which an IPv4 address follows (RFC 6052 §2.1). The addresses of a NAT64 with a
+// prefix of the site's network need an allowed prefix, as all of that network does.
+var wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
 
 func (p Probe) inPrefix(addr netip.Addr) bool {
 	addr = addr.Unmap()
@@ -89,8 +86,17 @@ func (p Probe) inPrefix(addr netip.Addr) bool {
 	return false
 }
 
-// reserved are the blocks of IANA's special-purpose registries (RFC 6890) that are not globally reachable and that
-// net/netip has no word for.
+// Unconfigured returns the endpoint for a host that is not configured but allowed by probe.allow: a web client on TCP 443 that
+// trusts the anchor [WebTrust]. [Probe.AllowsAddress] decides to which addresses it may connect.
+func Unconfigured(host string) *Endpoint {
+	return &Endpoint{
+		Service: "probe", Host: host, Client: measurement.Web, Trust: WebTrust, Finish: true, Addresses: AddressesAny,
+		Paths: []measurement.Path{{Transport: measurement.TCP, Port: 443}},
+	}
+}
+
+// reserved are the blocks of IANA's special-purpose registries (RFC 6890) that are not globally reachable and that no method of
+// [netip.Addr] covers.
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"), // carrier-grade NAT, RFC 6598
@@ -105,10 +111,11 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("100::/64"),
 	netip.MustParsePrefix("2001::/23"), // Teredo and others
 	netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("2002::/16"), // 6to4: leads to any IPv4 address
+	netip.MustParsePrefix("2002::/16"), // 6to4: contains any IPv4 address
 	netip.MustParsePrefix("fec0::/10"), // site-local, deprecated
 }
 
+// isPublic reports whether an address is globally reachable.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	if !addr.IsValid() || addr.Zone() != "" || !addr.IsGlobalUnicast() || addr.IsPrivate() {

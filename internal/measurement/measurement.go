@@ -53,8 +53,8 @@ const (
 
 // Path is one way to a host: a transport and a port. It is comparable, and the key of everything that is kept per path.
 type Path struct {
-	Transport Transport `yaml:"transport"`
-	Port      uint16    `yaml:"port"`
+	Transport Transport `yaml:"transport" required:"true" example:"tcp"`
+	Port      uint16    `yaml:"port" required:"true" example:"5684"`
 }
 
 // Client says whose hello is sent: a device's or a browser's.

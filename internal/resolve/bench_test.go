@@ -82,7 +82,7 @@ func BenchmarkRound(b *testing.B) {
 	}
 	c := config.Default()
 	c.Survey.MinInterval = 0
-	c.Authority = config.Authority{Mode: config.AuthorityServers, Servers: at[1:]}
+	c.Authority = config.AuthorityQueries{Mode: config.AuthorityServers, Servers: at[1:]}
 	c.Endpoints = nil
 	for n := range benchmarkHosts {
 		c.Endpoints = append(c.Endpoints, config.Endpoint{Service: "bench", Host: benchmarkHost(n), SingleView: true})

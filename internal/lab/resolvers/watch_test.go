@@ -113,7 +113,7 @@ func (w *world) ask(at netip.AddrPort) {
 	w.at = at
 	w.host = &config.Endpoint{Service: "test", Host: host[:len(host)-1], SingleView: true}
 	cfg := &config.Config{
-		Authority: config.Authority{Mode: config.AuthorityServers, Servers: w.servers},
+		Authority: config.AuthorityQueries{Mode: config.AuthorityServers, Servers: w.servers},
 		Survey:    config.Survey{Timeout: 10 * time.Second},
 		Freshness: w.constants,
 		Endpoints: []config.Endpoint{*w.host},

@@ -1,0 +1,287 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+)
+
+// maxFile is the size of the largest file that is read, in bytes. A thousand endpoints take a fifth of it.
+const maxFile = 1 << 20
+
+// Parse reads a configuration, fills in the defaults, expands the catalogues and checks the result. Relative file names are
+// taken from the directory dir. It does no I/O: the files that the configuration names are not read. The error is an [*Invalid].
+func Parse(data []byte, dir string) (*Config, error) {
+	r := newReader(dir)
+	c := r.parse(data)
+	r.anchors(c, false)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func newReader(dir string) *reader { return &reader{dir: dir, given: make(map[string]node)} }
+
+// parse reads a configuration and checks everything but the trust anchors.
+func (r *reader) parse(data []byte) *Config {
+	c := defaults()
+	root, ok := r.document(data)
+	if !ok {
+		return c
+	}
+	own := r.readFile(root, c)
+	r.checkAuthority(&c.Authority)
+	r.checkSteps(c.Idle.Steps)
+	r.checkClientCertificate(c.ClientCertificate)
+	r.expand(c, own)
+	if len(c.Endpoints) == 0 && len(c.Probe.Allow) == 0 && len(r.found) == 0 {
+		r.whole(0, "nothing to watch: set catalogues, endpoints or probe.allow")
+	}
+	return c
+}
+
+// document reads the only YAML document; ok is false if it cannot be read. An empty file is a mistake, as it is more likely a
+// truncated one.
+func (r *reader) document(data []byte) (root node, ok bool) {
+	if len(data) > maxFile {
+		r.whole(0, "the file has more than %d bytes", maxFile)
+		return node{}, false
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	err := decoder.Decode(&doc)
+	if err == nil && len(doc.Content) > 0 && !(node{Node: doc.Content[0]}).null() {
+		if err = decoder.Decode(&second); err == nil {
+			r.whole(second.Line, "the file has a second YAML document; remove the line with --- above it")
+		}
+		root, ok = node{Node: doc.Content[0]}, true
+	} else if err == nil || errors.Is(err, io.EOF) {
+		r.whole(0, "the file is empty; write {} to use the default of every key")
+		return node{}, false
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		line, text := splitYAMLError(err)
+		r.whole(line, "%s", text)
+		return node{}, false
+	}
+	return root, ok
+}
+
+var yamlLine = regexp.MustCompile(`^line (\d+): `)
+
+// splitYAMLError separates the line from the text of a syntax error. The library gives it nowhere else.
+func splitYAMLError(err error) (line int, text string) {
+	text = strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		text = text[len(m[0]):]
+	}
+	if strings.Contains(text, "cannot start any token") {
+		text += "; indent with spaces, not with tabs"
+	}
+	return line, "not valid YAML: " + measurement.Text(text)
+}
+
+// readFile reads a file's keys into c, except for its trust anchors and endpoints, which it returns: catalogues come before them.
+func (r *reader) readFile(root node, c *Config) (own catalogue) {
+	read := *c
+	read.Trust, read.Endpoints = nil, nil
+	r.read(root, reflect.ValueOf(&read).Elem(), `example:"survey: {timeout: 10s}"`)
+	own = catalogue{trust: read.Trust, endpoints: read.Endpoints}
+	for i := range own.endpoints {
+		r.fillDefaults(at("endpoints", i), &own.endpoints[i])
+	}
+	read.Trust, read.Endpoints = c.Trust, c.Endpoints
+	*c = read
+	return own
+}
+
+// fillDefaults sets the keys of an endpoint that were not given, or given with a mistake.
+func (r *reader) fillDefaults(place string, e *Endpoint) {
+	if e.Client == "" {
+		e.Client = measurement.Device
+	}
+	from, into := reflect.ValueOf(endpointDefaults(e.Host, e.Client)), reflect.ValueOf(e).Elem()
+	for key, f := range fieldsOf(into.Type()) {
+		if !r.good(join(place, key)) {
+			into.Field(f.index).Set(from.Field(f.index))
+		}
+	}
+}
+
+// at is the place of an item of a list.
+func at(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
+
+// expand adds the built-in catalogues and then the file's own anchors and endpoints to c. An own endpoint replaces the built-in
+// one of the same service and host.
+func (r *reader) expand(c *Config, own catalogue) {
+	var lists []catalogue
+	for i, name := range c.Catalogues {
+		if !r.good(at("catalogues", i)) && r.has("catalogues") {
+			continue
+		}
+		list, err := builtin(name)
+		if err != nil {
+			r.whole(0, "%s", err)
+			continue
+		}
+		lists = append(lists, list)
+	}
+	for _, conflict := range c.combine(lists) {
+		r.mistakeAt("catalogues", "%s", conflict)
+	}
+	for _, name := range slices.Sorted(maps.Keys(own.trust)) {
+		if i := slices.IndexFunc(lists, func(l catalogue) bool { _, ok := l.trust[name]; return ok }); i >= 0 && own.trust[name] != c.Trust[name] {
+			r.mistakeAt("trust."+name, "the catalogue %s defines %s with other contents; use another name, "+
+				"and set trust to it in your endpoints", lists[i].name, name)
+			continue
+		}
+		c.Trust[name] = own.trust[name]
+	}
+	r.checkEndpoints(own.endpoints, c.Trust)
+	for _, e := range own.endpoints {
+		same := func(known Endpoint) bool { return known.Key() == e.Key() }
+		if i := slices.IndexFunc(c.Endpoints, same); i >= 0 {
+			c.Endpoints[i] = e
+		} else {
+			c.Endpoints = append(c.Endpoints, e)
+		}
+	}
+}
+
+// combine adds catalogues to c. It returns a text for each conflict: one anchor name with two contents would give some endpoints
+// the anchor of others, and one service and host twice would give two endpoints the same series.
+func (c *Config) combine(lists []catalogue) (conflicts []string) {
+	anchors, endpoints := make(map[string]string), make(map[Key]string)
+	for name := range c.Trust {
+		anchors[name] = "the default"
+	}
+	for _, list := range lists {
+		for _, name := range slices.Sorted(maps.Keys(list.trust)) {
+			if known, ok := c.Trust[name]; ok && known != list.trust[name] {
+				conflicts = append(conflicts, "both "+anchors[name]+" and "+list.name+" define the trust anchor "+name+
+					", with different contents; use one of the two catalogues")
+				continue
+			}
+			c.Trust[name], anchors[name] = list.trust[name], list.name
+		}
+		for _, e := range list.endpoints {
+			if known, ok := endpoints[e.Key()]; ok {
+				conflicts = append(conflicts, "both "+known+" and "+list.name+" have the service "+e.Service+" with host "+e.Host+
+					"; use one of the two catalogues")
+				continue
+			}
+			endpoints[e.Key()] = list.name
+			c.Endpoints = append(c.Endpoints, e)
+		}
+	}
+	return conflicts
+}
+
+// checkAuthority checks the keys of authority against each other.
+func (r *reader) checkAuthority(a *AuthorityQueries) {
+	const servers = "authority.servers"
+	switch {
+	case r.wrong["authority.mode"] || r.wrong[servers]:
+	case a.Mode == AuthorityServers && len(a.Servers) == 0:
+		r.mistakeAt(servers, "mode servers needs at least one server, for example servers: [192.0.2.53]")
+	case a.Mode != AuthorityServers && len(a.Servers) > 0:
+		r.mistakeAt(servers, "servers has no effect in mode %s; set mode: servers, or remove it", a.Mode)
+	}
+}
+
+// checkSteps requires ascending steps.
+func (r *reader) checkSteps(steps []time.Duration) {
+	for i := 1; i < len(steps); i++ {
+		place := at("idle.steps", i)
+		if r.good(place) && r.good(at("idle.steps", i-1)) && steps[i] <= steps[i-1] {
+			r.mistakeAt(place, "%s is not longer than the step before it, %s; sort the steps", short(steps[i]), short(steps[i-1]))
+		}
+	}
+}
+
+// checkEndpoints checks a file's endpoints against each other, against the trust anchors, and each one's keys against each other.
+func (r *reader) checkEndpoints(endpoints []Endpoint, anchors map[string]TrustAnchor) {
+	first := make(map[Key]string)
+	for i := range endpoints {
+		place, e := at("endpoints", i), &endpoints[i]
+		if n, ok := r.given[place]; !ok || n.Kind != yaml.MappingNode {
+			continue
+		}
+		if e.Service != "" && e.Host != "" {
+			if known, again := first[e.Key()]; again {
+				r.mistakeAt(place, "the same service and host as %s; merge the two, or rename one service", known)
+				continue
+			}
+			first[e.Key()] = place
+		}
+		r.checkTrust(place, e, anchors)
+		r.checkClient(place, e)
+	}
+}
+
+// checkTrust requires an anchor that exists and fits the client: a device has one stored CA, not the system's roots.
+func (r *reader) checkTrust(place string, e *Endpoint, anchors map[string]TrustAnchor) {
+	place += ".trust"
+	names := slices.Sorted(maps.Keys(anchors))
+	anchor, known := anchors[e.Trust]
+	switch {
+	case r.wrong[place] || r.wrong["trust."+e.Trust]:
+	case e.Trust == "" && !r.has(place):
+		r.mistake(node{r.given[parent(place)].Node, parent(place)}, "trust is missing, for example trust: %s", firstDeviceAnchor(anchors))
+	case !known:
+		r.mistakeAt(place, "%s is not defined under trust%s", quoted(e.Trust), suggestion(e.Trust, names, "; known names: "))
+	case e.Client == measurement.Device && anchor.SystemRoots:
+		r.mistakeAt(place, "%s is the system's roots, and a device has a single CA; use an anchor with public_key or ca_file", e.Trust)
+	}
+}
+
+// firstDeviceAnchor names an anchor that a device may use.
+func firstDeviceAnchor(anchors map[string]TrustAnchor) string {
+	for _, name := range slices.Sorted(maps.Keys(anchors)) {
+		if !anchors[name].SystemRoots {
+			return name
+		}
+	}
+	return "site"
+}
+
+// checkClient refuses keys that have no effect for the endpoint's client.
+func (r *reader) checkClient(place string, e *Endpoint) {
+	uses := func(t measurement.Transport) bool {
+		return slices.ContainsFunc(e.Paths, func(path measurement.Path) bool { return path.Transport == t })
+	}
+	if e.Client == measurement.Web {
+		if uses(measurement.UDP) {
+			r.mistakeAt(place+".paths", "a web client uses TCP only; remove the udp path, or set client: device")
+		}
+		if e.CoAPPing {
+			r.mistakeAt(place+".coap_ping", "a web client sends no CoAP; remove coap_ping, or set client: device")
+		}
+		if r.has(place + ".framing") {
+			r.mistakeAt(place+".framing", "a web client sends no CoAP; remove framing, or set client: device")
+		}
+		if !e.Finish {
+			r.mistakeAt(place+".finish", "a web client always completes the handshake; remove finish, or set client: device")
+		}
+		return
+	}
+	if e.CoAPPing && !e.Finish {
+		r.mistakeAt(place+".finish", "coap_ping needs a completed handshake; remove finish, or set coap_ping: false")
+	}
+	if e.Framing == measurement.RFC8323 && len(e.Paths) > 0 && !uses(measurement.TCP) {
+		r.mistakeAt(place+".framing", "rfc8323 is CoAP over TCP, and there is no tcp path; add one, or remove framing")
+	}
+}

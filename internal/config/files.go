@@ -1,0 +1,180 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+)
+
+// disk reads files that may be on a mount that hangs, or be something else than files. It is safe for concurrent use.
+type disk struct {
+	deadline time.Duration // of one operation
+	stat     func(path string) (fs.FileInfo, error)
+	open     func(path string) (io.ReadCloser, error)
+
+	mu    sync.Mutex
+	stuck map[string]bool // the paths whose last operation has not ended within the deadline, and still runs
+}
+
+// newDisk returns the disk of this machine. An operation on a local disk takes milliseconds; a network file system that answers
+// after more than 5 s is of no use either.
+func newDisk() *disk {
+	return &disk{
+		deadline: 5 * time.Second,
+		stat:     os.Stat,
+		open:     func(path string) (io.ReadCloser, error) { return os.Open(path) },
+		stuck:    make(map[string]bool),
+	}
+}
+
+var localDisk = newDisk()
+
+// errHung is the error of an operation that did not end within the deadline.
+var errHung = errors.New("no answer from the file system; is a mount hung?")
+
+// within runs an operation on a path until the deadline. The system has no way to cancel it: one that hangs goes on in the
+// background, and as long as it does no other is started for the same path.
+func within[T any](d *disk, path string, operation func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	var none T
+	d.mu.Lock()
+	stuck := d.stuck[path]
+	d.mu.Unlock()
+	if stuck {
+		return none, &fs.PathError{Op: "read", Path: path, Err: errHung}
+	}
+	done := make(chan result, 1)
+	ended := make(chan struct{})
+	go func() {
+		value, err := operation()
+		done <- result{value, err}
+		close(ended)
+	}()
+	timer := time.NewTimer(d.deadline)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-timer.C:
+	}
+	d.mark(path, true)
+	go func() {
+		<-ended
+		d.mark(path, false)
+	}()
+	return none, &fs.PathError{Op: "read", Path: path, Err: errHung}
+}
+
+func (d *disk) mark(path string, stuck bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if stuck {
+		d.stuck[path] = true
+	} else {
+		delete(d.stuck, path)
+	}
+}
+
+// info returns what tells one version of a file from another.
+func (d *disk) info(path string) (fs.FileInfo, error) {
+	return within(d, path, func() (fs.FileInfo, error) { return d.stat(path) })
+}
+
+// read returns the contents of a file of at most maxFile bytes.
+func (d *disk) read(path string) ([]byte, error) {
+	return within(d, path, func() ([]byte, error) {
+		f, err := d.open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+		if err != nil {
+			return nil, err // which names the file
+		}
+		if len(data) > maxFile {
+			return nil, fmt.Errorf("read %s: the file has more than %d bytes", path, maxFile)
+		}
+		return data, nil
+	})
+}
+
+// readRegular is read for regular files only: opening a FIFO waits until something is written to it.
+func (d *disk) readRegular(path string) ([]byte, error) {
+	info, err := d.info(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s: not a regular file", path)
+	}
+	return d.read(path)
+}
+
+// watched is a set of files that are read again when one of them changes. Identity, size and time of modification tell that, so
+// that an unchanged file costs a stat. It is not safe for concurrent use.
+type watched struct {
+	disk     *disk
+	paths    []string
+	last     []fs.FileInfo // of the last successful load
+	reported string        // the error that was returned last, so that each error is returned once
+}
+
+// refresh calls load with the files' contents if a file has changed since the last successful load. It returns an error only if
+// it differs from the one before, so that a caller that logs it logs changes.
+func (w *watched) refresh(load func(contents [][]byte) error) error {
+	err := w.reload(load)
+	switch {
+	case err == nil:
+		w.reported = ""
+	case err.Error() == w.reported:
+		return nil
+	default:
+		w.reported = err.Error()
+	}
+	return err
+}
+
+func (w *watched) reload(load func(contents [][]byte) error) error {
+	now := make([]fs.FileInfo, len(w.paths))
+	for i, path := range w.paths {
+		var err error
+		if now[i], err = w.disk.info(path); err != nil {
+			return err
+		}
+	}
+	if w.reported == "" && sameFiles(w.last, now) {
+		return nil
+	}
+	contents := make([][]byte, len(w.paths))
+	for i, path := range w.paths {
+		var err error
+		if contents[i], err = w.disk.readRegular(path); err != nil {
+			return err
+		}
+	}
+	if err := load(contents); err != nil {
+		return err
+	}
+	w.last = now
+	return nil
+}
+
+func sameFiles(a, b []fs.FileInfo) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !os.SameFile(a[i], b[i]) || a[i].Size() != b[i].Size() || !a[i].ModTime().Equal(b[i].ModTime()) {
+			return false
+		}
+	}
+	return true
+}
