@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"maps"
@@ -242,7 +243,7 @@ func (r *reader) checkTrust(place string, e *Endpoint, anchors map[string]TrustA
 	case e.Trust == "" && !r.has(place):
 		r.mistake(node{r.given[parent(place)].Node, parent(place)}, "trust is missing, for example trust: %s", firstDeviceAnchor(anchors))
 	case !known:
-		r.mistakeAt(place, "%s is not defined under trust%s", quoted(e.Trust), suggestion(e.Trust, names, "; known names: "))
+		r.mistakeAt(place, "%s is not defined under trust%s", quoted(e.Trust), cmp.Or(suggestion(e.Trust, names), "; known names: "+strings.Join(names, ", ")))
 	case e.Client == measurement.Device && anchor.SystemRoots:
 		r.mistakeAt(place, "%s is the system's roots, and a device has a single CA; use an anchor with public_key or ca_file", e.Trust)
 	}

@@ -38,7 +38,7 @@ func quoted(text string) string { return strconv.Quote(measurement.Printable(tex
 
 func parseCatalogue(text string) (string, error) {
 	if known := Builtins(); !slices.Contains(known, text) {
-		return "", fmt.Errorf("%s is not a built-in catalogue; there are %s%s", quoted(text), strings.Join(known, ", "), suggestion(text, known, ""))
+		return "", fmt.Errorf("%s is not a built-in catalogue; there are %s%s", quoted(text), strings.Join(known, ", "), suggestion(text, known))
 	}
 	return text, nil
 }

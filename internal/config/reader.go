@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -115,7 +116,7 @@ func (r *reader) structure(n node, into reflect.Value, rules reflect.StructTag) 
 		f, ok := fields[key.Value]
 		switch {
 		case !ok:
-			r.mistake(key, "unknown key%s", suggestion(key.Value, known, "; known keys: "))
+			r.mistake(key, "unknown key%s", cmp.Or(suggestion(key.Value, known), "; known keys: "+strings.Join(known, ", ")))
 		case child.null():
 			r.given[child.place] = child
 			r.mistake(key, "the key has no value; write one, or remove the key to get its default")
@@ -386,8 +387,8 @@ func join(place, key string) string {
 // parent is the place of the section or list that holds a place; "" for the file.
 func parent(place string) string { return place[:max(strings.LastIndexAny(place, ".["), 0)] }
 
-// suggestion is "; did you mean …?" if a known word is near. Otherwise it lists the known words after otherwise.
-func suggestion(word string, known []string, otherwise string) string {
+// suggestion is "; did you mean …?" if a known word is near, and otherwise "".
+func suggestion(word string, known []string) string {
 	best, least := "", 1+min(len(word)/3, 3)
 	for _, k := range known {
 		if d := distance(word, k, least); d < least {
@@ -395,7 +396,7 @@ func suggestion(word string, known []string, otherwise string) string {
 		}
 	}
 	if best == "" {
-		return otherwise + strings.Join(known, ", ")
+		return ""
 	}
 	return fmt.Sprintf("; did you mean %s?", best)
 }

@@ -1,5 +1,8 @@
-// Package kitlog is a [slog.Handler] that writes through a go-kit logger, so that call sites use slog and the whole
-// program, exporter-toolkit included, has one log in one form.
+// Package kitlog is a [slog.Handler] that writes through a go-kit logger, so that call sites use slog and the whole program,
+// exporter-toolkit included, has one log in one format. Use [New]; [NewHandler] is for a go-kit logger that exists already.
+//
+// It is not github.com/tjhop/slog-gokit (v0.2.2) because that passes control characters in attributes on to the terminal (U+009B
+// in JSON), and loses the whole record in logfmt if an attribute has an empty key.
 package kitlog
 
 import (
@@ -23,8 +26,8 @@ const (
 	messageKey = "msg"
 )
 
-// New returns a logger that writes to w in the form named: "json", or logfmt for anything else. Records below level are
-// dropped; a [*slog.LevelVar] lets it be changed later. Writes to w are made one at a time.
+// New returns a logger that writes to w in a format: "json", or logfmt for anything else. Records below level are dropped; a
+// [*slog.LevelVar] lets the level be changed later. Writes to w are serialised.
 func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	w = log.NewSyncWriter(w)
 	var out log.Logger
@@ -40,11 +43,11 @@ func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 type Handler struct {
 	out     log.Logger
 	level   slog.Leveler
-	prefix  string // of keys: the open groups, each with its dot
-	keyvals []any  // of WithAttrs, ready to write
+	prefix  string // of keys: the open groups, each followed by a dot
+	keyvals []any  // the attributes of WithAttrs, in the form that out takes
 }
 
-// NewHandler returns a handler that writes to out, which must be safe for concurrent use. A nil level is info.
+// NewHandler returns a handler that writes to out, which must be safe for concurrent use. A nil level means info.
 func NewHandler(out log.Logger, level slog.Leveler) *Handler {
 	if level == nil {
 		level = slog.LevelInfo
@@ -80,7 +83,7 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &with
 }
 
-// WithGroup returns a handler that puts what follows into a group.
+// WithGroup returns a handler that puts all later attributes into a group.
 func (h *Handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
@@ -90,8 +93,8 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	return &with
 }
 
-// appendAttr flattens one attribute. By the contract of slog.Handler an empty attribute and an empty group are left out,
-// and a group without a name is inlined.
+// appendAttr flattens one attribute. The contract of slog.Handler omits an empty attribute and an empty group, and inlines a group
+// without a name.
 func appendAttr(keyvals []any, prefix string, a slog.Attr) []any {
 	v := a.Value.Resolve()
 	if a.Key == "" && v.Equal(slog.Value{}) {
@@ -109,20 +112,20 @@ func appendAttr(keyvals []any, prefix string, a slog.Attr) []any {
 	return append(keyvals, cleanKey(prefix+a.Key), plain(v))
 }
 
-// plain turns a value into one that both encoders can write: an encoder that meets another loses the whole record.
+// plain converts a value to one that both encoders can write. With any other value an encoder loses the whole record.
 func plain(v slog.Value) any {
 	switch v.Kind() {
 	case slog.KindBool, slog.KindInt64, slog.KindUint64:
 		return v.Any()
 	case slog.KindTime:
 		return v.Time().UTC().Format(time.RFC3339Nano)
-	default: // fmt calls Error and String, and survives their panics; JSON has no NaN, so that floats go as text too
+	default: // fmt calls Error and String and recovers from their panics; JSON has no NaN, so floats are text too
 		return clean(fmt.Sprintf("%+v", v.Any()))
 	}
 }
 
-// clean keeps a terminal that shows the log safe: what is not printable becomes U+FFFD, except line breaks and tabs,
-// which the encoders escape.
+// clean replaces characters that are not printable by U+FFFD, so that the log can be shown on a terminal. Line breaks and tabs stay:
+// the encoders escape them.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
@@ -132,7 +135,7 @@ func clean(s string) string {
 	}, s)
 }
 
-// cleanKey makes a key that logfmt can write: no blanks, quotes or equals signs, and not empty.
+// cleanKey returns a key that logfmt can write: without blanks, quotes and equals signs, and not empty.
 func cleanKey(key string) string {
 	key = strings.Map(func(r rune) rune {
 		if r <= ' ' || r == '=' || r == '"' || r == utf8.RuneError || !unicode.IsPrint(r) {

@@ -17,7 +17,7 @@ import (
 	"github.com/go-logfmt/logfmt"
 )
 
-// nest undoes the flattening, and gives the time back the name that slogtest expects.
+// nest reverses the flattening of groups, and gives the time the name that slogtest expects.
 func nest(flat map[string]any) map[string]any {
 	out := map[string]any{}
 	for key, v := range flat {
@@ -73,7 +73,7 @@ func parseJSON(t *testing.T, r io.Reader) []map[string]any {
 
 var formats = map[string]func(*testing.T, io.Reader) []map[string]any{"logfmt": parseLogfmt, "json": parseJSON}
 
-func TestHandlerKeepsTheContractOfSlog(t *testing.T) {
+func TestHandlerContract(t *testing.T) {
 	for format, parse := range formats {
 		t.Run(format, func(t *testing.T) {
 			var buf bytes.Buffer
@@ -90,7 +90,7 @@ func TestHandlerKeepsTheContractOfSlog(t *testing.T) {
 	}
 }
 
-func TestRecordIsOneLineInKnownOrder(t *testing.T) {
+func TestHandlerRecord(t *testing.T) {
 	var buf bytes.Buffer
 	logger := New(&buf, "logfmt", slog.LevelInfo)
 	logger.With("component", "survey").WithGroup("g").Info("round done", "took", 1500*time.Millisecond, "addr", netip.MustParseAddr("192.0.2.1"),
@@ -106,7 +106,7 @@ func TestRecordIsOneLineInKnownOrder(t *testing.T) {
 	}
 }
 
-func TestHostileTextCannotBreakTheLog(t *testing.T) {
+func TestHandlerHostileText(t *testing.T) {
 	type broken struct{ C chan int }
 	var null *netip.Addr
 	for format, parse := range formats {
@@ -131,7 +131,7 @@ type panicker struct{}
 
 func (panicker) String() string { panic("no") }
 
-func TestLevelCanChangeWhileRunning(t *testing.T) {
+func TestHandlerLevelChanges(t *testing.T) {
 	var buf bytes.Buffer
 	var level slog.LevelVar
 	logger := New(&buf, "logfmt", &level)
@@ -145,7 +145,7 @@ func TestLevelCanChangeWhileRunning(t *testing.T) {
 	}
 }
 
-func TestConcurrentRecordsStayWhole(t *testing.T) {
+func TestHandlerConcurrentRecords(t *testing.T) {
 	var buf bytes.Buffer
 	logger := New(&buf, "json", slog.LevelInfo)
 	var wg sync.WaitGroup

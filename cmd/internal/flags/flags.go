@@ -1,5 +1,5 @@
-// Package flags gives command-line flags values whose mistakes say which flag is meant, and within which bounds it is:
-// kingpin's own name the value alone.
+// Package flags defines command-line flags whose errors name the flag and the accepted values. Those of kingpin's own types name
+// the rejected value only: strconv.ParseInt: parsing "x": invalid syntax.
 package flags
 
 import (
@@ -14,74 +14,58 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// value is a [kingpin.Value] made of two functions.
-type value struct {
-	flag  *kingpin.FlagClause
-	parse func(text string) (problem string)
-	shown func() string
+// value is a [kingpin.Value] of any type.
+type value[T any] struct {
+	name  string
+	want  string // the accepted values, for errors
+	into  *T
+	parse func(text string) (parsed T, ok bool)
 }
 
-func (v *value) Set(text string) error {
-	if problem := v.parse(text); problem != "" {
-		return fmt.Errorf("--%s: %q is not %s", v.flag.Model().Name, measurement.Text(text), problem)
+// set makes value the value of a flag.
+func set[T any](flag *kingpin.FlagClause, into *T, want string, parse func(string) (T, bool)) *kingpin.FlagClause {
+	flag.SetValue(&value[T]{name: flag.Model().Name, want: want, into: into, parse: parse})
+	return flag
+}
+
+func (v *value[T]) Set(text string) error {
+	parsed, ok := v.parse(text)
+	if !ok {
+		return fmt.Errorf("--%s: %q is not %s", v.name, measurement.Text(text), v.want)
 	}
+	*v.into = parsed
 	return nil
 }
 
-func (v *value) String() string { return v.shown() }
+func (v *value[T]) String() string { return fmt.Sprint(*v.into) }
 
-// Duration makes a flag one of a duration that is longer than 0.
+// Duration defines the value of a flag as a duration longer than 0.
 func Duration(flag *kingpin.FlagClause, into *time.Duration) *kingpin.FlagClause {
-	return duration(flag, into, 1, "a duration such as 90s or 30m")
+	return set(flag, into, "a duration such as 90s or 30m", func(text string) (time.Duration, bool) {
+		parsed, err := time.ParseDuration(text)
+		return parsed, err == nil && parsed > 0
+	})
 }
 
-// DurationOrNone makes a flag one of a duration, 0 for none.
+// DurationOrNone defines the value of a flag as a duration, with 0 for none.
 func DurationOrNone(flag *kingpin.FlagClause, into *time.Duration) *kingpin.FlagClause {
-	return duration(flag, into, 0, "a duration such as 30s, or 0s for none")
-}
-
-func duration(flag *kingpin.FlagClause, into *time.Duration, least time.Duration, due string) *kingpin.FlagClause {
-	flag.SetValue(&value{flag,
-		func(text string) string {
-			parsed, err := time.ParseDuration(text)
-			if err != nil || parsed < least {
-				return due
-			}
-			*into = parsed
-			return ""
-		},
-		func() string { return into.String() },
+	return set(flag, into, "a duration such as 30s, or 0s for none", func(text string) (time.Duration, bool) {
+		parsed, err := time.ParseDuration(text)
+		return parsed, err == nil && parsed >= 0
 	})
-	return flag
 }
 
-// Number makes a flag one of a whole number within bounds.
+// Number defines the value of a flag as a whole number within bounds.
 func Number[T int | uint16 | uint32](flag *kingpin.FlagClause, into *T, least, most T) *kingpin.FlagClause {
-	flag.SetValue(&value{flag,
-		func(text string) string {
-			parsed, err := strconv.ParseInt(text, 10, 64)
-			if err != nil || parsed < int64(least) || parsed > int64(most) {
-				return fmt.Sprintf("a whole number from %d to %d", least, most)
-			}
-			*into = T(parsed)
-			return ""
-		},
-		func() string { return fmt.Sprint(*into) },
+	return set(flag, into, fmt.Sprintf("a whole number from %d to %d", least, most), func(text string) (T, bool) {
+		parsed, err := strconv.ParseInt(text, 10, 64)
+		return T(parsed), err == nil && parsed >= int64(least) && parsed <= int64(most)
 	})
-	return flag
 }
 
-// Choice makes a flag one of some words.
+// Choice defines the value of a flag as one of some words.
 func Choice(flag *kingpin.FlagClause, into *string, words ...string) *kingpin.FlagClause {
-	flag.SetValue(&value{flag,
-		func(text string) string {
-			if !slices.Contains(words, text) {
-				return "one of " + strings.Join(words, ", ")
-			}
-			*into = text
-			return ""
-		},
-		func() string { return *into },
+	return set(flag, into, "one of "+strings.Join(words, ", "), func(text string) (string, bool) {
+		return text, slices.Contains(words, text)
 	})
-	return flag
 }

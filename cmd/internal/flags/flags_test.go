@@ -8,7 +8,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-func TestMistakesNameTheirFlag(t *testing.T) {
+func TestFlagErrors(t *testing.T) {
 	for argument, want := range map[string]string{
 		"--watch=30m":      "",
 		"--watch=soon":     `--watch: "soon" is not a duration such as 90s or 30m`,
@@ -41,7 +41,7 @@ func TestMistakesNameTheirFlag(t *testing.T) {
 			t.Errorf("%s: %v, want %s", argument, err, want)
 		}
 		if err == nil && watch == 0 && port == 0 && output == "text" && argument != "--idle=0s" {
-			t.Errorf("%s: nothing was set", argument)
+			t.Errorf("%s: no value was set", argument)
 		}
 		if want == "" && argument != "--output=json" && output != "text" {
 			t.Errorf("%s: the default of output is %q", argument, output)
