@@ -2,10 +2,7 @@ package collector
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // expose gathers collectors as a scrape does, by a registry that takes no inconsistency, in the text format.
 func expose(t testing.TB, collectors ...prometheus.Collector) string {
@@ -64,43 +60,13 @@ func goldens(t testing.TB) map[string]string {
 }
 
 func TestGoldenExpositions(t *testing.T) {
+	var used []string
 	for name, got := range goldens(t) {
-		t.Run(name, func(t *testing.T) {
-			file := filepath.Join("testdata", name+".prom")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := differences(string(want), got); d != "" {
-				t.Errorf("%s, to be written anew with -update if this is meant:\n%s", file, d)
-			}
-		})
+		file := filepath.Join("testdata", name+".prom")
+		used = append(used, file)
+		t.Run(name, func(t *testing.T) { golden.Equal(t, file, got) })
 	}
-}
-
-// differences lists the lines that are only in one of two texts.
-func differences(want, got string) string {
-	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
-	var out []string
-	for _, line := range a {
-		if !slices.Contains(b, line) {
-			out = append(out, "- "+line)
-		}
-	}
-	for _, line := range b {
-		if !slices.Contains(a, line) {
-			out = append(out, "+ "+line)
-		}
-	}
-	if len(out) == 0 && want != got {
-		return "the order of lines differs"
-	}
-	return strings.Join(out, "\n")
+	golden.Exact(t, "testdata/*.prom", used)
 }
 
 func TestExpositionsFollowPrometheusPractice(t *testing.T) {

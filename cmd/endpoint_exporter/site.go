@@ -16,7 +16,7 @@ import (
 // parts is what a configuration comes to: the survey's site and what others need of it.
 type parts struct {
 	config    *config.Config
-	loaded    *config.Loaded // the configuration with its anchors and client certificate
+	loaded    *config.Loaded   // the configuration with its anchors and client certificate
 	resolvers []netip.AddrPort // those in use: configured, or the system's
 	names     *resolve.Service
 	walker    *path.Walker

@@ -2,21 +2,15 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"testing"
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 )
 
 func TestReferenceIsUpToDate(t *testing.T) {
-	written, err := os.ReadFile("../../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(written, reference()) {
-		t.Error("docs/metrics.md is not what collector/metrics.go says: go generate ./collector")
-	}
+	golden.Equal(t, "../../docs/metrics.md", string(reference())) // or go generate ./collector
 }
 
 func TestReferenceExplainsEveryReason(t *testing.T) {

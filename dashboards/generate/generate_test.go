@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/promql"
 )
 
@@ -45,21 +46,13 @@ func TestCommittedFilesAreWhatIsGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	committed, err := filepath.Glob("../*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(committed) != len(files) {
-		t.Errorf("there are %q, but %d dashboards", committed, len(files))
-	}
+	var used []string
 	for name, content := range files {
-		have, err := os.ReadFile(filepath.Join("..", name))
-		if err != nil {
-			t.Error(err)
-		} else if !bytes.Equal(have, content) {
-			t.Errorf("%s is not what the generator writes: run go generate ./dashboards/...", name)
-		}
+		file := filepath.Join("..", name)
+		used = append(used, file)
+		golden.Equal(t, file, string(content)) // or go generate ./dashboards/...
 	}
+	golden.Exact(t, "../*.json", used)
 }
 
 func TestRunWritesTheFiles(t *testing.T) {

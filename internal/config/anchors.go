@@ -29,8 +29,8 @@ type anchorFile struct {
 	issuer trust.Name
 }
 
-// anchors checks the trust anchors of a configuration and makes them. With open it reads the CA files and the system's roots;
-// without, it makes only the anchors that need no I/O.
+// anchors checks the trust anchors of a configuration and makes them. With open it reads the CA files and the
+// system's roots; without, it makes only the anchors that need no I/O.
 func (r *reader) anchors(c *Config, open bool) *Anchors {
 	a := &Anchors{anchors: make(map[string]*trust.Anchor)}
 	for _, name := range slices.Sorted(maps.Keys(c.Trust)) {
@@ -105,8 +105,8 @@ func (a *Anchors) Get(name string) *trust.Anchor {
 	return a.anchors[name]
 }
 
-// Public returns the anchor of the embedded public web roots, whatever roots this machine has. An inspecting firewall's CA may be
-// among the machine's roots; it is never among these.
+// Public returns the anchor of the embedded public web roots, whatever roots this machine has. An inspecting
+// firewall's CA may be among the machine's roots; it is never among these.
 func (a *Anchors) Public() *trust.Anchor { return publicWeb() }
 
 // publicWeb makes the anchor when it is first needed, which is seldom.

@@ -140,7 +140,7 @@ func TestRefreshCAFile(t *testing.T) {
 // refreshed waits for a refresh, however slow this machine is.
 func refreshed(t *testing.T, l *Loaded) error {
 	t.Helper()
-	return errors.Join(l.Anchors.refresh(), l.Credential.refresh())
+	return errors.Join(l.refresh(), l.Credential.refresh())
 }
 
 func TestThrowawayCredential(t *testing.T) {

@@ -21,8 +21,9 @@ import (
 // maxFile is the size of the largest file that is read, in bytes. A thousand endpoints take a fifth of it.
 const maxFile = 1 << 20
 
-// Parse reads a configuration, fills in the defaults, expands the catalogues and checks the result. Relative file names are
-// taken from the directory dir. It does no I/O: the files that the configuration names are not read. The error is an [*Invalid].
+// Parse reads a configuration, fills in the defaults, expands the catalogues and checks the result. Relative file
+// names are taken from the directory dir. It does no I/O: the files that the configuration names are not read. The
+// error is an [*Invalid].
 func Parse(data []byte, dir string) (*Config, error) {
 	r := newReader(dir)
 	c := r.parse(data)
@@ -53,8 +54,8 @@ func (r *reader) parse(data []byte) *Config {
 	return c
 }
 
-// document reads the only YAML document; ok is false if it cannot be read. An empty file is a mistake, as it is more likely a
-// truncated one.
+// document reads the only YAML document; ok is false if it cannot be read. An empty file is a mistake, as it is more
+// likely a truncated one.
 func (r *reader) document(data []byte) (root node, ok bool) {
 	if len(data) > maxFile {
 		r.whole(0, "the file has more than %d bytes", maxFile)
@@ -95,7 +96,8 @@ func splitYAMLError(err error) (line int, text string) {
 	return line, "not valid YAML: " + measurement.Text(text)
 }
 
-// readFile reads a file's keys into c, except for its trust anchors and endpoints, which it returns: catalogues come before them.
+// readFile reads a file's keys into c, except for its trust anchors and endpoints, which it returns: catalogues come
+// before them.
 func (r *reader) readFile(root node, c *Config) (own catalogue) {
 	read := *c
 	read.Trust, read.Endpoints = nil, nil
@@ -125,8 +127,8 @@ func (r *reader) fillDefaults(place string, e *Endpoint) {
 // at is the place of an item of a list.
 func at(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
 
-// expand adds the built-in catalogues and then the file's own anchors and endpoints to c. An own endpoint replaces the built-in
-// one of the same service and host.
+// expand adds the built-in catalogues and then the file's own anchors and endpoints to c. An own endpoint replaces
+// the built-in one of the same service and host.
 func (r *reader) expand(c *Config, own catalogue) {
 	var lists []catalogue
 	for i, name := range c.Catalogues {
@@ -162,8 +164,8 @@ func (r *reader) expand(c *Config, own catalogue) {
 	}
 }
 
-// combine adds catalogues to c. It returns a text for each conflict: one anchor name with two contents would give some endpoints
-// the anchor of others, and one service and host twice would give two endpoints the same series.
+// combine adds catalogues to c. It returns a text for each conflict: one anchor name with two contents would give
+// some endpoints the anchor of others, and one service and host twice would give two endpoints the same series.
 func (c *Config) combine(lists []catalogue) (conflicts []string) {
 	anchors, endpoints := make(map[string]string), make(map[Key]string)
 	for name := range c.Trust {
@@ -213,7 +215,8 @@ func (r *reader) checkSteps(steps []time.Duration) {
 	}
 }
 
-// checkEndpoints checks a file's endpoints against each other, against the trust anchors, and each one's keys against each other.
+// checkEndpoints checks a file's endpoints against each other, against the trust anchors, and each one's keys against
+// each other.
 func (r *reader) checkEndpoints(endpoints []Endpoint, anchors map[string]TrustAnchor) {
 	first := make(map[Key]string)
 	for i := range endpoints {

@@ -1,9 +1,9 @@
-// Package config reads and holds the configuration: its types, its defaults, the built-in catalogues of hosts, and the trust
-// anchors and client certificate whose files are read again when they change.
+// Package config reads and holds the configuration: its types, its defaults, the built-in catalogues of hosts, and
+// the trust anchors and client certificate whose files are read again when they change.
 //
-// [Load] reads a file and everything that it names; [Parse] reads text only. Both report every mistake at once, each with its
-// place and a fix. A [Config] that they return is complete: defaults are filled in, catalogues are expanded and every reference
-// is resolved, so that no other package checks it again.
+// [Load] reads a file and everything that it names; [Parse] reads text only. Both report every mistake at once, each
+// with its place and a fix. A [Config] that they return is complete: defaults are filled in, catalogues are expanded
+// and every reference is resolved, so that no other package checks it again.
 //
 // The yaml tags of the types below are the only place where key names stand. These tags describe a key further:
 //
@@ -51,10 +51,11 @@ const (
 type AuthorityQueries struct {
 	Mode    AuthorityMode    `yaml:"mode"`
 	Servers []netip.AddrPort `yaml:"servers" example:"[192.0.2.53]"`
-	// InterceptionTest sends a query to a documentation address now and then: an answer shows that port 53 is intercepted.
+	// InterceptionTest sends a query to a documentation address now and then: an answer shows that port 53 is
+	// intercepted.
 	InterceptionTest bool `yaml:"interception_test"`
-	// Whoami is a name whose answer is the address of the resolver that asked, used to show that resolver and exporter get the
-	// same view of a zone. "" means none.
+	// Whoami is a name whose answer is the address of the resolver that asked, used to show that resolver and
+	// exporter get the same view of a zone. "" means none.
 	Whoami string `yaml:"whoami" form:"name"`
 }
 
@@ -86,8 +87,8 @@ type TrustAnchor struct {
 	SystemRoots bool   `yaml:"system_roots,omitempty"`
 }
 
-// ClientCertificate names the files of the certificate that servers get when they ask for one. If both are empty a throw-away
-// P-256 certificate is made at start.
+// ClientCertificate names the files of the certificate that servers get when they ask for one. If both are empty a
+// throw-away P-256 certificate is made at start.
 type ClientCertificate struct {
 	CertFile string `yaml:"cert_file,omitempty" form:"file"`
 	KeyFile  string `yaml:"key_file,omitempty" form:"file"`
@@ -105,7 +106,7 @@ const (
 // Endpoint is one host of a service and the paths to it.
 type Endpoint struct {
 	Service     string              `yaml:"service" form:"service" required:"true" example:"meters"`
-	Host        string              `yaml:"host" form:"host" required:"true" example:"coap.example.com"` // see [ParseHost]
+	Host        string              `yaml:"host" form:"host" required:"true" example:"coap.example.com"`
 	Client      measurement.Client  `yaml:"client"`
 	Trust       string              `yaml:"trust" example:"arm-lwm2m"`           // a key of Config.Trust
 	Keepalive   time.Duration       `yaml:"keepalive,omitempty" range:"1s..24h"` // 0: not known
@@ -120,15 +121,17 @@ type Endpoint struct {
 
 // Idle configures the measurement of how long a silent connection survives.
 type Idle struct {
-	Enabled     bool            `yaml:"enabled"`
-	Steps       []time.Duration `yaml:"steps" range:"1s..24h" size:"1..32" example:"[30s, 60s, 120s]"` // ascending
-	Interval    time.Duration   `yaml:"interval" range:"1s..168h"`                                     // between two measurements of a path
-	Concurrency int             `yaml:"concurrency" range:"1..10000"`                                  // silent connections open at once
+	Enabled bool `yaml:"enabled"`
+	// Steps are the silences to try, in ascending order.
+	Steps       []time.Duration `yaml:"steps" range:"1s..24h" size:"1..32" example:"[30s, 60s, 120s]"`
+	Interval    time.Duration   `yaml:"interval" range:"1s..168h"`    // between two measurements of a path
+	Concurrency int             `yaml:"concurrency" range:"1..10000"` // silent connections open at once
 }
 
 // Probe lists the hosts that /probe accepts in addition to the endpoints.
 type Probe struct {
-	Allow []string `yaml:"allow" form:"allow" example:"[\"*.example.com\", 10.20.0.0/16]"` // names, wildcards, CIDR prefixes
+	// Allow lists names, wildcards and CIDR prefixes.
+	Allow []string `yaml:"allow" form:"allow" example:"[\"*.example.com\", 10.20.0.0/16]"`
 }
 
 // Key identifies an endpoint, also across reloads.

@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// Credential is the client certificate that servers get when they ask for one: the configured one, which is read again when it
-// changes, or a throw-away one. It is safe for concurrent use.
+// Credential is the client certificate that servers get when they ask for one: the configured one, which is read
+// again when it changes, or a throw-away one. It is safe for concurrent use.
 type Credential struct {
 	configured bool
 	current    atomic.Pointer[tls.Certificate]
 	files      watched
 }
 
-// credential checks the client certificate of a configuration and loads it. Without one it makes a throw-away certificate.
+// credential checks the client certificate of a configuration and loads it. Without one it makes a throw-away
+// certificate.
 func (r *reader) credential(c ClientCertificate) *Credential {
 	const place = "client_certificate"
 	cred := &Credential{
@@ -95,8 +96,8 @@ func parsePair(paths []string, contents [][]byte) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// NewThrowaway makes a self-signed P-256 certificate that names neither the site nor a person. It is valid from a day ago, for
-// servers whose clock is behind, for ten years, longer than any exporter runs.
+// NewThrowaway makes a self-signed P-256 certificate that names neither the site nor a person. It is valid from a day
+// ago, for servers whose clock is behind, for ten years, longer than any exporter runs.
 func NewThrowaway() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

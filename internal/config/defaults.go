@@ -32,8 +32,8 @@ func defaults() *Config {
 		},
 		Trust: map[string]TrustAnchor{WebTrust: {SystemRoots: true}},
 		Idle: Idle{
-			// The steps bracket the known idle timeouts of NATs and load balancers, 30 s (conntrack, UDP), 120 s (RFC 4787), 240 s
-			// and 350 s (clouds), and the keepalive intervals of devices, 60, 90, 100 and 540 s.
+			// The steps bracket the known idle timeouts of NATs and load balancers, 30 s (conntrack, UDP), 120 s (RFC
+			// 4787), 240 s and 350 s (clouds), and the keepalive intervals of devices, 60, 90, 100 and 540 s.
 			Steps: []time.Duration{
 				30 * time.Second, 60 * time.Second, 90 * time.Second, 100 * time.Second, 120 * time.Second,
 				180 * time.Second, 240 * time.Second, 350 * time.Second, 540 * time.Second,

@@ -20,8 +20,8 @@ type disk struct {
 	stuck map[string]bool // the paths whose last operation has not ended within the deadline, and still runs
 }
 
-// newDisk returns the disk of this machine. An operation on a local disk takes milliseconds; a network file system that answers
-// after more than 5 s is of no use either.
+// newDisk returns the disk of this machine. An operation on a local disk takes milliseconds; a network file system
+// that answers after more than 5 s is of no use either.
 func newDisk() *disk {
 	return &disk{
 		deadline: 5 * time.Second,
@@ -36,8 +36,8 @@ var localDisk = newDisk()
 // errHung is the error of an operation that did not end within the deadline.
 var errHung = errors.New("no answer from the file system; is a mount hung?")
 
-// within runs an operation on a path until the deadline. The system has no way to cancel it: one that hangs goes on in the
-// background, and as long as it does no other is started for the same path.
+// within runs an operation on a path until the deadline. The system has no way to cancel it: one that hangs goes on
+// in the background, and as long as it does no other is started for the same path.
 func within[T any](d *disk, path string, operation func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -118,8 +118,8 @@ func (d *disk) readRegular(path string) ([]byte, error) {
 	return d.read(path)
 }
 
-// watched is a set of files that are read again when one of them changes. Identity, size and time of modification tell that, so
-// that an unchanged file costs a stat. It is not safe for concurrent use.
+// watched is a set of files that are read again when one of them changes. Identity, size and time of modification
+// tell that, so that an unchanged file costs a stat. It is not safe for concurrent use.
 type watched struct {
 	disk     *disk
 	paths    []string
@@ -127,8 +127,8 @@ type watched struct {
 	reported string        // the error that was returned last, so that each error is returned once
 }
 
-// refresh calls load with the files' contents if a file has changed since the last successful load. It returns an error only if
-// it differs from the one before, so that a caller that logs it logs changes.
+// refresh calls load with the files' contents if a file has changed since the last successful load. It returns an
+// error only if it differs from the one before, so that a caller that logs it logs changes.
 func (w *watched) refresh(load func(contents [][]byte) error) error {
 	err := w.reload(load)
 	switch {

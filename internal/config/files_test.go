@@ -56,7 +56,8 @@ func TestDiskReadRegular(t *testing.T) {
 	}
 }
 
-// TestDiskHungMount: an operation that does not return ends at the deadline, and no other is started for its path until it has.
+// TestDiskHungMount: an operation that does not return ends at the deadline, and no other is started for its path
+// until it has.
 func TestDiskHungMount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const path = "/mnt/ca.pem"

@@ -13,8 +13,9 @@ const (
 	maxLabel = 63
 )
 
-// ParseHost parses a host: a DNS name, returned in lower case and without the final dot, or an IP address, which may be in
-// brackets. Names consist of letters, digits, hyphens and underscores (RFC 1035 §2.3.1 and what is found in use).
+// ParseHost parses a host: a DNS name, returned in lower case and without the final dot, or an IP address, which may
+// be in brackets. Names consist of letters, digits, hyphens and underscores (RFC 1035 §2.3.1 and what is found in
+// use).
 func ParseHost(s string) (string, error) {
 	address := s
 	if inside, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inside, "]") && strings.Contains(inside, ":") {

@@ -48,7 +48,8 @@ func keysOf(typ reflect.Type, defaults reflect.Value, prefix string) (keys []key
 
 func allKeys() []key { return keysOf(reflect.TypeFor[Config](), reflect.ValueOf(*defaults()), "") }
 
-// TestKeysHaveReaders reads a value of another type for every key: one without a reader panics. All tags must be complete.
+// TestKeysHaveReaders reads a value of another type for every key: one without a reader panics. All tags must be
+// complete.
 func TestKeysHaveReaders(t *testing.T) {
 	for _, k := range allKeys() {
 		tag := k.field.Tag
@@ -120,7 +121,8 @@ type documented struct {
 
 var docHeading = regexp.MustCompile("(?m)^## `([a-z_]+)`$")
 
-// docKeys reads the keys of docs/configuration.md: the headings of the second level that are keys, and the tables under them.
+// docKeys reads the keys of docs/configuration.md: the headings of the second level that are keys, and the tables
+// under them.
 func docKeys(t *testing.T, doc string) map[string]documented {
 	t.Helper()
 	keys := make(map[string]documented)
@@ -167,8 +169,8 @@ func docKeys(t *testing.T, doc string) map[string]documented {
 	return keys
 }
 
-// TestKeysAreDocumented compares the keys with docs/configuration.md: each stands under its heading, with its range and default, and
-// no other key is there.
+// TestKeysAreDocumented compares the keys with docs/configuration.md: each stands under its heading, with its range
+// and default, and no other key is there.
 func TestKeysAreDocumented(t *testing.T) {
 	data, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {

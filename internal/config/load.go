@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Loaded is a configuration with the trust anchors and the client certificate that it describes. It is safe for concurrent use.
+// Loaded is a configuration with the trust anchors and the client certificate that it describes. It is safe for
+// concurrent use.
 type Loaded struct {
 	*Anchors
 	Config     *Config
@@ -18,8 +19,8 @@ type Loaded struct {
 	refreshing chan error // the result of a refresh that runs; nil if none does
 }
 
-// Load reads a configuration file and the files that it names. Relative names in it are taken from its own directory. The error
-// of a file that is read but has mistakes is an [*Invalid].
+// Load reads a configuration file and the files that it names. Relative names in it are taken from its own directory.
+// The error of a file that is read but has mistakes is an [*Invalid].
 func Load(path string) (*Loaded, error) {
 	data, err := localDisk.read(path)
 	if err != nil {
@@ -50,14 +51,15 @@ func load(data []byte, dir string) (*Loaded, error) {
 	return loaded, nil
 }
 
-// refreshPatience is how long Refresh waits for files: a thousand times what a local disk needs, and too short to delay a round.
+// refreshPatience is how long Refresh waits for files: a thousand times what a local disk needs, and too short to
+// delay a round.
 const refreshPatience = 100 * time.Millisecond
 
-// Refresh reads again the files that have changed. What cannot be used leaves the last good contents in use, and its error is
-// returned once. If files do not answer in time, Refresh returns without them: reading goes on in the background, its result is
-// used when it is there, and a later call returns its error.
+// Refresh reads again the files that have changed. What cannot be used leaves the last good contents in use, and its
+// error is returned once. If files do not answer in time, Refresh returns without them: reading goes on in the
+// background, its result is used when it is there, and a later call returns its error.
 func (l *Loaded) Refresh() error {
-	if len(l.Anchors.files) == 0 && !l.Credential.configured {
+	if len(l.files) == 0 && !l.Credential.configured {
 		return nil
 	}
 	l.mu.Lock()
@@ -66,7 +68,7 @@ func (l *Loaded) Refresh() error {
 	if l.refreshing == nil {
 		running := make(chan error, 1)
 		l.refreshing = running
-		go func() { running <- errors.Join(l.Anchors.refresh(), l.Credential.refresh()) }()
+		go func() { running <- errors.Join(l.refresh(), l.Credential.refresh()) }()
 		wait = time.After(refreshPatience)
 	} else if len(l.refreshing) == 0 {
 		return nil

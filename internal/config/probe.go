@@ -41,8 +41,8 @@ func parseAllow(s string) (string, error) {
 	return ParseHost(s)
 }
 
-// AllowsHost reports whether /probe accepts a host in the form of [ParseHost]: a name that is listed or below a wildcard, or an
-// address in a prefix.
+// AllowsHost reports whether /probe accepts a host in the form of [ParseHost]: a name that is listed or below a
+// wildcard, or an address in a prefix.
 func (p Probe) AllowsHost(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return p.inPrefix(addr)
@@ -58,9 +58,9 @@ func (p Probe) AllowsHost(host string) bool {
 	return false
 }
 
-// AllowsAddress reports whether /probe may connect to an address that an allowed host resolves to: a public one, one in an allowed
-// prefix, or one that DNS64 made from such an address with the well-known prefix. A name that others control must not open the
-// site's own network.
+// AllowsAddress reports whether /probe may connect to an address that an allowed host resolves to: a public one, one
+// in an allowed prefix, or one that DNS64 made from such an address with the well-known prefix. A name that others
+// control must not open the site's own network.
 func (p Probe) AllowsAddress(addr netip.Addr) bool {
 	if p.inPrefix(addr) {
 		return true
@@ -72,8 +72,8 @@ func (p Probe) AllowsAddress(addr netip.Addr) bool {
 	return p.inPrefix(addr) || isPublic(addr)
 }
 
-// wellKnownNAT64 is the well-known prefix of NAT64, which an IPv4 address follows (RFC 6052 §2.1). The addresses of a NAT64 with a
-// prefix of the site's network need an allowed prefix, as all of that network does.
+// wellKnownNAT64 is the well-known prefix of NAT64, which an IPv4 address follows (RFC 6052 §2.1). The addresses of a
+// NAT64 with a prefix of the site's network need an allowed prefix, as all of that network does.
 var wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
 
 func (p Probe) inPrefix(addr netip.Addr) bool {
@@ -86,8 +86,8 @@ func (p Probe) inPrefix(addr netip.Addr) bool {
 	return false
 }
 
-// Unconfigured returns the endpoint for a host that is not configured but allowed by probe.allow: a web client on TCP 443 that
-// trusts the anchor [WebTrust]. [Probe.AllowsAddress] decides to which addresses it may connect.
+// Unconfigured returns the endpoint for a host that is not configured but allowed by probe.allow: a web client on TCP
+// 443 that trusts the anchor [WebTrust]. [Probe.AllowsAddress] decides to which addresses it may connect.
 func Unconfigured(host string) *Endpoint {
 	return &Endpoint{
 		Service: "probe", Host: host, Client: measurement.Web, Trust: WebTrust, Finish: true, Addresses: AddressesAny,
@@ -95,8 +95,8 @@ func Unconfigured(host string) *Endpoint {
 	}
 }
 
-// reserved are the blocks of IANA's special-purpose registries (RFC 6890) that are not globally reachable and that no method of
-// [netip.Addr] covers.
+// reserved are the blocks of IANA's special-purpose registries (RFC 6890) that are not globally reachable and that no
+// method of [netip.Addr] covers.
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"), // carrier-grade NAT, RFC 6598

@@ -26,9 +26,9 @@ type node struct {
 // null reports whether a key stands without a value.
 func (n node) null() bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// reader reads YAML nodes into Go values, strictly. It walks the yaml tags of the value's type, so that a field with a tag needs
-// no other code to be read. A mistake is recorded and reading goes on, so that all mistakes of a file are found at once; the field
-// then keeps the value that it had.
+// reader reads YAML nodes into Go values, strictly. It walks the yaml tags of the value's type, so that a field with
+// a tag needs no other code to be read. A mistake is recorded and reading goes on, so that all mistakes of a file are
+// found at once; the field then keeps the value that it had.
 type reader struct {
 	mistakes
 	dir   string          // of relative file names; "" leaves them relative
@@ -44,7 +44,8 @@ func (r *reader) has(place string) bool {
 // good reports whether the key at a place has a value without mistakes.
 func (r *reader) good(place string) bool { return r.has(place) && !r.wrong[place] }
 
-// mistakeAt records a mistake of the key at a place. If the key is not given, the mistake is shown at the section that lacks it.
+// mistakeAt records a mistake of the key at a place. If the key is not given, the mistake is shown at the section
+// that lacks it.
 func (r *reader) mistakeAt(place, format string, args ...any) {
 	n, ok := r.given[place]
 	for above := place; !ok && above != ""; {
@@ -152,8 +153,8 @@ func (r *reader) mapping(n node, into reflect.Value, rules reflect.StructTag) {
 	})
 }
 
-// pairs calls each for every entry of a mapping. Keys that are no words and repeated keys are mistakes. It reports whether the
-// node is a mapping.
+// pairs calls each for every entry of a mapping. Keys that are no words and repeated keys are mistakes. It reports
+// whether the node is a mapping.
 func (r *reader) pairs(n node, rules reflect.StructTag, each func(key, child node)) bool {
 	if n.Kind != yaml.MappingNode {
 		r.mistake(n, "want keys and values%s", forExample(rules))
@@ -177,8 +178,8 @@ func (r *reader) pairs(n node, rules reflect.StructTag, each func(key, child nod
 	return true
 }
 
-// list reads a list. Equal items are mistakes: no list of the configuration has a use for them. An item with a mistake is kept,
-// so that the index of each item is that of the file.
+// list reads a list. Equal items are mistakes: no list of the configuration has a use for them. An item with a
+// mistake is kept, so that the index of each item is that of the file.
 func (r *reader) list(n node, into reflect.Value, rules reflect.StructTag) {
 	if n.Kind != yaml.SequenceNode {
 		r.mistake(n, "want a list%s", forExample(rules))

@@ -18,7 +18,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// loadsAgain requires that what the config command prints is read as the same configuration, and printed in the same way.
+// loadsAgain requires that what the config command prints is read as the same configuration, and printed in the same
+// way.
 func loadsAgain(c *Config) error {
 	var text, twice bytes.Buffer
 	if err := c.Write(&text); err != nil {
@@ -157,8 +158,8 @@ var samplesOf = map[string][]string{
 
 const everyKeyPublicKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEX4CWIxuTkjbJcODt+pOTDdI/b21MjEiJ3CxhIBSfKJ098qvViBUtCWF0Wa3HdbkZD4kJl/eWydyn8JDFUVC0/g=="
 
-// TestWriteRandomConfigurations draws configurations of every key. What Parse refuses must be an *Invalid; what it accepts must
-// load again after it is written.
+// TestWriteRandomConfigurations draws configurations of every key. What Parse refuses must be an *Invalid; what it
+// accepts must load again after it is written.
 func TestWriteRandomConfigurations(t *testing.T) {
 	accepted := 0
 	rapid.Check(t, func(t *rapid.T) {

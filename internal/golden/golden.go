@@ -1,8 +1,10 @@
-// Package golden compares what a test produced with a file that a person has reviewed. With GOLDEN_UPDATE=1 in the environment the
-// tests write the files: `make golden` does that for every package, and `git diff` then shows what to review.
+// Package golden compares what a test produced with a file that a person has reviewed. With GOLDEN_UPDATE=1 in the
+// environment the tests write the files: `make golden` does that for every package, and `git diff` then shows what to
+// review.
 //
-// Use [Equal] for one text, and [Exact] in addition where the files of a directory belong to the cases of one test. What is compared
-// must be the same in every run: sort what comes from maps, and name what differs (times, ports, keys) before it is passed here.
+// Use [Equal] for one text, and [Exact] in addition where the files of a directory belong to the cases of one test.
+// What is compared must be the same in every run: sort what comes from maps, and name what differs (times, ports,
+// keys) before it is passed here.
 package golden
 
 import (
@@ -42,8 +44,8 @@ func equal(t testing.TB, file, got string, update bool) {
 	}
 }
 
-// Exact reports an error for every file of a pattern that is not one of used: the golden file of a case that is gone. With
-// GOLDEN_UPDATE=1 it removes them.
+// Exact reports an error for every file of a pattern that is not one of used: the golden file of a case that is gone.
+// With GOLDEN_UPDATE=1 it removes them.
 func Exact(t testing.TB, pattern string, used []string) {
 	t.Helper()
 	exact(t, pattern, used, updating())

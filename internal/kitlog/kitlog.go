@@ -1,8 +1,9 @@
-// Package kitlog is a [slog.Handler] that writes through a go-kit logger, so that call sites use slog and the whole program,
-// exporter-toolkit included, has one log in one format. Use [New]; [NewHandler] is for a go-kit logger that exists already.
+// Package kitlog is a [slog.Handler] that writes through a go-kit logger, so that call sites use slog and the whole
+// program, exporter-toolkit included, has one log in one format. Use [New]; [NewHandler] is for a go-kit logger that
+// exists already.
 //
-// It is not github.com/tjhop/slog-gokit (v0.2.2) because that passes control characters in attributes on to the terminal (U+009B
-// in JSON), and loses the whole record in logfmt if an attribute has an empty key.
+// It is not github.com/tjhop/slog-gokit (v0.2.2) because that passes control characters in attributes on to the
+// terminal (U+009B in JSON), and loses the whole record in logfmt if an attribute has an empty key.
 package kitlog
 
 import (
@@ -26,8 +27,8 @@ const (
 	messageKey = "msg"
 )
 
-// New returns a logger that writes to w in a format: "json", or logfmt for anything else. Records below level are dropped; a
-// [*slog.LevelVar] lets the level be changed later. Writes to w are serialised.
+// New returns a logger that writes to w in a format: "json", or logfmt for anything else. Records below level are
+// dropped; a [*slog.LevelVar] lets the level be changed later. Writes to w are serialised.
 func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	w = log.NewSyncWriter(w)
 	var out log.Logger
@@ -39,7 +40,8 @@ func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	return slog.New(NewHandler(out, level))
 }
 
-// Handler writes slog records through a go-kit logger. Groups are flattened: an attribute b of group a has the key "a.b".
+// Handler writes slog records through a go-kit logger. Groups are flattened: an attribute b of group a has the key
+// "a.b".
 type Handler struct {
 	out     log.Logger
 	level   slog.Leveler
@@ -93,8 +95,8 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	return &with
 }
 
-// appendAttr flattens one attribute. The contract of slog.Handler omits an empty attribute and an empty group, and inlines a group
-// without a name.
+// appendAttr flattens one attribute. The contract of slog.Handler omits an empty attribute and an empty group, and
+// inlines a group without a name.
 func appendAttr(keyvals []any, prefix string, a slog.Attr) []any {
 	v := a.Value.Resolve()
 	if a.Key == "" && v.Equal(slog.Value{}) {
@@ -124,8 +126,8 @@ func plain(v slog.Value) any {
 	}
 }
 
-// clean replaces characters that are not printable by U+FFFD, so that the log can be shown on a terminal. Line breaks and tabs stay:
-// the encoders escape them.
+// clean replaces characters that are not printable by U+FFFD, so that the log can be shown on a terminal. Line breaks
+// and tabs stay: the encoders escape them.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) || r == '\n' || r == '\t' {

@@ -2,9 +2,7 @@ package present
 
 import (
 	"bytes"
-	"flag"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -12,10 +10,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -33,30 +30,22 @@ var forms = map[string]func(io.Writer, *report.Report) error{
 // TestGolden holds the forms of every report against what was last looked at and found good.
 func TestGolden(t *testing.T) {
 	inEveryForm := []string{"well", "sick", "offline"}
+	var used []string
 	for name, rep := range reports() {
 		for ext, write := range forms {
 			if ext != ".txt" && ext != ".md" && !slices.Contains(inEveryForm, name) {
 				continue
 			}
+			file := filepath.Join("testdata", name+ext)
+			used = append(used, file)
 			t.Run(name+ext, func(t *testing.T) {
 				var got bytes.Buffer
 				if err := write(&got, rep); err != nil {
 					t.Fatal(err)
 				}
-				file := filepath.Join("testdata", name+ext)
-				if *update {
-					if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !bytes.Equal(got.Bytes(), want) {
-					t.Errorf("%s differs; look at it, then run with -update:\n%s", file, &got)
-				}
+				golden.Equal(t, file, got.String())
 			})
 		}
 	}
+	golden.Exact(t, "testdata/*", used)
 }

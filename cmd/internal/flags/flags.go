@@ -1,5 +1,5 @@
-// Package flags defines command-line flags whose errors name the flag and the accepted values. Those of kingpin's own types name
-// the rejected value only: strconv.ParseInt: parsing "x": invalid syntax.
+// Package flags defines command-line flags whose errors name the flag and the accepted values. Those of kingpin's own
+// types name the rejected value only: strconv.ParseInt: parsing "x": invalid syntax.
 package flags
 
 import (
