@@ -9,49 +9,83 @@ import (
 	"time"
 )
 
-// blackhole is an address and port whose SYNs are dropped. It needs no privilege and no packet filter: it listens with
-// the least backlog, accepts nothing, and fills the backlog with connections of its own. A kernel drops the SYN of a
-// further connection without a word, in the hope that there will be room when the SYN is sent again.
+// blackhole is an address and port whose SYNs the kernel drops. It needs no privilege and no packet filter: it listens with a
+// backlog of 0, accepts nothing, and fills the backlog with connections of its own. Linux drops the SYN of a further
+// connection, so that the client sends it again.
 type blackhole struct {
 	listener *net.TCPListener
 	fillers  []net.Conn
 }
 
 const (
-	// fillWait is how long a connection on loopback may take before the backlog counts as full: a SYN that is not
-	// dropped is answered within the call.
-	fillWait = 60 * time.Millisecond
-	// maxFillers is more than any kernel's least backlog.
-	maxFillers = 16
+	// maxFillers is more than a backlog of 0 holds: Linux takes one connection more than the backlog.
+	maxFillers = 4
+	// backlogPoll is how often the kernel is asked for the length of the backlog.
+	backlogPoll = time.Millisecond
 )
 
 var errBacklog = errors.New("the backlog does not fill")
 
+// openBlackhole returns once the kernel reports that the backlog is full.
 func openBlackhole(ctx context.Context, address netip.AddrPort) (*blackhole, error) {
 	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(address))
 	if err != nil {
 		return nil, fmt.Errorf("listen without accepting: %w", err)
 	}
 	b := &blackhole{listener: listener}
-	if err := shrinkBacklog(listener); err != nil {
-		b.close()
-		return nil, fmt.Errorf("shrink backlog: %w", err)
+	if err := b.fill(ctx); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("fill the backlog: %w", err)
 	}
-	dialer := net.Dialer{Timeout: fillWait}
-	for range maxFillers {
-		conn, err := dialer.DialContext(ctx, "tcp", listener.Addr().String())
-		if err != nil {
-			return b, nil //nolint:nilerr // it is full: that is what was wanted
-		}
-		b.fillers = append(b.fillers, conn)
-	}
-	b.close()
-	return nil, errBacklog
+	return b, nil
 }
 
-func (b *blackhole) close() {
+func (b *blackhole) fill(ctx context.Context) error {
+	if err := shrinkBacklog(b.listener); err != nil {
+		return err
+	}
+	for range maxFillers {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", b.listener.Addr().String())
+		if err != nil {
+			return err
+		}
+		b.fillers = append(b.fillers, conn)
+		switch full, err := b.full(ctx); {
+		case err != nil:
+			return err
+		case full:
+			return nil
+		}
+	}
+	return errBacklog
+}
+
+// full waits until the listener's queue holds every filler, since a client's connection stands before its last ACK is handled,
+// and reports whether there is no room for more.
+func (b *blackhole) full(ctx context.Context) (bool, error) {
+	tick := time.NewTicker(backlogPoll)
+	defer tick.Stop()
+	for {
+		waiting, limit, err := backlogOf(b.listener)
+		if err != nil {
+			return false, err
+		}
+		if waiting >= len(b.fillers) {
+			return waiting > limit, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+}
+
+// Close frees the address.
+func (b *blackhole) Close() error {
 	b.listener.Close()
 	for _, conn := range b.fillers {
 		conn.Close()
 	}
+	return nil
 }

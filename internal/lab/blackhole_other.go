@@ -1,4 +1,4 @@
-//go:build !unix
+//go:build !linux
 
 package lab
 
@@ -7,5 +7,8 @@ import (
 	"net"
 )
 
-// shrinkBacklog is told of no other system.
+// Other systems treat a full backlog in other ways.
+
 func shrinkBacklog(*net.TCPListener) error { return errors.ErrUnsupported }
+
+func backlogOf(*net.TCPListener) (waiting, limit int, err error) { return 0, 0, errors.ErrUnsupported }

@@ -7,36 +7,36 @@ import (
 	"time"
 )
 
-// parcel is data on its way, due to arrive at a time.
-type parcel struct {
-	due  time.Time
-	data []byte
+// segment is data in transit.
+type segment struct {
+	arrival time.Time
+	data    []byte
 }
 
-// delayDepth bounds the parcels on their way in one direction.
-const delayDepth = 256
+// maxSegments bounds the segments in transit in one direction.
+const maxSegments = 256
 
-// delayed carries a connection through a path that takes d each way and returns the far end. Both pumps end when either
+// delayed returns the far end of a connection whose data takes d in each direction. Both copying goroutines end when either
 // end is closed; wg waits for them.
 func delayed(ctx context.Context, wg *sync.WaitGroup, near net.Conn, d time.Duration) net.Conn {
 	inner, far := net.Pipe()
 	ctx, cancel := context.WithCancel(ctx)
 	end := func() { cancel(); inner.Close(); near.Close() }
-	wg.Go(func() { defer end(); carry(ctx, inner, near, d) })
-	wg.Go(func() { defer end(); carry(ctx, near, inner, d) })
+	wg.Go(func() { defer end(); copyDelayed(ctx, inner, near, d) })
+	wg.Go(func() { defer end(); copyDelayed(ctx, near, inner, d) })
 	return far
 }
 
-// carry copies from src to dst, each piece d after it was read.
-func carry(ctx context.Context, dst, src net.Conn, d time.Duration) {
-	line := make(chan parcel, delayDepth)
+// copyDelayed copies from src to dst and writes each segment d after it was read.
+func copyDelayed(ctx context.Context, dst, src net.Conn, d time.Duration) {
+	transit := make(chan segment, maxSegments)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer close(line)
+	defer close(transit)
 	wg.Go(func() {
-		for p := range line {
-			if !sleepUntil(ctx, p.due) {
-				continue // drain, so that the reader never waits for us
+		for p := range transit {
+			if !sleepUntil(ctx, p.arrival) {
+				continue // empty the channel, so that the reader never blocks
 			}
 			if _, err := dst.Write(p.data); err != nil {
 				src.Close()
@@ -47,7 +47,7 @@ func carry(ctx context.Context, dst, src net.Conn, d time.Duration) {
 		buffer := make([]byte, 16<<10)
 		n, err := src.Read(buffer)
 		if n > 0 {
-			line <- parcel{time.Now().Add(d), buffer[:n]}
+			transit <- segment{time.Now().Add(d), buffer[:n]}
 		}
 		if err != nil {
 			return
@@ -55,9 +55,9 @@ func carry(ctx context.Context, dst, src net.Conn, d time.Duration) {
 	}
 }
 
-// sleepUntil waits for a moment; false if ctx ended first.
-func sleepUntil(ctx context.Context, moment time.Time) bool {
-	timer := time.NewTimer(time.Until(moment))
+// sleepUntil waits until a time; it returns false if ctx ended first.
+func sleepUntil(ctx context.Context, t time.Time) bool {
+	timer := time.NewTimer(time.Until(t))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

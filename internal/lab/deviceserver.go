@@ -48,8 +48,8 @@ const (
 	ecdsaSignType   byte   = 64 // ClientCertificateType ecdsa_sign (RFC 8422 §5.5)
 )
 
-// sessionLife bounds a session that nobody closes.
-const sessionLife = 20 * time.Minute
+// maxSession bounds a session that the client does not close.
+const maxSession = 20 * time.Minute
 
 // DeviceServer is the TCP side of the device port: TLS 1.2 with 0xC0AE alone, no SNI looked at, a client certificate
 // demanded, the handshake finished, CoAP answered.
@@ -64,9 +64,9 @@ const sessionLife = 20 * time.Minute
 //	CoAP                     ◄──────────►   CoAP
 type DeviceServer struct {
 	Certificate tls.Certificate
-	// RefuseStrangers answers any client certificate with unknown_ca.
-	RefuseStrangers bool
-	CoAP            CoAP
+	// RefuseClients answers every client certificate with unknown_ca.
+	RefuseClients bool
+	CoAP          CoAP
 	// IdleLimit ends a session with close_notify and FIN after that long without a record; 0: none.
 	IdleLimit time.Duration
 }
@@ -76,7 +76,7 @@ func (s *DeviceServer) Serve(ctx context.Context, conn net.Conn) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(sessionLife))
+	_ = conn.SetDeadline(time.Now().Add(maxSession))
 
 	h := &deviceHandshake{server: s, records: &records{conn: conn}}
 	if err := h.run(); err != nil {
@@ -325,7 +325,7 @@ func (h *deviceHandshake) clientCertificate() (*x509.Certificate, error) {
 	if list.Empty() {
 		return nil, h.fail(alertHandshakeFailure, errors.New("client sent no certificate"))
 	}
-	if h.server.RefuseStrangers {
+	if h.server.RefuseClients {
 		return nil, h.fail(alertUnknownCA, errors.New("client certificate refused as told"))
 	}
 	if !list.ReadUint24LengthPrefixed(&der) {

@@ -21,13 +21,17 @@ type DNSServer struct {
 	wg       sync.WaitGroup
 }
 
-// ServeDNS listens on address (port 0 picks one that is free for both transports) until closed.
+// ServeDNS listens on an address of loopback (port 0 picks one that is free for both transports) until closed.
 func ServeDNS(address netip.AddrPort, answerer Answerer, now func() time.Time) (*DNSServer, error) {
-	packets, listener, err := listenBoth(address)
+	return serveDNS(loopback{}, address, answerer, now)
+}
+
+func serveDNS(on sockets, address netip.AddrPort, answerer Answerer, now func() time.Time) (*DNSServer, error) {
+	packets, listener, err := listenBoth(on, address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for DNS: %w", err)
 	}
-	s := &DNSServer{Address: listener.Addr().(*net.TCPAddr).AddrPort()}
+	s := &DNSServer{Address: addrPort(listener.Addr())}
 	var started sync.WaitGroup
 	for _, server := range []*dns.Server{{PacketConn: packets}, {Listener: listener}} {
 		overUDP := server.PacketConn != nil
@@ -44,7 +48,7 @@ func ServeDNS(address netip.AddrPort, answerer Answerer, now func() time.Time) (
 			if overUDP {
 				truncate(m, q)
 			}
-			_ = w.WriteMsg(m) // an asker that went away is no concern of ours
+			_ = w.WriteMsg(m) // fails only if the client has gone
 		})
 		started.Add(1)
 		server.NotifyStartedFunc = started.Done
@@ -54,15 +58,15 @@ func ServeDNS(address netip.AddrPort, answerer Answerer, now func() time.Time) (
 	return s, nil
 }
 
-// Close stops listening and waits for what is being answered.
+// Close stops listening and waits for the answers in progress.
 func (s *DNSServer) Close() error {
 	err := errors.Join(s.udp.Shutdown(), s.tcp.Shutdown())
 	s.wg.Wait()
 	return err
 }
 
-// truncate cuts an answer to what the asker takes over UDP and sets TC. It keeps no part of a set: what a truncated
-// answer holds is not to be used (RFC 2181 §9).
+// truncate empties an answer that is larger than the client takes over UDP, and sets TC. It keeps no part of an RRset: the
+// content of a truncated answer must not be used (RFC 2181 §9).
 func truncate(m, q *dns.Msg) {
 	limit := dns.MinMsgSize
 	if opt := q.IsEdns0(); opt != nil {
@@ -73,17 +77,17 @@ func truncate(m, q *dns.Msg) {
 	}
 }
 
-// listenAttempts bounds the ports tried until one is free for both transports.
+// listenAttempts bounds the ports that are tried until one is free for both transports.
 const listenAttempts = 20
 
-func listenBoth(address netip.AddrPort) (net.PacketConn, net.Listener, error) {
+func listenBoth(on sockets, address netip.AddrPort) (net.PacketConn, net.Listener, error) {
 	var last error
 	for range listenAttempts {
-		listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(address))
+		listener, err := on.listenTCP(address)
 		if err != nil {
 			return nil, nil, err
 		}
-		packets, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(listener.Addr().(*net.TCPAddr).AddrPort()))
+		packets, err := on.listenUDP(addrPort(listener.Addr()))
 		if err == nil {
 			return packets, listener, nil
 		}

@@ -11,15 +11,18 @@ import (
 	"time"
 
 	"github.com/pion/dtls/v3"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
-// DTLSServer is the UDP side of the device port: DTLS 1.2 with 0xC0AE alone, a client certificate demanded, CoAP
-// answered.
+// DTLSServer is the UDP side of the device port: DTLS 1.2 with the one suite 0xC0AE. It requires a client certificate and answers
+// CoAP pings.
 type DTLSServer struct {
-	Certificate     tls.Certificate
-	RefuseStrangers bool
-	CoAP            CoAP // not Framed
-	MTU             int  // most bytes of one datagram; 0: 1200
+	Certificate tls.Certificate
+	// RefuseClients refuses every client certificate.
+	RefuseClients bool
+	CoAP          CoAP // not Framed
+	MTU           int  // most bytes of one datagram; 0: 1200
 	// IdleLimit ends a session with close_notify after that long without a record; 0: none.
 	IdleLimit time.Duration
 
@@ -27,13 +30,23 @@ type DTLSServer struct {
 	wg       sync.WaitGroup
 }
 
-// handshakePatience bounds a DTLS handshake with its retransmissions.
-const handshakePatience = time.Minute
+// handshakeTimeout bounds a DTLS handshake with its retransmissions.
+const handshakeTimeout = time.Minute
 
-var errStranger = errors.New("client certificate refused as told")
+var errRefused = errors.New("client certificate refused by configuration")
 
 // Listen serves on address (port 0 picks one) until ctx ends; Close waits for the end.
 func (s *DTLSServer) Listen(ctx context.Context, address netip.AddrPort) error {
+	listener, err := dtls.ListenWithOptions("udp", net.UDPAddrFromAddrPort(address), s.options()...)
+	if err != nil {
+		return fmt.Errorf("listen for DTLS: %w", err)
+	}
+	s.listener = listener
+	s.wg.Go(func() { s.accept(ctx) })
+	return nil
+}
+
+func (s *DTLSServer) options() []dtls.ServerOption {
 	options := []dtls.ServerOption{
 		dtls.WithCertificates(s.Certificate),
 		dtls.WithCipherSuites(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8),
@@ -43,22 +56,14 @@ func (s *DTLSServer) Listen(ctx context.Context, address netip.AddrPort) error {
 	if s.MTU > 0 {
 		options = append(options, dtls.WithMTU(s.MTU))
 	}
-	if s.RefuseStrangers {
-		options = append(options, dtls.WithVerifyConnection(func(*dtls.State) error { return errStranger }))
+	if s.RefuseClients {
+		options = append(options, dtls.WithVerifyConnection(func(*dtls.State) error { return errRefused }))
 	}
-	listener, err := dtls.ListenWithOptions("udp", net.UDPAddrFromAddrPort(address), options...)
-	if err != nil {
-		return fmt.Errorf("listen for DTLS: %w", err)
-	}
-	s.listener = listener
-	s.wg.Go(func() { s.accept(ctx) })
-	return nil
+	return options
 }
 
 // Address is where the server listens.
-func (s *DTLSServer) Address() netip.AddrPort {
-	return s.listener.Addr().(*net.UDPAddr).AddrPort()
-}
+func (s *DTLSServer) Address() netip.AddrPort { return addrPort(s.listener.Addr()) }
 
 // Close stops listening and waits for the sessions, which end with the context given to Listen.
 func (s *DTLSServer) Close() {
@@ -72,29 +77,38 @@ func (s *DTLSServer) accept(ctx context.Context) {
 		if err != nil {
 			return // closed
 		}
-		s.wg.Go(func() {
-			defer conn.Close()
-			stop := context.AfterFunc(ctx, func() { conn.Close() })
-			defer stop()
-			s.session(ctx, conn.(*dtls.Conn))
-		})
+		s.wg.Go(func() { s.session(ctx, conn.(*dtls.Conn)) })
 	}
 }
 
-// session finishes the handshake and answers CoAP until the client closes or falls silent for good.
+// Serve holds one session with one client on a socket that receives only that client's datagrams, and closes the socket.
+func (s *DTLSServer) Serve(ctx context.Context, socket net.PacketConn, client net.Addr) error {
+	defer socket.Close()
+	conn, err := dtls.ServerWithOptions(socket, client, s.options()...)
+	if err != nil {
+		return fmt.Errorf("serve DTLS: %w", err)
+	}
+	s.session(ctx, conn)
+	return nil
+}
+
+// session finishes the handshake and answers CoAP until the client closes the session or an idle limit ends it.
 func (s *DTLSServer) session(ctx context.Context, conn *dtls.Conn) {
-	handshake, cancel := context.WithTimeout(ctx, handshakePatience)
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(handshake); err != nil {
 		return
 	}
-	life := sessionLife
+	limit := maxSession
 	if s.IdleLimit > 0 {
-		life = s.IdleLimit
+		limit = s.IdleLimit
 	}
 	buffer := make([]byte, maxPlaintext)
 	for {
-		_ = conn.SetReadDeadline(time.Now().Add(life))
+		_ = conn.SetReadDeadline(time.Now().Add(limit))
 		n, err := conn.Read(buffer)
 		if err != nil {
 			return
@@ -107,65 +121,49 @@ func (s *DTLSServer) session(ctx context.Context, conn *dtls.Conn) {
 	}
 }
 
-// dtlsCloud holds the DTLS servers that fronts relay to, one per host and kind, started when first needed.
+// dtlsCloud runs the DTLS servers behind the fronts, one per flow, on a network of their own.
 type dtlsCloud struct {
-	ctx     context.Context
-	idle    time.Duration // Options.IdleLimit
-	mu      sync.Mutex
-	servers map[dtlsKind]*DTLSServer
+	ctx       context.Context
+	idleLimit time.Duration // Options.IdleLimit
+	network   memnet.Network
+	wg        sync.WaitGroup
 }
 
-// dtlsKind tells the servers apart.
-type dtlsKind struct {
-	identity *identity
-	fault    string
-	coap     CoAP
-}
+const (
+	// smallMTU splits a server's flight into several datagrams.
+	smallMTU = 300
+	// tinyMTU is that of the fault Fragments.
+	tinyMTU = 100
+)
 
-func newDTLSCloud(ctx context.Context, idle time.Duration) *dtlsCloud {
-	return &dtlsCloud{ctx: ctx, idle: idle, servers: make(map[dtlsKind]*DTLSServer)}
-}
-
-// smallMTU splits a server's flight so that it takes several datagrams.
-const smallMTU = 300
-
-// server is the address of the server that answers for a host under a fault.
-func (c *dtlsCloud) server(who *identity, fault string, coap CoAP) (netip.AddrPort, error) {
-	certificate, err := who.certificate(fault)
+// dial connects a flow to a new server that answers for a host under a fault.
+func (c *dtlsCloud) dial(host *identity, fault string, coap CoAP) (*memnet.PacketConn, error) {
+	certificate, err := host.certificate(fault)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return nil, err
 	}
 	coap.Framed = false // RFC 8323 is for streams
-	s := &DTLSServer{Certificate: certificate, CoAP: coap, RefuseStrangers: fault == RefuseCertificate, IdleLimit: c.idle}
-	kind := dtlsKind{who, fault, coap}
+	s := &DTLSServer{Certificate: certificate, CoAP: coap, RefuseClients: fault == RefuseCertificate, IdleLimit: c.idleLimit}
 	switch fault {
 	case NoPong:
 		s.CoAP.Mute = true
 	case Fragments:
-		s.MTU = 100
+		s.MTU = tinyMTU
 	case Reorder:
 		s.MTU = smallMTU
-	case Intercept, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, ClientOnlyLeaf, RefuseCertificate:
-	default:
-		kind.fault = None // the true server will do
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if have := c.servers[kind]; have != nil {
-		return have.Address(), nil
+	socket, err := c.network.ListenPacket(netip.AddrPortFrom(netip.IPv6Loopback(), 0))
+	if err != nil {
+		return nil, err
 	}
-	if err := s.Listen(c.ctx, netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
-		return netip.AddrPort{}, err
+	upstream, err := c.network.Dial(c.ctx, "udp", socket.LocalAddr().String())
+	if err != nil {
+		socket.Close()
+		return nil, err
 	}
-	c.servers[kind] = s
-	return s.Address(), nil
+	c.wg.Go(func() { _ = s.Serve(c.ctx, socket, upstream.LocalAddr()) }) // the client reports how the session ended
+	return upstream.(*memnet.PacketConn), nil
 }
 
-func (c *dtlsCloud) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.servers {
-		s.Close()
-	}
-	clear(c.servers)
-}
+// close waits for the servers, which end with the context.
+func (c *dtlsCloud) close() { c.wg.Wait() }

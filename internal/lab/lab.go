@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
 // Options say what to build; the zero value is the seven hosts, healthy, on free ports.
@@ -25,9 +27,18 @@ type Options struct {
 	CoAP      CoAP             // of the device servers
 	IdleLimit time.Duration    // after which the device servers end a silent session; 0: never
 	Now       func() time.Time // nil: time.Now
+	// Network carries the lab in memory, as a test in a synctest bubble needs it; nil: sockets of this machine's loopback.
+	Network *memnet.Network
 }
 
-// Lab is a running one. Everything in it listens on addresses of 127.0.0.0/8 chosen at random, so that labs running at
+func (o *Options) sockets() sockets {
+	if o.Network != nil {
+		return memory{o.Network}
+	}
+	return loopback{}
+}
+
+// Lab is a running simulated cloud. Everything in it listens on addresses of 127.0.0.0/8 chosen at random, so that labs running at
 // once do not meet.
 type Lab struct {
 	Mint              *Mint
@@ -40,7 +51,7 @@ type Lab struct {
 	hosts  []Host
 	fronts []*frontage
 	dns    []*DNSServer
-	clouds *dtlsCloud
+	cloud  *dtlsCloud
 	cancel context.CancelFunc
 }
 
@@ -50,7 +61,7 @@ type front interface {
 	set(*setting) error
 	close()
 	at() netip.AddrPort
-	now() *setting
+	active() *setting
 }
 
 // frontage is one path to one address of a host.
@@ -89,7 +100,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 
 func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &Lab{Mint: mint, hosts: o.Hosts, cancel: cancel, clouds: newDTLSCloud(ctx, o.IdleLimit)}
+	l := &Lab{Mint: mint, hosts: o.Hosts, cancel: cancel, cloud: &dtlsCloud{ctx: ctx, idleLimit: o.IdleLimit}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -100,13 +111,13 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	ports := map[uint16]uint16{NominalDevice: o.Device, NominalWeb: o.Web}
 	l.Zone = &Zone{Origin: "mbedcloud.com.", Servers: []Server{{Name: "ns1.mbedcloud.com.", Address: nameServer}}, Names: map[string]RecordSet{}}
 	for _, host := range o.Hosts {
-		who := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name}
+		id := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name}
 		var held []netip.Addr
 		for range o.Addresses {
 			address := addresses()
 			held = append(held, address)
 			for _, path := range host.Paths {
-				f := newFront(l.clouds, who, host, path, netip.AddrPortFrom(address, ports[path.Nominal]), o)
+				f := l.newFront(id, host, path, netip.AddrPortFrom(address, ports[path.Nominal]), o)
 				if err := f.open(ctx); err != nil {
 					return nil, err
 				}
@@ -130,7 +141,7 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 		answerer Answerer
 		into     *netip.AddrPort
 	}{{resolver, l.Resolver, &l.ResolverAddress}, {nameServer, l.NameServer, &l.NameServerAddress}} {
-		server, err := ServeDNS(netip.AddrPortFrom(s.at, 0), s.answerer, o.Now)
+		server, err := serveDNS(o.sockets(), netip.AddrPortFrom(s.at, 0), s.answerer, o.Now)
 		if err != nil {
 			return nil, err
 		}
@@ -140,11 +151,11 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	return l, nil
 }
 
-func newFront(clouds *dtlsCloud, who *identity, host Host, path Path, at netip.AddrPort, o Options) front {
+func (l *Lab) newFront(id *identity, host Host, path Path, at netip.AddrPort, o Options) front {
 	if path.Transport == "udp" {
-		return &udpFront{address: at, identity: who, cloud: clouds, coap: o.CoAP}
+		return &udpFront{sockets: o.sockets(), address: at, identity: id, cloud: l.cloud, coap: o.CoAP}
 	}
-	return &tcpFront{address: at, web: host.Web, identity: who, coap: o.CoAP, idle: o.IdleLimit}
+	return &tcpFront{sockets: o.sockets(), address: at, web: host.Web, identity: id, coap: o.CoAP, idleLimit: o.IdleLimit}
 }
 
 // addressBlock gives address after address from a random place of 127.64.0.0 to 127.254.255.255: the lower ones are
@@ -174,7 +185,7 @@ func (l *Lab) Close() error {
 	for _, f := range l.fronts {
 		f.close()
 	}
-	l.clouds.close()
+	l.cloud.close()
 	var all []error
 	for _, server := range l.dns {
 		all = append(all, server.Close())
@@ -284,9 +295,9 @@ type Place struct {
 func (l *Lab) Places() []Place {
 	out := make([]Place, 0, len(l.fronts))
 	for _, f := range l.fronts {
-		now := f.now()
-		p := Place{Host: f.host, Path: f.path, Address: f.at(), Fault: now.text}
-		if due := f.due(now.fault); due != nil {
+		active := f.active()
+		p := Place{Host: f.host, Path: f.path, Address: f.at(), Fault: active.text}
+		if due := f.due(active.fault); due != nil {
 			p.Due = *due
 		}
 		out = append(out, p)

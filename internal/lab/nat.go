@@ -7,40 +7,41 @@ import (
 	"time"
 )
 
-// mapping is what a NAT remembers of a connection: it is forgotten once nothing passed for the idle time, for good.
+// mapping is the entry of a connection in a NAT's table. It expires once nothing has passed for the idle timeout, and does not come
+// back.
 type mapping struct {
-	idle time.Duration
+	timeout time.Duration
 
-	mu   sync.Mutex
-	last time.Time
-	gone bool
+	mu      sync.Mutex
+	last    time.Time
+	expired bool
 }
 
-func newMapping(idle time.Duration) *mapping { return &mapping{idle: idle, last: time.Now()} }
+func newMapping(timeout time.Duration) *mapping { return &mapping{timeout: timeout, last: time.Now()} }
 
-// pass notes that something wants to pass, and says whether it may.
+// pass records a packet and reports whether it may pass.
 func (m *mapping) pass() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	m.gone = m.gone || now.Sub(m.last) > m.idle
+	m.expired = m.expired || now.Sub(m.last) > m.timeout
 	m.last = now
-	return !m.gone
+	return !m.expired
 }
 
-// translate relays a client's connection to serve through a NAT that forgets it after an idle time. What arrives from
-// either side afterwards is dropped without a word or, with reset, answered by RST when it comes from the client.
+// translate relays a client's connection to serve through a NAT with an idle timeout. Data that arrives after the timeout is
+// dropped silently; with [NATResets] data from the client is answered by RST.
 //
-// Being a relay in user space it acknowledges the client's segments even when it drops what they carry: to the client's
-// program the path is silent, but its kernel does not retransmit. translate returns when the client is gone.
-func translate(ctx context.Context, wg *sync.WaitGroup, client *net.TCPConn, s *setting, serve func(net.Conn)) {
+// A relay in user space acknowledges the client's segments even when it drops their data: the client's program sees a
+// silent path, but its kernel does not retransmit. translate returns when the client has closed.
+func translate(ctx context.Context, wg *sync.WaitGroup, client stream, s *setting, serve func(net.Conn)) {
 	inner, far := net.Pipe()
 	m := newMapping(s.delay)
 	wg.Go(func() { serve(far) })
 	wg.Go(func() {
 		relay(client, inner, m, func() bool { return true })
 		if m.pass() {
-			client.Close() // the server closed a connection that the NAT still knew
+			client.Close() // the server closed a connection that the NAT has not expired
 		}
 	})
 	stop := context.AfterFunc(ctx, func() { client.Close() })
@@ -56,7 +57,8 @@ func translate(ctx context.Context, wg *sync.WaitGroup, client *net.TCPConn, s *
 	inner.Close()
 }
 
-// relay copies until src ends. What the mapping lets not pass is dropped; dropped says whether to go on then.
+// relay copies until src ends. Data that the mapping does not let pass is dropped; relay goes on after that if dropped returns
+// true.
 func relay(dst, src net.Conn, m *mapping, dropped func() bool) {
 	buffer := make([]byte, 16<<10)
 	for {

@@ -129,7 +129,7 @@ func TestFlowsEndWithTheirSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for end := time.Now().Add(soon); flows() > 0; <-time.After(lastWords / 10) {
+	for end := time.Now().Add(soon); flows() > 0; <-time.After(closeGrace / 10) {
 		if time.Now().After(end) {
 			t.Fatalf("flows are left: %d", flows())
 		}

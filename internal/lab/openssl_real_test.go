@@ -52,7 +52,7 @@ func TestOpenSSLFinishesWithTheDeviceServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			server := &DeviceServer{Certificate: leaf, RefuseStrangers: test.refuse}
+			server := &DeviceServer{Certificate: leaf, RefuseClients: test.refuse}
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// patience is how long a front waits for a client's hello, and holds a connection that it leaves without an answer.
-const patience = time.Minute
+// helloTimeout is how long a front waits for a client's hello, and how long it keeps a connection that it does not answer.
+const helloTimeout = time.Minute
 
 const blockPage = "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" +
 	"<html><head><title>Blocked</title></head><body><h1>Access denied</h1>" +
 	"<p>This site is blocked by your organisation's policy.</p></body></html>\n"
 
-// inflict does to one connection what the setting says. Every case returns when the connection is done with.
-func (f *tcpFront) inflict(conn *net.TCPConn, s *setting) {
+// inflict applies the setting to one connection. It returns when the connection has ended or may be closed.
+func (f *tcpFront) inflict(conn stream, s *setting) {
 	switch s.fault {
 	case ResetAfterHello:
 		if _, err := readRecord(conn); err == nil {
@@ -27,13 +27,13 @@ func (f *tcpFront) inflict(conn *net.TCPConn, s *setting) {
 	case CloseAfterHello:
 		_, _ = readRecord(conn)
 	case Silence:
-		hold(conn)
+		drain(conn)
 	case BlockPage:
-		f.say(conn, []byte(blockPage))
+		f.reply(conn, []byte(blockPage))
 	case Garbage:
-		f.say(conn, garbage())
+		f.reply(conn, garbage())
 	case Alert:
-		f.say(conn, []byte{contentAlert, 3, 3, 0, 2, 2, byte(s.count)})
+		f.reply(conn, []byte{contentAlert, 3, 3, 0, 2, 2, byte(s.count)})
 	case Endless:
 		endless(conn)
 	case Drip:
@@ -51,8 +51,8 @@ func (f *tcpFront) inflict(conn *net.TCPConn, s *setting) {
 	}
 }
 
-// serve answers as the host itself or, by the setting, with another certificate. How the session ended is the
-// client's to tell.
+// serve answers as the host itself does, or with the certificate of the fault. Errors of the session are ignored: the client
+// reports how it ended.
 func (f *tcpFront) serve(conn net.Conn, s *setting, web bool) {
 	certificate, err := f.identity.certificate(s.fault)
 	if err != nil {
@@ -65,15 +65,15 @@ func (f *tcpFront) serve(conn net.Conn, s *setting, web bool) {
 	coap := f.coap
 	coap.Mute = coap.Mute || s.fault == NoPong
 	_ = (&DeviceServer{
-		Certificate:     certificate,
-		RefuseStrangers: s.fault == RefuseCertificate,
-		CoAP:            coap,
-		IdleLimit:       f.idle,
+		Certificate:   certificate,
+		RefuseClients: s.fault == RefuseCertificate,
+		CoAP:          coap,
+		IdleLimit:     f.idleLimit,
 	}).Serve(f.ctx, conn)
 }
 
-// intercept terminates whatever TLS the hello asks for. A box without AES-CCM has only crypto/tls, whose alert a device
-// gets.
+// intercept terminates the TLS that the hello asks for. A box without AES-CCM uses crypto/tls, which answers a device's
+// hello with an alert.
 func (f *tcpFront) intercept(conn net.Conn, s *setting) {
 	record, err := readRecord(conn)
 	if err != nil {
@@ -88,28 +88,28 @@ func (f *tcpFront) intercept(conn net.Conn, s *setting) {
 	f.serve(replayed, s, !device || s.fault == InterceptNoCCM)
 }
 
-// say reads the hello and answers it with bytes of its own, then waits for the client to close: closing first would
-// race with what was said.
-func (f *tcpFront) say(conn *net.TCPConn, words []byte) {
+// reply reads the hello and answers it with the given bytes. It then waits for the client to close: closing first could reset
+// the connection before the client has read the answer.
+func (f *tcpFront) reply(conn stream, answer []byte) {
 	if _, err := readRecord(conn); err != nil {
 		return
 	}
-	if _, err := conn.Write(words); err != nil {
+	if _, err := conn.Write(answer); err != nil {
 		return
 	}
 	_ = conn.CloseWrite()
-	hold(conn)
+	drain(conn)
 }
 
-// hold reads and forgets until the client closes or patience ends.
-func hold(conn net.Conn) {
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+// drain reads and discards until the client closes or helloTimeout has passed.
+func drain(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(helloTimeout))
 	_, _ = io.Copy(io.Discard, conn)
 }
 
-// readRecord reads one TLS record, header included, as a firewall that waits for the hello does.
+// readRecord reads one TLS record with its header, as a firewall that waits for the hello does.
 func readRecord(conn net.Conn) ([]byte, error) {
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	_ = conn.SetReadDeadline(time.Now().Add(helloTimeout))
 	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
 	var header [recordHeader]byte
 	if _, err := io.ReadFull(conn, header[:]); err != nil {
@@ -120,17 +120,17 @@ func readRecord(conn net.Conn) ([]byte, error) {
 	return slices.Concat(header[:], body), err
 }
 
-// garbage is 512 bytes that no protocol begins with.
+// garbage is 512 bytes with which no known protocol begins.
 func garbage() []byte {
 	return bytes.Repeat([]byte{0xde, 0xad, 0xbe, 0xef}, 128)
 }
 
-// endless sends a Certificate message of 16 MiB, again and again, for as long as somebody reads.
+// endless sends a Certificate message of 16 MiB repeatedly, until the client stops reading.
 func endless(conn net.Conn) {
 	if _, err := readRecord(conn); err != nil {
 		return
 	}
-	_ = conn.SetWriteDeadline(time.Now().Add(patience))
+	_ = conn.SetWriteDeadline(time.Now().Add(helloTimeout))
 	record := append([]byte{contentHandshake, 3, 3, 0x40, 0}, make([]byte, maxPlaintext)...)
 	copy(record[recordHeader:], []byte{typeCertificate, 0xff, 0xff, 0xff})
 	for {
@@ -141,7 +141,7 @@ func endless(conn net.Conn) {
 	}
 }
 
-// replaying is a connection whose first bytes were read already.
+// replaying is a connection whose first bytes have been read and are read again.
 type replaying struct {
 	net.Conn
 	reader io.Reader
@@ -149,7 +149,7 @@ type replaying struct {
 
 func (r *replaying) Read(p []byte) (int, error) { return r.reader.Read(p) }
 
-// dripping writes one byte a second.
+// dripping is a connection that writes one byte per second.
 type dripping struct {
 	net.Conn
 	ctx context.Context
@@ -167,11 +167,11 @@ func (d *dripping) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// splitSize is the least that OpenSSL can be told to put into a record.
+// splitSize is the smallest maximum record size that OpenSSL can be configured to (max_send_fragment).
 const splitSize = 512
 
-// splitting cuts the records of the handshake into smaller ones, until the first that is not in the clear. Each Write
-// must hold whole records.
+// splitting is a connection that splits unencrypted handshake records into smaller ones, up to the first record of another
+// type. Each Write must hold whole records.
 type splitting struct {
 	net.Conn
 	sealed bool

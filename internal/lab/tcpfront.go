@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -10,17 +11,18 @@ import (
 	"time"
 )
 
-// maxSessions bounds the connections open at once at one front.
+// maxSessions bounds the connections that are open at one front at a time.
 const maxSessions = 1024
 
-// tcpFront is where a client's connection to one address and port arrives, and where a fault is inflicted on it.
-// A fault that is set changes what the next connection meets; sessions that already run go on.
+// tcpFront accepts the connections to one address and port and inflicts a fault on them. A new fault applies to the
+// next connection; sessions that already run go on.
 type tcpFront struct {
-	address  netip.AddrPort
-	web      bool // a web host; else a device port
-	identity *identity
-	coap     CoAP
-	idle     time.Duration
+	sockets   sockets
+	address   netip.AddrPort
+	web       bool // a web host; else a device port
+	identity  *identity
+	coap      CoAP
+	idleLimit time.Duration
 
 	ctx     context.Context // ends with the lab
 	wg      sync.WaitGroup
@@ -28,8 +30,8 @@ type tcpFront struct {
 	slots   chan struct{}
 
 	mu       sync.Mutex
-	listener *net.TCPListener // nil while connections are refused or dropped
-	hole     *blackhole       // nil unless they are dropped
+	listener net.Listener // nil while connections are refused or dropped
+	hole     io.Closer    // nil unless SYNs are dropped
 }
 
 // open starts listening; port 0 picks one.
@@ -43,17 +45,17 @@ func (f *tcpFront) open(ctx context.Context) error {
 }
 
 func (f *tcpFront) listen() error {
-	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(f.address))
+	listener, err := f.sockets.listenTCP(f.address)
 	if err != nil {
 		return fmt.Errorf("listen for a path: %w", err)
 	}
-	f.address = listener.Addr().(*net.TCPAddr).AddrPort()
+	f.address = addrPort(listener.Addr())
 	f.listener = listener
 	f.wg.Go(func() { f.accept(listener) })
 	return nil
 }
 
-// set changes the fault. The port keeps its number while it is closed: the address is the lab's own.
+// set changes the fault. The port keeps its number while it is closed: the address belongs to the lab.
 func (f *tcpFront) set(s *setting) error {
 	if _, err := f.identity.certificate(s.fault); err != nil {
 		return err
@@ -62,45 +64,48 @@ func (f *tcpFront) set(s *setting) error {
 	defer f.mu.Unlock()
 	open := s.fault != Refuse && s.fault != Drop
 	if !open || f.hole != nil {
-		f.shut()
+		f.closeSockets()
 	}
 	f.current.Store(s)
 	switch {
 	case s.fault == Drop:
-		hole, err := openBlackhole(f.ctx, f.address)
+		hole, err := f.sockets.blackhole(f.ctx, f.address)
+		if err != nil {
+			return err
+		}
 		f.hole = hole
-		return err
 	case open && f.listener == nil:
 		return f.listen()
 	}
 	return nil
 }
 
-func (f *tcpFront) shut() {
+func (f *tcpFront) closeSockets() {
 	if f.listener != nil {
 		f.listener.Close()
 		f.listener = nil
 	}
 	if f.hole != nil {
-		f.hole.close()
+		f.hole.Close()
 		f.hole = nil
 	}
 }
 
-// close ends listening and waits for the sessions, which end with the context given to open.
+// close stops listening and waits for the sessions, which end with the context given to open.
 func (f *tcpFront) close() {
 	f.mu.Lock()
-	f.shut()
+	f.closeSockets()
 	f.mu.Unlock()
 	f.wg.Wait()
 }
 
-func (f *tcpFront) accept(listener *net.TCPListener) {
+func (f *tcpFront) accept(listener net.Listener) {
 	for {
-		conn, err := listener.AcceptTCP()
+		accepted, err := listener.Accept()
 		if err != nil {
-			return // closed: by set, or with the lab
+			return // closed by set, or with the lab
 		}
+		conn := accepted.(stream)
 		select {
 		case f.slots <- struct{}{}:
 		default:
@@ -118,4 +123,4 @@ func (f *tcpFront) accept(listener *net.TCPListener) {
 }
 
 func (f *tcpFront) at() netip.AddrPort { return f.address }
-func (f *tcpFront) now() *setting      { return f.current.Load() }
+func (f *tcpFront) active() *setting   { return f.current.Load() }

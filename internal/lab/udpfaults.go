@@ -13,18 +13,18 @@ func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
 // dtlsHeader is the length of a DTLS record's header (RFC 6347 §4.1).
 const dtlsHeader = 13
 
-// isPlain reports that a datagram begins with a record of epoch 0, before there is a session (RFC 6347 §4.1).
+// isPlain reports whether a datagram begins with a record of epoch 0, sent before there is a session (RFC 6347 §4.1).
 func isPlain(datagram []byte) bool {
 	return len(datagram) > dtlsHeader && datagram[3] == 0 && datagram[4] == 0
 }
 
-// isCookie tells a HelloVerifyRequest (RFC 6347 §4.2.1) by its record's type, its epoch and its message type.
+// isCookie reports whether a datagram is a HelloVerifyRequest (RFC 6347 §4.2.1), by record type, epoch and message type.
 func isCookie(datagram []byte) bool {
 	const helloVerifyRequest = 3
 	return isPlain(datagram) && datagram[0] == contentHandshake && datagram[dtlsHeader] == helloVerifyRequest
 }
 
-// up takes one datagram from the client. It is called from one goroutine only.
+// up handles one datagram of the client. It is called from one goroutine only.
 func (fl *flow) up(datagram []byte) {
 	switch s := fl.setting; s.fault {
 	case Drop:
@@ -52,27 +52,27 @@ func (fl *flow) up(datagram []byte) {
 	}
 }
 
-// forward and reply may lose a datagram, as networks do.
+// forward and reply send a datagram; one that cannot be sent is lost.
 func (fl *flow) forward(datagram []byte) { _, _ = fl.upstream.Write(datagram) }
 func (fl *flow) reply(datagram []byte)   { _, _ = fl.socket.WriteToUDPAddrPort(datagram, fl.client) }
 
-// down takes the server's datagrams until the flow ends.
+// down handles the server's datagrams until the flow ends.
 func (fl *flow) down() {
 	var sleepers sync.WaitGroup
 	defer sleepers.Wait()
-	var held []byte // Reorder: the first of a pair
+	var first []byte // Reorder: the first datagram of a pair
 	buffer := make([]byte, maxDatagram)
-	idle := handshakePatience
+	idle := handshakeTimeout
 	for {
 		wait := idle
-		if held != nil {
-			wait = pairWait
+		if first != nil {
+			wait = pairTimeout
 		}
 		_ = fl.upstream.SetReadDeadline(time.Now().Add(wait))
 		n, err := fl.upstream.Read(buffer)
-		if held != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-			fl.reply(held)
-			held = nil
+		if first != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			fl.reply(first)
+			first = nil
 			continue
 		}
 		if err != nil {
@@ -83,8 +83,8 @@ func (fl *flow) down() {
 		}
 		datagram := append([]byte(nil), buffer[:n]...)
 		switch {
-		case n > 0 && datagram[0] == contentAlert: // of whatever kind: the server has ended the session, or will have none
-			idle = lastWords
+		case n > 0 && datagram[0] == contentAlert: // of any kind: the server has ended the session, or refuses one
+			idle = closeGrace
 		case !isPlain(datagram):
 			idle = flowIdle
 		}
@@ -103,13 +103,13 @@ func (fl *flow) down() {
 				}
 			})
 		case Reorder:
-			if held == nil {
-				held = datagram
+			if first == nil {
+				first = datagram
 				continue
 			}
 			fl.reply(datagram)
-			fl.reply(held)
-			held = nil
+			fl.reply(first)
+			first = nil
 		default:
 			fl.reply(datagram)
 		}

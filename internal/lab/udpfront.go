@@ -3,29 +3,32 @@ package lab
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
 const (
-	// maxFlows bounds the clients known at once at one front; the datagrams of further ones are dropped.
+	// maxFlows bounds the clients that one front keeps state for; datagrams of further clients are dropped.
 	maxFlows = 1024
-	// flowIdle is how long a session's flow may be silent before it is forgotten, and handshakePatience one without a session.
+	// flowIdle is how long the flow of an established session may be silent before it is removed; without a session it is
+	// handshakeTimeout.
 	flowIdle = 20 * time.Minute
-	// lastWords is how long a flow outlives the server's farewell.
-	lastWords = time.Second
-	// pairWait is how long Reorder keeps a datagram that has no second one to be swapped with.
-	pairWait = 20 * time.Millisecond
-	// maxDatagram is the most a UDP datagram holds.
+	// closeGrace is how long a flow outlives the server's alert.
+	closeGrace = time.Second
+	// pairTimeout is how long Reorder keeps a datagram for which no second one comes.
+	pairTimeout = 20 * time.Millisecond
+	// maxDatagram is the largest UDP datagram.
 	maxDatagram = 1 << 16
 )
 
-// udpFront relays the datagrams of one address and port to a DTLS server, and inflicts a fault on them. A fault that is
-// set ends the flows that run: their next datagram begins a new one under it.
+// udpFront relays the datagrams of one address and port to a DTLS server and inflicts a fault on them. A new fault ends
+// the flows: the next datagram of a client begins a flow under it.
 type udpFront struct {
+	sockets  sockets
 	address  netip.AddrPort
 	identity *identity
 	cloud    *dtlsCloud
@@ -36,18 +39,18 @@ type udpFront struct {
 	current atomic.Pointer[setting]
 
 	mu     sync.Mutex
-	socket *net.UDPConn // nil while datagrams are refused
+	socket packetSocket // nil while datagrams are refused
 	flows  map[netip.AddrPort]*flow
 }
 
-// flow is one client's datagrams under one setting.
+// flow is the datagrams of one client under one setting.
 type flow struct {
 	front    *udpFront
 	client   netip.AddrPort
 	setting  *setting
-	socket   *net.UDPConn // the front's
-	upstream *net.UDPConn // connected to the server; nil where the front answers by itself
-	mapping  *mapping     // nil unless a NAT is to forget the flow
+	socket   packetSocket       // the front's
+	upstream *memnet.PacketConn // to the server; nil where the front answers itself
+	mapping  *mapping           // nil unless the path has a NAT
 	dropped  int
 }
 
@@ -61,11 +64,11 @@ func (f *udpFront) open(ctx context.Context) error {
 }
 
 func (f *udpFront) listen() error {
-	socket, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(f.address))
+	socket, err := f.sockets.listenUDP(f.address)
 	if err != nil {
 		return fmt.Errorf("listen for a path: %w", err)
 	}
-	f.address = socket.LocalAddr().(*net.UDPAddr).AddrPort()
+	f.address = addrPort(socket.LocalAddr())
 	f.socket = socket
 	f.wg.Go(func() { f.receive(socket) })
 	return nil
@@ -112,10 +115,10 @@ func (f *udpFront) close() {
 }
 
 func (f *udpFront) at() netip.AddrPort { return f.address }
-func (f *udpFront) now() *setting      { return f.current.Load() }
+func (f *udpFront) active() *setting   { return f.current.Load() }
 
 // receive takes the clients' datagrams until the socket is closed.
-func (f *udpFront) receive(socket *net.UDPConn) {
+func (f *udpFront) receive(socket packetSocket) {
 	buffer := make([]byte, maxDatagram)
 	for {
 		n, client, err := socket.ReadFromUDPAddrPort(buffer)
@@ -123,7 +126,7 @@ func (f *udpFront) receive(socket *net.UDPConn) {
 			if f.ctx.Err() != nil || isClosed(err) {
 				return
 			}
-			continue // ICMP of a client that went away
+			continue // an ICMP error of a client that has closed its socket
 		}
 		client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
 		if flow := f.flow(socket, client); flow != nil {
@@ -132,15 +135,15 @@ func (f *udpFront) receive(socket *net.UDPConn) {
 	}
 }
 
-// flow finds or begins a client's flow; nil if there is no room, or the socket is one of before.
-func (f *udpFront) flow(socket *net.UDPConn, client netip.AddrPort) *flow {
+// flow finds or begins the flow of a client; nil if there is no room, or the socket has been replaced.
+func (f *udpFront) flow(socket packetSocket, client netip.AddrPort) *flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if have := f.flows[client]; have != nil {
-		if have.mapping == nil || have.mapping.pass() {
-			return have
+	if known := f.flows[client]; known != nil {
+		if known.mapping == nil || known.mapping.pass() {
+			return known
 		}
-		have.end() // the datagram gets a new mapping, from another port: the server takes it for a stranger's
+		known.end() // the datagram gets a new mapping with another port: the server does not know it
 		delete(f.flows, client)
 	}
 	if f.socket != socket || len(f.flows) >= maxFlows {
@@ -149,13 +152,10 @@ func (f *udpFront) flow(socket *net.UDPConn, client netip.AddrPort) *flow {
 	fl := &flow{front: f, client: client, setting: f.current.Load(), socket: socket}
 	switch fl.setting.fault {
 	case Drop, Garbage, Alert:
-		return fl // nothing to remember
+		return fl // no state
 	}
-	server, err := f.cloud.server(f.identity, fl.setting.fault, f.coap)
-	if err != nil {
-		return nil
-	}
-	if fl.upstream, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server)); err != nil {
+	var err error
+	if fl.upstream, err = f.cloud.dial(f.identity, fl.setting.fault, f.coap); err != nil {
 		return nil
 	}
 	if fl.setting.fault == NATForgets {
@@ -165,12 +165,12 @@ func (f *udpFront) flow(socket *net.UDPConn, client netip.AddrPort) *flow {
 	f.wg.Go(func() {
 		fl.down()
 		fl.upstream.Close()
-		f.forget(fl)
+		f.remove(fl)
 	})
 	return fl
 }
 
-func (f *udpFront) forget(fl *flow) {
+func (f *udpFront) remove(fl *flow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.flows[fl.client] == fl {

@@ -89,7 +89,7 @@ func describe(data []byte, err error) string {
 	switch err { //nolint:errorlint // a connection returns io.EOF unwrapped
 	case nil:
 		return string(data)
-	case io.EOF:
+	case io.EOF: //nolint:errorlint // the same
 		return "EOF"
 	}
 	var op *net.OpError
