@@ -34,8 +34,7 @@ func openBlackhole(ctx context.Context, address netip.AddrPort) (*blackhole, err
 	}
 	b := &blackhole{listener: listener}
 	if err := b.fill(ctx); err != nil {
-		b.Close()
-		return nil, fmt.Errorf("fill the backlog: %w", err)
+		return nil, fmt.Errorf("fill the backlog: %w", errors.Join(err, b.Close()))
 	}
 	return b, nil
 }
@@ -83,9 +82,8 @@ func (b *blackhole) full(ctx context.Context) (bool, error) {
 
 // Close frees the address.
 func (b *blackhole) Close() error {
-	b.listener.Close()
 	for _, conn := range b.fillers {
 		conn.Close()
 	}
-	return nil
+	return b.listener.Close()
 }

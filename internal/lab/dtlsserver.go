@@ -94,8 +94,8 @@ func (s *DTLSServer) Serve(ctx context.Context, socket net.PacketConn, client ne
 
 // session finishes the handshake and answers CoAP until the client closes the session or an idle limit ends it.
 func (s *DTLSServer) session(ctx context.Context, conn *dtls.Conn) {
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer func() { _ = conn.Close() }() // reports what ended the session
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
@@ -137,7 +137,7 @@ const (
 )
 
 // dial connects a flow to a new server that answers for a host under a fault.
-func (c *dtlsCloud) dial(host *identity, fault string, coap CoAP) (*memnet.PacketConn, error) {
+func (c *dtlsCloud) dial(host *identity, fault string, coap CoAP) (net.Conn, error) {
 	certificate, err := host.certificate(fault)
 	if err != nil {
 		return nil, err
@@ -158,11 +158,10 @@ func (c *dtlsCloud) dial(host *identity, fault string, coap CoAP) (*memnet.Packe
 	}
 	upstream, err := c.network.Dial(c.ctx, "udp", socket.LocalAddr().String())
 	if err != nil {
-		socket.Close()
-		return nil, err
+		return nil, errors.Join(err, socket.Close())
 	}
 	c.wg.Go(func() { _ = s.Serve(c.ctx, socket, upstream.LocalAddr()) }) // the client reports how the session ended
-	return upstream.(*memnet.PacketConn), nil
+	return upstream, nil
 }
 
 // close waits for the servers, which end with the context.

@@ -3,12 +3,11 @@ package lab
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
 const (
@@ -48,9 +47,9 @@ type flow struct {
 	front    *udpFront
 	client   netip.AddrPort
 	setting  *setting
-	socket   packetSocket       // the front's
-	upstream *memnet.PacketConn // to the server; nil where the front answers itself
-	mapping  *mapping           // nil unless the path has a NAT
+	socket   packetSocket // the front's
+	upstream net.Conn     // to the server; nil where the front answers itself
+	mapping  *mapping     // nil unless the path has a NAT
 	dropped  int
 }
 
