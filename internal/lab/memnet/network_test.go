@@ -188,6 +188,30 @@ func TestWriteWaitsForRoom(t *testing.T) {
 	})
 }
 
+func TestWriteEndsWhenThePeerCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &Network{Delay: time.Millisecond}
+		l := listen(t, n, cloud)
+		client, err := n.Dial(t.Context(), "tcp", cloud.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		time.AfterFunc(time.Second, func() { client.Close() })
+		block := make([]byte, 16<<10)
+		for err == nil {
+			_, err = server.Write(block)
+		}
+		if got := describe(nil, err); got != "ECONNRESET" {
+			t.Errorf("an endless write ended with %s", got)
+		}
+	})
+}
+
 func TestFilterOnAConnectionThatStands(t *testing.T) {
 	for name, test := range map[string]struct {
 		verdict Verdict

@@ -247,9 +247,6 @@ func (c *Conn) Write(p []byte) (int, error) {
 			return sent, nil
 		}
 		room := window - len(c.peer.received) - c.peer.inTransit
-		if c.peer.closed {
-			room = window // what arrives there is answered by RST
-		}
 		if room <= 0 {
 			c.change.Wait()
 			continue
@@ -323,8 +320,9 @@ func (c *Conn) finish() {
 
 // abort ends both directions by RST. The network is locked.
 func (c *Conn) abort() {
-	c.ended, c.closed = true, true
+	c.ended, c.closed, c.received = true, true, nil
 	c.change.Broadcast()
+	c.peer.change.Broadcast() // there is room for what it writes, until our RST arrives
 	if !c.cut && c.passes(nil) {
 		c.net.send(c.peer.reset)
 	}
@@ -367,7 +365,6 @@ func (c *Conn) Close() error {
 		c.finish()
 		c.closed = true
 	}
-	c.peer.change.Broadcast() // it does not wait for room any more
 	return nil
 }
 
