@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 
@@ -22,7 +24,9 @@ type common struct {
 	logLevel   string
 	logFormat  string
 
-	systemResolvers func() ([]netip.AddrPort, error) // nil: dns.SystemResolvers
+	// For tests.
+	systemResolvers func() ([]netip.AddrPort, error)                                     // nil: dns.SystemResolvers
+	dial            func(ctx context.Context, network, address string) (net.Conn, error) // nil: the kernel's sockets
 }
 
 // installedConfig is where the packages put the configuration of their service.

@@ -14,13 +14,28 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
+
+// inMemory runs a test in a synctest bubble with a network in memory: time passes only while everything waits, so that
+// silences and timeouts take no time. [startLab] and [startExporter] take the network.
+func inMemory(t *testing.T, test func(t *testing.T, network *memnet.Network)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, &memnet.Network{Delay: time.Millisecond}) })
+}
+
+// over makes the exporter open its sockets on a network in memory.
+func over(network *memnet.Network) func(*serve) {
+	return func(s *serve) { s.dial = network.Dial }
+}
 
 // startLab starts a simulated cloud that ends with the test.
 func startLab(t testing.TB, o lab.Options) *lab.Lab {

@@ -2,34 +2,28 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
-// atOnce bounds the labs of a fault table that run at a time: they wait for time-outs more than they work, but on a busy
-// machine too many would make an answer late that is due in time.
-const atOnce = 2
-
-// inflicted is one row of the fault table: a lab with a fault everywhere it can be, and what else it must show.
-type inflicted struct {
-	fault string
-	// also holds a path of the lab against what its fault leaves behind, beside reason and class.
-	also func(t *testing.T, x exposition, p lab.Place, labels []string)
+// faultCase is a fault of the lab on every path that can have it, and what the metrics show besides reason and class.
+type faultCase struct {
+	fault string // with its argument; "": the name
+	check func(t *testing.T, x exposition, p lab.Place, labels []string)
 }
 
-// TestEveryFaultThroughTheWholeExporter sets every fault of the lab on every path that can have it, and holds the reason,
-// the class and the metrics that the exporter exposes against those due: from the configuration file to the exposition.
-func TestEveryFaultThroughTheWholeExporter(t *testing.T) {
-	rows := map[string]inflicted{
+// TestExporterUnderEveryFault sets every fault of the lab on every path that can have it and compares the reason, the class and
+// the metrics with those expected, from the configuration file to the exposition.
+func TestExporterUnderEveryFault(t *testing.T) {
+	cases := map[string]faultCase{
 		lab.NoPong:        {"", neverPongs},
 		lab.DropFirst:     {"", sentAgain},
 		lab.Slow:          {"slow:40ms", slowed},
@@ -51,43 +45,27 @@ func TestEveryFaultThroughTheWholeExporter(t *testing.T) {
 
 		lab.RefuseCertificate: {"", neverFinished},
 	}
-	var all sync.WaitGroup
-	gate := make(chan struct{}, atOnce)
-	type result struct {
-		places []lab.Place
-		x      exposition
-	}
-	var mu sync.Mutex
-	results := make(map[string]result)
 	for _, f := range lab.Faults() {
-		row := rows[f.Name]
-		if row.fault == "" {
-			row.fault = f.Name
+		test := cases[f.Name]
+		if test.fault == "" {
+			test.fault = f.Name
 		}
-		gate <- struct{}{}
-		all.Go(func() {
-			defer func() { <-gate }()
-			l := startLab(t, lab.Options{})
-			if err := l.Set("*", row.fault); err != nil {
-				t.Errorf("%s: %v", row.fault, err)
-				return
-			}
-			x := scrape(t, startExporter(t, l.Config()))
-			mu.Lock()
-			defer mu.Unlock()
-			results[f.Name] = result{l.Places(), x}
-		})
-	}
-	all.Wait()
-	for _, name := range slices.Sorted(maps.Keys(results)) {
-		t.Run(name, func(t *testing.T) {
-			for _, p := range results[name].places {
-				labels := pathLabels(p)
-				holdDue(t, results[name].x, p, labels)
-				if also := rows[name].also; also != nil && p.Fault != "none" || name == lab.None {
-					also(t, results[name].x, p, labels)
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			inMemory(t, func(t *testing.T, network *memnet.Network) {
+				l := startLab(t, lab.Options{Network: network})
+				if err := l.Set("*", test.fault); err != nil {
+					t.Fatal(err)
 				}
-			}
+				x := scrape(t, startExporter(t, l.Config(), over(network)))
+				for _, p := range l.Places() {
+					labels := pathLabels(p)
+					checkVerdict(t, x, p, labels)
+					if test.check != nil && (p.Fault != lab.None || f.Name == lab.None) {
+						test.check(t, x, p, labels)
+					}
+				}
+			})
 		})
 	}
 }
@@ -99,49 +77,49 @@ func pathLabels(p lab.Place) []string {
 	}
 }
 
-// holdDue holds a path's state and failures against what its fault owes.
-func holdDue(t *testing.T, x exposition, p lab.Place, labels []string) {
+// checkVerdict compares a path's state and failures with those that its fault causes.
+func checkVerdict(t *testing.T, x exposition, p lab.Place, labels []string) {
 	t.Helper()
 	up, ok := x.one("endpoint_path_up", labels...)
 	if !ok || (up == 1) != (p.Due.Reason == "") {
-		t.Errorf("%v: path_up %v (%v), due %q", labels, up, ok, p.Due.Reason)
+		t.Errorf("%v: path_up %v (%v), want reason %q", labels, up, ok, p.Due.Reason)
 	}
 	failures := x.of("endpoint_path_failure", labels...)
-	due := 0
+	failed := 0
 	if p.Due.Reason != "" {
-		due = 1
+		failed = 1
 		count, ok := x.one("endpoint_path_failure", append(labels, fmt.Sprintf("reason=%q", p.Due.Reason), fmt.Sprintf("class=%q", p.Due.Class))...)
 		if !ok || count != 1 {
-			t.Errorf("%v: %q (%s) is due of 1 address, got %v", labels, p.Due.Reason, p.Due.Class, failures)
+			t.Errorf("%v: want %q (%s) of 1 address, got %v", labels, p.Due.Reason, p.Due.Class, failures)
 		}
 	}
-	if len(failures) != due {
-		t.Errorf("%v: failures %v, due %q", labels, failures, p.Due.Reason)
+	if len(failures) != failed {
+		t.Errorf("%v: failures %v, want %q", labels, failures, p.Due.Reason)
 	}
-	for result, due := range map[string]float64{"ok": float64(1 - due), "failed": float64(due), "omitted": 0} {
-		if got, ok := x.one("endpoint_path_addresses", append(labels, fmt.Sprintf("result=%q", result))...); !ok || got != due {
-			t.Errorf("%v: %v addresses %s (%v), due %v", labels, got, result, ok, due)
+	for result, want := range map[string]float64{"ok": float64(1 - failed), "failed": float64(failed), "omitted": 0} {
+		if got, ok := x.one("endpoint_path_addresses", append(labels, fmt.Sprintf("result=%q", result))...); !ok || got != want {
+			t.Errorf("%v: %v addresses %s (%v), want %v", labels, got, result, ok, want)
 		}
 	}
-	for result, due := range map[string]float64{"ok": float64(1 - due), "failed": float64(due)} {
-		if got, ok := x.one("endpoint_path_attempts_total", append(labels, fmt.Sprintf("result=%q", result))...); !ok || got != due {
-			t.Errorf("%v: %v attempts %s (%v), due %v", labels, got, result, ok, due)
+	for result, want := range map[string]float64{"ok": float64(1 - failed), "failed": float64(failed)} {
+		if got, ok := x.one("endpoint_path_attempts_total", append(labels, fmt.Sprintf("result=%q", result))...); !ok || got != want {
+			t.Errorf("%v: %v attempts %s (%v), want %v", labels, got, result, ok, want)
 		}
 	}
 }
 
-// phases holds the phases that ran, and no others.
-func phases(t *testing.T, x exposition, labels []string, due ...string) {
+// phases checks that the given phases ran, and no others.
+func phases(t *testing.T, x exposition, labels []string, want ...string) {
 	t.Helper()
 	for _, phase := range []string{"connect", "hello", "finish", "ping"} {
 		took, ran := x.one("endpoint_path_duration_seconds", append(labels, fmt.Sprintf("phase=%q", phase))...)
-		if ran != slices.Contains(due, phase) || ran && took <= 0 {
-			t.Errorf("%v: phase %s ran %v (%v s), due are %v", labels, phase, ran, took, due)
+		if ran != slices.Contains(want, phase) || ran && took <= 0 {
+			t.Errorf("%v: phase %s ran %v (%v s), want %v", labels, phase, ran, took, want)
 		}
 	}
 }
 
-// full are the phases of a path that carries its client to the end.
+// full lists the phases of a path that carries its client.
 func full(p lab.Place) []string {
 	switch {
 	case p.Host.Web:
@@ -155,7 +133,7 @@ func full(p lab.Place) []string {
 func carried(t *testing.T, x exposition, p lab.Place, labels []string) {
 	phases(t, x, labels, full(p)...)
 	authentic(t, x, p, labels)
-	holdFinished(t, x, labels, 1)
+	checkFinished(t, x, labels, 1)
 	if coap, ok := x.one("endpoint_coap_up", labels...); !p.Host.Web && (!ok || coap != 1) {
 		t.Errorf("%v: coap_up %v (%v)", labels, coap, ok)
 	}
@@ -174,7 +152,7 @@ func neverPongs(t *testing.T, x exposition, p lab.Place, labels []string) {
 func neverFinished(t *testing.T, x exposition, p lab.Place, labels []string) {
 	phases(t, x, labels, slices.DeleteFunc(full(p), func(phase string) bool { return phase == "ping" || phase == "finish" })...)
 	authentic(t, x, p, labels)
-	holdFinished(t, x, labels, 0)
+	checkFinished(t, x, labels, 0)
 	if len(x.of("endpoint_coap_up", labels...)) != 0 {
 		t.Errorf("%v: coap_up without a session", labels)
 	}
@@ -186,7 +164,7 @@ func sentAgain(t *testing.T, x exposition, _ lab.Place, labels []string) {
 	}
 }
 
-// slowed: 40 ms each way are at least 80 ms a phase; nothing is said of how much more a busy machine makes of it.
+// slowed: 40 ms in each direction are at least 80 ms per phase.
 func slowed(t *testing.T, x exposition, _ lab.Place, labels []string) {
 	if took, ok := x.one("endpoint_path_duration_seconds", append(labels, `phase="hello"`)...); !ok || took < 0.08 {
 		t.Errorf("%v: hello took %v s (%v)", labels, took, ok)
@@ -194,17 +172,17 @@ func slowed(t *testing.T, x exposition, _ lab.Place, labels []string) {
 }
 
 func authentic(t *testing.T, x exposition, _ lab.Place, labels []string) {
-	holdAuthentic(t, x, labels, 1)
+	checkAuthentic(t, x, labels, 1)
 }
 
 func notAuthentic(t *testing.T, x exposition, _ lab.Place, labels []string) {
-	holdAuthentic(t, x, labels, 0)
+	checkAuthentic(t, x, labels, 0)
 }
 
-func holdAuthentic(t *testing.T, x exposition, labels []string, due float64) {
+func checkAuthentic(t *testing.T, x exposition, labels []string, want float64) {
 	t.Helper()
-	if got, ok := x.one("endpoint_tls_authentic", labels...); !ok || got != due {
-		t.Errorf("%v: tls_authentic %v (%v), due %v", labels, got, ok, due)
+	if got, ok := x.one("endpoint_tls_authentic", labels...); !ok || got != want {
+		t.Errorf("%v: tls_authentic %v (%v), want %v", labels, got, ok, want)
 	}
 	if ends, ok := x.one("endpoint_tls_not_after_timestamp_seconds", labels...); !ok || ends <= 0 {
 		t.Errorf("%v: not_after %v (%v)", labels, ends, ok)
@@ -224,16 +202,16 @@ func intercepted(t *testing.T, x exposition, p lab.Place, labels []string) {
 	}
 }
 
-func holdFinished(t *testing.T, x exposition, labels []string, due float64) {
+func checkFinished(t *testing.T, x exposition, labels []string, want float64) {
 	t.Helper()
-	if got, ok := x.one("endpoint_path_finished", labels...); !ok || got != due {
-		t.Errorf("%v: path_finished %v (%v), due %v", labels, got, ok, due)
+	if got, ok := x.one("endpoint_path_finished", labels...); !ok || got != want {
+		t.Errorf("%v: path_finished %v (%v), want %v", labels, got, ok, want)
 	}
 }
 
 func connectedOnly(t *testing.T, x exposition, _ lab.Place, labels []string) {
 	if len(x.of("endpoint_path_finished", labels...)) != 0 {
-		t.Errorf("%v: path_finished though it did not come to that", labels)
+		t.Errorf("%v: path_finished though it was not attempted", labels)
 	}
 	phases(t, x, labels, "connect")
 }
@@ -247,8 +225,8 @@ func cookieOnly(t *testing.T, x exposition, p lab.Place, labels []string) {
 	}
 }
 
-// TestEveryHabitOfTheResolverThroughTheWholeExporter does the same for what DNS servers do to a site.
-func TestEveryHabitOfTheResolverThroughTheWholeExporter(t *testing.T) {
+// TestExporterUnderResolverFaults does the same for faults of the site's DNS server.
+func TestExporterUnderResolverFaults(t *testing.T) {
 	public := func(config string) string { return strings.ReplaceAll(config, "addresses: any", "addresses: public") }
 	for name, test := range map[string]struct {
 		habit         string
@@ -256,134 +234,149 @@ func TestEveryHabitOfTheResolverThroughTheWholeExporter(t *testing.T) {
 		reason, class string
 		failure       string // of the look-up
 	}{
-		"the name does not exist":         {habit: "nxdomain", reason: "dns_failed", class: "dns", failure: "nxdomain"},
-		"the server cannot find out":      {habit: "servfail", reason: "dns_failed", class: "dns", failure: "servfail"},
-		"the server does not answer":      {habit: "silent", reason: "dns_failed", class: "dns", failure: "timeout"},
-		"the name is led into a sinkhole": {habit: "sinkhole:10.66.66.66", config: public, reason: "sinkhole", class: "interception"},
-		"the name is led to this machine": {config: public, reason: "sinkhole", class: "interception"},
+		"unknown name: nxdomain":            {habit: "nxdomain", reason: "dns_failed", class: "dns", failure: "nxdomain"},
+		"server cannot resolve: servfail":   {habit: "servfail", reason: "dns_failed", class: "dns", failure: "servfail"},
+		"server does not answer: timeout":   {habit: "silent", reason: "dns_failed", class: "dns", failure: "timeout"},
+		"private address: sinkhole":         {habit: "sinkhole:10.66.66.66", config: public, reason: "sinkhole", class: "interception"},
+		"address of this machine: sinkhole": {config: public, reason: "sinkhole", class: "interception"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := startLab(t, lab.Options{})
-			if test.habit != "" {
-				if err := l.Set("resolver", test.habit); err != nil {
-					t.Fatal(err)
-				}
-			}
-			config := l.Config()
-			if test.config != nil {
-				config = test.config(config)
-			}
-			x := scrape(t, startExporter(t, config))
-			for _, p := range l.Places() {
-				labels := pathLabels(p)
-				if up, ok := x.one("endpoint_path_up", labels...); !ok || up != 0 {
-					t.Errorf("%v: path_up %v (%v)", labels, up, ok)
-				}
-				want := append(labels, fmt.Sprintf("reason=%q", test.reason), fmt.Sprintf("class=%q", test.class))
-				if n, ok := x.one("endpoint_path_failure", want...); !ok || n != 1 {
-					t.Errorf("%v: failures %v", want, x.of("endpoint_path_failure", labels...))
-				}
-				if test.failure != "" {
-					if up, ok := x.one("endpoint_dns_up", labels[:2]...); !ok || up != 0 {
-						t.Errorf("%v: dns_up %v (%v)", labels, up, ok)
-					}
-					if n, ok := x.one("endpoint_dns_failure", append(labels[:2:2], fmt.Sprintf("reason=%q", test.failure))...); !ok || n != 1 {
-						t.Errorf("%v: %v", labels, x.of("endpoint_dns_failure"))
+			inMemory(t, func(t *testing.T, network *memnet.Network) {
+				l := startLab(t, lab.Options{Network: network})
+				if test.habit != "" {
+					if err := l.Set("resolver", test.habit); err != nil {
+						t.Fatal(err)
 					}
 				}
-			}
+				config := l.Config()
+				if test.config != nil {
+					config = test.config(config)
+				}
+				x := scrape(t, startExporter(t, config, over(network)))
+				for _, p := range l.Places() {
+					labels := pathLabels(p)
+					if up, ok := x.one("endpoint_path_up", labels...); !ok || up != 0 {
+						t.Errorf("%v: path_up %v (%v)", labels, up, ok)
+					}
+					want := append(labels, fmt.Sprintf("reason=%q", test.reason), fmt.Sprintf("class=%q", test.class))
+					if n, ok := x.one("endpoint_path_failure", want...); !ok || n != 1 {
+						t.Errorf("%v: failures %v", want, x.of("endpoint_path_failure", labels...))
+					}
+					if test.failure != "" {
+						if up, ok := x.one("endpoint_dns_up", labels[:2]...); !ok || up != 0 {
+							t.Errorf("%v: dns_up %v (%v)", labels, up, ok)
+						}
+						if n, ok := x.one("endpoint_dns_failure", append(labels[:2:2], fmt.Sprintf("reason=%q", test.failure))...); !ok || n != 1 {
+							t.Errorf("%v: %v", labels, x.of("endpoint_dns_failure"))
+						}
+					}
+				}
+			})
 		})
 	}
 }
 
-// TestARefusedCertificateIsAFailureOnlyIfItIsTheSites shows a configured pair to servers that refuse every client.
-func TestARefusedCertificateIsAFailureOnlyIfItIsTheSites(t *testing.T) {
-	l := startLab(t, lab.Options{})
-	if err := l.Set("*", lab.RefuseCertificate); err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile := clientPair(t, l)
-	x := scrape(t, startExporter(t, l.Config()+fmt.Sprintf("client_certificate: {cert_file: %q, key_file: %q}\n", certFile, keyFile)))
-	for _, p := range l.Places() {
-		if p.Host.Web {
-			continue
-		}
-		labels := append(pathLabels(p), `reason="certificate_refused"`, `class="server"`)
-		if n, ok := x.one("endpoint_path_failure", labels...); !ok || n != 1 {
-			t.Errorf("%v: %v", labels, x.of("endpoint_path_failure", labels[:4]...))
-		}
-	}
-}
-
-// TestOneBadAddressOfEightIsSeen intercepts one address of each host that a device would not take first.
-func TestOneBadAddressOfEightIsSeen(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 8})
-	host := l.Places()[0].Host
-	last := l.AddressesOf(host.Name)[7]
-	if err := l.Set(fmt.Sprintf("%s@%s/tcp", host.Name, last), lab.Intercept); err != nil {
-		t.Fatal(err)
-	}
-	x := scrape(t, startExporter(t, l.Config()))
-	for _, p := range l.Places() {
-		if p.Address.Addr() != last || p.Path.Transport != "tcp" {
-			continue
-		}
-		labels := pathLabels(p)
-		if n, ok := x.one("endpoint_path_failure", append(labels, `reason="wrong_issuer"`)...); !ok || n != 1 {
-			t.Errorf("failures %v", x.of("endpoint_path_failure", labels...))
-		}
-		if n, ok := x.one("endpoint_path_addresses", append(labels, `result="ok"`)...); !ok || n != 7 {
-			t.Errorf("addresses %v", x.of("endpoint_path_addresses", labels...))
-		}
-		if up, ok := x.one("endpoint_path_up", labels...); !ok || up != 1 {
-			t.Errorf("path_up %v (%v), though a device takes another address", up, ok)
-		}
+func TestRefusedClientCertificate(t *testing.T) {
+	for name, test := range map[string]struct{ configured, failed bool }{
+		"configured certificate: failure":    {true, true},
+		"throw-away certificate: no failure": {false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inMemory(t, func(t *testing.T, network *memnet.Network) {
+				l := startLab(t, lab.Options{Network: network})
+				if err := l.Set("*", lab.RefuseCertificate); err != nil {
+					t.Fatal(err)
+				}
+				config := l.Config()
+				if test.configured {
+					certFile, keyFile := clientPair(t, l)
+					config += fmt.Sprintf("client_certificate: {cert_file: %q, key_file: %q}\n", certFile, keyFile)
+				}
+				x := scrape(t, startExporter(t, config, over(network)))
+				for _, p := range l.Places() {
+					if p.Host.Web {
+						continue
+					}
+					labels := append(pathLabels(p), `reason="certificate_refused"`, `class="server"`)
+					if n, ok := x.one("endpoint_path_failure", labels...); ok != test.failed || test.failed && n != 1 {
+						t.Errorf("%v: %v", labels, x.of("endpoint_path_failure", labels[:4]...))
+					}
+				}
+			})
+		})
 	}
 }
 
-// TestAShortScrapeIsKeptAndCutsNothingShortForGood scrapes within 0.4 s a site where half of the paths are silent.
-func TestAShortScrapeIsKeptAndCutsNothingShortForGood(t *testing.T) {
-	l := startLab(t, lab.Options{})
-	if err := l.Set("*/tcp", lab.Silence); err != nil {
-		t.Fatal(err)
-	}
-	e := startExporter(t, l.Config())
-	started := time.Now()
-	code, body := get(t, e, "GET", "/metrics", timeoutHeader, "0.4")
-	x := parseExposition(t, body)
-	// The deadline to the millisecond is held in package survey, on a clock that stands still for a busy machine. Here it is
-	// enough to tell 0.4 s from the 4 s that two silent hellos take.
-	if took := time.Since(started); code != http.StatusOK || took > 4*time.Second {
-		t.Errorf("a scrape with 0.4 s: %d after %v", code, took)
-	}
-	cut := 0.0
-	for _, p := range l.Places() {
-		labels := pathLabels(p)
-		if p.Path.Transport != "tcp" {
-			continue
+// TestOneBadAddressOfEight intercepts one address of a host: the last one, which a device would not take first.
+func TestOneBadAddressOfEight(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 8, Network: network})
+		host := l.Places()[0].Host
+		last := l.AddressesOf(host.Name)[7]
+		if err := l.Set(fmt.Sprintf("%s@%s/tcp", host.Name, last), lab.Intercept); err != nil {
+			t.Fatal(err)
 		}
-		cut++
-		if len(x.of("endpoint_path_up", labels...)) != 0 {
-			t.Errorf("%v: path_up of a path that was cut off", labels)
-		}
-		if n, ok := x.one("endpoint_path_failure", append(labels, `reason="out_of_time"`, `class="survey"`)...); !ok || n != 1 {
-			t.Errorf("%v: %v", labels, x.of("endpoint_path_failure", labels...))
-		}
-	}
-	if n, ok := x.one("endpoint_survey_incomplete_paths"); !ok || n < cut {
-		t.Errorf("%v incomplete paths, at least %v are due", n, cut)
-	}
-	// The next scrape, with time enough, says silent of the same paths.
-	for _, p := range l.Places() {
-		if p.Path.Transport == "tcp" {
-			y := scrape(t, e)
-			if n, ok := y.one("endpoint_path_failure", append(pathLabels(p), `reason="silent"`)...); !ok || n != 1 {
-				t.Errorf("%v", y.of("endpoint_path_failure", pathLabels(p)...))
+		x := scrape(t, startExporter(t, l.Config(), over(network)))
+		for _, p := range l.Places() {
+			if p.Address.Addr() != last || p.Path.Transport != "tcp" {
+				continue
 			}
-			break
+			labels := pathLabels(p)
+			if n, ok := x.one("endpoint_path_failure", append(labels, `reason="wrong_issuer"`)...); !ok || n != 1 {
+				t.Errorf("failures %v", x.of("endpoint_path_failure", labels...))
+			}
+			if n, ok := x.one("endpoint_path_addresses", append(labels, `result="ok"`)...); !ok || n != 7 {
+				t.Errorf("addresses %v", x.of("endpoint_path_addresses", labels...))
+			}
+			if up, ok := x.one("endpoint_path_up", labels...); !ok || up != 1 {
+				t.Errorf("path_up %v (%v), though a device takes another address", up, ok)
+			}
 		}
-	}
+	})
+}
+
+// TestShortScrape scrapes within 0.4 s a site where half of the paths are silent, and then with enough time.
+func TestShortScrape(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := startLab(t, lab.Options{Network: network})
+		if err := l.Set("*/tcp", lab.Silence); err != nil {
+			t.Fatal(err)
+		}
+		e := startExporter(t, l.Config(), over(network))
+		started := time.Now()
+		code, body := get(t, e, http.MethodGet, "/metrics", timeoutHeader, "0.4")
+		x := parseExposition(t, body)
+		if took := time.Since(started); code != http.StatusOK || took > 400*time.Millisecond {
+			t.Errorf("a scrape with 0.4 s: %d after %v", code, took)
+		}
+		cut := 0.0
+		for _, p := range l.Places() {
+			labels := pathLabels(p)
+			if p.Path.Transport != "tcp" {
+				continue
+			}
+			cut++
+			if len(x.of("endpoint_path_up", labels...)) != 0 {
+				t.Errorf("%v: path_up of a path that was cut off", labels)
+			}
+			if n, ok := x.one("endpoint_path_failure", append(labels, `reason="out_of_time"`, `class="survey"`)...); !ok || n != 1 {
+				t.Errorf("%v: %v", labels, x.of("endpoint_path_failure", labels...))
+			}
+		}
+		if n, ok := x.one("endpoint_survey_incomplete_paths"); !ok || n < cut {
+			t.Errorf("%v incomplete paths, want at least %v", n, cut)
+		}
+		y := scrape(t, e)
+		for _, p := range l.Places() {
+			if p.Path.Transport != "tcp" {
+				continue
+			}
+			if n, ok := y.one("endpoint_path_failure", append(pathLabels(p), `reason="silent"`)...); !ok || n != 1 {
+				t.Errorf("with enough time: %v", y.of("endpoint_path_failure", pathLabels(p)...))
+			}
+		}
+	})
 }
 
 // clientPair writes a client certificate of the lab's own, as a site would configure one.

@@ -39,13 +39,13 @@ func build(loaded *config.Loaded, flags *common, old *parts, logger *slog.Logger
 	default:
 		p.resolvers = []netip.AddrPort{dns.DefaultResolver}
 	}
-	options := resolve.Options{Config: cfg, Resolvers: p.resolvers, Logger: logger}
+	options := resolve.Options{Config: cfg, Resolvers: p.resolvers, Logger: logger, Dial: flags.dial}
 	if old != nil {
 		options.Previous = old.names
 	}
 	p.names = resolve.New(options)
 	_, configured := loaded.Credential.Get()
-	p.walker = &path.Walker{Credential: func() *path.Credential {
+	p.walker = &path.Walker{Dial: flags.dial, Credential: func() *path.Credential {
 		pair, _ := loaded.Credential.Get()
 		return &path.Credential{Certificate: pair}
 	}}
@@ -61,5 +61,5 @@ func build(loaded *config.Loaded, flags *common, old *parts, logger *slog.Logger
 
 // patientSession begins a walk that is left silent for minutes: no scrape waits for it, so that its steps may take longer.
 func (p *parts) patientSession(t path.Target) path.Session {
-	return (&path.Walker{Credential: p.walker.Credential, Patience: idle.Patience()}).Session(t)
+	return (&path.Walker{Dial: p.walker.Dial, Credential: p.walker.Credential, Patience: idle.Patience()}).Session(t)
 }
