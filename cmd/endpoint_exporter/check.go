@@ -65,12 +65,12 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
-	made, err := build(loaded, k.common, nil, logger)
+	pipeline, err := build(loaded, k.common, nil, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
 		return exitUsage
 	}
-	s := survey.New(made.site, survey.Options{Name: hostname(), Logger: logger})
+	s := survey.New(pipeline.site, survey.Options{Name: hostname(), Logger: logger})
 	defer s.Close()
 	k.interval = max(k.interval, cfg.Survey.MinInterval) // closer rounds would be one and the same
 	return k.report(k.survey(ctx, s, stderr), stdout, stderr)
@@ -205,10 +205,10 @@ func (k *check) report(rep *report.Report, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: check: write the result: %v\n", err)
-		return exitWrong
+		return exitUnhealthy
 	}
 	if !view.Healthy {
-		return exitWrong
+		return exitUnhealthy
 	}
 	return exitOK
 }

@@ -26,7 +26,7 @@ func (s *showConfig) run(_ context.Context, stdout, stderr io.Writer) int {
 	}
 	if err := loaded.Config.Write(stdout); err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: config: %v\n", err)
-		return exitWrong
+		return exitUnhealthy
 	}
 	return exitOK
 }

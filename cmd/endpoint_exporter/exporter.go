@@ -25,13 +25,13 @@ type exporter struct {
 	flags      *serve
 	logger     *slog.Logger
 	survey     *survey.Survey
-	silence    *idle.Manager
+	idle       *idle.Manager
 	histograms *collector.Histograms
 	own        *prometheus.Registry // about the exporter itself
 	reloads    *collector.Reloads
 
 	reloading sync.Mutex // one change of site at a time; guards what follows
-	current   *parts
+	current   *pipeline
 	refused   time.Time // when the configuration file was refused, and has not been taken since; zero: it is in force
 }
 
@@ -47,7 +47,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	e := &exporter{
 		flags:      flags,
 		logger:     logger,
-		silence:    idle.NewManager(logger),
+		idle:       idle.NewManager(logger),
 		histograms: collector.NewHistograms(),
 		own:        prometheus.NewRegistry(),
 		reloads:    collector.NewReloads(),
@@ -56,7 +56,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	e.adopt(current)
 	e.survey = survey.New(current.site, survey.Options{Name: hostname(), Logger: logger, Observe: func(rep *report.Report) {
 		e.histograms.Observe(rep)
-		e.silence.Observe(rep)
+		e.idle.Observe(rep)
 	}})
 	e.reloads.Succeeded(time.Now())
 	e.own.MustRegister(
@@ -70,10 +70,10 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 }
 
 // adopt tells those who remember from round to round what is watched from now on.
-func (e *exporter) adopt(next *parts) {
+func (e *exporter) adopt(next *pipeline) {
 	e.histograms.Keep(next.config.Endpoints)
-	e.silence.Reload(next.config, next.patientSession)
-	next.site.Idle = e.silence.Bounds
+	e.idle.Reload(next.config, next.idleSession)
+	next.site.Idle = e.idle.Bounds
 }
 
 // reload reads the configuration again; one that is not good leaves everything as it was.
@@ -137,7 +137,7 @@ func (e *exporter) followResolvers() {
 
 // Close ends what runs in the background.
 func (e *exporter) Close() {
-	e.silence.Close()
+	e.idle.Close()
 	e.survey.Close()
 }
 

@@ -26,15 +26,10 @@ import (
 )
 
 // inMemory runs a test in a synctest bubble with a network in memory: time passes only while everything waits, so that
-// silences and timeouts take no time. [startLab] and [startExporter] take the network.
+// silences and timeouts take no time. [startLab] and [startExporterOn] take the network. There are no subtests in a bubble.
 func inMemory(t *testing.T, test func(t *testing.T, network *memnet.Network)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, &memnet.Network{Delay: time.Millisecond}) })
-}
-
-// over makes the exporter open its sockets on a network in memory.
-func over(network *memnet.Network) func(*serve) {
-	return func(s *serve) { s.dial = network.Dial }
 }
 
 // startLab starts a simulated cloud that ends with the test.
@@ -62,12 +57,12 @@ func configFile(t testing.TB, text string) string {
 	return path
 }
 
-// ownLoopback is an address of this machine that nobody else is likely to use: a port that is free there stays so.
+// ownLoopback is a random loopback address, which no other program is likely to use: a port that is free there stays free.
 func ownLoopback() string {
 	return netip.AddrFrom4([4]byte{127, byte(64 + rand.IntN(190)), byte(rand.IntN(256)), byte(1 + rand.IntN(254))}).String()
 }
 
-// freeAddress is one that nobody listens on.
+// freeAddress is an address on which nothing listens.
 func freeAddress(tb testing.TB) string {
 	tb.Helper()
 	listener, err := net.Listen("tcp", net.JoinHostPort(ownLoopback(), "0"))
@@ -78,7 +73,7 @@ func freeAddress(tb testing.TB) string {
 	return listener.Addr().String()
 }
 
-// startExporter runs the whole exporter, without a listener, on a configuration.
+// startExporter runs the whole exporter, without a listener, on the kernel's sockets.
 func startExporter(t testing.TB, config string, change ...func(*serve)) *exporter {
 	t.Helper()
 	flags := &serve{common: &common{configFile: configFile(t, config)}, telemetryPath: "/metrics", addresses: true}
@@ -93,7 +88,13 @@ func startExporter(t testing.TB, config string, change ...func(*serve)) *exporte
 	return e
 }
 
-// get asks the exporter's web surface.
+// startExporterOn runs the whole exporter, without a listener, with its sockets on a network in memory.
+func startExporterOn(t testing.TB, network *memnet.Network, config string, change ...func(*serve)) *exporter {
+	t.Helper()
+	return startExporter(t, config, append(change, func(s *serve) { s.dial = network.Dial })...)
+}
+
+// get sends a request to the exporter's handler.
 func get(t testing.TB, e *exporter, method, url string, header ...string) (code int, body string) {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), method, url, nil)
@@ -111,7 +112,7 @@ func get(t testing.TB, e *exporter, method, url string, header ...string) (code 
 	return answer.StatusCode, string(text)
 }
 
-// exposition is a scrape: values by series, written as `name{label="value",…}` with the labels in order of their names.
+// exposition holds the values of a scrape by series, written as `name{label="value",…}` with the labels in order of their names.
 type exposition map[string]float64
 
 func scrape(t testing.TB, e *exporter) exposition {
@@ -160,7 +161,7 @@ func valueOf(m *dto.Metric) float64 {
 	return m.GetUntyped().GetValue()
 }
 
-// of selects the series of one metric whose labels hold every one given, each written as `name="value"`.
+// of selects the series of one metric that have all given labels, each written as `name="value"`.
 func (x exposition) of(name string, labels ...string) exposition {
 	out := make(exposition)
 	for key, value := range x {
@@ -178,7 +179,7 @@ func (x exposition) of(name string, labels ...string) exposition {
 	return out
 }
 
-// one is the value of the only series that of selects; ok is false if there is none, or more than one.
+// one returns the value of the only series that of selects; ok is false unless there is exactly one.
 func (x exposition) one(name string, labels ...string) (value float64, ok bool) {
 	found := x.of(name, labels...)
 	for _, v := range found {

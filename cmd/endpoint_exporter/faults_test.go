@@ -57,7 +57,7 @@ func TestExporterUnderEveryFault(t *testing.T) {
 				if err := l.Set("*", test.fault); err != nil {
 					t.Fatal(err)
 				}
-				x := scrape(t, startExporter(t, l.Config(), over(network)))
+				x := scrape(t, startExporterOn(t, network, l.Config()))
 				for _, p := range l.Places() {
 					labels := pathLabels(p)
 					checkVerdict(t, x, p, labels)
@@ -253,7 +253,7 @@ func TestExporterUnderResolverFaults(t *testing.T) {
 				if test.config != nil {
 					config = test.config(config)
 				}
-				x := scrape(t, startExporter(t, config, over(network)))
+				x := scrape(t, startExporterOn(t, network, config))
 				for _, p := range l.Places() {
 					labels := pathLabels(p)
 					if up, ok := x.one("endpoint_path_up", labels...); !ok || up != 0 {
@@ -293,7 +293,7 @@ func TestRefusedClientCertificate(t *testing.T) {
 					certFile, keyFile := clientPair(t, l)
 					config += fmt.Sprintf("client_certificate: {cert_file: %q, key_file: %q}\n", certFile, keyFile)
 				}
-				x := scrape(t, startExporter(t, config, over(network)))
+				x := scrape(t, startExporterOn(t, network, config))
 				for _, p := range l.Places() {
 					if p.Host.Web {
 						continue
@@ -317,7 +317,7 @@ func TestOneBadAddressOfEight(t *testing.T) {
 		if err := l.Set(fmt.Sprintf("%s@%s/tcp", host.Name, last), lab.Intercept); err != nil {
 			t.Fatal(err)
 		}
-		x := scrape(t, startExporter(t, l.Config(), over(network)))
+		x := scrape(t, startExporterOn(t, network, l.Config()))
 		for _, p := range l.Places() {
 			if p.Address.Addr() != last || p.Path.Transport != "tcp" {
 				continue
@@ -343,7 +343,7 @@ func TestShortScrape(t *testing.T) {
 		if err := l.Set("*/tcp", lab.Silence); err != nil {
 			t.Fatal(err)
 		}
-		e := startExporter(t, l.Config(), over(network))
+		e := startExporterOn(t, network, l.Config())
 		started := time.Now()
 		code, body := get(t, e, http.MethodGet, "/metrics", timeoutHeader, "0.4")
 		x := parseExposition(t, body)

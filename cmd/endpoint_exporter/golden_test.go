@@ -11,37 +11,37 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
-// sickLab inflicts on each host something else.
-func sickLab(t testing.TB) *lab.Lab {
-	t.Helper()
-	l := startLab(t, lab.Options{Addresses: 2})
-	for _, fault := range []struct{ where, fault string }{
-		{"bootstrap/tcp:5684", lab.Intercept}, {"bootstrap/udp", lab.Refuse}, {"containers", lab.BlockPage},
-		{"gateways", lab.Expired}, {"lwm2m@" + l.AddressesOf("lwm2m." + lab.Domain)[1].String(), lab.Refuse},
-		{"tcp-lwm2m/tcp:443", lab.RSALeaf}, {"tcp-lwm2m/tcp:5684", lab.RefuseCertificate}, {"udp-lwm2m", lab.NoPong},
-	} {
-		if err := l.Set(fault.where, fault.fault); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return l
-}
+// scrapedLab is the exposition of a lab: as it is, and without what differs from run to run.
+type scrapedLab struct{ body, steady string }
 
-// scrapedLabs are the expositions of a healthy and a sick lab, as they are and with what differs from run to run named.
-func scrapedLabs(t testing.TB) map[string]struct{ body, steady string } {
+// scrapeLabs scrapes a healthy lab over the kernel's sockets and a faulty one in memory.
+func scrapeLabs(t *testing.T) map[string]scrapedLab {
 	t.Helper()
-	out := make(map[string]struct{ body, steady string })
-	for name, l := range map[string]*lab.Lab{"healthy": startLab(t, lab.Options{}), "sick": sickLab(t)} {
-		_, body := get(t, startExporter(t, l.Config()), http.MethodGet, "/metrics", timeoutHeader, "10")
-		out[name] = struct{ body, steady string }{body, steadied(body, l)}
-	}
+	healthy := startLab(t, lab.Options{})
+	_, body := get(t, startExporter(t, healthy.Config()), http.MethodGet, "/metrics", timeoutHeader, "10")
+	out := map[string]scrapedLab{"healthy": {body, steadied(body, healthy)}}
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		sick := startLab(t, lab.Options{Addresses: 2, Network: network})
+		for _, fault := range []struct{ where, fault string }{
+			{"bootstrap/tcp:5684", lab.Intercept}, {"bootstrap/udp", lab.Refuse}, {"containers", lab.BlockPage},
+			{"gateways", lab.Expired}, {"lwm2m@" + sick.AddressesOf("lwm2m." + lab.Domain)[1].String(), lab.Refuse},
+			{"tcp-lwm2m/tcp:443", lab.RSALeaf}, {"tcp-lwm2m/tcp:5684", lab.RefuseCertificate}, {"udp-lwm2m", lab.NoPong},
+		} {
+			if err := sick.Set(fault.where, fault.fault); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, body := get(t, startExporterOn(t, network, sick.Config()), http.MethodGet, "/metrics", timeoutHeader, "10")
+		out["sick"] = scrapedLab{body, steadied(body, sick)}
+	})
 	return out
 }
 
-// steadied names what differs from run to run: the lab's addresses and ports, keys, and every value that is a time or a
-// size. What is left is what the lab decides. The series of Go and of the process are left out.
+// steadied replaces what differs from run to run: the lab's addresses and ports, keys, and every value that is a time or a size. It
+// leaves out the series of Go and of the process.
 func steadied(body string, l *lab.Lab) string {
 	names := []string{l.ResolverAddress.String(), "RESOLVER", fmt.Sprintf("%q", fmt.Sprint(l.Port(lab.NominalDevice))), `"DEVICE"`, fmt.Sprintf("%q", fmt.Sprint(l.Port(lab.NominalWeb))), `"WEB"`}
 	for _, host := range lab.Izuma() {
@@ -57,7 +57,7 @@ func steadied(body string, l *lab.Lab) string {
 	for line := range strings.Lines(body) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
-		case !strings.HasPrefix(line, "endpoint_"), // Go's and the process' own, and help texts, which are the collector's to hold
+		case !strings.HasPrefix(line, "endpoint_"), // those of Go and of the process, and help texts, which package collector tests
 			strings.HasPrefix(line, "endpoint_handshake_duration_seconds_bucket"), strings.HasPrefix(line, "endpoint_exporter_build_info"):
 		default:
 			out = append(out, measured.ReplaceAllString(line, "$1 MEASURED"))
@@ -67,9 +67,9 @@ func steadied(body string, l *lab.Lab) string {
 	return strings.Join(out, "\n") + "\n"
 }
 
-func TestGoldenMetricsOfALab(t *testing.T) {
+func TestGoldenMetrics(t *testing.T) {
 	var used []string
-	for name, scraped := range scrapedLabs(t) {
+	for name, scraped := range scrapeLabs(t) {
 		file := filepath.Join("testdata", name+".prom")
 		used = append(used, file)
 		golden.Equal(t, file, scraped.steady)

@@ -25,8 +25,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
-// silence holds the flags of the idle command.
-type silence struct {
+// idleCommand holds the flags of the idle command.
+type idleCommand struct {
 	*common
 	target    string
 	steps     string
@@ -36,7 +36,7 @@ type silence struct {
 }
 
 func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
-	k := &silence{common: c}
+	k := &idleCommand{common: c}
 	cmd := app.Command("idle", "Measure how long a silent connection survives on the way to a host, and say which keepalives of devices do. "+
 		"It takes as long as the longest silence. Exit code 0: a device gets through, measured, and --keepalive survives; 1: one of these is not so, or not known; 2: usage or configuration.")
 	cmd.Arg("target", "HOST[:PORT][/udp]: a path of the configuration. HOST may be its first label; default: its first path over TCP.").
@@ -47,7 +47,7 @@ func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 	commands[cmd.FullCommand()] = k.run
 }
 
-func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
+func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	fail := func(code int, err error) int {
 		fmt.Fprintf(stderr, "endpoint_exporter: idle: %v\n", err)
 		return code
@@ -70,24 +70,24 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
-	made, err := build(loaded, k.common, nil, logger)
+	pipeline, err := build(loaded, k.common, nil, logger)
 	if err != nil {
 		return fail(exitUsage, err)
 	}
 	progress := startProgress(stderr)
 	progress.say("resolving the host and walking the path")
-	s := survey.New(made.site, survey.Options{Name: hostname(), Logger: logger})
+	s := survey.New(pipeline.site, survey.Options{Name: hostname(), Logger: logger})
 	report := s.Run(ctx)
 	s.Close()
 	if len(report.Hosts) == 0 || len(report.Hosts[0].Paths) == 0 {
 		progress.stop()
-		return fail(exitWrong, errors.New("interrupted before the path was walked"))
+		return fail(exitUnhealthy, errors.New("interrupted before the path was walked"))
 	}
 	walked := &report.Hosts[0].Paths[0]
 	first := idle.Walked(walked)
 	if first == nil {
 		progress.stop()
-		return fail(exitWrong, fmt.Errorf("there is no address to call: %s", walked.Finding.Summary))
+		return fail(exitUnhealthy, fmt.Errorf("there is no address to call: %s", walked.Finding.Summary))
 	}
 	endpoint := report.Hosts[0].Endpoint
 	target := path.TargetFor(endpoint, walked.Path, first.Outcome.Address.Addr())
@@ -98,7 +98,7 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 	} else {
 		progress.say("looking for a sign of life on the path")
 		result = (&idle.Round{
-			Open: made.patientSession, Target: target, Steps: steps, Parallel: len(steps), Turn: idle.Turns(idle.OpeningPace),
+			Open: pipeline.idleSession, Target: target, Steps: steps, Parallel: len(steps), Turn: idle.Turns(idle.OpeningPace),
 			Progress: func(p idle.Progress) { progress.sayUntil(progressWords(p), p.Ends) },
 		}).Run(ctx)
 		said += k.text(target, &result)
@@ -108,10 +108,10 @@ func (k *silence) run(ctx context.Context, stdout, stderr io.Writer) int {
 		said = wrapped(said, width)
 	}
 	if _, err := io.WriteString(stdout, headline(target)+said); err != nil {
-		return fail(exitWrong, fmt.Errorf("write the result: %w", err))
+		return fail(exitUnhealthy, fmt.Errorf("write the result: %w", err))
 	}
 	if first.Finding.Reason != diagnose.OK || !result.Whole || result.Bounds.Reason == idle.ReasonUnknown || k.keepalive > 0 && result.Bounds.Carries(k.keepalive) != idle.Carried {
-		return exitWrong
+		return exitUnhealthy
 	}
 	return exitOK
 }
@@ -143,7 +143,7 @@ func headline(target path.Target) string {
 const longestStep = 24 * time.Hour
 
 // silences are the steps to measure, ascending: those asked for, or the configuration's, and the keepalive.
-func (k *silence) silences(configured []time.Duration) ([]time.Duration, error) {
+func (k *idleCommand) silences(configured []time.Duration) ([]time.Duration, error) {
 	steps := slices.Clone(configured)
 	if k.steps != "" || k.stepsSet {
 		steps = nil
@@ -231,7 +231,7 @@ func wrapped(text string, width int) string {
 }
 
 // text is the result for a person: what each connection showed, and what it means.
-func (k *silence) text(target path.Target, r *idle.Result) string {
+func (k *idleCommand) text(target path.Target, r *idle.Result) string {
 	var b strings.Builder
 	switch {
 	case len(r.Seen) == 0: // a heading over nothing

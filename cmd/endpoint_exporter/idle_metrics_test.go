@@ -74,7 +74,7 @@ func TestIdleMetrics(t *testing.T) {
 					config = strings.ReplaceAll(config, fmt.Sprintf("port: %d}", device), fmt.Sprintf("port: %d}", relay))
 					device = relay
 				}
-				e := startExporter(t, config+"idle: {enabled: true, steps: [1m, 4m]}\n", over(network))
+				e := startExporterOn(t, network, config+"idle: {enabled: true, steps: [1m, 4m]}\n")
 				labels := []string{fmt.Sprintf("transport=%q", test.transport), fmt.Sprintf("port=\"%d\"", device)}
 				page := eventually(t, e, fmt.Sprintf("\"reason\": %q,\n            \"why\"", test.reason), "not measured yet")
 				if !strings.Contains(page, test.text) {

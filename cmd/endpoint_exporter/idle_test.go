@@ -13,124 +13,145 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
-func TestIdleEndsInASentenceAndAnExitCode(t *testing.T) {
+// idleRun is what one run of the idle command printed and returned.
+type idleRun struct {
+	code           int
+	stdout, stderr string
+}
+
+// runIdle runs the idle command against a lab over a network in memory.
+func runIdle(ctx context.Context, t *testing.T, network *memnet.Network, l *lab.Lab, flags idleCommand) idleRun {
+	t.Helper()
+	flags.common = &common{configFile: configFile(t, l.Config()), logLevel: "info", logFormat: "logfmt", dial: network.Dial}
+	var stdout, stderr bytes.Buffer
+	code := flags.run(ctx, &stdout, &stderr)
+	return idleRun{code, stdout.String(), stderr.String()}
+}
+
+func TestIdleCommand(t *testing.T) {
 	const host = bootstrapHost
 	for name, test := range map[string]struct {
 		where, fault string
 		limit        time.Duration
 		target       string
-		flags        silence
+		flags        idleCommand
 		code         int
-		says, never  []string
-		closed       bool // the silence after which the server ends the connection is told, by its limit
+		contains     []string
+		absent       []string
 	}{
-		"all survives": {
-			target: host, flags: silence{steps: "50ms,1s", keepalive: time.Second}, code: exitOK,
-			says: []string{"), tcp port DEVICE\nAsked by a CoAP ping after each silence:\n", "\n    0.05 s  survived\n       1 s  survived\n",
-				"\nResult: a silence of 1 s survives.\n", "60 s (Edge) is not known to survive", "\nNothing was lost up to 1 s, so no setting is recommended", "\nA keepalive of 1 s survives here.\n"},
+		"nothing lost: 0": {
+			target: host, flags: idleCommand{steps: "30s,1m", keepalive: time.Minute}, code: exitOK,
+			contains: []string{"), tcp port DEVICE\nAsked by a CoAP ping after each silence:\n", "\n      30 s  survived\n      60 s  survived\n",
+				"\nResult: a silence of 60 s survives.\n", "90 s (a page of the vendor's documentation) is not known to survive",
+				"\nNothing was lost up to 60 s, so no setting is recommended", "\nA keepalive of 60 s survives here.\n"},
 		},
-		"a NAT that resets": {
-			where: "bootstrap/tcp", fault: "nat_resets:3s", target: "bootstrap:DEVICE", flags: silence{steps: "50ms", keepalive: 8 * time.Second}, code: exitWrong,
-			says: []string{"       8 s  reset: RST in answer to what was sent after it\n", "Result: a silence of 0.05 s survives; after 8 s the connection is lost: RST",
-				"540 s (the C client's default) does not survive", "\nA keepalive of 8 s does not survive here.\n"},
+		"NAT resets before the keepalive: 1": {
+			where: "bootstrap/tcp", fault: "nat_resets:2m", target: "bootstrap:DEVICE", flags: idleCommand{steps: "30s", keepalive: 4 * time.Minute}, code: exitUnhealthy,
+			contains: []string{"     240 s  reset: RST in answer to what was sent after it\n", "Result: a silence of 30 s survives; after 240 s the connection is lost: RST",
+				"540 s (the C client's default) does not survive", "\nA keepalive of 240 s does not survive here.\n"},
 		},
-		"a NAT that resets, and nobody asks for a keepalive": {
-			where: "bootstrap/tcp", fault: "nat_resets:3s", target: host, flags: silence{steps: "50ms,8s"}, code: exitOK,
-			says: []string{"after 8 s the connection is lost"},
+		"NAT resets and no keepalive is given: 0": {
+			where: "bootstrap/tcp", fault: "nat_resets:2m", target: host, flags: idleCommand{steps: "30s,4m"}, code: exitOK,
+			contains: []string{"after 240 s the connection is lost"},
 		},
-		"an interceptor": {
-			where: "bootstrap/tcp", fault: lab.Intercept, target: host, flags: silence{steps: "50ms,1s"}, code: exitWrong,
-			says: []string{"tcp port DEVICE\nThis path does not carry a device (wrong_issuer): signed by ", "Ask the network's owner to exempt ",
+		"interceptor: 1, not measured": {
+			where: "bootstrap/tcp", fault: lab.Intercept, target: host, flags: idleCommand{steps: "30s,1m"}, code: exitUnhealthy,
+			contains: []string{"tcp port DEVICE\nThis path does not carry a device (wrong_issuer): signed by ", "Ask the network's owner to exempt ",
 				"\nSilence is not measured: something else than the cloud answers (signed by "},
-			never: []string{"survive", "Set the keepalive"},
+			absent: []string{"survive", "Set the keepalive"},
 		},
-		"a forger": {
-			where: "bootstrap/tcp", fault: lab.ForgedIssuer, target: host, flags: silence{steps: "50ms"}, code: exitWrong,
-			says:  []string{"(forged_issuer): ", "\nSilence is not measured: "},
-			never: []string{"survive"},
+		"forged issuer: 1, not measured": {
+			where: "bootstrap/tcp", fault: lab.ForgedIssuer, target: host, flags: idleCommand{steps: "30s"}, code: exitUnhealthy,
+			contains: []string{"(forged_issuer): ", "\nSilence is not measured: "},
+			absent:   []string{"survive"},
 		},
-		"an interceptor that does not know the device's suite": {
-			where: "bootstrap/tcp", fault: lab.InterceptNoCCM, target: host, flags: silence{steps: "50ms"}, code: exitWrong,
-			says:  []string{"(wrong_issuer): ", "\nSilence is not measured: "},
-			never: []string{"survive"},
+		"interceptor without the device's suite: 1, not measured": {
+			where: "bootstrap/tcp", fault: lab.InterceptNoCCM, target: host, flags: idleCommand{steps: "30s"}, code: exitUnhealthy,
+			contains: []string{"(wrong_issuer): ", "\nSilence is not measured: "},
+			absent:   []string{"survive"},
 		},
-		"something that speaks another protocol": {
-			where: "bootstrap/tcp", fault: lab.Garbage, target: host, flags: silence{steps: "50ms"}, code: exitWrong,
-			says:  []string{"(not_tls): ", "\nSilence is not measured: "},
-			never: []string{"survive"},
+		"another protocol: 1, not measured": {
+			where: "bootstrap/tcp", fault: lab.Garbage, target: host, flags: idleCommand{steps: "30s"}, code: exitUnhealthy,
+			contains: []string{"(not_tls): ", "\nSilence is not measured: "},
+			absent:   []string{"survive"},
 		},
-		"the cloud, with a certificate that is out of date": {
-			where: "bootstrap/tcp", fault: lab.Expired, target: host, flags: silence{steps: "50ms"}, code: exitWrong,
-			says: []string{"This path does not carry a device (expired): ", "\nResult: a silence of 0.05 s survives.\n"},
+		"expired certificate of the cloud: 1, measured": {
+			where: "bootstrap/tcp", fault: lab.Expired, target: host, flags: idleCommand{steps: "30s"}, code: exitUnhealthy,
+			contains: []string{"This path does not carry a device (expired): ", "\nResult: a silence of 30 s survives.\n"},
 		},
-		"a server with a limit": {
-			limit: 3 * time.Second, target: host, flags: silence{steps: "50ms,8s", keepalive: 8 * time.Second}, code: exitWrong, closed: true,
-			says: []string{"       8 s  closed after ", "the server itself ends the connection (close_notify)"},
+		"server with a limit below the keepalive: 1": {
+			limit: 2 * time.Minute, target: host, flags: idleCommand{steps: "30s,4m", keepalive: 4 * time.Minute}, code: exitUnhealthy,
+			contains: []string{"     240 s  closed after 120 s", "the server itself ends the connection (close_notify)"},
 		},
-		"UDP": {
-			target: host + "/udp", flags: silence{steps: "50ms"}, code: exitOK,
-			says: []string{"udp port DEVICE\nAsked by a CoAP ping", "Whether UDP will do here is not known. Over UDP a device sends no keepalive"},
+		"UDP: 0": {
+			target: host + "/udp", flags: idleCommand{steps: "30s"}, code: exitOK,
+			contains: []string{"udp port DEVICE\nAsked by a CoAP ping", "Whether UDP will do here is not known. Over UDP a device sends no keepalive"},
 		},
-		"UDP that nothing is known of": {
-			where: "bootstrap/udp", fault: lab.Refuse, target: host + ":DEVICE/udp", flags: silence{steps: "50ms", keepalive: time.Second}, code: exitWrong,
-			says: []string{"udp port DEVICE\nThis path does not carry a device (refused): the connection was refused", "Result: not known: the hello is not answered: ICMP: port unreachable.\n", "A keepalive of 1 s is not known to survive here."},
+		"UDP refused: 1, unknown": {
+			where: "bootstrap/udp", fault: lab.Refuse, target: host + ":DEVICE/udp", flags: idleCommand{steps: "30s", keepalive: time.Minute}, code: exitUnhealthy,
+			contains: []string{"udp port DEVICE\nThis path does not carry a device (refused): the connection was refused",
+				"Result: not known: the hello is not answered: ICMP: port unreachable.\n", "A keepalive of 60 s is not known to survive here."},
+		},
+		"web host: 0, no keepalive named": {
+			target: "gateways", flags: idleCommand{steps: "20s"}, code: exitOK,
+			contains: []string{"Result: a silence of 20 s survives"},
+			absent:   []string{"eepalive"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], IdleLimit: test.limit})
-			if test.where != "" {
-				if err := l.Set(test.where, test.fault); err != nil {
-					t.Fatal(err)
+			inMemory(t, func(t *testing.T, network *memnet.Network) {
+				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:3], IdleLimit: test.limit, Network: network})
+				if test.where != "" {
+					if err := l.Set(test.where, test.fault); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			device := fmt.Sprint(l.Port(lab.NominalDevice))
-			k := test.flags
-			k.common = &common{configFile: configFile(t, l.Config()), logLevel: "info", logFormat: "logfmt"}
-			k.target = strings.ReplaceAll(test.target, "DEVICE", device)
-			var stdout, stderr bytes.Buffer
-			if code := k.run(t.Context(), &stdout, &stderr); code != test.code {
-				t.Errorf("exit code %d, want %d", code, test.code)
-			}
-			for _, says := range test.says {
-				if !strings.Contains(stdout.String(), strings.ReplaceAll(says, "DEVICE", device)) {
-					t.Errorf("does not say %q", says)
+				device := fmt.Sprint(l.Port(lab.NominalDevice))
+				flags := test.flags
+				flags.target = strings.ReplaceAll(test.target, "DEVICE", device)
+				got := runIdle(t.Context(), t, network, l, flags)
+				if got.code != test.code {
+					t.Errorf("exit code %d, want %d", got.code, test.code)
 				}
-			}
-			// By the limit of 3 s, however busy the machine is.
-			if closed := regexp.MustCompile(`closed after [2-7](\.\d+)? s`).MatchString(stdout.String()); closed != test.closed {
-				t.Errorf("says that the server closed after its limit: %v", closed)
-			}
-			for _, never := range test.never {
-				if strings.Contains(stdout.String(), never) {
-					t.Errorf("says %q", never)
+				for _, text := range test.contains {
+					if !strings.Contains(got.stdout, strings.ReplaceAll(text, "DEVICE", device)) {
+						t.Errorf("the output does not contain %q", text)
+					}
 				}
-			}
-			if t.Failed() || stderr.Len() > 0 {
-				t.Errorf("stdout:\n%s\nstderr:\n%s", &stdout, &stderr)
-			}
+				for _, text := range test.absent {
+					if strings.Contains(got.stdout, text) {
+						t.Errorf("the output contains %q", text)
+					}
+				}
+				if t.Failed() || got.stderr != "" {
+					t.Errorf("stdout:\n%s\nstderr:\n%s", got.stdout, got.stderr)
+				}
+			})
 		})
 	}
 }
 
-// TestIdleOfAWebHostNamesNoSetting: no device's keepalive keeps its connections.
-func TestIdleOfAWebHostNamesNoSetting(t *testing.T) {
-	t.Parallel()
-	l := startLab(t, lab.Options{})
-	k := silence{common: &common{configFile: configFile(t, l.Config()), logLevel: "info", logFormat: "logfmt"}, target: "gateways", steps: "50ms"}
-	var stdout, stderr bytes.Buffer
-	code := k.run(t.Context(), &stdout, &stderr)
-	if said := stdout.String(); code != exitOK || !strings.Contains(said, "Result: a silence of 0.05 s survives") || strings.Contains(strings.ToLower(said), "keepalive") {
-		t.Errorf("exit code %d\n%s%s", code, said, &stderr)
-	}
+func TestIdleCommandInterrupted(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		got := runIdle(ctx, t, network, l, idleCommand{target: bootstrapHost, steps: "30s,1h"})
+		if got.code != exitUnhealthy || !strings.Contains(got.stdout, "Interrupted. So far: a silence of 30 s survives") ||
+			!strings.Contains(got.stdout, "\nNo setting is recommended, as the measurement did not come to its end.\n") {
+			t.Errorf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
+		}
+	})
 }
 
-// TestTheTimeLeftIsCountedDown reads the line of progress at several moments without anything new being said.
-func TestTheTimeLeftIsCountedDown(t *testing.T) {
+// TestProgressLine reads the line of progress at several moments without a change of its text.
+func TestProgressLine(t *testing.T) {
 	began := time.Now()
 	p := &progress{started: began}
 	p.sayUntil(progressWords(idle.Progress{Silent: 1, Done: 2}), began.Add(90*time.Second))
@@ -149,29 +170,16 @@ func TestTheTimeLeftIsCountedDown(t *testing.T) {
 	}
 }
 
-func TestIdleThatIsInterruptedSaysWhatItSaw(t *testing.T) {
-	t.Parallel()
-	l := bootstrapOnly(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second) // for a silence of 50 ms
-	defer cancel()
-	k := silence{common: &common{configFile: configFile(t, l.Config()), logLevel: "info", logFormat: "logfmt"}, target: bootstrapHost, steps: "50ms,1h"}
-	var stdout, stderr bytes.Buffer
-	if code := k.run(ctx, &stdout, &stderr); code != exitWrong || !strings.Contains(stdout.String(), "Interrupted. So far: a silence of 0.05 s survives") ||
-		!strings.Contains(stdout.String(), "\nNo setting is recommended, as the measurement did not come to its end.\n") {
-		t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
-	}
-}
-
-// TestIdleThatIsInterruptedAtOnceHasNoTable: nothing stands below a heading then.
-func TestIdleThatIsInterruptedAtOnceHasNoTable(t *testing.T) {
-	k := silence{common: &common{}}
+// TestIdleTextWithoutObservations: there is no heading without a table below it.
+func TestIdleTextWithoutObservations(t *testing.T) {
+	k := idleCommand{common: &common{}}
 	said := k.text(path.Target{Transport: measurement.TCP}, &idle.Result{Proof: idle.ByPing, Bounds: idle.Bounds{Reason: idle.ReasonUnknown, Why: "not known: nothing was measured"}})
 	if !strings.HasPrefix(said, "Interrupted. So far: not known: nothing was measured.\n") {
 		t.Error(said)
 	}
 }
 
-func TestIdleOfAPathThatIsNotConfiguredIsAMistake(t *testing.T) {
+func TestIdleArguments(t *testing.T) {
 	for args, says := range map[string]string{
 		"":                          `required argument 'target' not provided`,
 		"example.com":               `"example.com" is not in the configuration (--config.file names it; without one it is the built-in catalogue); known are bootstrap.us-east-1.mbedcloud.com, `,
@@ -192,7 +200,7 @@ func TestIdleOfAPathThatIsNotConfiguredIsAMistake(t *testing.T) {
 	}
 }
 
-func TestIdleChoosesOnePath(t *testing.T) {
+func TestOnlyPath(t *testing.T) {
 	for target, want := range map[string]string{
 		"bootstrap":              "bootstrap.us-east-1.mbedcloud.com tcp 5684",
 		"bootstrap/udp":          "bootstrap.us-east-1.mbedcloud.com udp 5684",
@@ -221,7 +229,7 @@ func TestIdleChoosesOnePath(t *testing.T) {
 	}
 }
 
-func TestIdleIsAmongTheCommands(t *testing.T) {
+func TestIdleHelp(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"idle", "--help"}, &stdout, &stderr)
 	if help := stdout.String() + stderr.String(); code != exitOK || !regexp.MustCompile(`--keepalive=DURATION`).MatchString(help) {
@@ -229,7 +237,7 @@ func TestIdleIsAmongTheCommands(t *testing.T) {
 	}
 }
 
-func TestTheResultOfASilenceFitsATerminal(t *testing.T) {
+func TestWrapped(t *testing.T) {
 	const result = "Asked by a CoAP ping after each silence:\n" +
 		"      60 s  survived\n" +
 		"     180 s  dropped without a word, while a fresh connection is answered\n" +

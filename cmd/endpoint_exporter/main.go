@@ -20,9 +20,9 @@ import (
 
 // Exit codes of every command.
 const (
-	exitOK    = 0
-	exitWrong = 1 // something is wrong with a path or the server, or not known
-	exitUsage = 2 // the arguments or the configuration cannot be used: nothing was looked at
+	exitOK        = 0
+	exitUnhealthy = 1 // something is wrong with a path or the server, or not known
+	exitUsage     = 2 // the arguments or the configuration cannot be used: nothing was looked at
 )
 
 func main() {

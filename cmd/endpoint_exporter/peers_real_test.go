@@ -136,7 +136,7 @@ func TestRealServersThroughTheWholeExporter(t *testing.T) {
 				t.Errorf("client certificate requested: %v (%v)", asked, ok)
 			}
 			phases(t, x, path, test.phases...)
-			holdAuthentic(t, x, path, 1)
+			checkAuthentic(t, x, path, 1)
 		})
 	}
 }
@@ -172,7 +172,7 @@ func TestARealInterceptingProxyIsCalledOne(t *testing.T) {
 `)
 	check := exec.Command("ip", inside(site, buildExporter(t), "--config.file="+config, "check", "--output=json")...)
 	out, err := check.Output()
-	if check.ProcessState.ExitCode() != exitWrong {
+	if check.ProcessState.ExitCode() != exitUnhealthy {
 		t.Fatalf("check: %v\n%s", err, out)
 	}
 	var view present.View

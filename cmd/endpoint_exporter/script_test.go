@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"endpoint_exporter": main})
 }
 
-// leakChecked runs the tests and then looks for goroutines that they left.
+// leakChecked runs the tests and then checks that they have left no goroutine.
 type leakChecked struct{ *testing.M }
 
 func (m leakChecked) Run() int {
@@ -35,22 +35,24 @@ func (m leakChecked) Run() int {
 	return code
 }
 
-// TestScripts runs the scripts of testdata/script. Beside testscript's own commands they have
+// TestScripts runs the scripts of testdata/script: what the program prints and returns, as a process on the kernel's sockets.
+func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
+
+// runScripts runs the scripts of a directory. In addition to testscript's own commands they have
 //
-//	lab [-ttl SECONDS] [-bootstrap] [WHERE=FAULT...]   start a lab, write lab.yml for it; -bootstrap: of one host
+//	lab [-ttl SECONDS] [-bootstrap] [WHERE=FAULT...]   start a lab, write lab.yml for it; -bootstrap: with one host
 //	fault WHERE FAULT                                  change it while it runs
 //	occupy                                             listen on a port, and set $OCCUPIED to its address
-//	freeport                                           set $FREE to an address that nobody listens on
-//	get [-until TEXT] URL                              wait for an answer, of code 200, that holds a text
-//	await FILE TEXT                                    wait for a file to hold a text
-func TestScripts(t *testing.T) {
+//	freeport                                           set $FREE to an address on which nothing listens
+//	get [-until TEXT] URL                              wait for a response of status 200 that contains a text
+//	await FILE TEXT                                    wait for a file to contain a text
+func runScripts(t *testing.T, directory string) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: directory,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"lab":    scriptLab,
-			"fault":  scriptFault,
-			"occupy": scriptOccupy,
-
+			"lab":      scriptLab,
+			"fault":    scriptFault,
+			"occupy":   scriptOccupy,
 			"freeport": scriptFreePort,
 			"get":      scriptGet,
 			"await":    scriptAwait,
@@ -62,7 +64,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// labKey is under what a script's lab is kept.
+// labKey is the key of a script's lab in its values.
 type labKey struct{}
 
 // scriptedLab is the lab of one script, if it started one.
@@ -106,7 +108,7 @@ func scriptFault(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage, after lab: fault WHERE FAULT")
 	}
 	ts.Check(l.Set(args[0], args[1]))
-	l.Resolver.Flush() // what it kept by the habits of before would be taken for those of now
+	l.Resolver.Flush() // records kept under the old fault would look like a fault
 }
 
 func scriptOccupy(ts *testscript.TestScript, _ bool, _ []string) {
@@ -127,7 +129,7 @@ func scriptFreePort(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(listener.Close())
 }
 
-// scriptGet asks again until the server answers as it should; the answer is the script's standard output.
+// scriptGet repeats a request until the response is the expected one, which becomes the script's standard output.
 func scriptGet(ts *testscript.TestScript, _ bool, args []string) {
 	var until string
 	if len(args) == 3 && args[0] == "-until" {
@@ -152,7 +154,7 @@ func scriptAwait(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// poll asks until the answer is yes.
+// poll calls done until it returns true; the script fails after a minute.
 func poll(ts *testscript.TestScript, what string, done func(context.Context) bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

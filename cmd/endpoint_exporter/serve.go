@@ -94,12 +94,12 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		select {
 		case err := <-failed:
 			fmt.Fprintf(stderr, "endpoint_exporter: serve: %v\n", err)
-			return exitWrong
+			return exitUnhealthy
 		case <-hangup:
 			_ = exporter.reload() // logged where it happened
 		case <-ctx.Done():
 			logger.Info("shutting down, scrapes under way may finish", "within", drainTime)
-			exporter.silence.Close() // nobody waits for it
+			exporter.idle.Close() // nobody waits for it
 			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 			defer cancel()
 			// A round that would take longer ends here, and its scrape is answered with what there is.
@@ -111,7 +111,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 			}
 			if err != nil {
 				logger.Error("shutdown was not clean", "err", err)
-				return exitWrong
+				return exitUnhealthy
 			}
 			return exitOK
 		}

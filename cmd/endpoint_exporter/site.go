@@ -13,8 +13,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
-// parts is what a configuration comes to: the survey's site and what others need of it.
-type parts struct {
+// pipeline is what one configuration is built into: the site that the survey measures, and the parts of it that others use.
+type pipeline struct {
 	config    *config.Config
 	loaded    *config.Loaded   // the configuration with its anchors and client certificate
 	resolvers []netip.AddrPort // those in use: configured, or the system's
@@ -25,9 +25,9 @@ type parts struct {
 
 // build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over what old
 // knows of the hosts that stay; old may be nil. Nothing has changed if it fails.
-func build(loaded *config.Loaded, flags *common, old *parts, logger *slog.Logger) (*parts, error) {
+func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Logger) (*pipeline, error) {
 	cfg := loaded.Config
-	p := &parts{config: cfg, loaded: loaded}
+	p := &pipeline{config: cfg, loaded: loaded}
 	var err error
 	if p.resolvers, err = flags.resolversOf(cfg); err != nil {
 		return nil, fmt.Errorf("find the site's DNS servers (name them in the configuration under resolvers): %w", err)
@@ -59,7 +59,7 @@ func build(loaded *config.Loaded, flags *common, old *parts, logger *slog.Logger
 	return p, nil
 }
 
-// patientSession begins a walk that is left silent for minutes: no scrape waits for it, so that its steps may take longer.
-func (p *parts) patientSession(t path.Target) path.Session {
+// idleSession begins a walk that is left silent for minutes: no scrape waits for it, so that its steps may take longer.
+func (p *pipeline) idleSession(t path.Target) path.Session {
 	return (&path.Walker{Dial: p.walker.Dial, Credential: p.walker.Credential, Patience: idle.Patience()}).Session(t)
 }

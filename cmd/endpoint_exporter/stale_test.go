@@ -44,7 +44,7 @@ func TestStaleByTTL(t *testing.T) {
 		if err := l.Set("resolver", "min_ttl:600"); err != nil {
 			t.Fatal(err)
 		}
-		e := startExporter(t, l.Config(), over(network))
+		e := startExporterOn(t, network, l.Config())
 		labels := []string{`service="bootstrap"`, fmt.Sprintf("host=%q", bootstrapHost)}
 		x := scrapeUntil(t, e, labels, "stale", "ok")
 		for series, want := range map[string]float64{"endpoint_dns_stale": 1, "endpoint_dns_authority_ttl_seconds": 60, "endpoint_up": 1} {
@@ -76,7 +76,7 @@ func TestStaleByWithdrawnAddress(t *testing.T) {
 		publish := func(address netip.Addr) { published.Store(&[]netip.Addr{address}) }
 		publish(addresses[0])
 		l.Resolver.Behave(lab.Habits{MinTTL: 24 * 3600, MaxTTL: 60})
-		e := startExporter(t, l.Config(), over(network))
+		e := startExporterOn(t, network, l.Config())
 		labels := []string{`service="bootstrap"`, fmt.Sprintf("host=%q", bootstrapHost)}
 		if x := scrapeUntil(t, e, labels, "ok", "stale"); len(x.of("endpoint_path_withdrawn_addresses")) != 0 {
 			t.Errorf("before the move %v", x.of("endpoint_path_withdrawn_addresses"))

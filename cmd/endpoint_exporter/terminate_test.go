@@ -18,11 +18,12 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// TestTerminationDoesNotWaitForSilence sends SIGTERM to the process while it holds connections that are to be silent for
-// minutes: it ends at once, in peace, and leaves none behind.
-func TestTerminationDoesNotWaitForSilence(t *testing.T) {
+// TestTerminationDuringIdleRound sends SIGTERM to the process while it keeps connections silent for minutes: it ends at
+// once with exit code 0 and leaves no connection open. It runs a process on the kernel's sockets.
+func TestTerminationDuringIdleRound(t *testing.T) {
+	t.Parallel()
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[6:]})
-	// No longer than the interval passes before the first round.
+	// The first round starts within the interval.
 	config := configFile(t, l.Config()+"idle: {enabled: true, steps: [2m, 3m, 4m], interval: 1s}\n")
 	address := freeAddress(t)
 
@@ -32,8 +33,8 @@ func TestTerminationDoesNotWaitForSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	process := exec.CommandContext(context.WithoutCancel(t.Context()), name, "--config.file="+config, "--web.listen-address="+address)
-	var said bytes.Buffer
-	process.Stdout, process.Stderr = &said, &said
+	var output bytes.Buffer
+	process.Stdout, process.Stderr = &output, &output
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +47,11 @@ func TestTerminationDoesNotWaitForSilence(t *testing.T) {
 			<-ended
 		}
 		if t.Failed() {
-			t.Logf("it said:\n%s", &said)
+			t.Logf("output:\n%s", &output)
 		}
 	}()
 
-	// A connection of each step to each of two ports.
+	// One connection per step and port.
 	const silent = 6
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -59,7 +60,7 @@ func TestTerminationDoesNotWaitForSilence(t *testing.T) {
 		if tries == 900 {
 			t.Fatalf("%d connections are open, want %d", established(t, l), silent)
 		}
-		// A scrape has closed its own connections when it is answered.
+		// A scrape has closed its own connections when the response is complete.
 		if response, err := client.Get("http://" + address + "/metrics"); err == nil {
 			response.Body.Close()
 		}
@@ -72,16 +73,16 @@ func TestTerminationDoesNotWaitForSilence(t *testing.T) {
 	case err := <-ended:
 		running = false
 		if err != nil {
-			t.Errorf("it ended with %v, want exit code 0", err)
+			t.Errorf("the process ended with %v, want exit code 0", err)
 		}
-	case <-time.After(20 * time.Second): // on a busy machine
-		t.Error("it goes on 20 s after SIGTERM")
+	case <-time.After(20 * time.Second):
+		t.Error("the process still runs 20 s after SIGTERM")
 	}
 	if n := established(t, l); n > 0 {
-		t.Errorf("%d connections are open after its end", n)
+		t.Errorf("%d connections are open after the process ended", n)
 	}
-	if !strings.Contains(said.String(), "shutting down") {
-		t.Error("it does not say that it shuts down")
+	if !strings.Contains(output.String(), "shutting down") {
+		t.Error("the log does not contain the shutdown")
 	}
 }
 

@@ -20,249 +20,266 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
 
 // bootstrapOnly is a lab of one host, with three paths.
-func bootstrapOnly(t *testing.T) *lab.Lab {
+func bootstrapOnly(t *testing.T, network *memnet.Network) *lab.Lab {
 	t.Helper()
-	return startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+	return startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network})
 }
 
 const bootstrapHost = "bootstrap.us-east-1.mbedcloud.com"
 
-func TestProbeIsOfOneHostAndOnlyOfOneThatIsAllowed(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
-	config := l.Config() + "probe: {allow: [\"*.allowed.test\", 127.0.0.9]}\n"
-	e := startExporter(t, config)
-	for name, test := range map[string]struct {
-		query, header string
-		code          int
-		says          string
-	}{
-		"a configured host":                     {query: "host=" + bootstrapHost, code: http.StatusOK, says: `endpoint_path_up{host="bootstrap.us-east-1.mbedcloud.com"`},
-		"its name in capitals with a final dot": {query: "host=" + strings.ToUpper(bootstrapHost) + ".", code: http.StatusOK, says: "endpoint_up"},
-		"no host":                               {query: "target=" + bootstrapHost, code: http.StatusBadRequest, says: "parameter host is missing: /probe?host=HOST"},
-		"an empty host":                         {query: "host=", code: http.StatusBadRequest, says: "parameter host: the host is empty"},
-		"a URL":                                 {query: "host=http://bootstrap/", code: http.StatusBadRequest, says: "without scheme"},
-		"a host that is not allowed":            {query: "host=example.com", code: http.StatusForbidden, says: "host example.com is neither configured nor allowed by probe.allow"},
-		"an address that is not allowed":        {query: "host=127.0.0.1", code: http.StatusForbidden, says: "neither configured nor allowed"},
-		"an address that is allowed":            {query: "host=127.0.0.9", code: http.StatusOK, says: `endpoint_path_failure{class="blocked",host="127.0.0.9",port="443",reason="refused",service="probe"`},
-		"a scrape time-out that is none":        {query: "host=" + bootstrapHost, header: "soon", code: http.StatusBadRequest, says: `"soon" is not a positive number of seconds`},
-		"a scrape time-out below zero":          {query: "host=" + bootstrapHost, header: "-1", code: http.StatusBadRequest, says: "not a positive number"},
-		"an absurd scrape time-out":             {query: "host=" + bootstrapHost, header: "1e300", code: http.StatusOK, says: "endpoint_up"},
-		"an infinite scrape time-out":           {query: "host=" + bootstrapHost, header: "+Inf", code: http.StatusBadRequest, says: "not a positive number"},
-	} {
-		t.Run(name, func(t *testing.T) {
+func TestProbe(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		config := l.Config() + "probe: {allow: [\"*.allowed.test\", 127.0.0.9]}\n"
+		e := startExporterOn(t, network, config)
+		for name, test := range map[string]struct {
+			query, header string
+			code          int
+			text          string
+		}{
+			"a configured host":                     {query: "host=" + bootstrapHost, code: http.StatusOK, text: `endpoint_path_up{host="bootstrap.us-east-1.mbedcloud.com"`},
+			"its name in capitals with a final dot": {query: "host=" + strings.ToUpper(bootstrapHost) + ".", code: http.StatusOK, text: "endpoint_up"},
+			"no host":                               {query: "target=" + bootstrapHost, code: http.StatusBadRequest, text: "parameter host is missing: /probe?host=HOST"},
+			"an empty host":                         {query: "host=", code: http.StatusBadRequest, text: "parameter host: the host is empty"},
+			"a URL":                                 {query: "host=http://bootstrap/", code: http.StatusBadRequest, text: "without scheme"},
+			"a host that is not allowed":            {query: "host=example.com", code: http.StatusForbidden, text: "host example.com is neither configured nor allowed by probe.allow"},
+			"an address that is not allowed":        {query: "host=127.0.0.1", code: http.StatusForbidden, text: "neither configured nor allowed"},
+			"an address that is allowed":            {query: "host=127.0.0.9", code: http.StatusOK, text: `endpoint_path_failure{class="blocked",host="127.0.0.9",port="443",reason="refused",service="probe"`},
+			"a scrape time-out that is none":        {query: "host=" + bootstrapHost, header: "soon", code: http.StatusBadRequest, text: `"soon" is not a positive number of seconds`},
+			"a scrape time-out below zero":          {query: "host=" + bootstrapHost, header: "-1", code: http.StatusBadRequest, text: "not a positive number"},
+			"an absurd scrape time-out":             {query: "host=" + bootstrapHost, header: "1e300", code: http.StatusOK, text: "endpoint_up"},
+			"an infinite scrape time-out":           {query: "host=" + bootstrapHost, header: "+Inf", code: http.StatusBadRequest, text: "not a positive number"},
+		} {
 			var header []string
 			if test.header != "" {
 				header = []string{timeoutHeader, test.header}
 			}
 			code, body := get(t, e, http.MethodGet, "/probe?"+test.query, header...)
-			if code != test.code || !strings.Contains(body, test.says) {
-				t.Errorf("%d, want %d with %q:\n%.2000s", code, test.code, test.says, body)
+			if code != test.code || !strings.Contains(body, test.text) {
+				t.Errorf("%s: %d, want %d with %q:\n%.2000s", name, code, test.code, test.text, body)
 			}
 			if code == http.StatusOK && strings.Contains(body, "containers.us-east-1") {
-				t.Error("another host's series are among them")
+				t.Errorf("%s: it contains series of another host", name)
 			}
+		}
+	})
+}
+
+// TestProbeOfNameWithPrivateAddress has the lab's DNS resolve an allowed name to loopback.
+func TestProbeOfNameWithPrivateAddress(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		config := strings.ReplaceAll(l.Config(), "host: containers.", "host: another.") + "probe: {allow: [\"containers.us-east-1.mbedcloud.com\"]}\n"
+		code, body := get(t, startExporterOn(t, network, config), http.MethodGet, "/probe?host=containers.us-east-1.mbedcloud.com")
+		if code != http.StatusForbidden || !strings.Contains(body, "leads to 127.") || !strings.Contains(body, "which probe.allow does not allow") {
+			t.Errorf("%d %.500s", code, body)
+		}
+	})
+}
+
+func TestServiceDiscovery(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		config := l.Config() + "  - {service: again, host: " + bootstrapHost + ", client: web, paths: [{transport: tcp, port: 443}]}\n"
+		code, body := get(t, startExporterOn(t, network, config), http.MethodGet, "/sd")
+		var groups []targetGroup
+		if err := json.Unmarshal([]byte(body), &groups); err != nil || code != http.StatusOK {
+			t.Fatalf("%d %v %s", code, err, body)
+		}
+		want := []targetGroup{
+			{[]string{bootstrapHost}, map[string]string{"__meta_endpoint_services": "bootstrap,again"}},
+			{[]string{"containers.us-east-1.mbedcloud.com"}, map[string]string{"__meta_endpoint_services": "containers"}},
+		}
+		if !reflect.DeepEqual(groups, want) {
+			t.Errorf("got %v", groups)
+		}
+	})
+}
+
+func TestReload(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		e := startExporterOn(t, network, l.Config()+"survey: {min_interval: 0s}\n", func(s *serve) { s.enableLifecycle = true })
+		write := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(e.flags.configFile, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		scrape(t, e)
+
+		write("endpoints: [{service: s}]\nsurvey: {timeout: never}\n")
+		code, body := get(t, e, http.MethodPost, "/-/reload")
+		if code != http.StatusInternalServerError || !strings.Contains(body, "endpoints[0]: host is missing") || !strings.Contains(body, "survey.timeout") {
+			t.Errorf("a bad file: %d %s", code, body)
+		}
+		const refused = "The configuration file was refused at "
+		if _, page := get(t, e, http.MethodGet, "/"); !strings.Contains(page, refused) {
+			t.Error("the page does not report that the file was refused")
+		}
+		x := scrape(t, e)
+		if good, ok := x.one("endpoint_exporter_config_last_reload_successful"); !ok || good != 0 {
+			t.Errorf("after a bad file: last reload successful %v (%v)", good, ok)
+		}
+		if len(x.of("endpoint_up")) != 2 {
+			t.Errorf("the old configuration did not stay: %v", x.of("endpoint_up"))
+		}
+
+		// The good file drops containers and keeps bootstrap, whose counters go on.
+		before, _, _ := strings.Cut(l.Config(), "  - service: containers")
+		write(before + "survey: {min_interval: 0s}\n")
+		if code, body := get(t, e, http.MethodPost, "/-/reload"); code != http.StatusOK {
+			t.Fatalf("a good file: %d %s", code, body)
+		}
+		if _, page := get(t, e, http.MethodGet, "/"); strings.Contains(page, refused) {
+			t.Error("the page still reports that the file was refused")
+		}
+		x = scrape(t, e)
+		if good, ok := x.one("endpoint_exporter_config_last_reload_successful"); !ok || good != 1 {
+			t.Errorf("after a good file: last reload successful %v (%v)", good, ok)
+		}
+		if n := x.of("endpoint_up"); len(n) != 1 {
+			t.Errorf("hosts after the reload: %v", n)
+		}
+		path := []string{`service="bootstrap"`, `transport="udp"`}
+		if n, ok := x.one("endpoint_path_attempts_total", append(path, `result="ok"`)...); !ok || n != 5 {
+			t.Errorf("attempts over the reload: %v (%v)", n, ok)
+		}
+		if n, ok := x.one("endpoint_handshake_duration_seconds", path...); !ok || n != 5 {
+			t.Errorf("handshakes over the reload: %v (%v)", n, ok)
+		}
+	})
+}
+
+// TestFollowResolvers changes the system's resolvers: one, none for a moment, and then another.
+func TestFollowResolvers(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		first, second := bootstrapOnly(t, network), bootstrapOnly(t, network)
+		var named atomic.Pointer[[]netip.AddrPort]
+		name := func(resolvers ...netip.AddrPort) { named.Store(&resolvers) }
+		name(first.ResolverAddress)
+		_, config, _ := strings.Cut(first.Config(), "\nresolvers: ") // what follows the line is the rest
+		_, config, _ = strings.Cut(config, "\n")
+		e := startExporterOn(t, network, "catalogues: []\n"+config+"survey: {min_interval: 0s}\n", func(s *serve) {
+			s.systemResolvers = func() ([]netip.AddrPort, error) { return *named.Load(), nil }
 		})
-	}
-}
-
-// TestAnAllowedNameIsNotFollowedIntoTheSite has the lab's DNS lead a name of a stranger to loopback.
-func TestAnAllowedNameIsNotFollowedIntoTheSite(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
-	config := strings.ReplaceAll(l.Config(), "host: containers.", "host: another.") + "probe: {allow: [\"containers.us-east-1.mbedcloud.com\"]}\n"
-	code, body := get(t, startExporter(t, config), http.MethodGet, "/probe?host=containers.us-east-1.mbedcloud.com")
-	if code != http.StatusForbidden || !strings.Contains(body, "leads to 127.") || !strings.Contains(body, "which probe.allow does not allow") {
-		t.Errorf("%d %.500s", code, body)
-	}
-}
-
-func TestDiscoveryNamesEachConfiguredHostOnce(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
-	config := l.Config() + "  - {service: again, host: " + bootstrapHost + ", client: web, paths: [{transport: tcp, port: 443}]}\n"
-	code, body := get(t, startExporter(t, config), http.MethodGet, "/sd")
-	var groups []targetGroup
-	if err := json.Unmarshal([]byte(body), &groups); err != nil || code != http.StatusOK {
-		t.Fatalf("%d %v %s", code, err, body)
-	}
-	want := []targetGroup{
-		{[]string{bootstrapHost}, map[string]string{"__meta_endpoint_services": "bootstrap,again"}},
-		{[]string{"containers.us-east-1.mbedcloud.com"}, map[string]string{"__meta_endpoint_services": "containers"}},
-	}
-	if !reflect.DeepEqual(groups, want) {
-		t.Errorf("got %v", groups)
-	}
-}
-
-func TestReloadTakesAGoodFileAndKeepsTheOldForABadOne(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2]})
-	e := startExporter(t, l.Config()+"survey: {min_interval: 0s}\n", func(s *serve) { s.enableLifecycle = true })
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(e.flags.configFile, []byte(text), 0o600); err != nil {
+		for _, step := range []struct {
+			name string
+			now  []netip.AddrPort
+			want netip.AddrPort
+		}{
+			{"the first lease", []netip.AddrPort{first.ResolverAddress}, first.ResolverAddress},
+			{"while the file is replaced", nil, first.ResolverAddress},
+			{"the next lease", []netip.AddrPort{second.ResolverAddress}, second.ResolverAddress},
+		} {
+			name(step.now...)
+			x := scrape(t, e)
+			if up := x.of("endpoint_dns_up"); len(up) != 1 || len(x.of("endpoint_dns_up", fmt.Sprintf("resolver=%q", step.want))) != 1 {
+				t.Errorf("%s: %v, want %s", step.name, up, step.want)
+			}
+		}
+		name()
+		if err := e.reload(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	scrape(t, e)
-
-	write("endpoints: [{service: s}]\nsurvey: {timeout: never}\n")
-	code, body := get(t, e, http.MethodPost, "/-/reload")
-	if code != http.StatusInternalServerError || !strings.Contains(body, "endpoints[0]: host is missing") || !strings.Contains(body, "survey.timeout") {
-		t.Errorf("a bad file: %d %s", code, body)
-	}
-	const refused = "The configuration file was refused at "
-	if _, page := get(t, e, http.MethodGet, "/"); !strings.Contains(page, refused) {
-		t.Error("the page does not say that the file was refused")
-	}
-	x := scrape(t, e)
-	if good, ok := x.one("endpoint_exporter_config_last_reload_successful"); !ok || good != 0 {
-		t.Errorf("after a bad file: last reload successful %v (%v)", good, ok)
-	}
-	if len(x.of("endpoint_up")) != 2 {
-		t.Errorf("the old configuration did not stay: %v", x.of("endpoint_up"))
-	}
-
-	// The good file drops containers and keeps bootstrap, whose counters go on.
-	before, _, _ := strings.Cut(l.Config(), "  - service: containers")
-	write(before + "survey: {min_interval: 0s}\n")
-	if code, body := get(t, e, http.MethodPost, "/-/reload"); code != http.StatusOK {
-		t.Fatalf("a good file: %d %s", code, body)
-	}
-	if _, page := get(t, e, http.MethodGet, "/"); strings.Contains(page, refused) {
-		t.Error("the page says still that the file was refused")
-	}
-	x = scrape(t, e)
-	if good, ok := x.one("endpoint_exporter_config_last_reload_successful"); !ok || good != 1 {
-		t.Errorf("after a good file: last reload successful %v (%v)", good, ok)
-	}
-	if n := x.of("endpoint_up"); len(n) != 1 {
-		t.Errorf("hosts after the reload: %v", n)
-	}
-	path := []string{`service="bootstrap"`, `transport="udp"`}
-	if n, ok := x.one("endpoint_path_attempts_total", append(path, `result="ok"`)...); !ok || n != 5 {
-		t.Errorf("attempts over the reload: %v (%v)", n, ok)
-	}
-	if n, ok := x.one("endpoint_handshake_duration_seconds", path...); !ok || n != 5 {
-		t.Errorf("handshakes over the reload: %v (%v)", n, ok)
-	}
-}
-
-// TestTheSystemsResolversAreFollowed has the system name a server, nothing for a moment, and then another.
-func TestTheSystemsResolversAreFollowed(t *testing.T) {
-	first, second := bootstrapOnly(t), bootstrapOnly(t)
-	var named atomic.Pointer[[]netip.AddrPort]
-	name := func(resolvers ...netip.AddrPort) { named.Store(&resolvers) }
-	name(first.ResolverAddress)
-	_, config, _ := strings.Cut(first.Config(), "\nresolvers: ") // what follows the line is the rest
-	_, config, _ = strings.Cut(config, "\n")
-	e := startExporter(t, "catalogues: []\n"+config+"survey: {min_interval: 0s}\n", func(s *serve) {
-		s.systemResolvers = func() ([]netip.AddrPort, error) { return *named.Load(), nil }
+		if x := scrape(t, e); len(x.of("endpoint_dns_up", fmt.Sprintf("resolver=%q", second.ResolverAddress))) != 1 {
+			t.Errorf("a reload while the file is replaced: %v", x.of("endpoint_dns_up"))
+		}
 	})
-	for _, step := range []struct {
-		name string
-		now  []netip.AddrPort
-		want netip.AddrPort
-	}{
-		{"the first lease", []netip.AddrPort{first.ResolverAddress}, first.ResolverAddress},
-		{"while the file is replaced", nil, first.ResolverAddress},
-		{"the next lease", []netip.AddrPort{second.ResolverAddress}, second.ResolverAddress},
-	} {
-		name(step.now...)
-		x := scrape(t, e)
-		if up := x.of("endpoint_dns_up"); len(up) != 1 || len(x.of("endpoint_dns_up", fmt.Sprintf("resolver=%q", step.want))) != 1 {
-			t.Errorf("%s: %v, want %s", step.name, up, step.want)
-		}
-	}
-	name()
-	if err := e.reload(); err != nil {
-		t.Fatal(err)
-	}
-	if x := scrape(t, e); len(x.of("endpoint_dns_up", fmt.Sprintf("resolver=%q", second.ResolverAddress))) != 1 {
-		t.Errorf("a reload while the file is replaced: %v", x.of("endpoint_dns_up"))
-	}
 }
 
-func TestReloadByHTTPIsOffUnlessAskedFor(t *testing.T) {
-	l := bootstrapOnly(t)
-	if code, body := get(t, startExporter(t, l.Config()), http.MethodPost, "/-/reload"); code != http.StatusForbidden || !strings.Contains(body, "--web.enable-lifecycle") {
-		t.Errorf("%d %s", code, body)
-	}
+func TestReloadByHTTPDisabled(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := bootstrapOnly(t, network)
+		if code, body := get(t, startExporterOn(t, network, l.Config()), http.MethodPost, "/-/reload"); code != http.StatusForbidden || !strings.Contains(body, "--web.enable-lifecycle") {
+			t.Errorf("%d %s", code, body)
+		}
+	})
 }
 
-func TestThePageIsOneDocumentWithoutScript(t *testing.T) {
-	l := bootstrapOnly(t)
-	e := startExporter(t, l.Config())
-	code, page := get(t, e, http.MethodGet, "/")
-	if code != http.StatusOK || !strings.Contains(page, "all 3 paths carry a device") || strings.Contains(page, "<script") {
-		t.Errorf("%d %.800s", code, page)
-	}
-	if code, _ := get(t, e, http.MethodGet, "/elsewhere"); code != http.StatusNotFound {
-		t.Errorf("another page: %d", code)
-	}
-	for _, path := range []string{"/-/healthy", "/-/ready"} {
-		if code, _ := get(t, e, http.MethodGet, path); code != http.StatusOK {
-			t.Errorf("%s: %d", path, code)
+func TestStatusPage(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := bootstrapOnly(t, network)
+		e := startExporterOn(t, network, l.Config())
+		code, page := get(t, e, http.MethodGet, "/")
+		if code != http.StatusOK || !strings.Contains(page, "all 3 paths carry a device") || strings.Contains(page, "<script") {
+			t.Errorf("%d %.800s", code, page)
 		}
-	}
+		if code, _ := get(t, e, http.MethodGet, "/elsewhere"); code != http.StatusNotFound {
+			t.Errorf("another page: %d", code)
+		}
+		for _, path := range []string{"/-/healthy", "/-/ready"} {
+			if code, _ := get(t, e, http.MethodGet, path); code != http.StatusOK {
+				t.Errorf("%s: %d", path, code)
+			}
+		}
+	})
 }
 
-func TestTheReportIsTheSameRoundAsTheMetrics(t *testing.T) {
-	l := bootstrapOnly(t)
-	if err := l.Set("bootstrap/tcp:5684", lab.Refuse); err != nil {
-		t.Fatal(err)
-	}
-	e := startExporter(t, l.Config())
-	var x exposition
-	var body string
-	var both sync.WaitGroup
-	both.Go(func() { x = scrape(t, e) })
-	both.Go(func() { _, body = get(t, e, http.MethodGet, "/api/v1/report") })
-	both.Wait()
-	var view present.View
-	if err := json.Unmarshal([]byte(body), &view); err != nil {
-		t.Fatal(err)
-	}
-	if p := view.Hosts[0].Paths[0]; view.Healthy || p.Reason != "refused" || p.Class != "blocked" {
-		t.Errorf("report: %+v", p)
-	}
-	// Two look-ups, A and AAAA, of one round.
-	if n, ok := x.one("endpoint_dns_queries_total", `leg="resolver"`, `rcode="noerror"`); !ok || n != 2 {
-		t.Errorf("two requests at once made %v look-ups", n)
-	}
+func TestReportSharesTheRoundOfMetrics(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := bootstrapOnly(t, network)
+		if err := l.Set("bootstrap/tcp:5684", lab.Refuse); err != nil {
+			t.Fatal(err)
+		}
+		e := startExporterOn(t, network, l.Config())
+		var x exposition
+		var body string
+		var both sync.WaitGroup
+		both.Go(func() { x = scrape(t, e) })
+		both.Go(func() { _, body = get(t, e, http.MethodGet, "/api/v1/report") })
+		both.Wait()
+		var view present.View
+		if err := json.Unmarshal([]byte(body), &view); err != nil {
+			t.Fatal(err)
+		}
+		if p := view.Hosts[0].Paths[0]; view.Healthy || p.Reason != "refused" || p.Class != "blocked" {
+			t.Errorf("report: %+v", p)
+		}
+		// Two look-ups, A and AAAA, of one round.
+		if n, ok := x.one("endpoint_dns_queries_total", `leg="resolver"`, `rcode="noerror"`); !ok || n != 2 {
+			t.Errorf("two requests at once made %v look-ups", n)
+		}
+	})
 }
 
-func TestWhatIsNotAskedForIsNotCollected(t *testing.T) {
-	l := bootstrapOnly(t)
-	e := startExporter(t, l.Config())
-	for _, test := range []struct {
-		query           string
-		round, own, bad bool
-	}{
-		{query: "?collect[]=exporter", own: true}, // first, when no round has been made
-		{query: "?collect[]=hosts", bad: true},
-		{query: "?collect[]=exporter&collect[]=", bad: true},
-		{query: "?collect[]=endpoints", round: true},
-		{query: "?collect[]=endpoints&collect[]=exporter", round: true, own: true},
-		{query: "", round: true, own: true},
-	} {
-		before := l.NameServer.Queries()
-		code, body := get(t, e, http.MethodGet, "/metrics"+test.query)
-		if test.bad != (code == http.StatusBadRequest) || test.bad != strings.Contains(body, "is neither endpoints nor exporter") {
-			t.Errorf("%s: %d %.200s", test.query, code, body)
+func TestCollectParameter(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := bootstrapOnly(t, network)
+		e := startExporterOn(t, network, l.Config())
+		for _, test := range []struct {
+			query           string
+			round, own, bad bool
+		}{
+			{query: "?collect[]=exporter", own: true}, // first, when no round has been made
+			{query: "?collect[]=hosts", bad: true},
+			{query: "?collect[]=exporter&collect[]=", bad: true},
+			{query: "?collect[]=endpoints", round: true},
+			{query: "?collect[]=endpoints&collect[]=exporter", round: true, own: true},
+			{query: "", round: true, own: true},
+		} {
+			before := l.NameServer.Queries()
+			code, body := get(t, e, http.MethodGet, "/metrics"+test.query)
+			if test.bad != (code == http.StatusBadRequest) || test.bad != strings.Contains(body, "is neither endpoints nor exporter") {
+				t.Errorf("%s: %d %.200s", test.query, code, body)
+			}
+			round, own := strings.Contains(body, "\nendpoint_survey_"), strings.Contains(body, "\nendpoint_exporter_build_info{")
+			if round != test.round || own != test.own {
+				t.Errorf("%s: of a round: %v, of the exporter: %v", test.query, round, own)
+			}
+			if asked := l.NameServer.Queries() - before; !test.round && asked > 0 {
+				t.Errorf("%s: a round was made", test.query)
+			}
 		}
-		round, own := strings.Contains(body, "\nendpoint_survey_"), strings.Contains(body, "\nendpoint_exporter_build_info{")
-		if round != test.round || own != test.own {
-			t.Errorf("%s: of a round: %v, of the exporter: %v", test.query, round, own)
-		}
-		if asked := l.NameServer.Queries() - before; !test.round && asked > 0 {
-			t.Errorf("%s: a round was made", test.query)
-		}
-	}
+	})
 }
 
-func TestAPathForTheMetricsThatIsNoneIsRefused(t *testing.T) {
+func TestCheckTelemetryPath(t *testing.T) {
 	for path, good := range map[string]bool{
 		"/metrics": true, "/site/metrics": true,
 		"": false, "/": false, "metrics": false, "/probe": false, "/sd": false, "/-/healthy": false, "/api/v1/report": false,
@@ -274,50 +291,54 @@ func TestAPathForTheMetricsThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-func TestAddressesAreExposedUnlessTurnedOff(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 3})
-	if n := scrape(t, startExporter(t, l.Config())).of("endpoint_dns_address_info"); len(n) != 3 {
-		t.Errorf("addresses %v", n)
-	}
-	off := startExporter(t, l.Config(), func(s *serve) { s.addresses = false })
-	if n := scrape(t, off).of("endpoint_dns_address_info"); len(n) != 0 {
-		t.Errorf("turned off, but %v", n)
-	}
+func TestAddressesFlag(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 3, Network: network})
+		if n := scrape(t, startExporterOn(t, network, l.Config())).of("endpoint_dns_address_info"); len(n) != 3 {
+			t.Errorf("addresses %v", n)
+		}
+		off := startExporterOn(t, network, l.Config(), func(s *serve) { s.addresses = false })
+		if n := scrape(t, off).of("endpoint_dns_address_info"); len(n) != 0 {
+			t.Errorf("turned off, but %v", n)
+		}
+	})
 }
 
-// TestAskersWhoWaitAreBounded holds rounds open with a silent host and asks for more pages than are answered at once.
-func TestAskersWhoWaitAreBounded(t *testing.T) {
-	l := bootstrapOnly(t)
-	if err := l.Set("*/tcp", lab.Silence); err != nil {
-		t.Fatal(err)
-	}
-	e := startExporter(t, l.Config())
-	handler := e.handler()
-	ask := func() int {
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
-		return recorder.Code
-	}
-	codes := make(chan int, maxRequests+10)
-	var all sync.WaitGroup
-	for range cap(codes) {
-		all.Go(func() { codes <- ask() })
-	}
-	all.Wait()
-	close(codes)
-	got := make(map[int]int)
-	for code := range codes {
-		got[code]++
-	}
-	if got[http.StatusOK] != maxRequests || got[http.StatusServiceUnavailable] != 10 {
-		t.Errorf("answers by status: %v", got)
-	}
-	if code := ask(); code != http.StatusOK {
-		t.Errorf("when all have been answered: %d", code)
-	}
+// TestRequestLimit keeps a round open with a silent host and sends more requests than are served at a time.
+func TestRequestLimit(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		l := bootstrapOnly(t, network)
+		if err := l.Set("*/tcp", lab.Silence); err != nil {
+			t.Fatal(err)
+		}
+		e := startExporterOn(t, network, l.Config())
+		handler := e.handler()
+		request := func() int {
+			recorder := httptest.NewRecorder()
+			handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+			return recorder.Code
+		}
+		codes := make(chan int, maxRequests+10)
+		var all sync.WaitGroup
+		for range cap(codes) {
+			all.Go(func() { codes <- request() })
+		}
+		all.Wait()
+		close(codes)
+		got := make(map[int]int)
+		for code := range codes {
+			got[code]++
+		}
+		if got[http.StatusOK] != maxRequests || got[http.StatusServiceUnavailable] != 10 {
+			t.Errorf("answers by status: %v", got)
+		}
+		if code := request(); code != http.StatusOK {
+			t.Errorf("after all responses: %d", code)
+		}
+	})
 }
 
-// deadlines is an asker's connection that only notes its deadlines.
+// deadlines is a client's connection that records its deadlines.
 type deadlines struct {
 	http.ResponseWriter
 	read, write time.Time
@@ -326,20 +347,25 @@ type deadlines struct {
 func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = t; return nil }
 func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }
 
-// TestAnAskerWhoNeitherSpeaksNorReadsIsLetGo: net/http waits for a body that was announced before it answers.
-func TestAnAskerWhoNeitherSpeaksNorReadsIsLetGo(t *testing.T) {
-	e := startExporter(t, bootstrapOnly(t).Config())
-	for _, url := range []string{"/metrics", "/", "/probe?host=" + bootstrapHost, "/sd", "/api/v1/report", "/-/healthy", "/nowhere"} {
-		d := &deadlines{ResponseWriter: httptest.NewRecorder()}
-		e.handler().ServeHTTP(d, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
-		if d.read.IsZero() || d.write.IsZero() {
-			t.Errorf("%s: to be heard until %v, to be read until %v", url, d.read, d.write)
+// TestRequestDeadlines checks that every request has a read and a write deadline: net/http waits for an announced body before
+// it answers.
+func TestRequestDeadlines(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		e := startExporterOn(t, network, bootstrapOnly(t, network).Config())
+		for _, url := range []string{"/metrics", "/", "/probe?host=" + bootstrapHost, "/sd", "/api/v1/report", "/-/healthy", "/nowhere"} {
+			d := &deadlines{ResponseWriter: httptest.NewRecorder()}
+			e.handler().ServeHTTP(d, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
+			if d.read.IsZero() || d.write.IsZero() {
+				t.Errorf("%s: read deadline %v, write deadline %v", url, d.read, d.write)
+			}
 		}
-	}
+	})
 }
 
-// TestATermSignalCutsASlowRoundAndAnswersItsScrape stops the server while a scrape waits for hosts that hang.
-func TestATermSignalCutsASlowRoundAndAnswersItsScrape(t *testing.T) {
+// TestServeStopsDuringASlowRound stops the server while a scrape waits for a host that does not answer. It runs on the kernel's
+// sockets, since it listens for HTTP.
+func TestServeStopsDuringASlowRound(t *testing.T) {
+	t.Parallel()
 	looking, looked := context.WithCancel(t.Context())
 	defer looked()
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Records: map[string]lab.RecordSet{
@@ -386,7 +412,7 @@ func TestATermSignalCutsASlowRoundAndAnswersItsScrape(t *testing.T) {
 	}
 }
 
-// goneWriter is an answer whose asker hangs up while it is written.
+// goneWriter is a response whose client hangs up while it is written.
 type goneWriter struct {
 	http.ResponseWriter
 	hangUp context.CancelFunc
@@ -397,16 +423,18 @@ func (w goneWriter) Write([]byte) (int, error) {
 	return 0, syscall.EPIPE
 }
 
-// TestAnAskerWhoHangsUpIsNoError: a scraper that gives up would fill the log with a line for each metric of each scrape.
-func TestAnAskerWhoHangsUpIsNoError(t *testing.T) {
-	e := startExporter(t, bootstrapOnly(t).Config())
-	var log bytes.Buffer
-	e.logger = slog.New(slog.NewTextHandler(&log, nil))
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil)
-	e.handler().ServeHTTP(goneWriter{httptest.NewRecorder(), cancel}, request)
-	if ctx.Err() == nil || log.Len() > 0 {
-		t.Errorf("%v\n%.500s", ctx.Err(), &log)
-	}
+// TestClientHangsUp: a scraper that gives up must not cause a log line for each metric.
+func TestClientHangsUp(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		e := startExporterOn(t, network, bootstrapOnly(t, network).Config())
+		var log bytes.Buffer
+		e.logger = slog.New(slog.NewTextHandler(&log, nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil)
+		e.handler().ServeHTTP(goneWriter{httptest.NewRecorder(), cancel}, request)
+		if ctx.Err() == nil || log.Len() > 0 {
+			t.Errorf("%v\n%.500s", ctx.Err(), &log)
+		}
+	})
 }
