@@ -23,7 +23,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// The router forgets after 4 s, between two steps that are far from it.
+// The router's timeout is 4 s, between the two steps.
 const (
 	remembered  = 1 * time.Second
 	forgotten   = 8 * time.Second
@@ -33,16 +33,16 @@ const (
 // network is three namespaces in a row: a client's with a private address, a router's that translates, and a server's.
 type network struct{ client, router, server string }
 
-var serverAddress = netip.MustParseAddr("203.0.113.2") // exists in the test's own namespaces alone
+var serverAddress = netip.MustParseAddr("203.0.113.2") // exists in the test's namespaces only
 
-// newNetwork makes the namespaces and their links. It fails where the kernel does not give any.
-func newNetwork(t *testing.T) (*network, error) {
+// newNetwork creates the namespaces and their links.
+func newNetwork(t *testing.T) *network {
 	t.Helper()
 	name := "idle-" + strings.ToLower(rand.Text()[:8])
 	n := &network{name + "-client", name + "-router", name + "-server"}
 	for _, ns := range []string{n.client, n.router, n.server} {
 		if err := command(t, "", "ip", "netns", "add", ns); err != nil {
-			return nil, err
+			t.Fatalf("this test needs root, to create network namespaces: %v", err)
 		}
 		t.Cleanup(func() {
 			if out, err := exec.Command("ip", "netns", "del", ns).CombinedOutput(); err != nil {
@@ -64,11 +64,14 @@ func newNetwork(t *testing.T) (*network, error) {
 		ip(link[0], "link set "+link[1]+" up")
 	}
 	ip(n.client, "route add default via 192.168.77.1")
-	return n, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
-// route makes the router forward and forget. masquerade and invalid are in nft's words: how addresses are translated, and
-// what happens to packets of connections that are not known.
+// route makes the router forward, with short timeouts. masquerade and invalid are nft statements: how addresses are translated, and
+// what happens to packets of unknown connections.
 func (n *network) route(t *testing.T, masquerade, invalid string, loose int) error {
 	t.Helper()
 	var errs []error
@@ -107,8 +110,7 @@ func command(t *testing.T, stdin, name string, args ...string) error {
 	return nil
 }
 
-// inside runs do in a namespace. Sockets made by it stay there. Its thread is given up afterwards, as it would carry the
-// namespace to whatever runs next.
+// inside runs do in a namespace. Its sockets stay there. The thread is not used again, since it remains in the namespace.
 func inside(namespace string, do func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -169,22 +171,20 @@ func (n *network) serve(t *testing.T, mint *lab.Mint, transport measurement.Tran
 	return at, nil
 }
 
-// TestConntrack measures through the NAT of the Linux kernel. Where the kernel gives no namespaces the test's name says
-// that a NAT in user space stood in.
+// TestConntrack measures through the NAT of the Linux kernel, in network namespaces. It needs root.
 func TestConntrack(t *testing.T) {
 	const drops, resets = "drop", "meta l4proto tcp reject with tcp reset"
 	for name, test := range map[string]struct {
 		transport           measurement.Transport
 		masquerade, invalid string
 		loose               int
-		fault               string // of the lab, where there are no namespaces
 		reason              report.IdleReason
 	}{
-		"TCP, dropped without a word":                   {measurement.TCP, "masquerade", drops, 0, lab.NATForgets, ReasonDropped},
-		"TCP, answered by RST":                          {measurement.TCP, "masquerade", resets, 0, lab.NATResets, ReasonReset},
-		"TCP, taken up again by a router that is loose": {measurement.TCP, "masquerade", drops, 1, lab.None, ReasonSurvived},
-		"UDP, from another port after the silence":      {measurement.UDP, "masquerade fully-random", drops, 0, lab.NATForgets, ReasonDropped},
-		"UDP, taken up again by a router with one port": {measurement.UDP, "masquerade", drops, 0, lab.None, ReasonSurvived},
+		"TCP, invalid packets dropped: dropped":        {measurement.TCP, "masquerade", drops, 0, ReasonDropped},
+		"TCP, invalid packets rejected: reset":         {measurement.TCP, "masquerade", resets, 0, ReasonReset},
+		"TCP, loose tracking: survived":                {measurement.TCP, "masquerade", drops, 1, ReasonSurvived},
+		"UDP, another port after the silence: dropped": {measurement.UDP, "masquerade fully-random", drops, 0, ReasonDropped},
+		"UDP, same port after the silence: survived":   {measurement.UDP, "masquerade", drops, 0, ReasonSurvived},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -192,32 +192,11 @@ func TestConntrack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := walker(t, mint)
+			w := walker(t, mint, nil)
 			w.Patience.Ping = 3 * time.Second
-			n, err := newNetwork(t)
-			if err == nil {
-				err = n.route(t, test.masquerade, test.invalid, test.loose)
-			}
-			if err != nil {
-				t.Run("by a NAT in user space, as this machine gives no namespaces", func(t *testing.T) {
-					t.Log(err)
-					l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-					fault := test.fault
-					if fault != lab.None {
-						fault = fmt.Sprintf("%s:%ds", fault, routerKeeps)
-					}
-					if err := l.Set("bootstrap/"+string(test.transport), fault); err != nil {
-						t.Fatal(err)
-					}
-					for _, p := range l.Places() {
-						if p.Path.Transport == string(test.transport) && p.Path.Nominal == lab.NominalDevice {
-							w := walker(t, l.Mint)
-							w.Patience.Ping = 3 * time.Second
-							judgeConntrack(t, w.Session, p.Address, test.transport, test.reason)
-						}
-					}
-				})
-				return
+			n := newNetwork(t)
+			if err := n.route(t, test.masquerade, test.invalid, test.loose); err != nil {
+				t.Fatal(err)
 			}
 			at, err := n.serve(t, mint, test.transport)
 			if err != nil {
