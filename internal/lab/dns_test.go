@@ -234,7 +234,7 @@ func TestTruncationLeadsToTCP(t *testing.T) {
 		}
 	}()
 	for transport, want := range map[string]int{"udp": 0, "tcp": len(many)} {
-		client := dns.Client{Net: transport, Timeout: soon}
+		client := dns.Client{Net: transport, Timeout: 30 * time.Second}
 		m, _, err := client.Exchange(ask("many.example.", dns.TypeA), s.Address.String())
 		if err != nil {
 			t.Fatal(err)
@@ -250,7 +250,7 @@ func TestLabResolvesItsHosts(t *testing.T) {
 		"bootstrap." + Domain: {TTL: TTL(7)},
 		"gateways." + Domain:  {CNAME: "bootstrap." + Domain + "."},
 	}})
-	client := dns.Client{Timeout: soon}
+	client := dns.Client{Timeout: 30 * time.Second}
 	for name, server := range map[string]string{"resolver": l.ResolverAddress.String(), "name server": l.NameServerAddress.String()} {
 		m, _, err := client.Exchange(ask("lwm2m."+Domain+".", dns.TypeA), server)
 		if err != nil {

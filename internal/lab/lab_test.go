@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,20 +15,17 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/dtls/v3"
-)
 
-// soon is how long a test waits for what is due, on a busy machine, and brief how long for what must not come.
-const (
-	soon  = 30 * time.Second
-	brief = 300 * time.Millisecond
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
 func startLab(t *testing.T, o Options) *Lab {
 	t.Helper()
-	l, err := Start(context.Background(), o)
+	l, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +35,18 @@ func startLab(t *testing.T, o Options) *Lab {
 		}
 	})
 	return l
+}
+
+// dialer opens a connection, as net.Dialer.DialContext does.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// inMemory runs a test with a lab in memory, in virtual time.
+func inMemory(t *testing.T, test func(t *testing.T, l *Lab, dial dialer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		network := &memnet.Network{Delay: time.Millisecond}
+		test(t, startLab(t, Options{Network: network}), network.Dial)
+	})
 }
 
 // place is the one path of a host.
@@ -62,11 +72,12 @@ func deviceHello(t testing.TB) []byte {
 	return hello
 }
 
-// wire is what a raw client saw after its hello: at most limit bytes within the time.
-func wire(t *testing.T, to netip.AddrPort, hello []byte, within time.Duration, limit int64) ([]byte, error) {
+// wire is what a raw client receives after its hello: at most limit bytes within the time.
+func wire(t *testing.T, dial dialer, to netip.AddrPort, hello []byte, within time.Duration, limit int64) ([]byte, error) {
 	t.Helper()
-	dialer := net.Dialer{Timeout: within}
-	conn, err := dialer.Dial("tcp", to.String())
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	conn, err := dial(ctx, "tcp", to.String())
 	if err != nil {
 		return nil, err
 	}
@@ -79,67 +90,71 @@ func wire(t *testing.T, to netip.AddrPort, hello []byte, within time.Duration, l
 }
 
 func TestTCPFaultsOnTheWire(t *testing.T) {
-	l := startLab(t, Options{})
-	to := l.place(t, "bootstrap", "tcp", NominalDevice).Address
 	alert := []byte{contentAlert, 3, 3, 0, 2, 2}
 	flight := []byte{contentHandshake, 3, 3}
 	for _, test := range []struct {
 		fault  string
-		within time.Duration
-		limit  int64
+		within time.Duration // 0: 30 s
+		limit  int64         // 0: 1 MiB
+		size   int           // bytes that come; 0: any number, or limit
 		begins []byte
 		err    error
 	}{
 		{fault: None, limit: 100, begins: flight},
 		{fault: Refuse, err: syscall.ECONNREFUSED},
-		{fault: Drop, within: brief, err: os.ErrDeadlineExceeded},
+		{fault: Drop, err: os.ErrDeadlineExceeded},
 		{fault: ResetAfterHello, err: syscall.ECONNRESET},
 		{fault: CloseAfterHello},
-		{fault: Silence, within: brief, err: os.ErrDeadlineExceeded},
-		{fault: BlockPage, begins: []byte("HTTP/1.1 403")},
-		{fault: Garbage, begins: []byte{0xde, 0xad}},
-		{fault: Alert, begins: append(alert, 40)},
-		{fault: "alert:80", begins: append(alert, 80)},
+		{fault: Silence, err: os.ErrDeadlineExceeded},
+		{fault: BlockPage, within: 2 * time.Minute, begins: []byte("HTTP/1.1 403")},
+		{fault: Garbage, within: 2 * time.Minute, begins: []byte{0xde, 0xad}},
+		{fault: Alert, within: 2 * time.Minute, begins: append(alert, 40)},
+		{fault: "alert:80", within: 2 * time.Minute, begins: append(alert, 80)},
 		{fault: InterceptNoCCM, begins: append(alert, 40)},
 		{fault: Endless, limit: 1 << 20, begins: flight},
-		{fault: Drip, within: 5 * time.Second, err: os.ErrDeadlineExceeded, begins: flight[:1]},
+		{fault: Drip, within: 5500 * time.Millisecond, err: os.ErrDeadlineExceeded, begins: flight, size: 5},
 		{fault: "slow:200ms", limit: 100, begins: flight},
-		{fault: None, limit: 100, begins: flight},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
-			if err := l.Set("bootstrap/tcp:5684", test.fault); err != nil {
-				t.Fatal(err)
-			}
-			within, limit := test.within, test.limit
-			if within == 0 {
-				within = soon
-			}
-			if limit == 0 {
-				limit = 1 << 20
-			}
-			got, err := wire(t, to, deviceHello(t), within, limit)
-			var timeout net.Error
-			if errors.As(err, &timeout) && timeout.Timeout() {
-				err = os.ErrDeadlineExceeded
-			}
-			if !errors.Is(err, test.err) {
-				t.Errorf("ended with %v, want %v", err, test.err)
-			}
-			if !bytes.HasPrefix(got, test.begins) || (test.begins == nil && len(got) > 0) {
-				t.Errorf("got % x…, want % x…", got[:min(len(got), 32)], test.begins)
-			}
-			if test.limit > 0 && int64(len(got)) != test.limit {
-				t.Errorf("got %d bytes, want at least %d", len(got), test.limit)
-			}
+			inMemory(t, func(t *testing.T, l *Lab, dial dialer) {
+				to := l.place(t, "bootstrap", "tcp", NominalDevice).Address
+				if err := l.Set("bootstrap/tcp:5684", test.fault); err != nil {
+					t.Fatal(err)
+				}
+				got, err := wire(t, dial, to, deviceHello(t), cmp.Or(test.within, 30*time.Second), cmp.Or(test.limit, 1<<20))
+				var timeout net.Error
+				if errors.As(err, &timeout) && timeout.Timeout() {
+					err = os.ErrDeadlineExceeded
+				}
+				if !errors.Is(err, test.err) {
+					t.Errorf("ended with %v, want %v", err, test.err)
+				}
+				if !bytes.HasPrefix(got, test.begins) || (test.begins == nil && len(got) > 0) {
+					t.Errorf("got % x…, want % x…", got[:min(len(got), 32)], test.begins)
+				}
+				if size := cmp.Or(test.size, int(test.limit)); size > 0 && len(got) != size {
+					t.Errorf("got %d bytes, want %d", len(got), size)
+				}
+				if err := l.Set("bootstrap/tcp:5684", None); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := wire(t, dial, to, deviceHello(t), 30*time.Second, 100); err != nil || !bytes.HasPrefix(got, flight) {
+					t.Errorf("after the fault: % x…, %v", got[:min(len(got), 32)], err)
+				}
+			})
 		})
 	}
 }
 
 // web shakes hands as a browser and returns the leaf's issuer.
-func web(to netip.AddrPort, host string, authority *Authority) (issuer string, err error) {
-	config := &tls.Config{ServerName: host, RootCAs: authority.Pool()}
-	dialer := &net.Dialer{Timeout: soon}
-	conn, err := tls.DialWithDialer(dialer, "tcp", to.String(), config)
+func web(ctx context.Context, dial dialer, to netip.AddrPort, host string, authority *Authority) (issuer string, err error) {
+	raw, err := dial(ctx, "tcp", to.String())
+	if err != nil {
+		return "", err
+	}
+	defer raw.Close()
+	conn := tls.Client(raw, &tls.Config{ServerName: host, RootCAs: authority.Pool()})
+	err = conn.HandshakeContext(ctx)
 	var bad *tls.CertificateVerificationError
 	if errors.As(err, &bad) {
 		return bad.UnverifiedCertificates[0].Issuer.CommonName, err
@@ -147,13 +162,10 @@ func web(to netip.AddrPort, host string, authority *Authority) (issuer string, e
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
 	return conn.ConnectionState().PeerCertificates[0].Issuer.CommonName, nil
 }
 
 func TestWebHostsUnderFaults(t *testing.T) {
-	l := startLab(t, Options{})
-	place := l.place(t, "gateways", "tcp", NominalWeb)
 	for _, test := range []struct{ fault, issuer, failure string }{
 		{None, "Lab Web CA", ""},
 		{RSALeaf, "Lab Web CA", ""},
@@ -167,46 +179,52 @@ func TestWebHostsUnderFaults(t *testing.T) {
 		{NotYetValid, "Lab Web CA", "not yet valid"},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
-			if err := l.Set("gateways", test.fault); err != nil {
-				t.Fatal(err)
-			}
-			issuer, err := web(place.Address, place.Host.Name, l.Mint.Web)
-			if issuer != test.issuer {
-				t.Errorf("issuer %q, want %q", issuer, test.issuer)
-			}
-			if (err == nil) != (test.failure == "") || (err != nil && !strings.Contains(err.Error(), test.failure)) {
-				t.Errorf("error %v, want one of %q", err, test.failure)
-			}
+			inMemory(t, func(t *testing.T, l *Lab, dial dialer) {
+				place := l.place(t, "gateways", "tcp", NominalWeb)
+				if err := l.Set("gateways", test.fault); err != nil {
+					t.Fatal(err)
+				}
+				issuer, err := web(t.Context(), dial, place.Address, place.Host.Name, l.Mint.Web)
+				if issuer != test.issuer {
+					t.Errorf("issuer %q, want %q", issuer, test.issuer)
+				}
+				if (err == nil) != (test.failure == "") || (err != nil && !strings.Contains(err.Error(), test.failure)) {
+					t.Errorf("error %v, want one with %q", err, test.failure)
+				}
+			})
 		})
 	}
 }
 
-func TestDevicePortAlertsBrowsersUnlessIntercepted(t *testing.T) {
-	l := startLab(t, Options{})
-	place := l.place(t, "bootstrap", "tcp", NominalDevice)
-	if _, err := web(place.Address, place.Host.Name, l.Mint.Bootstrap); err == nil || !strings.Contains(err.Error(), "handshake failure") {
-		t.Errorf("browser at the device port: %v, want handshake failure", err)
-	}
-	for _, fault := range []string{Intercept, InterceptNoCCM} {
-		if err := l.Set("bootstrap", fault); err != nil {
-			t.Fatal(err)
+func TestDevicePortAndBrowsers(t *testing.T) {
+	inMemory(t, func(t *testing.T, l *Lab, dial dialer) {
+		place := l.place(t, "bootstrap", "tcp", NominalDevice)
+		if _, err := web(t.Context(), dial, place.Address, place.Host.Name, l.Mint.Bootstrap); err == nil || !strings.Contains(err.Error(), "handshake failure") {
+			t.Errorf("browser at the device port: %v, want handshake failure", err)
 		}
-		if issuer, _ := web(place.Address, place.Host.Name, l.Mint.Bootstrap); issuer != "SSLInspect" {
-			t.Errorf("%s shows a browser issuer %q", fault, issuer)
+		for _, fault := range []string{Intercept, InterceptNoCCM} {
+			if err := l.Set("bootstrap", fault); err != nil {
+				t.Fatal(err)
+			}
+			if issuer, _ := web(t.Context(), dial, place.Address, place.Host.Name, l.Mint.Bootstrap); issuer != "SSLInspect" {
+				t.Errorf("%s shows a browser issuer %q", fault, issuer)
+			}
 		}
-	}
+	})
 }
 
-// dtlsClient shakes hands as a device does and pings, each within a time; the issuer is that of the leaf it saw, whatever came
-// after.
-func dtlsClient(t *testing.T, to netip.AddrPort, client tls.Certificate, handshake, ping time.Duration) (issuer string, pong bool, err error) {
+// dtlsTimeout bounds the handshake and the ping of dtlsClient.
+const dtlsTimeout = 30 * time.Second
+
+// dtlsClient shakes hands as a device does and pings. The issuer is that of the leaf it received, even if it failed later.
+func dtlsClient(t *testing.T, dial dialer, to netip.AddrPort, client tls.Certificate) (issuer string, pong bool, err error) {
 	t.Helper()
-	socket, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	socket, err := dial(t.Context(), "udp", to.String())
 	if err != nil {
 		return "", false, err
 	}
 	defer socket.Close()
-	conn, err := dtls.ClientWithOptions(pionSocket{socket}, socket.RemoteAddr(),
+	conn, err := dtls.ClientWithOptions(packetConn{socket}, socket.RemoteAddr(),
 		dtls.WithCertificates(client),
 		dtls.WithCipherSuites(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8),
 		dtls.WithInsecureSkipVerify(true),
@@ -219,7 +237,7 @@ func dtlsClient(t *testing.T, to netip.AddrPort, client tls.Certificate, handsha
 		return "", false, err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), handshake)
+	ctx, cancel := context.WithTimeout(t.Context(), dtlsTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return issuer, false, err
@@ -227,7 +245,7 @@ func dtlsClient(t *testing.T, to netip.AddrPort, client tls.Certificate, handsha
 	if _, err := conn.Write([]byte{0x40, 0, 0x12, 0x34}); err != nil {
 		return issuer, false, err
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(ping))
+	_ = conn.SetReadDeadline(time.Now().Add(dtlsTimeout))
 	answer := make([]byte, 64)
 	n, err := conn.Read(answer)
 	return issuer, bytes.Equal(answer[:n], []byte{0x70, 0, 0x12, 0x34}), err
@@ -243,24 +261,22 @@ func issuerOf(t *testing.T, der []byte) string {
 	return certificate.Issuer.CommonName
 }
 
-// pionSocket makes a connected socket one that pion takes, which sends to an address.
-type pionSocket struct{ *net.UDPConn }
+// packetConn makes a net.PacketConn of a connected socket.
+type packetConn struct{ net.Conn }
 
-func (s pionSocket) WriteTo(p []byte, _ net.Addr) (int, error) { return s.Write(p) }
+func (c packetConn) WriteTo(p []byte, _ net.Addr) (int, error) { return c.Write(p) }
+
+func (c packetConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, err := c.Read(p)
+	return n, c.RemoteAddr(), err
+}
 
 func TestUDPFaultsOnTheWire(t *testing.T) {
-	l := startLab(t, Options{})
-	to := l.place(t, "bootstrap", "udp", NominalDevice).Address
-	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	const arm, inspect = "ARM Bootstrap CA", "SSLInspect"
 	for _, test := range []struct {
 		fault, issuer string
 		pong          bool
 		failure       string // contained in the error
-		mute          bool   // nothing is due, so wait briefly
 	}{
 		{fault: None, issuer: arm, pong: true},
 		{fault: Duplicate, issuer: arm, pong: true},
@@ -268,7 +284,7 @@ func TestUDPFaultsOnTheWire(t *testing.T) {
 		{fault: Fragments, issuer: arm, pong: true},
 		{fault: DropFirst, issuer: arm, pong: true},
 		{fault: "slow:50ms", issuer: arm, pong: true},
-		{fault: NoPong, issuer: arm, mute: true, failure: "timeout"},
+		{fault: NoPong, issuer: arm, failure: "timeout"},
 		{fault: Intercept, issuer: inspect, pong: true},
 		{fault: ForgedIssuer, issuer: arm, pong: true},
 		{fault: Expired, issuer: arm, pong: true},
@@ -278,35 +294,34 @@ func TestUDPFaultsOnTheWire(t *testing.T) {
 		{fault: Replay, failure: "signature"},
 		{fault: RefuseCertificate, issuer: arm, failure: "alert"},
 		{fault: Alert, failure: "alert"},
-		{fault: Drop, mute: true, failure: "deadline"},
-		{fault: Garbage, mute: true, failure: "deadline"},
-		{fault: NoAnswerAfter, mute: true, failure: "deadline"},
+		{fault: Drop, failure: "deadline"},
+		{fault: Garbage, failure: "deadline"},
+		{fault: NoAnswerAfter, failure: "deadline"},
 		{fault: Refuse, failure: "refused"},
-		{fault: None, issuer: arm, pong: true},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
-			if err := l.Set("bootstrap/udp", test.fault); err != nil {
-				t.Fatal(err)
-			}
-			handshake, ping := soon, soon
-			switch {
-			case test.mute && test.issuer != "":
-				ping = brief
-			case test.mute:
-				handshake = brief
-			}
-			issuer, pong, err := dtlsClient(t, to, client, handshake, ping)
-			if issuer != test.issuer || pong != test.pong {
-				t.Errorf("issuer %q, pong %v; want %q, %v", issuer, pong, test.issuer, test.pong)
-			}
-			if (err == nil) != (test.failure == "") || (err != nil && !strings.Contains(err.Error(), test.failure)) {
-				t.Errorf("error %v, want one of %q", err, test.failure)
-			}
+			inMemory(t, func(t *testing.T, l *Lab, dial dialer) {
+				to := l.place(t, "bootstrap", "udp", NominalDevice).Address
+				client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any client"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := l.Set("bootstrap/udp", test.fault); err != nil {
+					t.Fatal(err)
+				}
+				issuer, pong, err := dtlsClient(t, dial, to, client)
+				if issuer != test.issuer || pong != test.pong {
+					t.Errorf("issuer %q, pong %v; want %q, %v", issuer, pong, test.issuer, test.pong)
+				}
+				if (err == nil) != (test.failure == "") || (err != nil && !strings.Contains(err.Error(), test.failure)) {
+					t.Errorf("error %v, want one with %q", err, test.failure)
+				}
+			})
 		})
 	}
 }
 
-func TestEveryFaultIsDocumentedAndParses(t *testing.T) {
+func TestParseSetting(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range Faults() {
 		if seen[f.Name] || f.Does == "" || (f.TCP == nil && f.UDP == nil && f.Web == nil) {
@@ -324,7 +339,7 @@ func TestEveryFaultIsDocumentedAndParses(t *testing.T) {
 	}
 }
 
-func TestNoHandshakeWaitsForAFaultsCertificate(t *testing.T) {
+func TestSetIssuesCertificates(t *testing.T) {
 	l := startLab(t, Options{Hosts: Izuma()[:1]})
 	for transport, fault := range map[string]string{"tcp": RSALeaf, "udp": Expired} {
 		if err := l.Set("bootstrap/"+transport, fault); err != nil {
@@ -337,7 +352,7 @@ func TestNoHandshakeWaitsForAFaultsCertificate(t *testing.T) {
 	}
 }
 
-func TestSetFindsItsPaths(t *testing.T) {
+func TestSet(t *testing.T) {
 	l := startLab(t, Options{Addresses: 2})
 	count := func() (n int) {
 		for _, p := range l.Places() {
