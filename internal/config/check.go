@@ -286,6 +286,6 @@ func (r *reader) checkClient(place string, e *Endpoint) {
 		r.mistakeAt(place+".finish", "coap_ping needs a completed handshake; remove finish, or set coap_ping: false")
 	}
 	if e.Framing == measurement.RFC8323 && len(e.Paths) > 0 && !uses(measurement.TCP) {
-		r.mistakeAt(place+".framing", "rfc8323 is CoAP over TCP, and there is no tcp path; add one, or remove framing")
+		r.mistakeAt(place+".framing", "rfc8323 is for CoAP over TCP; add a tcp path, or remove framing")
 	}
 }

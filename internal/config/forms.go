@@ -54,7 +54,7 @@ func (r *reader) parseFile(text string) (string, error) {
 	return text, nil
 }
 
-// parseName parses a DNS name; "" is none.
+// parseName parses a DNS name. "" stands for no name.
 func parseName(text string) (string, error) {
 	if text == "" {
 		return "", nil

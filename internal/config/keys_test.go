@@ -228,7 +228,7 @@ func readCell(t *testing.T, k key, cell string) any {
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(strings.Trim(cell, "`")), &doc); err != nil || len(doc.Content) == 0 {
-		t.Fatalf("%s: %q is no YAML: %v", k.path, cell, err)
+		t.Fatalf("%s: %q is not YAML: %v", k.path, cell, err)
 	}
 	r := newReader("")
 	r.read(node{doc.Content[0], k.path}, value, k.field.Tag)
