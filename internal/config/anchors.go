@@ -48,7 +48,7 @@ func (t TrustAnchor) sources() (keys []string) {
 	for _, source := range []struct {
 		key string
 		set bool
-	}{{"public_key", t.PublicKey != ""}, {"ca_file", t.CAFile != ""}, {"system_roots", t.SystemRoots}} {
+	}{{"public_key", t.PublicKey != ""}, {"ca_file", t.CAFile != ""}, {"public_roots", t.PublicRoots}, {"system_roots", t.SystemRoots}} {
 		if source.set {
 			keys = append(keys, source.key)
 		}
@@ -56,15 +56,18 @@ func (t TrustAnchor) sources() (keys []string) {
 	return keys
 }
 
+// Web reports whether any CA of a set of roots may sign, instead of a single one.
+func (t TrustAnchor) Web() bool { return t.PublicRoots || t.SystemRoots }
+
 // add makes an anchor. An error is that of one of the anchor's keys, or of the anchor as a whole.
 func (a *Anchors) add(name string, t TrustAnchor, open bool) (key string, err error) {
 	sources := t.sources()
 	switch {
 	case len(sources) == 0:
-		return "", errors.New("set one of public_key, ca_file or system_roots: true")
+		return "", errors.New("set one of public_key, ca_file, public_roots: true or system_roots: true")
 	case len(sources) > 1:
 		return "", fmt.Errorf("%s exclude each other; keep one of them", strings.Join(sources, " and "))
-	case t.SystemRoots && t.Issuer != "":
+	case t.Web() && t.Issuer != "":
 		return "issuer", fmt.Errorf("issuer has no effect with %s; remove it", sources[0])
 	}
 	var issuer trust.Name
@@ -80,6 +83,8 @@ func (a *Anchors) add(name string, t TrustAnchor, open bool) (key string, err er
 		f := &anchorFile{watched: watched{disk: localDisk, paths: []string{t.CAFile}}, name: name, issuer: issuer}
 		a.files = append(a.files, f)
 		err = a.refreshFile(f)
+	case t.PublicRoots:
+		a.anchors[name] = publicWeb()
 	case t.SystemRoots && open:
 		var roots *x509.CertPool
 		if roots, err = x509.SystemCertPool(); err == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
@@ -46,6 +47,7 @@ func (r *reader) parse(data []byte) *Config {
 	own := r.readFile(root, c)
 	r.checkAuthority(&c.Authority)
 	r.checkSteps(c.Idle.Steps)
+	slices.Sort(c.IPVersions)
 	r.checkClientCertificate(c.ClientCertificate)
 	r.expand(c, own)
 	if len(c.Endpoints) == 0 && len(c.Probe.Allow) == 0 && len(r.found) == 0 {
@@ -162,6 +164,11 @@ func (r *reader) expand(c *Config, own catalogue) {
 			c.Endpoints = append(c.Endpoints, e)
 		}
 	}
+	for i := range c.Endpoints {
+		if e := &c.Endpoints[i]; len(e.IPVersions) == 0 {
+			e.IPVersions = c.IPVersions
+		}
+	}
 }
 
 // combine adds catalogues to c. It returns a text for each conflict: one anchor name with two contents would give
@@ -231,6 +238,10 @@ func (r *reader) checkEndpoints(endpoints []Endpoint, anchors map[string]TrustAn
 			}
 			first[e.Key()] = place
 		}
+		slices.Sort(e.IPVersions)
+		if addr, err := netip.ParseAddr(e.Host); err == nil && !e.Uses(addr) {
+			r.mistakeAt(place+".ip_versions", "the host is an IPv%d address; set ip_versions: [%[1]d], or remove it", VersionOf(addr))
+		}
 		r.checkTrust(place, e, anchors)
 		r.checkClient(place, e)
 	}
@@ -247,15 +258,15 @@ func (r *reader) checkTrust(place string, e *Endpoint, anchors map[string]TrustA
 		r.mistake(node{r.given[parent(place)].Node, parent(place)}, "trust is missing, for example trust: %s", firstDeviceAnchor(anchors))
 	case !known:
 		r.mistakeAt(place, "%s is not defined under trust%s", quoted(e.Trust), cmp.Or(suggestion(e.Trust, names), "; known names: "+strings.Join(names, ", ")))
-	case e.Client == measurement.Device && anchor.SystemRoots:
-		r.mistakeAt(place, "%s is the system's roots, and a device has a single CA; use an anchor with public_key or ca_file", e.Trust)
+	case e.Client == measurement.Device && anchor.Web():
+		r.mistakeAt(place, "%s is a set of web roots, and a device has a single CA; use an anchor with public_key or ca_file", e.Trust)
 	}
 }
 
 // firstDeviceAnchor names an anchor that a device may use.
 func firstDeviceAnchor(anchors map[string]TrustAnchor) string {
 	for _, name := range slices.Sorted(maps.Keys(anchors)) {
-		if !anchors[name].SystemRoots {
+		if !anchors[name].Web() {
 			return name
 		}
 	}

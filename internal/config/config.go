@@ -16,6 +16,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -26,7 +27,9 @@ type Config struct {
 	// Catalogues names the built-in catalogues as given. Endpoints and Trust hold what the catalogues contain.
 	Catalogues []string `yaml:"catalogues" form:"catalogue" example:"[izuma-us-east-1]"`
 	// Resolvers are the site's DNS servers. An empty list stands for those of the system.
-	Resolvers         []netip.AddrPort       `yaml:"resolvers" example:"[192.0.2.53]"`
+	Resolvers []netip.AddrPort `yaml:"resolvers" example:"[192.0.2.53]"`
+	// IPVersions are the default of the endpoints.
+	IPVersions        []IPVersion            `yaml:"ip_versions" size:"1..2" example:"[4, 6]"`
 	Authority         AuthorityQueries       `yaml:"authority" example:"{mode: discover}"`
 	Survey            Survey                 `yaml:"survey" example:"{timeout: 10s}"`
 	Freshness         Freshness              `yaml:"freshness" example:"{hold: 15m}"`
@@ -59,6 +62,22 @@ type AuthorityQueries struct {
 	Whoami string `yaml:"whoami" form:"name"`
 }
 
+// IPVersion is an address family, 4 or 6.
+type IPVersion int
+
+const (
+	IPv4 IPVersion = 4
+	IPv6 IPVersion = 6
+)
+
+// VersionOf returns the address family of an address. An IPv4 address in IPv6 form belongs to IPv4.
+func VersionOf(addr netip.Addr) IPVersion {
+	if addr.Unmap().Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
 // Survey bounds one round.
 type Survey struct {
 	Timeout      time.Duration `yaml:"timeout" range:"100ms..10m"`
@@ -77,14 +96,17 @@ type Freshness struct {
 	Spacing      time.Duration `yaml:"spacing" range:"1ms..24h"` // minimum between two pieces of evidence
 }
 
-// TrustAnchor describes who may sign a server's certificate. Exactly one of PublicKey, CAFile and SystemRoots is set.
+// TrustAnchor describes who may sign a server's certificate. Exactly one of PublicKey, CAFile, PublicRoots and SystemRoots is set.
 type TrustAnchor struct {
 	// Issuer is the required issuer name as in RFC 4514, for example "C=GB, O=ARM Ltd, CN=…". "" accepts any name.
 	Issuer string `yaml:"issuer,omitempty" example:"CN=Example CA"`
 	// PublicKey is the base64 form of the CA's SubjectPublicKeyInfo.
-	PublicKey   string `yaml:"public_key,omitempty" form:"public_key"`
-	CAFile      string `yaml:"ca_file,omitempty" form:"file"` // PEM
-	SystemRoots bool   `yaml:"system_roots,omitempty"`
+	PublicKey string `yaml:"public_key,omitempty" form:"public_key"`
+	CAFile    string `yaml:"ca_file,omitempty" form:"file"` // PEM
+	// PublicRoots are the embedded roots of the public web, and SystemRoots those of this machine, to which a company may have
+	// added the CA of its inspecting firewall.
+	PublicRoots bool `yaml:"public_roots,omitempty"`
+	SystemRoots bool `yaml:"system_roots,omitempty"`
 }
 
 // ClientCertificate names the files of the certificate that servers get when they ask for one. If both are empty a
@@ -115,6 +137,7 @@ type Endpoint struct {
 	Finish      bool                `yaml:"finish"`                              // false stops at the server's flight
 	Addresses   Addresses           `yaml:"addresses"`
 	ExpectedTTL time.Duration       `yaml:"expected_ttl,omitempty" range:"1s..168h"` // 0: that of the zone
+	IPVersions  []IPVersion         `yaml:"ip_versions" size:"1..2" example:"[4]"`   // that the devices use; ascending
 	SingleView  bool                `yaml:"single_view"`                             // the zone answers all alike
 	Paths       []measurement.Path  `yaml:"paths" required:"true" size:"1..64" example:"[{transport: tcp, port: 5684}]"`
 }
@@ -128,10 +151,12 @@ type Idle struct {
 	Concurrency int             `yaml:"concurrency" range:"1..10000"` // silent connections open at once
 }
 
-// Probe lists the hosts that /probe accepts in addition to the endpoints.
+// Probe restricts what /probe may connect to in addition to the endpoints.
 type Probe struct {
 	// Allow lists names, wildcards and CIDR prefixes.
 	Allow []string `yaml:"allow" form:"allow" example:"[\"*.example.com\", 10.20.0.0/16]"`
+	// Ports are the ports of the hosts that Allow permits.
+	Ports []uint16 `yaml:"ports" size:"1..64" example:"[443, 5684]"`
 }
 
 // Key identifies an endpoint, also across reloads.
@@ -149,4 +174,9 @@ func (c *Config) EndpointsOf(host string) []Endpoint {
 		}
 	}
 	return out
+}
+
+// Uses reports whether the endpoint's devices use the family of an address.
+func (e *Endpoint) Uses(addr netip.Addr) bool {
+	return len(e.IPVersions) == 0 || slices.Contains(e.IPVersions, VersionOf(addr))
 }

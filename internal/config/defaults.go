@@ -7,7 +7,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// WebTrust is the name of the trust anchor that every configuration has, unless it defines another of that name.
+// WebTrust is the name of the trust anchor that every configuration has: the public roots, unless the file defines it differently.
 const WebTrust = "web"
 
 // defaults returns the values of all keys that a file does not give. The catalogues are not expanded yet.
@@ -15,6 +15,7 @@ func defaults() *Config {
 	return &Config{
 		Catalogues: []string{"izuma-us-east-1"},
 		Resolvers:  []netip.AddrPort{},
+		IPVersions: []IPVersion{IPv4, IPv6},
 		Authority:  AuthorityQueries{Mode: AuthorityDiscover, Servers: []netip.AddrPort{}, InterceptionTest: true},
 		Survey: Survey{
 			Timeout:      10 * time.Second,
@@ -30,7 +31,7 @@ func defaults() *Config {
 			Hold:         15 * time.Minute,
 			Spacing:      30 * time.Second,
 		},
-		Trust: map[string]TrustAnchor{WebTrust: {SystemRoots: true}},
+		Trust: map[string]TrustAnchor{WebTrust: {PublicRoots: true}},
 		Idle: Idle{
 			// The steps bracket the known idle timeouts of NATs and load balancers, 30 s (conntrack, UDP), 120 s (RFC
 			// 4787), 240 s and 350 s (clouds), and the keepalive intervals of devices, 60, 90, 100 and 540 s.
@@ -41,15 +42,16 @@ func defaults() *Config {
 			Interval:    6 * time.Hour,
 			Concurrency: 64,
 		},
-		Probe: Probe{Allow: []string{}},
+		Probe: Probe{Allow: []string{}, Ports: []uint16{443, 5684}},
 	}
 }
 
 // endpointDefaults returns an endpoint with the default of every key. Some defaults depend on the host and the client.
 func endpointDefaults(host string, client measurement.Client) Endpoint {
 	e := Endpoint{Host: host, Client: client, Finish: true, Addresses: AddressesPublic}
-	if _, err := netip.ParseAddr(host); err == nil { // an address in the configuration is meant, also a private one
+	if addr, err := netip.ParseAddr(host); err == nil { // an address in the configuration is meant, also a private one
 		e.Addresses = AddressesAny
+		e.IPVersions = []IPVersion{VersionOf(addr)}
 	}
 	switch client {
 	case measurement.Device:

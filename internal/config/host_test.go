@@ -91,7 +91,7 @@ func TestProbeAllowsAddress(t *testing.T) {
 }
 
 func TestUnconfigured(t *testing.T) {
-	e := Unconfigured("a.example")
+	e := Default().Unconfigured("a.example")
 	if e.Client != measurement.Web || e.Trust != WebTrust || len(e.Paths) != 1 || e.Paths[0] != (measurement.Path{Transport: measurement.TCP, Port: 443}) {
 		t.Errorf("%+v", e)
 	}

@@ -75,17 +75,18 @@ endpoints:
   - {service: web, host: b.example, client: web, paths: [{transport: tcp, port: 443}]}
   - {service: address, host: "[2001:DB8::1]", trust: site, paths: [{transport: udp, port: 5684}]}
 `)
+	both := []IPVersion{IPv4, IPv6}
 	want := []Endpoint{
 		{
-			Service: "device", Host: "a.example", Client: measurement.Device, Trust: "site", Framing: measurement.RFC7252, Finish: true,
+			IPVersions: both, Service: "device", Host: "a.example", Client: measurement.Device, Trust: "site", Framing: measurement.RFC7252, Finish: true,
 			Addresses: AddressesPublic, Paths: []measurement.Path{{Transport: measurement.TCP, Port: 5684}},
 		},
 		{
-			Service: "web", Host: "b.example", Client: measurement.Web, Trust: "web", Finish: true,
+			IPVersions: both, Service: "web", Host: "b.example", Client: measurement.Web, Trust: "web", Finish: true,
 			Addresses: AddressesPublic, Paths: []measurement.Path{{Transport: measurement.TCP, Port: 443}},
 		},
 		{
-			Service: "address", Host: "2001:db8::1", Client: measurement.Device, Trust: "site", Framing: measurement.RFC7252, Finish: true,
+			IPVersions: []IPVersion{IPv6}, Service: "address", Host: "2001:db8::1", Client: measurement.Device, Trust: "site", Framing: measurement.RFC7252, Finish: true,
 			Addresses: AddressesAny, Paths: []measurement.Path{{Transport: measurement.UDP, Port: 5684}},
 		},
 	}
@@ -98,12 +99,14 @@ endpoints:
 const everyKey = `
 catalogues: []
 resolvers: [192.0.2.53, "[2001:db8::53]:5353", "2001:db8::54"]
+ip_versions: [6]
 authority: {mode: servers, servers: [127.0.0.1:5353], interception_test: false, whoami: whoami.example}
 survey: {timeout: 5s, min_interval: 0s, concurrency: 10, max_addresses: 4}
 freshness: {margin: 1s, slack: 2s, authority_lag: 3s, learning: 4s, hold: 5s, spacing: 6s}
 trust:
   site: {ca_file: site.pem}
   machine: {system_roots: true}
+  embedded: {public_roots: true}
   arm:
     issuer: CN=ARM Bootstrap CA, O=ARM Ltd
     public_key: |
@@ -122,11 +125,12 @@ endpoints:
     addresses: any
     expected_ttl: 60s
     single_view: true
+    ip_versions: [6, 4]
     paths: [{transport: tcp, port: 5684}, {transport: udp, port: 5684}]
   - {service: flight, host: b.example, trust: arm, finish: false, paths: [{transport: tcp, port: 0x1634}]}
   - {service: updates, host: c.example, client: web, trust: machine, paths: [{transport: tcp, port: 443}]}
 idle: {enabled: true, steps: [30s, 1m], interval: 1h, concurrency: 5}
-probe: {allow: [A.example., "*.b.example", 192.0.2.0/24, "2001:db8::1"]}
+probe: {allow: [A.example., "*.b.example", 192.0.2.0/24, "2001:db8::1"], ports: [8443]}
 `
 
 func TestParseEveryKey(t *testing.T) {
@@ -143,6 +147,7 @@ func TestParseEveryKey(t *testing.T) {
 	want := &Config{
 		Catalogues: []string{},
 		Resolvers:  servers("192.0.2.53:53", "[2001:db8::53]:5353", "[2001:db8::54]:53"),
+		IPVersions: []IPVersion{IPv6},
 		Authority:  AuthorityQueries{Mode: AuthorityServers, Servers: servers("127.0.0.1:5353"), Whoami: "whoami.example"},
 		Survey:     Survey{Timeout: 5 * time.Second, Concurrency: 10, MaxAddresses: 4},
 		Freshness: Freshness{
@@ -150,29 +155,30 @@ func TestParseEveryKey(t *testing.T) {
 			Learning: 4 * time.Second, Hold: 5 * time.Second, Spacing: 6 * time.Second,
 		},
 		Trust: map[string]TrustAnchor{
-			"site":    {CAFile: dir + "site.pem"},
-			"machine": {SystemRoots: true},
-			"arm":     {Issuer: "CN=ARM Bootstrap CA, O=ARM Ltd", PublicKey: key},
-			"web":     defaults().Trust["web"],
+			"site":     {CAFile: dir + "site.pem"},
+			"machine":  {SystemRoots: true},
+			"embedded": {PublicRoots: true},
+			"arm":      {Issuer: "CN=ARM Bootstrap CA, O=ARM Ltd", PublicKey: key},
+			"web":      defaults().Trust["web"],
 		},
 		ClientCertificate: ClientCertificate{CertFile: dir + "device.pem", KeyFile: dir + "device.key"},
 		Endpoints: []Endpoint{
 			{
-				Service: "CoAP / bootstrap", Host: "a.example", Client: measurement.Device, Trust: "site", Keepalive: 540 * time.Second,
+				IPVersions: []IPVersion{IPv4, IPv6}, Service: "CoAP / bootstrap", Host: "a.example", Client: measurement.Device, Trust: "site", Keepalive: 540 * time.Second,
 				CoAPPing: true, Framing: measurement.RFC8323, Finish: true, Addresses: AddressesAny, ExpectedTTL: time.Minute, SingleView: true,
 				Paths: []measurement.Path{{Transport: measurement.TCP, Port: 5684}, {Transport: measurement.UDP, Port: 5684}},
 			},
 			{
-				Service: "flight", Host: "b.example", Client: measurement.Device, Trust: "arm", Framing: measurement.RFC7252,
+				IPVersions: []IPVersion{IPv6}, Service: "flight", Host: "b.example", Client: measurement.Device, Trust: "arm", Framing: measurement.RFC7252,
 				Addresses: AddressesPublic, Paths: []measurement.Path{{Transport: measurement.TCP, Port: 5684}},
 			},
 			{
-				Service: "updates", Host: "c.example", Client: measurement.Web, Trust: "machine", Finish: true,
+				IPVersions: []IPVersion{IPv6}, Service: "updates", Host: "c.example", Client: measurement.Web, Trust: "machine", Finish: true,
 				Addresses: AddressesPublic, Paths: []measurement.Path{{Transport: measurement.TCP, Port: 443}},
 			},
 		},
 		Idle:  Idle{Enabled: true, Steps: []time.Duration{30 * time.Second, time.Minute}, Interval: time.Hour, Concurrency: 5},
-		Probe: Probe{Allow: []string{"a.example", "*.b.example", "192.0.2.0/24", "2001:db8::1/128"}},
+		Probe: Probe{Allow: []string{"a.example", "*.b.example", "192.0.2.0/24", "2001:db8::1/128"}, Ports: []uint16{8443}},
 	}
 	if got := parsed(t, everyKey); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -86,12 +87,16 @@ func (p Probe) inPrefix(addr netip.Addr) bool {
 	return false
 }
 
+// AllowsPort reports whether /probe may connect to a port of a host that is not configured.
+func (p Probe) AllowsPort(port uint16) bool { return slices.Contains(p.Ports, port) }
+
 // Unconfigured returns the endpoint for a host that is not configured but allowed by probe.allow: a web client on TCP
-// 443 that trusts the anchor [WebTrust]. [Probe.AllowsAddress] decides to which addresses it may connect.
-func Unconfigured(host string) *Endpoint {
+// 443 that trusts the anchor [WebTrust]. [Probe.AllowsAddress] and [Probe.AllowsPort] decide what it may connect to.
+func (c *Config) Unconfigured(host string) *Endpoint {
 	return &Endpoint{
 		Service: "probe", Host: host, Client: measurement.Web, Trust: WebTrust, Finish: true, Addresses: AddressesAny,
-		Paths: []measurement.Path{{Transport: measurement.TCP, Port: 443}},
+		IPVersions: c.IPVersions,
+		Paths:      []measurement.Path{{Transport: measurement.TCP, Port: 443}},
 	}
 }
 

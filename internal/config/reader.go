@@ -187,7 +187,7 @@ func (r *reader) list(n node, into reflect.Value, rules reflect.StructTag) {
 	}
 	itemRules := rules
 	if into.Type().Elem().Kind() == reflect.Struct {
-		itemRules = example(strings.Trim(rules.Get("example"), "[]"))
+		itemRules = example(strings.Trim(rules.Get("example"), "[]")) // of a list with one item
 	}
 	out := reflect.MakeSlice(into.Type(), len(n.Content), len(n.Content))
 	seen := make(map[any]string)
@@ -322,6 +322,7 @@ func short(d time.Duration) string {
 // choices are the types whose values are words of a closed list.
 var choices = map[reflect.Type][]string{
 	reflect.TypeFor[AuthorityMode]():         {string(AuthorityDiscover), string(AuthorityServers), string(AuthorityOff)},
+	reflect.TypeFor[IPVersion]():             {"4", "6"},
 	reflect.TypeFor[Addresses]():             {string(AddressesPublic), string(AddressesAny)},
 	reflect.TypeFor[measurement.Client]():    {string(measurement.Device), string(measurement.Web)},
 	reflect.TypeFor[measurement.Framing]():   {string(measurement.RFC7252), string(measurement.RFC8323)},
@@ -332,11 +333,16 @@ var choices = map[reflect.Type][]string{
 func (r *reader) choice(n node, into reflect.Value) {
 	words := choices[into.Type()]
 	want := strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
-	if !r.scalar(n, "!!str", want) {
+	number := into.Kind() == reflect.Int
+	if tag := map[bool]string{false: "!!str", true: "!!int"}[number]; !r.scalar(n, tag, want) {
 		return
 	}
 	if !slices.Contains(words, n.Value) {
 		r.mistake(n, "%s is not valid; want %s", n.shown(), want)
+		return
+	}
+	if number {
+		into.SetInt(int64(mustAtoi(n.Value)))
 		return
 	}
 	into.SetString(n.Value)

@@ -207,7 +207,7 @@ func (s *Survey) joinUnconfigured(host string) (*share.Call[*round], error) {
 	return s.unconfigured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
 		r := s.newRound(host)
 		r.unconfigured = true
-		e := config.Unconfigured(host)
+		e := s.site.Config.Unconfigured(host)
 		r.slots = []slot{{
 			endpoint: e, counts: newEndpointCounts(e, nil),
 			sinkhole: func(addr netip.Addr, _ [][]netip.Addr) bool { return !allowed.AllowsAddress(addr) },
