@@ -49,10 +49,9 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "endpoint_exporter: check: --watch.interval means nothing without --watch")
 		return exitUsage
 	}
-	k.remind(stderr)
 	loaded, err := k.load()
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		k.explain(stderr, err)
 		return exitUsage
 	}
 	cfg := loaded.Config
@@ -95,7 +94,7 @@ func only(cfg *config.Config, asked []string) error {
 			for i := range cfg.Endpoints {
 				known = append(known, cfg.Endpoints[i].Host)
 			}
-			return fmt.Errorf("%q is not in the configuration (--config.file names it; without one it is the built-in catalogue); known are %s",
+			return fmt.Errorf("%q is not in the configuration (see --config.file); known are %s",
 				what, strings.Join(slices.Compact(known), ", "))
 		}
 	}

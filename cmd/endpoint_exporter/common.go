@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -19,38 +23,41 @@ import (
 
 // common holds the flags of every command.
 type common struct {
-	configFile string
-	installed  string // the configuration of a service on this machine, if it has one; "" if nobody is to be told of it
-	logLevel   string
-	logFormat  string
+	configFile  string
+	configGiven bool   // --config.file is given, perhaps as ""
+	installed   string // where the packages install the configuration; "" if they do not
+	logLevel    string
+	logFormat   string
 
 	// For tests.
 	systemResolvers func() ([]netip.AddrPort, error)                                     // nil: dns.SystemResolvers
 	dial            func(ctx context.Context, network, address string) (net.Conn, error) // nil: the kernel's sockets
 }
 
-// installedConfig is where the packages put the configuration of their service.
-const installedConfig = "/etc/endpoint_exporter/config.yml"
+// installedConfig is where the packages install the configuration of their service. There are none for Windows. Tests change it, so
+// that they do not depend on what is installed on their machine.
+var installedConfig = map[bool]string{false: "/etc/endpoint_exporter/config.yml"}[runtime.GOOS == "windows"]
 
 func addCommon(app *kingpin.Application) *common {
 	c := &common{installed: installedConfig}
-	app.Flag("config.file", "Configuration file. Without one the built-in catalogue izuma-us-east-1 is watched, by the system's resolvers.").
-		PlaceHolder("FILE").StringVar(&c.configFile)
-	flags.Choice(app.Flag("log.level", "Least severity to log: debug, info, warn or error."), &c.logLevel, "debug", "info", "warn", "error").Default("info")
-	flags.Choice(app.Flag("log.format", "Form of the log: logfmt or json."), &c.logFormat, "logfmt", "json").Default("logfmt")
+	app.Flag("config.file", "Configuration file; an empty value uses the built-in catalogue izuma-us-east-1. "+
+		"Without this flag "+cmp.Or(installedConfig, "the built-in catalogue")+" is read if it exists, and otherwise the built-in catalogue.").
+		PlaceHolder("FILE").IsSetByUser(&c.configGiven).StringVar(&c.configFile)
+	flags.Choice(app.Flag("log.level", "Lowest level to log: debug, info, warn or error."), &c.logLevel, "debug", "info", "warn", "error").Default("info")
+	flags.Choice(app.Flag("log.format", "Format of the log: logfmt or json."), &c.logFormat, "logfmt", "json").Default("logfmt")
 	return c
 }
 
-// logger writes to w as the flags say.
+// logger returns a logger that writes to w with the level and format of the flags.
 func (c *common) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.logLevel)); err != nil {
-		panic(err) // the flag allows only words that slog knows
+		panic(err) // the flag accepts only names that slog knows
 	}
 	return kitlog.New(w, c.logFormat, level)
 }
 
-// resolversOf are the site's DNS servers: the configuration's, or else the system's; none if the system names none.
+// resolversOf returns the site's DNS servers: those of the configuration, or else those of the system, of which there may be none.
 func (c *common) resolversOf(cfg *config.Config) ([]netip.AddrPort, error) {
 	switch {
 	case len(cfg.Resolvers) > 0:
@@ -61,29 +68,33 @@ func (c *common) resolversOf(cfg *config.Config) ([]netip.AddrPort, error) {
 	return dns.SystemResolvers()
 }
 
-// source names where the configuration comes from.
-func (c *common) source() string {
-	if c.configFile == "" {
-		return "no --config.file: the built-in catalogue"
+// file returns the configuration file in use, or "" for the built-in catalogue: the one of the flag, else the installed one if there
+// is one. Once the installed one was used it stays in use: a reload after it is removed is an error, and never a fall-back.
+func (c *common) file() string {
+	if c.configFile == "" && !c.configGiven && c.installed != "" {
+		if _, err := os.Stat(c.installed); !errors.Is(err, fs.ErrNotExist) { // one that cannot be read is in use too, and is an error
+			c.configFile = c.installed
+		}
 	}
 	return c.configFile
 }
 
-// remind tells who runs a command beside a service that the service's configuration is not the one in use: the command may speak
-// of other hosts, as other DNS servers find them.
-func (c *common) remind(stderr io.Writer) {
-	if c.configFile != "" || c.installed == "" {
-		return
+// source names the configuration in use.
+func (c *common) source() string { return cmp.Or(c.file(), "the built-in catalogue") }
+
+// load loads the configuration in use.
+func (c *common) load() (*config.Loaded, error) {
+	if file := c.file(); file != "" {
+		return config.Load(file)
 	}
-	if _, err := os.Stat(c.installed); err == nil {
-		fmt.Fprintf(stderr, "endpoint_exporter: the built-in catalogue is used, %[1]s is not: name it by --config.file=%[1]s\n", c.installed)
-	}
+	return config.LoadDefault()
 }
 
-// load reads the configuration file, or gives the defaults where none is named.
-func (c *common) load() (*config.Loaded, error) {
-	if c.configFile == "" {
-		return config.LoadDefault()
+// explain prints why the configuration cannot be used, and how the installed one can be left out.
+func (c *common) explain(stderr io.Writer, err error) {
+	fmt.Fprintln(stderr, err)
+	if c.configFile != "" && !c.configGiven && c.configFile == c.installed {
+		fmt.Fprintln(stderr, "hint: this file is read because it exists and --config.file is not given; "+
+			"--config.file= uses the built-in catalogue only")
 	}
-	return config.Load(c.configFile)
 }

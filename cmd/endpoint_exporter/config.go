@@ -18,10 +18,9 @@ func addConfig(app *kingpin.Application, c *common, commands map[string]command)
 }
 
 func (s *showConfig) run(_ context.Context, stdout, stderr io.Writer) int {
-	s.remind(stderr)
 	loaded, err := s.load()
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		s.explain(stderr, err)
 		return exitUsage
 	}
 	if err := loaded.Config.Write(stdout); err != nil {

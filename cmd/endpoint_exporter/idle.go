@@ -52,10 +52,9 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "endpoint_exporter: idle: %v\n", err)
 		return code
 	}
-	k.remind(stderr)
 	loaded, err := k.load()
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		k.explain(stderr, err)
 		return exitUsage
 	}
 	cfg := loaded.Config

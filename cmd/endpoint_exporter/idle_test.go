@@ -182,7 +182,7 @@ func TestIdleTextWithoutObservations(t *testing.T) {
 func TestIdleArguments(t *testing.T) {
 	for args, says := range map[string]string{
 		"":                          `required argument 'target' not provided`,
-		"example.com":               `"example.com" is not in the configuration (--config.file names it; without one it is the built-in catalogue); known are bootstrap.us-east-1.mbedcloud.com, `,
+		"example.com":               `"example.com" is not in the configuration (see --config.file); known are bootstrap.us-east-1.mbedcloud.com, `,
 		"bootstrap:5685":            `bootstrap:5685 is not a path of the configuration; known are bootstrap.us-east-1.mbedcloud.com:5684/tcp, bootstrap.us-east-1.mbedcloud.com:5684/udp, `,
 		"bootstrap:0":               `"bootstrap:0" is not HOST:PORT`,
 		"bootstrap:x":               `"bootstrap:x" is not HOST:PORT`,

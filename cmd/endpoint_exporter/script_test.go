@@ -20,6 +20,7 @@ import (
 
 // TestMain lets the scripts run the command itself, as a process with signals, exit codes and terminals.
 func TestMain(m *testing.M) {
+	installedConfig = os.Getenv("INSTALLED_CONFIG") // that of a script, and not this machine's
 	testscript.Main(leakChecked{m}, map[string]func(){"endpoint_exporter": main})
 }
 

@@ -53,10 +53,9 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if s.checkOnly {
-		s.remind(stderr)
 		loaded, err := s.load()
 		if err != nil {
-			fmt.Fprintln(stderr, err)
+			s.explain(stderr, err)
 			return exitUsage
 		}
 		config, paths := loaded.Config, 0
@@ -75,7 +74,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	defer signal.Stop(hangup)
 	exporter, err := newExporter(s, logger)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		s.explain(stderr, err)
 		return exitUsage
 	}
 	defer exporter.Close()
