@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,9 +31,10 @@ type exporter struct {
 	own        *prometheus.Registry // about the exporter itself
 	reloads    *collector.Reloads
 
-	reloading sync.Mutex // one change of site at a time; guards what follows
+	refused atomic.Pointer[time.Time] // when the configuration file was refused; nil if it is in use
+
+	reloading sync.Mutex // one change of site at a time; guards what follows. A reload may wait for files: no request waits for it
 	current   *pipeline
-	refused   time.Time // when the configuration file was refused, and has not been taken since; zero: it is in force
 }
 
 func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
@@ -86,25 +88,25 @@ func (e *exporter) reload() error {
 	}
 	if err != nil {
 		e.reloads.Failed()
-		e.refused = time.Now()
+		now := time.Now()
+		e.refused.Store(&now)
 		e.logger.Error("reload failed, the old configuration stays", "err", err)
 		return fmt.Errorf("reload: %w", err)
 	}
 	e.reloads.Succeeded(time.Now())
-	e.refused = time.Time{}
+	e.refused.Store(nil)
 	e.logger.Info("configuration reloaded", "endpoints", len(loaded.Config.Endpoints), "resolvers", e.current.resolvers)
 	return nil
 }
 
 // notice is what a person who looks at the page must know beside the report.
 func (e *exporter) notice() string {
-	e.reloading.Lock()
-	defer e.reloading.Unlock()
-	if e.refused.IsZero() {
+	refused := e.refused.Load()
+	if refused == nil {
 		return ""
 	}
 	return fmt.Sprintf("The configuration file was refused at %s, and the one before it is in force: "+
-		"endpoint_exporter --config.file=FILE --config.check says what is wrong.", e.refused.UTC().Format("2006-01-02 15:04:05 UTC"))
+		"endpoint_exporter --config.file=FILE --config.check says what is wrong.", refused.UTC().Format("2006-01-02 15:04:05 UTC"))
 }
 
 // change puts a configuration in force. reloading is held.
@@ -122,7 +124,9 @@ func (e *exporter) change(loaded *config.Loaded) error {
 // followResolvers takes over the system's DNS servers when they have changed (a new DHCP lease) and the configuration
 // names none. Devices at the site would ask the new ones too.
 func (e *exporter) followResolvers() {
-	e.reloading.Lock()
+	if !e.reloading.TryLock() {
+		return // a reload takes them over itself
+	}
 	defer e.reloading.Unlock()
 	found, err := e.flags.resolversOf(e.current.config)
 	if err != nil || len(found) == 0 || slices.Equal(found, e.current.resolvers) {
