@@ -82,7 +82,10 @@ func only(cfg *config.Config, asked []string) error {
 	}
 	wanted := make(map[*config.Endpoint]bool)
 	for _, what := range asked {
-		name, found := strings.ToLower(strings.TrimSuffix(what, ".")), false
+		name, found := what, false
+		if host, err := config.ParseHost(what); err == nil {
+			name = host
+		}
 		for i := range cfg.Endpoints {
 			e := &cfg.Endpoints[i]
 			if e.Host == name || e.Service == what || strings.HasPrefix(e.Host, name+".") {

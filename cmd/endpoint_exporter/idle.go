@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -170,24 +167,11 @@ func (k *idleCommand) silences(configured []time.Duration) ([]time.Duration, err
 
 // onlyPath keeps one path of one endpoint: HOST[:PORT][/TRANSPORT].
 func onlyPath(cfg *config.Config, target string) error {
-	if strings.Contains(target, "://") {
-		return fmt.Errorf("%q is a URL: write HOST, HOST:PORT or HOST:PORT/udp", measurement.Text(target))
+	asked, err := config.ParseTarget(target)
+	if err != nil {
+		return err
 	}
-	place, transport, given := strings.Cut(target, "/")
-	if given && transport != string(measurement.TCP) && transport != string(measurement.UDP) {
-		return fmt.Errorf("%q is neither tcp nor udp", measurement.Text(transport))
-	}
-	host, port := place, uint64(0)
-	if _, err := netip.ParseAddr(place); err != nil && strings.Contains(place, ":") {
-		var digits string
-		if host, digits, err = net.SplitHostPort(place); err == nil {
-			port, err = strconv.ParseUint(digits, 10, 16)
-		}
-		if err != nil || port == 0 {
-			return fmt.Errorf("%q is not HOST:PORT", measurement.Text(place))
-		}
-	}
-	if err := only(cfg, []string{host}); err != nil {
+	if err := only(cfg, []string{asked.Name}); err != nil {
 		return err
 	}
 	var found *config.Endpoint
@@ -197,7 +181,7 @@ func onlyPath(cfg *config.Config, target string) error {
 		e := &cfg.Endpoints[i]
 		for _, p := range e.Paths {
 			known = append(known, fmt.Sprintf("%s:%d/%s", e.Host, p.Port, p.Transport))
-			fits := (port == 0 || uint64(p.Port) == port) && (!given || string(p.Transport) == transport)
+			fits := (asked.Port == 0 || p.Port == asked.Port) && (asked.Transport == "" || p.Transport == asked.Transport)
 			// TCP unless UDP is asked for, or is all there is.
 			if fits && (found == nil || chosen.Transport == measurement.UDP && p.Transport == measurement.TCP) {
 				found, chosen = e, p

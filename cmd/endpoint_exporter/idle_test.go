@@ -184,9 +184,9 @@ func TestIdleArguments(t *testing.T) {
 		"":                          `required argument 'target' not provided`,
 		"example.com":               `"example.com" is not in the configuration (see --config.file); known are bootstrap.us-east-1.mbedcloud.com, `,
 		"bootstrap:5685":            `bootstrap:5685 is not a path of the configuration; known are bootstrap.us-east-1.mbedcloud.com:5684/tcp, bootstrap.us-east-1.mbedcloud.com:5684/udp, `,
-		"bootstrap:0":               `"bootstrap:0" is not HOST:PORT`,
-		"bootstrap:x":               `"bootstrap:x" is not HOST:PORT`,
-		"bootstrap/sctp":            `"sctp" is neither tcp nor udp`,
+		"bootstrap:0":               `"0" is not a port; want 1 to 65535`,
+		"bootstrap:x":               `"x" is not a port; want 1 to 65535`,
+		"bootstrap/sctp":            `"sctp" is not a transport; want tcp or udp`,
 		"gateways/udp":              `gateways/udp is not a path of the configuration`,
 		"bootstrap --steps=30":      `--steps: "30" is not a duration such as 30s`,
 		"bootstrap --steps=0s":      `longer than 0s`,
@@ -209,6 +209,9 @@ func TestOnlyPath(t *testing.T) {
 		"udp-lwm2m":              "udp-lwm2m.us-east-1.mbedcloud.com udp 5684",
 		"[2001:db8::1]:5684/udp": "2001:db8::1 udp 5684",
 		"2001:db8::1":            "2001:db8::1 tcp 443",
+		"2001:DB8::1/udp":        "2001:db8::1 udp 5684",
+		"[2001:db8::1]":          "2001:db8::1 tcp 443",
+		"[2001:db8::1]/udp":      "2001:db8::1 udp 5684",
 	} {
 		cfg := config.Default()
 		cfg.Endpoints = append(cfg.Endpoints, config.Endpoint{Host: "2001:db8::1", Paths: []measurement.Path{

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -123,33 +124,18 @@ func (r *reader) server(n node, into reflect.Value) {
 
 const serverExamples = "for example 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353"
 
-// parseServer parses ADDRESS, ADDRESS:PORT (IPv4), [ADDRESS] or [ADDRESS]:PORT. What [netip.AddrPort.String] writes
-// is one of them.
+// parseServer parses ADDRESS, ADDRESS:PORT (IPv4), [ADDRESS] or [ADDRESS]:PORT. What [netip.AddrPort.String] writes is one of
+// them.
 func parseServer(text string) (netip.AddrPort, error) {
-	address, port := text, "53"
-	if inside, ok := strings.CutPrefix(text, "["); ok {
-		end := strings.LastIndexByte(inside, ']')
-		if end < 0 {
-			return netip.AddrPort{}, fmt.Errorf("%s has no closing bracket; want an IP address, %s", quoted(text), serverExamples)
-		}
-		address = inside[:end]
-		if rest := inside[end+1:]; rest != "" {
-			port, ok = strings.CutPrefix(rest, ":")
-			if !ok {
-				return netip.AddrPort{}, fmt.Errorf("%s is not an IP address; want one, %s", quoted(text), serverExamples)
-			}
-		}
-	} else if strings.Count(text, ":") == 1 {
-		address, port, _ = strings.Cut(text, ":")
+	address, number, err := splitPort(text)
+	if err != nil {
+		return netip.AddrPort{}, err
 	}
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%s is not an IP address; want one, %s", quoted(address), serverExamples)
 	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%s is not a port; want 1 to 65535", quoted(port))
-	}
+	number = cmp.Or(number, 53)
 	addr = addr.Unmap()
 	switch zone := addr.Zone(); {
 	case addr.IsUnspecified() || addr.IsMulticast():
@@ -159,5 +145,5 @@ func parseServer(text string) (netip.AddrPort, error) {
 	case zone != "" && (measurement.Text(zone) != zone || strings.ContainsAny(zone, "[]% ")):
 		return netip.AddrPort{}, fmt.Errorf("%s is not the name of an interface", quoted(zone))
 	}
-	return netip.AddrPortFrom(addr, uint16(number)), nil
+	return netip.AddrPortFrom(addr, number), nil
 }

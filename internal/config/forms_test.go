@@ -37,7 +37,7 @@ func TestParseServerInvalid(t *testing.T) {
 		"10.0.0.1:":              `"" is not a port; want 1 to 65535`,
 		"[2001:db8::53]:0":       `"0" is not a port; want 1 to 65535`,
 		"[2001:db8::53":          `"[2001:db8::53" has no closing bracket`,
-		"[2001:db8::53]53":       `"[2001:db8::53]53" is not an IP address`,
+		"[2001:db8::53]53":       `"[2001:db8::53]53" is not an address with a port`,
 		"0.0.0.0":                "0.0.0.0 is not the address of a server",
 		"ff02::fb%eth0":          "ff02::fb%eth0 is not the address of a server",
 		"fe80::1":                "fe80::1 is a link-local address; add the interface, for example fe80::1%eth0",
