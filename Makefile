@@ -30,8 +30,10 @@ test: ## everything: unit tests, real peers, the whole exporter, with the race d
 	go vet -tags realpeers ./...
 	go test -race -tags realpeers -timeout 40m ./...
 
-test-unit: ## what needs no package but Go
+test-unit: ## what needs only Go, not root: all but the tests with real programs and network namespaces
 	go test ./...
+	@echo "Not run: the tests of $$(git grep -l '^//go:build.*realpeers' -- '*_test.go' | wc -l) files with the tag realpeers," \
+	  "which need other programs and root. make test runs them."
 
 release-check: ## a release, made but not published: archives, packages and the image, installed and run
 	scripts/release-check
