@@ -1,8 +1,8 @@
-// Package coap asks a CoAP server whether it is there: the empty confirmable message of RFC 7252 §4.3, which every
-// endpoint must answer with a reset, and the ping of RFC 8323 §5.4 for servers that frame CoAP over TCP as standardised.
+// Package coap pings a CoAP server: with the empty confirmable message of RFC 7252 §4.3, which every endpoint must answer
+// with a reset, or with the ping of RFC 8323 §5.4 for servers that use the standard framing of CoAP over TCP.
 //
-// It opens no socket: a [Conn] is given, with its security and its clock. The codec is go-coap's; the exchange is here,
-// because a ping over a session that is only being measured needs no client with its own goroutines.
+// It opens no socket: the caller gives it a [Conn]. The codec is go-coap's. The exchange is written here because go-coap's
+// client runs its own goroutines, which a single ping over an existing session does not need.
 package coap
 
 import (
@@ -19,48 +19,47 @@ import (
 )
 
 var (
-	// ErrNoPong is returned when the deadline passed, or more than [maxMessages] came, without an answer to the ping. The
-	// session still stands: a server may ignore the ping of a client that has not registered.
+	// ErrNoPong is returned when the deadline passed, or more than [maxMessages] messages came, without an answer to the
+	// ping. The session may still be established: a server may ignore the ping of a client that has not registered.
 	ErrNoPong = errors.New("no answer to the ping")
-	// ErrMalformed is returned when the server's bytes cannot be followed any further (RFC 8323 framing only; RFC 7252
-	// messages stand each for itself, and a bad one is passed over: RFC 7252 §4.2).
+	// ErrMalformed is returned when the server's bytes cannot be parsed (RFC 8323 framing only; a malformed RFC 7252 message
+	// is ignored, as RFC 7252 §4.2 requires).
 	ErrMalformed = errors.New("malformed CoAP")
 	// ErrReleased is returned when the server ended the session by RFC 8323 Release or Abort (§5.5, §5.6).
 	ErrReleased = errors.New("released by the server")
 )
 
-// The transmission parameters of RFC 7252 §4.8. ACK_TIMEOUT is drawn once an exchange from ackTimeout to
-// ackTimeout × 1.5 and doubles with each of at most maxRetransmit repetitions.
+// Transmission parameters of RFC 7252 §4.8. The time-out of an exchange is chosen at random from ackTimeout to ackTimeout ×
+// 1.5 and doubles with each of at most maxRetransmit retransmissions.
 const (
 	ackTimeout    = 2 * time.Second
 	maxRetransmit = 4
 )
 
-// maxMessages bounds how many other messages one ping reads past: a server that notifies or asks us something at the
-// same time is let be, one that floods us is not followed.
+// maxMessages bounds the other messages that one ping ignores: notifications and requests of the server.
 const maxMessages = 64
 
-// maxMessage is the longest message read in bytes: that of RFC 7252 §4.6 with room to spare. A longer one is cut by the
-// read and passed over (RFC 7252) or ends the exchange (RFC 8323).
+// maxMessage is the longest message that is read, in bytes; it is larger than the default of RFC 7252 §4.6. A longer message
+// is truncated by the read and ignored (RFC 7252) or ends the exchange (RFC 8323).
 const maxMessage = 2048
 
-// Conn is a session that carries CoAP. One Write is one datagram or TLS record. One Read gives one datagram or record,
-// or any part of the stream for RFC 8323. An error of Read that is a passed deadline says so by Timeout() == true.
+// Conn is a session that carries CoAP. One Write is one datagram or TLS record. One Read returns one datagram or record, or
+// any part of the stream for RFC 8323. The error of a Read that reaches its deadline has a method Timeout that returns true.
 type Conn interface {
 	Read(p []byte) (int, error)
 	Write(p []byte) (int, error)
 	SetReadDeadline(t time.Time) error
 }
 
-// Pinger says how to ping.
+// Pinger configures a ping.
 type Pinger struct {
 	Framing measurement.Framing // empty: RFC7252
-	// Unreliable repeats the message by RFC 7252 §4.2: set for UDP. With RFC8323 it has no meaning.
+	// Unreliable retransmits the message by RFC 7252 §4.2; set it for UDP. RFC8323 ignores it.
 	Unreliable bool
 }
 
-// Ping sends one ping and waits until deadline for its answer. took is the time from the first sending to the answer;
-// it is set only when err is nil. sent counts the messages sent, repetitions included. Errors of conn are wrapped.
+// Ping sends one ping and waits until deadline for its answer. took is the time from the first message to the answer; it is
+// set only if err is nil. sent counts the messages, retransmissions included. Errors of conn are wrapped.
 func (p Pinger) Ping(conn Conn, deadline time.Time) (took time.Duration, sent int, err error) {
 	if p.Framing == measurement.RFC8323 {
 		return pingStream(conn, deadline)
@@ -68,22 +67,21 @@ func (p Pinger) Ping(conn Conn, deadline time.Time) (took time.Duration, sent in
 	return p.pingMessage(conn, deadline)
 }
 
-// Empty is the empty confirmable message with this id: 40 00 and the id (RFC 7252 §4.1).
+// Empty returns the empty confirmable message with this id: 40 00 and the id (RFC 7252 §4.1).
 func Empty(id uint16) []byte { return empty(message.Confirmable, id) }
 
-// Reset is the message that answers an empty one: 70 00 and the id (RFC 7252 §4.2).
+// Reset returns the message that answers an empty one: 70 00 and the id (RFC 7252 §4.2).
 func Reset(id uint16) []byte { return empty(message.Reset, id) }
 
 func empty(t message.Type, id uint16) []byte {
 	buf := make([]byte, 4)
 	if _, err := coder.DefaultCoder.Encode(message.Message{Type: t, Code: codes.Empty, MessageID: int32(id)}, buf); err != nil {
-		panic("coap: an empty message does not encode: " + err.Error()) // only a fault of the codec can do this
+		panic("coap: an empty message does not encode: " + err.Error()) // unreachable: the message is valid
 	}
 	return buf
 }
 
-// IsReset reports whether the bytes are the reset with this id and nothing else: an empty message has no byte after its
-// id (RFC 7252 §4.1).
+// IsReset reports whether b is the reset with this id. An empty message ends after its id (RFC 7252 §4.1).
 func IsReset(b []byte, id uint16) bool {
 	if len(b) != 4 {
 		return false
@@ -118,13 +116,13 @@ func (p Pinger) pingMessage(conn Conn, deadline time.Time) (took time.Duration, 
 		case IsReset(buf[:n], id):
 			return time.Since(started), sent, nil
 		default:
-			others++ // a request of the server, an answer to an earlier message: not ours to act on
+			others++ // a request of the server, or an answer to an earlier message
 		}
 	}
 	return 0, sent, fmt.Errorf("%w among %d other messages", ErrNoPong, maxMessages)
 }
 
-// read waits for the next bytes until the deadline, which is ErrNoPong.
+// read reads the next bytes; it returns ErrNoPong at the deadline.
 func read(conn Conn, buf []byte, deadline time.Time) (int, error) {
 	if err := conn.SetReadDeadline(deadline); err != nil {
 		return 0, fmt.Errorf("wait for the answer to the ping: %w", err)

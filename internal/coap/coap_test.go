@@ -68,7 +68,7 @@ func at(after time.Duration, data ...byte) late { return late{after, data} }
 // reset answers a ping as RFC 7252 demands.
 func reset(ping []byte) []byte { return []byte{0x70, 0, ping[2], ping[3]} }
 
-func TestEmptyMessageIsTheDevicesFourBytes(t *testing.T) {
+func TestEmptyAndReset(t *testing.T) {
 	if got := hex.EncodeToString(Empty(0xabcd)); got != "4000abcd" {
 		t.Errorf("Empty = %s, want 4000abcd", got)
 	}
@@ -77,7 +77,7 @@ func TestEmptyMessageIsTheDevicesFourBytes(t *testing.T) {
 	}
 }
 
-func TestOnlyTheExactResetAnswers(t *testing.T) {
+func TestIsReset(t *testing.T) {
 	for name, tc := range map[string]struct {
 		message string
 		want    bool
@@ -85,7 +85,7 @@ func TestOnlyTheExactResetAnswers(t *testing.T) {
 		"reset with our id":          {"70001234", true},
 		"reset with another id":      {"70001235", false},
 		"acknowledgement":            {"60001234", false},
-		"our own ping back":          {"40001234", false},
+		"the ping itself":            {"40001234", false},
 		"reset with a token":         {"71001234aa", false},
 		"reset with a trailing byte": {"7000123400", false},
 		"reset with a code":          {"70451234", false},
@@ -117,11 +117,11 @@ func TestPing(t *testing.T) {
 		writes  int
 		patient time.Duration
 	}{
-		"answered at once": {
+		"answered at once: pong": {
 			answer: func(_ int, b []byte) []late { return []late{{30 * time.Millisecond, reset(b)}} },
 			took:   30 * time.Millisecond, writes: 1,
 		},
-		"the server's own request, a stranger's reset and an acknowledgement come first": {
+		"a request of the server, a reset with another id and an acknowledgement come first": {
 			answer: func(_ int, b []byte) []late {
 				return []late{
 					at(1*time.Millisecond, 0x40, 1, 9, 9, 0xb1, 'x'), at(2*time.Millisecond, 0x70, 0, b[2], b[3]+1),
@@ -130,10 +130,10 @@ func TestPing(t *testing.T) {
 			},
 			took: 50 * time.Millisecond, writes: 1,
 		},
-		"silence over TLS is not repeated": {
+		"silence over TLS: sent once, no pong": {
 			answer: func(int, []byte) []late { return nil }, want: ErrNoPong, writes: 1, patient: time.Hour,
 		},
-		"first two lost over UDP": {
+		"first two lost over UDP: third answered": {
 			pinger: Pinger{Unreliable: true},
 			answer: func(n int, b []byte) []late {
 				if n < 3 {
@@ -143,15 +143,15 @@ func TestPing(t *testing.T) {
 			},
 			writes: 3, patient: time.Hour,
 		},
-		"silence over UDP is repeated four times": {
+		"silence over UDP: sent five times, no pong": {
 			pinger: Pinger{Unreliable: true},
 			answer: func(int, []byte) []late { return nil }, want: ErrNoPong, writes: 5, patient: time.Hour,
 		},
-		"the deadline comes before the second repetition": {
+		"deadline before the second retransmission: no pong": {
 			pinger: Pinger{Unreliable: true},
 			answer: func(int, []byte) []late { return nil }, want: ErrNoPong, writes: 2, patient: 5 * time.Second,
 		},
-		"a late answer to the first still counts": {
+		"late answer to the first message: pong": {
 			pinger: Pinger{Unreliable: true},
 			answer: func(n int, b []byte) []late {
 				if n > 1 {
@@ -161,8 +161,8 @@ func TestPing(t *testing.T) {
 			},
 			took: 4 * time.Second, writes: 2, patient: time.Minute,
 		},
-		"a flood is not followed":         {answer: flood, want: ErrNoPong, writes: 1},
-		"the connection is cut meanwhile": {answer: func(int, []byte) []late { return nil }, end: gone, want: gone, writes: 1},
+		"flood of other messages: no pong": {answer: flood, want: ErrNoPong, writes: 1},
+		"connection reset: its error":      {answer: func(int, []byte) []late { return nil }, end: gone, want: gone, writes: 1},
 		"RFC 8323 settings then pong": {
 			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(_ int, b []byte) []late {
@@ -251,7 +251,7 @@ func TestPing(t *testing.T) {
 
 // The first repetition comes 2 to 3 s after the message and each pause is twice the one before (RFC 7252 §4.2), always
 // with the same message id.
-func TestRepetitionsFollowTheRFC(t *testing.T) {
+func TestPingRetransmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peer{answer: func(int, []byte) []late { return nil }}
 		if _, _, err := (Pinger{Unreliable: true}).Ping(p, time.Now().Add(time.Hour)); !errors.Is(err, ErrNoPong) {

@@ -12,11 +12,11 @@ import (
 	"github.com/plgd-dev/go-coap/v3/tcp/coder"
 )
 
-// pingStream pings by RFC 8323: our Capabilities and Settings message, which must be the first of a connection (§5.3) and
-// says nothing but the defaults, then a Ping whose token its Pong should repeat (§5.4). A Ping of the server is answered; its
-// settings and requests are passed over, for nothing is sent that they would change.
+// pingStream pings by RFC 8323: it sends a Capabilities and Settings message with the default settings, which must be the
+// first message of a connection (§5.3), and a Ping whose token the Pong should repeat (§5.4). It answers a Ping of the server
+// and ignores its settings and requests.
 //
-// On a session that is pinged again the settings are sent again, which §5.3 allows at any time.
+// A session that is pinged again sends its settings again, which §5.3 allows at any time.
 func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, err error) {
 	token := binary.BigEndian.AppendUint16(nil, uint16(rand.Uint32()))
 	started := time.Now()
@@ -34,7 +34,7 @@ func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, er
 				return 0, sent, err
 			}
 			if n == 0 {
-				others++ // an empty record is allowed and could come without end
+				others++ // an empty record is allowed, so their number must be bounded
 			}
 			buf = buf[:len(buf)+n]
 			continue
@@ -43,7 +43,7 @@ func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, er
 		}
 		switch h.Code {
 		case codes.Pong:
-			if len(h.Token) == 0 || string(h.Token) == string(token) { // libcoap up to 4.3.1, for one, repeats none
+			if len(h.Token) == 0 || string(h.Token) == string(token) { // libcoap up to 4.3.1 repeats no token
 				return time.Since(started), sent, nil
 			}
 		case codes.Ping:
@@ -59,10 +59,11 @@ func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, er
 	return 0, sent, fmt.Errorf("%w among %d other messages", ErrNoPong, maxMessages)
 }
 
-// errTooLong means a message that announces more than is read here.
+// errTooLong means that a message announces more than maxMessage bytes.
 var errTooLong = fmt.Errorf("a message of more than %d bytes", maxMessage)
 
-// frame reads the header of the message that buf begins with; [message.ErrShortRead] until the message is whole.
+// frame parses the header of the message at the start of buf. It returns [message.ErrShortRead] until the message is
+// complete.
 func frame(buf []byte) (h coder.MessageHeader, err error) {
 	if _, err := coder.DefaultCoder.DecodeHeader(buf, &h); err != nil {
 		return h, err
@@ -76,11 +77,11 @@ func frame(buf []byte) (h coder.MessageHeader, err error) {
 	return h, nil
 }
 
-// signal is a signalling message of RFC 8323 §5 without options.
+// signal returns a signalling message (RFC 8323 §5) without options.
 func signal(code codes.Code, token []byte) []byte {
 	buf := make([]byte, 2+len(token))
 	if _, err := coder.DefaultCoder.Encode(message.Message{Code: code, Token: token}, buf); err != nil {
-		panic("coap: a signalling message does not encode: " + err.Error()) // tokens come decoded: at most 8 bytes
+		panic("coap: a signalling message does not encode: " + err.Error()) // unreachable: a decoded token has at most 8 bytes
 	}
 	return buf
 }
