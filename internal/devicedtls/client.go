@@ -6,105 +6,107 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
-// Step is what a datagram did to the session. A datagram with several records gives the greatest.
+// Step is the result of [Client.Take]. If the records of a datagram led to several, it is the greatest.
 type Step int
 
 const (
-	// Foreign: the datagram does not begin with a DTLS record. It changed nothing.
-	Foreign Step = iota
-	// Waiting: DTLS, but nothing to act on yet, or nothing new.
+	// NotDTLS means that the datagram does not begin with a DTLS record. It was ignored.
+	NotDTLS Step = iota
+	// Waiting means DTLS that needs no action: part of a message, or a repetition.
 	Waiting
-	// Data: application data came; see [Client.Received].
+	// Data means that application data came; see [Client.Received].
 	Data
-	// Resend: the server repeats its flight, so ours was lost, or its flight was let go: send ours again.
+	// Resend means that the current flight must be sent again: the server repeats its own flight, or its flight was
+	// discarded.
 	Resend
-	// Cookie: a HelloVerifyRequest came (RFC 6347 §4.2.1); the hello with its cookie is the flight to send now.
+	// Cookie means that a HelloVerifyRequest came (RFC 6347 §4.2.1). The current flight is now the hello with its cookie.
 	Cookie
-	// FlightWhole: the server's flight is whole; see [Client.Flight].
-	FlightWhole
-	// Done: the server's Finished is verified; application data may be sent.
+	// FlightComplete means that the server flight is complete; see [Client.Flight].
+	FlightComplete
+	// Done means that the server's Finished is verified; application data may be sent.
 	Done
 )
 
 type state uint8
 
-// A client's way through the handshake (RFC 6347 §4.2.4); Foreign, Waiting and Resend stay where they are.
+// States of a client in the handshake (RFC 6347 §4.2.4). NotDTLS, Waiting and Resend do not change the state.
 //
-//	helloSent --Cookie--> cookieSent --FlightWhole--> flightWhole --Finish()--> finishSent --Done--> established
-//	    \___________________________FlightWhole_____/
+//	helloSent --Cookie--> cookieSent --FlightComplete--> flightComplete --Finish()--> finishSent --Done--> established
+//	    \___________________________FlightComplete_____/
 const (
 	helloSent state = iota
 	cookieSent
-	flightWhole
+	flightComplete
 	finishSent
 	established
 )
 
 const (
-	// DefaultMTU fits a datagram into the least MTU of IPv6, 1280 bytes, with room for a tunnel's header.
+	// DefaultMTU fits into the minimum MTU of IPv6, 1280 bytes, with room for the headers of a tunnel.
 	DefaultMTU = 1200
-	// maxCookies bounds how often a server may change its mind about the cookie.
+	// maxCookies bounds the cookies that a client answers.
 	maxCookies = 3
-	// maxReceived bounds the application data waiting to be read; more is dropped, as UDP would.
+	// maxReceived bounds the application data that waits to be read. More is dropped, as by a socket buffer.
 	maxReceived = 16
 )
 
-// outgoing is one record of the flight to send. It is numbered and, in epoch 1, sealed each time it is sent.
+// outgoing is one record of the current flight. It is numbered and, in epoch 1, encrypted each time it is sent.
 type outgoing struct {
-	kind    uint8
-	version uint16
-	epoch   uint16
-	message message // of a handshake record
-	body    []byte  // of another
+	contentType uint8
+	version     uint16
+	epoch       uint16
+	message     message // of a handshake record
+	body        []byte  // of any other record
 }
 
-// Client is one DTLS session as a device holds it. It is not safe for concurrent use.
+// Client is the device's side of one DTLS session. It is not safe for concurrent use.
 type Client struct {
-	// MTU is the most bytes of a datagram that Send makes, handshake messages being cut to fit; 0 means [DefaultMTU].
+	// MTU is the maximum size in bytes of a datagram that Send returns; 0 means [DefaultMTU]. Handshake messages are
+	// fragmented to fit.
 	MTU int
 
 	random   [32]byte
 	state    state
-	helloSeq uint16 // number of the hello's message
+	helloSeq uint16 // message number of the current hello
 	cookie   []byte
-	cookies  int
+	cookies  int // cookies answered
 	out      []outgoing
-	seq      [2]uint64 // next record number, by epoch
+	nextSeq  [2]uint64 // next record number, by epoch
 
-	in         reassembler
-	flight     *devicetls.Flight
-	unproved   bool   // a flight was let go
-	heard      int    // bytes of the server's messages
-	transcript []byte // the hello and the server's flight, until Finish
-	answer     *devicetls.Answer
-	received   [][]byte
-	ended      error // what ended the session, told again by each Take
+	in           reassembler
+	flight       *devicetls.Flight
+	discarded    bool   // one flight was discarded
+	messageBytes int    // size of the server's messages
+	transcript   []byte // the hello and the server flight, until Finish
+	answer       *devicetls.Answer
+	received     [][]byte
+	ended        error // the error that ended the session, returned by every later Take
 }
 
-// New begins a session with this random; its first flight is the hello.
+// New returns a client whose hello has this random. The hello is its current flight.
 func New(random [32]byte) *Client {
 	c := &Client{random: random, flight: devicetls.NewFlight(random, devicetls.VersionDTLS)}
 	c.setHello(0)
 	return c
 }
 
-// Flight is the server's flight as far as it came. One that is let go is, until another begins.
+// Flight returns the server flight as far as it was received. A discarded flight is returned until the next one begins.
 func (c *Client) Flight() *devicetls.Flight { return c.flight }
 
-// CookieSeen reports whether the server asked for a cookie.
+// CookieSeen reports whether the server sent a HelloVerifyRequest.
 func (c *Client) CookieSeen() bool { return c.cookies > 0 }
 
-// setHello makes the hello with this number the flight to send. A transcript begins with the last hello: one that was
-// answered by a cookie is not in it (RFC 6347 §4.2.1).
+// setHello makes the hello with this message number the current flight. The transcript begins with the last hello: one
+// that was answered by a HelloVerifyRequest is not part of it (RFC 6347 §4.2.1).
 func (c *Client) setHello(seq uint16) {
 	hello := message{devicetls.Message{Type: typeClientHello, Body: Hello(c.random, c.cookie)}, seq}
 	c.helloSeq = seq
-	c.out = []outgoing{{kind: recordHandshake, version: versionHello, message: hello}}
+	c.out = []outgoing{{contentType: recordHandshake, version: versionHello, message: hello}}
 	c.transcript = hello.appendWhole(nil)
 }
 
-// Send gives the datagrams of the current flight. Each call numbers the records anew, as a retransmission must (RFC 6347
-// §4.2.4); the messages stay the same.
+// Send returns the datagrams of the current flight. Each call gives the records new numbers, as a retransmission must (RFC
+// 6347 §4.2.4); the messages stay the same.
 func (c *Client) Send() [][]byte {
 	mtu := c.MTU
 	if mtu == 0 {
@@ -112,23 +114,23 @@ func (c *Client) Send() [][]byte {
 	}
 	var datagrams [][]byte
 	var b []byte
-	room := func(n int) {
+	reserve := func(n int) {
 		if len(b) > 0 && len(b)+n > mtu {
 			datagrams = append(datagrams, b)
 			b = nil
 		}
 	}
 	for _, o := range c.out {
-		if o.kind != recordHandshake {
-			room(sealedOverhead + len(o.body))
-			b = c.appendRecord(b, o.kind, o.version, o.epoch, o.body)
+		if o.contentType != recordHandshake {
+			reserve(maxOverhead + len(o.body))
+			b = c.appendRecord(b, o.contentType, o.version, o.epoch, o.body)
 			continue
 		}
-		most := max(mtu-sealedOverhead-messageHeader, 1)
+		most := max(mtu-maxOverhead-messageHeader, 1)
 		for offset := 0; ; offset += most {
 			n := min(most, len(o.message.Body)-offset)
-			room(sealedOverhead + messageHeader + n)
-			b = c.appendRecord(b, o.kind, o.version, o.epoch, o.message.appendFragment(nil, offset, n))
+			reserve(maxOverhead + messageHeader + n)
+			b = c.appendRecord(b, o.contentType, o.version, o.epoch, o.message.appendFragment(nil, offset, n))
 			if offset+n >= len(o.message.Body) {
 				break
 			}
@@ -137,30 +139,29 @@ func (c *Client) Send() [][]byte {
 	return append(datagrams, b)
 }
 
-func (c *Client) appendRecord(b []byte, kind uint8, version, epoch uint16, body []byte) []byte {
-	number := uint64(epoch)<<48 | c.seq[epoch]&maxSequence
-	c.seq[epoch]++
+func (c *Client) appendRecord(b []byte, contentType uint8, version, epoch uint16, body []byte) []byte {
+	number := uint64(epoch)<<48 | c.nextSeq[epoch]&maxSequence
+	c.nextSeq[epoch]++
 	if epoch == 0 {
-		return append(appendHeader(b, kind, version, number, len(body)), body...)
+		return append(appendHeader(b, contentType, version, number, len(body)), body...)
 	}
-	b = appendHeader(b, kind, version, number, len(body)+c.answer.Out.Overhead())
-	return c.answer.Out.SealNumbered(b, number, kind, version, body)
+	b = appendHeader(b, contentType, version, number, len(body)+c.answer.Out.Overhead())
+	return c.answer.Out.SealNumbered(b, number, contentType, version, body)
 }
 
-// Take takes a datagram. Whatever in it is no record, cannot be read or is not due is passed over, as RFC 6347 §4.1.2.7
-// advises; an error ends the session: a [devicetls.AlertError],
-// [devicetls.ErrMalformed] or [devicetls.ErrNotVerified].
+// Take processes a datagram. Records that are malformed, cannot be decrypted or are out of order are ignored, as RFC 6347
+// §4.1.2.7 advises. An error ends the session: a [devicetls.AlertError], a [devicetls.MalformedError] or
+// [devicetls.ErrNotVerified].
 //
-// Records are not held against replay (RFC 6347 §4.1.2.6, which leaves it to the receiver). A handshake message counts
-// once by its number, and what a replayed record of data could bring about, the answer to an earlier ping, does not
-// match the message id of a later one.
+// Take does not detect replays (RFC 6347 §4.1.2.6 makes that optional). A handshake message counts once by its number, and
+// a replayed answer to a ping does not match the message id of a later ping.
 func (c *Client) Take(datagram []byte) (Step, error) {
-	step := Foreign
+	step := NotDTLS
 	if c.ended != nil {
 		return step, c.ended
 	}
 	for len(datagram) > 0 {
-		r, rest, ok := cut(datagram)
+		r, rest, ok := parseRecord(datagram)
 		if !ok {
 			break
 		}
@@ -180,13 +181,13 @@ func (c *Client) takeRecord(r record) (Step, error) {
 	case r.epoch == 0 && c.state != established:
 	case r.epoch == 1 && c.answer != nil:
 		var err error
-		if body, err = c.answer.In.OpenNumbered(r.number, r.kind, r.version, body); err != nil {
-			return Waiting, nil //nolint:nilerr // anybody can send a datagram: it ends no session
+		if body, err = c.answer.In.OpenNumbered(r.number, r.contentType, r.version, body); err != nil {
+			return Waiting, nil //nolint:nilerr // any host can send a datagram: it must not end the session
 		}
-	default: // in the clear once there are keys, of an epoch that never comes, or sealed before there are keys
+	default: // in the clear after the handshake, of a later epoch, or encrypted before there are keys
 		return Waiting, nil
 	}
-	switch r.kind {
+	switch r.contentType {
 	case recordAlert:
 		if len(body) == 2 && (body[0] != alertWarning || body[1] == alertCloseNotify) {
 			return Waiting, &devicetls.AlertError{Level: body[0], Description: body[1]}
@@ -199,13 +200,13 @@ func (c *Client) takeRecord(r record) (Step, error) {
 	case recordHandshake:
 		return c.takeFragments(r.epoch, body)
 	}
-	return Waiting, nil // ChangeCipherSpec says nothing that the epoch does not
+	return Waiting, nil // ChangeCipherSpec: the epoch of the next records has the same information
 }
 
 func (c *Client) takeFragments(epoch uint16, body []byte) (Step, error) {
 	step := Waiting
 	for len(body) > 0 && c.state != established {
-		f, rest, ok := cutFragment(body)
+		f, rest, ok := parseFragment(body)
 		if !ok {
 			break
 		}
@@ -220,11 +221,11 @@ func (c *Client) takeFragments(epoch uint16, body []byte) (Step, error) {
 
 func (c *Client) takeFragment(epoch uint16, f fragment) (Step, error) {
 	switch {
-	case (f.kind == typeFinished) != (epoch == 1): // only Finished is sealed, and nobody else may slip one in
+	case (f.messageType == typeFinished) != (epoch == 1): // only Finished is encrypted, and it must be
 		return Waiting, nil
-	case f.kind == typeHelloVerifyRequest:
+	case f.messageType == typeHelloVerifyRequest:
 		return c.takeCookie(f), nil
-	case c.state == finishSent && f.kind == typeServerHelloDone:
+	case c.state == finishSent && f.messageType == typeServerHelloDone:
 		return Resend, nil
 	}
 	if err := c.in.add(f); err != nil {
@@ -243,8 +244,8 @@ func (c *Client) takeFragment(epoch uint16, f fragment) (Step, error) {
 	}
 }
 
-// takeCookie takes a HelloVerifyRequest: version, then a cookie of at most 255 bytes. It is never fragmented here: a
-// server that keeps no state cannot cut what it sends to a stranger.
+// takeCookie processes a HelloVerifyRequest: a version and a cookie of at most 255 bytes. A fragmented one is ignored: a
+// server sends it before it keeps any state.
 func (c *Client) takeCookie(f fragment) Step {
 	if c.state > cookieSent || c.flight.Bytes > 0 || len(f.data) != f.length || len(f.data) < 3 || len(f.data) != 3+int(f.data[2]) {
 		return Waiting
@@ -265,12 +266,12 @@ func (c *Client) takeCookie(f fragment) Step {
 }
 
 func (c *Client) takeMessage(m message) (Step, error) {
-	if c.heard += messageHeader + len(m.Body); c.heard > devicetls.MaxHandshake {
-		return Waiting, devicetls.ErrTooLarge
+	if c.messageBytes += messageHeader + len(m.Body); c.messageBytes > devicetls.MaxHandshake {
+		return Waiting, devicetls.ErrTooLong
 	}
 	switch c.state {
 	case helloSent, cookieSent:
-		if c.flight.Done { // the one let go
+		if c.flight.Done { // it was discarded
 			c.flight = devicetls.NewFlight(c.random, devicetls.VersionDTLS)
 		}
 		if err := c.flight.Take(m.Type, m.Body); err != nil {
@@ -278,17 +279,17 @@ func (c *Client) takeMessage(m message) (Step, error) {
 		}
 		c.transcript = m.appendWhole(c.transcript)
 		if c.flight.Done {
-			if c.flight.SignatureChecked && !c.flight.KeyProved && !c.unproved {
-				c.letGo()
+			if c.flight.SignatureChecked && !c.flight.KeyProved && !c.discarded {
+				c.discardFlight()
 				return Resend, nil
 			}
-			c.state = flightWhole
-			return FlightWhole, nil
+			c.state = flightComplete
+			return FlightComplete, nil
 		}
 	case finishSent:
 		switch m.Type {
 		case typeNewSessionTicket:
-			c.answer.Heard(m.appendWhole(nil))
+			c.answer.AddToTranscript(m.appendWhole(nil))
 		case typeFinished:
 			if err := c.answer.Verify(m.Body); err != nil {
 				return Waiting, err
@@ -300,17 +301,18 @@ func (c *Client) takeMessage(m message) (Step, error) {
 	return Waiting, nil
 }
 
-// letGo waits for another flight in answer to the same hello, once, where the signature is not of this handshake. A server
-// that begins anew with each hello that is repeated, or two behind one address, make one flight of two halves where
-// datagrams are lost: that is no replayed certificate. Somebody who lacks the key fails again.
-func (c *Client) letGo() {
-	c.unproved = true
+// discardFlight makes the client wait for another flight in answer to the same hello. It is called once, for a flight
+// whose signature belongs to another handshake. When datagrams are lost, the halves of two flights can be combined: of a
+// server that begins again with each repeated hello, or of two servers behind one address. A server without the key fails
+// the second time too.
+func (c *Client) discardFlight() {
+	c.discarded = true
 	c.in = reassembler{next: c.helloSeq} // the server's first message has the number of the hello that it answers
 	c.setHello(c.helloSeq)
-	c.heard = 0
+	c.messageBytes = 0
 }
 
-// Received takes the oldest application data that came; ok is false if none waits.
+// Received returns the oldest application data; ok is false if no data waits.
 func (c *Client) Received() (data []byte, ok bool) {
 	if len(c.received) == 0 {
 		return nil, false
@@ -320,7 +322,7 @@ func (c *Client) Received() (data []byte, ok bool) {
 	return data, true
 }
 
-// Seal makes a datagram of application data; nil before the step Done.
+// Seal returns a datagram of application data; nil before the step Done.
 func (c *Client) Seal(data []byte) []byte {
 	if c.state != established {
 		return nil
@@ -328,8 +330,8 @@ func (c *Client) Seal(data []byte) []byte {
 	return c.appendRecord(nil, recordApplicationData, Version, 1, data)
 }
 
-// Close makes the datagram that tells the server that the session ends, so that it forgets what it keeps for us and stops
-// repeating its flight; nil if the server keeps nothing yet.
+// Close returns a datagram with a close_notify alert, on which the server drops its state and stops retransmitting; nil if
+// the server has no state yet.
 func (c *Client) Close() []byte {
 	notify := []byte{alertWarning, alertCloseNotify}
 	switch {

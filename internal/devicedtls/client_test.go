@@ -19,8 +19,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// captured is what a real server said to a hello whose random is all zeros, datagram by datagram; in the file each has its
-// length before it.
+// captured returns the datagrams of a real server in answer to a hello whose random is all zeros. In the file each is
+// preceded by its length.
 func captured(t testing.TB, name string) [][]byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name+".datagrams"))
@@ -35,7 +35,7 @@ func captured(t testing.TB, name string) [][]byte {
 	return out
 }
 
-// take gives the datagrams to the client and returns the greatest step and the error that ended it.
+// take gives the datagrams to the client and returns the greatest step and the first error.
 func take(c *Client, datagrams ...[]byte) (step Step, err error) {
 	for _, d := range datagrams {
 		s, err := c.Take(d)
@@ -46,27 +46,27 @@ func take(c *Client, datagrams ...[]byte) (step Step, err error) {
 	return step, nil
 }
 
-// whole is a client that has OpenSSL's flight.
-func whole(t testing.TB) *Client {
+// withFlight returns a client that has OpenSSL's flight.
+func withFlight(t testing.TB) *Client {
 	t.Helper()
 	c := New([32]byte{})
-	if step, err := take(c, captured(t, "openssl")...); step != FlightWhole || err != nil {
+	if step, err := take(c, captured(t, "openssl")...); step != FlightComplete || err != nil {
 		t.Fatalf("step %d, error %v", step, err)
 	}
 	return c
 }
 
-// finishing is a client that waits for the server's Finished.
+// finishing returns a client that waits for the server's Finished.
 func finishing(t testing.TB) *Client {
 	t.Helper()
-	c := whole(t)
+	c := withFlight(t)
 	if err := c.Finish(nil); err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// sealed is a record that the server protected.
+// sealed returns a record encrypted with the server's key.
 func sealed(c *Client, kind uint8, number uint64, body []byte) []byte {
 	number |= 1 << 48
 	b := appendHeader(nil, kind, Version, number, len(body)+c.answer.In.Overhead())
@@ -77,7 +77,7 @@ func plain(kind uint8, body ...byte) []byte {
 	return append(appendHeader(nil, kind, Version, 77, len(body)), body...)
 }
 
-func TestFlightsOfRealServersAreProvedAndFit(t *testing.T) {
+func TestFlightOfRealServers(t *testing.T) {
 	for _, name := range []string{"openssl", "gnutls"} {
 		datagrams := captured(t, name)
 		for how, flight := range map[string][][]byte{
@@ -85,7 +85,7 @@ func TestFlightsOfRealServersAreProvedAndFit(t *testing.T) {
 			"in reverse": func() [][]byte { b := slices.Clone(datagrams[1:]); slices.Reverse(b); return b }(),
 			"each twice": slices.Concat(datagrams, datagrams)[1:],
 			"in one":     {slices.Concat(datagrams[1:]...)},
-			"among what is no DTLS": slices.Concat([][]byte{[]byte("HTTP/1.1 403 Forbidden\r\n\r\n"), {}, make([]byte, 200)},
+			"among other datagrams": slices.Concat([][]byte{[]byte("HTTP/1.1 403 Forbidden\r\n\r\n"), {}, make([]byte, 200)},
 				datagrams[1:]),
 		} {
 			t.Run(name+"/"+how, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestFlightsOfRealServersAreProvedAndFit(t *testing.T) {
 					t.Fatalf("cookie: step %d, error %v", step, err)
 				}
 				step, err := take(c, flight...)
-				if f := c.Flight(); err != nil || step != FlightWhole || !f.Done || !f.KeyProved || !f.CertificateRequested || !f.ExtendedMasterSecret || len(f.Unfit) > 0 {
+				if f := c.Flight(); err != nil || step != FlightComplete || !f.Done || !f.KeyProved || !f.CertificateRequested || !f.ExtendedMasterSecret || len(f.Unfit) > 0 {
 					t.Errorf("step %d, error %v, flight %+v", step, err, f)
 				}
 			})
@@ -102,16 +102,16 @@ func TestFlightsOfRealServersAreProvedAndFit(t *testing.T) {
 	}
 }
 
-// TestTwoHalvesOfTwoFlightsAreNoReplay has two servers behind one address, or one that begins anew with each hello, and
-// datagrams that are lost. Only who fails again lacks the key.
-func TestTwoHalvesOfTwoFlightsAreNoReplay(t *testing.T) {
+// TestDiscardFlight combines the halves of two flights, as with two servers behind one address and lost datagrams. Only the
+// second failure means that the server lacks the key.
+func TestDiscardFlight(t *testing.T) {
 	openssl, gnutls := captured(t, "openssl"), captured(t, "gnutls")
 	for name, half := range map[string][][]byte{
-		"the hello of the one, the rest of the other": slices.Concat(gnutls[1:2], openssl[1:]),
-		"the hello of the one is lost":                slices.Concat(gnutls[3:], openssl[1:4]),
+		"ServerHello of one, the rest of the other": slices.Concat(gnutls[1:2], openssl[1:]),
+		"ServerHello of one lost":                   slices.Concat(gnutls[3:], openssl[1:4]),
 	} {
 		t.Run(name, func(t *testing.T) {
-			letGo := func() *Client {
+			discarded := func() *Client {
 				c := New([32]byte{})
 				if _, err := c.Take(openssl[0]); err != nil {
 					t.Fatal(err)
@@ -121,22 +121,22 @@ func TestTwoHalvesOfTwoFlightsAreNoReplay(t *testing.T) {
 				}
 				return c
 			}
-			c := letGo()
-			if step, err := take(c, openssl[1:]...); step != FlightWhole || err != nil || !c.Flight().KeyProved {
+			c := discarded()
+			if step, err := take(c, openssl[1:]...); step != FlightComplete || err != nil || !c.Flight().KeyProved {
 				t.Errorf("the hello repeated: step %d, error %v, flight %+v", step, err, c.Flight())
 			}
 			if err := c.Finish(nil); err != nil {
 				t.Error(err)
 			}
-			c = letGo()
-			if step, err := take(c, half...); step != FlightWhole || err != nil || c.Flight().KeyProved || !c.Flight().SignatureChecked {
+			c = discarded()
+			if step, err := take(c, half...); step != FlightComplete || err != nil || c.Flight().KeyProved || !c.Flight().SignatureChecked {
 				t.Errorf("the same again: step %d, error %v, flight %+v", step, err, c.Flight())
 			}
 		})
 	}
 }
 
-func TestAServerMayAnswerWithoutACookie(t *testing.T) {
+func TestFlightWithoutCookie(t *testing.T) {
 	c := New([32]byte{})
 	var step Step
 	for _, d := range captured(t, "gnutls")[1:] {
@@ -147,17 +147,17 @@ func TestAServerMayAnswerWithoutACookie(t *testing.T) {
 		}
 		step = max(step, s)
 	}
-	if step != FlightWhole || !c.Flight().KeyProved || c.CookieSeen() {
+	if step != FlightComplete || !c.Flight().KeyProved || c.CookieSeen() {
 		t.Errorf("step %d, flight %+v", step, c.Flight())
 	}
 }
 
-func TestCookiesAreFollowedSoFarAndNoFurther(t *testing.T) {
+func TestCookie(t *testing.T) {
 	c := New([32]byte{})
 	for name, d := range map[string][]byte{
-		"cut short":   handshakeDatagram(0, fragment{kind: typeHelloVerifyRequest, length: 5, data: []byte{0xfe, 0xff, 2, 1}}),
-		"no length":   handshakeDatagram(0, fragment{kind: typeHelloVerifyRequest, length: 2, data: []byte{0xfe, 0xff}}),
-		"too long":    handshakeDatagram(0, fragment{kind: typeHelloVerifyRequest, length: 5, data: []byte{0xfe, 0xff, 1, 1, 1}}),
+		"cut short":   handshakeDatagram(0, fragment{messageType: typeHelloVerifyRequest, length: 5, data: []byte{0xfe, 0xff, 2, 1}}),
+		"no length":   handshakeDatagram(0, fragment{messageType: typeHelloVerifyRequest, length: 2, data: []byte{0xfe, 0xff}}),
+		"too long":    handshakeDatagram(0, fragment{messageType: typeHelloVerifyRequest, length: 5, data: []byte{0xfe, 0xff, 1, 1, 1}}),
 		"a late one":  cookieDatagram(1, []byte{1}),
 		"in no order": cookieDatagram(7, []byte{1}),
 	} {
@@ -186,20 +186,20 @@ func TestCookiesAreFollowedSoFarAndNoFurther(t *testing.T) {
 	}
 }
 
-func TestAlertsEndASessionThatTheyBelongTo(t *testing.T) {
+func TestTakeAlert(t *testing.T) {
 	for name, test := range map[string]struct {
 		client *Client
 		alert  []byte
 		want   int // description; -1: none
 	}{
-		"fatal":                       {New([32]byte{}), plain(recordAlert, 2, 40), 40},
-		"close_notify":                {New([32]byte{}), plain(recordAlert, 1, 0), 0},
-		"a warning":                   {New([32]byte{}), plain(recordAlert, 1, 90), -1},
-		"of one byte":                 {New([32]byte{}), plain(recordAlert, 2), -1},
-		"sealed before there is keys": {New([32]byte{}), append(appendHeader(nil, recordAlert, Version, 1<<48, 2), 2, 40), -1},
-		"about our certificate":       {finishing(t), plain(recordAlert, 2, 42), 42},
-		"sealed":                      {finishing(t), nil, 48},
-		"not sealed, once there is a session": {
+		"fatal":                {New([32]byte{}), plain(recordAlert, 2, 40), 40},
+		"close_notify":         {New([32]byte{}), plain(recordAlert, 1, 0), 0},
+		"a warning: ignored":   {New([32]byte{}), plain(recordAlert, 1, 90), -1},
+		"of one byte: ignored": {New([32]byte{}), plain(recordAlert, 2), -1},
+		"encrypted, before there are keys: ignored": {New([32]byte{}), append(appendHeader(nil, recordAlert, Version, 1<<48, 2), 2, 40), -1},
+		"in the clear, after Finish":                {finishing(t), plain(recordAlert, 2, 42), 42},
+		"encrypted, after Finish":                   {finishing(t), nil, 48},
+		"in the clear, after the handshake: ignored": {
 			func() *Client { c := finishing(t); c.state = established; return c }(), plain(recordAlert, 2, 40), -1,
 		},
 	} {
@@ -220,34 +220,34 @@ func TestAlertsEndASessionThatTheyBelongTo(t *testing.T) {
 	}
 }
 
-func TestOnlyTheHolderOfTheKeysFinishes(t *testing.T) {
-	finished := fragment{kind: typeFinished, length: 12, seq: 6, data: make([]byte, 12)}
+func TestTakeFinished(t *testing.T) {
+	finished := fragment{messageType: typeFinished, length: 12, seq: 6, data: make([]byte, 12)}
 	for name, test := range map[string]struct {
 		datagram func(*Client) []byte
 		want     error
 	}{
-		"a wrong Finished": {func(c *Client) []byte { return sealed(c, recordHandshake, 0, finished.bytes()) }, devicetls.ErrNotVerified},
-		"in the clear":     {func(*Client) []byte { return handshakeDatagram(9, finished) }, nil},
-		"changed on its way": {func(c *Client) []byte {
+		"a wrong Finished":      {func(c *Client) []byte { return sealed(c, recordHandshake, 0, finished.bytes()) }, devicetls.ErrNotVerified},
+		"in the clear: ignored": {func(*Client) []byte { return handshakeDatagram(9, finished) }, nil},
+		"record changed: ignored": {func(c *Client) []byte {
 			b := sealed(c, recordHandshake, 0, finished.bytes())
 			b[len(b)-1] ^= 1
 			return b
 		}, nil},
-		"under another number": {func(c *Client) []byte {
+		"record number changed: ignored": {func(c *Client) []byte {
 			b := sealed(c, recordHandshake, 0, finished.bytes())
 			b[10]++
 			return b
 		}, nil},
-		"too short to be sealed": {func(*Client) []byte {
+		"too short to be encrypted: ignored": {func(*Client) []byte {
 			return append(appendHeader(nil, recordHandshake, Version, 1<<48, 15), make([]byte, 15)...)
 		}, nil},
-		"tickets without end": {func(c *Client) []byte {
+		"more than MaxHandshake bytes of tickets": {func(c *Client) []byte {
 			var all []byte
 			for seq := range uint16(5) {
-				all = append(all, handshakeDatagram(0, fragment{kind: typeNewSessionTicket, length: 15000, seq: 6 + seq, data: make([]byte, 15000)})...)
+				all = append(all, handshakeDatagram(0, fragment{messageType: typeNewSessionTicket, length: 15000, seq: 6 + seq, data: make([]byte, 15000)})...)
 			}
 			return all
-		}, devicetls.ErrTooLarge},
+		}, devicetls.ErrTooLong},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := finishing(t)
@@ -259,14 +259,14 @@ func TestOnlyTheHolderOfTheKeysFinishes(t *testing.T) {
 	}
 }
 
-func TestARepeatedFlightOfTheServerAsksForOursAgain(t *testing.T) {
+func TestResend(t *testing.T) {
 	c := finishing(t)
 	flight := captured(t, "openssl")
 	if step, err := c.Take(flight[1]); step != Waiting || err != nil {
-		t.Errorf("its beginning: step %d, error %v", step, err)
+		t.Errorf("its first datagram: step %d, error %v", step, err)
 	}
 	if step, err := c.Take(flight[len(flight)-1]); step != Resend || err != nil {
-		t.Errorf("its end: step %d, error %v", step, err)
+		t.Errorf("its last datagram: step %d, error %v", step, err)
 	}
 	first, second := c.Send(), c.Send()
 	for i := range first {
@@ -276,11 +276,11 @@ func TestARepeatedFlightOfTheServerAsksForOursAgain(t *testing.T) {
 	}
 }
 
-func TestWhatBreaksTheProtocolEndsTheSession(t *testing.T) {
+func TestTakeMalformed(t *testing.T) {
 	for name, d := range map[string][]byte{
-		"a certificate before the hello": handshakeDatagram(0, fragment{kind: 11}),
-		"a ServerHello of 3 bytes":       handshakeDatagram(0, fragment{kind: 2, length: 3, data: make([]byte, 3)}),
-		"a message of 16 MiB":            handshakeDatagram(0, fragment{kind: 2, length: 1<<24 - 1, data: make([]byte, 3)}),
+		"a certificate before the hello": handshakeDatagram(0, fragment{messageType: 11}),
+		"a ServerHello of 3 bytes":       handshakeDatagram(0, fragment{messageType: 2, length: 3, data: make([]byte, 3)}),
+		"a message of 16 MiB":            handshakeDatagram(0, fragment{messageType: 2, length: 1<<24 - 1, data: make([]byte, 3)}),
 	} {
 		if _, err := New([32]byte{}).Take(d); !errors.Is(err, devicetls.ErrMalformed) {
 			t.Errorf("%s: %v, want ErrMalformed", name, err)
@@ -288,18 +288,18 @@ func TestWhatBreaksTheProtocolEndsTheSession(t *testing.T) {
 	}
 }
 
-func TestAFinishNeedsAFlight(t *testing.T) {
+func TestFinishNotReady(t *testing.T) {
 	if err := New([32]byte{}).Finish(nil); !errors.Is(err, devicetls.ErrNotReady) {
 		t.Errorf("without a flight: %v", err)
 	}
-	c := whole(t)
+	c := withFlight(t)
 	c.flight.KeyProved = false
 	if err := c.Finish(nil); !errors.Is(err, devicetls.ErrNotReady) {
 		t.Errorf("without a proof: %v", err)
 	}
 }
 
-// session is a client's side of a session with the lab's server, which is another implementation.
+// session is a client's side of a session with the lab's server, which is pion's implementation.
 type session struct {
 	*Client
 	conn net.Conn
@@ -353,7 +353,7 @@ func openSession(t testing.TB, server *lab.DTLSServer, mtu int, certificate *tls
 	}
 	s := &session{New([32]byte{1, 2, 3}), conn, make([]byte, MaxDatagram)}
 	s.MTU = mtu
-	s.until(t, FlightWhole)
+	s.until(t, FlightComplete)
 	if err := s.Finish(certificate); err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +371,7 @@ func serveDTLS(t testing.TB, mtu int) (*lab.DTLSServer, *tls.Certificate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stranger, err := mint.Inspector.Issue(lab.Leaf{CommonName: "any stranger"})
+	clientCert, err := mint.Inspector.Issue(lab.Leaf{CommonName: "client"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -381,14 +381,14 @@ func serveDTLS(t testing.TB, mtu int) (*lab.DTLSServer, *tls.Certificate) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cancel(); server.Close() })
-	return server, &stranger
+	return server, &clientCert
 }
 
-func TestAHandshakeToItsEnd(t *testing.T) {
+func TestHandshake(t *testing.T) {
 	for _, mtu := range []int{0, 100} {
 		t.Run(fmt.Sprintf("MTU %d", mtu), func(t *testing.T) {
-			server, stranger := serveDTLS(t, mtu)
-			s := openSession(t, server, mtu, stranger)
+			server, clientCert := serveDTLS(t, mtu)
+			s := openSession(t, server, mtu, clientCert)
 			if s.Flight().Cipher != devicetls.SuiteCCM8 || !s.Flight().KeyProved || !s.Flight().CertificateRequested {
 				t.Errorf("flight %+v", s.Flight())
 			}
@@ -418,10 +418,10 @@ func TestAHandshakeToItsEnd(t *testing.T) {
 	}
 }
 
-func TestNoDatagramIsLargerThanTheMTU(t *testing.T) {
+func TestSendMTU(t *testing.T) {
 	const mtu = 100
-	server, stranger := serveDTLS(t, 0)
-	s := openSession(t, server, mtu, stranger) // so that what is sent is known to be right
+	server, clientCert := serveDTLS(t, 0)
+	s := openSession(t, server, mtu, clientCert) // a completed handshake shows that the fragments are valid
 	datagrams := s.Send()
 	for i, d := range datagrams {
 		if len(d) > mtu {
@@ -433,11 +433,11 @@ func TestNoDatagramIsLargerThanTheMTU(t *testing.T) {
 	}
 }
 
-func TestAServerIsToldOfTheEndOnlyIfItKeepsSomething(t *testing.T) {
+func TestClose(t *testing.T) {
 	if b := New([32]byte{}).Close(); b != nil {
 		t.Errorf("before any answer: % x", b)
 	}
-	if b := whole(t).Close(); !bytes.HasSuffix(b, []byte{1, 0}) || b[0] != recordAlert {
+	if b := withFlight(t).Close(); !bytes.HasSuffix(b, []byte{1, 0}) || b[0] != recordAlert {
 		t.Errorf("after the flight: % x", b)
 	}
 }

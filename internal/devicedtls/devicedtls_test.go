@@ -9,7 +9,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
-func TestHelloIsTheDevicesToTheByte(t *testing.T) {
+func TestHello(t *testing.T) {
 	var random [32]byte
 	for i := range random {
 		random[i] = byte(0xa0 + i)
@@ -37,19 +37,19 @@ func TestHelloIsTheDevicesToTheByte(t *testing.T) {
 
 	over := devicetls.Hello(random)
 	if wire := New(random).Send()[0]; len(wire) != 107 || !bytes.Equal(wire[len(wire)-44:], over[len(over)-44:]) {
-		t.Errorf("%d bytes, want 107 that offer what the hello over TCP does", len(wire))
+		t.Errorf("%d bytes, want 107 with the offer of the hello over TCP", len(wire))
 	}
 }
 
-// handshakeDatagram is a record in the clear with one fragment.
+// handshakeDatagram returns a record in the clear with one fragment.
 func handshakeDatagram(number uint64, f fragment) []byte {
 	return append(appendHeader(nil, recordHandshake, Version, number, messageHeader+len(f.data)), f.bytes()...)
 }
 
-// bytes is the fragment as it stands in a record.
+// bytes returns the fragment as it is in a record.
 func (f fragment) bytes() []byte {
 	u24 := func(n int) []byte { return []byte{byte(n >> 16), byte(n >> 8), byte(n)} }
-	out := append([]byte{f.kind}, u24(f.length)...)
+	out := append([]byte{f.messageType}, u24(f.length)...)
 	out = append(out, byte(f.seq>>8), byte(f.seq))
 	out = append(out, u24(f.offset)...)
 	return append(append(out, u24(len(f.data))...), f.data...)
@@ -57,5 +57,5 @@ func (f fragment) bytes() []byte {
 
 func cookieDatagram(seq uint16, cookie []byte) []byte {
 	body := append([]byte{0xfe, 0xff, byte(len(cookie))}, cookie...)
-	return handshakeDatagram(0, fragment{kind: typeHelloVerifyRequest, length: len(body), seq: seq, data: body})
+	return handshakeDatagram(0, fragment{messageType: typeHelloVerifyRequest, length: len(body), seq: seq, data: body})
 }

@@ -6,9 +6,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
-// Finish prepares the device's answer to a whole flight, which is then the flight to send; see [devicetls.Answer].
+// Finish makes the device's answer to a complete flight the current flight; see [devicetls.Flight.Answer]. It returns
+// [devicetls.ErrNotReady] before FlightComplete.
 func (c *Client) Finish(certificate *tls.Certificate) error {
-	if c.state != flightWhole {
+	if c.state != flightComplete {
 		return devicetls.ErrNotReady
 	}
 	numbered := func(n int, m devicetls.Message) message {
@@ -23,11 +24,11 @@ func (c *Client) Finish(certificate *tls.Certificate) error {
 	c.out = nil
 	finished := len(answer.Messages) - 1
 	for n, m := range answer.Messages[:finished] {
-		c.out = append(c.out, outgoing{kind: recordHandshake, version: Version, message: numbered(n, m)})
+		c.out = append(c.out, outgoing{contentType: recordHandshake, version: Version, message: numbered(n, m)})
 	}
 	c.out = append(c.out,
-		outgoing{kind: recordChangeCipherSpec, version: Version, body: []byte{1}},
-		outgoing{kind: recordHandshake, version: Version, epoch: 1, message: numbered(finished, answer.Messages[finished])})
+		outgoing{contentType: recordChangeCipherSpec, version: Version, body: []byte{1}},
+		outgoing{contentType: recordHandshake, version: Version, epoch: 1, message: numbered(finished, answer.Messages[finished])})
 	c.state, c.answer, c.transcript = finishSent, answer, nil
 	return nil
 }

@@ -6,40 +6,40 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
-// maxAhead is how far a message may be ahead of the one waited for. The longest flight has seven messages.
+// maxAhead is how far a message number may be ahead of the next expected one. The longest flight has seven messages.
 const maxAhead = 8
 
-// partial is a message of which some fragments came.
+// partial is a message of which some fragments were received.
 type partial struct {
-	message message
-	have    []uint64 // one bit a byte
-	missing int
+	message  message
+	received []uint64 // a bitmap with one bit for each byte
+	missing  int      // bytes
 }
 
-// reassembler puts messages together from fragments that come in any order, repeated or overlapping (RFC 6347 §4.2.3),
-// and gives them in the order of their numbers.
+// reassembler reassembles messages from fragments in any order, repeated or overlapping (RFC 6347 §4.2.3), and returns
+// them in the order of their numbers.
 type reassembler struct {
-	next  uint16 // number of the message waited for
-	parts [maxAhead]*partial
-	kept  int // bytes of all parts
+	next     uint16 // number of the next message
+	partials [maxAhead]*partial
+	size     int // bytes of all partials
 }
 
-// fragment is one handshake fragment as it stands in a record.
+// fragment is one handshake fragment as it is in a record.
 type fragment struct {
-	kind   uint8
-	length int // of the whole message
-	seq    uint16
-	offset int
-	data   []byte
+	messageType uint8
+	length      int // of the whole message
+	seq         uint16
+	offset      int
+	data        []byte
 }
 
-// cutFragment splits the first fragment off a handshake record's body; ok is false if it is none.
-func cutFragment(b []byte) (f fragment, rest []byte, ok bool) {
+// parseFragment splits the first fragment off the body of a handshake record; ok is false if it is malformed.
+func parseFragment(b []byte) (f fragment, rest []byte, ok bool) {
 	if len(b) < messageHeader {
 		return fragment{}, nil, false
 	}
 	u24 := func(b []byte) int { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
-	f = fragment{kind: b[0], length: u24(b[1:]), seq: binary.BigEndian.Uint16(b[4:]), offset: u24(b[6:])}
+	f = fragment{messageType: b[0], length: u24(b[1:]), seq: binary.BigEndian.Uint16(b[4:]), offset: u24(b[6:])}
 	n := u24(b[9:])
 	if n > len(b)-messageHeader || f.offset+n > f.length {
 		return fragment{}, nil, false
@@ -48,32 +48,32 @@ func cutFragment(b []byte) (f fragment, rest []byte, ok bool) {
 	return f, b[messageHeader+n:], true
 }
 
-// add takes a fragment. One that is old, too far ahead or at odds with an earlier one is passed over.
+// add adds a fragment. A fragment that is old, too far ahead, or contradicts an earlier one is ignored.
 func (r *reassembler) add(f fragment) error {
 	ahead := int(f.seq) - int(r.next)
 	if ahead < 0 || ahead >= maxAhead {
 		return nil
 	}
-	p := r.parts[ahead]
+	p := r.partials[ahead]
 	if p == nil {
-		if r.kept+f.length > devicetls.MaxHandshake {
-			return devicetls.ErrTooLarge
+		if r.size+f.length > devicetls.MaxHandshake {
+			return devicetls.ErrTooLong
 		}
-		r.kept += f.length
+		r.size += f.length
 		p = &partial{
-			message: message{devicetls.Message{Type: f.kind, Body: make([]byte, f.length)}, f.seq},
-			have:    make([]uint64, (f.length+63)/64),
-			missing: f.length,
+			message:  message{devicetls.Message{Type: f.messageType, Body: make([]byte, f.length)}, f.seq},
+			received: make([]uint64, (f.length+63)/64),
+			missing:  f.length,
 		}
-		r.parts[ahead] = p
+		r.partials[ahead] = p
 	}
-	if p.message.Type != f.kind || len(p.message.Body) != f.length {
+	if p.message.Type != f.messageType || len(p.message.Body) != f.length {
 		return nil
 	}
 	for i, c := range f.data {
 		at := f.offset + i
-		if bit := uint64(1) << (at % 64); p.have[at/64]&bit == 0 {
-			p.have[at/64] |= bit
+		if bit := uint64(1) << (at % 64); p.received[at/64]&bit == 0 {
+			p.received[at/64] |= bit
 			p.message.Body[at] = c
 			p.missing--
 		}
@@ -81,15 +81,15 @@ func (r *reassembler) add(f fragment) error {
 	return nil
 }
 
-// pop gives the message waited for once it is whole. What was given is no longer kept.
+// pop returns the next message once it is complete, and forgets it.
 func (r *reassembler) pop() (message, bool) {
-	p := r.parts[0]
+	p := r.partials[0]
 	if p == nil || p.missing > 0 {
 		return message{}, false
 	}
-	copy(r.parts[:], r.parts[1:])
-	r.parts[maxAhead-1] = nil
+	copy(r.partials[:], r.partials[1:])
+	r.partials[maxAhead-1] = nil
 	r.next++
-	r.kept -= len(p.message.Body)
+	r.size -= len(p.message.Body)
 	return p.message, true
 }

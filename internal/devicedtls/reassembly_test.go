@@ -9,12 +9,12 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
-// pieces cuts a message into fragments of so many bytes, each reaching overlap bytes into the next.
+// pieces cuts a message into fragments of size bytes, each of which overlaps the next by overlap bytes.
 func pieces(seq uint16, body []byte, size, overlap int) []fragment {
 	var out []fragment
 	for at := 0; at == 0 || at < len(body); at += size {
 		out = append(out, fragment{
-			kind: 11, length: len(body), seq: seq, offset: at, data: body[at:min(at+size+overlap, len(body))],
+			messageType: 11, length: len(body), seq: seq, offset: at, data: body[at:min(at+size+overlap, len(body))],
 		})
 	}
 	return out
@@ -34,36 +34,36 @@ func reversed(f []fragment) []fragment {
 	return out
 }
 
-func TestMessagesArePutTogetherFromAnyFragments(t *testing.T) {
+func TestReassembler(t *testing.T) {
 	long, short := counting(1234), counting(5)
 	for name, test := range map[string]struct {
 		fragments []fragment
 		want      [][]byte
 	}{
-		"whole":                       {pieces(0, long, 1234, 0), [][]byte{long}},
-		"empty":                       {pieces(0, nil, 100, 0), [][]byte{{}}},
-		"of 100 bytes":                {pieces(0, long, 100, 0), [][]byte{long}},
-		"byte by byte":                {pieces(0, long, 1, 0), [][]byte{long}},
-		"in reverse":                  {reversed(pieces(0, long, 100, 0)), [][]byte{long}},
-		"each twice":                  {append(pieces(0, long, 100, 0)[:12], pieces(0, long, 100, 0)...), [][]byte{long}},
-		"overlapping":                 {reversed(pieces(0, long, 100, 30)), [][]byte{long}},
-		"of sizes that do not agree":  {append(pieces(0, long, 70, 0)[:9], pieces(0, long, 300, 0)[1:]...), [][]byte{long}},
-		"two messages in order":       {append(pieces(0, long, 100, 0), pieces(1, short, 100, 0)...), [][]byte{long, short}},
-		"the second message first":    {append(pieces(1, short, 2, 0), pieces(0, long, 100, 0)...), [][]byte{long, short}},
-		"a gap":                       {slices.Delete(pieces(0, long, 100, 0), 4, 5), nil},
-		"the last missing":            {pieces(0, long, 100, 0)[:12], nil},
-		"a message missing":           {pieces(1, long, 100, 0), nil},
-		"one too far ahead":           {append(pieces(maxAhead, long, 2000, 0), pieces(0, short, 5, 0)...), [][]byte{short}},
-		"one that came already":       {append(pieces(0, short, 5, 0), pieces(0, long, 2000, 0)...), [][]byte{short}},
-		"at odds about the length":    {append(pieces(0, long, 100, 0)[:1], append(pieces(0, short, 5, 0), pieces(0, long, 100, 0)...)...), [][]byte{long}},
-		"at odds about the type":      {append(pieces(0, long, 100, 0)[:1], append([]fragment{{kind: 12, length: 1234, data: long}}, pieces(0, long, 100, 0)[:12]...)...), nil},
-		"at odds about what was said": {append(pieces(0, long, 1200, 0)[:1], append(pieces(0, make([]byte, 1234), 100, 0)[:12], pieces(0, long, 1200, 0)...)...), [][]byte{long}},
+		"whole":                                 {pieces(0, long, 1234, 0), [][]byte{long}},
+		"empty":                                 {pieces(0, nil, 100, 0), [][]byte{{}}},
+		"of 100 bytes":                          {pieces(0, long, 100, 0), [][]byte{long}},
+		"byte by byte":                          {pieces(0, long, 1, 0), [][]byte{long}},
+		"in reverse":                            {reversed(pieces(0, long, 100, 0)), [][]byte{long}},
+		"each twice":                            {append(pieces(0, long, 100, 0)[:12], pieces(0, long, 100, 0)...), [][]byte{long}},
+		"overlapping":                           {reversed(pieces(0, long, 100, 30)), [][]byte{long}},
+		"of different sizes":                    {append(pieces(0, long, 70, 0)[:9], pieces(0, long, 300, 0)[1:]...), [][]byte{long}},
+		"two messages in order":                 {append(pieces(0, long, 100, 0), pieces(1, short, 100, 0)...), [][]byte{long, short}},
+		"the second message first":              {append(pieces(1, short, 2, 0), pieces(0, long, 100, 0)...), [][]byte{long, short}},
+		"one missing: no message":               {slices.Delete(pieces(0, long, 100, 0), 4, 5), nil},
+		"the last missing: no message":          {pieces(0, long, 100, 0)[:12], nil},
+		"the first message missing: no message": {pieces(1, long, 100, 0), nil},
+		"one too far ahead: ignored":            {append(pieces(maxAhead, long, 2000, 0), pieces(0, short, 5, 0)...), [][]byte{short}},
+		"one of an old message: ignored":        {append(pieces(0, short, 5, 0), pieces(0, long, 2000, 0)...), [][]byte{short}},
+		"different length: ignored":             {append(pieces(0, long, 100, 0)[:1], append(pieces(0, short, 5, 0), pieces(0, long, 100, 0)...)...), [][]byte{long}},
+		"different type: ignored":               {append(pieces(0, long, 100, 0)[:1], append([]fragment{{messageType: 12, length: 1234, data: long}}, pieces(0, long, 100, 0)[:12]...)...), nil},
+		"different content: the first is kept":  {append(pieces(0, long, 1200, 0)[:1], append(pieces(0, make([]byte, 1234), 100, 0)[:12], pieces(0, long, 1200, 0)...)...), [][]byte{long}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r reassembler
 			var got [][]byte
 			for _, f := range test.fragments {
-				parsed, rest, ok := cutFragment(f.bytes())
+				parsed, rest, ok := parseFragment(f.bytes())
 				if !ok || len(rest) > 0 {
 					t.Fatalf("fragment %+v does not parse", f)
 				}
@@ -81,40 +81,40 @@ func TestMessagesArePutTogetherFromAnyFragments(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFragmentIsNotCut(t *testing.T) {
-	whole := fragment{kind: 11, length: 5, data: counting(5)}.bytes()
+func TestParseFragmentMalformed(t *testing.T) {
+	whole := fragment{messageType: 11, length: 5, data: counting(5)}.bytes()
 	for name, b := range map[string][]byte{
 		"nothing":             {},
 		"half a header":       whole[:11],
 		"cut short":           whole[:len(whole)-1],
-		"past the end":        fragment{kind: 11, length: 5, offset: 1, data: counting(5)}.bytes(),
-		"longer than message": fragment{kind: 11, length: 4, data: counting(5)}.bytes(),
+		"past the end":        fragment{messageType: 11, length: 5, offset: 1, data: counting(5)}.bytes(),
+		"longer than message": fragment{messageType: 11, length: 4, data: counting(5)}.bytes(),
 	} {
-		if f, _, ok := cutFragment(b); ok {
+		if f, _, ok := parseFragment(b); ok {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
 }
 
-func TestNoMoreIsKeptThanMayBe(t *testing.T) {
+func TestReassemblerLimit(t *testing.T) {
 	var r reassembler
 	half := devicetls.MaxHandshake / 2
 	for seq := range uint16(2) {
-		if err := r.add(fragment{kind: 11, length: half, seq: seq, data: counting(10)}); err != nil {
+		if err := r.add(fragment{messageType: 11, length: half, seq: seq, data: counting(10)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.add(fragment{kind: 11, length: 1, seq: 2, data: []byte{0}}); !errors.Is(err, devicetls.ErrTooLarge) {
-		t.Errorf("error %v, want ErrTooLarge", err)
+	if err := r.add(fragment{messageType: 11, length: 1, seq: 2, data: []byte{0}}); !errors.Is(err, devicetls.ErrTooLong) {
+		t.Errorf("error %v, want ErrTooLong", err)
 	}
-	if err := r.add(fragment{kind: 11, length: half, seq: 0, offset: 10, data: counting(half - 10)}); err != nil {
+	if err := r.add(fragment{messageType: 11, length: half, seq: 0, offset: 10, data: counting(half - 10)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := r.pop(); !ok || r.kept != half {
-		t.Errorf("%d bytes are kept, want %d", r.kept, half)
+	if _, ok := r.pop(); !ok || r.size != half {
+		t.Errorf("%d bytes are kept, want %d", r.size, half)
 	}
 	var fresh reassembler
-	if err := fresh.add(fragment{kind: 11, length: 1<<24 - 1, data: []byte{0}}); !errors.Is(err, devicetls.ErrTooLarge) {
-		t.Errorf("a message announced with 16 MiB: %v, want ErrTooLarge", err)
+	if err := fresh.add(fragment{messageType: 11, length: 1<<24 - 1, data: []byte{0}}); !errors.Is(err, devicetls.ErrTooLong) {
+		t.Errorf("a message of 16 MiB: %v, want ErrTooLong", err)
 	}
 }

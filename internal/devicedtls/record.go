@@ -19,61 +19,61 @@ const (
 	maxRecord     = 1<<14 + 2048 // RFC 6347 §4.1 and RFC 5246 §6.2.3
 	messageHeader = 12           // RFC 6347 §4.2.2
 	maxSequence   = 1<<48 - 1
-	// sealedOverhead is the most that a record has besides its content: header, explicit nonce, and the tag of AES-GCM.
-	sealedOverhead = recordHeader + 8 + 16
+	// maxOverhead is the largest size of a record without its content: header, explicit nonce, and the tag of AES-GCM.
+	maxOverhead = recordHeader + 8 + 16
 
 	alertWarning     = 1
 	alertCloseNotify = 0
 )
 
-// MaxDatagram is the longest datagram worth reading: one record of the greatest length.
+// MaxDatagram is the size of the longest datagram worth reading: one record of the maximum length.
 const MaxDatagram = recordHeader + maxRecord
 
-// record is one DTLS record; the body shares the datagram's bytes.
+// record is one DTLS record. Its body shares the datagram's bytes.
 type record struct {
-	kind    uint8
-	version uint16
-	epoch   uint16
-	number  uint64 // epoch and sequence number, as protection takes them
-	body    []byte
+	contentType uint8
+	version     uint16
+	epoch       uint16
+	number      uint64 // epoch and sequence number, as [devicetls.Protection] takes them
+	body        []byte
 }
 
-// cut splits the first record off a datagram. ok is false if what is there is no record of DTLS 1.0 or 1.2.
-func cut(datagram []byte) (r record, rest []byte, ok bool) {
+// parseRecord splits the first record off a datagram; ok is false if it is not a record of DTLS 1.0 or 1.2.
+func parseRecord(datagram []byte) (r record, rest []byte, ok bool) {
 	if len(datagram) < recordHeader {
 		return record{}, nil, false
 	}
-	kind, major, minor := datagram[0], datagram[1], datagram[2]
+	contentType, major, minor := datagram[0], datagram[1], datagram[2]
 	length := int(binary.BigEndian.Uint16(datagram[11:]))
-	if kind < recordChangeCipherSpec || kind > recordApplicationData || major != 0xfe || minor != 0xff && minor != 0xfd ||
+	if contentType < recordChangeCipherSpec || contentType > recordApplicationData || major != 0xfe || minor != 0xff && minor != 0xfd ||
 		length > maxRecord || len(datagram) < recordHeader+length {
 		return record{}, nil, false
 	}
 	number := binary.BigEndian.Uint64(datagram[3:])
 	return record{
-		kind: kind, version: uint16(major)<<8 | uint16(minor), epoch: uint16(number >> 48), number: number,
+		contentType: contentType, version: uint16(major)<<8 | uint16(minor), epoch: uint16(number >> 48), number: number,
 		body: datagram[recordHeader : recordHeader+length],
 	}, datagram[recordHeader+length:], true
 }
 
-// appendHeader appends a record's header; the length is of what follows it.
-func appendHeader(b []byte, kind uint8, version uint16, number uint64, length int) []byte {
-	b = append(b, kind)
+// appendHeader appends a record header; length is the size of what follows it.
+func appendHeader(b []byte, contentType uint8, version uint16, number uint64, length int) []byte {
+	b = append(b, contentType)
 	b = binary.BigEndian.AppendUint16(b, version)
 	b = binary.BigEndian.AppendUint64(b, number)
 	return binary.BigEndian.AppendUint16(b, uint16(length))
 }
 
-// message is one whole handshake message with its number.
+// message is a complete handshake message with its number.
 type message struct {
 	devicetls.Message
 	seq uint16
 }
 
-// appendWhole appends the message as the transcript takes it: as if it had been sent in one fragment (RFC 6347 §4.2.6).
+// appendWhole appends the message in one fragment, the form that the transcript has (RFC 6347 §4.2.6).
 func (m message) appendWhole(b []byte) []byte { return m.appendFragment(b, 0, len(m.Body)) }
 
-// appendFragment appends the part of the message from offset on.
+// appendFragment appends the fragment of that offset and length.
 func (m message) appendFragment(b []byte, offset, length int) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(m.Type)<<24|uint32(len(m.Body)))
 	b = binary.BigEndian.AppendUint16(b, m.seq)

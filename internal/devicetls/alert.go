@@ -7,7 +7,7 @@ const (
 	alertCloseNotify = 0
 )
 
-// AlertError is an alert that ended the session: a fatal one, or close_notify (RFC 5246 §7.2).
+// AlertError is an alert that ends the session: a fatal one, or close_notify (RFC 5246 §7.2).
 type AlertError struct {
 	Level       uint8
 	Description uint8
@@ -15,10 +15,11 @@ type AlertError struct {
 
 func (e *AlertError) Error() string { return "the server sent the alert " + AlertName(e.Description) }
 
-// CloseNotify reports whether the server ended the session politely.
+// CloseNotify reports whether the alert is close_notify, an orderly end of the session.
 func (e *AlertError) CloseNotify() bool { return e.Description == alertCloseNotify }
 
-// AlertName is the name and number of an alert description in IANA's registry of TLS alerts.
+// AlertName returns the name and number of an alert description from IANA's registry of TLS alerts, for example
+// "handshake_failure (40)". An unknown description gives only the number.
 func AlertName(description uint8) string {
 	if name, ok := alertName(description); ok {
 		return fmt.Sprintf("%s (%d)", name, description)

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// ErrNotReady means that a finish was asked for before there was a flight to answer, or of one that cannot be answered:
-// its key exchange is not on secp256r1, or it is not proved that its sender has the certificate's key.
-var ErrNotReady = errors.New("there is no flight that can be answered")
+// ErrNotReady means that a finish was requested without a complete flight, or for a flight that cannot be answered: the
+// key exchange is not on secp256r1, or the server has not proved that it has the certificate's key.
+var ErrNotReady = errors.New("no server flight that can be answered")
 
 // Message is a handshake message without its header.
 type Message struct {
@@ -25,24 +25,25 @@ type Message struct {
 	Body []byte
 }
 
-// Frame appends the n-th message of a client's answer with its header, as the transcript takes it. TLS and DTLS differ in
-// nothing else here (RFC 6347 §4.2.6).
+// Frame appends the n-th message of the client's answer with its header, in the form that the transcript has. It is the
+// only difference between TLS and DTLS in an [Answer] (RFC 6347 §4.2.6).
 type Frame func(b []byte, n int, m Message) []byte
 
-// Answer is a device's answer to a server's flight (RFC 5246 §7.3), and the keys that come of it.
+// Answer is the device's answer to a server flight (RFC 5246 §7.3), and the keys that follow from it.
 type Answer struct {
-	// Messages are Certificate if the server asked for one (an empty list if there is none to show), ClientKeyExchange,
-	// CertificateVerify if a certificate is shown, and Finished, which alone is protected.
+	// Messages are, in order: Certificate if the server asked for one (an empty list without a certificate to send),
+	// ClientKeyExchange, CertificateVerify if a certificate is sent, and Finished. Only Finished is encrypted.
 	Messages []Message
-	// Out protects what we say from Finished on, In what the server does.
+	// Out protects the client's records from Finished on; In protects the server's.
 	Out, In *Protection
 
 	frame      Frame
-	transcript []byte // what Finished covers
+	transcript []byte // everything that the server's Finished covers so far
 	master     []byte
 }
 
-// Answer makes the answer to a flight that is whole. The transcript holds the client's hello and the flight.
+// Answer returns the answer to a complete flight. The transcript holds the client's hello and the flight. A nil
+// certificate sends an empty list when the server asks for one.
 func (f *Flight) Answer(certificate *tls.Certificate, transcript []byte, frame Frame) (*Answer, error) {
 	if !f.Done || f.point == nil || !f.KeyProved {
 		return nil, ErrNotReady
@@ -51,40 +52,42 @@ func (f *Flight) Answer(certificate *tls.Certificate, transcript []byte, frame F
 	var signer crypto.Signer
 	if f.CertificateRequested {
 		var err error
-		if signer, err = a.sayCertificate(certificate); err != nil {
+		if signer, err = a.addCertificate(certificate); err != nil {
 			return nil, err
 		}
 	}
-	if err := a.sayKeyExchange(f); err != nil {
+	if err := a.addKeyExchange(f); err != nil {
 		return nil, err
 	}
 	if signer != nil {
-		if err := a.sayVerify(signer); err != nil {
+		if err := a.addCertificateVerify(signer); err != nil {
 			return nil, err
 		}
 	}
 	finished, err := prf.VerifyDataClient(a.master, a.transcript, sha256.New)
 	if err != nil {
-		return nil, fmt.Errorf("make Finished: %w", err)
+		return nil, fmt.Errorf("compute Finished: %w", err)
 	}
-	return a, a.say(typeFinished, func(b *cryptobyte.Builder) { b.AddBytes(finished) })
+	return a, a.add(typeFinished, func(b *cryptobyte.Builder) { b.AddBytes(finished) })
 }
 
-func (a *Answer) say(kind uint8, body cryptobyte.BuilderContinuation) error {
+// add appends a message to the answer and to the transcript.
+func (a *Answer) add(messageType uint8, body cryptobyte.BuilderContinuation) error {
 	var b cryptobyte.Builder
 	body(&b)
 	bytes, err := b.Bytes()
 	if err != nil {
-		return fmt.Errorf("make message %d: %w", kind, err)
+		return fmt.Errorf("build handshake message %d: %w", messageType, err)
 	}
-	m := Message{kind, bytes}
+	m := Message{messageType, bytes}
 	a.transcript = a.frame(a.transcript, len(a.Messages), m)
 	a.Messages = append(a.Messages, m)
 	return nil
 }
 
-// sayCertificate shows our chain, and returns who has to prove its key; nil if there is nobody.
-func (a *Answer) sayCertificate(certificate *tls.Certificate) (signer crypto.Signer, err error) {
+// addCertificate adds the client's chain and returns the key that has to sign CertificateVerify; nil without a
+// certificate.
+func (a *Answer) addCertificate(certificate *tls.Certificate) (signer crypto.Signer, err error) {
 	var chain [][]byte
 	if certificate != nil {
 		var ok bool
@@ -96,7 +99,7 @@ func (a *Answer) sayCertificate(certificate *tls.Certificate) (signer crypto.Sig
 		}
 		chain = certificate.Certificate
 	}
-	return signer, a.say(typeCertificate, func(b *cryptobyte.Builder) {
+	return signer, a.add(typeCertificate, func(b *cryptobyte.Builder) {
 		b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
 			for _, der := range chain {
 				b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(der) })
@@ -105,22 +108,22 @@ func (a *Answer) sayCertificate(certificate *tls.Certificate) (signer crypto.Sig
 	})
 }
 
-// sayKeyExchange agrees on the master secret and derives the keys from it.
-func (a *Answer) sayKeyExchange(f *Flight) error {
+// addKeyExchange adds ClientKeyExchange and derives the master secret and the record keys.
+func (a *Answer) addKeyExchange(f *Flight) error {
 	key, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {
-		return fmt.Errorf("make a key for the exchange: %w", err)
+		return fmt.Errorf("generate an ECDH key: %w", err)
 	}
 	secret, err := key.ECDH(f.point)
 	if err != nil {
-		return fmt.Errorf("agree on a secret: %w", err)
+		return fmt.Errorf("compute the ECDH secret: %w", err)
 	}
-	if err := a.say(typeClientKeyExchange, func(b *cryptobyte.Builder) {
+	if err := a.add(typeClientKeyExchange, func(b *cryptobyte.Builder) {
 		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(key.PublicKey().Bytes()) })
 	}); err != nil {
 		return err
 	}
-	if f.ExtendedMasterSecret { // RFC 7627 §4: over everything up to the key exchange
+	if f.ExtendedMasterSecret { // RFC 7627 §4: over all messages up to ClientKeyExchange
 		digest := sha256.Sum256(a.transcript)
 		a.master, err = prf.ExtendedMasterSecret(secret, digest[:], sha256.New)
 	} else {
@@ -133,24 +136,24 @@ func (a *Answer) sayKeyExchange(f *Flight) error {
 	return err
 }
 
-// sayVerify proves that we have the key of the certificate shown.
-func (a *Answer) sayVerify(signer crypto.Signer) error {
+// addCertificateVerify adds the proof that this side has the certificate's key.
+func (a *Answer) addCertificateVerify(signer crypto.Signer) error {
 	digest := sha256.Sum256(a.transcript)
 	signature, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
 		return fmt.Errorf("sign with the client certificate's key: %w", err)
 	}
-	return a.say(typeCertificateVerify, func(b *cryptobyte.Builder) {
+	return a.add(typeCertificateVerify, func(b *cryptobyte.Builder) {
 		b.AddUint16(uint16(tls.ECDSAWithP256AndSHA256))
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(signature) })
 	})
 }
 
-// Heard adds a message of the server, header included, to what its Finished covers: a NewSessionTicket, which our hello
-// invites (RFC 5077 §3.3).
-func (a *Answer) Heard(message []byte) { a.transcript = append(a.transcript, message...) }
+// AddToTranscript adds a message of the server, header included, that its Finished covers: NewSessionTicket (RFC 5077
+// §3.3).
+func (a *Answer) AddToTranscript(message []byte) { a.transcript = append(a.transcript, message...) }
 
-// Verify holds the server's Finished against the handshake; [ErrNotVerified] if it does not match.
+// Verify checks the server's Finished; it returns [ErrNotVerified] if it does not match the handshake.
 func (a *Answer) Verify(finished []byte) error {
 	want, err := prf.VerifyDataServer(a.master, a.transcript, sha256.New)
 	if err != nil || subtle.ConstantTimeCompare(want, finished) != 1 {

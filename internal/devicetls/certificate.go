@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"slices"
 
@@ -24,14 +25,15 @@ var (
 	anyPolicy       = asn1.ObjectIdentifier{2, 5, 29, 32, 0}
 )
 
-// knownExtensions are those that Mbed TLS 2.28 reads, critical or not: basicConstraints, keyUsage, extendedKeyUsage,
-// subjectAltName (RFC 5280 §4.2.1) and Netscape's certificate type. Of certificatePolicies it knows anyPolicy alone.
+// knownExtensions are the certificate extensions that Mbed TLS 2.28 accepts when they are critical: basicConstraints,
+// keyUsage, extendedKeyUsage, subjectAltName (RFC 5280 §4.2.1) and Netscape's certificate type. It accepts
+// certificatePolicies only with anyPolicy.
 var knownExtensions = []asn1.ObjectIdentifier{
 	{2, 5, 29, 19}, extensionKeyUsage, extensionExtendedKeyUsage, {2, 5, 29, 17}, {2, 16, 840, 1, 113730, 1, 1},
 }
 
-// checkCritical looks for a critical extension that a device does not know. It makes the certificate unreadable for the
-// device, and ends the handshake wherever in the list the certificate stands (RFC 5280 §4.2).
+// checkCritical reports the first critical extension that a device does not know (RFC 5280 §4.2). The device cannot parse
+// such a certificate and aborts the handshake, wherever in the list the certificate is.
 func (f *Flight) checkCritical(c *x509.Certificate) {
 	for _, e := range c.Extensions {
 		switch {
@@ -41,57 +43,55 @@ func (f *Flight) checkCritical(c *x509.Certificate) {
 			if !slices.ContainsFunc(c.Policies, func(policy x509.OID) bool { return !policy.EqualASN1OID(anyPolicy) }) {
 				continue
 			}
-			f.unfit("critical certificatePolicies, of which a device knows anyPolicy alone")
+			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitCriticalPolicy})
 		default:
-			f.unfit("critical certificate extension %s, which a device does not know", measurement.Text(e.Id.String()))
+			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitCriticalExtension, Text: measurement.Text(e.Id.String())})
 		}
-		return // one is enough to say
+		return
 	}
 }
 
-// checkLeaf applies what a device demands of the server's own certificate. An extension that is there must allow the use.
+// checkLeaf applies the device's requirements on the server's own certificate. keyUsage and extendedKeyUsage may be
+// absent, but if present must allow the use.
 func (f *Flight) checkLeaf(leaf *x509.Certificate) {
 	switch key := leaf.PublicKey.(type) {
 	case *ecdsa.PublicKey:
 		if key.Curve != elliptic.P256() {
-			f.unfit("leaf key on %s, a device knows secp256r1 alone", key.Curve.Params().Name)
+			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitLeafCurve, Text: key.Curve.Params().Name})
 		}
 	case *rsa.PublicKey:
-		f.unfit("RSA leaf key, a device knows ECDSA alone")
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitLeafKey, Text: "RSA"})
 	default:
-		f.unfit("%s leaf key, a device knows ECDSA alone", leaf.PublicKeyAlgorithm)
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitLeafKey, Text: leaf.PublicKeyAlgorithm.String()})
 	}
 	if id := signatureAlgorithm(leaf); !id.Equal(ecdsaWithSHA256) && !id.Equal(ecdsaWithSHA224) {
-		f.unfit("leaf signed with %s, a device knows ecdsa-with-SHA256 and ecdsa-with-SHA224 alone", algorithmName(leaf, id))
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitLeafSignature, Text: algorithmName(leaf, id)})
 	}
-	if has(leaf, extensionKeyUsage) && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		f.unfit("the leaf's keyUsage lacks digitalSignature")
+	if hasExtension(leaf, extensionKeyUsage) && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitKeyUsage})
 	}
-	if has(leaf, extensionExtendedKeyUsage) && !slices.ContainsFunc(leaf.ExtKeyUsage, func(u x509.ExtKeyUsage) bool {
+	if hasExtension(leaf, extensionExtendedKeyUsage) && !slices.ContainsFunc(leaf.ExtKeyUsage, func(u x509.ExtKeyUsage) bool {
 		return u == x509.ExtKeyUsageServerAuth || u == x509.ExtKeyUsageAny
 	}) {
-		f.unfit("the leaf's extendedKeyUsage lacks serverAuth")
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitExtendedKeyUsage})
 	}
 }
 
-func has(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
-	for _, e := range c.Extensions {
-		if e.Id.Equal(id) {
-			return true
-		}
-	}
-	return false
+func hasExtension(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(id) })
 }
 
-// signatureAlgorithm is how the issuer signed (RFC 5280 §4.1.1.2). Package x509 knows no ecdsa-with-SHA224, a device does.
+// signatureAlgorithm returns the identifier of the algorithm that the issuer signed with (RFC 5280 §4.1.1.2). Package x509
+// does not know ecdsa-with-SHA224, which a device accepts.
 func signatureAlgorithm(c *x509.Certificate) (id asn1.ObjectIdentifier) {
 	s := cryptobyte.String(c.Raw)
 	var certificate, algorithm cryptobyte.String
 	_ = s.ReadASN1(&certificate, cryptobyteasn1.SEQUENCE) && certificate.SkipASN1(cryptobyteasn1.SEQUENCE) &&
 		certificate.ReadASN1(&algorithm, cryptobyteasn1.SEQUENCE) && algorithm.ReadASN1ObjectIdentifier(&id)
-	return id // package x509 has read it before
+	return id // package x509 has already parsed these bytes
 }
 
+// algorithmName returns the name of a certificate's signature algorithm, or its identifier if package x509 has no name.
 func algorithmName(c *x509.Certificate, id asn1.ObjectIdentifier) string {
 	if c.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
 		return measurement.Text(id.String())

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-func TestHelloIsTheDevicesToTheByte(t *testing.T) {
+func TestHello(t *testing.T) {
 	var random [32]byte
 	for i := range random {
 		random[i] = byte(0xa0 + i)
@@ -33,7 +33,7 @@ func TestHelloIsTheDevicesToTheByte(t *testing.T) {
 	}
 }
 
-// ja3 is the fingerprint that firewalls take of a hello: version, suites, extensions, groups, point formats.
+// ja3 returns the JA3 fingerprint of a hello: version, cipher suites, extensions, groups, point formats.
 func ja3(t *testing.T, record []byte) string {
 	t.Helper()
 	s := cryptobyte.String(record)
@@ -72,7 +72,7 @@ func ja3(t *testing.T, record []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func TestAlertsHaveTheirRegisteredNames(t *testing.T) {
+func TestAlertName(t *testing.T) {
 	for code, want := range map[uint8]string{0: "close_notify (0)", 40: "handshake_failure (40)", 48: "unknown_ca (48)", 200: "200"} {
 		if got := AlertName(code); got != want {
 			t.Errorf("alert %d is %q, want %q", code, got, want)

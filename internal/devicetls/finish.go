@@ -6,12 +6,14 @@ import (
 	"slices"
 )
 
-// Finish makes the device's answer to a whole flight, to be sent in one go; see [Answer].
+// Finish returns the device's answer to a complete flight, to be sent at once; see [Flight.Answer]. It returns
+// [ErrNotReady] before FlightComplete.
 func (c *Client) Finish(certificate *tls.Certificate) ([]byte, error) {
-	if c.state != flightWhole {
+	if c.state != flightComplete {
 		return nil, ErrNotReady
 	}
-	answer, err := c.flight.Answer(certificate, slices.Concat(c.hello[recordHeader:], c.messages[:c.taken]), frame)
+	transcript := slices.Concat(c.hello[recordHeader:], c.messages[:c.processed])
+	answer, err := c.flight.Answer(certificate, transcript, frame)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +33,7 @@ func frame(b []byte, _ int, m Message) []byte {
 	return append(b, m.Body...)
 }
 
-// appendRecords appends a handshake message in as many records as it takes.
+// appendRecords appends a handshake message in records of at most maxPlaintext bytes.
 func appendRecords(b, message []byte) []byte {
 	for part := range slices.Chunk(message, maxPlaintext) {
 		b = append(b, recordHandshake, 3, 3)

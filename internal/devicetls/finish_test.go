@@ -5,8 +5,9 @@ import (
 	"crypto/elliptic"
 	"crypto/tls"
 	"errors"
-	"strings"
 	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 func finishedPair(t *testing.T, s *testServer, ticket bool, size int) (c *Client, in, out *Protection) {
@@ -28,7 +29,7 @@ func finishedPair(t *testing.T, s *testServer, ticket bool, size int) (c *Client
 	return c, in, out
 }
 
-func TestFinishIsCarriedThrough(t *testing.T) {
+func TestFinish(t *testing.T) {
 	for name, test := range map[string]struct {
 		server testServer
 		ticket bool
@@ -38,7 +39,7 @@ func TestFinishIsCarriedThrough(t *testing.T) {
 		"without extended master secret": {server: testServer{extensions: withoutEMS}, size: 1 << 20},
 		"with a session ticket":          {ticket: true, size: 1 << 20},
 		"byte by byte":                   {ticket: true, size: 1},
-		"no certificate asked for":       {server: testServer{noRequest: true}, size: 7},
+		"no CertificateRequest":          {server: testServer{noRequest: true}, size: 7},
 		"AES-128-GCM":                    {server: testServer{suite: SuiteGCM}, size: 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +58,7 @@ func TestFinishIsCarriedThrough(t *testing.T) {
 				t.Errorf("received %q", got)
 			}
 			if got, err := in.Open(c.Close()); err != nil || !bytes.Equal(got, []byte{1, 0}) {
-				t.Errorf("the server opened the farewell %v, %v", got, err)
+				t.Errorf("the server opened close_notify %v, %v", got, err)
 			}
 			var alert *AlertError
 			if _, err := c.Take(out.Seal(nil, recordAlert, []byte{1, 0})); !errors.As(err, &alert) || !alert.CloseNotify() {
@@ -67,31 +68,32 @@ func TestFinishIsCarriedThrough(t *testing.T) {
 	}
 }
 
-// TestASplitTicketIsUnfit: a flight of small messages may be fine where the ticket, which holds our certificate, is not.
-func TestASplitTicketIsUnfit(t *testing.T) {
+// TestFinishSplitTicket: the ticket holds the client certificate, so it may be split where the flight is not.
+func TestFinishSplitTicket(t *testing.T) {
 	c, _, _ := finishedPair(t, new(testServer), true, 1<<20)
 	if unfit := c.Flight().Unfit; len(unfit) > 0 {
-		t.Errorf("whole: unfit %q", unfit)
+		t.Errorf("in one record: unfit %+v", unfit)
 	}
 	c, _, _ = finishedPair(t, &testServer{ticketCut: 3}, true, 1<<20)
-	if unfit := c.Flight().Unfit; len(unfit) != 1 || !strings.Contains(unfit[0], "NewSessionTicket split") {
-		t.Errorf("split: unfit %q", unfit)
+	want := measurement.UnfitReason{Kind: measurement.UnfitSplitMessage, Text: "NewSessionTicket"}
+	if unfit := c.Flight().Unfit; len(unfit) != 1 || unfit[0] != want {
+		t.Errorf("split: unfit %+v, want %+v", unfit, want)
 	}
 }
 
-func TestASessionIsNotToBeForged(t *testing.T) {
+func TestTakeForgedRecord(t *testing.T) {
 	for name, forge := range map[string]func(c *Client, out *Protection) []byte{
 		"data in the clear": func(*Client, *Protection) []byte { return record(recordApplicationData, []byte("a long enough text")) },
 		"data too short":    func(*Client, *Protection) []byte { return record(recordApplicationData, []byte{1}) },
 		"an alert in the clear": func(*Client, *Protection) []byte {
 			return record(recordAlert, []byte{2, 48})
 		},
-		"a record changed on its way": func(_ *Client, out *Protection) []byte {
+		"record changed": func(_ *Client, out *Protection) []byte {
 			b := out.Seal(nil, recordApplicationData, []byte("pong"))
 			b[len(b)-1] ^= 1
 			return b
 		},
-		"our own words back": func(c *Client, _ *Protection) []byte { return c.Seal([]byte("ping")) },
+		"the client's own record": func(c *Client, _ *Protection) []byte { return c.Seal([]byte("ping")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _, out := finishedPair(t, new(testServer), false, 1<<20)
@@ -102,7 +104,7 @@ func TestASessionIsNotToBeForged(t *testing.T) {
 	}
 }
 
-func TestAServerWithoutTheKeysCannotFinish(t *testing.T) {
+func TestFinishWithoutKeys(t *testing.T) {
 	c := New([32]byte{9})
 	s := new(testServer)
 	if _, err := c.Take(s.flight(t, c.random)); err != nil {
@@ -117,7 +119,7 @@ func TestAServerWithoutTheKeysCannotFinish(t *testing.T) {
 	}
 }
 
-func TestACredentialWithoutAnECDSAKeyIsNotShown(t *testing.T) {
+func TestFinishCredential(t *testing.T) {
 	for name, certificate := range map[string]*tls.Certificate{
 		"RSA":    {PrivateKey: rsaKey(t)},
 		"no key": {},
@@ -132,10 +134,10 @@ func TestACredentialWithoutAnECDSAKeyIsNotShown(t *testing.T) {
 	}
 }
 
-func TestWhatComesBeforeItsTimeIsKept(t *testing.T) {
+func TestTakeBeforeFinish(t *testing.T) {
 	c := New([32]byte{9})
 	flight := new(testServer).flight(t, c.random)
-	if step, err := c.Take(append(flight, record(recordAlert, []byte{2, 80})...)); err != nil || step != FlightWhole {
+	if step, err := c.Take(append(flight, record(recordAlert, []byte{2, 80})...)); err != nil || step != FlightComplete {
 		t.Fatalf("step %d, error %v", step, err)
 	}
 	if _, err := c.Finish(nil); err != nil {

@@ -4,8 +4,6 @@ import (
 	"crypto/ecdh"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
-	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -15,47 +13,46 @@ import (
 // VersionDTLS is DTLS 1.2 on the wire.
 const VersionDTLS = 0xfefd
 
-// Flight reads the server's flight from ServerHello to ServerHelloDone (RFC 5246 §7.4), message by message, over TLS or
-// DTLS. It checks what a device would: that the holder of the certificate signed this handshake, and that a device can
-// take all of it. What a device cannot take is in Unfit and ends nothing; a breach of the protocol is an error.
-//
-// A flight that a device cannot take is read as far as it makes sense, so that who answers is known.
+// Flight reads the server flight from ServerHello to ServerHelloDone (RFC 5246 §7.4), message by message, over TLS or
+// DTLS. It checks what a device checks: that the holder of the certificate signed this handshake, and that a device can
+// use every part of it. What a device cannot use is added to Unfit and does not end the handshake, so that the
+// certificate is seen; a breach of the protocol is a [MalformedError].
 type Flight struct {
 	Version, Cipher uint16
 	Random          [32]byte
-	// Chain is set by the Certificate message; without a readable leaf there is none.
+	// Chain is set by the Certificate message. It is empty without a leaf that can be parsed.
 	Chain []*x509.Certificate
-	// SignatureChecked says that the ServerKeyExchange was signed in a way that could be checked; KeyProved that the
-	// signature is the leaf's, over both randoms of this handshake.
+	// SignatureChecked is set if ServerKeyExchange had a signature that could be checked; KeyProved if that signature was
+	// made with the leaf's key over both randoms of this handshake.
 	SignatureChecked, KeyProved bool
 	CertificateRequested        bool
 	ExtendedMasterSecret        bool
 	// Bytes is the size of the messages so far, headers included.
 	Bytes int
-	// Unfit lists why a device cannot take this flight, for a person.
-	Unfit []string
-	// Done says that the flight is whole.
+	// Unfit lists the reasons why a device cannot use this flight.
+	Unfit []measurement.UnfitReason
+	// Done is set by ServerHelloDone.
 	Done bool
 
-	clientRandom [32]byte
-	version      uint16 // due
-	header       int    // bytes of a message's header
-	last         uint8  // type of the last message; 0: none
-	exchanged    bool   // a ServerKeyExchange came
-	point        *ecdh.PublicKey
+	clientRandom    [32]byte
+	expectedVersion uint16
+	headerSize      int   // of a handshake message
+	lastType        uint8 // type of the last message; 0 before the first
+	keyExchangeSeen bool  // a ServerKeyExchange was received
+	point           *ecdh.PublicKey
 }
 
-// NewFlight begins a flight that answers a hello with that random; version is [Version] or [VersionDTLS].
+// NewFlight returns a Flight that answers a hello with that random. The version is [Version] or [VersionDTLS].
 func NewFlight(clientRandom [32]byte, version uint16) *Flight {
-	f := &Flight{clientRandom: clientRandom, version: version, header: messageHeader}
+	f := &Flight{clientRandom: clientRandom, expectedVersion: version, headerSize: messageHeader}
 	if version == VersionDTLS {
-		f.header = 12 // RFC 6347 §4.2.2
+		f.headerSize = 12 // RFC 6347 §4.2.2
 	}
 	return f
 }
 
-// Evidence is what the flight showed so far; nil if there was no ServerHello.
-func (f *Flight) Evidence() *measurement.TLS {
+// Seen returns what the flight has shown so far; nil before ServerHello.
+func (f *Flight) Seen() *measurement.TLS {
 	if f.Version == 0 {
 		return nil
 	}
@@ -66,57 +63,52 @@ func (f *Flight) Evidence() *measurement.TLS {
 	}
 }
 
-func (f *Flight) unfit(format string, args ...any) {
-	f.Unfit = append(f.Unfit, fmt.Sprintf(format, args...))
-}
+func (f *Flight) unfit(u measurement.UnfitReason) { f.Unfit = append(f.Unfit, u) }
 
-func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
-}
-
-// due says whether a message of that type may come next: the messages of a flight come in the order of their numbers,
-// and a ServerHello begins it.
-func (f *Flight) due(kind uint8) bool {
-	switch kind {
+// expects reports whether a message of that type may come next. The messages of a flight come in the order of their
+// types, and ServerHello is the first.
+func (f *Flight) expects(messageType uint8) bool {
+	switch messageType {
 	case typeServerHello:
-		return f.last == 0
+		return f.lastType == 0
 	case typeCertificate, typeServerKeyExchange, typeCertificateRequest, typeServerHelloDone:
-		return f.last != 0 && f.last < kind
+		return f.lastType != 0 && f.lastType < messageType
 	}
 	return false
 }
 
-// Take takes the body of the next message. The bytes are kept, and must not change.
-func (f *Flight) Take(kind uint8, body []byte) error {
-	if !f.due(kind) {
-		return malformed("message of type %d after one of type %d", kind, f.last)
+// Take processes the body of the next message. The body is retained and must not be changed afterwards.
+func (f *Flight) Take(messageType uint8, body []byte) error {
+	if !f.expects(messageType) {
+		return malformed(measurement.DetailUnexpectedMessage, int(messageType))
 	}
-	f.last = kind
-	f.Bytes += f.header + len(body)
-	if size := f.header + len(body); size > MaxMessage {
-		f.unfit("handshake message of %d bytes, a device takes %d", size, MaxMessage)
+	f.lastType = messageType
+	size := f.headerSize + len(body)
+	f.Bytes += size
+	if size > MaxMessage {
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitMessageTooLong, N: size, Max: MaxMessage})
 	}
-	switch kind {
+	switch messageType {
 	case typeServerHello:
 		return f.takeHello(body)
 	case typeCertificate:
 		return f.takeCertificates(body)
 	case typeServerKeyExchange:
-		f.exchanged = true
+		f.keyExchangeSeen = true
 		return f.takeKeyExchange(body)
 	case typeCertificateRequest:
 		f.CertificateRequested = true
 		return nil
 	}
 	if len(body) != 0 {
-		return malformed("ServerHelloDone of %d bytes", len(body))
+		return malformed(measurement.DetailMalformedMessage, typeServerHelloDone)
 	}
 	f.Done = true
 	if len(f.Chain) == 0 {
-		f.unfit("no certificate")
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitNoCertificate})
 	}
-	if !f.exchanged {
-		f.unfit("no ServerKeyExchange: the key exchange is not ECDHE")
+	if !f.keyExchangeSeen {
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitKeyExchange})
 	}
 	return nil
 }
@@ -130,40 +122,40 @@ func (f *Flight) takeHello(body []byte) error {
 	var compression uint8
 	if !s.ReadUint16(&version) || !s.ReadBytes(&random, 32) || !s.ReadUint8LengthPrefixed(&session) || len(session) > 32 ||
 		!s.ReadUint16(&suite) || !s.ReadUint8(&compression) || compression != 0 {
-		return malformed("ServerHello")
+		return malformed(measurement.DetailMalformedMessage, typeServerHello)
 	}
 	if !s.Empty() && (!s.ReadUint16LengthPrefixed(&extensions) || !s.Empty()) {
-		return malformed("extensions of ServerHello")
+		return malformed(measurement.DetailMalformedMessage, typeServerHello)
 	}
 	f.Version, f.Cipher, f.Random = version, suite, [32]byte(random)
-	if version != f.version {
-		f.unfit("version %s, a device speaks %s alone", VersionName(version), VersionName(f.version))
+	if version != f.expectedVersion {
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitVersion, Text: VersionName(version)})
 	}
 	if suite != SuiteCCM8 {
-		f.unfit("suite %s, which a device does not offer", tls.CipherSuiteName(suite))
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitCipher, Text: tls.CipherSuiteName(suite)})
 	}
 	for !extensions.Empty() {
 		var id uint16
 		var data cryptobyte.String
 		if !extensions.ReadUint16(&id) || !extensions.ReadUint16LengthPrefixed(&data) {
-			return malformed("extensions of ServerHello")
+			return malformed(measurement.DetailMalformedMessage, typeServerHello)
 		}
 		switch id {
 		case 0x0017: // extended_master_secret (RFC 7627 §5.1)
 			if !data.Empty() {
-				return malformed("extended_master_secret")
+				return malformed(measurement.DetailMalformedMessage, typeServerHello)
 			}
 			f.ExtendedMasterSecret = true
 		case 0xff01: // renegotiation_info: empty in a first handshake (RFC 5746 §3.4)
 			if len(data) != 1 || data[0] != 0 {
-				return malformed("renegotiation_info of a session that never was")
+				return malformed(measurement.DetailRenegotiationFalse, 0)
 			}
 		}
 	}
 	return nil
 }
 
-// VersionName is what a version of TLS or DTLS on the wire is called.
+// VersionName returns the name of a TLS or DTLS version on the wire.
 func VersionName(version uint16) string {
 	switch version {
 	case VersionDTLS:
@@ -174,25 +166,25 @@ func VersionName(version uint16) string {
 	return tls.VersionName(version)
 }
 
-// takeCertificates reads a Certificate message (RFC 5246 §7.4.2). A leaf that cannot be read ends the handshake on a
-// device; of the rest of the chain, which a device with the authority's key has no need of, only the readable is kept.
+// takeCertificates reads a Certificate message (RFC 5246 §7.4.2). A leaf that cannot be parsed ends the handshake, as on
+// a device; other certificates that cannot be parsed are left out of Chain.
 func (f *Flight) takeCertificates(body []byte) error {
 	s := cryptobyte.String(body)
 	var list cryptobyte.String
 	if !s.ReadUint24LengthPrefixed(&list) || !s.Empty() {
-		return malformed("Certificate")
+		return malformed(measurement.DetailMalformedMessage, typeCertificate)
 	}
 	for first := true; !list.Empty(); first = false {
 		var der cryptobyte.String
 		if !list.ReadUint24LengthPrefixed(&der) || der.Empty() {
-			return malformed("certificate list")
+			return malformed(measurement.DetailMalformedMessage, typeCertificate)
 		}
 		if len(der) > MaxCertificate {
-			f.unfit("certificate of %d bytes, a device takes %d", len(der), MaxCertificate)
+			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitCertificateLong, N: len(der), Max: MaxCertificate})
 		}
 		certificate, err := x509.ParseCertificate(der)
 		if first && err != nil {
-			return malformed("leaf certificate: %w", err)
+			return &MalformedError{measurement.Detail{Kind: measurement.DetailMalformedLeaf, Text: measurement.Text(err.Error())}}
 		}
 		if err == nil {
 			f.Chain = append(f.Chain, certificate)
@@ -205,11 +197,11 @@ func (f *Flight) takeCertificates(body []byte) error {
 	return nil
 }
 
-// takeKeyExchange reads a ServerKeyExchange of ECDHE (RFC 8422 §5.4) and checks its signature. With a suite that a
-// device does not know the message may be another one; then it is passed over.
+// takeKeyExchange reads a ServerKeyExchange of ECDHE (RFC 8422 §5.4) and checks its signature. Another cipher suite may
+// give the message another form; it is then ignored.
 func (f *Flight) takeKeyExchange(body []byte) error {
 	err := f.readKeyExchange(body)
-	if err != nil && !slices.Contains([]uint16{SuiteCCM8, SuiteGCM}, f.Cipher) {
+	if f.Cipher != SuiteCCM8 && f.Cipher != SuiteGCM {
 		return nil
 	}
 	return err
@@ -217,29 +209,30 @@ func (f *Flight) takeKeyExchange(body []byte) error {
 
 func (f *Flight) readKeyExchange(body []byte) error {
 	if f.Version != Version && f.Version != VersionDTLS {
-		return nil // before TLS 1.2 the signature is another one
+		return nil // before TLS 1.2 the signature has another form
 	}
 	s := cryptobyte.String(body)
-	var kind uint8
+	var curveType uint8
 	var curve, scheme uint16
 	var point, signature cryptobyte.String
-	if !s.ReadUint8(&kind) || kind != 3 || !s.ReadUint16(&curve) || !s.ReadUint8LengthPrefixed(&point) {
-		return malformed("ServerKeyExchange is not on a named curve")
+	const namedCurve = 3
+	if !s.ReadUint8(&curveType) || curveType != namedCurve || !s.ReadUint16(&curve) || !s.ReadUint8LengthPrefixed(&point) {
+		return malformed(measurement.DetailMalformedMessage, typeServerKeyExchange)
 	}
 	signed := body[:len(body)-len(s)]
 	if !s.ReadUint16(&scheme) || !s.ReadUint16LengthPrefixed(&signature) || !s.Empty() {
-		return malformed("signature of ServerKeyExchange")
+		return malformed(measurement.DetailMalformedMessage, typeServerKeyExchange)
 	}
 	if curve != uint16(tls.CurveP256) {
-		f.unfit("key exchange on curve %v, a device knows secp256r1 alone", tls.CurveID(curve))
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitCurve, Text: tls.CurveID(curve).String()})
 	} else {
 		var err error
 		if f.point, err = ecdh.P256().NewPublicKey(point); err != nil {
-			return malformed("point of ServerKeyExchange: %w", err)
+			return malformed(measurement.DetailMalformedMessage, typeServerKeyExchange)
 		}
 	}
 	if scheme != 0x0403 && scheme != 0x0303 {
-		f.unfit("signature algorithm %#04x, a device offers 0x0403 and 0x0303", scheme)
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitSignatureScheme, N: int(scheme)})
 	}
 	if len(f.Chain) > 0 {
 		f.SignatureChecked, f.KeyProved = f.verify(f.Chain[0], scheme, signed, signature)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/pion/dtls/v3/pkg/crypto/ccm"
 	"github.com/pion/dtls/v3/pkg/crypto/prf"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Record content types (RFC 5246 §6.2.1).
@@ -27,8 +29,8 @@ const (
 
 const (
 	keyLength     = 16
-	saltLength    = 4 // the part of the nonce that is not sent (RFC 5288 §3, RFC 6655 §3)
-	explicitNonce = 8 // the part that is
+	saltLength    = 4 // the implicit part of the nonce (RFC 5288 §3, RFC 6655 §3)
+	explicitNonce = 8 // the part that is sent
 	ccm8Tag       = 8
 )
 
@@ -39,11 +41,12 @@ type Protection struct {
 	sequence uint64
 }
 
-// DeriveKeys makes the protection of both directions from the master secret and the randoms (RFC 5246 §6.3).
+// DeriveKeys derives the record protection of both directions from the master secret and the randoms (RFC 5246 §6.3). The
+// suite is [SuiteCCM8] or [SuiteGCM].
 func DeriveKeys(suite uint16, master, clientRandom, serverRandom []byte) (client, server *Protection, err error) {
 	keys, err := prf.GenerateEncryptionKeys(master, clientRandom, serverRandom, 0, keyLength, saltLength, sha256.New)
 	if err != nil {
-		return nil, nil, fmt.Errorf("derive the keys: %w", err)
+		return nil, nil, fmt.Errorf("derive the record keys: %w", err)
 	}
 	if client, err = newProtection(suite, keys.ClientWriteKey, keys.ClientWriteIV); err != nil {
 		return nil, nil, err
@@ -64,7 +67,7 @@ func newProtection(suite uint16, key, salt []byte) (*Protection, error) {
 	case SuiteGCM:
 		p.aead, err = cipher.NewGCM(block)
 	default:
-		return nil, fmt.Errorf("%w: records of the suite %#04x are not known", ErrMalformed, suite)
+		return nil, malformed(measurement.DetailUnsupportedCipher, int(suite))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("use a key: %w", err)
@@ -72,11 +75,11 @@ func newProtection(suite uint16, key, salt []byte) (*Protection, error) {
 	return p, nil
 }
 
-// Overhead is by how many bytes a protected record is longer than its payload.
+// Overhead returns the number of bytes by which a protected record is longer than its payload.
 func (p *Protection) Overhead() int { return explicitNonce + p.aead.Overhead() }
 
-// additional is what a record's protection covers besides its content (RFC 5246 §6.2.3.3).
-func additional(number uint64, contentType uint8, version uint16, length int) []byte {
+// additionalData returns the additional authenticated data of a record (RFC 5246 §6.2.3.3).
+func additionalData(number uint64, contentType uint8, version uint16, length int) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 13), number)
 	b = append(b, contentType)
 	b = binary.BigEndian.AppendUint16(b, version)
@@ -87,30 +90,31 @@ func (p *Protection) nonce(explicit []byte) []byte {
 	return append(append(make([]byte, 0, saltLength+explicitNonce), p.salt[:]...), explicit...)
 }
 
-// SealNumbered appends the protected content of a record whose number its caller keeps, without a header: in DTLS that is
-// the epoch and the sequence number (RFC 6347 §4.1.2.1). The number is the explicit nonce too, and must never come twice.
+// SealNumbered appends the protected content of a record without its header. The caller keeps the record number, which in
+// DTLS is the epoch and the sequence number (RFC 6347 §4.1.2.1). The number is also the explicit nonce and must never be
+// used twice.
 func (p *Protection) SealNumbered(dst []byte, number uint64, contentType uint8, version uint16, payload []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, number)
 	nonce := p.nonce(dst[len(dst)-explicitNonce:])
-	return p.aead.Seal(dst, nonce, payload, additional(number, contentType, version, len(payload)))
+	return p.aead.Seal(dst, nonce, payload, additionalData(number, contentType, version, len(payload)))
 }
 
-// OpenNumbered returns the payload of the protected content of a record; [ErrNotVerified] if it was not sealed with this
-// key for that header.
+// OpenNumbered returns the payload of a record's protected content. It returns [ErrNotVerified] if the content was not
+// sealed with this key for that header.
 func (p *Protection) OpenNumbered(number uint64, contentType uint8, version uint16, sealed []byte) ([]byte, error) {
 	length := len(sealed) - p.Overhead()
 	if length < 0 {
 		return nil, ErrNotVerified
 	}
 	nonce := p.nonce(sealed[:explicitNonce])
-	payload, err := p.aead.Open(nil, nonce, sealed[explicitNonce:], additional(number, contentType, version, length))
+	payload, err := p.aead.Open(nil, nonce, sealed[explicitNonce:], additionalData(number, contentType, version, length))
 	if err != nil {
 		return nil, ErrNotVerified
 	}
 	return payload, nil
 }
 
-// Seal appends the next protected record of TLS, header included, to dst. The payload may have at most 2^14 bytes.
+// Seal appends the next protected TLS record, header included, to dst. The payload may have at most 2^14 bytes.
 func (p *Protection) Seal(dst []byte, contentType uint8, payload []byte) []byte {
 	dst = append(dst, contentType, 3, 3)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(payload)+p.Overhead()))
@@ -119,8 +123,8 @@ func (p *Protection) Seal(dst []byte, contentType uint8, payload []byte) []byte 
 	return dst
 }
 
-// Open returns the content of the next record of TLS, header included, whose header has been checked; [ErrNotVerified]
-// if it was not sealed with this key as the next record.
+// Open returns the content of the next TLS record, given with its header, which the caller has checked. It returns
+// [ErrNotVerified] if the record was not sealed with this key as the next one.
 func (p *Protection) Open(record []byte) ([]byte, error) {
 	payload, err := p.OpenNumbered(p.sequence, record[0], Version, record[recordHeader:])
 	if err != nil {

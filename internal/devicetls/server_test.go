@@ -20,18 +20,18 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// testServer makes a server's side of a handshake without a connection. The zero value of every field is what a device
-// expects.
+// testServer is a server's side of a handshake without a connection. The zero value of every field gives what a device
+// accepts.
 type testServer struct {
 	version, suite, scheme, curve uint16
 	extensions                    []byte // with their length
 	noExchange, noRequest         bool
 	wrongKey                      bool
 	leaf                          func(*x509.Certificate)
-	leafDER                       func([]byte) []byte     // what its bytes become
+	leafDER                       func([]byte) []byte     // edits its bytes
 	second                        func(*x509.Certificate) // another certificate in the list
 	signer                        crypto.Signer
-	ticketCut                     int // most bytes of a NewSessionTicket in one record; 0: all
+	ticketCut                     int // maximum bytes of a NewSessionTicket in one record; 0 means all
 	extra                         int // bytes of padding in the leaf
 
 	random    [32]byte
@@ -82,7 +82,7 @@ func rsaKey(t testing.TB) crypto.Signer {
 	return key
 }
 
-// certify makes a self-signed certificate.
+// certify returns a self-signed certificate.
 func certify(t testing.TB, key crypto.Signer, padding int, edit func(*x509.Certificate)) []byte {
 	t.Helper()
 	template := &x509.Certificate{
@@ -174,9 +174,9 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 
 func (s *testServer) sign(t testing.TB, clientRandom [32]byte, parameters []byte) []byte {
 	t.Helper()
-	known, ok := readScheme(s.scheme)
+	known, ok := parseScheme(s.scheme)
 	if !ok {
-		return []byte("a signature of a kind that nobody knows")
+		return []byte("a signature of an unknown kind")
 	}
 	h := known.hash.New()
 	h.Write(clientRandom[:])
@@ -197,7 +197,7 @@ func (s *testServer) sign(t testing.TB, clientRandom [32]byte, parameters []byte
 	return signature
 }
 
-// flight is the whole flight, each message in a record of its own.
+// flight returns the flight with each message in its own record.
 func (s *testServer) flight(t testing.TB, clientRandom [32]byte) []byte {
 	t.Helper()
 	var out []byte
@@ -207,12 +207,12 @@ func (s *testServer) flight(t testing.TB, clientRandom [32]byte) []byte {
 	return out
 }
 
-// finished is what the server answers a client's finish with, checked in passing: [NewSessionTicket], ChangeCipherSpec,
-// Finished. out protects what the server says next.
+// finish checks the client's answer and returns the server's: [NewSessionTicket], ChangeCipherSpec, Finished. out protects the
+// server's next records.
 func (s *testServer) finish(t testing.TB, c *Client, answer []byte, ticket bool) (reply []byte, in, out *Protection) {
 	t.Helper()
 	transcript := append([]byte(nil), c.hello[recordHeader:]...)
-	transcript = append(transcript, c.messages[:c.taken]...)
+	transcript = append(transcript, c.messages[:c.processed]...)
 	var sealed []byte
 	var master []byte
 	for len(answer) > 0 {

@@ -4,23 +4,24 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
-	_ "crypto/sha1" // a server may sign with it, and then has proved its key all the same
+	_ "crypto/sha1" // a signature with SHA-1 still proves the key, although a device does not accept it
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"crypto/x509"
 )
 
-// maxRSA bounds the RSA keys that signatures are checked with, in bits, as crypto/tls does: a hostile key can be made to
-// cost seconds.
+// maxRSA is the longest RSA key, in bits, that a signature is checked with. crypto/tls has the same limit: with a longer
+// key a check can take seconds.
 const maxRSA = 8192
 
+// scheme is a SignatureScheme taken apart.
 type scheme struct {
 	hash crypto.Hash
 	kind uint8 // 1 RSA PKCS #1 v1.5, 3 ECDSA, 8 RSA-PSS
 }
 
-// readScheme takes a SignatureScheme apart (RFC 5246 §7.4.1.4.1, RFC 8446 §4.2.3); ok is false if it is not known here.
-func readScheme(id uint16) (s scheme, ok bool) {
+// parseScheme parses a SignatureScheme (RFC 5246 §7.4.1.4.1, RFC 8446 §4.2.3); ok is false if it is not supported.
+func parseScheme(id uint16) (s scheme, ok bool) {
 	switch id {
 	case 0x0804, 0x0809:
 		return scheme{crypto.SHA256, 8}, true
@@ -46,11 +47,11 @@ func readScheme(id uint16) (s scheme, ok bool) {
 	return scheme{hash, kind}, hash != 0 && (kind == 1 || kind == 3)
 }
 
-// verify checks the signature over both randoms and the parameters (RFC 8422 §5.4). It knows more algorithms than a
-// device offers: whether the holder has the key and whether a device can take the proof are two findings. checked is
-// false if nothing can be said.
+// verify checks the signature over both randoms and the key exchange parameters (RFC 8422 §5.4). It supports more
+// algorithms than a device offers, because whether the server has the key and whether a device accepts the signature are
+// separate findings. checked is false if the signature cannot be checked.
 func (f *Flight) verify(leaf *x509.Certificate, id uint16, parameters, signature []byte) (checked, good bool) {
-	s, ok := readScheme(id)
+	s, ok := parseScheme(id)
 	if !ok {
 		return false, false
 	}
@@ -74,7 +75,7 @@ func (f *Flight) verify(leaf *x509.Certificate, id uint16, parameters, signature
 			return true, rsa.VerifyPSS(key, s.hash, digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
 	default:
-		return false, false // a kind of key that proves nothing we could check
+		return false, false // a kind of key that is not supported here
 	}
-	return true, false // signed for another kind of key than the leaf's
+	return true, false // the scheme is for another kind of key than the leaf's
 }

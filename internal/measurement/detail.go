@@ -2,14 +2,138 @@ package measurement
 
 import "time"
 
-// DetailKind says what a [Detail] is about: a closed list. Package present has the words for each kind.
+// DetailKind names one fact about a failure. It is a closed list; package present has one sentence for each kind, and
+// the kind says which of Detail's other fields are set.
 type DetailKind string
 
-// Detail is what is known about a failure besides its kind, as data. The zero value means that nothing more is known.
+// Detail is what is known about a failure in addition to its [Failure], as data. The zero value means that nothing more
+// is known. A Detail without a kind shows its Text as it is.
 type Detail struct {
 	Kind  DetailKind
-	N     int           // a count or a number of bytes, as Kind says
-	After time.Duration // how long it took or lasted, as Kind says
+	N     int           // a count, a number of bytes, or a code of the protocol
+	Max   int           // the limit that N exceeds, or that was reached
+	After time.Duration // how long it took or lasted
 	Text  string        // from the peer or the operating system; safe to show, see [Text]
-	EDE   EDE           // the server's explanation of a DNS error; zero: none
+	EDE   EDE           // the server's explanation of a DNS error; zero without one
+	Unfit UnfitReason   // of DetailUnfit
+}
+
+// Details of a connect, and of opening a socket.
+const (
+	DetailConnectRST      DetailKind = "connect_rst"       // RST answered the SYN
+	DetailConnectSilent   DetailKind = "connect_silent"    // nothing answered the SYN within After
+	DetailConnectFailed   DetailKind = "connect_failed"    // the operating system gave up, for the reason in Text
+	DetailConnectDeadline DetailKind = "connect_deadline"  // the round's deadline came first
+	DetailSocketFailed    DetailKind = "socket_failed"     // this machine could not open a socket, for the reason in Text
+	DetailNoRoute         DetailKind = "no_route"          // this machine has no route to the address; Text is its error
+	DetailLocalFailure    DetailKind = "local_failure"     // another error of this machine: Text
+	DetailBadCredential   DetailKind = "bad_credential"    // the client certificate cannot be used
+	DetailNotSentInTime   DetailKind = "not_sent_in_time"  // the round's deadline came before anything was sent
+	DetailPacketFilter    DetailKind = "packet_filter"     // this machine's own packet filter drops the datagrams: Text
+	DetailICMP            DetailKind = "icmp"              // ICMP reports the error in Text
+	DetailPortUnreachable DetailKind = "port_unreachable"  // ICMP port unreachable
+	DetailPortClosedLater DetailKind = "port_closed_later" // ICMP port unreachable after the client's certificate was sent
+)
+
+// Details of a hello and of the server flight.
+const (
+	DetailHelloUnanswered    DetailKind = "hello_unanswered"     // no answer to the device's hello, which was sent N times
+	DetailHelloDeadline      DetailKind = "hello_deadline"       // the round's deadline came before any answer to the hello
+	DetailWebHelloUnanswered DetailKind = "web_hello_unanswered" // no answer to the browser's hello
+	DetailFlightIncomplete   DetailKind = "flight_incomplete"    // N bytes of the server flight came, and then nothing
+	DetailFlightDeadline     DetailKind = "flight_deadline"      // the round's deadline came after N bytes of the server flight
+	DetailFlightClosed       DetailKind = "flight_closed"        // FIN after N bytes of the server flight
+	DetailFlightReset        DetailKind = "flight_reset"         // RST after N bytes of the server flight
+	DetailCookieOnly         DetailKind = "cookie_only"          // a HelloVerifyRequest came after After, and then no flight
+	DetailFragmentsMissing   DetailKind = "fragments_missing"    // the first datagram came after After, but not all of the flight
+	DetailNotDTLS            DetailKind = "not_dtls"             // N datagrams came, none of them a DTLS record
+	DetailNotTLS             DetailKind = "not_tls"              // the answer is not a TLS record; Text is how it begins
+	DetailHTTP               DetailKind = "http"                 // the answer is an HTTP response; Text is its first line
+	DetailUnfit              DetailKind = "unfit"                // a device cannot use the flight: the first of N reasons
+)
+
+// Details of a TLS alert.
+const (
+	DetailAlert             DetailKind = "alert"                // the server sent the alert with the code N
+	DetailAlertAfterCert    DetailKind = "alert_after_cert"     // the same, after the client's certificate
+	DetailEndedAfterCert    DetailKind = "ended_after_cert"     // FIN or RST after the client's certificate
+	DetailFinishSilent      DetailKind = "finish_silent"        // no Finished of the server within After
+	DetailFinishDeadline    DetailKind = "finish_deadline"      // the round's deadline came before the server's Finished
+	DetailFinishFailed      DetailKind = "finish_failed"        // the handshake failed for the reason in Text
+	DetailFinishNotVerified DetailKind = "finish_not_verified"  // a record or the Finished is not protected with the handshake's keys
+	DetailKeyNotProved      DetailKind = "key_not_proved"       // the server did not prove that it has the certificate's key; Text is the error
+	DetailPingDeadline      DetailKind = "ping_deadline"        // the round's deadline came before the answer to the ping
+	DetailWebHandshake      DetailKind = "web_handshake_failed" // crypto/tls rejected the server's messages for the reason in Text
+	DetailWebDeadline       DetailKind = "web_deadline"         // the round's deadline came before the end of the browser's handshake
+)
+
+// Details of a breach of the protocol.
+const (
+	DetailUnexpectedMessage  DetailKind = "unexpected_message"  // a handshake message of type N out of order
+	DetailMalformedMessage   DetailKind = "malformed_message"   // a handshake message of type N that cannot be parsed
+	DetailMalformedLeaf      DetailKind = "malformed_leaf"      // the server's certificate cannot be parsed: Text
+	DetailUnexpectedRecord   DetailKind = "unexpected_record"   // a record of content type N out of order
+	DetailRecordLength       DetailKind = "record_length"       // a record of N bytes
+	DetailRecordMissing      DetailKind = "record_missing"      // bytes that do not begin a record follow a record
+	DetailMalformedAlert     DetailKind = "malformed_alert"     // an alert of N bytes
+	DetailHandshakeTooLong   DetailKind = "handshake_too_long"  // more than Max bytes of handshake messages
+	DetailTooManyWarnings    DetailKind = "too_many_warnings"   // more than Max warning alerts
+	DetailUnsupportedCipher  DetailKind = "unsupported_cipher"  // the cipher suite N cannot be continued with
+	DetailRenegotiationFalse DetailKind = "renegotiation_false" // the server continues a session that did not exist (RFC 5746)
+)
+
+// PathDetails lists every kind that package path gives.
+var PathDetails = []DetailKind{
+	DetailConnectRST, DetailConnectSilent, DetailConnectFailed, DetailConnectDeadline, DetailSocketFailed, DetailNoRoute,
+	DetailLocalFailure, DetailBadCredential, DetailNotSentInTime, DetailPacketFilter, DetailICMP, DetailPortUnreachable,
+	DetailPortClosedLater,
+
+	DetailHelloUnanswered, DetailHelloDeadline, DetailWebHelloUnanswered, DetailFlightIncomplete, DetailFlightDeadline,
+	DetailFlightClosed, DetailFlightReset, DetailCookieOnly, DetailFragmentsMissing, DetailNotDTLS, DetailNotTLS, DetailHTTP,
+	DetailUnfit,
+
+	DetailAlert, DetailAlertAfterCert, DetailEndedAfterCert, DetailFinishSilent, DetailFinishDeadline, DetailFinishFailed,
+	DetailFinishNotVerified, DetailKeyNotProved, DetailPingDeadline, DetailWebHandshake, DetailWebDeadline,
+
+	DetailUnexpectedMessage, DetailMalformedMessage, DetailMalformedLeaf, DetailUnexpectedRecord, DetailRecordLength,
+	DetailRecordMissing, DetailMalformedAlert, DetailHandshakeTooLong, DetailTooManyWarnings, DetailUnsupportedCipher,
+	DetailRenegotiationFalse,
+}
+
+// UnfitKind names one reason why a device cannot use a server flight. It is a closed list, in RFC terms.
+type UnfitKind string
+
+// UnfitReason is one reason why a device cannot use a server flight.
+type UnfitReason struct {
+	Kind UnfitKind
+	N    int    // a number of bytes, or a code of the protocol
+	Max  int    // the limit that N exceeds
+	Text string // an algorithm, a curve, an extension or a message, by its registered name; safe to show
+}
+
+const (
+	UnfitMessageTooLong    UnfitKind = "message_too_long"     // a handshake message of N bytes; a device takes Max
+	UnfitRecordTooLong     UnfitKind = "record_too_long"      // a record of N bytes; a device takes Max
+	UnfitCertificateLong   UnfitKind = "certificate_too_long" // a certificate of N bytes; a device takes Max
+	UnfitSplitMessage      UnfitKind = "split_message"        // the message Text is split across TLS records
+	UnfitVersion           UnfitKind = "version"              // the protocol version Text
+	UnfitCipher            UnfitKind = "cipher"               // the cipher suite Text, which a device does not offer
+	UnfitNoCertificate     UnfitKind = "no_certificate"       // the flight has no certificate
+	UnfitKeyExchange       UnfitKind = "key_exchange"         // the key exchange is not ECDHE
+	UnfitCurve             UnfitKind = "curve"                // ECDHE on the curve Text
+	UnfitSignatureScheme   UnfitKind = "signature_scheme"     // ServerKeyExchange signed by the scheme N
+	UnfitLeafCurve         UnfitKind = "leaf_curve"           // the leaf's key is on the curve Text
+	UnfitLeafKey           UnfitKind = "leaf_key"             // the leaf's key is of the algorithm Text
+	UnfitLeafSignature     UnfitKind = "leaf_signature"       // the leaf is signed by the algorithm Text
+	UnfitKeyUsage          UnfitKind = "key_usage"            // the leaf's keyUsage lacks digitalSignature
+	UnfitExtendedKeyUsage  UnfitKind = "extended_key_usage"   // the leaf's extendedKeyUsage lacks serverAuth
+	UnfitCriticalExtension UnfitKind = "critical_extension"   // a critical certificate extension Text that a device does not know
+	UnfitCriticalPolicy    UnfitKind = "critical_policy"      // critical certificatePolicies other than anyPolicy
+)
+
+// UnfitKinds lists every kind.
+var UnfitKinds = []UnfitKind{
+	UnfitMessageTooLong, UnfitRecordTooLong, UnfitCertificateLong, UnfitSplitMessage, UnfitVersion, UnfitCipher,
+	UnfitNoCertificate, UnfitKeyExchange, UnfitCurve, UnfitSignatureScheme, UnfitLeafCurve, UnfitLeafKey, UnfitLeafSignature,
+	UnfitKeyUsage, UnfitExtendedKeyUsage, UnfitCriticalExtension, UnfitCriticalPolicy,
 }

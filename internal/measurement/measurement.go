@@ -136,7 +136,7 @@ type Outcome struct {
 	// Failure is empty when everything asked for was reached; FailedIn is then empty too.
 	Failure  Failure
 	FailedIn Phase
-	// Detail says more of the failure for a person: safe to show, never to be parsed.
+	// Detail has further facts about the failure.
 	Detail Detail
 
 	// TLS is what the server showed, as far as it came; nil if no ServerHello did. It is kept whatever failed later.
@@ -208,8 +208,8 @@ type TLS struct {
 	CertificateRequested bool
 	// FlightBytes is the size of the handshake messages from ServerHello to ServerHelloDone, headers included.
 	FlightBytes int
-	// Unfit lists why a device could not take this flight (RFC terms, for a person); empty if it can, or if the client is not a device.
-	Unfit []string
+	// Unfit lists the reasons why a device cannot use this flight; empty if it can, or if the client is not a device.
+	Unfit []UnfitReason
 	// Alert is the TLS alert's description code that ended the handshake, if HasAlert.
 	Alert    uint8
 	HasAlert bool

@@ -70,7 +70,7 @@ func benchmarkServer() {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// serverProcess starts the server as a process of its own, so that the processor time measured here is the walk's alone.
+// serverProcess starts the server in another process, so that the processor time measured here is only the walk's.
 func serverProcess(b *testing.B, kind string) netip.AddrPort {
 	b.Helper()
 	command := exec.Command(os.Args[0])
@@ -120,7 +120,7 @@ func benchmarkWalk(b *testing.B, kind string, target Target) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	certificate, err := mint.Inspector.Issue(lab.Leaf{CommonName: "any stranger"})
+	certificate, err := mint.Inspector.Issue(lab.Leaf{CommonName: "client"})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func benchmarkWalk(b *testing.B, kind string, target Target) {
 	before := processorTime(b)
 	for b.Loop() {
 		if o := w.Walk(b.Context(), target); o.Failure != measurement.Completed {
-			b.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail.Text)
+			b.Fatal(describe(o))
 		}
 	}
 	used := processorTime(b) - before
@@ -167,7 +167,7 @@ func BenchmarkAccuracy(b *testing.B) {
 	for _, transport := range []measurement.Transport{measurement.TCP, measurement.UDP} {
 		for _, delay := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
 			b.Run(fmt.Sprintf("%s/%v", transport, 2*delay), func(b *testing.B) {
-				l := startLab(b, lab.Options{Hosts: lab.Izuma()[:1]})
+				l := startLab(b, deviceHost())
 				inflict(b, l, bootstrap, transport, fmt.Sprintf("%s:%v", lab.Slow, delay))
 				target := Target{Address: addressOf(b, l, bootstrap, transport), Transport: transport, Client: measurement.Device}
 				path := 2 * delay
@@ -179,7 +179,7 @@ func BenchmarkAccuracy(b *testing.B) {
 					o := new(Walker).Walk(b.Context(), target)
 					hello, ok := o.Took(measurement.Hello)
 					if !ok || hello < path {
-						b.Fatalf("hello after %v over a path of %v: %q (%s)", hello, path, o.Failure, o.Detail.Text)
+						b.Fatalf("hello after %v over a path of %v: %s", hello, path, describe(o))
 					}
 					late = append(late, hello-path)
 				}

@@ -3,7 +3,6 @@ package path
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -11,12 +10,12 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// connect opens a TCP connection and writes to out how that went; nil if it failed.
+// connect opens a TCP connection and records in out how that went; it returns nil if the connect failed.
 func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, out *measurement.Outcome) net.Conn {
 	out.Started = time.Now()
 	dial := w.Dial
 	if dial == nil {
-		// Keep-alive probes of the kernel would disturb what an idle connection is to show.
+		// The kernel's keep-alive probes would keep alive what an idle measurement wants to see expire.
 		dial = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: false}, KeepAlive: -1}).DialContext
 	}
 	phase, cancel := context.WithTimeout(ctx, patience)
@@ -26,17 +25,18 @@ func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, 
 	if err != nil {
 		out.FailedIn = measurement.Connect
 		out.Failure, out.Detail = connectFailure(ctx, phase, err)
+		out.Detail.After = took
 		return nil
 	}
 	out.Times = append(out.Times, measurement.PhaseTime{Phase: measurement.Connect, Took: took})
-	out.Local = localOf(conn)
+	out.Local = localAddr(conn)
 	out.RTT = roundTrip(conn)
 	return conn
 }
 
-// localOf is this machine's end of a connection.
-func localOf(conn net.Conn) netip.AddrPort {
-	local, ok := conn.LocalAddr().(interface{ AddrPort() netip.AddrPort }) // TCP's and UDP's are
+// localAddr returns this machine's address of a connection.
+func localAddr(conn net.Conn) netip.AddrPort {
+	local, ok := conn.LocalAddr().(interface{ AddrPort() netip.AddrPort }) // those of TCP and UDP have it
 	if !ok {
 		return netip.AddrPort{}
 	}
@@ -44,25 +44,28 @@ func localOf(conn net.Conn) netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// connectFailure says why there is no connection. A reset in place of an answer is a refusal like any other.
+// connectFailure maps the error of a connect. A reset of the half-open connection is a refusal.
 func connectFailure(ctx, phase context.Context, err error) (measurement.Failure, measurement.Detail) {
+	detail := func(kind measurement.DetailKind) measurement.Detail {
+		return measurement.Detail{Kind: kind, Text: measurement.Text(err.Error())}
+	}
 	switch {
 	case isRefused(err), isReset(err):
-		return measurement.Refused, measurement.Detail{Text: "RST in answer to the SYN"}
+		return measurement.Refused, measurement.Detail{Kind: measurement.DetailConnectRST}
 	case ctx.Err() != nil, timedOut(err) && endsWith(ctx, phase):
-		return measurement.OutOfTime, measurement.Detail{Text: "the round ended before the connection stood"}
+		return measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailConnectDeadline}
 	case timedOut(err):
-		return measurement.Unreachable, measurement.Detail{Text: "no answer to the SYN in time"}
+		return measurement.Unreachable, measurement.Detail{Kind: measurement.DetailConnectSilent}
 	case isNoConnection(err):
-		return measurement.Unreachable, measurement.Detail{Text: measurement.Text(fmt.Sprintf("no connection: %v", err))}
+		return measurement.Unreachable, detail(measurement.DetailConnectFailed)
 	}
-	return measurement.Internal, measurement.Detail{Text: measurement.Text(fmt.Sprintf("open a connection: %v", err))}
+	return measurement.Internal, detail(measurement.DetailSocketFailed)
 }
 
 func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) || isTimeout(err) }
 
-// endsWith reports whether phase, made of ctx, has the deadline of ctx: its own would have been later. A dial may time
-// out a moment before either says so itself.
+// endsWith reports whether phase, derived from ctx, has the deadline of ctx because its own would be later. A dial may time
+// out a moment before either context reports its end.
 func endsWith(ctx, phase context.Context) bool {
 	round, limited := ctx.Deadline()
 	end, _ := phase.Deadline()

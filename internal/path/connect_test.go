@@ -13,21 +13,22 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-func TestAFailedConnectSaysWhoseFaultItIs(t *testing.T) {
+func TestConnectFailure(t *testing.T) {
 	for name, test := range map[string]struct {
-		err  error
-		want measurement.Failure
+		err    error
+		want   measurement.Failure
+		detail measurement.DetailKind
 	}{
-		"RST":                  {syscall.ECONNREFUSED, measurement.Refused},
-		"RST by a firewall":    {syscall.ECONNRESET, measurement.Refused},
-		"ICMP host":            {syscall.EHOSTUNREACH, measurement.Unreachable},
-		"ICMP net":             {syscall.ENETUNREACH, measurement.Unreachable},
-		"the kernel gave up":   {syscall.ETIMEDOUT, measurement.Unreachable},
-		"patience ran out":     {os.ErrDeadlineExceeded, measurement.Unreachable},
-		"no descriptors left":  {syscall.EMFILE, measurement.Internal},
-		"no local ports left":  {syscall.EADDRNOTAVAIL, measurement.Internal},
-		"our firewall forbids": {syscall.EPERM, measurement.Internal},
-		"no buffers left":      {syscall.ENOBUFS, measurement.Internal},
+		"RST: refused":                        {syscall.ECONNREFUSED, measurement.Refused, measurement.DetailConnectRST},
+		"reset: refused":                      {syscall.ECONNRESET, measurement.Refused, measurement.DetailConnectRST},
+		"ICMP host unreachable: unreachable":  {syscall.EHOSTUNREACH, measurement.Unreachable, measurement.DetailConnectFailed},
+		"ICMP net unreachable: unreachable":   {syscall.ENETUNREACH, measurement.Unreachable, measurement.DetailConnectFailed},
+		"time-out of the kernel: unreachable": {syscall.ETIMEDOUT, measurement.Unreachable, measurement.DetailConnectSilent},
+		"time-out of the phase: unreachable":  {os.ErrDeadlineExceeded, measurement.Unreachable, measurement.DetailConnectSilent},
+		"no descriptors left: internal":       {syscall.EMFILE, measurement.Internal, measurement.DetailSocketFailed},
+		"no local ports left: internal":       {syscall.EADDRNOTAVAIL, measurement.Internal, measurement.DetailSocketFailed},
+		"local packet filter: internal":       {syscall.EPERM, measurement.Internal, measurement.DetailSocketFailed},
+		"no buffers left: internal":           {syscall.ENOBUFS, measurement.Internal, measurement.DetailSocketFailed},
 	} {
 		for _, client := range []measurement.Client{measurement.Device, measurement.Web} {
 			t.Run(fmt.Sprintf("%s/%s", name, client), func(t *testing.T) {
@@ -37,22 +38,22 @@ func TestAFailedConnectSaysWhoseFaultItIs(t *testing.T) {
 				o := w.Walk(t.Context(), Target{
 					Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: measurement.TCP, Client: client, WebRetry: true,
 				})
-				if o.Failure != test.want || o.FailedIn != measurement.Connect || len(o.Times) > 0 || o.Web != nil || o.Detail.Text == "" {
-					t.Errorf("%+v, want %q in connect", o, test.want)
+				if o.Failure != test.want || o.FailedIn != measurement.Connect || o.Detail.Kind != test.detail || len(o.Times) > 0 || o.Web != nil {
+					t.Errorf("%s, want %q in connect (%s)", describe(o), test.want, test.detail)
 				}
 			})
 		}
 	}
 }
 
-func TestAConnectThatTheRoundCutsOffIsOutOfTimeWhateverTheError(t *testing.T) {
+func TestConnectRoundEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &Walker{Dial: func(context.Context, string, string) (net.Conn, error) {
 		cancel()
 		return nil, errors.New("operation was canceled")
 	}}
 	o := w.Walk(ctx, Target{Address: netip.MustParseAddrPort("192.0.2.1:5684"), Transport: measurement.TCP, Client: measurement.Device})
-	if o.Failure != measurement.OutOfTime {
-		t.Errorf("%q (%s), want out_of_time", o.Failure, o.Detail.Text)
+	if o.Failure != measurement.OutOfTime || o.Detail.Kind != measurement.DetailConnectDeadline {
+		t.Errorf("%s, want out_of_time", describe(o))
 	}
 }

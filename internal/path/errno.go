@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isReset reports whether the connection was cut by RST.
+// isReset reports whether the connection was reset.
 func isReset(err error) bool {
 	return errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNABORTED)
 }
 
-// isNoConnection reports whether the kernel gave a connect up: ICMP, no route, or its own patience.
+// isNoConnection reports whether the kernel gave up a connect: ICMP, no route, or its own time-out.
 func isNoConnection(err error) bool {
 	for _, errno := range []error{unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.ETIMEDOUT} {
 		if errors.Is(err, errno) {
@@ -23,12 +23,12 @@ func isNoConnection(err error) bool {
 	return false
 }
 
-// isRefused reports whether an ICMP port unreachable (or protocol unreachable) answered a datagram.
+// isRefused reports whether RST answered a connect, or ICMP port or protocol unreachable a datagram.
 func isRefused(err error) bool {
 	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ENOPROTOOPT)
 }
 
-// isUnreachable reports whether an ICMP error came that may pass: no host, no net, filtered, too big.
+// isUnreachable reports whether err is an ICMP error that may be transient: host, net, filtered, or packet too big.
 func isUnreachable(err error) bool {
 	for _, errno := range []error{unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EACCES, unix.EMSGSIZE, unix.EPROTO} {
 		if errors.Is(err, errno) {
@@ -38,5 +38,5 @@ func isUnreachable(err error) bool {
 	return false
 }
 
-// isBarred reports whether a packet filter of this machine kept a datagram of ours from leaving.
+// isBarred reports whether this machine's own packet filter dropped a datagram.
 func isBarred(err error) bool { return errors.Is(err, unix.EPERM) }

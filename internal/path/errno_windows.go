@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// isReset reports whether the connection was cut by RST.
+// isReset reports whether the connection was reset.
 func isReset(err error) bool {
 	return errors.Is(err, windows.WSAECONNRESET) || errors.Is(err, windows.WSAECONNABORTED) || errors.Is(err, windows.WSAESHUTDOWN)
 }
 
-// isNoConnection reports whether the kernel gave a connect up: ICMP, no route, or its own patience.
+// isNoConnection reports whether the kernel gave up a connect: ICMP, no route, or its own time-out.
 func isNoConnection(err error) bool {
 	for _, errno := range []error{windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN, windows.WSAETIMEDOUT} {
 		if errors.Is(err, errno) {
@@ -21,12 +21,12 @@ func isNoConnection(err error) bool {
 	return false
 }
 
-// isRefused reports whether an ICMP port unreachable answered a datagram: Windows says so as a reset.
+// isRefused reports whether RST answered a connect, or ICMP port unreachable a datagram, which Windows reports as a reset.
 func isRefused(err error) bool {
 	return errors.Is(err, windows.WSAECONNRESET) || errors.Is(err, windows.WSAECONNREFUSED)
 }
 
-// isUnreachable reports whether an ICMP error came that may pass: no host, no net, too many hops.
+// isUnreachable reports whether err is an ICMP error that may be transient: host, net, or TTL exceeded.
 func isUnreachable(err error) bool {
 	for _, errno := range []error{windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAENETRESET} {
 		if errors.Is(err, errno) {
@@ -36,5 +36,5 @@ func isUnreachable(err error) bool {
 	return false
 }
 
-// isBarred reports whether a packet filter of this machine kept a datagram of ours from leaving.
+// isBarred reports whether this machine's own packet filter dropped a datagram.
 func isBarred(err error) bool { return errors.Is(err, windows.WSAEACCES) }

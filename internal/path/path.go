@@ -1,8 +1,8 @@
-// Package path walks one path to one address as a device does, and returns what it saw as plain data.
+// Package path probes one network path to one address as a device does, and returns what it observed as plain data.
 //
-// A walk is: connect (TCP only), hello, finish, CoAP ping, each with its own clock and its own patience. A device's walk
-// is a [Session], over TCP in tcp.go and over UDP in udp.go; web.go walks TCP with a browser's hello. Nothing here judges:
-// a certificate signed by somebody else is a completed walk.
+// The phases are connect (TCP only), hello, finish and CoAP ping. Each has its own time limit and its own duration. A
+// [Session] runs them one by one with the device's hello, over TCP (tcp.go) or UDP (udp.go); web.go probes TCP with a
+// browser's hello. This package gives no verdict: a handshake with an unexpected certificate is complete.
 package path
 
 import (
@@ -14,19 +14,19 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Patience is how long each phase may take before it is called silent or unreachable. When the context's deadline
-// comes first the walk is out_of_time instead: nothing is then said about the path.
+// Patience is how long each phase may take before its failure is silent or unreachable. If the context's deadline comes
+// first, the failure is out_of_time instead, which says nothing about the path.
 type Patience struct {
 	Connect time.Duration
 	Hello   time.Duration // of a TCP path
 	Flight  time.Duration // of a UDP path, retransmissions included
 	Finish  time.Duration
-	Ping    time.Duration // left at 0 it is longer over UDP, for a repetition: see pingUDP
+	Ping    time.Duration // 0 means pingUDP over UDP, which allows one retransmission
 }
 
-// DefaultPatience fits a whole walk, and a second one with a web hello, into a scrape of 10 s after a look-up that took
-// all of its own 2.5 s. Connect allows one lost SYN (the kernel repeats it after 1 s) and its answer over a slow link.
-// Flight allows one datagram lost in each direction at the first retransmission time of a Linux device (4 s).
+// DefaultPatience fits a complete walk, and a second one with a web hello, into a scrape of 10 s after a look-up that took
+// its own 2.5 s. Connect allows one lost SYN, which the kernel repeats after 1 s, and its answer over a slow link. Flight
+// allows one lost datagram in each direction at the first retransmission timer of a Linux device (4 s).
 var DefaultPatience = Patience{
 	Connect: 3 * time.Second,
 	Hello:   2 * time.Second,
@@ -35,12 +35,12 @@ var DefaultPatience = Patience{
 	Ping:    2 * time.Second,
 }
 
-// pingUDP is the patience of a ping over UDP: it allows one repetition, which comes after 2 to 3 s (RFC 7252 §4.8), and
-// its answer.
+// pingUDP is the default patience of a ping over UDP. It allows one retransmission, which is sent after 2 to 3 s (RFC 7252
+// §4.8), and its answer.
 const pingUDP = 3500 * time.Millisecond
 
-// filled takes DefaultPatience's fields where there are none.
-func (p Patience) filled() Patience {
+// withDefaults replaces zero fields by those of DefaultPatience.
+func (p Patience) withDefaults() Patience {
 	for _, f := range []struct {
 		field *time.Duration
 		value time.Duration
@@ -55,41 +55,42 @@ func (p Patience) filled() Patience {
 	return p
 }
 
-// Credential is the client certificate to show to a server that asks.
+// Credential is the client certificate that is sent to a server that asks for one.
 type Credential struct {
 	Certificate tls.Certificate // EC P-256
 }
 
-// Walker walks paths. It is safe for concurrent use.
+// Walker probes paths. It is safe for concurrent use.
 type Walker struct {
-	// Dial opens the TCP or connected UDP socket; nil: the kernel's.
+	// Dial opens the TCP connection or the connected UDP socket; nil means the operating system's.
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	Patience Patience // a zero field takes DefaultPatience's
-	// Credential returns the certificate to show; it is asked on each walk that needs one.
+	Patience Patience // a zero field means that of DefaultPatience
+	// Credential returns the certificate to send. It is called once for each walk that needs one.
 	Credential func() *Credential
 
-	retransmission time.Duration // first interval of a UDP flight's retransmission; 0: a device's
+	retransmission time.Duration // first retransmission timer over UDP; 0 means a device's
 }
 
-// Walk walks one path. It returns when the walk, or a second one with a web hello, ended or ctx did.
+// Walk probes one path. It returns when the walk, and a second one with a web hello if there is one, has ended, or ctx
+// has.
 //
-// A device's walk over TCP whose hello failed in a way that a browser's may not is tried once more with a web hello, if
-// the target says so.
+// A device's walk over TCP whose hello failed in a way that a browser's hello may not is repeated with a web hello, if the
+// target has WebRetry.
 func (w *Walker) Walk(ctx context.Context, t Target) measurement.Outcome {
 	if t.Client == measurement.Web && t.Transport != measurement.UDP {
 		return w.walkWeb(ctx, t)
 	}
 	out := w.walkDevice(ctx, t)
-	if t.WebRetry && t.Transport != measurement.UDP && out.FailedIn == measurement.Hello && worthWebHello(out.Failure) && ctx.Err() == nil {
+	if t.WebRetry && t.Transport != measurement.UDP && out.FailedIn == measurement.Hello && webHelloHelps(out.Failure) && ctx.Err() == nil {
 		web := w.walkWeb(ctx, t)
 		out.Web = &web
 	}
 	return out
 }
 
-// worthWebHello says after which ends of a device's hello a browser's may show who it was that ended it: a box that does
-// not know the device's suite, or does not like its hello.
-func worthWebHello(f measurement.Failure) bool {
+// webHelloHelps reports whether a browser's hello may show who ended the device's hello: an inspecting proxy that does not
+// support the device's cipher suite, or a firewall that filters by the hello's content.
+func webHelloHelps(f measurement.Failure) bool {
 	switch f {
 	case measurement.Alert, measurement.Reset, measurement.Closed, measurement.Silent, measurement.NotTLS:
 		return true

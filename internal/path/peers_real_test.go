@@ -25,6 +25,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
+// patient gives real programs time on a busy machine.
+var patient = Patience{Connect: 30 * time.Second, Hello: 30 * time.Second, Flight: 30 * time.Second, Finish: 30 * time.Second, Ping: 30 * time.Second}
+
 // peer is a real TLS server on loopback.
 type peer struct {
 	at     netip.AddrPort
@@ -32,8 +35,8 @@ type peer struct {
 	stdout io.Reader
 }
 
-// startPeer runs a server program and waits until it listens. {PORT}, {PORT-1}, {CERT}, {KEY}, {CA} (of somebody
-// else) and {STRANGERS} (the CA of our own certificate) in the arguments are filled in.
+// startPeer runs a server program and waits until it listens. It replaces {PORT}, {PORT-1}, {CERT}, {KEY}, {CLIENT_CA} (the
+// authority of the client certificate) and {CA} (another one) in the arguments.
 func startPeer(t *testing.T, mint *lab.Mint, transport measurement.Transport, env []string, name string, args ...string) *peer {
 	t.Helper()
 	leaf, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", DNSNames: []string{"server.test"}})
@@ -54,14 +57,14 @@ func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transp
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for name, content := range map[string][]byte{"cert": chain, "key": key, "ca": mint.LwM2M.PEM(), "strangers": mint.Inspector.PEM()} {
+	for name, content := range map[string][]byte{"cert": chain, "key": key, "ca": mint.LwM2M.PEM(), "clientca": mint.Inspector.PEM()} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	at := program.FreePort(t)
 	fill := strings.NewReplacer("{PORT}", fmt.Sprint(at.Port()), "{PORT-1}", fmt.Sprint(at.Port()-1), "{CERT}", filepath.Join(dir, "cert"),
-		"{KEY}", filepath.Join(dir, "key"), "{CA}", filepath.Join(dir, "ca"), "{STRANGERS}", filepath.Join(dir, "strangers"))
+		"{KEY}", filepath.Join(dir, "key"), "{CA}", filepath.Join(dir, "ca"), "{CLIENT_CA}", filepath.Join(dir, "clientca"))
 	for i := range args {
 		args[i] = fill.Replace(args[i])
 	}
@@ -98,8 +101,8 @@ func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transp
 	}
 }
 
-// listens reports whether somebody does at a port of this machine. Of UDP the kernel's table is asked: a datagram to see
-// would be the first of a session.
+// listens reports whether a program listens on a port of this machine. For UDP it reads the kernel's table, because a datagram
+// would begin a session.
 func listens(t *testing.T, transport measurement.Transport, at netip.AddrPort) bool {
 	t.Helper()
 	if transport == measurement.TCP {
@@ -126,9 +129,9 @@ func newMint(t *testing.T) *lab.Mint {
 	return mint
 }
 
-func strangerOf(t *testing.T, mint *lab.Mint) func() *Credential {
+func clientOf(t *testing.T, mint *lab.Mint) func() *Credential {
 	t.Helper()
-	certificate, err := mint.Inspector.Issue(lab.Leaf{CommonName: "any stranger"})
+	certificate, err := mint.Inspector.Issue(lab.Leaf{CommonName: "client"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +140,7 @@ func strangerOf(t *testing.T, mint *lab.Mint) func() *Credential {
 
 const ccm8 = "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0"
 
-func TestDeviceWalkOfRealServers(t *testing.T) {
+func TestWalkTCPOfRealServers(t *testing.T) {
 	noEMS := filepath.Join(t.TempDir(), "openssl.cnf")
 	if err := os.WriteFile(noEMS, []byte("openssl_conf = init\n[init]\nssl_conf = modules\n[modules]\nsystem_default = server\n[server]\nOptions = -ExtendedMasterSecret\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -151,49 +154,49 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 		web     measurement.Failure
 		asked   bool
 	}{
-		"OpenSSL with 0xC0AE alone and a client certificate demanded": {
+		"OpenSSL with only 0xC0AE, client certificate required": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-Verify", "1", "-tls1_2", "-quiet"},
-			phases:  finished, asked: true,
+			phases:  upToFinish, asked: true,
 		},
 		"OpenSSL without extended master secret": {
 			env:     []string{"OPENSSL_CONF=" + noEMS},
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-Verify", "1", "-tls1_2", "-quiet"},
-			phases:  finished, asked: true,
+			phases:  upToFinish, asked: true,
 		},
-		"OpenSSL without session tickets, asking for no certificate": {
+		"OpenSSL without session tickets, no client certificate": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-tls1_2", "-no_ticket", "-quiet"},
-			phases:  finished,
+			phases:  upToFinish,
 		},
-		"OpenSSL that refuses strangers": {
+		"OpenSSL, client certificate refused": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-cipher", ccm8, "-Verify", "1", "-verify_return_error", "-tls1_2", "-quiet"},
-			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: greeted, asked: true,
+			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: upToHello, asked: true,
 		},
 		"OpenSSL without the device's suite": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256", "-tls1_2", "-quiet"},
-			failure: measurement.Alert, in: measurement.Hello, phases: connected, web: measurement.Completed,
+			failure: measurement.Alert, in: measurement.Hello, phases: connectOnly, web: measurement.Completed,
 		},
-		"OpenSSL with TLS 1.3 alone": {
+		"OpenSSL with only TLS 1.3": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-tls1_3", "-quiet"},
-			failure: measurement.Alert, in: measurement.Hello, phases: connected, web: measurement.Completed,
+			failure: measurement.Alert, in: measurement.Hello, phases: connectOnly, web: measurement.Completed,
 		},
-		"GnuTLS with a client certificate demanded": {
+		"GnuTLS with client certificate required": {
 			program: []string{"gnutls-serv", "--echo", "--port", "{PORT}", "--x509certfile", "{CERT}", "--x509keyfile", "{KEY}", "--priority", "NORMAL:+AES-128-CCM-8", "--require-client-cert"},
-			phases:  finished, asked: true,
+			phases:  upToFinish, asked: true,
 		},
-		"GnuTLS asking for no certificate": {
+		"GnuTLS no client certificate": {
 			program: []string{"gnutls-serv", "--echo", "--port", "{PORT}", "--x509certfile", "{CERT}", "--x509keyfile", "{KEY}", "--priority", "NORMAL:+AES-128-CCM-8", "--disable-client-cert"},
-			phases:  finished,
+			phases:  upToFinish,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mint := newMint(t)
 			p := startPeer(t, mint, measurement.TCP, test.env, test.program[0], test.program[1:]...)
-			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+			w := &Walker{Patience: patient, Credential: clientOf(t, mint)}
 			o := w.Walk(t.Context(), Target{
 				Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Host: "server.test", Finish: true, WebRetry: true,
 			})
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) {
-				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text)
+				t.Fatal(describe(o))
 			}
 			seen, by := o.SawTLS()
 			if seen.Leaf() == nil || seen.Leaf().Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked {
@@ -206,9 +209,8 @@ func TestDeviceWalkOfRealServers(t *testing.T) {
 	}
 }
 
-// TestDataPassesBothWaysThroughOpenSSL answers the ping by hand: s_server has no CoAP, but prints what comes and sends
-// what it is given.
-func TestDataPassesBothWaysThroughOpenSSL(t *testing.T) {
+// TestPingOfOpenSSL answers the ping itself: s_server has no CoAP, but prints what it receives and sends its standard input.
+func TestPingOfOpenSSL(t *testing.T) {
 	mint := newMint(t)
 	p := startPeer(t, mint, measurement.TCP, nil, "openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}",
 		"-cipher", ccm8, "-Verify", "1", "-tls1_2", "-quiet")
@@ -224,10 +226,10 @@ func TestDataPassesBothWaysThroughOpenSSL(t *testing.T) {
 		}
 		answered <- err
 	}()
-	w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+	w := &Walker{Patience: patient, Credential: clientOf(t, mint)}
 	o := w.Walk(t.Context(), Target{Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Finish: true, Ping: true})
 	if o.Failure != measurement.Completed {
-		t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail.Text)
+		t.Fatal(describe(o))
 	}
 	if err := <-answered; err != nil {
 		t.Error(err)
@@ -242,25 +244,25 @@ func libcoap(library string, more ...string) []string {
 	return append([]string{"coap-server-" + library, "-A", "127.0.0.1", "-p", "{PORT-1}", "-c", "{CERT}", "-j", "{KEY}"}, more...)
 }
 
-// TestLibcoapAnswersByRFC8323 pings a server that frames CoAP over TCP as standardised.
-func TestLibcoapAnswersByRFC8323(t *testing.T) {
+// TestPingOfLibcoap pings a server with the standard framing of CoAP over TCP.
+func TestPingOfLibcoap(t *testing.T) {
 	for _, library := range []string{"openssl", "gnutls"} {
 		t.Run(library, func(t *testing.T) {
 			mint := newMint(t)
-			server := libcoap(library, "-C", "{STRANGERS}")
+			server := libcoap(library, "-C", "{CLIENT_CA}")
 			p := startPeer(t, mint, measurement.TCP, nil, server[0], server[1:]...)
-			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+			w := &Walker{Patience: patient, Credential: clientOf(t, mint)}
 			o := w.Walk(t.Context(), Target{
 				Address: p.at, Transport: measurement.TCP, Client: measurement.Device, Finish: true, Ping: true, Framing: measurement.RFC8323,
 			})
 			if o.Failure != measurement.Completed || !slices.Equal(phasesOf(o), measurement.Phases) || !o.TLS.CertificateRequested {
-				t.Errorf("%q in %q after %v (%s), saw %+v", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text, o.TLS)
+				t.Error(describe(o))
 			}
 		})
 	}
 }
 
-func TestWebWalkOfRealServers(t *testing.T) {
+func TestWalkWebOfRealServers(t *testing.T) {
 	for name, test := range map[string]struct {
 		program []string
 		failure measurement.Failure
@@ -275,15 +277,15 @@ func TestWebWalkOfRealServers(t *testing.T) {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-tls1_3", "-quiet"},
 			version: tls.VersionTLS13,
 		},
-		"OpenSSL, TLS 1.2, strangers refused": {
+		"OpenSSL, TLS 1.2, client certificate refused": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-Verify", "1", "-verify_return_error", "-tls1_2", "-quiet"},
 			version: tls.VersionTLS12, asked: true, failure: measurement.CertificateNeeded,
 		},
-		"OpenSSL, TLS 1.3, strangers refused": {
+		"OpenSSL, TLS 1.3, client certificate refused": {
 			program: []string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-CAfile", "{CA}", "-Verify", "1", "-verify_return_error", "-tls1_3", "-quiet"},
 			version: tls.VersionTLS13, asked: true, failure: measurement.CertificateNeeded,
 		},
-		"GnuTLS, any client certificate taken": {
+		"GnuTLS, any client certificate accepted": {
 			program: []string{"gnutls-serv", "--echo", "--port", "{PORT}", "--x509certfile", "{CERT}", "--x509keyfile", "{KEY}", "--require-client-cert"},
 			version: tls.VersionTLS13, asked: true,
 		},
@@ -291,16 +293,16 @@ func TestWebWalkOfRealServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mint := newMint(t)
 			p := startPeer(t, mint, measurement.TCP, nil, test.program[0], test.program[1:]...)
-			w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+			w := &Walker{Patience: patient, Credential: clientOf(t, mint)}
 			o := w.Walk(t.Context(), Target{Address: p.at, Transport: measurement.TCP, Client: measurement.Web, Host: "server.test"})
 			if o.Failure != test.failure {
-				t.Fatalf("%q in %q (%s)", o.Failure, o.FailedIn, o.Detail.Text)
+				t.Fatal(describe(o))
 			}
 			if o.TLS == nil || o.TLS.Version != test.version || !o.TLS.KeyProved || o.TLS.CertificateRequested != test.asked || o.TLS.Leaf() == nil {
 				t.Errorf("saw %+v", o.TLS)
 			}
-			if test.failure == measurement.CertificateNeeded && (o.FailedIn != measurement.Finish || !slices.Equal(phasesOf(o), greeted)) {
-				t.Errorf("%q in %q after %v", o.Failure, o.FailedIn, phasesOf(o))
+			if test.failure == measurement.CertificateNeeded && (o.FailedIn != measurement.Finish || !slices.Equal(phasesOf(o), upToHello)) {
+				t.Error(describe(o))
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roundTrip is the kernel's smoothed round-trip time of a connection; 0 if it has none.
+// roundTrip returns the kernel's smoothed round-trip time of a connection; 0 if it has none.
 func roundTrip(conn net.Conn) time.Duration {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {

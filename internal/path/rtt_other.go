@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// roundTrip is 0: only Linux is asked for its round-trip time.
+// roundTrip returns 0: the round-trip time is read only on Linux.
 func roundTrip(net.Conn) time.Duration { return 0 }

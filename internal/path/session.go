@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
@@ -15,35 +14,35 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Session is one path walked as a device does, step by step. Connect, Hello and Finish return whether the next step can
-// be taken; what was seen is in the outcome. Between steps the path may be left silent for as long as is to be measured.
+// Session probes one path step by step, as a device does. Connect, Hello and Finish report whether the next step can be
+// taken; what they observed is in the Outcome. The path may be left silent between steps for as long as the caller wants.
 //
 // Close must be called whatever the steps returned. A Session is not safe for concurrent use.
 type Session interface {
 	// Connect opens the TCP connection. Over UDP it opens a socket and sends nothing.
 	Connect(ctx context.Context) bool
-	// Hello sends the device's hello and reads the server's whole flight.
+	// Hello sends the device's hello and reads the complete server flight.
 	Hello(ctx context.Context) bool
-	// Finish shows our certificate if it is asked for and completes the session.
+	// Finish sends the client certificate if the server asks for one, and completes the handshake.
 	Finish(ctx context.Context) bool
-	// Ping sends an empty CoAP message and waits for its reset: nil, [ErrNoPong], [ErrUnsent], [ErrEnded], [ErrCut] or
-	// [ErrRoundOver]. It may be called again after a silence. Only the last is a failure of the walk.
+	// Ping sends an empty CoAP message and waits for its reset. It returns nil, [ErrNoPong], [ErrUnsent], [ErrEnded],
+	// [ErrCut] or [ErrRoundOver], of which only the last makes the walk fail. It may be called again after a silence.
 	Ping(ctx context.Context) error
-	// Listen waits in silence until ctx ends, which is nil, or the server ends the session: [ErrEnded] or [ErrCut]. What
-	// the server says meanwhile is passed over.
+	// Listen waits in silence until ctx ends, which is not an error, or until the server ends the session: [ErrEnded] or
+	// [ErrCut]. Data that the server sends meanwhile is discarded.
 	Listen(ctx context.Context) error
-	// Outcome is what the steps so far saw.
+	// Outcome returns what the steps so far observed.
 	Outcome() measurement.Outcome
-	// Close ends the session politely, if it stands, and closes the socket. It may be called at any time.
+	// Close sends close_notify if the session is established, and closes the socket. It may be called at any time.
 	Close()
 }
 
 var (
-	// ErrNoPong means that the server did not answer the ping in time. The session stands as far as is known: a server may
-	// ignore strangers.
+	// ErrNoPong means that the server did not answer the ping in time. The session may still be established: a server may
+	// ignore the pings of a client that is not registered.
 	ErrNoPong = coap.ErrNoPong
-	// ErrUnsent means that the ping's time was over before it was sent: this machine was suspended or overloaded. It says
-	// nothing of the path.
+	// ErrUnsent means that the ping's time was over before it could be sent: this machine was suspended or overloaded. It
+	// says nothing about the path.
 	ErrUnsent = errors.New("the ping could not be sent in time")
 	// ErrEnded means that the server ended the session: FIN or close_notify.
 	ErrEnded = errors.New("the server ended the session")
@@ -53,23 +52,23 @@ var (
 	ErrRoundOver = errRoundOver
 )
 
-// Session begins a walk with a device's hello over the target's transport; nothing is sent yet.
+// Session returns a session with a device's hello over the target's transport. It sends nothing.
 func (w *Walker) Session(t Target) Session {
-	walk := walk{
-		walker: w, patience: w.Patience.filled(), target: t,
+	base := baseSession{
+		walker: w, patience: w.Patience.withDefaults(), target: t,
 		out: measurement.Outcome{Address: t.Address, Transport: measurement.TCP, Client: measurement.Device},
 	}
 	if t.Transport == measurement.UDP {
-		walk.out.Transport = measurement.UDP
+		base.out.Transport = measurement.UDP
 		if w.Patience.Ping <= 0 {
-			walk.patience.Ping = pingUDP
+			base.patience.Ping = pingUDP
 		}
-		return &udpSession{walk: walk}
+		return &udpSession{baseSession: base}
 	}
-	return &tcpSession{walk: walk}
+	return &tcpSession{baseSession: base}
 }
 
-// walkDevice is the device's walk: connect, hello, finish, ping, close.
+// walkDevice runs a device's walk: connect, hello, finish, ping, close.
 func (w *Walker) walkDevice(ctx context.Context, t Target) measurement.Outcome {
 	s := w.Session(t)
 	defer s.Close()
@@ -82,61 +81,87 @@ func (w *Walker) walkDevice(ctx context.Context, t Target) measurement.Outcome {
 		return out
 	}
 	if s.Finish(ctx) && t.Ping {
-		_ = s.Ping(ctx) // a server may ignore strangers: the outcome has what there is to say
+		_ = s.Ping(ctx) // the outcome records the result
 	}
 	return s.Outcome()
 }
 
-// walk is what the sessions of both transports have in common.
-type walk struct {
-	walker   *Walker
-	patience Patience
-	target   Target
-	conn     net.Conn
-	buf      []byte
-	dead     bool // the server ended the session: no farewell is due
-	out      measurement.Outcome
+// baseSession is what the sessions of both transports have in common.
+type baseSession struct {
+	walker     *Walker
+	patience   Patience
+	target     Target
+	conn       net.Conn
+	buf        []byte
+	peerClosed bool // the server ended the session: no close_notify is sent
+	out        measurement.Outcome
 }
 
-func (k *walk) Outcome() measurement.Outcome { return k.out }
+func (s *baseSession) Outcome() measurement.Outcome { return s.out }
 
-func (k *walk) fail(in measurement.Phase, failure measurement.Failure, detail string) bool {
-	k.out.FailedIn, k.out.Failure, k.out.Detail = in, failure, measurement.Detail{Text: measurement.Text(detail)}
+// fail records a failure and returns false, the result of the step.
+func (s *baseSession) fail(in measurement.Phase, failure measurement.Failure, detail measurement.Detail) bool {
+	s.out.FailedIn, s.out.Failure, s.out.Detail = in, failure, detail
 	return false
 }
 
-func (k *walk) completed(phase measurement.Phase, took time.Duration) bool {
-	k.out.Times = append(k.out.Times, measurement.PhaseTime{Phase: phase, Took: took})
+// failLocally records an error of this machine that is not about the path.
+func (s *baseSession) failLocally(in measurement.Phase, err error) bool {
+	kind := measurement.DetailLocalFailure
+	if errors.Is(err, devicetls.ErrCredential) {
+		kind = measurement.DetailBadCredential
+	}
+	return s.fail(in, measurement.Internal, errorDetail(kind, err))
+}
+
+// errorDetail returns a detail whose text is that of an error of the operating system or of a library.
+func errorDetail(kind measurement.DetailKind, err error) measurement.Detail {
+	return measurement.Detail{Kind: kind, Text: measurement.Text(err.Error())}
+}
+
+// completed records the duration of a phase that reached its goal and returns true, the result of the step.
+func (s *baseSession) completed(phase measurement.Phase, took time.Duration) bool {
+	s.out.Times = append(s.out.Times, measurement.PhaseTime{Phase: phase, Took: took})
 	return true
 }
 
-func (k *walk) sawAlert(alert *devicetls.AlertError) {
-	if k.out.TLS == nil {
-		k.out.TLS = &measurement.TLS{}
-	}
-	k.out.TLS.Alert, k.out.TLS.HasAlert = alert.Description, true
+// recordAlert records the alert that ended the handshake and returns its detail.
+func (s *baseSession) recordAlert(alert *devicetls.AlertError) measurement.Detail {
+	return recordAlert(&s.out, alert.Description)
 }
 
-// greeted ends a hello that was answered by a whole flight.
-func (k *walk) greeted(took time.Duration, flight *devicetls.Flight) bool {
-	k.completed(measurement.Hello, took)
-	if len(flight.Unfit) > 0 {
-		return k.fail(measurement.Hello, measurement.Unfit, strings.Join(flight.Unfit, "; "))
+func recordAlert(out *measurement.Outcome, description uint8) measurement.Detail {
+	if out.TLS == nil {
+		out.TLS = &measurement.TLS{}
 	}
-	// A holder that has not proved its key is nobody to show our certificate to; a device stops here as well.
+	out.TLS.Alert, out.TLS.HasAlert = description, true
+	return measurement.Detail{Kind: measurement.DetailAlert, N: int(description)}
+}
+
+// helloDone ends a hello that was answered by a complete flight. The certificate is not sent to a server that has not
+// proved its key: a device stops here too.
+func (s *baseSession) helloDone(took time.Duration, flight *devicetls.Flight) bool {
+	s.completed(measurement.Hello, took)
+	if len(flight.Unfit) > 0 {
+		return s.fail(measurement.Hello, measurement.Unfit, unfitDetail(flight))
+	}
 	return flight.KeyProved
 }
 
-// finished ends a finish that came to its goal. What a device cannot take of it is known only now.
-func (k *walk) finished(took time.Duration, flight *devicetls.Flight) bool {
-	k.completed(measurement.Finish, took)
-	if k.out.TLS.Unfit = flight.Unfit; len(flight.Unfit) > 0 {
-		return k.fail(measurement.Finish, measurement.Unfit, strings.Join(flight.Unfit, "; "))
+// finishDone ends a finish that reached its goal. What a device cannot use of it is known only now.
+func (s *baseSession) finishDone(took time.Duration, flight *devicetls.Flight) bool {
+	s.completed(measurement.Finish, took)
+	if s.out.TLS.Unfit = flight.Unfit; len(flight.Unfit) > 0 {
+		return s.fail(measurement.Finish, measurement.Unfit, unfitDetail(flight))
 	}
 	return true
 }
 
-// certificate is the one to show to a server that asks; nil if there is none.
+func unfitDetail(flight *devicetls.Flight) measurement.Detail {
+	return measurement.Detail{Kind: measurement.DetailUnfit, N: len(flight.Unfit), Unfit: flight.Unfit[0]}
+}
+
+// certificate returns the certificate for a server that asks; nil without one.
 func (w *Walker) certificate() *tls.Certificate {
 	if w.Credential != nil {
 		if credential := w.Credential(); credential != nil {
@@ -146,33 +171,40 @@ func (w *Walker) certificate() *tls.Certificate {
 	return nil
 }
 
-// failFinish says what ended the finish. A server that asked for our certificate and then ends the session refuses the
-// certificate, unless its alert says that the protocol went wrong.
-func (k *walk) failFinish(err error) bool {
+// failFinish records the end of a finish. A server that asked for a certificate and then ends the session refuses the
+// certificate, unless its alert is about the protocol.
+func (s *baseSession) failFinish(err error) bool {
 	var alert *devicetls.AlertError
-	asked := k.out.TLS.CertificateRequested
-	k.dead = true
+	var malformed *devicetls.MalformedError
+	requested := s.out.TLS.CertificateRequested
+	s.peerClosed = true
 	switch {
 	case errors.Is(err, errRoundOver):
-		return k.fail(measurement.Finish, measurement.OutOfTime, "the round ended before the server's Finished")
+		return s.fail(measurement.Finish, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailFinishDeadline})
 	case errors.Is(err, errSilence):
-		return k.fail(measurement.Finish, measurement.FinishFailed, "no Finished came in time")
+		return s.fail(measurement.Finish, measurement.FinishFailed,
+			measurement.Detail{Kind: measurement.DetailFinishSilent, After: s.patience.Finish})
 	case errors.As(err, &alert):
-		k.sawAlert(alert)
-		if asked && refusesCertificate(alert.Description) {
-			return k.fail(measurement.Finish, measurement.CertificateNeeded, alert.Error()+" after our certificate")
+		detail := s.recordAlert(alert)
+		if requested && refusesCertificate(alert.Description) {
+			detail.Kind = measurement.DetailAlertAfterCert
+			return s.fail(measurement.Finish, measurement.CertificateNeeded, detail)
 		}
-		return k.fail(measurement.Finish, measurement.FinishFailed, alert.Error())
-	case asked && (errors.Is(err, io.EOF) || isReset(err)):
-		return k.fail(measurement.Finish, measurement.CertificateNeeded, "the server ended the connection after our certificate")
-	case asked && isRefused(err):
-		return k.fail(measurement.Finish, measurement.CertificateNeeded, "the server's port was closed after our certificate")
+		return s.fail(measurement.Finish, measurement.FinishFailed, detail)
+	case requested && (errors.Is(err, io.EOF) || isReset(err)):
+		return s.fail(measurement.Finish, measurement.CertificateNeeded, measurement.Detail{Kind: measurement.DetailEndedAfterCert})
+	case requested && isRefused(err):
+		return s.fail(measurement.Finish, measurement.CertificateNeeded, measurement.Detail{Kind: measurement.DetailPortClosedLater})
+	case errors.Is(err, devicetls.ErrNotVerified):
+		return s.fail(measurement.Finish, measurement.FinishFailed, measurement.Detail{Kind: measurement.DetailFinishNotVerified})
+	case errors.As(err, &malformed):
+		return s.fail(measurement.Finish, measurement.FinishFailed, malformed.Detail)
 	}
-	return k.fail(measurement.Finish, measurement.FinishFailed, err.Error())
+	return s.fail(measurement.Finish, measurement.FinishFailed, errorDetail(measurement.DetailFinishFailed, err))
 }
 
-// refusesCertificate reports whether a fatal alert (RFC 5246 §7.2.2) after our certificate is about it. Those that speak
-// of the records, the Finished or the server's own trouble are not.
+// refusesCertificate reports whether a fatal alert (RFC 5246 §7.2.2) after the client's certificate is about the
+// certificate. Alerts about records, the Finished message or the server's own errors are not.
 func refusesCertificate(description uint8) bool {
 	switch description {
 	case 10, 20, 22, 47, 50, 51, 80: // unexpected_message, bad_record_mac, record_overflow, illegal_parameter, decode_error, decrypt_error, internal_error
@@ -181,75 +213,75 @@ func refusesCertificate(description uint8) bool {
 	return true
 }
 
-// ping pings over the carrier of a finished session, which is made for the bound of this phase.
-func (k *walk) ping(ctx context.Context, p coap.Pinger, carrier func(*bound) coap.Conn) error {
-	b, err := newBound(ctx, k.conn, k.patience.Ping)
+// ping pings over an established session. The carrier is created for the deadline of this phase.
+func (s *baseSession) ping(ctx context.Context, p coap.Pinger, carrier func(*phaseDeadline) coap.Conn) error {
+	d, err := startPhase(ctx, s.conn, s.patience.Ping)
 	if err != nil {
 		return fmt.Errorf("ping: %w", ErrCut)
 	}
-	defer b.release()
-	k.out.Pinged, k.out.Ponged = true, false
-	took, sent, err := p.Ping(carrier(b), b.end)
+	defer d.release()
+	s.out.Pinged, s.out.Ponged = true, false
+	took, sent, err := p.Ping(carrier(d), d.end)
 	if err == nil {
-		k.out.Ponged = k.completed(measurement.Ping, took)
+		s.out.Ponged = s.completed(measurement.Ping, took)
 		return nil
 	}
-	switch end := b.of(err); {
-	case errors.Is(end, errRoundOver):
-		k.fail(measurement.Ping, measurement.OutOfTime, "the round ended before the answer to the ping")
+	switch cause := d.cause(err); {
+	case errors.Is(cause, errRoundOver):
+		s.fail(measurement.Ping, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailPingDeadline})
 		return ErrRoundOver
-	case errors.Is(end, errSilence) && sent == 0:
-		k.out.Pinged = false
+	case errors.Is(cause, errSilence) && sent == 0:
+		s.out.Pinged = false
 		return ErrUnsent
-	case errors.Is(end, errSilence), errors.Is(err, coap.ErrNoPong):
+	case errors.Is(cause, errSilence), errors.Is(err, coap.ErrNoPong):
 		return ErrNoPong
 	}
-	return fmt.Errorf("ping: %w", k.ending(err))
+	return fmt.Errorf("ping: %w", s.sessionEnd(err))
 }
 
-// listen reads until ctx ends and gives what comes to take. Over UDP an ICMP error may pass; it is not repeated, since
-// nothing is sent.
-func (k *walk) listen(ctx context.Context, size int, take func([]byte) error) error {
-	b, err := newBound(ctx, k.conn, 0)
+// listen reads until ctx ends and passes received bytes to take. Over UDP a transient ICMP error is ignored: it is not
+// repeated, because nothing is sent.
+func (s *baseSession) listen(ctx context.Context, size int, take func([]byte) error) error {
+	d, err := startPhase(ctx, s.conn, 0)
 	if err != nil {
 		return fmt.Errorf("listen: %w", ErrCut)
 	}
-	defer b.release()
-	if err := take(nil); err != nil { // a farewell that came with what was read before
-		return fmt.Errorf("listen: %w", k.ending(err))
+	defer d.release()
+	if err := take(nil); err != nil { // the end of the session was received with earlier data
+		return fmt.Errorf("listen: %w", s.sessionEnd(err))
 	}
 	for {
-		n, err := k.conn.Read(k.buffer(size))
+		n, err := s.conn.Read(s.buffer(size))
 		if n > 0 {
-			if err := take(k.buf[:n]); err != nil {
-				return fmt.Errorf("listen: %w", k.ending(err))
+			if err := take(s.buf[:n]); err != nil {
+				return fmt.Errorf("listen: %w", s.sessionEnd(err))
 			}
 		}
 		switch {
-		case err == nil, k.out.Transport == measurement.UDP && isUnreachable(err):
-		case errors.Is(b.of(err), errRoundOver):
+		case err == nil, s.out.Transport == measurement.UDP && isUnreachable(err):
+		case errors.Is(d.cause(err), errRoundOver):
 			return nil
 		default:
-			return fmt.Errorf("listen: %w", k.ending(err))
+			return fmt.Errorf("listen: %w", s.sessionEnd(err))
 		}
 	}
 }
 
-// passOver drops the application data that waits to be read.
-func passOver(client interface{ Received() ([]byte, bool) }) {
+// discardData drops the application data that waits to be read.
+func discardData(client interface{ Received() ([]byte, bool) }) {
 	for {
-		if _, waits := client.Received(); !waits {
+		if _, ok := client.Received(); !ok {
 			return
 		}
 	}
 }
 
-// errNotFinished means a ping before the session was complete: a mistake of the caller.
-var errNotFinished = errors.New("the session is not complete")
+// errNotFinished means that the caller pinged before the session was established.
+var errNotFinished = errors.New("the session is not established")
 
-// ending says how a session that stood came to its end.
-func (k *walk) ending(err error) error {
-	k.dead = true
+// sessionEnd records that an established session has ended and returns how: [ErrEnded] or [ErrCut].
+func (s *baseSession) sessionEnd(err error) error {
+	s.peerClosed = true
 	var alert *devicetls.AlertError
 	if errors.Is(err, io.EOF) || errors.Is(err, coap.ErrReleased) || errors.As(err, &alert) && alert.CloseNotify() {
 		return fmt.Errorf("%w: %w", ErrEnded, err)
@@ -257,26 +289,27 @@ func (k *walk) ending(err error) error {
 	return fmt.Errorf("%w: %w", ErrCut, err)
 }
 
-// farewell is how long the close_notify may wait for room in the send buffer: nothing depends on it.
-const farewell = time.Second
+// closeNotifyTimeout bounds how long the close_notify may wait for space in the send buffer. Nothing depends on its
+// delivery.
+const closeNotifyTimeout = time.Second
 
-// close sends the farewell, unless there is none or nobody to hear it, and closes the socket, if there is one.
-func (k *walk) close(notify []byte) {
-	if k.conn == nil {
+// close sends the close_notify, if there is one and the server has not ended the session, and closes the socket.
+func (s *baseSession) close(notify []byte) {
+	if s.conn == nil {
 		return
 	}
-	if notify != nil && !k.dead {
-		_ = k.conn.SetWriteDeadline(time.Now().Add(farewell))
-		_, _ = k.conn.Write(notify)
+	if notify != nil && !s.peerClosed {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(closeNotifyTimeout))
+		_, _ = s.conn.Write(notify)
 	}
-	_ = k.conn.Close() // the kernel sends what is left; there is nothing to be done about an error
-	k.conn, k.buf = nil, nil
+	_ = s.conn.Close() // an error changes nothing: the kernel still sends what is buffered
+	s.conn, s.buf = nil, nil
 }
 
-// buffer is where reads of this session go; size is that of the first use.
-func (k *walk) buffer(size int) []byte {
-	if k.buf == nil {
-		k.buf = make([]byte, size)
+// buffer returns the read buffer of this session; size is that of the first call.
+func (s *baseSession) buffer(size int) []byte {
+	if s.buf == nil {
+		s.buf = make([]byte, size)
 	}
-	return k.buf
+	return s.buf
 }

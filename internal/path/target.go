@@ -7,21 +7,21 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Target is what to walk and how far.
+// Target is the path to probe and the phases to run. It is comparable.
 type Target struct {
 	Address   netip.AddrPort
 	Transport measurement.Transport
 	Client    measurement.Client
 	Host      string // server name of a web hello; a device sends none
-	Finish    bool   // complete the session; otherwise stop at the server's flight
-	Ping      bool   // send a CoAP ping once the session is complete
+	Finish    bool   // complete the handshake; otherwise stop after the server flight
+	Ping      bool   // send a CoAP ping over the established session
 	Framing   measurement.Framing
 	// WebRetry repeats the walk with a web hello if the device's hello failed (TCP only).
 	WebRetry bool
 }
 
-// TargetFor is the target of one path of an endpoint at one address. A target without an address (the zero
-// [netip.Addr]) is comparable and identifies the path and all that decides how it is walked.
+// TargetFor returns the target of one path of an endpoint at one address. With the zero [netip.Addr] it identifies the path
+// and everything that decides how it is probed.
 func TargetFor(e *config.Endpoint, p measurement.Path, addr netip.Addr) Target {
 	return Target{
 		Address:   netip.AddrPortFrom(addr, p.Port),
@@ -35,7 +35,7 @@ func TargetFor(e *config.Endpoint, p measurement.Path, addr netip.Addr) Target {
 	}
 }
 
-// At is the same target at another address; the port stays.
+// At returns the same target at another address, with the same port.
 func (t Target) At(addr netip.Addr) Target {
 	t.Address = netip.AddrPortFrom(addr, t.Address.Port())
 	return t

@@ -13,15 +13,15 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// readSize holds a usual server flight in one read; a larger one takes several.
+// readSize is enough for a usual server flight in one read; a larger one takes several.
 const readSize = 4096
 
 // tcpSession is a [Session] over TCP.
 type tcpSession struct {
-	walk
-	client *devicetls.Client
-	rest   []byte // application data that a read of the ping left over
-	heard  int    // bytes that came
+	baseSession
+	client   *devicetls.Client
+	unread   []byte // application data that the last read of the ping did not take
+	received int    // bytes from the server
 }
 
 func (s *tcpSession) Connect(ctx context.Context) bool {
@@ -34,29 +34,29 @@ func (s *tcpSession) Hello(ctx context.Context) bool {
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	s.client = devicetls.New(random)
 	started := time.Now()
-	err := s.converse(ctx, s.patience.Hello, s.client.Hello(), devicetls.FlightWhole)
+	err := s.exchange(ctx, s.patience.Hello, s.client.Hello(), devicetls.FlightComplete)
 	took := time.Since(started)
-	s.out.TLS = s.client.Flight().Evidence()
+	s.out.TLS = s.client.Flight().Seen()
 	if err != nil {
 		return s.failHello(err)
 	}
-	return s.greeted(took, s.client.Flight())
+	return s.helloDone(took, s.client.Flight())
 }
 
 func (s *tcpSession) Finish(ctx context.Context) bool {
 	started := time.Now()
 	answer, err := s.client.Finish(s.walker.certificate())
 	if err != nil {
-		return s.fail(measurement.Finish, measurement.Internal, err.Error())
+		return s.failLocally(measurement.Finish, err)
 	}
-	if err := s.converse(ctx, s.patience.Finish, answer, devicetls.Done); err != nil {
+	if err := s.exchange(ctx, s.patience.Finish, answer, devicetls.Done); err != nil {
 		return s.failFinish(err)
 	}
-	return s.finished(time.Since(started), s.client.Flight())
+	return s.finishDone(time.Since(started), s.client.Flight())
 }
 
 func (s *tcpSession) Ping(ctx context.Context) error {
-	return s.ping(ctx, coap.Pinger{Framing: s.target.Framing}, func(*bound) coap.Conn { return (*tcpData)(s) })
+	return s.ping(ctx, coap.Pinger{Framing: s.target.Framing}, func(*phaseDeadline) coap.Conn { return (*tcpData)(s) })
 }
 
 func (s *tcpSession) Listen(ctx context.Context) error {
@@ -65,7 +65,7 @@ func (s *tcpSession) Listen(ctx context.Context) error {
 			return nil
 		}
 		_, err := s.client.Take(b)
-		passOver(s.client)
+		discardData(s.client)
 		return err
 	})
 }
@@ -78,67 +78,83 @@ func (s *tcpSession) Close() {
 	s.close(s.client.Close())
 }
 
-// converse sends and then reads until the client has come to the goal. A server that refuses may have ended the
-// connection before all was sent: what it said is still there to read, so a failed write alone ends nothing.
-func (s *tcpSession) converse(ctx context.Context, patience time.Duration, send []byte, goal devicetls.Step) error {
-	b, err := newBound(ctx, s.conn, patience)
+// exchange sends a flight and reads until the client has reached the goal. A server that refuses may end the connection
+// before everything was sent, and its alert can still be read: a reset of the write is reported only by the read.
+func (s *tcpSession) exchange(ctx context.Context, patience time.Duration, send []byte, goal devicetls.Step) error {
+	d, err := startPhase(ctx, s.conn, patience)
 	if err != nil {
 		return fmt.Errorf("set a deadline: %w", err)
 	}
-	defer b.release()
+	defer d.release()
 	if _, err := s.conn.Write(send); err != nil && !isReset(err) {
-		return b.of(fmt.Errorf("send: %w", err))
+		return d.cause(fmt.Errorf("send: %w", err))
 	}
-	step, err := s.client.Take(nil) // what came with the last flight
+	step, err := s.client.Take(nil) // bytes that came with the previous flight
 	for err == nil && step < goal {
-		n, failed := s.conn.Read(s.buffer(readSize))
-		s.heard += n
-		if step, err = s.client.Take(s.buf[:n]); err == nil && step < goal && failed != nil {
+		n, readErr := s.conn.Read(s.buffer(readSize))
+		s.received += n
+		if step, err = s.client.Take(s.buf[:n]); err == nil && step < goal && readErr != nil {
 			if err = s.client.End(); err == nil {
-				err = b.of(failed)
+				err = d.cause(readErr)
 			}
 		}
 	}
 	return err
 }
 
-// failHello says what ended the hello.
+// failHello records the end of a hello.
 func (s *tcpSession) failHello(err error) bool {
+	s.peerClosed = true
+	incomplete := func(kind measurement.DetailKind) measurement.Detail {
+		return measurement.Detail{Kind: kind, N: s.received}
+	}
 	var alert *devicetls.AlertError
-	var other *devicetls.NotTLSError
-	s.dead = true
+	var notTLS *devicetls.NotTLSError
+	var malformed *devicetls.MalformedError
 	switch {
+	case errors.Is(err, errRoundOver) && s.received == 0:
+		return s.fail(measurement.Hello, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailHelloDeadline})
 	case errors.Is(err, errRoundOver):
-		return s.fail(measurement.Hello, measurement.OutOfTime, "the round ended before the server's flight was whole")
+		return s.fail(measurement.Hello, measurement.OutOfTime, incomplete(measurement.DetailFlightDeadline))
+	case errors.Is(err, errSilence) && s.received == 0:
+		return s.fail(measurement.Hello, measurement.Silent, measurement.Detail{Kind: measurement.DetailHelloUnanswered, N: 1})
 	case errors.Is(err, errSilence):
-		return s.fail(measurement.Hello, measurement.Silent, "connected, but not in time "+s.soFar())
-	case errors.As(err, &alert) && !alert.CloseNotify():
-		s.sawAlert(alert)
-		return s.fail(measurement.Hello, measurement.Alert, alert.Error())
-	case errors.Is(err, io.EOF), errors.As(err, &alert):
-		return s.fail(measurement.Hello, measurement.Closed, "ended by the other side "+s.soFar())
-	case errors.As(err, &other) && other.HTTP:
-		return s.fail(measurement.Hello, measurement.HTTP, string(other.Line))
-	case errors.As(err, &other):
-		return s.fail(measurement.Hello, measurement.NotTLS, other.Error())
-	case errors.Is(err, devicetls.ErrMalformed):
-		return s.fail(measurement.Hello, measurement.Malformed, err.Error())
+		return s.fail(measurement.Hello, measurement.Silent, incomplete(measurement.DetailFlightIncomplete))
+	case errors.As(err, &alert):
+		detail := measurement.Detail{Kind: measurement.DetailAlert, N: int(alert.Description)}
+		if alert.CloseNotify() {
+			return s.fail(measurement.Hello, measurement.Closed, detail)
+		}
+		return s.fail(measurement.Hello, measurement.Alert, s.recordAlert(alert))
+	case errors.Is(err, io.EOF):
+		return s.fail(measurement.Hello, measurement.Closed, incomplete(measurement.DetailFlightClosed))
+	case errors.As(err, &notTLS):
+		return s.fail(measurement.Hello, notTLSFailure(notTLS), notTLSDetail(notTLS))
+	case errors.As(err, &malformed):
+		return s.fail(measurement.Hello, measurement.Malformed, malformed.Detail)
 	case isReset(err):
-		return s.fail(measurement.Hello, measurement.Reset, "cut by RST "+s.soFar())
+		return s.fail(measurement.Hello, measurement.Reset, incomplete(measurement.DetailFlightReset))
 	}
-	return s.fail(measurement.Hello, measurement.Internal, err.Error())
+	return s.failLocally(measurement.Hello, err)
 }
 
-// soFar tells how much of the server's flight came.
-func (s *tcpSession) soFar() string {
-	if s.heard == 0 {
-		return "(nothing came after our hello)"
+func notTLSFailure(err *devicetls.NotTLSError) measurement.Failure {
+	if err.HTTP {
+		return measurement.HTTP
 	}
-	return fmt.Sprintf("(%d bytes came, not the whole of the server's flight)", s.heard)
+	return measurement.NotTLS
 }
 
-// tcpData is a finished session as a carrier of CoAP: a Write is a record, a Read the content of one. Its deadline is
-// the phase's, which stands already.
+func notTLSDetail(err *devicetls.NotTLSError) measurement.Detail {
+	kind := measurement.DetailNotTLS
+	if err.HTTP {
+		kind = measurement.DetailHTTP
+	}
+	return measurement.Detail{Kind: kind, Text: err.Preview()}
+}
+
+// tcpData carries CoAP over an established session: a Write is one record, a Read returns the content of one. Its deadline
+// is that of the phase.
 type tcpData tcpSession
 
 // SetReadDeadline does nothing: see [tcpData].
@@ -156,28 +172,28 @@ func (d *tcpData) Write(p []byte) (int, error) {
 }
 
 func (d *tcpData) Read(p []byte) (int, error) {
-	for len(d.rest) == 0 {
+	for len(d.unread) == 0 {
 		if data, ok := d.client.Received(); ok {
-			d.rest = data
+			d.unread = data
 			continue
 		}
 		if _, ended := d.client.Take(nil); ended != nil {
-			return 0, ended // it came with the data before it
+			return 0, ended // it was received with earlier data
 		}
 		n, err := d.conn.Read((*tcpSession)(d).buffer(readSize))
 		_, ended := d.client.Take(d.buf[:n])
 		switch data, ok := d.client.Received(); {
-		case ok: // first, even if the server's farewell came with it
-			d.rest = data
+		case ok: // first, even if close_notify came with it
+			d.unread = data
 		case ended != nil:
 			return 0, ended
 		case err != nil:
 			return 0, err
 		}
 	}
-	n := copy(p, d.rest)
-	if d.rest = d.rest[n:]; d.target.Framing != measurement.RFC8323 {
-		d.rest = nil // a message too long to be of interest
+	n := copy(p, d.unread)
+	if d.unread = d.unread[n:]; d.target.Framing != measurement.RFC8323 {
+		d.unread = nil // the rest of a message that is too long for a reset
 	}
 	return n, nil
 }

@@ -15,30 +15,30 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// A flight that goes unanswered is sent again after 4 s, then 8 s and so on up to 32 s: the timers of a device on Linux.
-// (Mbed OS takes 13 to 107 s, which no scrape waits for.)
+// The retransmission timers of a device on Linux: 4 s, doubling up to 32 s. (Mbed OS has 13 to 107 s, longer than a
+// scrape.)
 const (
 	firstRetransmission = 4 * time.Second
 	lastRetransmission  = 32 * time.Second
 )
 
-// maxRepeats bounds the flights sent again in one phase. The timers alone send far fewer; a server that keeps repeating
-// its own flight must not make us a source of traffic.
+// maxRepeats bounds the flights sent again in one phase. The timers send far fewer, but a server that keeps repeating its
+// own flight must not turn this side into a source of traffic.
 const maxRepeats = 16
 
-// maxDatagrams bounds the datagrams and ICMP errors taken in one phase. A flight in fragments of 100 bytes has some
-// forty, each perhaps several times.
+// maxDatagrams bounds the datagrams and ICMP errors read in one phase. A flight in fragments of 100 bytes has about forty,
+// each perhaps repeated.
 const maxDatagrams = 2048
 
 // udpSession is a [Session] over UDP.
 type udpSession struct {
-	walk
+	baseSession
 	client *devicedtls.Client
 
-	sent    time.Time // the first hello
-	foreign int       // datagrams that were no DTLS
-	replies int       // datagrams that were
-	passed  error     // the last ICMP error, or refusal of this machine's own packet filter, that is no proof by itself
+	helloSent time.Time // the first hello
+	notDTLS   int       // datagrams that were not DTLS
+	replies   int       // datagrams that were
+	softError error     // the last ICMP error, or error of this machine's packet filter, that may be transient
 }
 
 func (s *udpSession) Connect(ctx context.Context) bool {
@@ -51,14 +51,14 @@ func (s *udpSession) Connect(ctx context.Context) bool {
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
-			return s.fail(measurement.Hello, measurement.OutOfTime, "the round ended before the hello")
+			return s.fail(measurement.Hello, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailNotSentInTime})
 		case isUnreachable(err):
-			return s.fail(measurement.Hello, measurement.Unreachable, fmt.Sprintf("no route: %v", err))
+			return s.fail(measurement.Hello, measurement.Unreachable, errorDetail(measurement.DetailNoRoute, err))
 		}
-		return s.fail(measurement.Hello, measurement.Internal, fmt.Sprintf("open a socket: %v", err))
+		return s.fail(measurement.Hello, measurement.Internal, errorDetail(measurement.DetailSocketFailed, err))
 	}
 	s.conn = conn
-	s.out.Local = localOf(conn)
+	s.out.Local = localAddr(conn)
 	return true
 }
 
@@ -66,32 +66,33 @@ func (s *udpSession) Hello(ctx context.Context) bool {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	s.client = devicedtls.New(random)
-	s.sent = time.Now()
-	err := s.converse(ctx, s.patience.Flight, s.timer(firstRetransmission), devicedtls.FlightWhole)
-	took := time.Since(s.sent)
-	s.out.TLS = s.client.Flight().Evidence()
+	s.helloSent = time.Now()
+	err := s.exchange(ctx, s.patience.Flight, s.timer(firstRetransmission), devicedtls.FlightComplete)
+	took := time.Since(s.helloSent)
+	s.out.TLS = s.client.Flight().Seen()
 	if err != nil {
 		return s.failHello(err)
 	}
-	return s.greeted(took, s.client.Flight())
+	return s.helloDone(took, s.client.Flight())
 }
 
+// Finish retransmits sooner than a device does: a server repeats its last flight only when the client's is repeated (RFC
+// 6347 §4.2.4), and a datagram lost there costs a device some seconds, not the session.
 func (s *udpSession) Finish(ctx context.Context) bool {
 	started := time.Now()
 	if err := s.client.Finish(s.walker.certificate()); err != nil {
-		return s.fail(measurement.Finish, measurement.Internal, err.Error())
+		return s.failLocally(measurement.Finish, err)
 	}
-	// A server sends the end of its handshake again only when ours comes again (RFC 6347 §4.2.4). So ours is repeated within
-	// the phase, sooner than a device would: a datagram that is lost there costs a device seconds, not the session.
-	if err := s.converse(ctx, s.patience.Finish, s.timer(min(firstRetransmission, s.patience.Finish/3)), devicedtls.Done); err != nil {
+	timer := s.timer(min(firstRetransmission, s.patience.Finish/3))
+	if err := s.exchange(ctx, s.patience.Finish, timer, devicedtls.Done); err != nil {
 		return s.failFinish(err)
 	}
-	return s.finished(time.Since(started), s.client.Flight())
+	return s.finishDone(time.Since(started), s.client.Flight())
 }
 
-// Ping over UDP repeats its message by RFC 7252 §4.2. Its framing is always that of RFC 7252: RFC 8323 is for streams.
+// Ping retransmits its message by RFC 7252 §4.2. The framing is always that of RFC 7252: RFC 8323 is for streams.
 func (s *udpSession) Ping(ctx context.Context) error {
-	return s.ping(ctx, coap.Pinger{Unreliable: true}, func(b *bound) coap.Conn { return &udpData{s, b} })
+	return s.ping(ctx, coap.Pinger{Unreliable: true}, func(d *phaseDeadline) coap.Conn { return &udpData{s, d} })
 }
 
 func (s *udpSession) Listen(ctx context.Context) error {
@@ -100,7 +101,7 @@ func (s *udpSession) Listen(ctx context.Context) error {
 			return nil
 		}
 		_, err := s.client.Take(b)
-		passOver(s.client)
+		discardData(s.client)
 		return err
 	})
 }
@@ -113,36 +114,36 @@ func (s *udpSession) Close() {
 	s.close(s.client.Close())
 }
 
-// timer is the first interval of a flight's retransmission, unless the walker has its own.
+// timer returns the first retransmission timer of a flight, unless the walker has its own.
 func (s *udpSession) timer(first time.Duration) time.Duration {
 	return cmp.Or(s.walker.retransmission, first)
 }
 
-// converse sends the flight that the client has ready, sends it again after first and then as a device does, and takes
-// datagrams until the client has come to the goal.
-func (s *udpSession) converse(ctx context.Context, patience, first time.Duration, goal devicedtls.Step) error {
-	b, err := newBound(ctx, s.conn, patience)
+// exchange sends the client's current flight, retransmits it after first and then by a device's timers, and reads
+// datagrams until the client has reached the goal.
+func (s *udpSession) exchange(ctx context.Context, patience, first time.Duration, goal devicedtls.Step) error {
+	d, err := startPhase(ctx, s.conn, patience)
 	if err != nil {
 		return fmt.Errorf("set a deadline: %w", err)
 	}
-	defer b.release()
+	defer d.release()
 	interval, repeats := first, 0
-	again := time.Now().Add(interval)
+	resendAt := time.Now().Add(interval)
 	if err := s.send(); err != nil {
-		return b.of(err)
+		return d.cause(err)
 	}
 	for range maxDatagrams {
-		wake := b.end
-		if repeats < maxRepeats && again.Before(b.end) {
-			wake = again
+		wake := d.end
+		if repeats < maxRepeats && resendAt.Before(d.end) {
+			wake = resendAt
 		}
-		step, err := s.receive(b, wake)
+		step, err := s.receive(d, wake)
 		switch {
-		case isTimeout(err) && wake.Before(b.end) && ctx.Err() == nil:
+		case isTimeout(err) && wake.Before(d.end) && ctx.Err() == nil:
 			interval = min(interval*2, lastRetransmission)
 			step = devicedtls.Resend
 		case err != nil:
-			return b.of(err)
+			return d.cause(err)
 		}
 		switch {
 		case step >= goal:
@@ -155,20 +156,20 @@ func (s *udpSession) converse(ctx context.Context, patience, first time.Duration
 		default:
 			continue
 		}
-		again = time.Now().Add(interval)
+		resendAt = time.Now().Add(interval)
 		if err := s.send(); err != nil {
-			return b.of(err)
+			return d.cause(err)
 		}
 	}
 	return errSilence
 }
 
-// send sends the client's flight. An ICMP error that an earlier datagram caused may come out of a write; what it means
-// is the same as of a read.
+// send sends the client's current flight. A write may return the ICMP error of an earlier datagram, which means the same
+// as from a read.
 func (s *udpSession) send() error {
 	for _, datagram := range s.client.Send() {
 		if _, err := s.conn.Write(datagram); err != nil {
-			if err = s.passing(err); err != nil {
+			if err = s.ignoreSoft(err); err != nil {
 				return fmt.Errorf("send: %w", err)
 			}
 		}
@@ -177,122 +178,129 @@ func (s *udpSession) send() error {
 }
 
 // receive waits for a datagram until wake and gives it to the client.
-func (s *udpSession) receive(b *bound, wake time.Time) (devicedtls.Step, error) {
-	if err := b.wake(wake); err != nil {
-		return devicedtls.Foreign, fmt.Errorf("set a deadline: %w", err)
+func (s *udpSession) receive(d *phaseDeadline, wake time.Time) (devicedtls.Step, error) {
+	if err := d.wakeAt(wake); err != nil {
+		return devicedtls.NotDTLS, fmt.Errorf("set a deadline: %w", err)
 	}
 	n, err := s.conn.Read(s.buffer(devicedtls.MaxDatagram))
 	if err != nil {
-		return devicedtls.Waiting, s.passing(err)
+		return devicedtls.Waiting, s.ignoreSoft(err)
 	}
 	if s.out.FirstReply == 0 {
-		s.out.FirstReply = max(time.Since(s.sent), 1)
+		s.out.FirstReply = max(time.Since(s.helloSent), 1)
 	}
 	step, err := s.client.Take(s.buf[:n])
-	if step == devicedtls.Foreign {
-		s.foreign++
+	if step == devicedtls.NotDTLS {
+		s.notDTLS++
 	} else {
 		s.replies++
 	}
 	return step, err
 }
 
-// passing remembers an ICMP error that may pass (no host, no route, filtered, too large), as TCP does (RFC 1122
-// §4.2.3.9): the next retransmission may get through. Port unreachable is an answer: nobody is there. What a packet filter
-// of this machine drops may pass too: TCP is not even told.
-func (s *udpSession) passing(err error) error {
+// ignoreSoft remembers an error that may be transient and returns nil for it; other errors are returned unchanged. ICMP
+// host unreachable and the like are soft errors, as for TCP (RFC 1122 §4.2.3.9): the next retransmission may get through.
+// Port unreachable is an answer. A datagram that this machine's packet filter drops is a soft error too: TCP does not even
+// report it.
+func (s *udpSession) ignoreSoft(err error) error {
 	if isUnreachable(err) || isBarred(err) {
-		s.passed = err
+		s.softError = err
 		return nil
 	}
 	return err
 }
 
-// failHello says what ended the hello.
+// failHello records the end of a hello.
 func (s *udpSession) failHello(err error) bool {
+	s.peerClosed = !errors.Is(err, errRoundOver) && !errors.Is(err, errSilence) // otherwise the server may still keep state
 	var alert *devicetls.AlertError
-	s.dead = !errors.Is(err, errRoundOver) && !errors.Is(err, errSilence) // else it may be there, and keep what it has for us
+	var malformed *devicetls.MalformedError
 	switch {
 	case errors.Is(err, errRoundOver):
-		return s.fail(measurement.Hello, measurement.OutOfTime, "the round ended: "+s.soFar())
+		return s.fail(measurement.Hello, measurement.OutOfTime, s.deadlineDetail())
 	case errors.Is(err, errSilence) && s.client.Flight().Done:
-		return false // it proves no key, and nothing better came: it is for package trust to say what that means
-	case errors.Is(err, errSilence) && isBarred(s.passed):
-		return s.fail(measurement.Hello, measurement.Unreachable, fmt.Sprintf("a packet filter of this machine: %v; %s", s.passed, s.soFar()))
-	case errors.Is(err, errSilence) && s.passed != nil:
-		return s.fail(measurement.Hello, measurement.Unreachable, fmt.Sprintf("ICMP: %v; %s", s.passed, s.soFar()))
-	case errors.Is(err, errSilence) && s.foreign > 0 && s.replies == 0:
-		return s.fail(measurement.Hello, measurement.NotTLS, fmt.Sprintf("%d datagrams came back, none of them DTLS", s.foreign))
+		return false // the flight does not prove its key, and no better one came: package trust has a verdict for that
+	case errors.Is(err, errSilence) && isBarred(s.softError):
+		return s.fail(measurement.Hello, measurement.Unreachable, errorDetail(measurement.DetailPacketFilter, s.softError))
+	case errors.Is(err, errSilence) && s.softError != nil:
+		return s.fail(measurement.Hello, measurement.Unreachable, errorDetail(measurement.DetailICMP, s.softError))
+	case errors.Is(err, errSilence) && s.notDTLS > 0 && s.replies == 0:
+		return s.fail(measurement.Hello, measurement.NotTLS, measurement.Detail{Kind: measurement.DetailNotDTLS, N: s.notDTLS})
 	case errors.Is(err, errSilence):
-		return s.fail(measurement.Hello, measurement.Silent, s.soFar())
-	case errors.As(err, &alert) && !alert.CloseNotify():
-		s.sawAlert(alert)
-		return s.fail(measurement.Hello, measurement.Alert, alert.Error())
+		return s.fail(measurement.Hello, measurement.Silent, s.silenceDetail())
 	case errors.As(err, &alert):
-		return s.fail(measurement.Hello, measurement.Closed, "ended by the other side: "+alert.Error())
-	case errors.Is(err, devicetls.ErrMalformed):
-		return s.fail(measurement.Hello, measurement.Malformed, err.Error())
-	case isRefused(err):
-		return s.fail(measurement.Hello, measurement.Refused, "ICMP: port unreachable")
-	}
-	return s.fail(measurement.Hello, measurement.Internal, err.Error())
-}
-
-// soFar tells how far the hello came before nothing more did.
-func (s *udpSession) soFar() string {
-	const lost = "large datagrams or fragments may be lost (MTU)"
-	switch first := s.out.FirstReply.Round(100 * time.Microsecond); {
-	case s.replies == 0:
-		if s.out.Retransmissions == 0 {
-			return "no answer to the hello"
+		detail := measurement.Detail{Kind: measurement.DetailAlert, N: int(alert.Description)}
+		if alert.CloseNotify() {
+			return s.fail(measurement.Hello, measurement.Closed, detail)
 		}
-		return fmt.Sprintf("no answer to the hello, sent %d times", 1+s.out.Retransmissions)
-	case s.client.Flight().Bytes == 0 && s.client.CookieSeen():
-		return fmt.Sprintf("the server asked for a cookie after %v, so the path is open both ways; its flight did not come: %s", first, lost)
-	default:
-		return fmt.Sprintf("the first answer came after %v, but not all of the server's flight: %s", first, lost)
+		return s.fail(measurement.Hello, measurement.Alert, s.recordAlert(alert))
+	case errors.As(err, &malformed):
+		return s.fail(measurement.Hello, measurement.Malformed, malformed.Detail)
+	case isRefused(err):
+		return s.fail(measurement.Hello, measurement.Refused, measurement.Detail{Kind: measurement.DetailPortUnreachable})
 	}
+	return s.failLocally(measurement.Hello, err)
 }
 
-// udpData is a finished session as a carrier of CoAP: a Write is a record in a datagram, a Read the content of one.
+// silenceDetail returns how far the hello got before nothing more came.
+func (s *udpSession) silenceDetail() measurement.Detail {
+	first := s.out.FirstReply.Round(100 * time.Microsecond)
+	switch {
+	case s.replies == 0:
+		return measurement.Detail{Kind: measurement.DetailHelloUnanswered, N: 1 + s.out.Retransmissions}
+	case s.client.Flight().Bytes == 0 && s.client.CookieSeen():
+		return measurement.Detail{Kind: measurement.DetailCookieOnly, After: first}
+	}
+	return measurement.Detail{Kind: measurement.DetailFragmentsMissing, After: first}
+}
+
+// deadlineDetail returns how far the hello got when the round ended.
+func (s *udpSession) deadlineDetail() measurement.Detail {
+	if s.replies == 0 {
+		return measurement.Detail{Kind: measurement.DetailHelloDeadline}
+	}
+	return measurement.Detail{Kind: measurement.DetailFlightDeadline, N: s.client.Flight().Bytes}
+}
+
+// udpData carries CoAP over an established session: a Write is a record in a datagram, a Read returns the content of one.
 type udpData struct {
 	*udpSession
-	bound *bound
+	deadline *phaseDeadline
 }
 
-// SetReadDeadline sets when a read gives up, within the phase.
-func (d *udpData) SetReadDeadline(t time.Time) error { return d.bound.wake(t) }
+// SetReadDeadline sets when the next reads end, within the phase.
+func (d *udpData) SetReadDeadline(t time.Time) error { return d.deadline.wakeAt(t) }
 
 func (d *udpData) Write(p []byte) (int, error) {
 	datagram := d.client.Seal(p)
 	if datagram == nil {
 		return 0, errNotFinished
 	}
-	if _, err := d.conn.Write(datagram); d.passing(err) != nil {
+	if _, err := d.conn.Write(datagram); d.ignoreSoft(err) != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// Read gives the next application data. Datagrams without any are passed over, so many at most as make a phase.
+// Read returns the next application data. It ignores at most maxDatagrams datagrams without any.
 func (d *udpData) Read(p []byte) (int, error) {
 	for range maxDatagrams {
 		if data, ok := d.client.Received(); ok {
 			return copy(p, data), nil
 		}
 		if _, ended := d.client.Take(nil); ended != nil {
-			return 0, ended // it came with the data before it
+			return 0, ended // it was received with earlier data
 		}
 		n, err := d.conn.Read(d.buffer(devicedtls.MaxDatagram))
 		switch {
-		case d.bound.ctx.Err() != nil:
-			return 0, errRoundOver // no time-out, after which there would be time to repeat
+		case d.deadline.ctx.Err() != nil:
+			return 0, errRoundOver // not a time-out, which would lead to a retransmission
 		case isUnreachable(err):
 		case err != nil:
 			return 0, err
 		default:
 			_, ended := d.client.Take(d.buf[:n])
-			if data, ok := d.client.Received(); ok { // first, even if the server's farewell came with it
+			if data, ok := d.client.Received(); ok { // first, even if close_notify came with it
 				return copy(p, data), nil
 			}
 			if ended != nil {

@@ -19,56 +19,58 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// TestAFirewallsWordIsUnderstood puts a real packet filter before the port, in a network namespace of its own.
-func TestAFirewallsWordIsUnderstood(t *testing.T) {
+// TestICMPOfRealFirewall puts a real packet filter in front of the port, in a network namespace.
+func TestICMPOfRealFirewall(t *testing.T) {
+	const soon = 50 * time.Millisecond
 	for name, test := range map[string]struct {
-		verdict string // in nft's words
-		want    measurement.Failure
-		detail  string
+		rule   string // of nft
+		want   measurement.Failure
+		detail measurement.DetailKind
+		text   string
 	}{
-		"port unreachable":  {"reject with icmp type port-unreachable", measurement.Refused, "ICMP: port unreachable"},
-		"host unreachable":  {"reject with icmp type host-unreachable", measurement.Unreachable, "no route to host"},
-		"net unreachable":   {"reject with icmp type net-unreachable", measurement.Unreachable, "network is unreachable"},
-		"admin prohibited":  {"reject with icmp type admin-prohibited", measurement.Unreachable, "no route to host"},
-		"dropped":           {"drop", measurement.Silent, "no answer to the hello"},
-		"nobody there":      {"accept", measurement.Refused, "ICMP: port unreachable"},
-		"no route, no link": {"", measurement.Unreachable, "network is unreachable"},
-		"dropped here":      {hereToo + "drop", measurement.Unreachable, "a packet filter of this machine"},
-		"refused here":      {hereToo + "reject with icmp type port-unreachable", measurement.Refused, "ICMP: port unreachable"},
+		"port unreachable: refused":            {"reject with icmp type port-unreachable", measurement.Refused, measurement.DetailPortUnreachable, ""},
+		"host unreachable: unreachable":        {"reject with icmp type host-unreachable", measurement.Unreachable, measurement.DetailICMP, "no route to host"},
+		"net unreachable: unreachable":         {"reject with icmp type net-unreachable", measurement.Unreachable, measurement.DetailICMP, "network is unreachable"},
+		"admin prohibited: unreachable":        {"reject with icmp type admin-prohibited", measurement.Unreachable, measurement.DetailICMP, "no route to host"},
+		"dropped: silent":                      {"drop", measurement.Silent, measurement.DetailHelloUnanswered, ""},
+		"nothing listens: refused":             {"accept", measurement.Refused, measurement.DetailPortUnreachable, ""},
+		"no route: unreachable":                {"", measurement.Unreachable, measurement.DetailNoRoute, "network is unreachable"},
+		"dropped by this machine: unreachable": {onOutput + "drop", measurement.Unreachable, measurement.DetailPacketFilter, "operation not permitted"},
+		"rejected by this machine: refused":    {onOutput + "reject with icmp type port-unreachable", measurement.Refused, measurement.DetailPortUnreachable, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &Walker{Patience: Patience{Flight: 3 * time.Second}, Dial: dialInNamespace(test.verdict), retransmission: soon}
+			w := &Walker{Patience: Patience{Flight: 3 * time.Second}, Dial: dialInNamespace(test.rule), retransmission: soon}
 			o := w.Walk(t.Context(), Target{Address: netip.MustParseAddrPort("127.0.0.1:5684"), Transport: measurement.UDP})
-			if o.Failure != test.want || !strings.Contains(o.Detail.Text, test.detail) {
-				t.Errorf("%q (%s), want %q (%s)", o.Failure, o.Detail.Text, test.want, test.detail)
+			if o.Failure != test.want || o.Detail.Kind != test.detail || !strings.Contains(o.Detail.Text, test.text) {
+				t.Errorf("%s, want %q (%s %s)", describe(o), test.want, test.detail, test.text)
 			}
 		})
 	}
 }
 
-// hereToo before a verdict puts the filter where packets leave.
-const hereToo = "out: "
+// onOutput before a rule puts the filter where packets leave.
+const onOutput = "out: "
 
-// dialInNamespace makes a socket in a new network namespace whose loopback interface treats UDP so; without a verdict
-// the interface is down. The namespace ends with the socket.
-func dialInNamespace(verdict string) func(context.Context, string, string) (net.Conn, error) {
+// dialInNamespace opens a socket in a new network namespace that applies the rule to UDP; without a rule its loopback
+// interface is down. The namespace ends with the socket.
+func dialInNamespace(rule string) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine, for it is in the namespace
+			runtime.LockOSThread() // never unlocked: the thread is in the namespace, and ends with this goroutine
 			if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 				return
 			}
-			if verdict != "" {
+			if rule != "" {
 				hook := "input"
-				if rest, out := strings.CutPrefix(verdict, hereToo); out {
-					hook, verdict = "output", rest
+				if rest, out := strings.CutPrefix(rule, onOutput); out {
+					hook, rule = "output", rest
 				}
 				if err = errors.Join(
 					run(ctx, "", "ip", "link", "set", "lo", "up"),
-					run(ctx, "table ip t { chain c { type filter hook "+hook+" priority 0; meta l4proto udp "+verdict+"; }; }", "nft", "-f", "-"),
+					run(ctx, "table ip t { chain c { type filter hook "+hook+" priority 0; meta l4proto udp "+rule+"; }; }", "nft", "-f", "-"),
 				); err != nil {
 					return
 				}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// controlUDP asks the kernel for every ICMP error of the socket. Without it only those that it takes for final, such as
-// port unreachable, would be told, and a host that a router calls unreachable would look silent.
+// controlUDP makes the kernel report every ICMP error of the socket. Without it the kernel reports only hard errors such as
+// port unreachable, and a host that a router reports as unreachable would look silent.
 func controlUDP(_ context.Context, network, _ string, raw syscall.RawConn) error {
 	level, option := unix.SOL_IP, unix.IP_RECVERR
 	if strings.HasSuffix(network, "6") {
@@ -20,7 +20,7 @@ func controlUDP(_ context.Context, network, _ string, raw syscall.RawConn) error
 	var set error
 	err := raw.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), level, option, 1) })
 	if err = errors.Join(err, set); err != nil {
-		return fmt.Errorf("ask for ICMP errors: %w", err)
+		return fmt.Errorf("enable ICMP errors: %w", err)
 	}
 	return nil
 }

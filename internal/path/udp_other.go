@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// controlUDP does nothing: only Linux tells the ICMP errors that may pass. Elsewhere they look like silence.
+// controlUDP does nothing: only Linux can report transient ICMP errors. On other systems they look like silence.
 func controlUDP(context.Context, string, string, syscall.RawConn) error { return nil }

@@ -4,14 +4,13 @@ package path
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-func TestUDPWalkOfRealServers(t *testing.T) {
+func TestWalkUDPOfRealServers(t *testing.T) {
 	openssl := func(more ...string) []string {
 		return append([]string{"openssl", "s_server", "-dtls1_2", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-quiet"}, more...)
 	}
@@ -25,63 +24,63 @@ func TestUDPWalkOfRealServers(t *testing.T) {
 		in      measurement.Phase
 		phases  []measurement.Phase
 		asked   bool
-		detail  string
+		detail  measurement.DetailKind
 	}{
-		"OpenSSL with 0xC0AE alone and a client certificate demanded": {
-			program: openssl("-cipher", ccm8, "-Verify", "1"), phases: finishedUDP, asked: true,
+		"OpenSSL with only 0xC0AE, client certificate required": {
+			program: openssl("-cipher", ccm8, "-Verify", "1"), phases: upToFinUDP, asked: true,
 		},
 		"OpenSSL that listens without state": {
-			program: openssl("-cipher", ccm8, "-Verify", "1", "-listen"), phases: finishedUDP, asked: true,
+			program: openssl("-cipher", ccm8, "-Verify", "1", "-listen"), phases: upToFinUDP, asked: true,
 		},
 		"OpenSSL in datagrams of 256 bytes": {
-			program: openssl("-cipher", ccm8, "-Verify", "1", "-mtu", "256"), phases: finishedUDP, asked: true,
+			program: openssl("-cipher", ccm8, "-Verify", "1", "-mtu", "256"), phases: upToFinUDP, asked: true,
 		},
-		"OpenSSL without session tickets, asking for no certificate": {
-			program: openssl("-cipher", ccm8, "-no_ticket"), phases: finishedUDP,
+		"OpenSSL without session tickets, no client certificate": {
+			program: openssl("-cipher", ccm8, "-no_ticket"), phases: upToFinUDP,
 		},
-		"OpenSSL that refuses strangers": {
+		"OpenSSL, client certificate refused": {
 			program: openssl("-cipher", ccm8, "-CAfile", "{CA}", "-Verify", "1", "-verify_return_error"),
-			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: greetedUDP, asked: true, detail: "after our certificate",
+			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: upToHelloUDP, asked: true, detail: measurement.DetailAlertAfterCert,
 		},
 		"OpenSSL without the device's suite": {
 			program: openssl("-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"),
-			failure: measurement.Alert, in: measurement.Hello, detail: "handshake_failure (40)",
+			failure: measurement.Alert, in: measurement.Hello, detail: measurement.DetailAlert,
 		},
-		"GnuTLS with a client certificate demanded": {
-			program: gnutls("--require-client-cert"), phases: finishedUDP, asked: true,
+		"GnuTLS with client certificate required": {
+			program: gnutls("--require-client-cert"), phases: upToFinUDP, asked: true,
 		},
-		"GnuTLS asking for no certificate": {
-			program: gnutls("--disable-client-cert"), phases: finishedUDP,
+		"GnuTLS no client certificate": {
+			program: gnutls("--disable-client-cert"), phases: upToFinUDP,
 		},
 		"libcoap with GnuTLS": {
-			program: libcoap("gnutls", "-n"), phases: pingedUDP,
+			program: libcoap("gnutls", "-n"), phases: allUDP,
 		},
 		"libcoap with OpenSSL": {
-			program: libcoap("openssl", "-n"), phases: pingedUDP,
+			program: libcoap("openssl", "-n"), phases: allUDP,
 		},
-		"libcoap with GnuTLS and a client certificate demanded": {
-			program: libcoap("gnutls", "-C", "{STRANGERS}"), phases: pingedUDP, asked: true,
+		"libcoap with GnuTLS and client certificate required": {
+			program: libcoap("gnutls", "-C", "{CLIENT_CA}"), phases: allUDP, asked: true,
 		},
-		"libcoap with OpenSSL and a client certificate demanded": {
-			program: libcoap("openssl", "-C", "{STRANGERS}"), phases: pingedUDP, asked: true,
+		"libcoap with OpenSSL and client certificate required": {
+			program: libcoap("openssl", "-C", "{CLIENT_CA}"), phases: allUDP, asked: true,
 		},
-		"libcoap with OpenSSL that refuses strangers": {
+		"libcoap with OpenSSL, client certificate refused": {
 			program: libcoap("openssl", "-C", "{CA}"),
-			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: greetedUDP, asked: true, detail: "after our certificate",
+			failure: measurement.CertificateNeeded, in: measurement.Finish, phases: upToHelloUDP, asked: true, detail: measurement.DetailAlertAfterCert,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mint := newMint(t)
 			p := startPeer(t, mint, measurement.UDP, nil, test.program[0], test.program[1:]...)
-			w := &Walker{Patience: patient, Credential: strangerOf(t, mint), retransmission: time.Minute}
+			w := &Walker{Patience: patient, Credential: clientOf(t, mint), retransmission: time.Minute}
 			o := w.Walk(t.Context(), Target{
 				Address: p.at, Transport: measurement.UDP, Client: measurement.Device, Host: "server.test", Finish: true,
 				Ping: slices.Contains(test.phases, measurement.Ping),
 			})
-			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) || !strings.Contains(o.Detail.Text, test.detail) {
-				t.Fatalf("%q in %q after %v (%s)", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text)
+			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) || o.Detail.Kind != test.detail {
+				t.Fatal(describe(o))
 			}
-			if o.FirstReply <= 0 || repeatedEarly(o) {
+			if o.FirstReply <= 0 || resentEarly(o) {
 				t.Errorf("first reply after %v, flights sent again: %d", o.FirstReply, o.Retransmissions)
 			}
 			if test.failure == measurement.Alert {
@@ -93,4 +92,14 @@ func TestUDPWalkOfRealServers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// resentEarly reports whether a flight was sent again within the first second. A server repeats its own flight after a second
+// (RFC 6347 §4.2.4.1), which asks for the client's: that is not a fault on a machine that is busy for so long.
+func resentEarly(o measurement.Outcome) bool {
+	var took time.Duration
+	for _, p := range o.Times {
+		took += p.Took
+	}
+	return o.Retransmissions > 0 && took < time.Second
 }

@@ -21,8 +21,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// issueByOpenSSL has OpenSSL sign a leaf with that digest and those extensions, one a line in the words of its
-// configuration.
+// issueByOpenSSL returns a leaf that OpenSSL signed with that digest and those extensions, each a line of its configuration.
 func issueByOpenSSL(t *testing.T, by *lab.Authority, digest string, extensions ...string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -59,32 +58,32 @@ func issueByOpenSSL(t *testing.T, by *lab.Authority, digest string, extensions .
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestWhatADeviceRefusesOfRealServers shows OpenSSL's answers, good TLS all of them, which Mbed TLS 2.28 with the vendor's
-// configuration was seen to take or to refuse as it is said here.
-func TestWhatADeviceRefusesOfRealServers(t *testing.T) {
+// TestUnfitOfRealServers probes OpenSSL with answers that are all valid TLS. Mbed TLS 2.28 with the vendor's configuration
+// accepts or refuses each as the case states.
+func TestUnfitOfRealServers(t *testing.T) {
 	long := "subjectAltName=DNS:server.test" + strings.Repeat(",DNS:another-name-of-the-server.test", 8)
 	small := []string{"-max_send_frag", "512"}
 	for name, test := range map[string]struct {
 		digest     string
 		extensions []string
 		more       []string
-		tcp, udp   string // what is unfit, a part of it; "": nothing
+		tcp, udp   measurement.UnfitKind // "" means that a device can use it
 		in         measurement.Phase
 	}{
-		"a leaf without key usages":             {extensions: []string{"subjectAltName=DNS:server.test"}},
-		"a leaf for servers and clients":        {extensions: []string{"keyUsage=critical,digitalSignature", "extendedKeyUsage=critical,serverAuth,clientAuth"}},
-		"a leaf for clients":                    {extensions: []string{"extendedKeyUsage=clientAuth"}, tcp: "lacks serverAuth", udp: "lacks serverAuth"},
-		"a leaf signed with SHA-384":            {digest: "sha384", tcp: "leaf signed with ECDSA-SHA384", udp: "leaf signed with ECDSA-SHA384"},
-		"a leaf signed with SHA-224":            {digest: "sha224"},
-		"critical extensions that it knows":     {extensions: []string{"basicConstraints=critical,CA:FALSE", "subjectAltName=critical,DNS:server.test", "nsCertType=critical,server", "certificatePolicies=critical,2.5.29.32.0"}},
-		"a critical extension that nobody does": {extensions: []string{"1.2.3.4.5=critical,ASN1:UTF8String:hello"}, tcp: "extension 1.2.3.4.5,", udp: "extension 1.2.3.4.5,"},
-		"the same, not critical":                {extensions: []string{"1.2.3.4.5=ASN1:UTF8String:hello"}},
-		"a critical policy":                     {extensions: []string{"certificatePolicies=critical,1.3.6.1.4.1.32473.1"}, tcp: "certificatePolicies", udp: "certificatePolicies"},
-		"records of 512 bytes, a larger leaf":   {extensions: []string{long}, more: small, tcp: "Certificate split"},
-		"records of 512 bytes, a large ticket":  {more: small, tcp: "NewSessionTicket split", in: measurement.Finish},
-		"records of 512 bytes, no ticket":       {more: append(small, "-no_ticket")},
+		"leaf without key usages: fit":                           {extensions: []string{"subjectAltName=DNS:server.test"}},
+		"leaf for servers and clients: fit":                      {extensions: []string{"keyUsage=critical,digitalSignature", "extendedKeyUsage=critical,serverAuth,clientAuth"}},
+		"leaf for clients: unfit":                                {extensions: []string{"extendedKeyUsage=clientAuth"}, tcp: measurement.UnfitExtendedKeyUsage, udp: measurement.UnfitExtendedKeyUsage},
+		"leaf signed with SHA-384: unfit":                        {digest: "sha384", tcp: measurement.UnfitLeafSignature, udp: measurement.UnfitLeafSignature},
+		"leaf signed with SHA-224: fit":                          {digest: "sha224"},
+		"known critical extensions: fit":                         {extensions: []string{"basicConstraints=critical,CA:FALSE", "subjectAltName=critical,DNS:server.test", "nsCertType=critical,server", "certificatePolicies=critical,2.5.29.32.0"}},
+		"unknown critical extension: unfit":                      {extensions: []string{"1.2.3.4.5=critical,ASN1:UTF8String:hello"}, tcp: measurement.UnfitCriticalExtension, udp: measurement.UnfitCriticalExtension},
+		"unknown extension: fit":                                 {extensions: []string{"1.2.3.4.5=ASN1:UTF8String:hello"}},
+		"critical policy: unfit":                                 {extensions: []string{"certificatePolicies=critical,1.3.6.1.4.1.32473.1"}, tcp: measurement.UnfitCriticalPolicy, udp: measurement.UnfitCriticalPolicy},
+		"leaf split into records of 512 bytes: unfit over TCP":   {extensions: []string{long}, more: small, tcp: measurement.UnfitSplitMessage},
+		"ticket split into records of 512 bytes: unfit over TCP": {more: small, tcp: measurement.UnfitSplitMessage, in: measurement.Finish},
+		"records of 512 bytes, nothing split: fit":               {more: append(small, "-no_ticket")},
 	} {
-		for transport, unfit := range map[measurement.Transport]string{measurement.TCP: test.tcp, measurement.UDP: test.udp} {
+		for transport, unfit := range map[measurement.Transport]measurement.UnfitKind{measurement.TCP: test.tcp, measurement.UDP: test.udp} {
 			t.Run(name+" over "+string(transport), func(t *testing.T) {
 				mint := newMint(t)
 				if test.digest == "" {
@@ -94,7 +93,7 @@ func TestWhatADeviceRefusesOfRealServers(t *testing.T) {
 				version := map[measurement.Transport]string{measurement.TCP: "-tls1_2", measurement.UDP: "-dtls1_2"}[transport]
 				p := startPeerShowing(t, leaf, mint, transport, nil, "openssl", append([]string{"s_server", version, "-accept", "127.0.0.1:{PORT}",
 					"-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-Verify", "1", "-quiet"}, test.more...)...)
-				w := &Walker{Patience: patient, Credential: strangerOf(t, mint)}
+				w := &Walker{Patience: patient, Credential: clientOf(t, mint)}
 				o := w.Walk(t.Context(), Target{Address: p.at, Transport: transport, Client: measurement.Device, Finish: true})
 				want, in := measurement.Completed, measurement.Phase("")
 				if unfit != "" {
@@ -103,8 +102,8 @@ func TestWhatADeviceRefusesOfRealServers(t *testing.T) {
 						in = test.in
 					}
 				}
-				if o.Failure != want || o.FailedIn != in || !slices.Contains(phasesOf(o), measurement.Hello) || !strings.Contains(o.Detail.Text, unfit) {
-					t.Fatalf("%q in %q after %v (%s), want %q in %q", o.Failure, o.FailedIn, phasesOf(o), o.Detail.Text, want, in)
+				if o.Failure != want || o.FailedIn != in || !slices.Contains(phasesOf(o), measurement.Hello) || o.Detail.Unfit.Kind != unfit {
+					t.Fatalf("%s, want %q in %q (%s)", describe(o), want, in, unfit)
 				}
 				if !o.TLS.KeyProved || (len(o.TLS.Unfit) == 1) != (unfit != "") {
 					t.Errorf("saw %+v", o.TLS)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"reflect"
@@ -15,134 +14,136 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// In TLS 1.3 a server says only after the handshake that it refuses a client certificate (RFC 8446 §4.4.2.4): one round
-// trip later. refusalTrips round trips, but at least and at most so long, are waited for it, and only if it asked.
+// In TLS 1.3 a server refuses a client certificate only after the client's handshake is complete, one round trip later (RFC
+// 8446 §4.4.2.4). If the server asked for a certificate, the walk waits for that alert: refusalTrips round trips, at least
+// refusalMin and at most refusalMax.
 const (
 	refusalTrips = 4
-	refusalLeast = 100 * time.Millisecond
-	refusalMost  = 500 * time.Millisecond
+	refusalMin   = 100 * time.Millisecond
+	refusalMax   = 500 * time.Millisecond
 )
 
-// walkWeb walks one TCP path as a browser does: SNI, every suite, TLS 1.2 and 1.3. Any certificate is taken and kept:
-// judging it is for package trust.
+// walkWeb probes one TCP path as a browser does: SNI, every cipher suite, TLS 1.2 and 1.3. It accepts and keeps any
+// certificate; package trust verifies it.
 func (w *Walker) walkWeb(ctx context.Context, t Target) measurement.Outcome {
-	patience := w.Patience.filled()
+	patience := w.Patience.withDefaults()
 	out := measurement.Outcome{Address: t.Address, Transport: measurement.TCP, Client: measurement.Web}
 	conn := w.connect(ctx, t, patience.Connect, &out)
 	if conn == nil {
 		return out
 	}
 	defer conn.Close()
-	h := webHandshake{wire: &wiretap{Conn: conn}, out: &out}
+	h := webHandshake{wire: &recordedConn{Conn: conn}, out: &out}
 	h.run(ctx, w, t, patience)
 	return out
 }
 
-// webHandshake is one handshake of crypto/tls and what its callbacks saw of it.
+// webHandshake is one handshake of crypto/tls and what its callbacks observed.
 type webHandshake struct {
-	wire    *wiretap
+	wire    *recordedConn
 	out     *measurement.Outcome
 	started time.Time
-	// asked is set once the server's flight is whole and asks for our certificate.
-	asked bool
-	hello time.Duration // until then
+	// requested is set once the server flight is complete and asks for a client certificate.
+	requested bool
+	hello     time.Duration // from the hello until then, or until the end of the handshake
 }
 
 func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Patience) {
-	b, err := newBound(ctx, h.wire, patience.Hello)
+	d, err := startPhase(ctx, h.wire, patience.Hello)
 	if err != nil {
-		h.fail(measurement.Hello, measurement.Internal, err.Error())
+		h.fail(measurement.Hello, measurement.Internal, errorDetail(measurement.DetailLocalFailure, err))
 		return
 	}
 	h.started = time.Now()
 	conn := tls.Client(h.wire, h.config(w, t))
-	err = conn.HandshakeContext(context.WithoutCancel(ctx)) // the bound ends it, and says which end came first
+	err = conn.HandshakeContext(context.WithoutCancel(ctx)) // the phase ends it, and knows which deadline came first
 	if h.hello == 0 {
 		h.hello = time.Since(h.started)
 	}
 	if err == nil {
 		h.out.TLS.KeyProved, h.out.TLS.SignatureChecked = true, true
-		if h.asked && conn.ConnectionState().Version == tls.VersionTLS13 {
+		if h.requested && conn.ConnectionState().Version == tls.VersionTLS13 {
 			err = h.awaitRefusal(ctx, conn)
 		}
 	}
-	b.release()
+	d.release()
 	if h.out.TLS == nil {
 		h.readTLS12()
 	}
 	if h.out.TLS != nil {
-		h.out.TLS.CertificateRequested = h.out.TLS.CertificateRequested || h.asked
+		h.out.TLS.CertificateRequested = h.out.TLS.CertificateRequested || h.requested
 	}
 	if err != nil {
-		h.judge(b.of(err))
+		h.classify(d.cause(err))
 	}
 	if h.out.FailedIn != measurement.Hello {
 		h.out.Times = append(h.out.Times, measurement.PhaseTime{Phase: measurement.Hello, Took: h.hello})
 	}
 	if h.out.Failure == measurement.Completed {
-		_ = h.wire.SetDeadline(time.Now().Add(farewell))
-		_ = conn.CloseWrite() // close_notify, a courtesy
+		_ = h.wire.SetDeadline(time.Now().Add(closeNotifyTimeout))
+		_ = conn.CloseWrite() // sends close_notify; nothing depends on it
 	}
 }
 
-// readTLS12 keeps the certificate of a TLS 1.2 flight that was cut short after it: crypto/tls reads the next message before
-// it tells of the certificate. In TLS 1.3 there is none in the clear.
+// readTLS12 keeps the certificate of a TLS 1.2 flight that ended right after it: crypto/tls reads the next message before it
+// reports the certificate. In TLS 1.3 the certificate is encrypted.
 func (h *webHandshake) readTLS12() {
-	if seen := h.wire.flight().Evidence(); seen != nil && len(seen.Chain) > 0 {
-		seen.Unfit = nil // for a device
+	if seen := h.wire.flight().Seen(); seen != nil && len(seen.Chain) > 0 {
+		seen.Unfit = nil // it is about devices
 		h.out.TLS = seen
 	}
 }
 
-// config is made anew for each walk: a shared one would carry one host's name to the next.
+// config returns the configuration of one walk. A shared one would send the server name of one host to another.
 func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 	config := &tls.Config{
 		ServerName:         t.Host,
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, //nolint:gosec // the certificate is evidence; package trust judges it
-		// Called with the certificate as soon as it came, so that it is kept whatever happens next.
+		InsecureSkipVerify: true, //nolint:gosec // package trust verifies the certificate
+		// Called as soon as the certificate is received, so that it is kept whatever happens next.
 		VerifyConnection: func(state tls.ConnectionState) error {
 			h.out.TLS = &measurement.TLS{Version: state.Version, Cipher: state.CipherSuite, Chain: state.PeerCertificates}
 			return nil
 		},
 		GetClientCertificate: func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			h.asked, h.hello = true, time.Since(h.started)
+			h.requested, h.hello = true, time.Since(h.started)
 			if c := w.certificate(); c != nil && request.SupportsCertificate(c) == nil {
 				return c, nil
 			}
 			return &tls.Certificate{}, nil
 		},
-		KeyLogWriter: proof{h},
+		KeyLogWriter: keyProof{h},
 	}
 	if t.Client == measurement.Device {
-		// Sent to see who answers: a hello that any box can take. That of a browser today has a post-quantum key share and
-		// fills two segments, and old boxes drop it.
+		// This hello is sent only to see who answers, so any middlebox should accept it. With the post-quantum key share of
+		// today's browsers it would fill two segments, which old middleboxes drop.
 		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 	}
 	return config
 }
 
-// proof learns from the key log when the server has proved its key. crypto/tls has no callback for that, and a server
-// that demands a client certificate may end the handshake afterwards. In TLS 1.2 the line CLIENT_RANDOM is written after
-// the signature of ServerKeyExchange was verified (without RSA key exchange, which is off by default, there always is
-// one); in TLS 1.3 CLIENT_TRAFFIC_SECRET_0 is written after CertificateVerify and the server's Finished were. The
-// secrets themselves are let go.
-type proof struct{ h *webHandshake }
+// keyProof learns from the key log that the server has proved its key. crypto/tls has no callback for that, and a server
+// that requires a client certificate may end the handshake afterwards. In TLS 1.2 the line CLIENT_RANDOM is written after
+// the signature of ServerKeyExchange is verified (without RSA key exchange, which is off by default, there always is one);
+// in TLS 1.3 CLIENT_TRAFFIC_SECRET_0 is written after CertificateVerify and the server's Finished are verified. The secrets
+// are not kept.
+type keyProof struct{ h *webHandshake }
 
-func (p proof) Write(line []byte) (int, error) {
+func (p keyProof) Write(line []byte) (int, error) {
 	if p.h.out.TLS != nil && (bytes.HasPrefix(line, []byte("CLIENT_RANDOM ")) || bytes.HasPrefix(line, []byte("CLIENT_TRAFFIC_SECRET_0 "))) {
 		p.h.out.TLS.KeyProved, p.h.out.TLS.SignatureChecked = true, true
 	}
 	return len(line), nil
 }
 
-// awaitRefusal reads once. Silence means that our certificate, or the want of one, is not refused.
+// awaitRefusal waits for an alert after the handshake. Silence means that the client certificate, or its absence, is
+// accepted.
 func (h *webHandshake) awaitRefusal(ctx context.Context, conn *tls.Conn) error {
 	trip := h.hello
 	if connect, ok := h.out.Took(measurement.Connect); ok {
 		trip = connect
 	}
-	end := time.Now().Add(min(max(refusalTrips*trip, refusalLeast), refusalMost))
+	end := time.Now().Add(min(max(refusalTrips*trip, refusalMin), refusalMax))
 	if round, ok := ctx.Deadline(); ok && round.Before(end) {
 		end = round
 	}
@@ -156,71 +157,79 @@ func (h *webHandshake) awaitRefusal(ctx context.Context, conn *tls.Conn) error {
 	return err
 }
 
-func (h *webHandshake) fail(in measurement.Phase, failure measurement.Failure, detail string) {
-	h.out.FailedIn, h.out.Failure, h.out.Detail = in, failure, measurement.Detail{Text: measurement.Text(detail)}
+func (h *webHandshake) fail(in measurement.Phase, failure measurement.Failure, detail measurement.Detail) {
+	h.out.FailedIn, h.out.Failure, h.out.Detail = in, failure, detail
 }
 
-// judge says what ended the handshake.
-func (h *webHandshake) judge(err error) {
+// classify records what ended the handshake.
+func (h *webHandshake) classify(err error) {
 	phase := measurement.Hello
-	if h.asked {
-		phase = measurement.Finish // the flight was whole and our certificate sent
+	if h.requested {
+		phase = measurement.Finish // the flight was complete and the client certificate sent
+	}
+	incomplete := func(kind measurement.DetailKind) measurement.Detail {
+		return measurement.Detail{Kind: kind, N: len(h.wire.received)}
 	}
 	var header tls.RecordHeaderError
 	alert, alerted := remoteAlert(err)
 	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || alerted && alert == 0
 	switch {
 	case errors.Is(err, errRoundOver):
-		h.fail(phase, measurement.OutOfTime, "the round ended before the handshake")
-	case errors.Is(err, errSilence) && h.asked:
-		h.fail(phase, measurement.FinishFailed, "no Finished came in time")
+		h.fail(phase, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailWebDeadline})
+	case errors.Is(err, errSilence) && h.requested:
+		h.fail(phase, measurement.FinishFailed, measurement.Detail{Kind: measurement.DetailFinishSilent, After: time.Since(h.started)})
+	case errors.Is(err, errSilence) && len(h.wire.received) == 0:
+		h.fail(phase, measurement.Silent, measurement.Detail{Kind: measurement.DetailWebHelloUnanswered})
 	case errors.Is(err, errSilence):
-		h.fail(phase, measurement.Silent, "connected, but no whole flight in time")
-	case h.asked && (ended || isReset(err)):
-		h.fail(phase, measurement.CertificateNeeded, "the server ended the connection after our certificate")
+		h.fail(phase, measurement.Silent, incomplete(measurement.DetailFlightIncomplete))
+	case h.requested && (ended || isReset(err)):
+		h.fail(phase, measurement.CertificateNeeded, measurement.Detail{Kind: measurement.DetailEndedAfterCert})
 	case alerted && !ended:
-		h.sawAlert(alert)
+		detail := recordAlert(h.out, alert)
 		switch {
-		case h.asked && refusesCertificate(alert):
-			h.fail(phase, measurement.CertificateNeeded, "the server sent the alert "+devicetls.AlertName(alert)+" after our certificate")
-		case h.asked:
-			h.fail(phase, measurement.FinishFailed, "the server sent the alert "+devicetls.AlertName(alert))
+		case h.requested && refusesCertificate(alert):
+			detail.Kind = measurement.DetailAlertAfterCert
+			h.fail(phase, measurement.CertificateNeeded, detail)
+		case h.requested:
+			h.fail(phase, measurement.FinishFailed, detail)
 		default:
-			h.fail(phase, measurement.Alert, "the server sent the alert "+devicetls.AlertName(alert))
+			h.fail(phase, measurement.Alert, detail)
 		}
 	case ended:
-		h.fail(phase, measurement.Closed, "ended by the other side")
+		h.fail(phase, measurement.Closed, incomplete(measurement.DetailFlightClosed))
 	case isReset(err):
-		h.fail(phase, measurement.Reset, "cut by RST")
+		h.fail(phase, measurement.Reset, incomplete(measurement.DetailFlightReset))
 	case errors.As(err, &header):
-		h.judgeNotTLS(err)
+		h.classifyNotTLS()
 	default:
-		h.judgeBreach(err)
+		h.classifyProtocolError(err)
 	}
 }
 
-// judgeNotTLS tells HTTP from other bytes in place of a record by what came over the wire.
-func (h *webHandshake) judgeNotTLS(err error) {
+// classifyNotTLS distinguishes HTTP from other bytes in place of a record, by the recorded bytes.
+func (h *webHandshake) classifyNotTLS() {
 	c := devicetls.New([32]byte{})
-	_, _ = c.Take(h.wire.received) // End has the finding
-	var other *devicetls.NotTLSError
+	_, _ = c.Take(h.wire.received) // End returns the same error
+	err := c.End()
+	var notTLS *devicetls.NotTLSError
+	var malformed *devicetls.MalformedError
 	switch {
-	case !errors.As(c.End(), &other):
-		h.fail(measurement.Hello, measurement.Malformed, err.Error())
-	case other.HTTP:
-		h.fail(measurement.Hello, measurement.HTTP, string(other.Line))
-	default:
-		h.fail(measurement.Hello, measurement.NotTLS, other.Error())
+	case errors.As(err, &notTLS):
+		h.fail(measurement.Hello, notTLSFailure(notTLS), notTLSDetail(notTLS))
+	case errors.As(err, &malformed):
+		h.fail(measurement.Hello, measurement.Malformed, malformed.Detail)
+	default: // crypto/tls rejected a record header that devicetls accepts
+		h.fail(measurement.Hello, measurement.Malformed, measurement.Detail{Kind: measurement.DetailRecordMissing})
 	}
 }
 
-// judgeBreach judges what crypto/tls itself would not take. If that is the proof of the key, the flight was whole and it
-// is for package trust to say what a missing proof means; otherwise the server breaks the protocol.
+// classifyProtocolError records a message that crypto/tls rejected. If it is the proof of the key, the flight was complete
+// and package trust decides what a missing proof means; otherwise the server breaks the protocol.
 //
-// crypto/tls has no error of its own for a bad signature. A TLS 1.2 flight is in the clear and is read once more. In
-// TLS 1.3 it is sealed, but between the certificate and the Finished there is only the CertificateVerify to fault;
-// records that do not open are a net.OpError.
-func (h *webHandshake) judgeBreach(err error) {
+// crypto/tls has no error type for a bad signature. A TLS 1.2 flight is in the clear, so it is parsed again. A TLS 1.3 flight
+// is encrypted, but between the certificate and the Finished only CertificateVerify can be rejected; records that cannot be
+// decrypted give a net.OpError.
+func (h *webHandshake) classifyProtocolError(err error) {
 	seen := h.out.TLS
 	if seen != nil && !seen.SignatureChecked {
 		var record *net.OpError
@@ -233,25 +242,18 @@ func (h *webHandshake) judgeBreach(err error) {
 		}
 	}
 	if seen != nil && seen.SignatureChecked && !seen.KeyProved {
-		h.out.Detail = measurement.Detail{Text: measurement.Text(fmt.Sprintf("the server did not prove its key: %v", err))}
+		h.out.Detail = errorDetail(measurement.DetailKeyNotProved, err)
 		return
 	}
 	phase, failure := measurement.Hello, measurement.Malformed
-	if h.asked {
+	if h.requested {
 		phase, failure = measurement.Finish, measurement.FinishFailed
 	}
-	h.fail(phase, failure, err.Error())
+	h.fail(phase, failure, errorDetail(measurement.DetailWebHandshake, err))
 }
 
-func (h *webHandshake) sawAlert(code uint8) {
-	if h.out.TLS == nil {
-		h.out.TLS = &measurement.TLS{}
-	}
-	h.out.TLS.Alert, h.out.TLS.HasAlert = code, true
-}
-
-// remoteAlert is the alert that the server sent, if that is what err says. crypto/tls reports it as a net.OpError whose
-// Err is of an unexported type, a number of one byte.
+// remoteAlert returns the alert that the server sent, if err is one. crypto/tls reports it as a net.OpError whose Err is of
+// an unexported type with the underlying type uint8.
 func remoteAlert(err error) (code uint8, ok bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
@@ -263,38 +265,39 @@ func remoteAlert(err error) (code uint8, ok bool) {
 	return 0, false
 }
 
-// maxTapped bounds the bytes of the server that a wiretap keeps: more than any TLS 1.2 flight that is read again.
-const maxTapped = 64 << 10
+// maxRecorded bounds the bytes of the server that a recordedConn keeps. It is more than any TLS 1.2 flight that is parsed
+// again.
+const maxRecorded = 64 << 10
 
-// wiretap is a connection that keeps our hello and what the server says first.
-type wiretap struct {
+// recordedConn is a connection that keeps the client's first write and the first bytes of the server.
+type recordedConn struct {
 	net.Conn
 	hello    []byte
 	received []byte
 }
 
-func (w *wiretap) Write(p []byte) (int, error) {
+func (w *recordedConn) Write(p []byte) (int, error) {
 	if w.hello == nil {
 		w.hello = bytes.Clone(p)
 	}
 	return w.Conn.Write(p)
 }
 
-func (w *wiretap) Read(p []byte) (int, error) {
+func (w *recordedConn) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
-	w.received = append(w.received, p[:min(n, maxTapped-len(w.received))]...)
+	w.received = append(w.received, p[:min(n, maxRecorded-len(w.received))]...)
 	return n, err
 }
 
-// flight reads the server's TLS 1.2 flight again. The random of our hello follows the headers of its record and message
-// and the version (RFC 5246 §7.4.1.2).
-func (w *wiretap) flight() *devicetls.Flight {
-	const at = 5 + 4 + 2
+// flight parses the recorded TLS 1.2 server flight. The client's random follows the headers of record and message and the
+// version (RFC 5246 §7.4.1.2).
+func (w *recordedConn) flight() *devicetls.Flight {
+	const offset = 5 + 4 + 2
 	var random [32]byte
-	if len(w.hello) >= at+len(random) {
-		copy(random[:], w.hello[at:])
+	if len(w.hello) >= offset+len(random) {
+		copy(random[:], w.hello[offset:])
 	}
 	c := devicetls.New(random)
-	_, _ = c.Take(w.received) // what was read of it is what counts
+	_, _ = c.Take(w.received) // the flight holds what could be parsed
 	return c.Flight()
 }

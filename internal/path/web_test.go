@@ -4,115 +4,162 @@ import (
 	"crypto/tls"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// walkWebServer walks to a server of crypto/tls that ends the connection once the handshake is over.
-func walkWebServer(t *testing.T, w *Walker, host string, config *tls.Config) measurement.Outcome {
+func TestWalkWebFaults(t *testing.T) {
+	for _, test := range []struct {
+		fault   string
+		failure measurement.Failure
+		in      measurement.Phase
+		detail  measurement.DetailKind
+		proved  bool
+	}{
+		{lab.None, measurement.Completed, "", "", true},
+		{lab.Refuse, measurement.Refused, measurement.Connect, measurement.DetailConnectRST, false},
+		{lab.Drop, measurement.Unreachable, measurement.Connect, measurement.DetailConnectSilent, false},
+		{lab.ResetAfterHello, measurement.Reset, measurement.Hello, measurement.DetailFlightReset, false},
+		{lab.CloseAfterHello, measurement.Closed, measurement.Hello, measurement.DetailFlightClosed, false},
+		{lab.Silence, measurement.Silent, measurement.Hello, measurement.DetailWebHelloUnanswered, false},
+		{lab.Drip, measurement.Silent, measurement.Hello, measurement.DetailFlightIncomplete, false},
+		{lab.BlockPage, measurement.HTTP, measurement.Hello, measurement.DetailHTTP, false},
+		{lab.Garbage, measurement.NotTLS, measurement.Hello, measurement.DetailNotTLS, false},
+		{lab.Endless, measurement.Malformed, measurement.Hello, measurement.DetailWebHandshake, false},
+		{lab.Alert + ":40", measurement.Alert, measurement.Hello, measurement.DetailAlert, false},
+		{lab.Intercept, measurement.Completed, "", "", true},
+		{lab.Replay, measurement.Completed, "", measurement.DetailKeyNotProved, false},
+		{lab.OversizedChain, measurement.Completed, "", "", true},
+		{lab.RSALeaf, measurement.Completed, "", "", true},
+		{lab.SplitRecords, measurement.Completed, "", "", true},
+	} {
+		t.Run(test.fault, func(t *testing.T) {
+			inWorld(t, lab.Options{}, func(t *testing.T, w *world) {
+				inflict(t, w.Lab, containers, measurement.TCP, test.fault)
+				w.walker.Credential = nil
+				o := w.walker.Walk(t.Context(), Target{
+					Address: addressOf(t, w.Lab, containers, measurement.TCP), Transport: measurement.TCP, Client: measurement.Web, Host: containers,
+				})
+				if o.Failure != test.failure || o.FailedIn != test.in || o.Detail.Kind != test.detail {
+					t.Errorf("%s, want %q in %q (%s)", describe(o), test.failure, test.in, test.detail)
+				}
+				if proved := o.TLS != nil && o.TLS.KeyProved; proved != test.proved {
+					t.Errorf("key proved: %v, want %v", proved, test.proved)
+				}
+				if test.failure == measurement.Completed && o.TLS.Leaf() == nil {
+					t.Error("no certificate kept")
+				}
+			})
+		})
+	}
+}
+
+// walkWebServer probes a server of crypto/tls that closes the connection when the client does.
+func (w *world) walkWebServer(t *testing.T, host string, config *tls.Config) measurement.Outcome {
 	t.Helper()
-	to := answering(t, func(c *net.TCPConn) {
-		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	to := w.listen(t, func(c *memnet.Conn) {
 		server := tls.Server(c, config)
 		if server.Handshake() == nil {
-			_, _ = server.Read(make([]byte, 1)) // until the client leaves
+			_, _ = server.Read(make([]byte, 1))
 		}
 	})
-	return w.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Web, Host: host})
+	return w.walker.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Web, Host: host})
 }
 
-func leafOf(t *testing.T, leaf lab.Leaf) tls.Certificate {
-	t.Helper()
-	mint, err := lab.NewMint(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := mint.Web.Issue(leaf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate
-}
-
-func TestAReplayedCertificateIsKeptAndNotProvedInEitherVersion(t *testing.T) {
-	replayed, err := lab.WithoutKey(leafOf(t, lab.Leaf{CommonName: "a.test"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	replayed.Leaf = nil // crypto/tls would notice that the key is not its own
+// inEitherVersion runs a test for TLS 1.2 and 1.3.
+func inEitherVersion(t *testing.T, test func(t *testing.T, w *world, version uint16)) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		o := walkWebServer(t, &Walker{Patience: patient}, "a.test", &tls.Config{Certificates: []tls.Certificate{replayed}, MinVersion: version, MaxVersion: version})
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			inWorld(t, deviceHost(), func(t *testing.T, w *world) { test(t, w, version) })
+		})
+	}
+}
+
+func TestWalkWebReplayedCertificate(t *testing.T) {
+	inEitherVersion(t, func(t *testing.T, w *world, version uint16) {
+		replayed, err := lab.WithoutKey(leafOf(t, lab.Leaf{CommonName: "a.test"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		replayed.Leaf = nil // crypto/tls would notice that the key is another one
+		o := w.walkWebServer(t, "a.test", &tls.Config{Certificates: []tls.Certificate{replayed}, MinVersion: version, MaxVersion: version})
 		if o.Failure != measurement.Completed || o.TLS.Leaf() == nil || o.TLS.KeyProved || !o.TLS.SignatureChecked || o.TLS.Version != version {
-			t.Errorf("%s: %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.Detail.Text, o.TLS)
+			t.Errorf("%s", describe(o))
 		}
-	}
+	})
 }
 
-func TestAServerThatDemandsAKnownCertificateIsSeenAndProvedInEitherVersion(t *testing.T) {
-	l := startLab(t, lab.Options{})
-	server := leafOf(t, lab.Leaf{CommonName: "a.test"})
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for name, credential := range map[string]func() *Credential{"a stranger's": stranger(t, l), "none": nil} {
-			o := walkWebServer(t, &Walker{Patience: patient, Credential: credential}, "a.test", &tls.Config{
-				Certificates: []tls.Certificate{server}, MinVersion: version, MaxVersion: version,
-				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: l.Mint.LwM2M.Pool(),
+func TestWalkWebCertificateNeeded(t *testing.T) {
+	for name, shown := range map[string]bool{"unknown certificate": true, "no certificate": false} {
+		t.Run(name, func(t *testing.T) {
+			inEitherVersion(t, func(t *testing.T, w *world, version uint16) {
+				if !shown {
+					w.walker.Credential = nil
+				}
+				o := w.walkWebServer(t, "a.test", &tls.Config{
+					Certificates: []tls.Certificate{leafOf(t, lab.Leaf{CommonName: "a.test"})}, MinVersion: version, MaxVersion: version,
+					ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.Mint.LwM2M.Pool(),
+				})
+				if o.Failure != measurement.CertificateNeeded || o.FailedIn != measurement.Finish || !o.TLS.KeyProved || !o.TLS.CertificateRequested || !o.TLS.HasAlert {
+					t.Errorf("%s", describe(o))
+				}
 			})
-			if o.Failure != measurement.CertificateNeeded || o.FailedIn != measurement.Finish || !o.TLS.KeyProved || !o.TLS.CertificateRequested || !o.TLS.HasAlert {
-				t.Errorf("%s, %s: %q in %q (%s), saw %+v", tls.VersionName(version), name, o.Failure, o.FailedIn, o.Detail.Text, o.TLS)
-			}
-		}
+		})
 	}
 }
 
-func TestAClientCertificateThatIsTakenIsNoFailure(t *testing.T) {
-	l := startLab(t, lab.Options{})
-	server := leafOf(t, lab.Leaf{CommonName: "a.test"})
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		o := walkWebServer(t, &Walker{Patience: patient, Credential: stranger(t, l)}, "a.test", &tls.Config{
-			Certificates: []tls.Certificate{server}, MinVersion: version, MaxVersion: version, ClientAuth: tls.RequireAnyClientCert,
+func TestWalkWebCertificateAccepted(t *testing.T) {
+	inEitherVersion(t, func(t *testing.T, w *world, version uint16) {
+		o := w.walkWebServer(t, "a.test", &tls.Config{
+			Certificates: []tls.Certificate{leafOf(t, lab.Leaf{CommonName: "a.test"})}, MinVersion: version, MaxVersion: version,
+			ClientAuth: tls.RequireAnyClientCert,
 		})
 		if o.Failure != measurement.Completed || !o.TLS.CertificateRequested || !o.TLS.KeyProved {
-			t.Errorf("%s: %q in %q (%s), saw %+v", tls.VersionName(version), o.Failure, o.FailedIn, o.Detail.Text, o.TLS)
+			t.Errorf("%s", describe(o))
 		}
-	}
-}
-
-func TestEachWalkSendsItsOwnServerName(t *testing.T) {
-	server := leafOf(t, lab.Leaf{CommonName: "a.test"})
-	names := make(chan string, 2)
-	config := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		names <- hello.ServerName
-		return &server, nil
-	}}
-	w := &Walker{Patience: patient}
-	for _, host := range []string{"a.test", "b.test"} {
-		walkWebServer(t, w, host, config)
-		if got := <-names; got != host {
-			t.Errorf("sent the name %q for %s", got, host)
-		}
-	}
-}
-
-func TestAFlightCutShortProvesNothingAgainstItsHolder(t *testing.T) {
-	server := leafOf(t, lab.Leaf{CommonName: "a.test"})
-	to := answering(t, func(c *net.TCPConn) {
-		_ = tls.Server(&cutting{Conn: c, left: len(server.Certificate[0]) + 150}, &tls.Config{Certificates: []tls.Certificate{server}, MaxVersion: tls.VersionTLS12}).Handshake()
 	})
-	o := (&Walker{Patience: patient}).Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Web, Host: "a.test"})
-	if o.Failure != measurement.Closed || o.TLS.Leaf() == nil || o.TLS.SignatureChecked {
-		t.Errorf("%q (%s), saw %+v; want a closed connection with a certificate and no proof", o.Failure, o.Detail.Text, o.TLS)
-	}
 }
 
-// cutting lets so many bytes through and then closes.
-type cutting struct {
+func TestWalkWebServerName(t *testing.T) {
+	inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+		server := leafOf(t, lab.Leaf{CommonName: "a.test"})
+		names := make(chan string, 2)
+		config := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			names <- hello.ServerName
+			return &server, nil
+		}}
+		for _, host := range []string{"a.test", "b.test"} {
+			w.walkWebServer(t, host, config)
+			if got := <-names; got != host {
+				t.Errorf("sent the name %q for %s", got, host)
+			}
+		}
+	})
+}
+
+func TestWalkWebFlightCutShort(t *testing.T) {
+	inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+		server := leafOf(t, lab.Leaf{CommonName: "a.test"})
+		to := w.listen(t, func(c *memnet.Conn) {
+			short := &closingConn{Conn: c, left: len(server.Certificate[0]) + 150}
+			_ = tls.Server(short, &tls.Config{Certificates: []tls.Certificate{server}, MaxVersion: tls.VersionTLS12}).Handshake()
+		})
+		o := w.walker.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Web, Host: "a.test"})
+		if o.Failure != measurement.Closed || o.TLS.Leaf() == nil || o.TLS.SignatureChecked {
+			t.Errorf("%s; want a closed connection with a certificate and no proof", describe(o))
+		}
+	})
+}
+
+// closingConn sends a number of bytes and then closes.
+type closingConn struct {
 	net.Conn
 	left int
 }
 
-func (c *cutting) Write(p []byte) (int, error) {
+func (c *closingConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p[:min(c.left, len(p))])
 	if c.left -= n; c.left == 0 {
 		_ = c.Close()
