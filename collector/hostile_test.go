@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"crypto/x509"
 	"net/netip"
 	"strings"
 	"testing"
@@ -105,7 +104,7 @@ func anyReport(t *rapid.T) *report.Report {
 				SignatureChecked: yes("checked"), CertificateRequested: yes("requested"), FlightBytes: few("flight"),
 			}
 			if yes("has chain") {
-				o.TLS.Chain = []*x509.Certificate{{}}
+				o.TLS.RawChain = [][]byte{{}}
 			}
 		}
 		if depth == 0 && yes("has web") {

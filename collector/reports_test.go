@@ -2,7 +2,6 @@ package collector
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"net/netip"
 	"strings"
 	"time"
@@ -60,7 +59,7 @@ func deviceTLS(t measurement.Transport) *measurement.TLS {
 		version = devicetls.VersionDTLS
 	}
 	return &measurement.TLS{
-		Version: version, Cipher: devicetls.SuiteCCM8, Chain: []*x509.Certificate{{}},
+		Version: version, Cipher: devicetls.SuiteCCM8, RawChain: [][]byte{{}},
 		KeyProved: true, SignatureChecked: true, CertificateRequested: true, FlightBytes: 872,
 	}
 }
@@ -218,7 +217,7 @@ func sickIntercepted() report.Host {
 	cut.Outcome.Web = &measurement.Outcome{
 		Address: cut.Outcome.Address, Transport: measurement.TCP, Client: measurement.Web, Times: times(measurement.TCP, 4*ms, 7*ms),
 		TLS: &measurement.TLS{
-			Version: tls.VersionTLS13, Cipher: tls.TLS_AES_128_GCM_SHA256, Chain: []*x509.Certificate{{}}, KeyProved: true, SignatureChecked: true,
+			Version: tls.VersionTLS13, Cipher: tls.TLS_AES_128_GCM_SHA256, RawChain: [][]byte{{}}, KeyProved: true, SignatureChecked: true,
 		},
 	}
 	tcp5684 := path(tcp(5684), 3, 7, cut, badWalk(measurement.TCP, cloud4b, 5684, measurement.Refused, diagnose.Refused))
@@ -230,7 +229,7 @@ func sickIntercepted() report.Host {
 	lossy.Outcome.Retransmissions, lossy.Outcome.Ponged = 2, false
 
 	half := badWalk(measurement.TCP, cloud4, 8883, measurement.Silent, diagnose.Silent, 8*ms)
-	half.Outcome.TLS = &measurement.TLS{Version: tls.VersionTLS12, Cipher: 0x1301 + 0x4000, Chain: []*x509.Certificate{{}}, FlightBytes: 700}
+	half.Outcome.TLS = &measurement.TLS{Version: tls.VersionTLS12, Cipher: 0x1301 + 0x4000, RawChain: [][]byte{{}}, FlightBytes: 700}
 	half.Judgement = authentic()
 	half.Judgement.Authentic, half.Judgement.Verdict = false, trust.KeyNotProved
 	return report.Host{
@@ -311,7 +310,7 @@ func sickWeb() report.Host {
 	expired := badWalk(measurement.TCP, cloud4, 443, measurement.Completed, diagnose.Expired, 8*ms, 16*ms)
 	expired.Outcome.Client = measurement.Web
 	expired.Outcome.TLS = &measurement.TLS{
-		Version: tls.VersionTLS12, Cipher: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, Chain: []*x509.Certificate{{}}, KeyProved: true, SignatureChecked: true,
+		Version: tls.VersionTLS12, Cipher: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, RawChain: [][]byte{{}}, KeyProved: true, SignatureChecked: true,
 	}
 	expired.Judgement = trust.Judgement{
 		Seen: true, Authentic: true, Verdict: trust.Expired, Issuer: "CN=R3,O=Let's Encrypt,C=US", Subject: "CN=containers.example.com",

@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -143,7 +142,7 @@ func TestBehindNAT(t *testing.T) {
 func TestAuthenticNeedsAProofEitherWay(t *testing.T) {
 	shown := func(checked bool, verdict trust.Verdict) []string {
 		w := badWalk(measurement.TCP, cloud4, 1, measurement.Silent, diagnose.Silent, ms)
-		w.Outcome.TLS = &measurement.TLS{Version: 0x0303, Cipher: 0xc0ae, Chain: []*x509.Certificate{{}}, SignatureChecked: checked, FlightBytes: 500}
+		w.Outcome.TLS = &measurement.TLS{Version: 0x0303, Cipher: 0xc0ae, RawChain: [][]byte{{}}, SignatureChecked: checked, FlightBytes: 500}
 		w.Judgement = trust.Judgement{Seen: true, Verdict: verdict}
 		return of(t, onPath(w), Options{}, tlsAuthentic, tlsServerFlight, tlsCertificateRequested)
 	}

@@ -1,3 +1,5 @@
+//go:debug x509negativeserial=1
+
 // Command endpoint_exporter walks the path that a site's devices walk to their cloud and says, as Prometheus metrics, a
 // status page and a one-shot check, what is wrong with it.
 package main

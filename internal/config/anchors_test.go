@@ -105,7 +105,7 @@ func TestRefreshCAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	signedBy := func(cert *x509.Certificate) bool {
-		subject := trust.Subject{Chain: []*x509.Certificate{cert}, KeyProved: true, Now: time.Now()}
+		subject := trust.Subject{Chain: [][]byte{cert.Raw}, KeyProved: true, Now: time.Now()}
 		return loaded.Get("site").Judge(subject).Authentic
 	}
 	before := loaded.Get("site")

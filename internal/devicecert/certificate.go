@@ -19,6 +19,8 @@ type Certificate struct {
 
 	// Key and Signature are the names of the key's algorithm or curve and of the signature algorithm: safe to show.
 	Key, Signature string
+	// SignatureValue is the content of signatureValue.
+	SignatureValue []byte
 	// CA is set by basicConstraints.
 	CA bool
 	// DNSNames are the dNSNames of subjectAltName.
@@ -30,7 +32,6 @@ type Certificate struct {
 
 	version       int // 1, 2 or 3
 	signatureID   string
-	signature     []byte
 	key           *ecdsa.PublicKey
 	agreementOnly bool
 	anySubject    bool // a root whose name is not known, see NewKeyRoot
@@ -92,12 +93,15 @@ func Parse(der []byte) *Certificate {
 	if !ok || outer.id != inner.id || outer.parameterTag != inner.parameterTag || string(outer.parameters) != string(inner.parameters) {
 		c.reject(SignatureForm, "")
 	}
+	if ok {
+		c.signatureID = outer.id
+	}
 	bits, ok := certificate.only(tagBitString)
 	signature, whole := wholeBits(bits)
 	if !ok || !whole {
 		c.reject(SignatureForm, "")
 	}
-	c.signature = signature
+	c.SignatureValue = signature
 	return c
 }
 

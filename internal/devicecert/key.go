@@ -24,6 +24,7 @@ const (
 	idP256        = "\x2a\x86\x48\xce\x3d\x03\x01\x07"     // 1.2.840.10045.3.1.7
 	idRSA         = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01" // 1.2.840.113549.1.1.1
 	idEd25519     = "\x2b\x65\x70"                         // 1.3.101.112
+	idPSS         = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a" // 1.2.840.113549.1.1.10
 )
 
 // keyAlgorithms and curves name what a public key may be of, other than what a device reads.
@@ -52,6 +53,7 @@ var signatureAlgorithms = map[string]signatureAlgorithm{
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b": {"sha256WithRSAEncryption", crypto.SHA256, false},
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c": {"sha384WithRSAEncryption", crypto.SHA384, false},
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d": {"sha512WithRSAEncryption", crypto.SHA512, false},
+	idPSS:                                  {"RSASSA-PSS", crypto.SHA256, false},
 	idEd25519:                              {"Ed25519", 0, false},
 }
 
@@ -59,7 +61,6 @@ var signatureAlgorithms = map[string]signatureAlgorithm{
 var otherSignatures = map[string]string{
 	"\x2a\x86\x48\xce\x3d\x04\x01":         "ecdsa-with-SHA1",
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05": "sha1WithRSAEncryption",
-	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a": "RSASSA-PSS",
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04": "md5WithRSAEncryption",
 }
 
@@ -144,19 +145,29 @@ func (c *Certificate) SignedBy(key crypto.PublicKey) bool {
 	}
 	if algorithm.hash == 0 {
 		key, ok := key.(ed25519.PublicKey)
-		return ok && ed25519.Verify(key, c.RawTBSCertificate, c.signature)
+		return ok && ed25519.Verify(key, c.RawTBSCertificate, c.SignatureValue)
 	}
 	h := algorithm.hash.New()
 	h.Write(c.RawTBSCertificate)
 	digest := h.Sum(nil)
 	switch key := key.(type) {
 	case *ecdsa.PublicKey:
-		return strings.HasPrefix(c.signatureID, ecdsaSignatures) && VerifyECDSA(key, digest, c.signature)
+		return strings.HasPrefix(c.signatureID, ecdsaSignatures) && VerifyECDSA(key, digest, c.SignatureValue)
 	case *rsa.PublicKey:
+		if c.signatureID == idPSS {
+			return key.N.BitLen() <= MaxRSABits && c.signedPSS(key)
+		}
 		return !strings.HasPrefix(c.signatureID, ecdsaSignatures) && key.N.BitLen() <= MaxRSABits &&
-			rsa.VerifyPKCS1v15(key, algorithm.hash, digest, c.signature) == nil
+			rsa.VerifyPKCS1v15(key, algorithm.hash, digest, c.SignatureValue) == nil
 	}
 	return false
+}
+
+// signedPSS leaves the parameters of RSASSA-PSS (RFC 4055 §3.1) to package x509.
+func (c *Certificate) signedPSS(key *rsa.PublicKey) bool {
+	parsed, err := x509.ParseCertificate(c.Raw)
+	signer := x509.Certificate{PublicKeyAlgorithm: x509.RSA, PublicKey: key}
+	return err == nil && signer.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature) == nil
 }
 
 // ecdsaSignatures begins the identifiers of ECDSA signatures.

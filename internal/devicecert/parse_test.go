@@ -283,7 +283,7 @@ func TestSignedBy(t *testing.T) {
 	}
 	raw := func(sequence ...[]byte) []byte { return el(tagBitString, []byte{0}, el(tagSequence, sequence...)) }
 	good := Parse(leafCert)
-	content, _ := reader(good.signature).only(tagSequence)
+	content, _ := reader(good.SignatureValue).only(tagSequence)
 	r, _ := content.take(tagInteger)
 	s, _ := content.take(tagInteger)
 	// resigned is leafCert with another encoding of the same signature.
@@ -331,7 +331,7 @@ func TestSignedByRSA(t *testing.T) {
 	c := Parse(mint(root, leaf, template{algorithm: algorithmID(idRSASHA256), key: spkiOf(&key.PublicKey)}))
 	h := crypto.SHA256.New()
 	h.Write(c.RawTBSCertificate)
-	c.signature, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, h.Sum(nil))
+	c.SignatureValue, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, h.Sum(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

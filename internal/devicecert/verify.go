@@ -2,7 +2,6 @@ package devicecert
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"slices"
 	"time"
 )
@@ -25,27 +24,42 @@ func NewRoot(der []byte) (*Certificate, Finding) {
 	return c, Finding{}
 }
 
-// NewKeyRoot returns a root of which only the public key and the subject are known. It is valid at all times and allows
-// chains of any length. Without a subject, issuer names are not compared with it.
-func NewKeyRoot(subject Name, key *ecdsa.PublicKey) *Certificate {
-	return &Certificate{
-		Subject: subject, anySubject: len(subject) == 0, key: key, CA: true, version: 3,
+// NewKeyRoot returns a root of which only the SubjectPublicKeyInfo and the subject are known. It is valid at all times and
+// allows chains of any length. Without a subject, issuer names are not compared with it. The finding is empty if a device
+// can read the key.
+func NewKeyRoot(subject Name, spki []byte) (*Certificate, Finding) {
+	c := &Certificate{
+		Subject: subject, anySubject: len(subject) == 0, CA: true, version: 3, RawSubjectPublicKeyInfo: spki,
 		NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 	}
+	content, ok := reader(spki).only(tagSequence)
+	if !ok {
+		return c, Finding{Problem: MalformedKey}
+	}
+	var problem Problem
+	if c.key, c.agreementOnly, c.Key, problem = readKey(content); problem == NoProblem && c.agreementOnly {
+		problem = KeyAgreementOnly
+	}
+	if problem != NoProblem {
+		c.reject(problem, c.Key)
+	}
+	return c, c.Problem
 }
 
 // Result is what a device finds in a list of certificates.
 type Result struct {
 	// Problem is what ends the handshake, if anything does. At is the index in the list of the certificate that has the
-	// problem, or -1 for a problem of the list. If a certificate cannot be read, or there is no leaf, the other fields
-	// are not set.
+	// problem, or -1 for a problem of the list. If a certificate cannot be read, or without a leaf, the other fields are
+	// not set.
 	Problem Finding
 	At      int
 	// Flags are those of the whole path, LeafFlags those of the leaf.
 	Flags, LeafFlags Flags
-	// Path are the certificates that the device puts together, the leaf first. It ends with the root if the device found
-	// one. Without NotTrusted, all signatures on it are good.
+	// Path are the certificates that the device puts together, the leaf first.
 	Path []*Certificate
+	// Trusted reports whether Path ends with a root and all signatures on it are good. A handshake that a problem ends may
+	// have a trusted path too.
+	Trusted bool
 }
 
 // Accepted reports whether a device uses the session.
@@ -112,6 +126,7 @@ func (v *verification) build(list []*Certificate) Result {
 		flags := v.dates(child)
 		if trusted || len(result.Path) == 1 && v.stored(child) {
 			result.add(flags)
+			result.Trusted = result.Flags&NotTrusted == 0
 			return result
 		}
 		depth := len(result.Path) - 1

@@ -164,6 +164,10 @@ func TestVerify(t *testing.T) {
 			if got.Flags != test.flags || len(got.Path) != test.length {
 				t.Errorf("flags %v, path of %d; want %v, %d", got.Flags.List(), len(got.Path), test.flags.List(), test.length)
 			}
+			trusted := test.flags&NotTrusted == 0 && (test.problem == NoProblem || test.problem == KeyAgreementOnly)
+			if got.Trusted != trusted {
+				t.Errorf("trusted: %v", got.Trusted)
+			}
 			if got.Accepted() != (test.problem == NoProblem && test.flags == 0) {
 				t.Errorf("accepted: %v", got.Accepted())
 			}
@@ -230,11 +234,30 @@ func TestNewKeyRoot(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := Verify(ParseList(test.list), []*Certificate{NewKeyRoot(test.subject, &root.key.PublicKey)}, test.at, nil)
+			key, finding := NewKeyRoot(test.subject, spkiOf(&root.key.PublicKey))
+			if finding != (Finding{}) {
+				t.Fatalf("root: %+v", finding)
+			}
+			got := Verify(ParseList(test.list), []*Certificate{key}, test.at, nil)
 			if got.Problem != (Finding{}) || got.Flags != test.flags {
 				t.Errorf("%+v, flags %v, want %v", got.Problem, got.Flags.List(), test.flags.List())
 			}
 		})
+	}
+}
+
+func TestNewKeyRootOfKeysThatDevicesCannotRead(t *testing.T) {
+	p384, rsaKey, edKey := otherKeys()
+	for want, spki := range map[Finding][]byte{
+		{UnreadableKey, "P-384"}:    p384,
+		{UnreadableKey, "RSA"}:      rsaKey,
+		{UnreadableKey, "Ed25519"}:  edKey,
+		{KeyAgreementOnly, "P-256"}: ecKey(idECDH, oid(idP256), point),
+		{MalformedKey, ""}:          append(slices.Clone(spkiOf(&root.key.PublicKey)), 0),
+	} {
+		if c, got := NewKeyRoot(nil, spki); got != want || c == nil {
+			t.Errorf("%+v, want %+v", got, want)
+		}
 	}
 }
 
@@ -250,7 +273,7 @@ func TestVerifyIsBounded(t *testing.T) {
 		checks++
 		return child.SignedBy(parent.PublicKey())
 	})
-	if result.Problem.Problem != ChainTooLong || checks > 31*31/2 {
+	if result.Trusted || result.Problem.Problem != ChainTooLong || checks > 31*31/2 {
 		t.Errorf("%+v after %d signatures", result.Problem, checks)
 	}
 }

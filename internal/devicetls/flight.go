@@ -1,12 +1,15 @@
 package devicetls
 
 import (
+	"crypto"
 	"crypto/ecdh"
 	"crypto/tls"
 	"crypto/x509"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
@@ -20,8 +23,9 @@ const VersionDTLS = 0xfefd
 type Flight struct {
 	Version, Cipher uint16
 	Random          [32]byte
-	// Chain is set by the Certificate message. It is empty without a leaf that can be parsed.
-	Chain []*x509.Certificate
+	// RawChain and Chain are set by the Certificate message, see [measurement.TLS].
+	RawChain [][]byte
+	Chain    []*x509.Certificate
 	// SignatureChecked is set if ServerKeyExchange had a signature that could be checked; KeyProved if that signature was
 	// made with the leaf's key over both randoms of this handshake.
 	SignatureChecked, KeyProved bool
@@ -40,6 +44,7 @@ type Flight struct {
 	lastType        uint8 // type of the last message; 0 before the first
 	keyExchangeSeen bool  // a ServerKeyExchange was received
 	point           *ecdh.PublicKey
+	leafKey         crypto.PublicKey // nil if it cannot be read
 }
 
 // NewFlight returns a Flight that answers a hello with that random. The version is [Version] or [VersionDTLS].
@@ -57,7 +62,7 @@ func (f *Flight) Seen() *measurement.TLS {
 		return nil
 	}
 	return &measurement.TLS{
-		Version: f.Version, Cipher: f.Cipher, Chain: f.Chain,
+		Version: f.Version, Cipher: f.Cipher, RawChain: f.RawChain, Chain: f.Chain,
 		KeyProved: f.KeyProved, SignatureChecked: f.SignatureChecked,
 		CertificateRequested: f.CertificateRequested, FlightBytes: f.Bytes, Unfit: f.Unfit,
 	}
@@ -104,7 +109,7 @@ func (f *Flight) Take(messageType uint8, body []byte) error {
 		return malformed(measurement.DetailMalformedMessage, typeServerHelloDone)
 	}
 	f.Done = true
-	if len(f.Chain) == 0 {
+	if len(f.RawChain) == 0 {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitNoCertificate})
 	}
 	if !f.keyExchangeSeen {
@@ -166,8 +171,8 @@ func VersionName(version uint16) string {
 	return tls.VersionName(version)
 }
 
-// takeCertificates reads a Certificate message (RFC 5246 §7.4.2). A leaf that cannot be parsed ends the handshake, as on
-// a device; other certificates that cannot be parsed are left out of Chain.
+// takeCertificates reads a Certificate message (RFC 5246 §7.4.2). RawChain gets every certificate, Chain those that
+// crypto/x509 can parse; package devicecert decides what a device makes of them.
 func (f *Flight) takeCertificates(body []byte) error {
 	s := cryptobyte.String(body)
 	var list cryptobyte.String
@@ -182,19 +187,31 @@ func (f *Flight) takeCertificates(body []byte) error {
 		if len(der) > MaxCertificate {
 			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitCertificateLong, N: len(der), Max: MaxCertificate})
 		}
-		certificate, err := x509.ParseCertificate(der)
-		if first && err != nil {
-			return &MalformedError{measurement.Detail{Kind: measurement.DetailMalformedLeaf, Text: measurement.Text(err.Error())}}
+		if len(f.RawChain) < measurement.MaxChain {
+			f.RawChain = append(f.RawChain, der)
 		}
-		if err == nil {
+		certificate, err := x509.ParseCertificate(der)
+		if err == nil && (first || len(f.Chain) > 0) {
 			f.Chain = append(f.Chain, certificate)
 			f.checkCritical(certificate)
 		}
 	}
+	f.takeLeafKey()
 	if len(f.Chain) > 0 {
 		f.checkLeaf(f.Chain[0])
 	}
 	return nil
+}
+
+// takeLeafKey sets the key that must sign the handshake: that of the first certificate that a device does not skip.
+func (f *Flight) takeLeafKey() {
+	list := devicecert.ParseList(f.RawChain)
+	if leaf := slices.IndexFunc(list, func(c *devicecert.Certificate) bool { return !c.Skipped() }); leaf > 0 && f.Cipher == SuiteCCM8 {
+		f.RawChain, list = f.RawChain[leaf:], list[leaf:]
+	}
+	if len(list) > 0 {
+		f.leafKey = list[0].PublicKey()
+	}
 }
 
 // takeKeyExchange reads a ServerKeyExchange of ECDHE (RFC 8422 §5.4) and checks its signature. Another cipher suite may
@@ -234,8 +251,6 @@ func (f *Flight) readKeyExchange(body []byte) error {
 	if scheme != 0x0403 && scheme != 0x0303 {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitSignatureScheme, N: int(scheme)})
 	}
-	if len(f.Chain) > 0 {
-		f.SignatureChecked, f.KeyProved = f.verify(f.Chain[0], scheme, signed, signature)
-	}
+	f.SignatureChecked, f.KeyProved = f.verify(f.leafKey, scheme, signed, signature)
 	return nil
 }

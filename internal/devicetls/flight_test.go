@@ -215,7 +215,6 @@ func TestClientMalformed(t *testing.T) {
 		"ServerHello too short":             join(message(t, typeServerHello, raw([]byte{3, 3}))),
 		"compression selected":              join(edit(m[0], 4+2+32+1+2, 1)),
 		"renegotiation_info not empty":      join(edit(m[0], len(m[0])-5, 1)),
-		"leaf not a certificate":            join(m[0], message(t, typeCertificate, raw([]byte{0, 0, 4, 0, 0, 1, 0x30}))),
 		"point not on the curve":            join(m[0], m[1], edit(m[2], 4+4+10, 0xff, 0xff, 0xff)),
 		"message length 16 MiB":             join(m[0], []byte{typeCertificate, 0xff, 0xff, 0xff}),
 		"more than MaxHandshake bytes":      bytes.Repeat(record(recordHandshake, make([]byte, maxPlaintext)), 5),

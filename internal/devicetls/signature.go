@@ -7,7 +7,8 @@ import (
 	_ "crypto/sha1" // a signature with SHA-1 still proves the key, although a device does not accept it
 	_ "crypto/sha256"
 	_ "crypto/sha512"
-	"crypto/x509"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 )
 
 // maxRSA is the longest RSA key, in bits, that a signature is checked with. crypto/tls has the same limit: with a longer
@@ -50,7 +51,7 @@ func parseScheme(id uint16) (s scheme, ok bool) {
 // verify checks the signature over both randoms and the key exchange parameters (RFC 8422 §5.4). It supports more
 // algorithms than a device offers, because whether the server has the key and whether a device accepts the signature are
 // separate findings. checked is false if the signature cannot be checked.
-func (f *Flight) verify(leaf *x509.Certificate, id uint16, parameters, signature []byte) (checked, good bool) {
+func (f *Flight) verify(leafKey crypto.PublicKey, id uint16, parameters, signature []byte) (checked, good bool) {
 	s, ok := parseScheme(id)
 	if !ok {
 		return false, false
@@ -60,10 +61,10 @@ func (f *Flight) verify(leaf *x509.Certificate, id uint16, parameters, signature
 	h.Write(f.Random[:])
 	h.Write(parameters)
 	digest := h.Sum(nil)
-	switch key := leaf.PublicKey.(type) {
+	switch key := leafKey.(type) {
 	case *ecdsa.PublicKey:
 		if s.kind == 3 {
-			return true, ecdsa.VerifyASN1(key, digest, signature)
+			return true, devicecert.VerifyECDSA(key, digest, signature)
 		}
 	case *rsa.PublicKey:
 		switch {

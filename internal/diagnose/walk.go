@@ -67,7 +67,7 @@ func verdictOf(j trust.Judgement, seen *measurement.TLS) Reason {
 		return WrongIssuer
 	case trust.ForgedIssuer:
 		return ForgedIssuer
-	case trust.Unrooted:
+	case trust.Unrooted, trust.Unfit:
 		return DeviceUnfit
 	case trust.KeyNotProved:
 		if seen == nil || !seen.SignatureChecked {
@@ -154,20 +154,25 @@ func (w *walk) certificate(reason Reason, j trust.Judgement, also string) Findin
 		f.Advice = fmt.Sprintf("Something between here and the cloud replays the cloud's certificate, signed by %s, but does not hold its key, "+
 			"so devices refuse it. Ask the network's owner which box answers on %s, and to exempt it from TLS inspection.", issuer, w.where())
 	case DeviceUnfit:
+		if j.Verdict == trust.Unfit {
+			f.Summary = strings.TrimSpace("the server's certificates cannot be used: " + strings.ReplaceAll(string(j.Detail.Kind), "_", " ") + " " + j.Detail.Text)
+			f.Advice = w.advice(DeviceUnfit)
+			break
+		}
 		f.Summary = fmt.Sprintf("signed by %s, from where no path leads to an authority known here", issuer)
 		f.Advice = fmt.Sprintf("A certificate of the public web, but browsers cannot follow it to its authority. If one on this machine opens %s, "+
 			"renew this machine's list of authorities (ca-certificates); else tell its operator that an intermediate certificate is missing on %s.",
 			textOr(w.about.Host, "the host"), w.where())
 	case Expired:
-		f.Summary = textOr(j.Detail.Text, "the certificate has expired")
+		f.Summary = textOr(prefixed("expired at ", j.Detail.Text), "the certificate has expired")
 		f.Advice = fmt.Sprintf("The certificate on %s is out of date. First check this machine's clock; "+
 			"if it is right, the cloud's operator must renew the certificate.", w.where())
 	case NotYetValid:
-		f.Summary = textOr(j.Detail.Text, "the certificate is not valid yet")
+		f.Summary = textOr(prefixed("valid from ", j.Detail.Text), "the certificate is not valid yet")
 		f.Advice = fmt.Sprintf("The certificate on %s is not valid yet. First check this machine's clock; "+
 			"if it is right, tell the cloud's operator.", w.where())
 	case WrongName:
-		f.Summary = textOr(j.Detail.Text, "the certificate is for another name")
+		f.Summary = textOr(prefixed("the certificate is not for ", j.Detail.Text), "the certificate is for another name")
 		f.Advice = fmt.Sprintf("The expected authority signed the certificate on %s, but for another name. "+
 			"Check that the name resolves to the right address; if it does, tell the cloud's operator.", w.where())
 	}
@@ -321,6 +326,13 @@ func (w *walk) protocol() string {
 // portName is "TCP 5684".
 func portName(t measurement.Transport, port uint16) string {
 	return fmt.Sprintf("%s %d", strings.ToUpper(measurement.Text(string(t))), port)
+}
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
 }
 
 // textOr makes a text safe to show and replaces an empty one.

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"crypto/x509"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,11 +21,11 @@ var about = Context{Service: "bootstrap", Host: "bootstrap.example.com"}
 
 // shown is a server that showed a certificate and, if proved, held its key.
 func shown(proved bool) *measurement.TLS {
-	return &measurement.TLS{Chain: []*x509.Certificate{{}}, KeyProved: proved, SignatureChecked: true}
+	return &measurement.TLS{RawChain: [][]byte{{}}, KeyProved: proved, SignatureChecked: true}
 }
 
 // cut is a flight that ended between the certificate and the signature.
-func cut() *measurement.TLS { return &measurement.TLS{Chain: []*x509.Certificate{{}}} }
+func cut() *measurement.TLS { return &measurement.TLS{RawChain: [][]byte{{}}} }
 
 func alerted(t *measurement.TLS) *measurement.TLS {
 	t.HasAlert, t.Alert = true, 40

@@ -71,7 +71,6 @@ const (
 const (
 	DetailUnexpectedMessage  DetailKind = "unexpected_message"  // a handshake message of type N out of order
 	DetailMalformedMessage   DetailKind = "malformed_message"   // a handshake message of type N that cannot be parsed
-	DetailMalformedLeaf      DetailKind = "malformed_leaf"      // the server's certificate cannot be parsed: Text
 	DetailUnexpectedRecord   DetailKind = "unexpected_record"   // a record of content type N out of order
 	DetailRecordLength       DetailKind = "record_length"       // a record of N bytes
 	DetailRecordMissing      DetailKind = "record_missing"      // bytes that do not begin a record follow a record
@@ -95,7 +94,7 @@ var PathDetails = []DetailKind{
 	DetailAlert, DetailAlertAfterCert, DetailEndedAfterCert, DetailFinishSilent, DetailFinishDeadline, DetailFinishFailed,
 	DetailFinishNotVerified, DetailKeyNotProved, DetailPingDeadline, DetailWebHandshake, DetailWebDeadline,
 
-	DetailUnexpectedMessage, DetailMalformedMessage, DetailMalformedLeaf, DetailUnexpectedRecord, DetailRecordLength,
+	DetailUnexpectedMessage, DetailMalformedMessage, DetailUnexpectedRecord, DetailRecordLength,
 	DetailRecordMissing, DetailMalformedAlert, DetailHandshakeTooLong, DetailTooManyWarnings, DetailUnsupportedCipher,
 	DetailRenegotiationFalse,
 }

@@ -184,20 +184,26 @@ func (o *Outcome) Finished() (finished, tried bool) {
 // SawTLS is the TLS view that says most about who answers: the walk's own or, when the device's hello saw no
 // certificate, that of the web hello. by names the client that saw it.
 func (o *Outcome) SawTLS() (seen *TLS, by Client) {
-	if o.TLS != nil && len(o.TLS.Chain) > 0 {
+	if o.TLS != nil && len(o.TLS.RawChain) > 0 {
 		return o.TLS, o.Client
 	}
-	if o.Web != nil && o.Web.TLS != nil && len(o.Web.TLS.Chain) > 0 {
+	if o.Web != nil && o.Web.TLS != nil && len(o.Web.TLS.RawChain) > 0 {
 		return o.Web.TLS, o.Web.Client
 	}
 	return o.TLS, o.Client
 }
 
+// MaxChain bounds the certificates of a server that are kept. It is more than fit into the 4096 bytes that a device takes.
+const MaxChain = 32
+
 // TLS is the server's side of a TLS or DTLS handshake.
 type TLS struct {
 	Version uint16 // 0x0303 TLS 1.2, 0x0304 TLS 1.3, 0xfefd DTLS 1.2
 	Cipher  uint16
-	// Chain holds the certificates as sent, leaf first; the parsable ones only.
+	// RawChain holds the certificates in DER as sent, the leaf first, at most [MaxChain]. It is what package trust judges. In
+	// a flight for a device, certificates before the leaf that a device skips are left out.
+	RawChain [][]byte
+	// Chain holds the certificates that package x509 can parse, leaf first; none if it cannot parse the leaf.
 	Chain []*x509.Certificate
 	// KeyProved is true if the server signed this handshake's randoms with the leaf's key: it holds that key.
 	KeyProved bool

@@ -88,7 +88,7 @@ func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Pa
 // readTLS12 keeps the certificate of a TLS 1.2 flight that ended right after it: crypto/tls reads the next message before it
 // reports the certificate. In TLS 1.3 the certificate is encrypted.
 func (h *webHandshake) readTLS12() {
-	if seen := h.wire.flight().Seen(); seen != nil && len(seen.Chain) > 0 {
+	if seen := h.wire.flight().Seen(); seen != nil && len(seen.RawChain) > 0 {
 		seen.Unfit = nil // it is about devices
 		h.out.TLS = seen
 	}
@@ -103,6 +103,9 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 		// Called as soon as the certificate is received, so that it is kept whatever happens next.
 		VerifyConnection: func(state tls.ConnectionState) error {
 			h.out.TLS = &measurement.TLS{Version: state.Version, Cipher: state.CipherSuite, Chain: state.PeerCertificates}
+			for _, c := range state.PeerCertificates[:min(len(state.PeerCertificates), measurement.MaxChain)] {
+				h.out.TLS.RawChain = append(h.out.TLS.RawChain, c.Raw)
+			}
 			return nil
 		},
 		GetClientCertificate: func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {

@@ -102,8 +102,6 @@ func detailClause(d measurement.Detail) string {
 		return devicetls.MessageName(uint8(d.N)) + " out of order"
 	case measurement.DetailMalformedMessage:
 		return "malformed " + devicetls.MessageName(uint8(d.N))
-	case measurement.DetailMalformedLeaf:
-		return withText("the server's certificate cannot be parsed", d.Text)
 	case measurement.DetailUnexpectedRecord:
 		return fmt.Sprintf("TLS record of type %d out of order", d.N)
 	case measurement.DetailRecordLength:

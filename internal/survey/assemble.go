@@ -131,21 +131,18 @@ func (r *round) judgeWalk(e *config.Endpoint, o *measurement.Outcome) report.Wal
 	return report.Walk{Outcome: *o, Judgement: shown, Finding: diagnose.Walk(o, own, web, about)}
 }
 
-// judge judges a server's certificates by the endpoint's anchor. A device does not compare the host's name, and neither does
-// the judgement of the web hello that was sent instead of the device's.
+// judge judges a server's certificates by the endpoint's anchor, for the endpoint's client. So does the judgement of the web
+// hello that was sent instead of a device's.
 func (r *round) judge(e *config.Endpoint, seen *measurement.TLS) trust.Judgement {
-	if seen.Leaf() == nil {
+	if seen == nil || len(seen.RawChain) == 0 {
 		return trust.Judgement{}
 	}
-	host := ""
-	if e.Client == measurement.Web {
-		host = e.Host
-	}
 	anchor := r.anchor(e)
-	j := anchor.Judge(r.subject(seen, host))
-	if j.Verdict == trust.WrongIssuer && anchor.Web() {
+	j := anchor.Judge(r.subject(e, seen))
+	if j.Verdict == trust.WrongIssuer && anchor.Web() && !j.MachineRoot {
 		if public, ok := r.public(e, seen); ok && public.Verdict != trust.WrongName {
-			j.Verdict = trust.Unrooted // signed by a public authority that is not among the anchor's
+			// Signed by a public authority that is not among the anchor's.
+			j.Verdict, j.Detail = trust.Unrooted, measurement.Detail{Kind: measurement.DetailTrustUnrooted}
 		}
 	}
 	return j
@@ -155,17 +152,21 @@ func (r *round) judge(e *config.Endpoint, seen *measurement.TLS) trust.Judgement
 // this host and appears to be signed by one: in date or not, no inspecting firewall can have issued it. A certificate for other
 // names belongs to the present owner of the address: a DNS server that keeps old records leads there too, without interception.
 func (r *round) public(e *config.Endpoint, seen *measurement.TLS) (j trust.Judgement, ok bool) {
-	named := seen.Leaf().VerifyHostname(e.Host) == nil
-	j = r.site.Anchors.Public().Judge(r.subject(seen, ""))
-	if j.Authentic && !named {
+	s := r.subject(e, seen)
+	s.Client = measurement.Web
+	j = r.site.Anchors.Public().Judge(s)
+	if j.Authentic && !j.NamesHost {
 		j.Verdict = trust.WrongName
 	}
-	return j, j.Authentic || named && j.Verdict == trust.Unrooted
+	return j, j.Authentic || j.NamesHost && j.Verdict == trust.Unrooted
 }
 
-// subject returns a server's certificates as the subject of a judgement; host is the name to compare, "" for none.
-func (r *round) subject(seen *measurement.TLS, host string) trust.Subject {
-	return trust.Subject{Chain: seen.Chain, KeyProved: seen.KeyProved, Host: host, Now: r.survey.opts.Now()}
+// subject returns a server's certificates as the subject of a judgement.
+func (r *round) subject(e *config.Endpoint, seen *measurement.TLS) trust.Subject {
+	return trust.Subject{
+		Chain: seen.RawChain, Client: e.Client, KeyProved: seen.KeyProved, SignatureChecked: seen.SignatureChecked,
+		Host: e.Host, Now: r.survey.opts.Now(),
+	}
 }
 
 // anchor is the endpoint's trust anchor. It exists, because the configuration was checked.

@@ -49,7 +49,7 @@ func TestJudgeWalkWebHello(t *testing.T) {
 			walk := r.judgeWalk(&config.Endpoint{Service: "lwm2m", Host: host, Client: measurement.Device}, &measurement.Outcome{
 				Transport: measurement.TCP, Client: measurement.Device, FailedIn: measurement.Hello, Failure: measurement.Reset,
 				Web: &measurement.Outcome{Client: measurement.Web, TLS: &measurement.TLS{
-					Chain: []*x509.Certificate{leaf}, SignatureChecked: true, KeyProved: !test.replayed,
+					RawChain: [][]byte{leaf.Raw}, SignatureChecked: true, KeyProved: !test.replayed,
 				}},
 			})
 			if walk.Finding.Reason != test.want {
@@ -107,7 +107,7 @@ func TestJudgeWalkWebHost(t *testing.T) {
 			walk := r.judgeWalk(&config.Endpoint{Service: "api", Host: host, Client: measurement.Web}, &measurement.Outcome{
 				Transport: measurement.TCP, Client: measurement.Web, FailedIn: measurement.Ping, // nothing failed before it
 				TLS: &measurement.TLS{
-					Chain:            []*x509.Certificate{issued(t, test.authority, lab.Leaf{DNSNames: test.names})},
+					RawChain:         [][]byte{issued(t, test.authority, lab.Leaf{DNSNames: test.names}).Raw},
 					SignatureChecked: true, KeyProved: !test.replayed,
 				},
 			})

@@ -1,10 +1,6 @@
 package trust
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -13,65 +9,56 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Limits of the work that a hostile chain can cause.
-const (
-	// maxRSABits is the largest RSA key that a signature is checked with: the time grows with the square of the size.
-	maxRSABits = 8192
-	// maxSent is how many certificates of a chain are looked at; real chains have two to four. The search for a path through
-	// them can grow with their factorial.
-	maxSent = 5
-)
-
-// Anchor says who may have signed. What it says never changes, and it is safe for concurrent use; make one with [NewKey],
-// [NewCAs] or [NewRoots].
+// Anchor is the authority whose signature is expected. It does not change and is safe for concurrent use; make one with
+// [NewKey], [NewCAs], [NewRoots] or [NewPublicRoots], and see [Anchor.Check] for which clients can use it.
 type Anchor struct {
-	issuer   Name                // the leaf's issuer must have this name; nil: any
-	key      *x509.Certificate   // carries nothing but the authority's public key; nil: judged by cas or roots
-	verified verified            // leaves that key has signed
-	cas      []*x509.Certificate // of a CA file
-	roots    *x509.CertPool      // the same CAs, or the system's
-	expected string
+	// roots are the key or the CA certificates. An anchor of a pool has none.
+	roots      []root
+	pool       *x509.CertPool // the CA certificates or the roots; nil for a key
+	machine    func() *x509.CertPool
+	signatures signatureCache
+	expected   string
+}
+
+// root is one key or CA certificate of an anchor.
+type root struct {
+	certificate *devicecert.Certificate // a key is a certificate with a key and perhaps a subject only
+	name        Name                    // empty for a key without an issuer
+	device      devicecert.Finding      // why a device cannot use it
+	web         error                   // why package x509 cannot use it
 }
 
 var errNoKey = errors.New("not the SubjectPublicKeyInfo of an ECDSA, RSA or Ed25519 key")
 
-// NewKey makes an anchor of an authority's public key: base64-decoded SubjectPublicKeyInfo (RFC 5280 §4.1). The leaf must
-// be signed by that very key; no certificate of the authority is needed, nor sent by the servers that devices talk to.
+// NewKey returns the anchor of an authority's public key, given as SubjectPublicKeyInfo in DER (RFC 5280 §4.1). The leaf
+// must be signed with that key, or with the key of an issuing CA that the server sends and that this key signed. issuer is
+// the authority's own name, in the order of its certificate; nil if it does not matter.
 func NewKey(issuer Name, spki []byte) (*Anchor, error) {
-	key, err := x509.ParsePKIXPublicKey(spki)
-	if err != nil {
-		return nil, errNoKey // the parser's own words speak of its structures, not of the file
+	key, finding := devicecert.NewKeyRoot(issuer.encode(), spki)
+	if key.PublicKey() == nil {
+		return nil, errNoKey // the error of package x509 describes its own structures
 	}
-	holder := &x509.Certificate{PublicKey: key}
-	switch key.(type) {
-	case *ecdsa.PublicKey:
-		holder.PublicKeyAlgorithm = x509.ECDSA
-	case *rsa.PublicKey:
-		holder.PublicKeyAlgorithm = x509.RSA
-	case ed25519.PublicKey:
-		holder.PublicKeyAlgorithm = x509.Ed25519
-	default:
-		return nil, errNoKey
+	if err := checkSize(key); err != nil {
+		return nil, err
 	}
-	if !bounded(holder) {
-		return nil, fmt.Errorf("the RSA key is larger than %d bits", maxRSABits)
+	a := &Anchor{roots: []root{{certificate: key, name: issuer, device: finding}}, expected: issuer.String()}
+	if issuer == nil {
+		sum := sha256.Sum256(spki)
+		a.expected = "the key with SHA-256 " + hex.EncodeToString(sum[:])
 	}
-	sum := sha256.Sum256(spki)
-	expected := "the key with SHA-256 " + hex.EncodeToString(sum[:])
-	if issuer != nil {
-		expected = issuer.String()
-	}
-	return &Anchor{issuer: issuer, key: holder, expected: expected}, nil
+	return a, nil
 }
 
-// NewCAs makes an anchor of CA certificates in PEM. Certificates that the server sends are used as intermediates.
+// NewCAs returns the anchor of CA certificates in PEM. Certificates that the server sends are used as intermediates. If
+// issuer is not nil, only the certificates with that subject count.
 func NewCAs(issuer Name, pemBytes []byte) (*Anchor, error) {
-	a := &Anchor{issuer: issuer, roots: x509.NewCertPool()}
-	var names []string
-	for {
+	a := &Anchor{pool: x509.NewCertPool()}
+	var expected, others []string
+	for n := 1; ; {
 		var block *pem.Block
 		block, pemBytes = pem.Decode(pemBytes)
 		if block == nil {
@@ -80,70 +67,99 @@ func NewCAs(issuer Name, pemBytes []byte) (*Anchor, error) {
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("parse certificate %d: %w", len(a.cas)+1, err)
+		one := root{}
+		one.certificate, one.device = devicecert.NewRoot(block.Bytes)
+		one.name = nameOf(one.certificate.Subject, one.certificate.RawSubject)
+		var parsed *x509.Certificate
+		parsed, one.web = x509.ParseCertificate(block.Bytes)
+		if one.web != nil && one.device.Problem != devicecert.NoProblem {
+			return nil, fmt.Errorf("parse certificate %d: %w", n, one.web)
 		}
-		if !bounded(cert) {
-			return nil, fmt.Errorf("certificate %d: the RSA key is larger than %d bits", len(a.cas)+1, maxRSABits)
+		if err := checkSize(one.certificate); err != nil {
+			return nil, fmt.Errorf("certificate %d: %w", n, err)
 		}
-		a.cas = append(a.cas, cert)
-		a.roots.AddCert(cert)
-		names = append(names, subjectOf(cert).String())
+		n++
+		if issuer != nil && !one.name.Equal(issuer) {
+			others = append(others, one.name.String())
+			continue
+		}
+		a.roots = append(a.roots, one)
+		expected = append(expected, one.name.String())
+		if parsed != nil {
+			a.pool.AddCert(parsed)
+		}
 	}
-	if len(a.cas) == 0 {
+	switch {
+	case len(a.roots) > 0:
+	case len(others) > 0:
+		return nil, fmt.Errorf("no certificate has the subject %s; found %s", issuer, measurement.Text(strings.Join(others, " and ")))
+	default:
 		return nil, errors.New("no certificate in PEM")
 	}
-	a.expected = measurement.Text(strings.Join(names, " or "))
-	if issuer != nil {
-		a.expected = issuer.String()
-	}
+	a.expected = measurement.Text(strings.Join(expected, " or "))
 	return a, nil
 }
 
-// NewRoots makes an anchor of a pool of roots, the system's in production.
+// NewRoots returns the anchor of a pool of roots.
 func NewRoots(roots *x509.CertPool) *Anchor {
-	return &Anchor{roots: roots, expected: "a public web authority"}
+	return &Anchor{pool: roots, expected: "a public web authority"}
 }
 
-// Web reports whether the anchor is that of the web: any authority of a pool of roots.
-func (a *Anchor) Web() bool { return a.key == nil && len(a.cas) == 0 }
-
-// bounded reports whether a signature can be checked with a certificate's key at a bounded cost.
-func bounded(cert *x509.Certificate) bool {
-	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	return !ok || key.N.BitLen() <= maxRSABits
+// NewPublicRoots returns the anchor of the public web's roots. machine returns the roots of this machine, or nil; it is
+// called only for a chain that leads to no public root, to tell whether it leads to a root of this machine, see
+// [Judgement.MachineRoot].
+func NewPublicRoots(public *x509.CertPool, machine func() *x509.CertPool) *Anchor {
+	a := NewRoots(public)
+	a.machine = machine
+	return a
 }
 
-// signs reports whether a key signed a certificate. Nothing but the signature is looked at. Devices take ecdsa-with-SHA224
-// (RFC 5758 §3.2) too, which package x509 does not know.
-func signs(signer, cert *x509.Certificate) error {
-	if !bounded(signer) {
-		return fmt.Errorf("the RSA key is larger than %d bits", maxRSABits)
+// Web reports whether the anchor is a pool of roots, any of which may have signed.
+func (a *Anchor) Web() bool { return len(a.roots) == 0 }
+
+// Check returns an error if clients of that kind cannot use the anchor: a device must be able to load each certificate or
+// key as the CA that it stores. The error says what is wrong and how to fix it.
+func (a *Anchor) Check(client measurement.Client) error {
+	if client == measurement.Device && a.Web() {
+		return errors.New("a device has no list of roots; set public_key or ca_file to the CA that it stores")
 	}
-	if key, ok := signer.PublicKey.(*ecdsa.PublicKey); ok && cert.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
-		if sum := sha256.Sum224(cert.RawTBSCertificate); ecdsa.VerifyASN1(key, sum[:], cert.Signature) {
-			return nil
+	for i, one := range a.roots {
+		what := "the key"
+		if a.pool != nil {
+			what = fmt.Sprintf("certificate %d (%s)", i+1, one.name)
+		}
+		switch {
+		case client == measurement.Device && one.device.Problem != devicecert.NoProblem:
+			return fmt.Errorf("a device cannot use %s: %s; use a CA that devices store, with an ECDSA key on P-256, "+
+				"signed with SHA-256, with basicConstraints CA:TRUE", what, rootProblem(one.device))
+		case client == measurement.Web && one.web != nil:
+			return fmt.Errorf("%s: %w", what, one.web)
 		}
 	}
-	return signer.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature)
+	return nil
 }
 
-func issuerOf(cert *x509.Certificate) Name { return nameOf(cert.RawIssuer) }
-
-func subjectOf(cert *x509.Certificate) Name { return nameOf(cert.RawSubject) }
-
-// nameOf reads a certificate's name. One that cannot be read is shown as such, and equals no name that can be configured.
-func nameOf(der []byte) Name {
-	name, err := parseDER(der)
-	if err != nil {
-		sum := sha256.Sum256(der)
-		return Name{{{Type: "unreadable", Value: hex.EncodeToString(sum[:8])}}}
+// rootProblem says in an error message why a device cannot use a root.
+func rootProblem(f devicecert.Finding) string {
+	switch f.Problem {
+	case devicecert.UnreadableKey:
+		return "its key is " + f.Text + ", not ECDSA on P-256"
+	case devicecert.UnknownSignature:
+		return "it is signed with " + f.Text
+	case devicecert.NotCA:
+		return "its basicConstraints do not mark it as a CA"
+	case devicecert.NoSigning:
+		return "its keyUsage lacks keyCertSign"
+	case devicecert.CriticalExtension, devicecert.CriticalPolicy, devicecert.RepeatedExtension, devicecert.MalformedExtension:
+		return "a device rejects its extension " + f.Text
 	}
-	return name
+	return strings.ReplaceAll(string(f.Problem), "_", " ")
 }
 
-// sameName compares the names of two certificates, by their bytes first, as nearly all agree there.
-func sameName(a, b []byte) bool {
-	return bytes.Equal(a, b) || nameOf(a).Equal(nameOf(b))
+// checkSize returns an error for a key that signatures cannot be checked with at a bounded cost.
+func checkSize(c *devicecert.Certificate) error {
+	if !bounded(c.PublicKey()) {
+		return fmt.Errorf("the RSA key is larger than %d bits", devicecert.MaxRSABits)
+	}
+	return nil
 }

@@ -2,223 +2,201 @@ package trust
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/hex"
-	"errors"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
-
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Judge holds a chain against the anchor. The verdict is the worst of what is wrong, in this order:
+// Judge judges a certificate list. The verdict is the worst of what is wrong, in this order:
 //
-//	signed by the expected authority? ── no ──► wrong_issuer, forged_issuer, or unrooted
-//	      │ yes
-//	does the holder have the key? ───── no ──► key_not_proved (a replayed certificate)
-//	      │ yes: Authentic
-//	valid now? name right? ──────────── no ──► expired, not_yet_valid, wrong_name
+//   - the expected authority did not sign the leaf, neither itself nor through the certificates that were sent:
+//     wrong_issuer, forged_issuer or unrooted;
+//   - the server did not prove that it has the leaf's key: key_not_proved, a copied certificate;
+//   - the client rejects the list for its form or for what a certificate may be used for: unfit;
+//   - a certificate is out of date: expired, not_yet_valid;
+//   - the leaf is for another name, for web clients: wrong_name.
 //
-// Authenticity is judged apart from validity: an expired certificate of the right authority is no interception.
+// An authentic certificate that is expired or unfit is a fault of the server, not interception.
 func (a *Anchor) Judge(s Subject) Judgement {
-	if len(s.Chain) == 0 || s.Chain[0] == nil {
+	list := devicecert.ParseList(s.Chain[:min(len(s.Chain), measurement.MaxChain)])
+	if len(list) == 0 {
 		return Judgement{}
 	}
-	leaf := s.Chain[0]
+	leaf := list[0]
 	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
 	j := Judgement{
 		Seen:            true,
-		Issuer:          issuerOf(leaf).String(),
-		Subject:         subjectOf(leaf).String(),
+		Issuer:          nameOf(leaf.Issuer, leaf.RawIssuer).String(),
+		Subject:         nameOf(leaf.Subject, leaf.RawSubject).String(),
 		PublicKeySHA256: hex.EncodeToString(sum[:]),
 		NotBefore:       leaf.NotBefore,
 		NotAfter:        leaf.NotAfter,
+		SelfSigned:      bounded(leaf.PublicKey()) && leaf.SelfSigned(),
+		NamesHost:       namesHost(leaf, s.Host),
 		Expected:        a.expected,
 	}
-	signed := a.signed(s)
-	j.Verdict, j.Detail = signed.verdict, measurement.Detail{Text: measurement.Text(signed.detail)}
+	var found finding
+	if s.Client == measurement.Device && !a.Web() {
+		found = a.device(list, s)
+	} else {
+		found = a.web(list, s)
+	}
+	j.MachineRoot = found.machineRoot
+	if !found.authentic {
+		if len(leaf.RawIssuer) == 0 { // bytes that are not a certificate do not show who signed
+			found.verdict, found.detail = Unfit, problemDetail(leaf.Problem, 0)
+		}
+		j.Verdict, j.Detail = found.verdict, found.detail
+		if found.verdict == Unrooted && !s.KeyProved {
+			j.Verdict, j.Detail = KeyNotProved, measurement.Detail{Kind: measurement.DetailTrustKeyNotProved}
+		}
+		return j
+	}
+	j.Authentic = s.KeyProved
 	switch {
-	case j.Verdict != Good && j.Verdict != Unrooted:
-	case !s.KeyProved:
-		j.Verdict, j.Detail = KeyNotProved, measurement.Detail{Text: "the server did not sign this handshake with the certificate's key"}
-	case j.Verdict == Good:
-		j.Authentic = true
-		a.judgeValidity(&j, s, signed)
+	case !s.KeyProved && (s.SignatureChecked || found.verdict != Unfit):
+		j.Verdict, j.Detail = KeyNotProved, measurement.Detail{Kind: measurement.DetailTrustKeyNotProved}
+	case found.verdict == Unfit:
+		j.Verdict, j.Detail = Unfit, found.detail
+	case s.Now.After(leaf.NotAfter.Add(time.Second - 1)): // a second that has begun counts
+		j.Verdict, j.Detail = Expired, dated(measurement.DetailTrustExpired, leaf.NotAfter)
+	case s.Now.Before(leaf.NotBefore):
+		j.Verdict, j.Detail = NotYetValid, dated(measurement.DetailTrustNotYetValid, leaf.NotBefore)
+	case found.verdict == Expired:
+		j.Verdict, j.Detail = Expired, found.detail
+	case s.Client == measurement.Web && s.Host != "" && !found.named:
+		j.Verdict, j.Detail = WrongName, measurement.Detail{Kind: measurement.DetailTrustOtherName, Text: measurement.Text(s.Host)}
 	}
 	return j
 }
 
-// judgeValidity judges an authentic certificate's dates and name.
-func (a *Anchor) judgeValidity(j *Judgement, s Subject, signed signature) {
-	leaf := s.Chain[0]
+// finding is what the rules of one kind of client say about a list.
+type finding struct {
+	authentic bool
+	// verdict is WrongIssuer, ForgedIssuer or Unrooted of a list that is not authentic; Unfit, Expired (a certificate
+	// above the leaf) or Good of one that is.
+	verdict     Verdict
+	detail      measurement.Detail
+	machineRoot bool
+	named       bool // web: the leaf is for the host
+}
+
+func dated(kind measurement.DetailKind, t time.Time) measurement.Detail {
+	return measurement.Detail{Kind: kind, Text: t.UTC().Format(time.RFC3339)}
+}
+
+// device judges a list as a device does that stores the anchor.
+func (a *Anchor) device(list []*devicecert.Certificate, s Subject) finding {
+	roots := make([]*devicecert.Certificate, 0, len(a.roots))
+	for _, one := range a.roots {
+		roots = append(roots, one.certificate)
+	}
+	result := devicecert.Verify(list, roots, s.Now, a.signatures.signed)
+	if list[0].Skipped() { // the device takes another certificate for the leaf, or has none
+		result = devicecert.Result{Problem: list[0].Problem}
+	}
+	if !result.Trusted {
+		search := a.newSearch(list)
+		if !search.authentic(0) {
+			return a.foreign(search)
+		}
+	}
+	f := finding{authentic: true}
 	switch {
-	case s.Now.After(leaf.NotAfter):
-		j.Verdict, j.Detail = Expired, measurement.Detail{Text: "expired at " + stamp(leaf.NotAfter)}
-	case s.Now.Before(leaf.NotBefore):
-		j.Verdict, j.Detail = NotYetValid, measurement.Detail{Text: "valid from " + stamp(leaf.NotBefore)}
-	case signed.chainExpired:
-		j.Verdict, j.Detail = Expired, measurement.Detail{Text: "an authority's certificate above the server's is outside its validity"}
-	case s.Host != "":
-		if err := leaf.VerifyHostname(s.Host); err != nil {
-			j.Verdict, j.Detail = WrongName, measurement.Detail{Text: measurement.Text(err.Error())}
-		}
+	case result.Problem.Problem != devicecert.NoProblem:
+		f.verdict = Unfit
+		f.detail = problemDetail(result.Problem, result.At)
+	case !result.Trusted:
+		f.verdict, f.detail = Unfit, a.noPath(list, result)
+	case result.Flags&devicecert.KeyUsage != 0:
+		f.verdict, f.detail = Unfit, measurement.Detail{Kind: measurement.DetailTrustKeyUsage}
+	case result.Flags&devicecert.ExtendedKeyUsage != 0:
+		f.verdict, f.detail = Unfit, measurement.Detail{Kind: measurement.DetailTrustExtendedKeyUsage}
+	case result.Flags&^result.LeafFlags&(devicecert.Expired|devicecert.Future) != 0:
+		f.verdict, f.detail = Expired, measurement.Detail{Kind: measurement.DetailTrustChainDates}
 	}
+	return f
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// signature is the answer to the question who signed.
-type signature struct {
-	verdict      Verdict // Good, WrongIssuer, ForgedIssuer or Unrooted
-	detail       string
-	chainExpired bool // a certificate above the leaf is not valid now
-}
-
-func (a *Anchor) signed(s Subject) signature {
-	leaf := s.Chain[0]
-	if a.issuer != nil && !issuerOf(leaf).Equal(a.issuer) {
-		return signature{verdict: WrongIssuer, detail: "another issuer is named"}
-	}
-	if a.key == nil {
-		return a.signedByChain(s)
-	}
-	err := a.verified.signed(a.key, leaf)
+// foreign is the finding on a list that the anchor did not sign.
+func (a *Anchor) foreign(s *search) finding {
 	switch {
-	case err == nil:
-		return signature{}
-	case a.issuer != nil:
-		return signature{verdict: ForgedIssuer, detail: "the issuer's name is right, its signature is not: " + err.Error()}
-	default:
-		return signature{verdict: WrongIssuer, detail: "signed by another key: " + err.Error()}
+	case s.forged():
+		return finding{verdict: ForgedIssuer, detail: measurement.Detail{Kind: measurement.DetailTrustForged}}
+	case !a.Web() && len(a.roots[0].name) == 0:
+		return finding{verdict: WrongIssuer, detail: measurement.Detail{Kind: measurement.DetailTrustOtherKey}}
 	}
+	return finding{verdict: WrongIssuer, detail: measurement.Detail{Kind: measurement.DetailTrustOtherIssuer}}
 }
 
-// signedByChain builds a chain to the roots from what the server sent.
-func (a *Anchor) signedByChain(s Subject) signature {
-	sent := s.Chain[:min(len(s.Chain), maxSent)]
-	leaf, pool := sent[0], x509.NewCertPool()
-	for _, cert := range sent[1:] {
-		if cert != nil && bounded(cert) {
-			pool.AddCert(known(cert))
+// noPath says why a device finds no path though the anchor signed. The path that it built ends at the certificate whose
+// issuer it does not recognise.
+func (a *Anchor) noPath(list []*devicecert.Certificate, result devicecert.Result) measurement.Detail {
+	end := result.Path[len(result.Path)-1]
+	signers := make([]*devicecert.Certificate, 0, len(a.roots)+len(list))
+	for _, one := range a.roots {
+		signers = append(signers, one.certificate)
+	}
+	for _, c := range append(signers, list...) {
+		if c != end && len(c.Subject) > 0 && !c.Subject.Matches(end.Issuer) && a.signatures.signed(end, c) {
+			return measurement.Detail{Kind: measurement.DetailTrustIssuerForm, Text: nameOf(end.Issuer, end.RawIssuer).String()}
 		}
 	}
-	var err error
-	for i, at := range moments(sent, s.Now) {
-		_, failed := known(leaf).Verify(x509.VerifyOptions{
-			Roots: a.roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-		})
-		if failed == nil {
-			return signature{chainExpired: i > 0}
-		}
-		if err == nil {
-			err = failed
-		}
-		var invalid x509.CertificateInvalidError
-		if !errors.As(failed, &invalid) || invalid.Reason != x509.Expired {
-			break // another moment changes nothing
-		}
-	}
-	// Verify finds parents by the bytes of their names alone, and refuses some that devices take: look at the signature itself.
-	forged := false
-	for _, ca := range a.cas {
-		if signs(ca, leaf) == nil && sameName(leaf.RawIssuer, ca.RawSubject) {
-			return signature{detail: "taken by its signature alone: " + err.Error(), chainExpired: s.Now.After(ca.NotAfter) || s.Now.Before(ca.NotBefore)}
-		}
-		forged = forged || forgedIn(sent, ca)
-	}
-	if forged {
-		return signature{verdict: ForgedIssuer, detail: "an expected authority is named, its signature is not there: " + err.Error()}
-	}
-	if a.Web() && logged(leaf) && !slices.ContainsFunc(sent, a.stranger) {
-		return signature{verdict: Unrooted, detail: err.Error()}
-	}
-	return signature{verdict: WrongIssuer, detail: err.Error()}
+	return measurement.Detail{Kind: measurement.DetailTrustNoPath}
 }
 
-// known is the certificate without the critical extensions that package x509 does not know: it refuses them before it
-// looks who signed, which is another question.
-func known(cert *x509.Certificate) *x509.Certificate {
-	if len(cert.UnhandledCriticalExtensions) == 0 {
-		return cert
-	}
-	bare := *cert
-	bare.UnhandledCriticalExtensions = nil
-	return &bare
+// problemDetail is the detail of a problem with the certificate at an index of a list; -1 is the list.
+func problemDetail(f devicecert.Finding, at int) measurement.Detail {
+	return measurement.Detail{Kind: problemDetails[f.Problem], N: at + 1, Text: f.Text}
 }
 
-// timestamps is the extension in which a public authority embeds the receipts of the logs that know a certificate
-// (RFC 6962 §3.3). Browsers take no public certificate without it; a box that makes its own has none to embed.
-var timestamps = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}
+// problemDetails has the detail of each problem that a device can have with a certificate.
+var problemDetails = map[devicecert.Problem]measurement.DetailKind{
+	devicecert.UnknownSignature:   measurement.DetailCertificateSkipped,
+	devicecert.TooShort:           measurement.DetailCertificateShort,
+	devicecert.Malformed:          measurement.DetailCertificateMalformed,
+	devicecert.UnknownVersion:     measurement.DetailCertificateVersion,
+	devicecert.SignatureForm:      measurement.DetailCertificateSignature,
+	devicecert.MalformedName:      measurement.DetailCertificateName,
+	devicecert.MalformedDate:      measurement.DetailCertificateDate,
+	devicecert.UnreadableKey:      measurement.DetailCertificateKey,
+	devicecert.MalformedKey:       measurement.DetailCertificateKeyForm,
+	devicecert.CriticalExtension:  measurement.DetailCertificateCritical,
+	devicecert.CriticalPolicy:     measurement.DetailCertificatePolicy,
+	devicecert.RepeatedExtension:  measurement.DetailCertificateRepeated,
+	devicecert.MalformedExtension: measurement.DetailCertificateExtension,
+	devicecert.KeyAgreementOnly:   measurement.DetailCertificateKeyAgreement,
+	devicecert.ChainTooLong:       measurement.DetailCertificateChain,
+}
 
-// logged reports whether a certificate carries a receipt of a log. Its signature is not checked: the logs are not known here.
-func logged(cert *x509.Certificate) bool {
-	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool {
-		var list, receipts, receipt cryptobyte.String
-		value := cryptobyte.String(e.Value)
-		const v1, logID, timestamp = 0, 32, 8 // what a receipt begins with
-		return e.Id.Equal(timestamps) && value.ReadASN1(&list, cryptobyteasn1.OCTET_STRING) &&
-			list.ReadUint16LengthPrefixed(&receipts) && receipts.ReadUint16LengthPrefixed(&receipt) &&
-			len(receipt) > 1+logID+timestamp && receipt[0] == v1
+// namesHost reports whether a leaf is for a host, by subjectAltName or else by common name.
+func namesHost(leaf *devicecert.Certificate, host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return asX509(leaf).VerifyHostname(host) == nil
+	}
+	if slices.ContainsFunc(leaf.DNSNames, func(name string) bool { return matchesHost(name, host) }) {
+		return true
+	}
+	const commonName = "2.5.4.3"
+	return slices.ContainsFunc(nameOf(leaf.Subject, leaf.RawSubject), func(r RDN) bool {
+		return slices.ContainsFunc(r, func(a Attribute) bool { return a.Type == commonName && matchesHost(a.Value, host) })
 	})
 }
 
-// stranger reports whether a certificate is a root of its own that is not among the anchor's: somebody shows whom to trust
-// instead. A known one is merely sent in vain.
-func (a *Anchor) stranger(cert *x509.Certificate) bool {
-	if cert == nil || !sameName(cert.RawIssuer, cert.RawSubject) {
+// matchesHost compares a name with a host; a wildcard stands for the first label.
+func matchesHost(name, host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	if host == "" {
 		return false
 	}
-	_, err := known(cert).Verify(x509.VerifyOptions{
-		Roots: a.roots, CurrentTime: cert.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	return err != nil
-}
-
-// forgedIn reports whether a certificate of the chain names an authority that did not sign it.
-func forgedIn(sent []*x509.Certificate, ca *x509.Certificate) bool {
-	for _, cert := range sent {
-		if cert != nil && sameName(cert.RawIssuer, ca.RawSubject) && signs(ca, cert) != nil {
-			return true
-		}
+	if wild, ok := strings.CutPrefix(name, "*."); ok {
+		_, rest, _ := strings.Cut(host, ".")
+		return rest != "" && strings.EqualFold(wild, rest)
 	}
-	return false
-}
-
-// moments lists the times to verify a chain at: now, drawn into the leaf's validity, so that an expired leaf is no unknown
-// authority; then the nearest one at which all that was sent is valid together, if there is, lest an expired intermediate
-// be taken for one. No more: each costs a search through chains that somebody else composed.
-func moments(sent []*x509.Certificate, now time.Time) []time.Time {
-	leaf := sent[0]
-	begin, end := leaf.NotBefore, leaf.NotAfter
-	drawn := now
-	switch {
-	case now.Before(begin):
-		drawn = begin
-	case now.After(end):
-		drawn = end
-	}
-	for _, cert := range sent {
-		if cert == nil {
-			continue
-		}
-		if cert.NotBefore.After(begin) {
-			begin = cert.NotBefore
-		}
-		if cert.NotAfter.Before(end) {
-			end = cert.NotAfter
-		}
-	}
-	switch {
-	case begin.After(end): // never all at once
-	case drawn.Before(begin):
-		return []time.Time{drawn, begin}
-	case drawn.After(end):
-		return []time.Time{drawn, end}
-	}
-	return []time.Time{drawn}
+	return strings.EqualFold(name, host)
 }

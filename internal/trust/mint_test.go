@@ -1,17 +1,21 @@
 package trust
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
+	"net"
+	"slices"
 	"testing"
 	"time"
 )
@@ -20,7 +24,7 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
 
-// authority is a CA of a test.
+// authority is a certificate of a test and its key.
 type authority struct {
 	cert *x509.Certificate
 	key  crypto.Signer
@@ -30,13 +34,16 @@ type authority struct {
 type spec struct {
 	subject    []byte // DER; nil: empty
 	names      []string
+	addresses  []net.IP
 	from, to   time.Duration // from now; zero: a day ago, 90 days ahead
 	ca         bool
-	key        crypto.Signer
+	key        crypto.Signer // nil: a new one on P-256
 	usage      x509.KeyUsage
 	extended   []x509.ExtKeyUsage
 	issuerName []byte // DER, instead of the issuer's own
 	extra      []pkix.Extension
+	algorithm  x509.SignatureAlgorithm
+	pathLen    int // of a CA: 0 means no constraint, -1 a constraint of 0
 }
 
 func newKey(t testing.TB) crypto.Signer {
@@ -82,21 +89,26 @@ func mint(t testing.TB, issuer *authority, s spec) *authority {
 		SerialNumber: big.NewInt(now.Unix()),
 		RawSubject:   s.subject,
 		NotBefore:    now.Add(s.from), NotAfter: now.Add(s.to),
-		DNSNames: s.names, KeyUsage: s.usage, ExtKeyUsage: s.extended,
-		ExtraExtensions: s.extra,
+		DNSNames: s.names, IPAddresses: s.addresses, KeyUsage: s.usage, ExtKeyUsage: s.extended,
+		ExtraExtensions: s.extra, SignatureAlgorithm: s.algorithm,
 	}
 	if s.ca {
-		template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+		template.IsCA, template.BasicConstraintsValid = true, true
+		if template.KeyUsage == 0 {
+			template.KeyUsage = x509.KeyUsageCertSign
+		}
+		template.MaxPathLen, template.MaxPathLenZero = max(s.pathLen, 0), s.pathLen < 0
 	}
 	parent, signer := template, s.key
 	if issuer != nil {
-		parent, signer = issuer.cert, issuer.key
+		named := *issuer.cert
+		signer, named.PublicKey = issuer.key, issuer.key.Public() // which may be another than its certificate's
+		parent = &named
 	}
 	if s.issuerName != nil {
-		renamed := *parent
-		renamed.RawSubject = s.issuerName
-		renamed.PublicKey = signer.Public()
-		parent = &renamed
+		named := *parent
+		named.RawSubject, named.PublicKey = s.issuerName, signer.Public()
+		parent = &named
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, s.key.Public(), signer)
 	if err != nil {
@@ -164,12 +176,66 @@ func poolOf(authorities ...*authority) *x509.CertPool {
 	return pool
 }
 
-func chain(authorities ...*authority) []*x509.Certificate {
-	var out []*x509.Certificate
+func chain(authorities ...*authority) [][]byte {
+	var out [][]byte
 	for _, a := range authorities {
-		out = append(out, a.cert)
+		out = append(out, a.cert.Raw)
 	}
 	return out
+}
+
+// reissued signs a certificate again with what it says edited, to make what package x509 refuses to make. The edit must
+// keep all lengths.
+func reissued(t testing.TB, issuer, subject *authority, edit func(tbs []byte)) [][]byte {
+	t.Helper()
+	tbs := slices.Clone(subject.cert.RawTBSCertificate)
+	edit(tbs)
+	digest := sha256.Sum256(tbs)
+	signature, err := issuer.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	algorithm := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}}
+	der, err := asn1.Marshal(struct {
+		TBS       asn1.RawValue
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}{asn1.RawValue{FullBytes: tbs}, algorithm, asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [][]byte{der}
+}
+
+// negative makes the serial number negative. minted certificates have one of four bytes.
+func negative(t testing.TB) func(tbs []byte) {
+	return func(tbs []byte) {
+		at := bytes.Index(tbs, []byte{asn1.TagInteger, 4})
+		if at < 0 {
+			t.Fatal("no serial number of four bytes")
+		}
+		tbs[at+2] |= 0x80
+	}
+}
+
+// replaced replaces the first occurrence of some bytes by as many others.
+func replaced(t testing.TB, old, with string) func(tbs []byte) {
+	return func(tbs []byte) {
+		at := bytes.Index(tbs, []byte(old))
+		if at < 0 || len(old) != len(with) {
+			t.Fatalf("%q cannot be replaced by %q", old, with)
+		}
+		copy(tbs[at:], with)
+	}
+}
+
+func newP384Key(t testing.TB) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func must[T any](t testing.TB) func(T, error) T {

@@ -1,16 +1,20 @@
 package trust
 
 import (
-	"crypto/x509/pkix"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/asn1"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
@@ -18,36 +22,41 @@ import (
 // general first.
 type Name []RDN
 
-// RDN is one step of a name. Nearly always it is a single attribute; a multi-valued one holds several.
+// RDN is a relative distinguished name. It nearly always has one attribute; a multi-valued one has several.
 type RDN []Attribute
 
 // Attribute is one type and value of an RDN.
 type Attribute struct {
 	Type  string // object identifier, dotted
-	Value string // decoded: whether it was a PrintableString or a UTF8String is forgotten
+	Value string // decoded, whatever string type it had
 }
 
-// shortNames maps the attribute types of RFC 4514 §3 and those that certificates use beside them.
+// shortNames maps the attribute types of RFC 4514 §3 and others that certificates use.
 var shortNames = map[string]string{
-	"2.5.4.3":                    "CN",
-	"2.5.4.4":                    "SN",
-	"2.5.4.5":                    "serialNumber",
-	"2.5.4.6":                    "C",
-	"2.5.4.7":                    "L",
-	"2.5.4.8":                    "ST",
-	"2.5.4.9":                    "STREET",
-	"2.5.4.10":                   "O",
-	"2.5.4.11":                   "OU",
-	"2.5.4.12":                   "title",
-	"2.5.4.17":                   "postalCode",
-	"2.5.4.42":                   "GN",
-	"2.5.4.97":                   "organizationIdentifier",
-	"0.9.2342.19200300.100.1.1":  "UID",
-	"0.9.2342.19200300.100.1.25": "DC",
-	"1.2.840.113549.1.9.1":       "emailAddress",
+	"2.5.4.3":                   "CN",
+	"2.5.4.4":                   "SN",
+	"2.5.4.5":                   "serialNumber",
+	"2.5.4.6":                   "C",
+	"2.5.4.7":                   "L",
+	"2.5.4.8":                   "ST",
+	"2.5.4.9":                   "STREET",
+	"2.5.4.10":                  "O",
+	"2.5.4.11":                  "OU",
+	"2.5.4.12":                  "title",
+	"2.5.4.17":                  "postalCode",
+	"2.5.4.42":                  "GN",
+	"2.5.4.97":                  "organizationIdentifier",
+	"0.9.2342.19200300.100.1.1": "UID",
+	domainComponent:             "DC",
+	emailAddress:                "emailAddress",
 }
 
-// typeOf gives the object identifier of a short name, written in any case, or of "S", as some programs write ST.
+const (
+	domainComponent = "0.9.2342.19200300.100.1.25"
+	emailAddress    = "1.2.840.113549.1.9.1"
+)
+
+// typeOf returns the object identifier of a short name in any case. Some programs write S for ST.
 func typeOf(short string) (string, bool) {
 	if strings.EqualFold(short, "S") {
 		short = "ST"
@@ -60,34 +69,101 @@ func typeOf(short string) (string, bool) {
 	return "", false
 }
 
-// parseDER reads a name as it stands in a certificate.
-func parseDER(der []byte) (Name, error) {
-	var seq pkix.RDNSequence
-	if rest, err := asn1.Unmarshal(der, &seq); err != nil {
-		return nil, fmt.Errorf("parse name: %w", err)
-	} else if len(rest) > 0 {
-		return nil, errors.New("parse name: data after its end")
+// nameOf converts a certificate's name. One of which nothing could be read is shown by a hash of its bytes, and equals no
+// name that can be configured.
+func nameOf(attributes devicecert.Name, raw []byte) Name {
+	const emptySequence = 2
+	if len(attributes) == 0 && len(raw) != emptySequence {
+		sum := sha256.Sum256(raw)
+		return Name{{{Type: "unreadable", Value: hex.EncodeToString(sum[:8])}}}
 	}
-	name := make(Name, 0, len(seq))
-	for _, set := range seq {
-		rdn := make(RDN, 0, len(set))
-		for _, a := range set {
-			value, ok := a.Value.(string)
-			if !ok {
-				value = fmt.Sprint(a.Value)
-			}
-			rdn = append(rdn, Attribute{Type: a.Type.String(), Value: value})
+	var name Name
+	joined := false
+	for _, a := range attributes {
+		one := Attribute{Type: typeText(a.Type), Value: decode(a.Tag, a.Value)}
+		if joined {
+			name[len(name)-1] = append(name[len(name)-1], one)
+		} else {
+			name = append(name, RDN{one})
 		}
-		name = append(name, rdn)
+		joined = a.Joined
 	}
-	return name, nil
+	return name
 }
 
-// Equal compares RDN by RDN, in whatever order they stand, as RFC 5280 §7.1 asks: case and repeated blanks do not
-// count, and neither does the kind of string.
+// typeText is the dotted form of an attribute type, or its bytes in hexadecimal if it has none.
+func typeText(id []byte) string {
+	var oid x509.OID
+	if len(id) > maxType || oid.UnmarshalBinary(id) != nil {
+		return "#" + hex.EncodeToString(id[:min(len(id), maxType)])
+	}
+	return oid.String()
+}
+
+// maxType bounds the bytes of an attribute type that are shown.
+const maxType = 32
+
+// decode returns the text of a value of some string type. A value of no string type is shown in hexadecimal.
+func decode(tag byte, value []byte) string {
+	switch tag {
+	case devicecert.BMPString:
+		units := make([]uint16, 0, len(value)/2)
+		for pair := range slices.Chunk(value, 2) {
+			if len(pair) == 2 {
+				units = append(units, binary.BigEndian.Uint16(pair))
+			}
+		}
+		return string(utf16.Decode(units))
+	case devicecert.UniversalString:
+		var out []rune
+		for quad := range slices.Chunk(value, 4) {
+			if len(quad) == 4 {
+				out = append(out, rune(binary.BigEndian.Uint32(quad)))
+			}
+		}
+		return string(out)
+	case devicecert.T61String: // in practice ISO 8859-1
+		out := make([]rune, len(value))
+		for i, b := range value {
+			out[i] = rune(b)
+		}
+		return string(out)
+	case devicecert.BitString:
+		return "#" + hex.EncodeToString(value)
+	}
+	return string(value)
+}
+
+// encode returns the name as a device compares it with a certificate's. The string types of a name in a configuration are
+// not known: e-mail addresses and domain components are IA5String in practice, and between the types that the other
+// attributes have a device does not distinguish.
+func (n Name) encode() devicecert.Name {
+	var out devicecert.Name
+	for _, rdn := range n {
+		for i, a := range rdn {
+			oid, err := x509.ParseOID(a.Type)
+			if err != nil {
+				continue // ParseName takes no such type
+			}
+			id, err := oid.MarshalBinary()
+			if err != nil {
+				continue
+			}
+			tag := byte(devicecert.UTF8String)
+			if a.Type == emailAddress || a.Type == domainComponent {
+				tag = devicecert.IA5String
+			}
+			out = append(out, devicecert.Attribute{Type: id, Tag: tag, Value: []byte(a.Value), Joined: i < len(rdn)-1})
+		}
+	}
+	return out
+}
+
+// Equal compares two names as RFC 5280 §7.1 asks: case, repeated blanks and the kind of string do not count. The order of
+// the RDNs does not count either. Devices are stricter, see [devicecert.Name.Matches].
 func (n Name) Equal(other Name) bool { return slices.Equal(n.canonical(), other.canonical()) }
 
-// canonical gives one text for each RDN, sorted. Lengths stand before values, so that no value can imitate another RDN.
+// canonical returns one text for each RDN, sorted. The length of each value precedes it, so that the text is unambiguous.
 func (n Name) canonical() []string {
 	out := make([]string, 0, len(n))
 	for _, rdn := range n {
@@ -146,10 +222,10 @@ func writeEscaped(b *strings.Builder, value string) {
 	}
 }
 
-// maxName bounds the text that [ParseName] takes; real names have some hundred bytes.
+// maxName is the most bytes that [ParseName] accepts. Names have some hundred bytes.
 const maxName = 4096
 
-// ParseName reads a name as people write it: "C=GB, ST=Cambridgeshire, O=ARM Ltd, CN=ARM Bootstrap CA", with the
+// ParseName parses a name as people write it, in the order of the certificate: "C=GB, ST=Cambridgeshire, O=ARM Ltd, CN=ARM Bootstrap CA", with the
 // escapes of RFC 4514 §2.4, "+" inside a multi-valued RDN, quoted values, and dotted object identifiers for types that
 // have no short name.
 func ParseName(s string) (Name, error) {
@@ -157,7 +233,7 @@ func ParseName(s string) (Name, error) {
 	case strings.TrimSpace(s) == "":
 		return nil, errors.New("the name is empty")
 	case len(s) > maxName:
-		return nil, fmt.Errorf("the name has %d bytes, at most %d are taken", len(s), maxName)
+		return nil, fmt.Errorf("the name has %d bytes, the limit is %d", len(s), maxName)
 	case !utf8.ValidString(s):
 		return nil, errors.New("the name is not valid UTF-8")
 	case strings.HasPrefix(strings.TrimSpace(s), "/"):
@@ -182,10 +258,10 @@ func ParseName(s string) (Name, error) {
 	}
 }
 
-// nameParser eats a name from the left.
+// nameParser parses a name from the left.
 type nameParser struct{ rest string }
 
-// attribute takes one type=value, up to the separator that follows or the end.
+// attribute parses one type=value, up to the separator that follows or the end.
 func (p *nameParser) attribute() (Attribute, error) {
 	key, rest, found := strings.Cut(p.rest, "=")
 	key = strings.TrimSpace(key)
@@ -225,7 +301,7 @@ func isOID(s string) bool {
 	return len(arcs) >= 2
 }
 
-// value takes a value; what is left is empty or begins with its separator.
+// value parses a value; the rest is then empty or begins with a separator.
 func (p *nameParser) value() (string, error) {
 	quoted := strings.HasPrefix(p.rest, `"`)
 	if strings.HasPrefix(p.rest, "#") {
@@ -235,7 +311,7 @@ func (p *nameParser) value() (string, error) {
 		p.rest = p.rest[1:]
 	}
 	var b strings.Builder
-	keep := 0 // bytes that are not trailing blanks: those escaped or quoted, or before another character
+	keep := 0 // bytes without trailing blanks, except escaped or quoted ones
 	for p.rest != "" {
 		c := p.rest[0]
 		switch {
@@ -270,7 +346,7 @@ func (p *nameParser) value() (string, error) {
 	return checked(b.String()[:keep])
 }
 
-// checked refuses values whose hexadecimal escapes do not make UTF-8 (RFC 4514 §3).
+// checked rejects a value whose hexadecimal escapes are not UTF-8 (RFC 4514 §3).
 func checked(value string) (string, error) {
 	if !utf8.ValidString(value) {
 		return "", errors.New("not valid UTF-8")
@@ -278,7 +354,7 @@ func checked(value string) (string, error) {
 	return value, nil
 }
 
-// escape takes a backslash and what it stands for: a special character, or one byte as two hexadecimal digits.
+// escape parses a backslash with the special character, or the two hexadecimal digits of a byte, that follow it.
 func (p *nameParser) escape() (byte, error) {
 	if len(p.rest) >= 2 && strings.IndexByte(` "#+,;<=>\`, p.rest[1]) >= 0 {
 		c := p.rest[1]
@@ -294,7 +370,7 @@ func (p *nameParser) escape() (byte, error) {
 	return 0, errors.New("a backslash needs a special character or two hexadecimal digits after it")
 }
 
-// hexValue takes a value written as # and the hexadecimal form of its BER encoding (RFC 4514 §2.4).
+// hexValue parses a value written as # and its BER encoding in hexadecimal (RFC 4514 §2.4).
 func (p *nameParser) hexValue() (string, error) {
 	end := strings.IndexAny(p.rest, ",+")
 	if end < 0 {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 )
 
 func TestParseName(t *testing.T) {
@@ -53,7 +55,7 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-func TestNamesThatCannotBe(t *testing.T) {
+func TestParseNameErrors(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                                "the name is empty",
 		"  ":                              "the name is empty",
@@ -71,7 +73,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 		"CN=#zz":                          "value of CN: hexadecimal: encoding/hex: invalid byte: U+007A 'z'",
 		"CN=#0101ff":                      "value of CN: decode: not a string",
 		"CN=\xff":                         "the name is not valid UTF-8",
-		"CN=" + strings.Repeat("x", 5000): "the name has 5003 bytes, at most 4096 are taken",
+		"CN=" + strings.Repeat("x", 5000): "the name has 5003 bytes, the limit is 4096",
 	} {
 		if _, err := ParseName(in); err == nil || err.Error() != want {
 			t.Errorf("%.40q: %v, want %s", in, err, want)
@@ -79,28 +81,95 @@ func TestNamesThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestNameInCertificateOfEveryStringType(t *testing.T) {
-	want := must[Name](t)(ParseName("CN=Ab"))
-	for what, a := range map[string]pkix.AttributeTypeAndValue{
-		"PrintableString": coded(oidCN, asn1.TagPrintableString, "Ab"),
-		"UTF8String":      coded(oidCN, asn1.TagUTF8String, "Ab"),
-		"IA5String":       coded(oidCN, asn1.TagIA5String, "Ab"),
-		"T61String":       coded(oidCN, asn1.TagT61String, "Ab"),
-		"BMPString":       coded(oidCN, asn1.TagBMPString, "\x00A\x00b"),
-	} {
-		if got := nameOf(der(t, rdn(a))); !got.Equal(want) {
-			t.Errorf("%s: %s", what, got)
-		}
+// readIssuer reads a name from the DER of a certificate that goes no further.
+func readIssuer(t *testing.T, der []byte) *devicecert.Certificate {
+	t.Helper()
+	type tbs struct {
+		Version   int `asn1:"explicit,tag:0"`
+		Serial    int
+		Algorithm pkix.AlgorithmIdentifier
+		Issuer    asn1.RawValue
 	}
-	if got := nameOf([]byte{0x30, 0x05, 1}).String(); !strings.HasPrefix(got, "unreadable=") {
+	out, err := asn1.Marshal(struct{ TBS tbs }{tbs{2, 1, pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 3}}, asn1.RawValue{FullBytes: der}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return devicecert.Parse(out)
+}
+
+func readName(t *testing.T, der []byte) Name {
+	t.Helper()
+	c := readIssuer(t, der)
+	return nameOf(c.Issuer, c.RawIssuer)
+}
+
+func TestNameOf(t *testing.T) {
+	const bitString = asn1.TagBitString
+	tests := []struct {
+		name string
+		attr pkix.AttributeTypeAndValue
+		want string
+	}{
+		{"PrintableString", coded(oidCN, asn1.TagPrintableString, "Ab"), "CN=Ab"},
+		{"PrintableString with an underscore", coded(oidCN, asn1.TagPrintableString, "a_b@c"), "CN=a_b@c"},
+		{"UTF8String", coded(oidCN, asn1.TagUTF8String, "Lučić"), "CN=Lučić"},
+		{"UTF8String that is not UTF-8", coded(oidCN, asn1.TagUTF8String, "a\xff"), "CN=a\ufffd"},
+		{"IA5String", coded(oidCN, asn1.TagIA5String, "Ab"), "CN=Ab"},
+		{"NumericString", coded(oidCN, asn1.TagNumericString, "12"), "CN=12"},
+		{"T61String", coded(oidCN, asn1.TagT61String, "\xe4"), "CN=ä"},
+		{"BMPString", coded(oidCN, asn1.TagBMPString, "\x00A\x00b"), "CN=Ab"},
+		{"BMPString of three bytes", coded(oidCN, asn1.TagBMPString, "\x00A\x00"), "CN=A"},
+		{"UniversalString", coded(oidCN, 28, "\x00\x00\x00A\x00\x01\xf6\x00"), "CN=A\U0001f600"},
+		{"BIT STRING", coded(oidCN, bitString, "\x00\x41"), `CN=\#0041`},
+		{"control characters", coded(oidCN, asn1.TagUTF8String, "a\x1bb"), `CN=a\1bb`},
+		{"an unknown attribute type", coded(asn1.ObjectIdentifier{1, 2, 3, 4}, asn1.TagUTF8String, "x"), "1.2.3.4=x"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := readName(t, der(t, rdn(test.attr))).String(); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+	if got := readName(t, der(t, rdn(attr(oidO, "a"), attr(oidC, "GB")), rdn(attr(oidCN, "b")))).String(); got != "O=a+C=GB, CN=b" {
+		t.Errorf("a multi-valued RDN: %q", got)
+	}
+	if got := nameOf(nil, []byte{0x30, 0x05, 1}).String(); !strings.HasPrefix(got, "unreadable=") {
 		t.Errorf("broken name shown as %q", got)
 	}
-	if got := nameOf(der(t)).String(); got != "" {
+	if got := nameOf(nil, der(t)).String(); got != "" {
 		t.Errorf("empty name shown as %q", got)
 	}
 }
 
-// FuzzParseName holds that what is read can be written and read again, and compares equal.
+// TestNameAsDevicesCompareIt compares a configured name with those of certificates.
+func TestNameAsDevicesCompareIt(t *testing.T) {
+	const mail = "1.2.840.113549.1.9.1"
+	mailOID := asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
+	tests := []struct {
+		name, configured string
+		der              []byte
+		want             bool
+	}{
+		{"the same", armName, named(t, "ARM Bootstrap CA"), true},
+		{"another case", "c=gb, o=arm ltd, cn=arm bootstrap ca", named(t, "ARM Bootstrap CA"), true},
+		{"another order", "CN=ARM Bootstrap CA, O=ARM Ltd, C=GB", named(t, "ARM Bootstrap CA"), false},
+		{"two blanks", "C=GB, O=ARM  Ltd, CN=ARM Bootstrap CA", named(t, "ARM Bootstrap CA"), false},
+		{"an e-mail address", "emailAddress=a@b.example", der(t, rdn(coded(mailOID, asn1.TagIA5String, "a@b.example"))), true},
+		{"an e-mail address by its object identifier", mail + "=a@b.example", der(t, rdn(coded(mailOID, asn1.TagIA5String, "a@b.example"))), true},
+		{"a multi-valued RDN", "O=a+C=GB", der(t, rdn(attr(oidC, "GB"), attr(oidO, "a"))), true},
+		{"two RDNs for a multi-valued one", "C=GB, O=a", der(t, rdn(attr(oidC, "GB"), attr(oidO, "a"))), false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := must[Name](t)(ParseName(test.configured)).encode().Matches(readIssuer(t, test.der).Issuer); got != test.want {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
+
+// FuzzParseName checks that a parsed name can be written and parsed again, and that both are equal.
 func FuzzParseName(f *testing.F) {
 	for _, s := range []string{armName, `O="a, b"+CN=\C4\8D\ , 1.2.3=#0c026162`, `CN=\00`, "CN=a,,", "=", `\`} {
 		f.Add(s)

@@ -1,0 +1,128 @@
+package trust
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"slices"
+	"sync"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
+)
+
+// maxCached bounds the signatures that an anchor remembers. A cloud shows a handful of certificates.
+const maxCached = 1024
+
+// maxChecks bounds the signatures that one search for a signer checks. The list is composed by the server.
+const maxChecks = 64
+
+// signatureCache remembers good signatures. Checking one takes a quarter of the time of a whole walk, and the result never
+// changes. Whether the server has the leaf's key is not remembered. The zero value is empty.
+type signatureCache struct {
+	mu   sync.Mutex
+	good map[[sha256.Size]byte]struct{}
+}
+
+// signed reports whether the key of parent signed child.
+func (s *signatureCache) signed(child, parent *devicecert.Certificate) bool {
+	h := sha256.New()
+	h.Write(parent.RawSubjectPublicKeyInfo) // an ASN.1 element, which holds its own length
+	h.Write(child.Raw)
+	sum := [sha256.Size]byte(h.Sum(nil))
+	s.mu.Lock()
+	_, known := s.good[sum]
+	s.mu.Unlock()
+	if known {
+		return true
+	}
+	if !child.SignedBy(parent.PublicKey()) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.good == nil || len(s.good) >= maxCached {
+		s.good = make(map[[sha256.Size]byte]struct{})
+	}
+	s.good[sum] = struct{}{}
+	return true
+}
+
+// bounded reports whether a signature can be checked with a key at a bounded cost.
+func bounded(key crypto.PublicKey) bool {
+	r, ok := key.(*rsa.PublicKey)
+	return !ok || r.N.BitLen() <= devicecert.MaxRSABits
+}
+
+// search looks for the signers of the certificates in one list. It is less strict than a client: it ignores the order of
+// the list, validity, key usage, path lengths and algorithms that a device does not know, and compares names as RFC 5280
+// §7.1 does. An intermediate must be marked as a CA, though: without that, each holder of a certificate of the authority, such
+// as a device, could sign.
+type search struct {
+	anchor *Anchor
+	list   []*devicecert.Certificate
+	names  []certificateNames // of list
+	checks int
+	signer map[*devicecert.Certificate]bool // the certificates whose search has begun, and the result
+}
+
+type certificateNames struct{ issuer, subject Name }
+
+func (a *Anchor) newSearch(list []*devicecert.Certificate) *search {
+	s := &search{anchor: a, list: list, signer: make(map[*devicecert.Certificate]bool)}
+	for _, c := range list {
+		s.names = append(s.names, certificateNames{nameOf(c.Issuer, c.RawIssuer), nameOf(c.Subject, c.RawSubject)})
+	}
+	return s
+}
+
+func (s *search) signed(child, parent *devicecert.Certificate) bool {
+	s.checks++
+	return s.checks <= maxChecks && s.anchor.signatures.signed(child, parent)
+}
+
+// authentic reports whether the anchor signed a certificate of the list, itself or through other certificates of the list.
+func (s *search) authentic(i int) bool {
+	c := s.list[i]
+	if known, begun := s.signer[c]; begun {
+		return known
+	}
+	s.signer[c] = false
+	found := s.byAnchor(c) || slices.ContainsFunc(s.issuers(i), func(k int) bool {
+		return s.signed(c, s.list[k]) && s.authentic(k)
+	})
+	s.signer[c] = found
+	return found
+}
+
+func (s *search) byAnchor(c *devicecert.Certificate) bool {
+	return slices.ContainsFunc(s.anchor.roots, func(one root) bool { return s.signed(c, one.certificate) })
+}
+
+// issuers are the CAs of the list with the name that a certificate gives as its issuer.
+func (s *search) issuers(i int) (out []int) {
+	for k, c := range s.list {
+		if k != i && c.CA && s.names[k].subject.Equal(s.names[i].issuer) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// forged reports whether a certificate of the list names the anchor as its issuer, or a CA that the anchor signed, and is
+// signed by neither.
+func (s *search) forged() bool {
+	for i := range s.list {
+		if s.authentic(i) {
+			continue
+		}
+		for _, one := range s.anchor.roots {
+			if len(one.name) > 0 && one.name.Equal(s.names[i].issuer) {
+				return true
+			}
+		}
+		if slices.ContainsFunc(s.issuers(i), s.authentic) {
+			return true
+		}
+	}
+	return false
+}
