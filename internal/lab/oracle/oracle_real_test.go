@@ -1,0 +1,257 @@
+//go:build realpeers
+
+// Package oracle runs the exporter and a device against the same servers and compares what they find. The device is
+// the client of internal/lab/device: Mbed TLS 2.28 with the options of the devices. A path is up exactly when the
+// device gets through: its handshake succeeds and it finds nothing wrong with the certificates.
+//
+// Each row of the table is a server that is odd in one way, or a real one. testdata/verdicts has what the device found
+// of each, so that the comparison runs where the device's program cannot be built. testdata/differences lists the rows
+// where the exporter differs by design, each with the reason.
+package oracle
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+)
+
+var update = flag.Bool("update", false, "write what the device finds to testdata/verdicts")
+
+// peer is a row of the table.
+type peer struct {
+	set  string // certificate, chain, anchor, handshake, …
+	name string
+	udp  bool
+	// serve starts the server; the address is one of loopback's.
+	serve      func(t testing.TB, on netip.Addr) netip.AddrPort
+	ca         []byte // the authority that the device has stored; nil: the minter's root
+	fileOnly   bool   // the anchor cannot be told by its key
+	quiet      bool   // the server falls silent: both clients wait less
+	withoutCID bool   // the device offers no connection id over UDP
+}
+
+func (p *peer) row() string {
+	transport := "tcp"
+	if p.udp {
+		transport = "udp"
+	}
+	return transport + " " + p.set + ": " + p.name
+}
+
+// patience is how long either client waits for the server in one phase: longer than a loaded machine takes.
+func (p *peer) patience() time.Duration {
+	if p.quiet {
+		return 2 * time.Second
+	}
+	return 15 * time.Second
+}
+
+// finding is what came out of one row.
+type finding struct {
+	device   string            // the line that it printed
+	exporter map[string]string // by the form of the anchor: "up", or the reason
+}
+
+// agree reports whether the exporter's findings are the device's.
+func (f *finding) agree() bool {
+	for _, exporter := range f.exporter {
+		if works(f.device) != (exporter == "up") {
+			return false
+		}
+	}
+	return true
+}
+
+// exporterText is what the exporter found, once if it is the same for both forms of the anchor.
+func (f *finding) exporterText() string {
+	if f.exporter["file"] == f.exporter["key"] || len(f.exporter) == 1 {
+		return f.exporter["file"]
+	}
+	return "ca_file: " + f.exporter["file"] + "; public_key: " + f.exporter["key"]
+}
+
+// bench is what all rows share.
+type bench struct {
+	minter   *minter
+	pair     tls.Certificate
+	device   *device // nil: the recorded verdicts stand in for it
+	recorded map[string]string
+	places   chan struct{} // rows that run at once
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	pair, err := config.NewThrowaway()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{minter: newMinter(time.Now()), pair: pair, recorded: readTable(t, "testdata/verdicts"), places: make(chan struct{}, 12)}
+	b.device, err = newDevice(t.TempDir(), pair)
+	switch {
+	case errors.Is(err, errNoDevice):
+		t.Logf("%v: the recorded verdicts are used", err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return b
+}
+
+// try runs both clients against a peer.
+func (b *bench) try(t testing.TB, p *peer, on netip.Addr) finding {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ca := p.ca
+	if ca == nil {
+		ca = b.minter.root
+	}
+	at := p.serve(t, on)
+	found := finding{device: b.recorded[p.row()], exporter: make(map[string]string)}
+	if b.device != nil {
+		file := t.TempDir() + "/ca.der"
+		if err := os.WriteFile(file, ca, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		line, err := b.device.connect(ctx, at, p, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found.device = line
+	}
+	forms := []string{"file", "key"}
+	if p.fileOnly {
+		forms = forms[:1]
+	}
+	for _, form := range forms {
+		seen, err := walk(t, ctx, at, p, anchorOf(t, form, ca), b.pair)
+		switch {
+		case err != nil:
+			found.exporter[form] = "refused configuration"
+		case !seen.Known:
+			t.Errorf("anchor by %s: the exporter has no verdict: %s", form, seen.Finding.Summary)
+		case seen.Up:
+			found.exporter[form] = "up"
+		default:
+			found.exporter[form] = string(seen.Finding.Reason) + " (" + seen.Finding.Summary + ")"
+		}
+	}
+	return found
+}
+
+// TestExporterAgreesWithDevice runs every row of the table. A tenth of them runs over IPv6 too.
+func TestExporterAgreesWithDevice(t *testing.T) {
+	b := newBench(t)
+	rows := b.peers(t)
+	differences := readTable(t, "testdata/differences")
+	v4, v6 := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
+
+	var mu sync.Mutex
+	verdicts := make(map[string]string)
+	disagreements := make(map[string]finding)
+	differs := make(map[string]bool)
+	t.Run("rows", func(t *testing.T) {
+		for n, p := range rows {
+			addresses := []netip.Addr{v4}
+			if n%10 == 0 {
+				addresses = append(addresses, v6)
+			}
+			for _, on := range addresses {
+				t.Run(p.row()+" on "+on.String(), func(t *testing.T) {
+					t.Parallel()
+					if !p.quiet { // a row that waits costs no processor time
+						b.places <- struct{}{}
+						defer func() { <-b.places }()
+					}
+					found := b.try(t, p, on)
+					mu.Lock()
+					defer mu.Unlock()
+					if before, twice := verdicts[p.row()]; twice && before != found.device {
+						t.Errorf("device: %s, over another family %s", found.device, before)
+					}
+					verdicts[p.row()] = found.device
+					if found.agree() {
+						return
+					}
+					if _, byDesign := differences[p.row()]; byDesign {
+						differs[p.row()] = true
+						return
+					}
+					disagreements[p.row()] = found
+					t.Errorf("device: %s\nexporter: %s", found.device, found.exporterText())
+				})
+			}
+		}
+	})
+	for row := range differences {
+		if !differs[row] {
+			t.Errorf("testdata/differences lists a row that agrees or is not in the table: %s", row)
+		}
+	}
+	b.compareRecorded(t, verdicts)
+	t.Logf("%d rows, %d disagreements", len(rows), len(disagreements))
+	if file := os.Getenv("ORACLE_DISAGREEMENTS"); file != "" {
+		var out strings.Builder
+		for _, row := range slices.Sorted(maps.Keys(disagreements)) {
+			f := disagreements[row]
+			fmt.Fprintf(&out, "%s\n\tdevice:   %s\n\texporter: %s\n", row, f.device, f.exporterText())
+		}
+		if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// compareRecorded holds the recorded verdicts to be those of the device, row by row, or writes them.
+func (b *bench) compareRecorded(t *testing.T, verdicts map[string]string) {
+	t.Helper()
+	if b.device != nil && *update {
+		var out strings.Builder
+		for _, row := range slices.Sorted(maps.Keys(verdicts)) {
+			fmt.Fprintf(&out, "%s\t%s\n", row, verdicts[row])
+		}
+		if err := os.WriteFile("testdata/verdicts", []byte(out.String()), 0o644); err != nil { //nolint:gosec // for everyone
+			t.Fatal(err)
+		}
+		return
+	}
+	for row, line := range verdicts {
+		if b.recorded[row] != line || line == "" {
+			t.Errorf("testdata/verdicts: %s: recorded %q, the device finds %q (go test -update writes it)", row, b.recorded[row], line)
+		}
+	}
+	for row := range b.recorded {
+		if _, ok := verdicts[row]; !ok {
+			t.Errorf("testdata/verdicts has a row that is not in the table: %s", row)
+		}
+	}
+}
+
+// readTable reads lines of a row's name, a tab and a text.
+func readTable(t testing.TB, file string) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := make(map[string]string)
+	for line := range strings.Lines(string(data)) {
+		row, text, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		if !ok || text == "" {
+			t.Fatalf("%s: %q is not a row, a tab and a text", file, line)
+		}
+		table[row] = text
+	}
+	return table
+}
