@@ -3,8 +3,9 @@
  *
  *   handshake=0 flags=0x0 alert=none cid=off ping=answered
  *
- * handshake is the result of mbedtls_ssl_handshake: 0, or -0x with the error's number, or "connect" if no TCP
- * connection was made. flags is the verification result (MBEDTLS_X509_BADCERT_*), "none" if no handshake ended.
+ * handshake is the result of mbedtls_ssl_handshake: 0, or -0x with the error's number; "connect" if no TCP connection
+ * was made, "ended" if the connection ended (which of FIN, RST and a failed write comes first is a matter of timing), and
+ * "timeout" if the server fell silent. flags is the verification result (MBEDTLS_X509_BADCERT_*), "none" if no handshake ended.
  * alert is the description of the fatal alert that ended the handshake or the session, else "none". cid is "on" if
  * both sides agreed on a connection id. ping is "answered" if an empty confirmable CoAP message was answered by its
  * reset, "none" if nothing came in time, "ended" if the session ended first, "other" for another answer, and "unsent"
@@ -334,11 +335,21 @@ int main(int argc, char **argv)
             ponged = ping(&ssl, net.fd, &timer, &o, &alert);
         }
     }
-    printf(result == 0 ? "handshake=0" : "handshake=-0x%04x", (unsigned) -result);
-    if (result == 0) {
-        printf(" flags=0x%x", (unsigned) mbedtls_ssl_get_verify_result(&ssl));
-    } else {
-        printf(" flags=none");
+    switch (result) {
+        case 0:
+            printf("handshake=0 flags=0x%x", (unsigned) mbedtls_ssl_get_verify_result(&ssl));
+            break;
+        case MBEDTLS_ERR_SSL_CONN_EOF:
+        case MBEDTLS_ERR_NET_CONN_RESET:
+        case MBEDTLS_ERR_NET_RECV_FAILED:
+        case MBEDTLS_ERR_NET_SEND_FAILED:
+            printf("handshake=ended flags=none");
+            break;
+        case MBEDTLS_ERR_SSL_TIMEOUT:
+            printf("handshake=timeout flags=none");
+            break;
+        default:
+            printf("handshake=-0x%04x flags=none", (unsigned) -result);
     }
     if (alert >= 0) {
         printf(" alert=%d", alert);

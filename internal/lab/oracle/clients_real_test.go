@@ -70,7 +70,7 @@ func newDevice(dir string, pair tls.Certificate) (*device, error) {
 
 // connect runs the device against a server and returns the line that it prints.
 func (d *device) connect(ctx context.Context, at netip.AddrPort, p *peer, ca string) (string, error) {
-	args := []string{"--ca", ca, "--cert", d.cert, "--key", d.key, "--timeout", fmt.Sprint(p.patience().Milliseconds())}
+	args := []string{"--ca", ca, "--cert", d.cert, "--key", d.key, "--timeout", fmt.Sprint(p.patience.Milliseconds())}
 	if p.udp {
 		args = append(args, "--udp", "--retransmit", "1000-8000")
 		if !p.withoutCID {
@@ -139,7 +139,7 @@ endpoints:
 	if err != nil {
 		return report.Path{}, err
 	}
-	phase := p.patience()
+	phase := p.patience
 	site := &survey.Site{Config: cfg, Anchors: anchors, Names: noNames{}, Walker: &path.Walker{
 		Credential: func() *path.Credential { return &path.Credential{Certificate: pair} },
 		Patience:   path.Patience{Connect: phase, Hello: phase, Flight: phase, Finish: phase, Ping: 2 * time.Second},

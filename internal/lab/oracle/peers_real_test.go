@@ -3,8 +3,8 @@
 package oracle
 
 import (
-	"crypto"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -12,13 +12,30 @@ import (
 func (b *bench) peers(t testing.TB) []*peer {
 	t.Helper()
 	var rows []*peer
+	add := func(p *peer, overUDP bool) {
+		rows = append(rows, p)
+		if overUDP {
+			also := *p
+			also.udp = true
+			rows = append(rows, &also)
+		}
+	}
 	for _, s := range append(b.minter.leaves(), b.minter.chains()...) {
-		rows = append(rows, b.shows(s.set, s.name, s.key, s.chain...))
+		add(b.scripted(s.set, s.name, &script{key: s.key, chain: s.chain}), s.overUDP)
 	}
 	for _, s := range b.minter.anchors() {
-		p := b.shows("anchor", s.name, nil, s.chain...)
+		p := b.scripted("anchor", s.name, &script{chain: s.chain})
 		p.ca, p.fileOnly = s.ca, !s.byKey
-		rows = append(rows, p)
+		add(p, false)
+	}
+	for _, h := range b.handshakes() {
+		p := b.scripted(h.set, h.name, h.script)
+		add(p, h.overUDP)
+	}
+	for _, h := range b.datagramHandshakes() {
+		p := b.scripted(h.set, h.name, h.script)
+		p.udp, p.withoutCID = true, h.withoutCID
+		add(p, false)
 	}
 	seen := make(map[string]bool)
 	for _, p := range rows {
@@ -26,6 +43,10 @@ func (b *bench) peers(t testing.TB) []*peer {
 			t.Fatalf("two rows have the name %s", p.row())
 		}
 		seen[p.row()] = true
+		p.patience = patience
+		if strings.HasPrefix(b.recorded[p.row()], "handshake=timeout ") {
+			p.patience = shortPatience
+		}
 	}
 	return rows
 }
@@ -38,10 +59,12 @@ func (b *bench) scripted(set, name string, s *script) *peer {
 	if s.chain == nil {
 		s.chain = [][]byte{b.minter.leafCert().encode()}
 	}
-	return &peer{set: set, name: name, serve: func(t testing.TB, on netip.Addr) netip.AddrPort { return listenTCP(t, on, s) }}
-}
-
-// shows is a row whose server sends these certificates and has this key.
-func (b *bench) shows(set, name string, key crypto.Signer, chain ...[]byte) *peer {
-	return b.scripted(set, name, &script{chain: chain, key: key})
+	p := &peer{set: set, name: name, script: s}
+	p.serve = func(t testing.TB, on netip.Addr, udp bool) netip.AddrPort {
+		if udp {
+			return listenUDP(t, on, s)
+		}
+		return listenTCP(t, on, s)
+	}
+	return p
 }

@@ -5,6 +5,8 @@ package oracle
 import (
 	"bytes"
 	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -15,8 +17,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
+	"github.com/pion/dtls/v3/pkg/crypto/ccm"
 	"github.com/pion/dtls/v3/pkg/crypto/prf"
 	"golang.org/x/crypto/cryptobyte"
 
@@ -225,14 +229,22 @@ type script struct {
 	pong         func(s *session, request []byte) []item
 
 	// Of DTLS.
-	cookies  int                               // HelloVerifyRequests to send; the cookies differ
-	cookie   []byte                            // instead of 20 bytes
-	mtu      int                               // of a fragment's body; 0: none is cut
-	datagram int                               // bytes of a datagram that is filled with records; 0: 1200
-	cid      []byte                            // connection id to ask for, if the client offers the extension
-	drop     func(n int, datagram []byte) bool // a datagram to the client is lost; n counts them from 0
-	arrange  func([][]byte) [][]byte           // the datagrams of one flight
-	sequence func(epoch uint16, next uint64) uint64
+	verify    []helloVerify                                 // HelloVerifyRequests to send before the hello is answered
+	fragment  int                                           // bytes of a fragment's body; 0: no message is cut
+	datagram  int                                           // bytes that a datagram is filled up to with records; 0: 1200
+	cid       []byte                                        // the connection id to ask for, if the client offers the extension; nil: none
+	datagrams func(flight int, datagrams [][]byte) [][]byte // changes what is sent of a flight, the resent ones included
+	loses     func(n int, datagram []byte) bool             // a datagram from the client is lost; n counts from 0
+	number    func(epoch uint16, next uint64) uint64        // of a record
+	sequence  func(next uint16) uint16                      // of a message
+}
+
+// helloVerify is a HelloVerifyRequest (RFC 6347 §4.2.1).
+type helloVerify struct {
+	version  uint16 // of the record and in the message; 0: 0xfeff
+	cookie   []byte
+	sequence uint16
+	after    []byte // bytes behind the cookie
 }
 
 // defaultRequest accepts any certificate with an ECDSA key.
@@ -248,7 +260,8 @@ type wire interface {
 	send(items []item, records func([]outgoing) []outgoing) error
 	// drain reads until the client ends or the server does.
 	drain()
-	// frame is a message as the transcript has it.
+	// ours is a message to send, with its header; frame is the client's message that was read last.
+	ours(kind byte, body []byte) []byte
 	frame(kind byte, body []byte) []byte
 }
 
@@ -267,7 +280,7 @@ type session struct {
 	ephemeral    *ecdh.PrivateKey
 	master       []byte
 	extended     bool
-	in, out      *devicetls.Protection
+	in, out      *protection
 	sealed       bool // records out are protected
 	opened       bool // records in are
 }
@@ -279,11 +292,14 @@ func (s *session) run() error {
 	if err := s.readHello(); err != nil {
 		return err
 	}
-	return s.handshake()
-}
-
-// handshake goes on after the hello that counts.
-func (s *session) handshake() error {
+	for _, v := range s.verify {
+		if err := s.w.(*dtlsWire).askAgain(v); err != nil {
+			return err
+		}
+		if err := s.readHello(); err != nil {
+			return err
+		}
+	}
 	flight := s.firstFlight()
 	if s.script.first != nil {
 		flight = s.script.first(s, flight)
@@ -454,7 +470,7 @@ func (s *session) readClient() error {
 		switch kind {
 		case messageCertificate:
 			if s.refuse != 0 {
-				return errors.Join(errClosed, s.w.send([]item{alert(fatal, s.refuse)}, nil))
+				return errors.Join(errors.New("refused by the script"), s.w.send([]item{alert(fatal, s.refuse)}, nil))
 			}
 		case messageCertificateVerify:
 		case messageClientKeyExchange:
@@ -498,8 +514,55 @@ func (s *session) agree(body []byte) error {
 	if err != nil {
 		return err
 	}
-	s.in, s.out, err = devicetls.DeriveKeys(devicetls.SuiteCCM8, s.master, s.clientRandom, s.serverRandom)
-	return err
+	keys, err := prf.GenerateEncryptionKeys(s.master, s.clientRandom, s.serverRandom, 0, 16, 4, sha256.New)
+	if err != nil {
+		return err
+	}
+	s.in, s.out = newProtection(keys.ClientWriteKey, keys.ClientWriteIV), newProtection(keys.ServerWriteKey, keys.ServerWriteIV)
+	return nil
+}
+
+// protection is one direction of AES-128-CCM-8 (RFC 6655, RFC 7251), written apart from the exporter's own.
+type protection struct {
+	aead cipher.AEAD
+	salt []byte
+	next uint64 // of TLS
+}
+
+func newProtection(key, salt []byte) *protection {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err)
+	}
+	aead, err := ccm.NewCCM(block, 8, 12)
+	if err != nil {
+		panic(err)
+	}
+	return &protection{aead: aead, salt: salt}
+}
+
+// additional is the data that protects a record's header. With a connection id it is that of
+// draft-ietf-tls-dtls-connection-id-05, as Mbed TLS 2.28 has it.
+func additional(number uint64, content byte, version uint16, cid []byte, length int) []byte {
+	b := binary.BigEndian.AppendUint64(nil, number)
+	b = append(b, content)
+	b = binary.BigEndian.AppendUint16(b, version)
+	if len(cid) > 0 {
+		b = append(append(b, cid...), byte(len(cid)))
+	}
+	return binary.BigEndian.AppendUint16(b, uint16(length))
+}
+
+func (p *protection) seal(number uint64, content byte, version uint16, payload []byte) []byte {
+	explicit := binary.BigEndian.AppendUint64(nil, number)
+	return p.aead.Seal(explicit, slices.Concat(p.salt, explicit), payload, additional(number, content, version, nil, len(payload)))
+}
+
+func (p *protection) open(number uint64, content byte, version uint16, cid, sealed []byte) ([]byte, error) {
+	if len(sealed) < 16 {
+		return nil, errors.New("a protected record is too short")
+	}
+	return p.aead.Open(nil, slices.Concat(p.salt, sealed[:8]), sealed[8:], additional(number, content, version, cid, len(sealed)-16))
 }
 
 func (s *session) secondFlight() []item {
@@ -540,7 +603,7 @@ func (s *session) put(i item) outgoing {
 	if i.late != nil {
 		body = i.late(s)
 	}
-	framed := s.w.frame(i.message, body)
+	framed := s.w.ours(i.message, body)
 	if !i.hidden {
 		s.transcript = append(s.transcript, framed...)
 	}
@@ -559,6 +622,8 @@ func (w *tlsWire) frame(kind byte, body []byte) []byte {
 	return append([]byte{kind, byte(n >> 16), byte(n >> 8), byte(n)}, body...)
 }
 
+func (w *tlsWire) ours(kind byte, body []byte) []byte { return w.frame(kind, body) }
+
 func (w *tlsWire) next() (content byte, body []byte, err error) {
 	var header [5]byte
 	if _, err := io.ReadFull(w.conn, header[:]); err != nil {
@@ -569,9 +634,10 @@ func (w *tlsWire) next() (content byte, body []byte, err error) {
 		return 0, nil, err
 	}
 	if w.opened {
-		if body, err = w.in.Open(append(header[:], body...)); err != nil {
+		if body, err = w.in.open(w.in.next, header[0], 0x0303, nil, body); err != nil {
 			return 0, nil, err
 		}
+		w.in.next++
 	}
 	switch header[0] {
 	case recordAlert:
@@ -634,12 +700,13 @@ func (w *tlsWire) send(items []item, cut func([]outgoing) []outgoing) error {
 		if version == 0 {
 			version = 0x0303
 		}
+		body := r.body
 		if w.sealed && !r.plain {
-			b = w.out.Seal(b, r.content, r.body)
-		} else {
-			b = append(b, r.content, byte(version>>8), byte(version), byte(len(r.body)>>8), byte(len(r.body)))
-			b = append(b, r.body...)
+			body = w.out.seal(w.out.next, r.content, version, body)
+			w.out.next++
 		}
+		b = append(b, r.content, byte(version>>8), byte(version), byte(len(body)>>8), byte(len(body)))
+		b = append(b, body...)
 		if r.content == recordChangeCipherSpec && w.out != nil {
 			w.sealed = true
 		}
@@ -652,5 +719,4 @@ func (w *tlsWire) drain() { _, _ = io.Copy(io.Discard, w.conn) }
 // server runs a script for every client that comes.
 type server struct {
 	ended chan struct{}
-	close []func()
 }
