@@ -21,9 +21,9 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -109,13 +109,6 @@ func anchorOf(t testing.TB, form string, ca []byte) string {
 	return ""
 }
 
-// noNames stands for the name service of endpoints that are addresses.
-type noNames struct{}
-
-func (noNames) Host(*config.Endpoint) survey.HostNames { return nil }
-func (noNames) Path() measurement.AuthorityPath        { return measurement.AuthorityPathOK }
-func (noNames) Queries() []report.QueryCount           { return nil }
-
 // walk surveys one path as the exporter does. An error is a configuration that is refused.
 func walk(t testing.TB, ctx context.Context, at netip.AddrPort, p *peer, anchor string, pair tls.Certificate) (report.Path, error) {
 	t.Helper()
@@ -123,7 +116,8 @@ func walk(t testing.TB, ctx context.Context, at netip.AddrPort, p *peer, anchor 
 	if p.udp {
 		transport = "udp"
 	}
-	cfg, err := config.Parse(fmt.Appendf(nil, `catalogues: []
+	file := filepath.Join(t.TempDir(), "config.yml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, `catalogues: []
 resolvers: [127.0.0.1]
 authority: {mode: "off"}
 survey: {timeout: 50s}
@@ -131,16 +125,16 @@ trust:
   cloud: {%s}
 endpoints:
   - {service: peer, host: %q, client: device, trust: cloud, coap_ping: true, paths: [{transport: %s, port: %d}]}
-`, anchor, at.Addr(), transport, at.Port()), "/")
+`, anchor, at.Addr(), transport, at.Port()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := config.Load(file)
 	if err != nil {
 		return report.Path{}, err
 	}
-	anchors, err := config.NewAnchors(cfg)
-	if err != nil {
-		return report.Path{}, err
-	}
+	cfg := loaded.Config
 	phase := p.patience
-	site := &survey.Site{Config: cfg, Anchors: anchors, Names: noNames{}, Walker: &path.Walker{
+	site := &survey.Site{Config: cfg, Anchors: loaded, Names: resolve.New(resolve.Options{Config: cfg}), Walker: &path.Walker{
 		Credential: func() *path.Credential { return &path.Credential{Certificate: pair} },
 		Patience:   path.Patience{Connect: phase, Hello: phase, Flight: phase, Finish: phase, Ping: 2 * time.Second},
 	}}
