@@ -1,0 +1,58 @@
+// Package closedlist helps tests to prove that a closed list is complete: it reads the constants of a type from the
+// source of the package that declares them, so that no test keeps a list of its own.
+package closedlist
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Constants lists the values of the string constants of a type that the package in dir declares, in the order of its
+// files. It fails the test if there are none.
+func Constants(t testing.TB, dir, typeName string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if typ, ok := spec.Type.(*ast.Ident); !ok || typ.Name != typeName {
+				return true
+			}
+			for _, v := range spec.Values {
+				lit, ok := v.(*ast.BasicLit)
+				if !ok || lit.Kind != token.STRING {
+					continue
+				}
+				value, err := strconv.Unquote(lit.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, value)
+			}
+			return true
+		})
+	}
+	if len(out) == 0 {
+		t.Fatalf("%s declares no constant of type %s", dir, typeName)
+	}
+	return out
+}
