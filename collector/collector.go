@@ -1,21 +1,22 @@
 // Package collector turns a survey's report into Prometheus metrics. It is the only package that knows Prometheus.
 //
-// metrics.go holds every metric's name, help text, type and labels; [Metrics] gives them to whoever has to name one (the
-// reference in docs/metrics.md, the dashboards' generator, tests).
+// metrics.go has every metric's name, help text, type and labels. The reference in docs/metrics.md, the dashboards and the
+// tests read them with [Metrics].
 //
-// [New] shows one report. What is kept from round to round beside the survey's own counters is in [Histograms], what
-// became of the configuration in [Reloads].
+// [New] makes a collector of one report. [Histograms] keeps what must last from round to round, and [Reloads] the result of
+// the last reload of the configuration.
 //
 // # Rules
 //
 //   - What is not known has no series: a phase that did not run, a verdict that the deadline cut off, a counter that could
-//     not be read in time. A counter that fell to 0 for one round would be read as a restart.
-//   - A series is there at most once, whatever the report holds.
-//   - Every label's value is valid UTF-8 of at most 200 bytes (measurement.Text).
+//     not be read in time. A counter that fell to 0 for one round would look like a restart.
+//   - Each series appears at most once, whatever the report contains.
+//   - Every label value is valid UTF-8 of at most 200 bytes (measurement.Text).
 package collector
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,20 +26,20 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// defaultMaxAddresses is survey.max_addresses where the configuration says nothing.
+// defaultMaxAddresses is the default of survey.max_addresses.
 const defaultMaxAddresses = 8
 
-// Options say what of a report is shown.
+// Options selects what a collector shows of a report.
 type Options struct {
-	// Addresses shows each address that a resolver gave in a series of its own.
+	// Addresses adds one series for each address that a resolver gave.
 	Addresses bool
-	// MaxAddresses bounds these per host and resolver: survey.max_addresses; 0 is its default.
+	// MaxAddresses bounds these per host and resolver: survey.max_addresses; 0 means its default.
 	MaxAddresses int
-	// Histograms, if given, adds those of the report's paths.
+	// Histograms, if not nil, adds the histograms of the report's paths.
 	Histograms *Histograms
 }
 
-// New shows one report. The collector is immutable like its report and safe for concurrent use.
+// New makes a collector of one report. It is immutable, like its report, and safe for concurrent use.
 func New(rep *report.Report, options Options) prometheus.Collector {
 	if options.MaxAddresses <= 0 {
 		options.MaxAddresses = defaultMaxAddresses
@@ -51,12 +52,13 @@ type reportCollector struct {
 	options Options
 }
 
+// aboutExporter are the metrics that are not about a report.
+var aboutExporter = []name{reloadSuccessful, reloadTime, buildInfo}
+
 // Describe implements [prometheus.Collector].
 func (c *reportCollector) Describe(ch chan<- *prometheus.Desc) {
 	for n, desc := range descs {
-		switch name(n) {
-		case reloadSuccessful, reloadTime, buildInfo: // of the exporter, not of a report
-		default:
+		if !slices.Contains(aboutExporter, name(n)) {
 			ch <- desc
 		}
 	}
@@ -77,46 +79,46 @@ func (c *reportCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// series makes the series of one report.
+// series sends the series of one report.
 type series struct {
 	out     chan<- prometheus.Metric
 	options Options
-	values  []string // of the labels of the series being made
+	values  []string // label values of the series that is being sent; reused
 }
 
-// add makes one series: the value of a metric for a target, a path or a resolver, and further labels.
+// add sends one series: a metric's value for a target, a path or a resolver (of), with the values of further labels.
 func (s *series) add(n name, value float64, of []string, more ...string) {
 	s.values = append(append(s.values[:0], of...), more...)
 	s.out <- constant(n, value, s.values...)
 }
 
-// seconds makes a series of a duration, unless it is zero, which is "not known".
+// seconds sends a duration, unless it is zero, which means "not known".
 func (s *series) seconds(n name, d time.Duration, of []string) {
 	if d > 0 {
 		s.add(n, d.Seconds(), of)
 	}
 }
 
-// at makes a series of a time, unless it is zero, which is "not known".
+// at sends a time, unless it is zero, which means "not known".
 func (s *series) at(n name, t time.Time, of []string) {
 	if !t.IsZero() {
 		s.add(n, unix(t), of)
 	}
 }
 
-// oneOf makes a series for each value of a metric's last label: 1 for the one that holds, 0 for the others. There are
-// none if nothing holds.
-func (s *series) oneOf(n name, holds string, of []string) {
-	if holds == "" {
+// oneOf sends a series for each value of a metric's last label: 1 for the current one, 0 for the others. If current is
+// empty, it sends none.
+func (s *series) oneOf(n name, current string, of []string) {
+	if current == "" {
 		return
 	}
 	labels := table[n].Labels
 	for _, v := range table[n].Values[labels[len(labels)-1]] {
-		s.add(n, number(v == holds), of, v)
+		s.add(n, number(v == current), of, v)
 	}
 }
 
-// constant is one sample. Label values that client_golang refuses become an error of the scrape, not a panic.
+// constant is one sample. Label values that client_golang rejects become an error of the scrape, not a panic.
 func constant(n name, value float64, labels ...string) prometheus.Metric {
 	kind := prometheus.GaugeValue
 	if table[n].Type == Counter {
@@ -139,7 +141,7 @@ func number(b bool) float64 {
 // unix is a time in seconds, to the millisecond.
 func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// survey makes the series of the round itself.
+// survey sends the series about the round itself.
 func (s *series) survey(r *report.Report) {
 	if !r.Started.IsZero() && !r.Finished.IsZero() {
 		s.add(surveyDuration, max(0, r.Finished.Sub(r.Started).Seconds()), nil)
@@ -150,7 +152,7 @@ func (s *series) survey(r *report.Report) {
 	s.queries(r.Queries)
 }
 
-// host makes the series of one endpoint.
+// host sends the series of one endpoint.
 func (s *series) host(target []string, h *report.Host) {
 	if h.Known {
 		s.add(up, number(h.Up), target)
@@ -165,16 +167,11 @@ func (s *series) host(target []string, h *report.Host) {
 			s.resolver(with(target, measurement.Text(r.Lookup.Resolver.String())), r, h.Zone.Known)
 		}
 	}
-	type way struct {
-		transport measurement.Transport
-		port      uint16
-	}
-	paths := make(map[way]bool, len(h.Paths))
+	paths := make(map[measurement.Path]bool, len(h.Paths))
 	for i := range h.Paths {
 		p := &h.Paths[i]
-		w := way{p.Transport, p.Port}
-		if !paths[w] {
-			paths[w] = true
+		if !paths[p.Path] {
+			paths[p.Path] = true
 			s.path(with(target, measurement.Text(string(p.Transport)), strconv.Itoa(int(p.Port))), p)
 		}
 	}

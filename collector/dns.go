@@ -10,7 +10,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// resolver makes the series of one host at one resolver.
+// resolver sends the series of one host at one resolver.
 func (s *series) resolver(of []string, r *report.Resolver, zoneKnown bool) {
 	lookup := &r.Lookup
 	if lookup.Failure != measurement.DNSOK {
@@ -19,15 +19,15 @@ func (s *series) resolver(of []string, r *report.Resolver, zoneKnown bool) {
 	if lookup.Failure != measurement.DNSOutOfTime {
 		s.lookup(of, lookup)
 	}
-	// Without a verdict the round was cut off before what is remembered of the resolver was asked for.
+	// Without a verdict, the deadline came before the resolver's state was read.
 	if a := &r.Staleness; a.Verdict != "" {
 		s.add(dnsAddressChanges, float64(r.Changes), of)
 		s.at(dnsLastChange, r.LastChange, of)
-		s.freshness(of, a, zoneKnown)
+		s.staleness(of, a, zoneKnown)
 	}
 }
 
-// lookup makes the series of an answer, or of the want of one.
+// lookup sends the series of an answer, or of its absence.
 func (s *series) lookup(of []string, l *measurement.Lookup) {
 	addresses := distinct(l.Addresses)
 	s.add(dnsUp, number(len(addresses) > 0), of)
@@ -50,9 +50,9 @@ func (s *series) lookup(of []string, l *measurement.Lookup) {
 	}
 }
 
-// freshness makes the series of the judgement on a resolver's records. By how much their TTL exceeds the zone's cannot be
-// said where the zone's is not known, unless it was within hold.
-func (s *series) freshness(of []string, a *staleness.Assessment, zoneKnown bool) {
+// staleness sends the series of the verdict on a resolver's records. The excess over the zone's TTL is not known while that
+// TTL is not known, unless it was measured within hold.
+func (s *series) staleness(of []string, a *staleness.Assessment, zoneKnown bool) {
 	s.add(dnsStale, number(a.Verdict == staleness.Stale), of)
 	s.oneOf(dnsVerdict, string(a.Verdict), of)
 	for _, kind := range staleness.Kinds {
@@ -65,8 +65,8 @@ func (s *series) freshness(of []string, a *staleness.Assessment, zoneKnown bool)
 	s.add(dnsWithdrawnAddresses, float64(len(distinct(a.Withdrawn))), of)
 }
 
-// authority makes the series of what the zone's own servers say. They never validly say that there is no address, so
-// none means that they were not heard.
+// authority sends the series of the zone's authoritative servers. They never give a valid answer without an address, so
+// that no address means no answer.
 func (s *series) authority(target []string, a *report.Zone) {
 	if a.Known {
 		s.add(dnsAuthorityTTL, a.TTL.Seconds(), target)
@@ -77,24 +77,24 @@ func (s *series) authority(target []string, a *report.Zone) {
 	s.at(dnsAuthorityLastValid, a.LastValid, target)
 }
 
-// queries makes the series of the queries sent, each from 0; none for the report of one host, whose sum over the hosts would
-// be wrong.
+// queries sends the counts of DNS queries, each from 0. The report of one host has none, because the sum over its probes
+// would be wrong.
 func (s *series) queries(counts []measurement.QueryCount) {
 	if counts == nil {
 		return
 	}
-	type way struct{ leg, rcode string }
-	sums := make(map[way]uint64, len(counts))
+	type key struct{ leg, rcode string }
+	sums := make(map[key]uint64, len(counts))
 	for _, q := range counts {
 		rcode := strings.ToLower(q.Rcode)
 		if !slices.Contains(measurement.DNSRcodes, rcode) {
 			rcode = measurement.RcodeOther
 		}
-		sums[way{q.Leg, rcode}] += q.Count
+		sums[key{q.Leg, rcode}] += q.Count
 	}
 	for _, leg := range measurement.DNSLegs {
 		for _, rcode := range measurement.DNSRcodes {
-			s.add(dnsQueries, float64(sums[way{leg, rcode}]), []string{leg}, rcode)
+			s.add(dnsQueries, float64(sums[key{leg, rcode}]), []string{leg}, rcode)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// expose gathers collectors as a scrape does, by a registry that takes no inconsistency, in the text format.
+// expose gathers collectors as a scrape does, with a registry that rejects inconsistent series, in the text format.
 func expose(t testing.TB, collectors ...prometheus.Collector) string {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
@@ -50,7 +50,7 @@ func reloaded() *Reloads {
 	return r
 }
 
-// goldens are the expositions of the reports by hand.
+// goldens are the expositions of the reports in this package.
 func goldens(t testing.TB) map[string]string {
 	return map[string]string{
 		"healthy":  exposeReport(t, healthyReport()),
@@ -59,7 +59,7 @@ func goldens(t testing.TB) map[string]string {
 	}
 }
 
-func TestGoldenExpositions(t *testing.T) {
+func TestExpositionGolden(t *testing.T) {
 	var used []string
 	for name, got := range goldens(t) {
 		file := filepath.Join("testdata", name+".prom")
@@ -69,7 +69,7 @@ func TestGoldenExpositions(t *testing.T) {
 	golden.Exact(t, "testdata/*.prom", used)
 }
 
-func TestExpositionsFollowPrometheusPractice(t *testing.T) {
+func TestExpositionLint(t *testing.T) {
 	for name, text := range goldens(t) {
 		problems, err := promlint.New(strings.NewReader(text)).Lint()
 		if err != nil {
@@ -81,7 +81,7 @@ func TestExpositionsFollowPrometheusPractice(t *testing.T) {
 	}
 }
 
-// samples are the lines of an exposition that are no comments.
+// samples are the lines of an exposition except the comments.
 func samples(text string) (out []string) {
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, "#") {

@@ -12,8 +12,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// Buckets of the handshake's duration: from a server next door to the end of a device's patience. Prometheus servers
-// that take native histograms get those instead, each bucket a tenth wider than the one below it.
+// handshakeBuckets are the classic buckets, in seconds: from a server in the same network to a device's timeout. Prometheus
+// servers that accept native histograms get those instead, with buckets that grow by a tenth each.
 var handshakeBuckets = []float64{0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8}
 
 const (
@@ -22,11 +22,11 @@ const (
 	nativeMinReset   = time.Hour
 )
 
-// Histograms keep how long the handshakes of each path took, over all rounds. They are no collector of their own: give
-// them to [New] in [Options], which shows those of the report's paths, and [Histograms.Observe] to the survey.
+// Histograms keeps the durations of each path's handshakes over all rounds. It is not a collector: pass it to [New] in
+// [Options], which shows the histograms of the report's paths, and pass [Histograms.Observe] to the survey.
 //
-// They hold the paths of the endpoints last given to [Histograms.Keep] and no others, so that hosts asked of /probe
-// leave nothing behind. They are safe for concurrent use.
+// It keeps the paths of the endpoints last given to [Histograms.Keep] and no others, so that a host given to /probe leaves
+// no state behind. It is safe for concurrent use.
 type Histograms struct {
 	vec *prometheus.HistogramVec
 
@@ -41,7 +41,7 @@ func keyOf(service, host string, t measurement.Transport, port uint16) pathKey {
 	return pathKey{measurement.Text(service), measurement.Text(host), measurement.Text(string(t)), strconv.Itoa(int(port))}
 }
 
-// NewHistograms makes histograms of no path yet.
+// NewHistograms makes histograms without a path.
 func NewHistograms() *Histograms {
 	m := table[handshakeDuration]
 	return &Histograms{
@@ -56,8 +56,8 @@ func NewHistograms() *Histograms {
 	}
 }
 
-// Keep says which endpoints' paths are held: those of the configuration in force. The others are let go, new ones begin
-// empty.
+// Keep sets the endpoints whose paths have histograms: those of the configuration in force. Other paths are dropped, and new
+// ones begin empty.
 func (h *Histograms) Keep(endpoints []config.Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,8 +77,8 @@ func (h *Histograms) Keep(endpoints []config.Endpoint) {
 	h.paths = kept
 }
 
-// Observe adds a finished round: of each path the handshake with the address that a device would take now, unless the
-// zone has withdrawn that address.
+// Observe adds a finished round: each path's handshake with the address that a device would use now, unless the zone has
+// withdrawn that address.
 func (h *Histograms) Observe(rep *report.Report) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -90,14 +90,14 @@ func (h *Histograms) Observe(rep *report.Report) {
 				continue
 			}
 			took, ok := handshake(&p.Walks[0].Outcome)
-			if held := h.paths[keyOf(host.Endpoint.Service, host.Endpoint.Host, p.Transport, p.Port)]; ok && held != nil {
-				held.Observe(took.Seconds())
+			if known := h.paths[keyOf(host.Endpoint.Service, host.Endpoint.Host, p.Transport, p.Port)]; ok && known != nil {
+				known.Observe(took.Seconds())
 			}
 		}
 	}
 }
 
-// of is the histogram of a path by the values of its labels; nil if it is not held.
+// of is the histogram of a path by the values of its labels; nil for a path that is not kept.
 func (h *Histograms) of(path []string) prometheus.Histogram {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

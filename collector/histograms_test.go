@@ -9,8 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
@@ -35,7 +35,7 @@ func reportOf(host string, paths ...report.Path) *report.Report {
 	return &report.Report{Started: noon, Finished: noon, Hosts: []report.Host{{Endpoint: e, Paths: paths}}}
 }
 
-func TestHistogramsObserveTheFirstHandshake(t *testing.T) {
+func TestHistogramsObserve(t *testing.T) {
 	slow := goodWalk(measurement.TCP, cloud4b, 1)
 	slow.Outcome.Times = times(measurement.TCP, 100*ms, 100*ms)
 	rep := reportOf("h", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1), slow), path(udp(1), 1, 0, goodWalk(measurement.UDP, cloud4, 1)))
@@ -46,12 +46,12 @@ func TestHistogramsObserveTheFirstHandshake(t *testing.T) {
 		`sum{host="h",port="1",service="s",transport="tcp"} 0.07`, `sum{host="h",port="1",service="s",transport="udp"} 0.064`)
 }
 
-func TestHistogramsPassOverWhatIsNoHandshake(t *testing.T) {
+func TestHistogramsObserveWithoutHandshake(t *testing.T) {
 	withdrawn := goodWalk(measurement.TCP, moved, 1)
 	withdrawn.Withdrawn = true
 	for name, p := range map[string]report.Path{
-		"no hello":   path(tcp(1), 1, 0, badWalk(measurement.TCP, cloud4, 1, measurement.Silent, diagnose.Silent, 5*ms)),
-		"no address": emptyPath(tcp(1), diagnose.DNSFailed),
+		"no hello":   path(tcp(1), 1, 0, badWalk(measurement.TCP, cloud4, 1, measurement.Silent, reason.Silent, 5*ms)),
+		"no address": emptyPath(tcp(1), reason.DNSFailed),
 		"withdrawn":  path(tcp(1), 1, 0, withdrawn, goodWalk(measurement.TCP, cloud4, 1)),
 	} {
 		rep := reportOf("h", p)
@@ -62,25 +62,25 @@ func TestHistogramsPassOverWhatIsNoHandshake(t *testing.T) {
 	}
 }
 
-func TestHistogramsHoldWhatIsKept(t *testing.T) {
+func TestHistogramsKeep(t *testing.T) {
 	a := reportOf("a", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1)))
 	b := reportOf("b", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1)))
 	h := NewHistograms()
 	h.Observe(a)
-	want(t, sums(t, a, h)) // nothing is kept yet: a stranger asked of /probe
+	want(t, sums(t, a, h)) // nothing is kept yet, as for an unconfigured host at /probe
 	h.Keep(append(endpointsOf(a), endpointsOf(b)...))
 	h.Observe(a)
 	h.Observe(b)
-	h.Keep(endpointsOf(a)) // what stays goes on
+	h.Keep(endpointsOf(a)) // a path that stays keeps its counts
 	want(t, sums(t, a, h), `count{host="a",port="1",service="s",transport="tcp"} 1`, `sum{host="a",port="1",service="s",transport="tcp"} 0.035`)
-	h.Observe(b) // a round that ran while b was let go
+	h.Observe(b) // a round that was running while b was dropped
 	want(t, sums(t, b, h))
-	h.Keep(endpointsOf(b)) // begins anew
+	h.Keep(endpointsOf(b)) // begins empty
 	want(t, sums(t, b, h), `count{host="b",port="1",service="s",transport="tcp"} 0`, `sum{host="b",port="1",service="s",transport="tcp"} 0`)
 	want(t, sums(t, a, h))
 }
 
-func TestHistogramsAreNativeToo(t *testing.T) {
+func TestHistogramsNative(t *testing.T) {
 	rep := reportOf("h", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1)))
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(New(rep, Options{Histograms: histogramsOf(rep)}))
@@ -100,8 +100,8 @@ func TestHistogramsAreNativeToo(t *testing.T) {
 	t.Error("no histogram")
 }
 
-// Scrapes, rounds and reloads come at the same time; the race detector watches.
-func TestHistogramsAreSafeForConcurrentUse(t *testing.T) {
+// TestHistogramsConcurrent runs scrapes, rounds and reloads at the same time, for the race detector.
+func TestHistogramsConcurrent(t *testing.T) {
 	h := NewHistograms()
 	reports := []*report.Report{healthyReport(), sickReport()}
 	var all sync.WaitGroup

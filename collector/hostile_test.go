@@ -9,14 +9,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// hostileReport is a healthy site whose texts are these.
+// hostileReport is a healthy site with these texts.
 func hostileReport(service, host, issuer, subject, key, rcode string) *report.Report {
 	rep := healthyReport()
 	for i := range rep.Hosts {
@@ -64,8 +64,8 @@ func FuzzTexts(f *testing.F) {
 	})
 }
 
-// anyReport draws reports that no survey would make: repeated hosts, resolvers, paths and addresses, times and durations
-// that are not known, views without walks and walks without views.
+// anyReport draws reports that no survey makes: repeated hosts, resolvers, paths and addresses, unknown times and durations,
+// paths without walks.
 func anyReport(t *rapid.T) *report.Report {
 	moment := rapid.SampledFrom([]time.Time{{}, noon, noon.AddDate(0, 0, 1)})
 	took := rapid.SampledFrom([]time.Duration{0, 0, ms, time.Minute})
@@ -80,8 +80,8 @@ func anyReport(t *rapid.T) *report.Report {
 		}
 		return out
 	}
-	finding := func() diagnose.Finding {
-		return failed(rapid.SampledFrom(append(diagnose.Reasons(), diagnose.OK)).Draw(t, "reason"))
+	finding := func() report.Finding {
+		return failed(rapid.SampledFrom(append(reason.All(), reason.Info{})).Draw(t, "reason").Reason)
 	}
 	var outcome func(depth int) measurement.Outcome
 	outcome = func(depth int) measurement.Outcome {
@@ -161,9 +161,9 @@ func anyReport(t *rapid.T) *report.Report {
 	return rep
 }
 
-// Whatever a report holds, its series follow the table, are there once, and have no value below 0: no zero time either,
-// which would be -62135596800.
-func TestAnyReportGivesAWholeScrape(t *testing.T) {
+// TestCollectAnyReport tests that the series of any report follow the table, appear once, and have no value below 0: a zero
+// time would be -62135596800.
+func TestCollectAnyReport(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rep := anyReport(t)
 		options := Options{Addresses: rapid.Bool().Draw(t, "address series"), MaxAddresses: rapid.IntRange(0, 2).Draw(t, "max addresses")}

@@ -6,14 +6,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 //go:generate go run ./gendocs ../docs/metrics.md
 
-// Type is a metric's type, in the words of the exposition format.
+// Type is a metric's type, as in the exposition format.
 type Type string
 
 const (
@@ -22,20 +22,20 @@ const (
 	Histogram Type = "histogram"
 )
 
-// Metric is one metric as its users know it. It is read-only.
+// Metric describes one metric. It is read-only.
 type Metric struct {
 	Name string
 	Help string
 	Type Type
 	// Labels are in the order in which the collector gives their values.
 	Labels []string
-	// Values holds all values of the labels whose list is closed; a label that is not there has an open one.
+	// Values holds the values of each label whose list is closed; a label that is not in it can have any value.
 	Values map[string][]string
 	// Group is the heading under which the metric stands in docs/metrics.md.
 	Group string
 }
 
-// Metrics lists every metric, group by group. Go's and the process' own are not in it.
+// Metrics lists every metric, group by group, except those of the Go runtime and the process.
 func Metrics() []Metric { return slices.Clone(table[:]) }
 
 // The groups, in the order of the table.
@@ -135,8 +135,8 @@ var (
 	transports  = []string{string(measurement.TCP), string(measurement.UDP)}
 	clients     = []string{string(measurement.Device), string(measurement.Web)}
 	families    = []string{familyIPv4, familyIPv6}
-	classes     = classesOf(diagnose.Reasons())
-	reasons     = texts(diagnose.Reasons())
+	classes     = classesOf(reason.Classes())
+	reasons     = reasonsOf(reason.All())
 	phases      = texts(measurement.Phases)
 	kinds       = texts(staleness.Kinds)
 	verdicts    = texts([]staleness.Verdict{staleness.OK, staleness.Stale, staleness.Suspect, staleness.Unknown})
@@ -145,15 +145,15 @@ var (
 	authorityPaths = texts(measurement.Port53States)
 )
 
-// table holds every metric that this program adds to Go's own. Nothing else names one.
+// table is the only place that names a metric of this program.
 var table = withTransports([metricCount]Metric{
 	up: {
 		Name: "endpoint_up", Type: Gauge, Labels: ofTarget, Group: groupHosts,
-		Help: "1 if at least one of the host's paths carries a device through, 0 if none does; absent while none is known to and the deadline cut off one that might.",
+		Help: "1 if at least one of the host's paths carries a device, 0 if none does; absent if none is known to and the deadline cut off one that might.",
 	},
 	pathUp: {
 		Name: "endpoint_path_up", Type: Gauge, Labels: ofPath, Group: groupHosts,
-		Help: "1 if this path carries a device through to the address that it would take now, 0 if not; absent if the deadline cut it off.",
+		Help: "1 if this path carries a device to the address that the device would use now, 0 if not; absent if the deadline cut it off.",
 	},
 	pathFailure: {
 		Name: "endpoint_path_failure", Type: Gauge, Labels: with(ofPath, "reason", "class"), Group: groupHosts,
@@ -164,74 +164,74 @@ var table = withTransports([metricCount]Metric{
 	pathAttempts: {
 		Name: "endpoint_path_attempts_total", Type: Counter, Labels: with(ofPath, "result"), Group: groupHosts,
 		Values: map[string][]string{"result": {resultOK, resultFailed}},
-		Help:   "Rounds in which this path carried a device through, or did not.",
+		Help:   "Rounds in which this path carried a device, or did not.",
 	},
 	pathAddresses: {
 		Name: "endpoint_path_addresses", Type: Gauge, Labels: with(ofPath, "result"), Group: groupHosts,
 		Values: map[string][]string{"result": {resultOK, resultFailed, resultOmitted}},
-		Help: "Addresses of the host by how this path fared to each in the last round; omitted are those without a verdict: " +
+		Help: "Addresses of the host by the result of this path to each in the last round; omitted are those without a verdict: " +
 			"more than max_addresses, of a family without a route, or cut off by the deadline.",
 	},
 	pathWithdrawnAddresses: {
 		Name: "endpoint_path_withdrawn_addresses", Type: Gauge, Labels: with(ofPath, "result"), Group: groupHosts,
 		Values: map[string][]string{"result": {resultOK, resultFailed}},
-		Help: "Addresses that a resolver still hands out though the zone has withdrawn them, by whether they still carry a device; " +
+		Help: "Addresses that a resolver still gives although the zone has withdrawn them, by whether they still carry a device; " +
 			"present only while there are any.",
 	},
 	pathBehindNAT: {
 		Name: "endpoint_path_behind_nat", Type: Gauge, Labels: ofPath, Group: groupHosts,
-		Help: "1 if this path leads from a private address of this machine to a public one, so that a NAT is on the way.",
+		Help: "1 if this path goes from a private address of this machine to a public one, which means that it passes a NAT.",
 	},
 	pathFinished: {
 		Name: "endpoint_path_finished", Type: Gauge, Labels: ofPath, Group: groupHosts,
-		Help: "1 if the TLS or DTLS session was completed in the last round, 0 if that was tried in vain; absent if it did not come to that, " +
-			"or was cut off by the deadline. 0 beside endpoint_path_up 1 is expected of a server that refuses strangers' certificates, " +
-			"while client_certificate is not configured.",
+		Help: "1 if the TLS or DTLS session was completed in the last round, 0 if the attempt failed; absent if it was not attempted, " +
+			"or the deadline cut it off. 0 while endpoint_path_up is 1 is expected from a server that refuses unregistered certificates, " +
+			"unless client_certificate is configured.",
 	},
 
 	pathDuration: {
 		Name: "endpoint_path_duration_seconds", Type: Gauge, Labels: with(ofPath, "phase"), Group: groupTimes,
 		Values: map[string][]string{"phase": phases},
-		Help:   "How long each phase took in the last round; a phase that did not run to its end is absent.",
+		Help:   "Duration of each phase in the last round; a phase that did not run to its end is absent.",
 	},
 	handshakeDuration: {
 		Name: "endpoint_handshake_duration_seconds", Type: Histogram, Labels: ofPath, Group: groupTimes,
-		Help: "Connect and hello together over all rounds, over UDP the hello alone; native and classic buckets.",
+		Help: "Duration of connect and hello together, over all rounds; over UDP, of the hello only. Native and classic buckets.",
 	},
 	pathFirstReply: {
 		Name: "endpoint_path_first_reply_seconds", Type: Gauge, Labels: ofPath, Group: groupTimes,
-		Help: "UDP: from the hello to the first datagram that came back in the last round, which shows that the path is open both ways.",
+		Help: "UDP: time from the hello to the first datagram back in the last round, which shows that the path is open in both directions.",
 	},
 	udpRetransmissions: {
 		Name: "endpoint_udp_retransmissions", Type: Gauge, Labels: ofPath, Group: groupTimes,
-		Help: "UDP: flights of the handshake that were sent again in the last round.",
+		Help: "UDP: handshake flights that were retransmitted in the last round.",
 	},
 	tcpRTT: {
 		Name: "endpoint_tcp_rtt_seconds", Type: Gauge, Labels: ofPath, Group: groupTimes,
-		Help: "TCP: the kernel's own round-trip time after the connect, where it gives one.",
+		Help: "TCP: the kernel's smoothed round-trip time after the connect, where the kernel reports it.",
 	},
 
 	tlsAuthentic: {
 		Name: "endpoint_tls_authentic", Type: Gauge, Labels: ofPath, Group: groupTLS,
 		Help: "1 if the certificate is signed by the expected authority and its holder proved the key, 0 if not; " +
-			"absent where no certificate came, or where the handshake was cut off before the proof was due.",
+			"absent if no certificate was sent, or if the handshake was cut off before the proof.",
 	},
 	tlsIssuerInfo: {
 		Name: "endpoint_tls_issuer_info", Type: Gauge, Labels: with(ofPath, "issuer", "subject", "public_key_sha256"), Group: groupTLS,
-		Help: "Who signed the server's certificate and what it says of itself, also when verification fails; always 1.",
+		Help: "Issuer, subject and key of the server's certificate, also if verification fails; always 1.",
 	},
 	tlsNotBefore: {
 		Name: "endpoint_tls_not_before_timestamp_seconds", Type: Gauge, Labels: ofPath, Group: groupTLS,
-		Help: "From when the server's certificate is valid, also when verification fails.",
+		Help: "Start of the validity of the server's certificate, also if verification fails.",
 	},
 	tlsNotAfter: {
 		Name: "endpoint_tls_not_after_timestamp_seconds", Type: Gauge, Labels: ofPath, Group: groupTLS,
-		Help: "Until when the server's certificate is valid, also when verification fails.",
+		Help: "End of the validity of the server's certificate, also if verification fails.",
 	},
 	tlsInfo: {
 		Name: "endpoint_tls_info", Type: Gauge, Labels: with(ofPath, "version", "cipher", "client"), Group: groupTLS,
 		Values: map[string][]string{"client": clients},
-		Help:   "Protocol version (TLS 1.2, TLS 1.3, DTLS 1.2) and cipher suite (its IANA name) that the server chose, and whose hello it answered; always 1.",
+		Help:   "Protocol version (TLS 1.2, TLS 1.3, DTLS 1.2) and cipher suite (IANA name) that the server chose, and whose hello it answered; always 1.",
 	},
 	tlsCertificateRequested: {
 		Name: "endpoint_tls_client_certificate_requested", Type: Gauge, Labels: ofPath, Group: groupTLS,
@@ -239,11 +239,11 @@ var table = withTransports([metricCount]Metric{
 	},
 	tlsServerFlight: {
 		Name: "endpoint_tls_server_flight_bytes", Type: Gauge, Labels: ofPath, Group: groupTLS,
-		Help: "Size of the server's flight, ServerHello to ServerHelloDone, in answer to a device's hello: what the device must hold.",
+		Help: "Size of the server flight, from ServerHello to ServerHelloDone, in answer to a device's hello, which the device must buffer.",
 	},
 	coapUp: {
 		Name: "endpoint_coap_up", Type: Gauge, Labels: ofPath, Group: groupTLS,
-		Help: "1 if an empty CoAP message inside the session was answered with a reset, 0 if not; absent if none was sent.",
+		Help: "1 if a CoAP ping (an empty message) inside the session was answered with a reset, 0 if not; absent if none was sent.",
 	},
 
 	dnsUp: {
@@ -257,15 +257,15 @@ var table = withTransports([metricCount]Metric{
 	},
 	dnsLookupDuration: {
 		Name: "endpoint_dns_lookup_duration_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,
-		Help: "How long the resolver took to answer, or was waited for; absent if the deadline cut the look-up off.",
+		Help: "How long the resolver took to answer, or how long this exporter waited; absent if the deadline cut the look-up off.",
 	},
 	dnsTTL: {
 		Name: "endpoint_dns_ttl_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,
-		Help: "TTL as the resolver answered it: the least of the chain that leads to the addresses.",
+		Help: "TTL in the resolver's answer: the lowest of the CNAME chain and the addresses.",
 	},
 	dnsAuthorityTTL: {
 		Name: "endpoint_dns_authority_ttl_seconds", Type: Gauge, Labels: ofTarget, Group: groupDNS,
-		Help: "TTL as the zone's own servers set it, or as the configuration asserts it: the least of the chain.",
+		Help: "TTL from the zone's authoritative servers, or the configured expected_ttl: the lowest of the CNAME chain and the addresses.",
 	},
 	dnsAddresses: {
 		Name: "endpoint_dns_addresses", Type: Gauge, Labels: with(ofResolver, "family"), Group: groupDNS,
@@ -278,16 +278,16 @@ var table = withTransports([metricCount]Metric{
 	},
 	dnsAddressChanges: {
 		Name: "endpoint_dns_address_changes_total", Type: Counter, Labels: ofResolver, Group: groupDNS,
-		Help: "How often the resolver's addresses of the host have changed.",
+		Help: "Changes of the set of addresses that the resolver gives for the host.",
 	},
 	dnsLastChange: {
 		Name: "endpoint_dns_last_change_timestamp_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,
-		Help: "When the resolver's addresses of the host last changed; absent until they have.",
+		Help: "When the set of addresses that the resolver gives for the host last changed; absent before the first change.",
 	},
 
 	dnsStale: {
 		Name: "endpoint_dns_stale", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
-		Help: "1 while it is proved that the resolver gives out records past their TTL, else 0; latched.",
+		Help: "1 if the resolver is proved to keep records past their TTL, else 0; latched.",
 	},
 	dnsVerdict: {
 		Name: "endpoint_dns_verdict", Type: Gauge, Labels: with(ofResolver, "verdict"), Group: groupStaleness,
@@ -297,15 +297,15 @@ var table = withTransports([metricCount]Metric{
 	dnsEvidence: {
 		Name: "endpoint_dns_evidence_total", Type: Counter, Labels: with(ofResolver, "evidence"), Group: groupStaleness,
 		Values: map[string][]string{"evidence": kinds},
-		Help:   "Pieces of evidence of staleness. One of them is not a proof.",
+		Help:   "Pieces of evidence of staleness. One piece is not a proof.",
 	},
 	dnsTTLExcess: {
 		Name: "endpoint_dns_ttl_excess_seconds", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
-		Help: "The most by which a TTL of the resolver exceeded the zone's within hold, at least 0; absent while the zone's is not known.",
+		Help: "Largest excess of a TTL of the resolver over the zone's TTL within hold, at least 0; absent while the zone's TTL is not known.",
 	},
 	dnsStaleness: {
 		Name: "endpoint_dns_staleness_seconds", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
-		Help: "The longest time past the permitted lifetime that was proved of a record within hold, at least 0.",
+		Help: "Longest proved time that a record was given past its permitted lifetime within hold, at least 0.",
 	},
 	dnsWithdrawnAddresses: {
 		Name: "endpoint_dns_withdrawn_addresses", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
@@ -313,42 +313,42 @@ var table = withTransports([metricCount]Metric{
 	},
 	dnsAuthorityAddresses: {
 		Name: "endpoint_dns_authority_addresses", Type: Gauge, Labels: ofTarget, Group: groupStaleness,
-		Help: "Addresses that the zone's own servers gave in the last round.",
+		Help: "Addresses that the zone's authoritative servers gave in the last round.",
 	},
 	dnsAuthorityLastValid: {
 		Name: "endpoint_dns_authority_last_valid_timestamp_seconds", Type: Gauge, Labels: ofTarget, Group: groupStaleness,
-		Help: "When the zone's own servers last gave a valid answer; absent until they have.",
+		Help: "When the zone's authoritative servers last gave a valid answer; absent before the first one.",
 	},
 	dnsAuthorityPath: {
 		Name: "endpoint_dns_authority_path", Type: Gauge, Labels: []string{"state"}, Group: groupStaleness,
 		Values: map[string][]string{"state": authorityPaths},
-		Help:   "1 for the state of this machine's own way to port 53 of the zones' servers, 0 for the others; absent until it was looked at.",
+		Help:   "1 for the state of port 53 from this machine to the zones' authoritative servers, 0 for the others; absent while it is not known.",
 	},
 	dnsQueries: {
 		Name: "endpoint_dns_queries_total", Type: Counter, Labels: []string{"leg", "rcode"}, Group: groupStaleness,
 		Values: map[string][]string{"leg": measurement.DNSLegs, "rcode": measurement.DNSRcodes},
-		Help:   "DNS queries that this exporter sent, to the site's resolvers and to the zones' own servers, by how they ended.",
+		Help:   "DNS queries sent by this exporter, to the site's resolvers and to the zones' authoritative servers, by result.",
 	},
 
 	idleSurvived: {
 		Name: "endpoint_idle_survived_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
-		Help: "Longest silence after which a connection still worked; absent while not known.",
+		Help: "Longest silence after which a connection still worked; absent while it is not known.",
 	},
 	idleLost: {
 		Name: "endpoint_idle_lost_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
-		Help: "Shortest silence after which the path had dropped the connection; absent while not known.",
+		Help: "Shortest silence after which the path had dropped the connection; absent while it is not known.",
 	},
 	idleClosed: {
 		Name: "endpoint_idle_closed_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
-		Help: "Silence after which the server itself closed the connection; absent while not known.",
+		Help: "Silence after which the server itself closed the connection; absent while it is not known.",
 	},
 	idleLastRound: {
 		Name: "endpoint_idle_last_round_timestamp_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
-		Help: "When silence on this path was last measured; absent until it was.",
+		Help: "When silence on this path was last measured; absent before the first measurement.",
 	},
 	keepalive: {
 		Name: "endpoint_keepalive_seconds", Type: Gauge, Labels: ofTarget, Group: groupIdle,
-		Help: "The devices' keepalive as configured: how long they are silent.",
+		Help: "Keepalive interval of the devices, as configured: the longest silence between two of their messages.",
 	},
 
 	surveyDuration: {
@@ -361,24 +361,24 @@ var table = withTransports([metricCount]Metric{
 	},
 	surveyIncomplete: {
 		Name: "endpoint_survey_incomplete_paths", Type: Gauge, Group: groupExporter,
-		Help: "Paths that the deadline cut off in the last round; their last values are not repeated.",
+		Help: "Paths that the deadline cut off in the last round; their earlier values are not repeated.",
 	},
 	reloadSuccessful: {
 		Name: "endpoint_exporter_config_last_reload_successful", Type: Gauge, Group: groupExporter,
-		Help: "1 if the configuration was last read without a mistake, 0 if an older one is still in force.",
+		Help: "1 if the last reload of the configuration succeeded, 0 if it failed and the older configuration stays in force.",
 	},
 	reloadTime: {
 		Name: "endpoint_exporter_config_last_reload_success_timestamp_seconds", Type: Gauge, Group: groupExporter,
-		Help: "When the configuration in force was read.",
+		Help: "When the configuration in force was loaded.",
 	},
 	buildInfo: {
 		Name: "endpoint_exporter_build_info", Type: Gauge, Group: groupExporter,
 		Labels: []string{"version", "revision", "branch", "goversion", "goos", "goarch", "tags"},
-		Help:   "What this exporter was built from and with; always 1.",
+		Help:   "Version and build of this exporter; always 1.",
 	},
 })
 
-// descs are the table's entries as client_golang wants them.
+// descs are the descriptors of the table's entries for client_golang.
 var descs = func() (out [metricCount]*prometheus.Desc) {
 	for i, m := range table {
 		out[i] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
@@ -386,7 +386,7 @@ var descs = func() (out [metricCount]*prometheus.Desc) {
 	return out
 }()
 
-// withTransports closes the list of the label that all metrics of paths share.
+// withTransports sets the values of the label transport, which all metrics of paths share.
 func withTransports(metrics [metricCount]Metric) [metricCount]Metric {
 	for i := range metrics {
 		if m := &metrics[i]; slices.Contains(m.Labels, "transport") {
@@ -410,12 +410,18 @@ func texts[T ~string](list []T) []string {
 	return out
 }
 
-func classesOf(reasons []diagnose.Reason) []string {
-	var out []string
-	for _, r := range reasons {
-		if c := string(diagnose.ClassOf(r)); !slices.Contains(out, c) {
-			out = append(out, c)
-		}
+func classesOf(list []reason.ClassInfo) []string {
+	out := make([]string, len(list))
+	for i, info := range list {
+		out[i] = string(info.Class)
+	}
+	return out
+}
+
+func reasonsOf(list []reason.Info) []string {
+	out := make([]string, len(list))
+	for i, info := range list {
+		out[i] = string(info.Reason)
 	}
 	return out
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-func TestTableIsWhole(t *testing.T) {
+func TestTableComplete(t *testing.T) {
 	names := make(map[string]bool)
 	group := ""
 	var groups []string
@@ -42,7 +42,7 @@ func TestTableIsWhole(t *testing.T) {
 	}
 }
 
-// check holds what collectors expose against the table, whatever their order, and returns the names seen.
+// check compares what collectors expose with the table, in any order, and returns the names that it found.
 func check(t interface {
 	Helper()
 	Errorf(string, ...any)
@@ -99,7 +99,7 @@ func check(t interface {
 	return seen
 }
 
-func TestTableAndExpositionAgree(t *testing.T) {
+func TestTableMatchesExposition(t *testing.T) {
 	seen := make(map[string]bool)
 	healthy, sick := healthyReport(), sickReport()
 	for _, c := range []prometheus.Collector{
@@ -119,8 +119,8 @@ func TestTableAndExpositionAgree(t *testing.T) {
 	}
 }
 
-// Everything that may change from one report to the next must be able to stand beside the rest of a scrape.
-func TestScrapeIsOneWhole(t *testing.T) {
+// TestScrapeConsistent tests that a report's collector and those of the exporter can be registered together.
+func TestScrapeConsistent(t *testing.T) {
 	report := healthyReport()
 	check(t, New(report, Options{Histograms: histogramsOf(report)}), reloaded(), versioncollector.NewCollector("endpoint_exporter"))
 }

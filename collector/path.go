@@ -4,13 +4,13 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// path makes the series of one path. What it is like is that of the address that a device would take now, the first; how
-// many addresses fare how is said of all.
+// path sends the series of one path. Most describe the first address, which a device would use now; the counts by result
+// cover all addresses.
 func (s *series) path(of []string, p *report.Path) {
 	if p.Known {
 		s.add(pathUp, number(p.Up), of)
@@ -34,12 +34,12 @@ func (s *series) path(of []string, p *report.Path) {
 	}
 }
 
-// addresses counts how the path fared to each address. One that the zone has withdrawn is no address of the host any
-// more: its failure is the harm of a stale record and not a fault of the path.
+// addresses counts the path's addresses by result. An address that the zone has withdrawn is counted apart: if it fails,
+// that is the harm of a stale record and not a fault of the path.
 func (s *series) addresses(of []string, p *report.Path) {
 	var ok, failed, omitted int
 	var withdrawn struct{ ok, failed int }
-	reasons := make(map[diagnose.Reason]int)
+	reasons := make(map[reason.Reason]int)
 	seen := make(map[netip.AddrPort]bool, len(p.Walks))
 	for i := range p.Walks {
 		w := &p.Walks[i]
@@ -47,29 +47,29 @@ func (s *series) addresses(of []string, p *report.Path) {
 			continue
 		}
 		seen[w.Outcome.Address] = true
-		reason := w.Finding.Reason
+		found := w.Finding.Reason
 		switch {
-		case w.Withdrawn && reason == diagnose.OK:
+		case w.Withdrawn && found == reason.OK:
 			withdrawn.ok++
-		case w.Withdrawn && reason == diagnose.OutOfTime:
+		case w.Withdrawn && found == reason.OutOfTime:
 		case w.Withdrawn:
 			withdrawn.failed++
-		case reason == diagnose.OK:
+		case found == reason.OK:
 			ok++
-		case reason == diagnose.OutOfTime:
+		case found == reason.OutOfTime:
 			omitted++
-			reasons[reason]++
+			reasons[found]++
 		default:
 			failed++
-			reasons[reason]++
+			reasons[found]++
 		}
 	}
-	if len(p.Walks) == 0 && p.Finding.Reason != diagnose.OK {
+	if len(p.Walks) == 0 && p.Finding.Reason != reason.OK {
 		reasons[p.Finding.Reason] = 1
 	}
-	for _, reason := range diagnose.Reasons() {
-		if n := reasons[reason]; n > 0 {
-			s.add(pathFailure, float64(n), of, string(reason), string(diagnose.ClassOf(reason)))
+	for _, info := range reason.All() {
+		if n := reasons[info.Reason]; n > 0 {
+			s.add(pathFailure, float64(n), of, string(info.Reason), string(info.Class))
 		}
 	}
 	s.add(pathAddresses, float64(ok), of, resultOK)
@@ -81,7 +81,7 @@ func (s *series) addresses(of []string, p *report.Path) {
 	}
 }
 
-// walk makes the series of the walk to the first address.
+// walk sends the series of the walk to the first address.
 func (s *series) walk(of []string, w *report.Walk) {
 	o := &w.Outcome
 	for _, phase := range measurement.Phases {
@@ -93,21 +93,21 @@ func (s *series) walk(of []string, w *report.Walk) {
 	s.seconds(pathFirstReply, o.FirstReply, of)
 	if o.Local.IsValid() {
 		s.add(pathBehindNAT, number(o.BehindNAT()), of)
-		if o.Transport == measurement.UDP && w.Finding.Reason != diagnose.OutOfTime {
+		if o.Transport == measurement.UDP && w.Finding.Reason != reason.OutOfTime {
 			s.add(udpRetransmissions, float64(o.Retransmissions), of)
 		}
 	}
 	if finished, tried := o.Finished(); tried {
 		s.add(pathFinished, number(finished), of)
 	}
-	if o.Pinged && o.Failure != measurement.OutOfTime { // cut off while the answer was awaited: nothing is known
+	if o.Pinged && o.Failure != measurement.OutOfTime { // otherwise the deadline came before the answer, and nothing is known
 		s.add(coapUp, number(o.Ponged), of)
 	}
 	s.tls(of, w)
 }
 
-// handshake is how long connect and hello took together (over UDP, which does not connect, the hello alone); ok is false
-// if a phase of them did not run to its end.
+// handshake is the duration of connect and hello together, or over UDP, which has no connect, of the hello; ok is false if
+// one of them did not run to its end.
 func handshake(o *measurement.Outcome) (took time.Duration, ok bool) {
 	hello, ok := o.Took(measurement.Hello)
 	if !ok || o.Transport == measurement.UDP {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// promtool checks an exposition; it prints what it has to say and fails if that is more than nothing.
+// promtool checks an exposition; the test fails if it prints anything.
 func promtool(t *testing.T, text string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "promtool", "check", "metrics")
@@ -23,7 +23,7 @@ func promtool(t *testing.T, text string) {
 	}
 }
 
-func TestPromtoolTakesTheGoldens(t *testing.T) {
+func TestPromtoolGoldens(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.prom")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("goldens: %v, %v", files, err)
@@ -37,7 +37,7 @@ func TestPromtoolTakesTheGoldens(t *testing.T) {
 	}
 }
 
-func TestPromtoolTakesAWholeScrape(t *testing.T) {
+func TestPromtoolScrape(t *testing.T) {
 	report := sickReport()
 	promtool(t, expose(t, New(report, Options{Addresses: true, Histograms: histogramsOf(report)}), reloaded()))
 }

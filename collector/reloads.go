@@ -7,26 +7,26 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Reloads shows what became of the configuration when it was last read. It is a [prometheus.Collector] and safe for
-// concurrent use.
+// Reloads shows the result of the last reload of the configuration. It is a [prometheus.Collector] and safe for concurrent
+// use.
 type Reloads struct {
 	mu        sync.Mutex
-	known     bool // it was read, or tried to
+	known     bool // there was a reload
 	succeeded bool
 	last      time.Time // of the last success
 }
 
-// NewReloads makes one that knows of no reload yet and shows nothing.
+// NewReloads makes a collector that shows nothing before the first reload.
 func NewReloads() *Reloads { return &Reloads{} }
 
-// Succeeded records that a configuration was read and is in force since then.
+// Succeeded records that a configuration was loaded and is in force since then.
 func (r *Reloads) Succeeded(at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.known, r.succeeded, r.last = true, true, at
 }
 
-// Failed records that a configuration was refused.
+// Failed records that a configuration was rejected.
 func (r *Reloads) Failed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

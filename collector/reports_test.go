@@ -8,8 +8,8 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
@@ -40,7 +40,7 @@ func udp(port uint16) measurement.Path {
 	return measurement.Path{Transport: measurement.UDP, Port: port}
 }
 
-// times are the phases of a walk in order: connect (TCP alone), hello, finish, ping.
+// times are the phases of a walk in order: connect (TCP only), hello, finish, ping.
 func times(t measurement.Transport, took ...time.Duration) (out []measurement.PhaseTime) {
 	phases := measurement.Phases
 	if t == measurement.UDP {
@@ -81,11 +81,11 @@ func intercepted() trust.Judgement {
 	}
 }
 
-func failed(reason diagnose.Reason) diagnose.Finding {
-	return diagnose.Finding{Reason: reason, Class: diagnose.ClassOf(reason)}
+func failed(r reason.Reason) report.Finding {
+	return report.Finding{Reason: r}
 }
 
-// goodWalk carries a device all the way.
+// goodWalk is a walk that carries a device.
 func goodWalk(t measurement.Transport, addr netip.Addr, port uint16) report.Walk {
 	o := measurement.Outcome{
 		Address: netip.AddrPortFrom(addr, port), Local: netip.MustParseAddrPort("192.168.7.20:40000"),
@@ -101,32 +101,32 @@ func goodWalk(t measurement.Transport, addr netip.Addr, port uint16) report.Walk
 	return report.Walk{Outcome: o, Judgement: authentic()}
 }
 
-// badWalk failed after these phases.
-func badWalk(t measurement.Transport, addr netip.Addr, port uint16, f measurement.Failure, reason diagnose.Reason, took ...time.Duration) report.Walk {
+// badWalk is a walk that failed after these phases.
+func badWalk(t measurement.Transport, addr netip.Addr, port uint16, f measurement.Failure, why reason.Reason, took ...time.Duration) report.Walk {
 	return report.Walk{
 		Outcome: measurement.Outcome{
 			Address: netip.AddrPortFrom(addr, port), Local: netip.MustParseAddrPort("192.168.7.20:40000"),
 			Transport: t, Client: measurement.Device, Started: noon, Times: times(t, took...), Failure: f,
 		},
-		Finding: failed(reason),
+		Finding: failed(why),
 	}
 }
 
-// path makes the view of a path from its walks, as a survey does.
+// path assembles a path from its walks, as a survey does.
 func path(p measurement.Path, ok, bad uint64, walks ...report.Walk) report.Path {
 	out := report.Path{Path: p, OK: ok, Failed: bad, Walks: walks}
 	if len(walks) > 0 {
 		out.Finding = walks[0].Finding
 	}
-	out.Known = out.Finding.Reason != diagnose.OutOfTime
-	out.Up = out.Finding.Reason == diagnose.OK
+	out.Known = out.Finding.Reason != reason.OutOfTime
+	out.Up = out.Finding.Reason == reason.OK
 	return out
 }
 
-// emptyPath is one with no address to walk to.
-func emptyPath(p measurement.Path, reason diagnose.Reason) report.Path {
-	out := report.Path{Path: p, Failed: 3, Finding: failed(reason)}
-	out.Known = reason != diagnose.OutOfTime
+// emptyPath is a path without an address.
+func emptyPath(p measurement.Path, why reason.Reason) report.Path {
+	out := report.Path{Path: p, Failed: 3, Finding: failed(why)}
+	out.Known = why != reason.OutOfTime
 	return out
 }
 
@@ -189,7 +189,7 @@ func healthyReport() *report.Report {
 	}
 }
 
-// sickReport is a site where everything is wrong, each host in its own way.
+// sickReport is a site where each host has another fault.
 func sickReport() *report.Report {
 	return &report.Report{
 		Queries: []measurement.QueryCount{}, // nothing was asked
@@ -202,17 +202,17 @@ func sickReport() *report.Report {
 	}
 }
 
-// sickIntercepted: TLS inspection, met by the device's own hello on 443 and only by the web hello on 5684; one port of UDP
-// dropped, the other lossy; a flight cut off before its signature, which proves and disproves nothing.
+// sickIntercepted is a host with TLS inspection, seen by the device's own hello on 443 and only by the browser's on 5684; one
+// UDP port is dropped, another is lossy; one server flight is cut off before its signature.
 func sickIntercepted() report.Host {
-	seen := badWalk(measurement.TCP, cloud4, 443, measurement.Completed, diagnose.WrongIssuer, 4*ms, 6*ms)
+	seen := badWalk(measurement.TCP, cloud4, 443, measurement.Completed, reason.WrongIssuer, 4*ms, 6*ms)
 	seen.Outcome.TLS, seen.Judgement = deviceTLS(measurement.TCP), intercepted()
 	seen.Outcome.TLS.CertificateRequested = false
 	seen.Outcome.RTT = 4 * ms
 	second := seen
 	second.Outcome.Address = netip.AddrPortFrom(cloud4b, 443)
 
-	cut := badWalk(measurement.TCP, cloud4, 5684, measurement.Reset, diagnose.WrongIssuer, 4*ms)
+	cut := badWalk(measurement.TCP, cloud4, 5684, measurement.Reset, reason.WrongIssuer, 4*ms)
 	cut.Judgement = intercepted()
 	cut.Outcome.Web = &measurement.Outcome{
 		Address: cut.Outcome.Address, Transport: measurement.TCP, Client: measurement.Web, Times: times(measurement.TCP, 4*ms, 7*ms),
@@ -220,15 +220,15 @@ func sickIntercepted() report.Host {
 			Version: tls.VersionTLS13, Cipher: tls.TLS_AES_128_GCM_SHA256, RawChain: [][]byte{{}}, KeyProved: true, SignatureChecked: true,
 		},
 	}
-	tcp5684 := path(tcp(5684), 3, 7, cut, badWalk(measurement.TCP, cloud4b, 5684, measurement.Refused, diagnose.Refused))
+	tcp5684 := path(tcp(5684), 3, 7, cut, badWalk(measurement.TCP, cloud4b, 5684, measurement.Refused, reason.Refused))
 	tcp5684.Idle = &report.IdleBounds{Survived: 240 * time.Second, Lost: 350 * time.Second, Closed: 600 * time.Second, LastRound: noon.Add(-time.Minute)}
 
-	silent := badWalk(measurement.UDP, cloud4, 5684, measurement.Silent, diagnose.Silent)
+	silent := badWalk(measurement.UDP, cloud4, 5684, measurement.Silent, reason.Silent)
 	silent.Outcome.Retransmissions = 3
 	lossy := goodWalk(measurement.UDP, cloud4, 5685)
 	lossy.Outcome.Retransmissions, lossy.Outcome.Ponged = 2, false
 
-	half := badWalk(measurement.TCP, cloud4, 8883, measurement.Silent, diagnose.Silent, 8*ms)
+	half := badWalk(measurement.TCP, cloud4, 8883, measurement.Silent, reason.Silent, 8*ms)
 	half.Outcome.TLS = &measurement.TLS{Version: tls.VersionTLS12, Cipher: 0x1301 + 0x4000, RawChain: [][]byte{{}}, FlightBytes: 700}
 	half.Judgement = authentic()
 	half.Judgement.Authentic, half.Judgement.Verdict = false, trust.KeyNotProved
@@ -245,7 +245,7 @@ func sickIntercepted() report.Host {
 	}
 }
 
-// sickStale: one resolver is proved stale and hands out first an address that the zone has withdrawn.
+// sickStale is a host with a resolver that is proved stale and gives a withdrawn address first.
 func sickStale() report.Host {
 	stale := resolved(office, moved, cloud4)
 	stale.Changes, stale.LastChange = 2, noon.Add(-20*time.Minute)
@@ -258,7 +258,7 @@ func sickStale() report.Host {
 	suspect := resolved(branch, cloud4)
 	suspect.Staleness.Verdict = staleness.Suspect
 
-	harm := badWalk(measurement.TCP, moved, 5684, measurement.Completed, diagnose.WrongIssuer, 30*ms, 40*ms)
+	harm := badWalk(measurement.TCP, moved, 5684, measurement.Completed, reason.WrongIssuer, 30*ms, 40*ms)
 	harm.Withdrawn = true
 	harm.Outcome.TLS, harm.Judgement = deviceTLS(measurement.TCP), intercepted()
 	return report.Host{
@@ -269,34 +269,34 @@ func sickStale() report.Host {
 	}
 }
 
-// sickUnresolved: no resolver gives an address.
+// sickUnresolved is a host for which no resolver gives an address.
 func sickUnresolved() report.Host {
 	return report.Host{
 		Endpoint: endpoint("mds", "udp-lwm2m.example.com", measurement.Device, udp(5684)), Known: true,
 		Resolvers: []report.Resolver{unresolved(office, measurement.DNSNXDomain, 2*ms), unresolved(branch, measurement.DNSTimeout, 5*time.Second)},
-		Paths:     []report.Path{emptyPath(udp(5684), diagnose.DNSFailed)},
+		Paths:     []report.Path{emptyPath(udp(5684), reason.DNSFailed)},
 	}
 }
 
-// sickOutOfTime: the deadline came while the look-ups ran, and on another path while the walk did.
+// sickOutOfTime is a host whose look-ups, and on another path whose walk, the deadline cut off.
 func sickOutOfTime() report.Host {
-	cut := badWalk(measurement.TCP, cloud4, 443, measurement.OutOfTime, diagnose.OutOfTime, 900*ms)
+	cut := badWalk(measurement.TCP, cloud4, 443, measurement.OutOfTime, reason.OutOfTime, 900*ms)
 	return report.Host{
 		Endpoint: endpoint("mds", "tcp-lwm2m.example.com", measurement.Device, tcp(5684), tcp(443)),
 		Resolvers: []report.Resolver{
 			{Lookup: measurement.Lookup{Resolver: office, Failure: measurement.DNSOutOfTime, Took: 10 * time.Second}},
-			{Lookup: measurement.Lookup{Resolver: branch, Took: 9 * time.Second, Addresses: []netip.Addr{cloud4}}}, // TTL 0 is one
+			{Lookup: measurement.Lookup{Resolver: branch, Took: 9 * time.Second, Addresses: []netip.Addr{cloud4}}}, // a TTL of 0 is known
 		},
-		Paths: []report.Path{emptyPath(tcp(5684), diagnose.OutOfTime), path(tcp(443), 9, 0, cut)},
+		Paths: []report.Path{emptyPath(tcp(5684), reason.OutOfTime), path(tcp(443), 9, 0, cut)},
 	}
 }
 
-// sickSinkhole: the name leads to an address that cannot be the cloud; nothing was sent there.
+// sickSinkhole is a host whose name leads to an address that cannot be the cloud; nothing was sent there.
 func sickSinkhole() report.Host {
 	hole := netip.MustParseAddr("10.0.0.1")
 	walk := report.Walk{
 		Outcome: measurement.Outcome{Address: netip.AddrPortFrom(hole, 443), Transport: measurement.TCP, Client: measurement.Web},
-		Finding: failed(diagnose.Sinkhole),
+		Finding: failed(reason.Sinkhole),
 	}
 	return report.Host{
 		Endpoint: endpoint("gateway", "gateways.example.com", measurement.Web, tcp(443)), Known: true,
@@ -305,9 +305,9 @@ func sickSinkhole() report.Host {
 	}
 }
 
-// sickWeb: a web client sees an expired certificate.
+// sickWeb is a web host with an expired certificate.
 func sickWeb() report.Host {
-	expired := badWalk(measurement.TCP, cloud4, 443, measurement.Completed, diagnose.Expired, 8*ms, 16*ms)
+	expired := badWalk(measurement.TCP, cloud4, 443, measurement.Completed, reason.Expired, 8*ms, 16*ms)
 	expired.Outcome.Client = measurement.Web
 	expired.Outcome.TLS = &measurement.TLS{
 		Version: tls.VersionTLS12, Cipher: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, RawChain: [][]byte{{}}, KeyProved: true, SignatureChecked: true,
@@ -323,9 +323,9 @@ func sickWeb() report.Host {
 	}
 }
 
-// sickRoute: all addresses are of a family without a route.
+// sickRoute is a host all of whose addresses are of a family without a route.
 func sickRoute() report.Host {
-	p := emptyPath(tcp(443), diagnose.Unreachable)
+	p := emptyPath(tcp(443), reason.Unreachable)
 	p.Omitted = 1
 	return report.Host{
 		Endpoint: endpoint("edge", "edge-k8s.example.com", measurement.Web, tcp(443)), Known: true,
@@ -334,7 +334,7 @@ func sickRoute() report.Host {
 	}
 }
 
-// histogramsOf holds a report's paths and has observed it.
+// histogramsOf are the histograms of a report's paths after they observed it.
 func histogramsOf(rep *report.Report) *Histograms {
 	h := NewHistograms()
 	h.Keep(endpointsOf(rep))

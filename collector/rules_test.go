@@ -10,8 +10,8 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
@@ -56,18 +56,18 @@ func atResolver(r report.Resolver) report.Host {
 	return report.Host{Resolvers: []report.Resolver{r}}
 }
 
-func TestUpIsAbsentWhileUnknown(t *testing.T) {
-	h := onPath(badWalk(measurement.TCP, cloud4, 1, measurement.OutOfTime, diagnose.OutOfTime))
+func TestUpAbsentWhileUnknown(t *testing.T) {
+	h := onPath(badWalk(measurement.TCP, cloud4, 1, measurement.OutOfTime, reason.OutOfTime))
 	want(t, of(t, h, Options{}, up, pathUp))
 	h.Known, h.Paths[0].Known = true, true
 	want(t, of(t, h, Options{}, up, pathUp), " 0", " 0")
 }
 
-func TestFailuresCountAddresses(t *testing.T) {
+func TestPathFailureCountsAddresses(t *testing.T) {
 	refused := func(a netip.Addr) report.Walk {
-		return badWalk(measurement.TCP, a, 1, measurement.Refused, diagnose.Refused)
+		return badWalk(measurement.TCP, a, 1, measurement.Refused, reason.Refused)
 	}
-	late := badWalk(measurement.TCP, cloud4b, 1, measurement.OutOfTime, diagnose.OutOfTime)
+	late := badWalk(measurement.TCP, cloud4b, 1, measurement.OutOfTime, reason.OutOfTime)
 	h := onPath(goodWalk(measurement.TCP, cloud6, 1), refused(cloud4), refused(moved), refused(cloud4), late)
 	h.Paths[0].Omitted = 3
 	want(t, of(t, h, Options{}, pathFailure, pathAddresses),
@@ -75,31 +75,31 @@ func TestFailuresCountAddresses(t *testing.T) {
 		`{class="blocked",reason="refused"} 2`, `{class="survey",reason="out_of_time"} 1`)
 }
 
-func TestPathWithoutAddressHasOneFailure(t *testing.T) {
-	for _, reason := range []diagnose.Reason{diagnose.DNSFailed, diagnose.OutOfTime, diagnose.Unreachable} {
-		h := report.Host{Paths: []report.Path{emptyPath(tcp(1), reason)}}
-		want(t, of(t, h, Options{}, pathFailure), fmt.Sprintf(`{class="%s",reason="%s"} 1`, diagnose.ClassOf(reason), reason))
+func TestPathFailureWithoutAddress(t *testing.T) {
+	for _, why := range []reason.Reason{reason.DNSFailed, reason.OutOfTime, reason.Unreachable} {
+		h := report.Host{Paths: []report.Path{emptyPath(tcp(1), why)}}
+		want(t, of(t, h, Options{}, pathFailure), fmt.Sprintf(`{class="%s",reason="%s"} 1`, why.Class(), why))
 	}
 }
 
-func TestWithdrawnAddressCountsInNoSum(t *testing.T) {
-	harm := badWalk(measurement.TCP, moved, 1, measurement.Completed, diagnose.WrongIssuer, ms, ms)
+func TestWithdrawnAddressNotCounted(t *testing.T) {
+	harm := badWalk(measurement.TCP, moved, 1, measurement.Completed, reason.WrongIssuer, ms, ms)
 	harm.Withdrawn = true
 	harmless := goodWalk(measurement.TCP, cloud4b, 1)
 	harmless.Withdrawn = true
-	late := badWalk(measurement.TCP, cloud6, 1, measurement.OutOfTime, diagnose.OutOfTime)
+	late := badWalk(measurement.TCP, cloud6, 1, measurement.OutOfTime, reason.OutOfTime)
 	late.Withdrawn = true
 	h := onPath(harm, goodWalk(measurement.TCP, cloud4, 1), harmless, late)
 	want(t, of(t, h, Options{}, pathFailure, pathAddresses, pathWithdrawnAddresses, pathUp),
 		`{result="failed"} 0`, `{result="ok"} 1`, `{result="omitted"} 0`,
-		" 0", // the path's verdict is that of the address that devices take
+		" 0", // the path's result is that of the address that devices use
 		`{result="failed"} 1`, `{result="ok"} 1`)
 	want(t, of(t, onPath(goodWalk(measurement.TCP, cloud4, 1)), Options{}, pathWithdrawnAddresses))
 }
 
-func TestPhasesThatDidNotRunAreAbsent(t *testing.T) {
-	w := badWalk(measurement.TCP, cloud4, 1, measurement.Silent, diagnose.Silent, 5*ms)
-	w.Outcome.Times = append(w.Outcome.Times, w.Outcome.Times...) // never so, and no second series if it were
+func TestPathDurationAbsentWithoutPhase(t *testing.T) {
+	w := badWalk(measurement.TCP, cloud4, 1, measurement.Silent, reason.Silent, 5*ms)
+	w.Outcome.Times = append(w.Outcome.Times, w.Outcome.Times...) // does not happen; it must not give a second series
 	want(t, of(t, onPath(w), Options{}, pathDuration, tcpRTT, coapUp, tlsInfo, tlsAuthentic, tlsServerFlight, tlsCertificateRequested),
 		`{phase="connect"} 0.005`)
 	w = goodWalk(measurement.TCP, cloud4, 1)
@@ -111,16 +111,16 @@ func TestPhasesThatDidNotRunAreAbsent(t *testing.T) {
 	want(t, of(t, onPath(w), Options{}, coapUp))
 }
 
-func TestRetransmissionsAreOfWalksThatWereMade(t *testing.T) {
+func TestRetransmissionsAbsentWithoutWalk(t *testing.T) {
 	shown := func(change func(*report.Walk)) []string {
-		w := badWalk(measurement.UDP, cloud4, 1, measurement.Silent, diagnose.Silent)
+		w := badWalk(measurement.UDP, cloud4, 1, measurement.Silent, reason.Silent)
 		w.Outcome.Retransmissions = 3
 		change(&w)
 		h := report.Host{Endpoint: endpoint("s", "h", measurement.Device, udp(1)), Paths: []report.Path{path(udp(1), 0, 0, w)}}
 		return of(t, h, Options{}, udpRetransmissions, pathFirstReply)
 	}
 	want(t, shown(func(*report.Walk) {}), `{transport="udp"} 3`)
-	want(t, shown(func(w *report.Walk) { w.Finding = failed(diagnose.OutOfTime) }))
+	want(t, shown(func(w *report.Walk) { w.Finding = failed(reason.OutOfTime) }))
 	want(t, shown(func(w *report.Walk) { w.Outcome.Local = netip.AddrPort{} }))
 }
 
@@ -139,40 +139,40 @@ func TestBehindNAT(t *testing.T) {
 	}
 }
 
-func TestAuthenticNeedsAProofEitherWay(t *testing.T) {
+func TestTLSAuthentic(t *testing.T) {
 	shown := func(checked bool, verdict trust.Verdict) []string {
-		w := badWalk(measurement.TCP, cloud4, 1, measurement.Silent, diagnose.Silent, ms)
+		w := badWalk(measurement.TCP, cloud4, 1, measurement.Silent, reason.Silent, ms)
 		w.Outcome.TLS = &measurement.TLS{Version: 0x0303, Cipher: 0xc0ae, RawChain: [][]byte{{}}, SignatureChecked: checked, FlightBytes: 500}
 		w.Judgement = trust.Judgement{Seen: true, Verdict: verdict}
 		return of(t, onPath(w), Options{}, tlsAuthentic, tlsServerFlight, tlsCertificateRequested)
 	}
 	want(t, shown(false, trust.KeyNotProved)) // cut off before the signature: nothing is known
 	want(t, shown(true, trust.KeyNotProved), " 0")
-	want(t, shown(false, trust.WrongIssuer), " 0") // the name alone decides
+	want(t, shown(false, trust.WrongIssuer), " 0") // the name decides
 }
 
-func TestAlertWithoutServerHelloIsNoTLSInfo(t *testing.T) {
-	w := badWalk(measurement.TCP, cloud4, 1, measurement.Alert, diagnose.Alert, ms)
+func TestTLSInfoAbsentWithoutServerHello(t *testing.T) {
+	w := badWalk(measurement.TCP, cloud4, 1, measurement.Alert, reason.Alert, ms)
 	w.Outcome.TLS = &measurement.TLS{Alert: 40, HasAlert: true}
 	want(t, of(t, onPath(w), Options{}, tlsInfo, tlsCertificateRequested, tlsServerFlight))
 }
 
-func TestCountersAreAbsentRatherThanReset(t *testing.T) {
+func TestCountersAbsentWhileUnread(t *testing.T) {
 	r := resolved(office, cloud4)
 	r.Changes = 7
 	want(t, of(t, atResolver(r), Options{}, dnsAddressChanges), " 7")
-	// The round ended before the judgement: the look-up alone is known.
+	// The round ended before the verdict: only the look-up is known.
 	cut := report.Resolver{Lookup: r.Lookup}
 	want(t, of(t, atResolver(cut), Options{}, dnsAddressChanges, dnsEvidence, dnsStale, dnsVerdict, dnsStaleness, dnsTTLExcess, dnsWithdrawnAddresses))
 	want(t, of(t, atResolver(cut), Options{}, dnsUp), " 1")
 }
 
-func TestResolverThatRanOutOfTimeIsNotDown(t *testing.T) {
+func TestDNSUpAbsentWhenCutOff(t *testing.T) {
 	r := unresolved(office, measurement.DNSOutOfTime, 10*time.Second)
 	want(t, of(t, atResolver(r), Options{}, dnsUp, dnsFailure, dnsLookupDuration, dnsAddresses, dnsTTL), `{reason="out_of_time"} 1`)
 }
 
-func TestTTLExcessNeedsTheZone(t *testing.T) {
+func TestTTLExcessAbsentWithoutZone(t *testing.T) {
 	h := atResolver(resolved(office, cloud4))
 	want(t, of(t, h, Options{}, dnsTTLExcess))
 	h.Zone.Known = true
@@ -181,7 +181,7 @@ func TestTTLExcessNeedsTheZone(t *testing.T) {
 	want(t, of(t, h, Options{}, dnsTTLExcess), " 60")
 }
 
-func TestExactlyOneVerdictHolds(t *testing.T) {
+func TestDNSVerdictOneOf(t *testing.T) {
 	for _, v := range []staleness.Verdict{staleness.OK, staleness.Stale, staleness.Suspect, staleness.Unknown} {
 		r := resolved(office, cloud4)
 		r.Staleness.Verdict = v
@@ -192,7 +192,7 @@ func TestExactlyOneVerdictHolds(t *testing.T) {
 	}
 }
 
-func TestAddressInfoIsBoundedAndOptional(t *testing.T) {
+func TestAddressInfo(t *testing.T) {
 	r := resolved(office, cloud6, cloud4, cloud4b, moved, netip.MustParseAddr("::ffff:198.51.100.7"))
 	want(t, of(t, atResolver(r), Options{}, dnsAddressInfo))
 	want(t, of(t, atResolver(r), Options{Addresses: true, MaxAddresses: 2}, dnsAddressInfo), `{address="198.51.100.7"} 1`, `{address="2001:db8:7::7"} 1`)
@@ -202,7 +202,7 @@ func TestAddressInfoIsBoundedAndOptional(t *testing.T) {
 	}
 }
 
-func TestSeriesAreThereOnce(t *testing.T) {
+func TestSeriesUnique(t *testing.T) {
 	h := report.Host{
 		Endpoint: endpoint("s", "h", measurement.Device, tcp(1)),
 		Resolvers: []report.Resolver{

@@ -10,8 +10,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// tls makes the series of what the server showed: to the walk itself or, where a device's hello saw no certificate, to
-// the web hello that was sent after it.
+// tls sends the series about the server's side of the handshake: of the walk itself or, if the device's hello saw no
+// certificate, of the browser's hello that was sent after it.
 func (s *series) tls(of []string, w *report.Walk) {
 	seen, by := w.Outcome.SawTLS()
 	if seen == nil {
@@ -21,29 +21,29 @@ func (s *series) tls(of []string, w *report.Walk) {
 	if seen.Version != 0 {
 		s.add(tlsInfo, 1, of, devicetls.VersionName(seen.Version), cipherName(seen.Cipher), measurement.Text(string(by)))
 	}
-	_, whole := saw(&w.Outcome, seen).Took(measurement.Hello)
-	if whole || seen.CertificateRequested {
+	_, complete := outcomeOf(&w.Outcome, seen).Took(measurement.Hello)
+	if complete || seen.CertificateRequested {
 		s.add(tlsCertificateRequested, number(seen.CertificateRequested), of)
 	}
-	if whole && by == measurement.Device && seen.FlightBytes > 0 {
+	if complete && by == measurement.Device && seen.FlightBytes > 0 {
 		s.add(tlsServerFlight, float64(seen.FlightBytes), of)
 	}
 }
 
-// saw is the outcome that a view belongs to.
-func saw(o *measurement.Outcome, seen *measurement.TLS) *measurement.Outcome {
+// outcomeOf is the outcome, of a walk or of its browser's hello, that a view of the server's side belongs to.
+func outcomeOf(o *measurement.Outcome, seen *measurement.TLS) *measurement.Outcome {
 	if o.TLS != seen && o.Web != nil {
 		return o.Web
 	}
 	return o
 }
 
-// certificate makes the series of the server's certificate.
+// certificate sends the series about the server's certificate.
 func (s *series) certificate(of []string, j *trust.Judgement, seen *measurement.TLS) {
 	if !j.Seen {
 		return
 	}
-	// A flight that was cut off before its signature neither proves the key nor disproves it.
+	// A server flight that was cut off before its signature neither proves nor disproves the key.
 	if j.Verdict != trust.KeyNotProved || seen.SignatureChecked {
 		s.add(tlsAuthentic, number(j.Authentic), of)
 	}
@@ -52,7 +52,7 @@ func (s *series) certificate(of []string, j *trust.Judgement, seen *measurement.
 	s.at(tlsNotAfter, j.NotAfter, of)
 }
 
-// cipherName is the suite's name in IANA's registry, or its number.
+// cipherName is the suite's name in the IANA registry, or its number in hexadecimal.
 func cipherName(c uint16) string {
 	if c == devicetls.SuiteCCM8 {
 		return "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8" // crypto/tls does not know it

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
 	"golang.org/x/term"
 
 	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
@@ -33,20 +35,20 @@ type check struct {
 
 func addCheck(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &check{common: c}
-	cmd := app.Command("check", "Walk every path once and say what is wrong and what to do. Exit code 0: all well; 1: something is wrong or not known; 2: usage or configuration.")
+	cmd := app.Command("check", "Probe every path once, and report what is wrong and what to do. Exit code 0: all is well; 1: something is wrong or not known; 2: usage or configuration.")
 	cmd.Arg("host", "What to check: a host of the configuration, its first label, or a service; default: all.").StringsVar(&k.hosts)
-	flags.Choice(cmd.Flag("output", "Form of the result: text, json, or markdown to send to the network's owner."), &k.output, "text", "json", "markdown").
+	flags.Choice(cmd.Flag("output", "Format of the result: text, json, or markdown to send to the network's owner."), &k.output, "text", "json", "markdown").
 		Short('o').Default("text")
-	flags.Duration(cmd.Flag("watch", "Keep checking for so long, or until every DNS server has a verdict: staleness takes time to prove."), &k.watch).
+	flags.Duration(cmd.Flag("watch", "Keep checking for this long, or until every DNS server has a verdict: staleness takes time to prove."), &k.watch).
 		PlaceHolder("DURATION")
-	flags.Duration(cmd.Flag("watch.interval", "Time between two rounds of --watch; survey.min_interval is the least."), &k.interval).
+	flags.Duration(cmd.Flag("watch.interval", "Time between two rounds of --watch, at least survey.min_interval."), &k.interval).
 		Default("15s").IsSetByUser(&k.intervalSet)
 	commands[cmd.FullCommand()] = k.run
 }
 
 func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.intervalSet && k.watch == 0 {
-		fmt.Fprintln(stderr, "endpoint_exporter: check: --watch.interval means nothing without --watch")
+		present.WriteError(stderr, "check", errors.New("--watch.interval has no effect without --watch"))
 		return exitUsage
 	}
 	loaded, err := k.load()
@@ -56,26 +58,26 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	cfg := loaded.Config
 	if err := only(cfg, k.hosts); err != nil {
-		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
+		present.WriteError(stderr, "check", err)
 		return exitUsage
 	}
-	// The table says what changed; the log would say it twice.
+	// The result has what the log would repeat.
 	logger := k.logger(io.Discard)
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
 	}
 	pipeline, err := build(loaded, k.common, nil, logger)
 	if err != nil {
-		fmt.Fprintf(stderr, "endpoint_exporter: check: %v\n", err)
+		present.WriteError(stderr, "check", err)
 		return exitUsage
 	}
 	s := survey.New(pipeline.site, survey.Options{Name: hostname(), Logger: logger})
 	defer s.Close()
-	k.interval = max(k.interval, cfg.Survey.MinInterval) // closer rounds would be one and the same
+	k.interval = max(k.interval, cfg.Survey.MinInterval) // closer rounds would share one report
 	return k.report(k.survey(ctx, s, stderr), stdout, stderr)
 }
 
-// only keeps the endpoints of a configuration that are asked for.
+// only keeps the endpoints of a configuration that are asked for, by host, first label or service.
 func only(cfg *config.Config, asked []string) error {
 	if len(asked) == 0 {
 		return nil
@@ -97,8 +99,8 @@ func only(cfg *config.Config, asked []string) error {
 			for i := range cfg.Endpoints {
 				known = append(known, cfg.Endpoints[i].Host)
 			}
-			return fmt.Errorf("%q is not in the configuration (see --config.file); known are %s",
-				what, strings.Join(slices.Compact(known), ", "))
+			return present.WithHint(fmt.Errorf("%q is not in the configuration", what),
+				"configured are "+strings.Join(slices.Compact(known), ", ")+"; --config.file names another configuration")
 		}
 	}
 	var kept []config.Endpoint
@@ -111,11 +113,12 @@ func only(cfg *config.Config, asked []string) error {
 	return nil
 }
 
-// survey makes one round or, when watching, rounds until every verdict stands, the time is over or the user has enough.
+// survey makes one round or, with --watch, rounds until every DNS server has a verdict, the time is over or the context is
+// cancelled.
 func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) *report.Report {
 	progress := startProgress(stderr)
 	defer progress.stop()
-	progress.say("walking the paths")
+	progress.say(present.ProbingText)
 	end := time.Now().Add(k.watch)
 	rep := s.Run(ctx)
 	open := newOpenVerdicts()
@@ -124,7 +127,7 @@ func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) 
 		if open == 0 || !time.Now().Add(k.interval).Before(end) {
 			break
 		}
-		progress.say(watchWords(open, ready, end))
+		progress.say(present.WatchText(open, ready, end))
 		select {
 		case <-ctx.Done():
 			return rep
@@ -132,38 +135,25 @@ func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) 
 		}
 		next := s.Run(ctx)
 		if ctx.Err() != nil {
-			break // a round that was broken off says less than the one before it
+			break // a cancelled round is less complete than the one before it
 		}
 		rep = next
 	}
 	return rep
 }
 
-// watchWords says what a watching check waits for, and until when.
-func watchWords(open int, ready, end time.Time) string {
-	const clock = "15:04:05 MST" // the zone, since the report's times are UTC
-	said := fmt.Sprintf("%d DNS verdicts are still open", open)
-	if open == 1 {
-		said = "1 DNS verdict is still open"
-	}
-	if !ready.IsZero() {
-		said += ", learning until " + ready.Local().Format(clock)
-	}
-	return said + ", watching until " + end.Local().Format(clock) + " (Ctrl-C: enough)"
-}
+// maxUnknownRounds is how many rounds in a row a verdict may be unknown, without a time at which it can be expected, before
+// the watch stops waiting for it: a server that does not answer now may answer in a minute.
+const maxUnknownRounds = 8
 
-// hopeless is how many rounds in a row a verdict may be unknown, without a time at which it could be had, until it is no
-// longer waited for: a server that does not answer now may answer in a minute.
-const hopeless = 8
-
-// openVerdicts follows, from round to round, which resolvers may yet get a verdict.
+// openVerdicts follows from round to round which resolvers may still get a verdict.
 type openVerdicts struct {
 	unknown map[[2]string]int // rounds in a row, by service and host, and resolver
 }
 
 func newOpenVerdicts() openVerdicts { return openVerdicts{make(map[[2]string]int)} }
 
-// count counts the resolvers that may yet get a verdict, and says when the last of them can.
+// count counts the resolvers that may still get a verdict. ready is when the last of them can, zero if that is not known.
 func (o openVerdicts) count(rep *report.Report) (ready time.Time, open int) {
 	for i := range rep.Hosts {
 		h := &rep.Hosts[i]
@@ -180,7 +170,7 @@ func (o openVerdicts) count(rep *report.Report) (ready time.Time, open int) {
 				continue
 			case staleness.Suspect:
 			default:
-				if !learning && o.unknown[key] >= hopeless {
+				if !learning && o.unknown[key] >= maxUnknownRounds {
 					continue
 				}
 			}
@@ -195,18 +185,18 @@ func (o openVerdicts) count(rep *report.Report) (ready time.Time, open int) {
 
 // report writes the result and chooses the exit code.
 func (k *check) report(rep *report.Report, stdout, stderr io.Writer) int {
-	view := present.NewView(rep)
+	view := present.NewView(rep, version.Version)
 	var err error
 	switch k.output {
 	case "json":
-		err = present.JSON(stdout, rep)
+		err = present.JSON(stdout, view)
 	case "markdown":
 		err = present.Markdown(stdout, view)
 	default:
 		err = present.Text(stdout, view, palette(stdout))
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "endpoint_exporter: check: write the result: %v\n", err)
+		present.WriteError(stderr, "check", fmt.Errorf("write the result: %w", err))
 		return exitUnhealthy
 	}
 	if !view.Healthy {
@@ -215,7 +205,7 @@ func (k *check) report(rep *report.Report, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// palette fits a terminal: its width, and colours unless the user asks for none (https://no-color.org).
+// palette is that of the terminal that w writes to: its width, and colours unless NO_COLOR is set (https://no-color.org).
 func palette(w io.Writer) present.Palette {
 	width, ok := terminalWidth(w)
 	if !ok {
@@ -229,7 +219,7 @@ func palette(w io.Writer) present.Palette {
 	return p
 }
 
-// terminalWidth is the number of columns of a terminal, 0 if it does not say; ok is false for anything else.
+// terminalWidth is the number of columns of a terminal, 0 if it is not known; ok is false if w is not a terminal.
 func terminalWidth(w io.Writer) (columns int, ok bool) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {

@@ -26,12 +26,12 @@ func TestCheckCommand(t *testing.T) {
 	}{
 		"unknown name: no address, said once": {
 			habit: "nxdomain", code: exitUnhealthy,
-			patterns: []string{`^Something is wrong: none of the 12 paths carries a device \(12 without an address\) The site's DNS gives no address of any of the 7 hosts \(127[0-9.:]*: the name does not exist\)`,
+			patterns: []string{`^Something is wrong: none of the 12 paths carries a device \(12 without an address\) The site's DNS server gives no address for any of the 7 hosts \(127[0-9.:]*: the name does not exist\)`,
 				` - dig @127[0-9.]* -p \d+ bootstrap.us-east-1.mbedcloud.com `},
 			absent: []string{`the name does not exist.*the name does not exist`},
 		},
-		"server cannot resolve: no way to the Internet": {
-			habit: "servfail", code: exitUnhealthy, patterns: []string{`cannot find any of the 7 hosts`, `no way to the Internet`},
+		"server cannot resolve: no access to the Internet": {
+			habit: "servfail", code: exitUnhealthy, patterns: []string{`cannot find any of the 7 hosts`, `no access to the Internet`},
 		},
 		"server does not answer: no answer in time": {
 			habit: "silent", code: exitUnhealthy, patterns: []string{`does not answer \(127[0-9.:]*: no answer in time\)`, ` - ip route `},
@@ -42,8 +42,8 @@ func TestCheckCommand(t *testing.T) {
 		},
 		"watch, records kept too long: until proved stale": {
 			habit: "min_ttl:600", hosts: 1, flags: check{watch: 4 * time.Hour}, code: exitUnhealthy,
-			patterns: []string{`^Something is wrong: all 3 paths carry a device; DNS server 127[0-9.:]* keeps records too long `,
-				` STALE  dns .*, TTL \d+ s, the zone says 60 s; proved`, `lower its minimum`},
+			patterns: []string{`^Something is wrong: all 3 paths carry a device; DNS server 127[0-9.:]* keeps records past their TTL `,
+				` STALE  dns .*, TTL \d+ s, the zone's is 60 s; proved`, `lower its minimum`},
 			absent: []string{`Not known yet`},
 		},
 		"watch, honest server: until known": {

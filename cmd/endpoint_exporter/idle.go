@@ -14,11 +14,12 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -46,7 +47,7 @@ func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 
 func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	fail := func(code int, err error) int {
-		fmt.Fprintf(stderr, "endpoint_exporter: idle: %v\n", err)
+		present.WriteError(stderr, "idle", err)
 		return code
 	}
 	loaded, err := k.load()
@@ -83,11 +84,11 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	first := idle.Walked(walked)
 	if first == nil {
 		progress.stop()
-		return fail(exitUnhealthy, fmt.Errorf("there is no address to call: %s", walked.Finding.Summary))
+		return fail(exitUnhealthy, fmt.Errorf("there is no address to call: %s", present.FindingText(&walked.Finding)))
 	}
 	endpoint := report.Hosts[0].Endpoint
 	target := path.TargetFor(endpoint, walked.Path, first.Outcome.Address.Addr())
-	said, foreign := findingText(&first.Finding), idle.Foreign(&first.Finding)
+	said, foreign := findingText(&first.Finding, endpoint.Host, walked.Path), idle.Foreign(&first.Finding)
 	var result idle.Result
 	if foreign != "" {
 		said += fmt.Sprintf("Silence is not measured: %s.\n", foreign)
@@ -106,7 +107,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if _, err := io.WriteString(stdout, headline(target)+said); err != nil {
 		return fail(exitUnhealthy, fmt.Errorf("write the result: %w", err))
 	}
-	if first.Finding.Reason != diagnose.OK || !result.Whole || result.Bounds.Reason == idle.ReasonUnknown || k.keepalive > 0 && result.Bounds.Carries(k.keepalive) != idle.Carried {
+	if first.Finding.Reason != reason.OK || !result.Whole || result.Bounds.Reason == idle.ReasonUnknown || k.keepalive > 0 && result.Bounds.Carries(k.keepalive) != idle.Carried {
 		return exitUnhealthy
 	}
 	return exitOK
@@ -122,11 +123,11 @@ func progressWords(p idle.Progress) string {
 }
 
 // findingText says why a device does not get through, and what to do about that; "" if it does.
-func findingText(f *diagnose.Finding) string {
-	if f.Reason == diagnose.OK {
+func findingText(f *report.Finding, host string, p measurement.Path) string {
+	if f.Reason == reason.OK {
 		return ""
 	}
-	return fmt.Sprintf("This path does not carry a device (%s): %s.\n%s\n", f.Reason, f.Summary, f.Advice)
+	return fmt.Sprintf("This path does not carry a device (%s): %s.\n%s\n", f.Reason, present.FindingText(f), present.AdviceText(f, host, p))
 }
 
 // headline names a path.

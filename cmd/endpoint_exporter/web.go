@@ -19,9 +19,9 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
@@ -175,8 +175,8 @@ func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", present.ContentSecurityPolicy)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	rep := e.survey.Run(r.Context())
-	options := present.PageOptions{MetricsPath: e.flags.telemetryPath, Version: version.Version, Notice: e.notice(), Now: time.Now()}
-	if err := present.Page(w, rep, options); err != nil {
+	options := present.PageOptions{MetricsPath: e.flags.telemetryPath, Notice: e.notice(), Now: time.Now()}
+	if err := present.Page(w, present.NewView(rep, version.Version), options); err != nil {
 		e.logger.Debug("status page not written", "err", err)
 	}
 }
@@ -190,7 +190,7 @@ func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 	}
 	defer cancel()
 	w.Header().Set("Content-Type", "application/json")
-	if err := present.JSON(w, e.survey.Run(ctx)); err != nil {
+	if err := present.JSON(w, present.NewView(e.survey.Run(ctx), version.Version)); err != nil {
 		e.logger.Debug("report not written", "err", err)
 	}
 }
@@ -238,7 +238,7 @@ func ledAstray(rep *report.Report) (netip.Addr, bool) {
 	for i := range rep.Hosts {
 		for j := range rep.Hosts[i].Paths {
 			for _, walk := range rep.Hosts[i].Paths[j].Walks {
-				if walk.Finding.Reason != diagnose.Sinkhole {
+				if walk.Finding.Reason != reason.Sinkhole {
 					return netip.Addr{}, false
 				}
 				if !first.IsValid() {

@@ -7,39 +7,16 @@ import (
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 )
 
-// head is the prose above the tables.
+// head is the text above the tables.
 //
 //go:embed head.md
 var head []byte
 
-// listed is the most values of a label that stand in a metric's row. The one longer list, of reasons, has its own table.
+// listed is the largest number of label values that a metric's row lists. The only longer list, of reasons, has its own table.
 const listed = 12
-
-// meanings say for each reason what was seen.
-var meanings = map[diagnose.Reason]string{
-	diagnose.WrongIssuer:        "another authority than the expected one signed the certificate",
-	diagnose.ForgedIssuer:       "the certificate names the right issuer, but was signed with another key",
-	diagnose.KeyNotProved:       "the certificate is genuine, but whoever shows it cannot sign with its key",
-	diagnose.BlockPage:          "an HTTP page answered where TLS was due",
-	diagnose.Sinkhole:           "the name resolves to an address that cannot be the cloud: private, loopback, link-local or unspecified",
-	diagnose.Refused:            "the connection was refused",
-	diagnose.Reset:              "the connection was cut after our hello",
-	diagnose.Closed:             "the connection was ended after our hello",
-	diagnose.Silent:             "connected or sent, and nothing (or not all) came back",
-	diagnose.Unreachable:        "no connection in time, an ICMP error, or no route",
-	diagnose.Alert:              "a TLS alert refused the device's hello",
-	diagnose.NotTLS:             "something else than TLS answered, or TLS that breaks the protocol",
-	diagnose.DeviceUnfit:        "a device cannot take the answer: too large, RSA, another curve or version; a browser cannot follow the certificate to its authority",
-	diagnose.CertificateRefused: "the server refused the client certificate of the configuration",
-	diagnose.Expired:            "the certificate has expired",
-	diagnose.NotYetValid:        "the certificate is not valid yet",
-	diagnose.WrongName:          "the certificate is for another name (web clients only)",
-	diagnose.DNSFailed:          "no resolver gave an address",
-	diagnose.OutOfTime:          "the round's deadline came first, or this machine could not walk the path: says nothing about the path",
-}
 
 // reference is the whole document.
 func reference() []byte {
@@ -53,15 +30,15 @@ func reference() []byte {
 		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, labels(&m), m.Help)
 	}
 	out.WriteString("\n## Reasons\n\nThe label `reason` of `endpoint_path_failure` is one of these, each with its `class`.\n\n" +
-		"| class | reason | what was seen |\n|---|---|---|\n")
-	for _, r := range diagnose.Reasons() {
-		fmt.Fprintf(out, "| %s | `%s` | %s |\n", diagnose.ClassOf(r), r, meanings[r])
+		"| class | reason | meaning |\n|---|---|---|\n")
+	for _, r := range reason.All() {
+		fmt.Fprintf(out, "| %s | `%s` | %s |\n", r.Class, r.Reason, r.Meaning)
 	}
 	return out.Bytes()
 }
 
-// labels lists a metric's labels with the values of those whose list is closed and short. The sets that most metrics
-// share have a name, which the head of the document explains.
+// labels lists a metric's labels, with their values where the list is closed and short. The sets that most metrics share
+// have a name, which the head of the document explains.
 func labels(m *collector.Metric) string {
 	var out []string
 	rest := m.Labels

@@ -2,25 +2,25 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 )
 
 func TestReferenceIsUpToDate(t *testing.T) {
 	golden.Equal(t, "../../docs/metrics.md", string(reference())) // or go generate ./collector
 }
 
-func TestReferenceExplainsEveryReason(t *testing.T) {
-	for _, r := range diagnose.Reasons() {
-		if meanings[r] == "" {
-			t.Errorf("reason %s is not explained", r)
+func TestReferenceHasEveryReason(t *testing.T) {
+	text := string(reference())
+	for _, info := range reason.All() {
+		if row := fmt.Sprintf("\n| %s | `%s` | %s |\n", info.Class, info.Reason, info.Meaning); strings.Count(text, row) != 1 {
+			t.Errorf("no row for reason %s", info.Reason)
 		}
-	}
-	if len(meanings) != len(diagnose.Reasons()) {
-		t.Errorf("%d reasons are explained, there are %d", len(meanings), len(diagnose.Reasons()))
 	}
 }
 

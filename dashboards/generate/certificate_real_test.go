@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestAnInterceptorThatHasGoneIsNotAuthentic asks for who signed, five minutes after the cloud's own certificate is back.
-func TestAnInterceptorThatHasGoneIsNotAuthentic(t *testing.T) {
+// TestWhileShownAfterInterceptor asks for who signed, five minutes after the cloud's own certificate is back.
+func TestWhileShownAfterInterceptor(t *testing.T) {
 	var who string
 	for _, p := range all(t)["endpoint.json"].Panels {
 		if p.Title == "Who signed" {

@@ -1,6 +1,6 @@
 package main
 
-// endpoint is one host of the cloud as one site sees it, or several: every path's phases, every resolver, who signed.
+// endpoint is the dashboard of one host at one or more sites: the phases of each path, each resolver, and the certificates.
 func endpoint() dashboard {
 	const (
 		series   = "{{place}} {{transport}} {{port}}"
@@ -55,7 +55,7 @@ func endpoint() dashboard {
 		phase("Connect", "connect", "TCP's connect in each round, to the address that a device would take. UDP has none."),
 		phase("Hello", "hello", "From the device's hello to the end of the server's flight. Over UDP a lost datagram shows as 4 seconds or more."),
 		phase("Finish", "finish", "The rest of the handshake, where it is asked for and the server takes the client's certificate."),
-		phase("CoAP ping", "ping", "The empty message and its answer, inside the session. Servers may ignore strangers: no ping is no fault."),
+		phase("CoAP ping", "ping", "The empty message and its answer, inside the session. A server may ignore unregistered clients, so an unanswered ping is not a fault."),
 
 		lines(12, 7, "Connect and hello together, 90 of 100 rounds", "Nine of ten rounds of the 3 hours before were faster than this; from the histogram, which is coarse. "+
 			"A site that got slower shows here, a lost packet does not.",
@@ -71,7 +71,7 @@ func endpoint() dashboard {
 			query{placed(`endpoint_tcp_rtt_seconds{@target} or endpoint_path_first_reply_seconds{@target}`), series}),
 
 		row("Name service"),
-		table(24, 7, "Each resolver", "Each of the site's DNS servers: its verdict, the TTL it answers against the TTL of the zone, and how far past its TTL a record was proved to be given out.",
+		table(24, 7, "Each resolver", "Each of the site's DNS servers: its verdict, the TTL it answers against the TTL of the zone, and how long a record was proved to be given past its TTL.",
 			"No resolver was asked in the last 10 minutes", "Verdict", true,
 			append(onResolver,
 				column{value: "A", header: "Verdict", width: 90, cell: "color-text", field: field{Mappings: verdictRank, NoValue: "none"}},
@@ -113,7 +113,7 @@ func endpoint() dashboard {
 		lines(12, 6, "Evidence of stale records", "Pieces of evidence in the 30 minutes before, by kind. One is not a proof; the verdict says when there is one.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No evidence in the time shown", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
 			query{placed(`sum by (@resolver, evidence) (increase(endpoint_dns_evidence_total{@target}[30m])) > 0`), resolver + " {{evidence}}"}),
-		lines(12, 6, "Addresses that no longer count", "Addresses that a resolver still hands out though the zone has withdrawn them, and whether they still carry a device.",
+		lines(12, 6, "Addresses that no longer count", "Addresses that a resolver still gives although the zone has withdrawn them, and whether they still carry a device.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No resolver has handed out a withdrawn address in the time shown", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
 			query{placed(`max by (@path, result) (max_over_time(endpoint_path_withdrawn_addresses{@target}[10m]))`), series + " {{result}}"}),
 
@@ -130,7 +130,7 @@ func endpoint() dashboard {
 			query{expr: `1000 * ` + whileShown(certificate, `endpoint_tls_not_after_timestamp_seconds`)},
 		),
 		table(24, 7, "Session", "What the server chose in the last 10 minutes, whose hello it answered, and what it asks of a device, which holds a flight of up to 4096 bytes. "+
-			"A server that refuses strangers' certificates leaves the session incomplete, as is expected of it.",
+			"A server that refuses unregistered certificates leaves the session incomplete, as expected.",
 			"No session was opened in the last 10 minutes", "Over", false,
 			append(onPath,
 				column{label: "version", header: "Version", width: 110}, column{label: "cipher", header: "Cipher suite", width: 350},
@@ -174,7 +174,7 @@ func endpoint() dashboard {
 		variables(true, false), selecting(panels))
 }
 
-// What a path showed, and the labels that say what it was.
+// The info metrics of a path, with their labels.
 var (
 	certificate = shown{"endpoint_tls_issuer_info", "issuer, subject, public_key_sha256"}
 	session     = shown{"endpoint_tls_info", "version, cipher, client"}

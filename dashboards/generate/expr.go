@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 )
 
-// Gauges that are always there are read by their last value of ten minutes: a scrape that was missed, or a restart, is
-// not a change. What is there only while something is wrong (endpoint_path_failure) is counted for as long.
+// Gauges that are always present are read by their last value of ten minutes, so that a missed scrape or a restart is not a
+// change. Series that are present only during a failure (endpoint_path_failure) are read over the same time.
 
-// orZero gives 0 instead of nothing while there is data at all: no data must not look like no trouble.
+// orZero gives 0 instead of an empty result while there is data: missing data must not look like a healthy site.
 func orZero(count, data string) string { return count + "\nor 0 * count(" + data + ")" }
 
 const (
@@ -17,16 +19,16 @@ const (
 	certificates = `last_over_time(endpoint_tls_not_after_timestamp_seconds{@target}[10m])`
 )
 
-// hostsFailing counts the hosts, at each site for itself, with a failure of the class on any path to any address.
+// hostsFailing counts the hosts, separately for each site, with a failure of the class on any path to any address.
 func hostsFailing(class string) string {
 	return `count(count by (@host) (last_over_time(endpoint_path_failure{@target, class` + class + `}[10m])))`
 }
 
-// failures are the failing paths and why; the value is how many addresses failed so.
+// failures are the failing paths by reason; the value is the number of addresses.
 const failures = `max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target}[10m]))`
 
-// ranked gives each row the place of its label's value among values, so that a table can be sorted by what matters and
-// not by the alphabet. rows has SELECT where the matcher of that label belongs.
+// ranked gives each row the position of its label's value among values, so that a table can be sorted by importance and not
+// alphabetically. rows has SELECT in place of the matcher of that label.
 func ranked(rows, label string, values ...string) string {
 	var out []string
 	for i, v := range values {
@@ -35,20 +37,29 @@ func ranked(rows, label string, values ...string) string {
 	return strings.Join(out, "\nor ")
 }
 
-// classRanks is what classRank has words for.
+// classRanks are the values for classRank.
 var classRanks = ranked(`max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target, SELECT}[10m]))`,
-	"class", "interception", "blocked", "dns", "certificate", "server", "survey")
+	"class", classNames()...)
 
-// beside gives value's values with the labels of rows, to stand in the same row of a table.
+// classNames lists the classes of reasons, the worst first.
+func classNames() []string {
+	var out []string
+	for _, info := range reason.Classes() {
+		out = append(out, string(info.Class))
+	}
+	return out
+}
+
+// beside gives the values of value with the labels of rows, for the same row of a table.
 func beside(rows, labels, value string) string {
 	return "0 * " + rows + "\n+ on (" + labels + ") group_left () " + value
 }
 
-// shown is a metric that is always 1, with the labels that tell its series of one path apart.
+// shown is a metric that is always 1, with the labels that distinguish its series of one path.
 type shown struct{ metric, labels string }
 
-// whileShown gives each thing that a path showed in the last 10 minutes the value that another metric of the path had at that
-// time. Its value now is that of what is shown now: an interceptor that has just gone would pass for authentic.
+// whileShown gives each series of an info metric in the last 10 minutes the value that another metric of the path had at that
+// time. The current value belongs to the current series: an interceptor that has just gone would look authentic.
 func whileShown(s shown, metric string) string {
 	return fmt.Sprintf(`min by (@path, %[2]s) (last_over_time((
   %[1]s{@target} * ignoring (%[2]s) group_left () %[3]s{@target}
@@ -123,7 +134,7 @@ func verdictRanks(window string) string {
 	)`, "WINDOW", window)
 }
 
-// resolversInTrouble are those that give out stale records, may do so, or fail; the label verdict says which.
+// resolversInTrouble are those that are stale, suspect or failing, by the label verdict.
 const resolversInTrouble = `
 	max by (@resolver, verdict) (
 		last_over_time(endpoint_dns_verdict{@target, verdict=~"stale|suspect"}[10m]) == 1

@@ -18,9 +18,9 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/promql"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 )
 
 // all are the dashboards by their file's name, as Grafana will read them.
@@ -41,7 +41,7 @@ func all(t *testing.T) map[string]dashboard {
 	return out
 }
 
-func TestCommittedFilesAreWhatIsGenerated(t *testing.T) {
+func TestCommittedFiles(t *testing.T) {
 	files, err := dashboards()
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestCommittedFilesAreWhatIsGenerated(t *testing.T) {
 	golden.Exact(t, "../*.json", used)
 }
 
-func TestRunWritesTheFiles(t *testing.T) {
+func TestRun(t *testing.T) {
 	folder := t.TempDir()
 	if err := run([]string{folder}); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestRunWritesTheFiles(t *testing.T) {
 }
 
 // Two exporters of one site, and the hosts that one is asked for at /probe, are told apart where exporters are shown.
-func TestLegendsTellExportersApart(t *testing.T) {
+func TestLegends(t *testing.T) {
 	known, err := promql.Known()
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestLegendsTellExportersApart(t *testing.T) {
 
 // Every expression, of panels and of variables, parses and asks for what the exporter, its scrape or the alerting rules
 // yield; and what a legend, a column or a link names is a label of the result.
-func TestExpressionsAskForWhatThereIs(t *testing.T) {
+func TestExpressions(t *testing.T) {
 	known, err := promql.Known()
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func checkColumns(t *testing.T, name string, p panel, got []string) {
 
 // A prober gives one sample a round: windows are of ten minutes or more, or the whole interval of a panel whose intervals
 // are not shorter than the rounds; nothing is made of $__rate_interval.
-func TestWindowsHoldEnoughRounds(t *testing.T) {
+func TestWindows(t *testing.T) {
 	window := regexp.MustCompile(`\[([^\]:]+)(:[^\]]*)?\]`)
 	quoted := regexp.MustCompile(`"(\\.|[^"])*"`)
 	for name, d := range all(t) {
@@ -215,7 +215,7 @@ func duration(text string) time.Duration {
 	return d
 }
 
-func TestPanelsSayWhatTheyShow(t *testing.T) {
+func TestPanelDescriptions(t *testing.T) {
 	types := []string{"timeseries", "stat", "bargauge", "table", "text", "state-timeline", "row"}
 	for name, d := range all(t) {
 		titles := map[string]bool{}
@@ -268,7 +268,7 @@ func TestPanelsSayWhatTheyShow(t *testing.T) {
 	}
 }
 
-func TestPanelsFillTheGridWithoutOverlap(t *testing.T) {
+func TestPanelGrid(t *testing.T) {
 	for name, d := range all(t) {
 		taken := map[[2]int]string{}
 		for _, p := range d.Panels {
@@ -296,7 +296,7 @@ func TestPanelsFillTheGridWithoutOverlap(t *testing.T) {
 }
 
 // A state has a word beside its colour, and nothing that is known is grey.
-func TestStatesAreWords(t *testing.T) {
+func TestStateMappings(t *testing.T) {
 	for name, d := range all(t) {
 		for _, p := range d.Panels {
 			if p.Type == "state-timeline" && len(p.FieldConfig.Defaults.Mappings) == 0 {
@@ -305,17 +305,21 @@ func TestStatesAreWords(t *testing.T) {
 		}
 	}
 	named, _ := reasonNames[0].Options.(map[string]result)
-	for _, r := range diagnose.Reasons() {
-		if _, ok := named[string(r)]; !ok {
-			t.Errorf("reason %s has no words", r)
+	for _, info := range reason.All() {
+		if got, ok := named[string(info.Reason)]; !ok || !strings.Contains(got.Text, info.Word) {
+			t.Errorf("reason %s has no word: %+v", info.Reason, got)
 		}
 	}
-	if len(named) != len(diagnose.Reasons()) {
-		t.Errorf("words for %d reasons, of which there are %d", len(named), len(diagnose.Reasons()))
+	if len(named) != len(reason.All()) {
+		t.Errorf("%d words for %d reasons", len(named), len(reason.All()))
 	}
-	for _, r := range diagnose.Reasons() {
-		if !strings.Contains(classRanks, strconv.Quote(string(diagnose.ClassOf(r)))) {
-			t.Errorf("class %s has no rank", diagnose.ClassOf(r))
+	ranks, _ := classRank[0].Options.(map[string]result)
+	for rank, info := range reason.Classes() {
+		if !strings.Contains(classRanks, strconv.Quote(string(info.Class))) {
+			t.Errorf("class %s has no rank", info.Class)
+		}
+		if got := ranks[strconv.Itoa(rank)]; got.Text != info.Title || got.Color != info.Colour {
+			t.Errorf("class %s is shown as %+v", info.Class, got)
 		}
 	}
 }
@@ -326,7 +330,7 @@ var siteOfLink = regexp.MustCompile(`&var-site=(\$\{__data\.fields\.site\}&var-i
 
 // Every selector keeps to what is chosen, the site before all: exporters that write to a centre, each from beside its own
 // Prometheus, differ in nothing else. Alerts of the fleet have none of the labels, and are everybody's.
-func TestSelectorsKeepToTheSite(t *testing.T) {
+func TestSelectors(t *testing.T) {
 	known, err := promql.Known()
 	if err != nil {
 		t.Fatal(err)
@@ -384,7 +388,7 @@ func TestSelectorsKeepToTheSite(t *testing.T) {
 	}
 }
 
-func TestProvisionedAsTheyAre(t *testing.T) {
+func TestProvisioning(t *testing.T) {
 	uids := map[string]bool{}
 	files, err := dashboards()
 	if err != nil {
@@ -446,7 +450,7 @@ func TestProvisionedAsTheyAre(t *testing.T) {
 
 // The example of file provisioning has what these files need: a folder of files that nobody edits in Grafana, and a data
 // source of their type.
-func TestProvisioningExampleFits(t *testing.T) {
+func TestProvisioningExample(t *testing.T) {
 	read := func(name string, into any) {
 		t.Helper()
 		content, err := os.ReadFile(filepath.Join("../../docs/examples/grafana", name))

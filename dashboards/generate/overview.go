@@ -1,6 +1,6 @@
 package main
 
-// overview is for whoever was woken: what is wrong now, at which site, to which host.
+// overview is the dashboard for the person on call: what is wrong now, at which site, to which host.
 func overview() dashboard {
 	here := labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port")
 	resolvers := labelColumns(fromRow, "site", "instance", "host", "resolver")
@@ -10,16 +10,16 @@ func overview() dashboard {
 		})
 	}
 	panels := place(
-		count("Unreachable", "Hosts to which no path carries a device, each site counted for itself. Devices there that need one are offline.",
+		count("Unreachable", "Hosts to which no path carries a device, each site counted separately. Devices there that need one are offline.",
 			unreachable, "none", bad),
-		count("Intercepted", "Hosts, each site counted for itself, in whose place something else answered in the last 10 minutes: another or a forged "+
+		count("Intercepted", "Hosts, each site counted separately, in whose place something else answered in the last 10 minutes: another or a forged "+
 			"issuer, a block page, a sinkhole. Devices refuse it and stay offline.", hostsFailing(`="interception"`), "none", worse),
-		count("Blocked", "Hosts, each site counted for itself, with a path or an address that was blocked in the last 10 minutes. "+
+		count("Blocked", "Hosts, each site counted separately, with a path or an address that was blocked in the last 10 minutes. "+
 			"Devices may still pass by another path.", hostsFailing(`="blocked"`), "none", partly),
-		count("Other failures", "Hosts, each site counted for itself, that failed in the last 10 minutes by the server, its certificate, or because "+
+		count("Other failures", "Hosts, each site counted separately, that failed in the last 10 minutes by the server, its certificate, or because "+
 			"the name did not resolve.", hostsFailing(`=~"server|certificate|dns"`), "none", partly),
-		count("Stale DNS", "Hosts, each site counted for itself, of which a DNS server of the site gives out records past their TTL; this is proved. "+
-			"When the cloud moves, devices go on calling the old address.",
+		count("Stale DNS", "Hosts, each site counted separately, for which a DNS server of the site is proved to keep records past their TTL. "+
+			"When the cloud moves, devices connect to the old address.",
 			`count(count by (@host) (last_over_time(endpoint_dns_stale{@target}[10m]) == 1))`, "none", bad),
 		count("Certificates", "Hosts whose own certificate has expired or should have been renewed by now: less than a fifth of its lifetime "+
 			"is left and less than 30 days. Each host counts once, whatever the number of sites.", `
@@ -28,8 +28,8 @@ func overview() dashboard {
 				< clamp_max(0.2 * (`+certificates+` - last_over_time(endpoint_tls_not_before_timestamp_seconds{@target}[10m])), 30 * 86400)
 				and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
 			))`, "all valid", partly),
-		stat(3, "Silent sites", "Exporters of which nothing was heard for 10 minutes, but something in the last day. "+
-			"What is wrong at their sites is not known: nothing of it is in the other panels.",
+		stat(3, "Silent sites", "Exporters without data for 10 minutes that had data in the last day. "+
+			"The state of their sites is not known, and the other panels do not include them.",
 			orZero(`count(
 				present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])
 				unless present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[10m])
@@ -40,7 +40,7 @@ func overview() dashboard {
 			field{Unit: "short", NoValue: "rules not loaded", Mappings: none("none"), Thresholds: above0(bad)}),
 
 		table(24, 9, "Failing paths", "Paths with a failure in the last 10 minutes, and how they are now. A path may be up and still be here: "+
-			"another of its addresses fails, or it has just recovered. Follow a host to see it alone.",
+			"another of its addresses fails, or it has just recovered. Follow a host to see its own dashboard.",
 			"No path has failed in the last 10 minutes, as far as the exporters can say", "Fault", false,
 			append(here,
 				column{value: "C", header: "Fault", width: 95, cell: "color-text", field: field{Mappings: classRank}},
@@ -92,7 +92,7 @@ func overview() dashboard {
 		max by (@path) (max_over_time(endpoint_path_failure{@target, class!="survey"}[$__range] @ end()))
 	)`)), "{{place}} {{name}} {{transport}} {{port}}"}),
 
-		table(12, 8, "Sites", "Every exporter that was heard of in the last day, and what it saw in the last 10 minutes. Follow a site or its exporter to see it alone.",
+		table(12, 8, "Sites", "Every exporter that was heard of in the last day, and what it saw in the last 10 minutes. Follow a site or its exporter to see only that one.",
 			"No exporter was heard of in the last day", "Last round", true,
 			append(labelColumns(fromSite, "site", "instance"),
 				column{value: "A", header: "Last round", width: 105, cell: "color-text", field: field{Unit: "s", Decimals: ptr(0), Thresholds: limits(good, from(600, bad))}},
@@ -105,7 +105,7 @@ func overview() dashboard {
 			query{expr: `count by (@site) (` + lastUp + ` == 0) or 0 * count by (@site) (` + lastUp + `)`},
 			query{expr: `max by (@site) (last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`},
 		),
-		lines(12, 8, "Hosts in trouble", "How many hosts, each site counted for itself, had which trouble in the 10 minutes before.",
+		lines(12, 8, "Hosts in trouble", "How many hosts, each site counted separately, had which trouble in the 10 minutes before.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2}},
 			query{orZero(unreachable, lastUp), "unreachable"},
 			query{orZero(hostsFailing(`="interception"`), lastUp), "intercepted"},
@@ -113,8 +113,8 @@ func overview() dashboard {
 			query{orZero(`count(count by (@host) (last_over_time(endpoint_dns_stale{@target}[10m]) == 1))`, lastUp), "stale DNS"},
 		).only("unreachable", fixed(bad)).only("intercepted", fixed("purple"), dashed).only("blocked", fixed(partly)).only("stale DNS", fixed("blue"), dashed),
 
-		table(17, 8, "Resolvers in trouble", "DNS servers of the sites that are proved to give out records past their TTL (stale), may do so (suspect), or gave no address "+
-			"in the last 10 minutes (the reason). The last columns say by how much a TTL exceeds the zone's, and how long past its TTL a record was proved to be given out.", "No resolver is stale, suspect or failing", "Verdict", false,
+		table(17, 8, "Resolvers in trouble", "DNS servers of the sites that are proved to keep records past their TTL (stale), are suspected of it (suspect), or gave no address "+
+			"in the last 10 minutes (the reason). The last columns are the excess of a TTL over the zone's, and how long a record was proved to be given past its TTL.", "No resolver is stale, suspect or failing", "Verdict", false,
 			append(resolvers,
 				column{label: "verdict", header: "Verdict", width: 95, cell: "color-text", field: field{
 					Color: &color{Mode: "fixed", FixedColor: partly}, Mappings: verdictName}},

@@ -1,5 +1,5 @@
 // Package closedlist helps tests to prove that a closed list is complete: it reads the constants of a type from the
-// source of the package that declares them, so that no test keeps a list of its own.
+// source of the package that declares them, so that tests need no second list.
 package closedlist
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 // Constants lists the values of the string constants of a type that the package in dir declares, in the order of its
-// files. It fails the test if there are none.
+// files. It fails the test if it finds no constant.
 func Constants(t testing.TB, dir, typeName string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -2,13 +2,13 @@ package diagnose
 
 import (
 	"net/netip"
-	"slices"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -16,8 +16,6 @@ const (
 	expected = "CN=ARM Bootstrap CA"
 	seenName = "CN=SSLInspect"
 )
-
-var about = Context{Service: "bootstrap", Host: "bootstrap.example.com"}
 
 // shown is a server that showed a certificate and, if proved, held its key.
 func shown(proved bool) *measurement.TLS {
@@ -58,74 +56,74 @@ func TestWalk(t *testing.T) {
 		o.Web = &web
 		return o
 	}
-	configured := Context{Host: about.Host, CredentialConfigured: true}
 	const hello, finish = measurement.Hello, measurement.Finish
 
 	for _, tt := range []struct {
-		name    string
-		outcome measurement.Outcome
-		own     trust.Judgement
-		web     *trust.Judgement
-		about   Context
-		want    Reason
-		says    string // in the summary
+		name       string
+		outcome    measurement.Outcome
+		own        trust.Judgement
+		web        *trust.Judgement
+		credential bool // the client certificate is the site's own
+		want       reason.Reason
+		advice     reason.Advice // "": that of the reason's record
+		device     reason.Reason // the result of the device's own hello, if the browser's decides
 	}{
-		{name: "everything passes", outcome: with(measurement.Outcome{Pinged: true, Ponged: true}, shown(true)), own: good, want: OK},
-		{name: "stopped at the flight, as asked", outcome: with(measurement.Outcome{FinishSkipped: true}, shown(true)), own: good, want: OK},
-		{name: "the ping is not answered", outcome: with(measurement.Outcome{Pinged: true}, shown(true)), own: good, want: OK},
-		{name: "the round ended before the ping's answer", outcome: with(failed(measurement.OutOfTime, measurement.Ping), shown(true)), own: good, want: OK},
+		{name: "everything passes", outcome: with(measurement.Outcome{Pinged: true, Ponged: true}, shown(true)), own: good, want: reason.OK},
+		{name: "stopped at the flight, as asked", outcome: with(measurement.Outcome{FinishSkipped: true}, shown(true)), own: good, want: reason.OK},
+		{name: "the ping is not answered", outcome: with(measurement.Outcome{Pinged: true}, shown(true)), own: good, want: reason.OK},
+		{name: "the round ended before the ping's answer", outcome: with(failed(measurement.OutOfTime, measurement.Ping), shown(true)), own: good, want: reason.OK},
 
-		{name: "another issuer", outcome: with(measurement.Outcome{}, shown(true)), own: wrong, want: WrongIssuer, says: "signed by CN=SSLInspect instead of CN=ARM Bootstrap CA"},
-		{name: "the issuer's name copied", outcome: with(measurement.Outcome{}, shown(true)), own: forged, want: ForgedIssuer, says: "names CN=ARM Bootstrap CA"},
-		{name: "the certificate replayed without its key", outcome: with(measurement.Outcome{}, shown(false)), own: unproved, want: KeyNotProved, says: "certificate of CN=cloud"},
-		{name: "expired", outcome: with(measurement.Outcome{}, shown(true)), own: expired, want: Expired, says: "expired"},
-		{name: "not yet valid", outcome: with(measurement.Outcome{}, shown(true)), own: judged(trust.NotYetValid), want: NotYetValid},
-		{name: "another name, to a browser", outcome: with(measurement.Outcome{Client: measurement.Web}, shown(true)), own: wrongName, want: WrongName},
+		{name: "another issuer", outcome: with(measurement.Outcome{}, shown(true)), own: wrong, want: reason.WrongIssuer},
+		{name: "the issuer's name copied", outcome: with(measurement.Outcome{}, shown(true)), own: forged, want: reason.ForgedIssuer},
+		{name: "the certificate replayed without its key", outcome: with(measurement.Outcome{}, shown(false)), own: unproved, want: reason.KeyNotProved},
+		{name: "expired", outcome: with(measurement.Outcome{}, shown(true)), own: expired, want: reason.Expired},
+		{name: "not yet valid", outcome: with(measurement.Outcome{}, shown(true)), own: judged(trust.NotYetValid), want: reason.NotYetValid},
+		{name: "another name, to a browser", outcome: with(measurement.Outcome{Client: measurement.Web}, shown(true)), own: wrongName, want: reason.WrongName},
 
-		{name: "the wrong issuer is worse than an unfit flight", outcome: with(failed(measurement.Unfit, hello), shown(true)), own: wrong, want: WrongIssuer},
-		{name: "the wrong issuer is worse than a refused certificate", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: wrong, about: configured, want: WrongIssuer},
-		{name: "the wrong issuer was seen before the connection was cut", outcome: with(failed(measurement.Reset, hello), cut()), own: wrong, want: WrongIssuer},
-		{name: "the wrong issuer was seen before the round ended", outcome: with(failed(measurement.OutOfTime, finish), shown(true)), own: wrong, want: WrongIssuer},
-		{name: "a flight cut before the signature proves nothing", outcome: with(failed(measurement.Reset, hello), cut()), own: unproved, want: Reset},
-		{name: "a whole flight whose signature cannot be checked", outcome: with(measurement.Outcome{}, cut()), own: unproved, want: DeviceUnfit},
-		{name: "a whole flight without a certificate", outcome: with(measurement.Outcome{}, &measurement.TLS{}), own: nothingSeen, want: DeviceUnfit},
-		{name: "expired and refusing the throw-away certificate", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: expired, want: Expired},
+		{name: "the wrong issuer is worse than an unfit flight", outcome: with(failed(measurement.Unfit, hello), shown(true)), own: wrong, want: reason.WrongIssuer},
+		{name: "the wrong issuer is worse than a refused certificate", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: wrong, credential: true, want: reason.WrongIssuer},
+		{name: "the wrong issuer was seen before the connection was cut", outcome: with(failed(measurement.Reset, hello), cut()), own: wrong, want: reason.WrongIssuer},
+		{name: "the wrong issuer was seen before the round ended", outcome: with(failed(measurement.OutOfTime, finish), shown(true)), own: wrong, want: reason.WrongIssuer},
+		{name: "a flight cut before the signature proves nothing", outcome: with(failed(measurement.Reset, hello), cut()), own: unproved, want: reason.Reset},
+		{name: "a whole flight whose signature cannot be checked", outcome: with(measurement.Outcome{}, cut()), own: unproved, want: reason.DeviceUnfit},
+		{name: "a whole flight without a certificate", outcome: with(measurement.Outcome{}, &measurement.TLS{}), own: nothingSeen, want: reason.DeviceUnfit},
+		{name: "expired and refusing the throw-away certificate", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: expired, want: reason.Expired},
 
-		{name: "refused", outcome: failed(measurement.Refused, measurement.Connect), want: Refused, says: "said the wire"},
-		{name: "unreachable", outcome: failed(measurement.Unreachable, measurement.Connect), want: Unreachable},
-		{name: "reset", outcome: failed(measurement.Reset, hello), want: Reset},
-		{name: "closed", outcome: failed(measurement.Closed, hello), want: Closed},
-		{name: "silent", outcome: failed(measurement.Silent, hello), want: Silent},
-		{name: "alert", outcome: failed(measurement.Alert, hello), want: Alert},
-		{name: "not TLS", outcome: failed(measurement.NotTLS, hello), want: NotTLS},
-		{name: "malformed", outcome: failed(measurement.Malformed, hello), want: NotTLS},
-		{name: "an HTTP page", outcome: failed(measurement.HTTP, hello), want: BlockPage, says: "said the wire"},
-		{name: "unfit", outcome: with(failed(measurement.Unfit, hello), shown(true)), own: good, want: DeviceUnfit},
-		{name: "the round ended", outcome: failed(measurement.OutOfTime, hello), want: OutOfTime, says: "said the wire"},
-		{name: "the round ended, and nobody says how", outcome: measurement.Outcome{Failure: measurement.OutOfTime, FailedIn: hello}, want: OutOfTime, says: "the round ended first"},
-		{name: "our own machine failed", outcome: failed(measurement.Internal, measurement.Connect), want: OutOfTime, says: "this machine could not"},
+		{name: "refused", outcome: failed(measurement.Refused, measurement.Connect), want: reason.Refused},
+		{name: "unreachable", outcome: failed(measurement.Unreachable, measurement.Connect), want: reason.Unreachable},
+		{name: "reset", outcome: failed(measurement.Reset, hello), want: reason.Reset},
+		{name: "closed", outcome: failed(measurement.Closed, hello), want: reason.Closed},
+		{name: "silent", outcome: failed(measurement.Silent, hello), want: reason.Silent},
+		{name: "alert", outcome: failed(measurement.Alert, hello), want: reason.Alert},
+		{name: "not TLS", outcome: failed(measurement.NotTLS, hello), want: reason.NotTLS},
+		{name: "malformed", outcome: failed(measurement.Malformed, hello), want: reason.NotTLS},
+		{name: "an HTTP page", outcome: failed(measurement.HTTP, hello), want: reason.BlockPage},
+		{name: "unfit", outcome: with(failed(measurement.Unfit, hello), shown(true)), own: good, want: reason.DeviceUnfit},
+		{name: "the round ended", outcome: failed(measurement.OutOfTime, hello), want: reason.OutOfTime},
+		{name: "the round ended, without a detail", outcome: measurement.Outcome{Failure: measurement.OutOfTime, FailedIn: hello}, want: reason.OutOfTime},
+		{name: "our own machine failed", outcome: failed(measurement.Internal, measurement.Connect), want: reason.OutOfTime, advice: reason.CheckThisMachine},
 
-		{name: "the throw-away certificate is refused, as expected", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, want: OK},
-		{name: "the configured certificate is refused", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, about: configured, want: CertificateRefused},
-		{name: "the finish ends by an alert", outcome: with(failed(measurement.FinishFailed, finish), alerted(shown(true))), own: good, want: Alert},
-		{name: "the finish ends otherwise", outcome: with(failed(measurement.FinishFailed, finish), shown(true)), own: good, want: Closed},
-		{name: "the finish is met with silence", outcome: with(failed(measurement.Silent, finish), shown(true)), own: good, want: Silent, says: "client's part of the handshake"},
-		{name: "the finish is cut", outcome: with(failed(measurement.Reset, finish), shown(true)), own: good, want: Reset},
-		{name: "the round ended in the finish", outcome: with(failed(measurement.OutOfTime, finish), shown(true)), own: good, want: OutOfTime},
+		{name: "the throw-away certificate is refused, as expected", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, want: reason.OK},
+		{name: "the configured certificate is refused", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, credential: true, want: reason.CertificateRefused},
+		{name: "the finish ends by an alert", outcome: with(failed(measurement.FinishFailed, finish), alerted(shown(true))), own: good, want: reason.Alert},
+		{name: "the finish ends otherwise", outcome: with(failed(measurement.FinishFailed, finish), shown(true)), own: good, want: reason.Closed, advice: reason.LetSessionFinish},
+		{name: "the finish is met with silence", outcome: with(failed(measurement.Silent, finish), shown(true)), own: good, want: reason.Silent, advice: reason.LetSessionFinish},
+		{name: "the finish is cut", outcome: with(failed(measurement.Reset, finish), shown(true)), own: good, want: reason.Reset, advice: reason.LetSessionFinish},
+		{name: "the round ended in the finish", outcome: with(failed(measurement.OutOfTime, finish), shown(true)), own: good, want: reason.OutOfTime},
 
-		{name: "a box that knows no CCM_8, by alert", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &wrong, want: WrongIssuer, says: "signed by CN=SSLInspect instead of CN=ARM Bootstrap CA; the server refused the device's hello"},
-		{name: "a box that knows no CCM_8, by reset", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: &forged, want: ForgedIssuer, says: "the connection was cut after the device's hello"},
-		{name: "a box that knows no CCM_8, by silence, seen before it refused our certificate", outcome: retried(measurement.Silent, with(failed(measurement.CertificateNeeded, finish), shown(true))), web: &wrong, want: WrongIssuer},
-		{name: "a box that replays the certificate to browsers", outcome: retried(measurement.Closed, with(measurement.Outcome{}, shown(false))), web: &unproved, want: KeyNotProved},
-		{name: "a flight to a browser cut before the signature", outcome: retried(measurement.Closed, with(failed(measurement.Reset, hello), cut())), web: &unproved, want: Closed},
-		{name: "a page for browsers", outcome: retried(measurement.Silent, failed(measurement.HTTP, hello)), web: &nothingSeen, want: BlockPage},
-		{name: "the cloud takes a browser, the device is refused", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &good, want: Alert},
-		{name: "the cloud takes a browser, the device meets silence", outcome: retried(measurement.Silent, with(measurement.Outcome{}, shown(true))), web: &good, want: Silent},
-		{name: "an expired certificate to a browser is no interception", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: &expired, want: Reset},
-		{name: "somebody else has the address", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &wrongName, want: Alert, says: "; a browser's hello meets CN=cloud, signed by"},
-		{name: "the browser fares no better", outcome: retried(measurement.Reset, failed(measurement.Reset, hello)), web: &nothingSeen, want: Reset},
-		{name: "the round ended with the browser", outcome: retried(measurement.Reset, failed(measurement.OutOfTime, hello)), web: &nothingSeen, want: Reset},
-		{name: "a retry that was not judged", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: nil, want: Reset},
+		{name: "a box that knows no CCM_8, by alert", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &wrong, want: reason.WrongIssuer, device: reason.Alert},
+		{name: "a box that knows no CCM_8, by reset", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: &forged, want: reason.ForgedIssuer, device: reason.Reset},
+		{name: "a box that knows no CCM_8, by silence, seen before it refused our certificate", outcome: retried(measurement.Silent, with(failed(measurement.CertificateNeeded, finish), shown(true))), web: &wrong, want: reason.WrongIssuer, device: reason.Silent},
+		{name: "a box that replays the certificate to browsers", outcome: retried(measurement.Closed, with(measurement.Outcome{}, shown(false))), web: &unproved, want: reason.KeyNotProved, device: reason.Closed},
+		{name: "a flight to a browser cut before the signature", outcome: retried(measurement.Closed, with(failed(measurement.Reset, hello), cut())), web: &unproved, want: reason.Closed},
+		{name: "a page for browsers", outcome: retried(measurement.Silent, failed(measurement.HTTP, hello)), web: &nothingSeen, want: reason.BlockPage, device: reason.Silent},
+		{name: "the cloud takes a browser, the device is refused", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &good, want: reason.Alert, advice: reason.AskAboutDeviceAlert},
+		{name: "the cloud takes a browser, the device meets silence", outcome: retried(measurement.Silent, with(measurement.Outcome{}, shown(true))), web: &good, want: reason.Silent, advice: reason.StopHelloFiltering},
+		{name: "an expired certificate in answer to the browser does not prove interception", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: &expired, want: reason.Reset, advice: reason.StopHelloFiltering},
+		{name: "another site's server has the address", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &wrongName, want: reason.Alert, advice: reason.CheckAddress},
+		{name: "the browser fares no better", outcome: retried(measurement.Reset, failed(measurement.Reset, hello)), web: &nothingSeen, want: reason.Reset},
+		{name: "the round ended with the browser", outcome: retried(measurement.Reset, failed(measurement.OutOfTime, hello)), web: &nothingSeen, want: reason.Reset},
+		{name: "a retry that was not judged", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: nil, want: reason.Reset},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := tt.outcome
@@ -133,117 +131,113 @@ func TestWalk(t *testing.T) {
 			if o.Client == "" {
 				o.Client = measurement.Device
 			}
-			if tt.about.Host == "" {
-				tt.about = about
+			f := Walk(&o, tt.own, tt.web, tt.credential)
+			if tt.advice == "" {
+				info, _ := tt.want.Info()
+				tt.advice = info.Advice
 			}
-			f := Walk(&o, tt.own, tt.web, tt.about)
-			if f.Reason != tt.want {
-				t.Fatalf("reason %q, want %q (%s)", f.Reason, tt.want, f.Summary)
+			if f.Reason != tt.want || f.Advice != tt.advice || f.DeviceResult != tt.device {
+				t.Fatalf("reason %q, advice %q, the device's hello %q, want %q, %q, %q", f.Reason, f.Advice, f.DeviceResult, tt.want, tt.advice, tt.device)
 			}
 			checkFinding(t, f)
-			if strings.Contains(f.Summary+f.Advice, "  ") || strings.Contains(f.Summary+f.Advice, "%!") {
-				t.Errorf("badly put together: %+v", f)
+			if f.Reason == reason.WrongIssuer && (f.Certificate.Issuer != seenName || f.Certificate.Expected != expected) {
+				t.Errorf("certificate %+v", f.Certificate)
 			}
-			if !strings.Contains(f.Summary, tt.says) {
-				t.Errorf("summary %q does not say %q", f.Summary, tt.says)
-			}
-			if f.Class != "" && f.Class != ClassSurvey && !strings.Contains(f.Advice, "TCP 5684 to bootstrap.example.com (192.0.2.1)") {
-				t.Errorf("advice does not name the path: %s", f.Advice)
-			}
-			if f.Reason == WrongIssuer && (!strings.Contains(f.Advice, expected) || !strings.Contains(f.Advice, seenName)) {
-				t.Errorf("advice does not name both issuers: %s", f.Advice)
+			if decided := f.DeviceResult != ""; decided != (f.Client == measurement.Web && o.Client == measurement.Device) && f.Reason != reason.OK {
+				t.Errorf("client %q, but the device's hello gave %q", f.Client, f.DeviceResult)
 			}
 		})
 	}
 }
 
-func TestAdviceKnowsTransportAndBrowser(t *testing.T) {
-	good := judged(trust.Good)
+func TestWalkFacts(t *testing.T) {
 	silent := measurement.Outcome{
 		Address: netip.MustParseAddrPort("[2001:db8::1]:5684"), Transport: measurement.UDP, Client: measurement.Device,
-		Failure: measurement.Silent, FailedIn: measurement.Hello,
+		Failure: measurement.Silent, FailedIn: measurement.Hello, Detail: measurement.Detail{Text: "as measured"},
 	}
-	if f := Walk(&silent, nothingSeen, nil, about); !strings.Contains(f.Advice, "UDP 5684 to bootstrap.example.com (2001:db8::1) outbound, replies included") {
-		t.Errorf("UDP: %s", f.Advice)
+	if f := Walk(&silent, nothingSeen, nil, false); f.Advice != reason.AllowOutbound || f.Detail.Text != "as measured" || f.Phase != measurement.Hello {
+		t.Errorf("UDP: %+v", f)
 	}
 	answered := silent
 	answered.FirstReply = 20 * time.Millisecond
-	if f := Walk(&answered, nothingSeen, nil, about); !f.SmallOnly || !strings.Contains(f.Advice, "fragments") || strings.Contains(f.Advice, "outbound") {
-		t.Errorf("UDP that is open: %+v", f)
+	if f := Walk(&answered, nothingSeen, nil, false); f.Advice != reason.LetLargeDatagramsPass {
+		t.Errorf("UDP, a datagram came back: %+v", f)
 	}
-	silent.Transport, silent.Web = measurement.TCP, &measurement.Outcome{Client: measurement.Web, TLS: shown(true)}
-	if f := Walk(&silent, nothingSeen, &good, about); !strings.Contains(f.Advice, "A browser's hello gets through") {
-		t.Errorf("filtered by content: %s", f.Advice)
+	elsewhere := silent
+	elsewhere.Transport, elsewhere.Web = measurement.TCP, &measurement.Outcome{Client: measurement.Web, TLS: shown(true)}
+	tenant := judged(trust.WrongName)
+	if f := Walk(&elsewhere, nothingSeen, &tenant, false); f.Advice != reason.CheckAddress || f.Other.Subject != "CN=cloud" || f.Certificate != (report.Certificate{}) {
+		t.Errorf("another site's server: %+v", f)
 	}
-	silent.Web = nil
-	literal := Context{Host: "2001:db8::1"}
-	if f := Walk(&silent, nothingSeen, nil, literal); strings.Contains(f.Advice, "(2001:db8::1)") {
-		t.Errorf("an address that is its own name is named twice: %s", f.Advice)
+	unrooted := judged(trust.Unrooted)
+	complete := measurement.Outcome{Client: measurement.Web, Transport: measurement.TCP, TLS: shown(true)}
+	if f := Walk(&complete, unrooted, nil, false); f.Reason != reason.DeviceUnfit || f.Advice != reason.CompleteChain {
+		t.Errorf("no chain: %+v", f)
 	}
 }
 
-func TestReasonsAndClasses(t *testing.T) {
-	want := map[Class][]Reason{
-		ClassInterception: {"wrong_issuer", "forged_issuer", "key_not_proved", "block_page", "sinkhole"},
-		ClassBlocked:      {"refused", "reset", "closed", "silent", "unreachable"},
-		ClassServer:       {"alert", "not_tls", "device_unfit", "certificate_refused"},
-		ClassCertificate:  {"expired", "not_yet_valid", "wrong_name"},
-		ClassDNS:          {"dns_failed"},
-		ClassSurvey:       {"out_of_time"},
-	}
-	n := 0
-	for class, reasons := range want {
-		n += len(reasons)
-		for _, r := range reasons {
-			if got := ClassOf(r); got != class {
-				t.Errorf("ClassOf(%s) = %q, want %q", r, got, class)
+// TestEveryFailureIsMapped runs over the constants that package measurement declares: each failure, in each phase, has a
+// reason, and only the two that tell nothing about the path give out_of_time.
+func TestEveryFailureIsMapped(t *testing.T) {
+	for _, failure := range closedlist.Constants(t, "../measurement", "Failure") {
+		for _, phase := range measurement.Phases {
+			o := measurement.Outcome{Failure: measurement.Failure(failure), FailedIn: phase, Transport: measurement.TCP, Client: measurement.Device}
+			f := Walk(&o, nothingSeen, nil, true)
+			checkFinding(t, f)
+			noVerdict := o.Failure == measurement.OutOfTime || o.Failure == measurement.Internal
+			if got := f.Reason == reason.OutOfTime; got != (noVerdict && phase != measurement.Ping) {
+				t.Errorf("%q in %s: reason %q", failure, phase, f.Reason)
 			}
-			if !slices.Contains(Reasons(), r) {
-				t.Errorf("%s is not in Reasons()", r)
+			if f.Reason == reason.OK && phase != measurement.Ping {
+				t.Errorf("%q in %s carries a device", failure, phase)
 			}
 		}
 	}
-	if len(Reasons()) != n {
-		t.Errorf("%d reasons, want %d", len(Reasons()), n)
-	}
-	if ClassOf(OK) != "" || ClassOf("no_such_reason") != "" {
-		t.Error("a class for what has none")
+}
+
+// TestEveryVerdictIsMapped runs over the verdicts that package trust declares.
+func TestEveryVerdictIsMapped(t *testing.T) {
+	for _, verdict := range closedlist.Constants(t, "../trust", "Verdict") {
+		j := trust.Judgement{Seen: true, Verdict: trust.Verdict(verdict)}
+		r := certificateReason(j, shown(false))
+		if (r == reason.OK) != (j.Verdict == trust.Good) {
+			t.Errorf("verdict %q: reason %q", verdict, r)
+		}
 	}
 }
 
-// checkFinding holds a finding against what every finding promises.
-func checkFinding(t *testing.T, f Finding) {
+// checkFinding tests what holds for every finding.
+func checkFinding(t *testing.T, f report.Finding) {
 	t.Helper()
-	if f.Reason == OK {
-		if f != (Finding{}) {
-			t.Errorf("nothing is wrong, but: %+v", f)
+	if f.Reason == reason.OK {
+		if f != (report.Finding{}) {
+			t.Errorf("carries a device, but: %+v", f)
 		}
 		return
 	}
-	if f.Class == "" || f.Class != ClassOf(f.Reason) {
-		t.Errorf("reason %q has class %q", f.Reason, f.Class)
+	if _, ok := f.Reason.Info(); !ok {
+		t.Errorf("reason %q is not on the list", f.Reason)
 	}
-	if f.Summary == "" || !utf8.ValidString(f.Summary) {
-		t.Errorf("summary %q", f.Summary)
+	if _, ok := f.Advice.Info(); !ok {
+		t.Errorf("advice %q is not on the list", f.Advice)
 	}
-	if !strings.HasSuffix(f.Advice, ".") || !utf8.ValidString(f.Advice) {
-		t.Errorf("advice %q is no sentence", f.Advice)
-	}
-	if !strings.Contains(f.Advice, f.Where) || f.Where == "" && f.Class != ClassSurvey {
-		t.Errorf("advice %q does not name %q", f.Advice, f.Where)
+	for _, text := range []string{f.Detail.Text, f.Certificate.Issuer, f.Certificate.Subject, f.Certificate.Expected, f.Certificate.Detail.Text,
+		f.Other.Issuer, f.Other.Subject, f.Other.Expected, f.Other.Detail.Text} {
+		if text != measurement.Text(text) {
+			t.Errorf("text %q is not safe to show", text)
+		}
 	}
 }
 
-// FuzzWalk feeds every combination of failure, phase and verdict, with texts as hostile as the fuzzer finds them.
+// FuzzWalk runs every combination of failure, phase and verdict, with hostile texts.
 func FuzzWalk(f *testing.F) {
 	failures := []measurement.Failure{
 		measurement.Completed, measurement.Refused, measurement.Unreachable, measurement.Reset, measurement.Closed, measurement.Silent,
 		measurement.Alert, measurement.NotTLS, measurement.HTTP, measurement.Malformed, measurement.Unfit, measurement.FinishFailed,
-		measurement.CertificateNeeded, measurement.OutOfTime, measurement.Internal, "no_such_failure",
+		measurement.CertificateNeeded, measurement.OutOfTime, measurement.Internal,
 	}
 	verdicts := []trust.Verdict{
-		trust.Good, trust.WrongIssuer, trust.ForgedIssuer, trust.KeyNotProved, trust.Expired, trust.NotYetValid, trust.WrongName,
-		"no_such_verdict",
+		trust.Good, trust.WrongIssuer, trust.ForgedIssuer, trust.KeyNotProved, trust.Expired, trust.NotYetValid, trust.WrongName, trust.Unrooted,
 	}
 	phases := append([]measurement.Phase{""}, measurement.Phases...)
 	for i := range failures {
@@ -278,6 +272,6 @@ func FuzzWalk(f *testing.F) {
 		if flag(12) {
 			o.Transport, o.Address = measurement.UDP, netip.MustParseAddrPort("192.0.2.1:5684")
 		}
-		checkFinding(t, Walk(o, judgement(int(verdict)), web, Context{Host: name, CredentialConfigured: flag(13)}))
+		checkFinding(t, Walk(o, judgement(int(verdict)), web, flag(13)))
 	})
 }

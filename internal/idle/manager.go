@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
@@ -146,7 +146,7 @@ func Walked(p *report.Path) *report.Walk {
 	for i := range p.Walks {
 		w := &p.Walks[i]
 		switch {
-		case w.Finding.Reason == diagnose.Sinkhole:
+		case w.Finding.Reason == reason.Sinkhole:
 			return nil
 		case !w.Withdrawn:
 			return w
@@ -158,11 +158,11 @@ func Walked(p *report.Path) *report.Walk {
 // Foreign says in words that it is not the cloud that answers, by what a survey found; "" if nothing speaks against it.
 // Whoever intercepts a connection ends it on this side as well: how long silence survives there says nothing of the way to
 // the cloud.
-func Foreign(f *diagnose.Finding) string {
-	if f.Class != diagnose.ClassInterception && f.Reason != diagnose.NotTLS && !f.Elsewhere {
+func Foreign(f *report.Finding) string {
+	if f.Reason.Class() != reason.Interception && f.Reason != reason.NotTLS && f.Advice != reason.CheckAddress {
 		return ""
 	}
-	return "something else than the cloud answers (" + f.Summary + "), and its idle times are not the path's"
+	return "something else than the cloud answers (" + string(f.Reason) + "), and its idle times are not the path's"
 }
 
 // Bounds is what is known of silence on a path; nil if it is not measured. It is a [survey.IdleSource].

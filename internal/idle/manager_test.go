@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
@@ -191,7 +191,7 @@ func TestOnlyAddressesOfASurveyAreCalled(t *testing.T) {
 	}{
 		"none": {nil, false},
 		"a sinkhole": {[]report.Walk{
-			{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("10.0.0.1:5684")}, Finding: diagnose.Finding{Reason: diagnose.Sinkhole}},
+			{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("10.0.0.1:5684")}, Finding: report.Finding{Reason: reason.Sinkhole}},
 			{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}},
 		}, false},
 		"withdrawn": {[]report.Walk{{Outcome: measurement.Outcome{Address: netip.MustParseAddrPort("198.51.100.1:5684")}, Withdrawn: true}}, false},
@@ -220,12 +220,12 @@ func TestNothingIsMeasuredOfAnInterceptor(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{forgets: always(s(200)), manner: Dropped}
 		own, foreign := walked(c), walked(c)
-		foreign.Hosts[0].Paths[0].Walks[0].Finding = diagnose.Finding{
-			Reason: diagnose.WrongIssuer, Class: diagnose.ClassInterception, Summary: "signed by CN=Box instead of CN=Cloud",
+		foreign.Hosts[0].Paths[0].Walks[0].Finding = report.Finding{
+			Reason: reason.WrongIssuer,
 		}
 		bounds := func() report.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
 		unknown := report.IdleBounds{Reason: ReasonUnknown,
-			Why: "not known: something else than the cloud answers (signed by CN=Box instead of CN=Cloud), and its idle times are not the path's"}
+			Why: "not known: something else than the cloud answers (wrong_issuer), and its idle times are not the path's"}
 		opened := func() int {
 			_, _, n := w.count()
 			return n
@@ -287,9 +287,9 @@ func TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten(t *testing.T) {
 			t.Errorf("after a round: %+v", b)
 		}
 		finding := &rep.Hosts[0].Paths[0].Walks[0].Finding
-		*finding = diagnose.Finding{Reason: diagnose.NotTLS, Class: diagnose.ClassServer, Summary: "something"}
+		*finding = report.Finding{Reason: reason.NotTLS}
 		m.Observe(rep)
-		*finding = diagnose.Finding{}
+		*finding = report.Finding{}
 		m.Observe(rep)
 		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != 0 || b.Why != "not measured yet" {
 			t.Errorf("%+v", b)
@@ -302,12 +302,12 @@ func TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten(t *testing.T) {
 }
 
 func TestWhoeverIsNotTheCloudIsForeign(t *testing.T) {
-	for f, want := range map[diagnose.Finding]bool{
-		{}: false,
-		{Reason: diagnose.Reset, Class: diagnose.ClassBlocked}:                        false,
-		{Reason: diagnose.Reset, Class: diagnose.ClassBlocked, Elsewhere: true}:       true,
-		{Reason: diagnose.WrongIssuer, Class: diagnose.ClassInterception}:             true,
-		{Reason: diagnose.NotTLS, Class: diagnose.ClassServer, Summary: "an SSH one"}: true,
+	for f, want := range map[report.Finding]bool{
+		{}:                     false,
+		{Reason: reason.Reset}: false,
+		{Reason: reason.Reset, Advice: reason.CheckAddress}: true,
+		{Reason: reason.WrongIssuer}:                        true,
+		{Reason: reason.NotTLS}:                             true,
 	} {
 		if got := Foreign(&f) != ""; got != want {
 			t.Errorf("%+v: foreign %v, want %v", f, got, want)

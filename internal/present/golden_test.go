@@ -16,18 +16,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// forms are what a report is written as, by the ending of the golden file.
+// forms are the views of a report, by the extension of the golden file.
 var forms = map[string]func(io.Writer, *report.Report) error{
-	".txt":     func(w io.Writer, r *report.Report) error { return Text(w, NewView(r), Palette{Width: 80}) },
-	".120.txt": func(w io.Writer, r *report.Report) error { return Text(w, NewView(r), Palette{Width: 120}) },
-	".md":      func(w io.Writer, r *report.Report) error { return Markdown(w, NewView(r)) },
-	".json":    JSON,
+	".txt":     func(w io.Writer, r *report.Report) error { return Text(w, NewView(r, "1.2.3"), Palette{Width: 80}) },
+	".120.txt": func(w io.Writer, r *report.Report) error { return Text(w, NewView(r, "1.2.3"), Palette{Width: 120}) },
+	".md":      func(w io.Writer, r *report.Report) error { return Markdown(w, NewView(r, "1.2.3")) },
+	".json":    func(w io.Writer, r *report.Report) error { return JSON(w, NewView(r, "1.2.3")) },
 	".html": func(w io.Writer, r *report.Report) error {
-		return Page(w, r, PageOptions{MetricsPath: "/metrics", Version: "1.2.3", Now: r.Finished.Add(7 * time.Second)})
+		return Page(w, NewView(r, "1.2.3"), PageOptions{MetricsPath: "/metrics", Now: r.Finished.Add(7 * time.Second)})
 	},
 }
 
-// TestGolden holds the forms of every report against what was last looked at and found good.
+// TestGolden compares each view of each report with its golden file.
 func TestGolden(t *testing.T) {
 	inEveryForm := []string{"well", "sick", "offline"}
 	var used []string

@@ -9,15 +9,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// TestJSONIsDocumented holds docs/report.md against the model: the same fields in the same order, and those that are
+// TestJSONDocumented holds docs/report.md against the model: the same fields in the same order, and those that are
 // always there marked so.
-func TestJSONIsDocumented(t *testing.T) {
+func TestJSONDocumented(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/report.md")
 	if err != nil {
 		t.Fatal(err)
@@ -35,8 +35,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		string(measurement.DNSUnreachable), string(measurement.DNSMalformed), string(measurement.DNSLoop), string(measurement.DNSRcode), string(measurement.DNSOutOfTime),
 		string(idle.ReasonUnknown), string(idle.ReasonSurvived), string(idle.ReasonDropped), string(idle.ReasonReset), string(idle.ReasonLimit),
 	}
-	for _, r := range diagnose.Reasons() {
-		words = append(words, string(diagnose.ClassOf(r)))
+	for _, info := range reason.Classes() {
+		words = append(words, string(info.Class))
 	}
 	for _, p := range measurement.Phases {
 		words = append(words, string(p))

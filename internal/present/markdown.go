@@ -6,12 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 // Markdown writes the evidence that a technician sends to the network's owner: first what is asked for, ready to paste
-// into a ticket; then from where and when, which hosts, addresses and ports, what was seen, and what was expected.
+// into a ticket; then from where and when, which hosts, addresses and ports, what was measured, and what was expected.
 func Markdown(w io.Writer, v *View) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Reachability of the device cloud from %s\n\n", cell(v.Site))
@@ -19,16 +21,20 @@ func Markdown(w io.Writer, v *View) error {
 	if v.Cause != "" {
 		b.WriteString(" " + cell(v.Cause))
 	}
-	fmt.Fprintf(&b, "\n\nMeasured %s from %s by endpoint\\_exporter, which walks each path as a device does.\n", v.Started.UTC().Format(moment), cell(v.from()))
-	v.markdownRequests(&b)
-	b.WriteString("\n## What was seen\n\n| host | path | from | to | result | seen | expected signer |\n|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "\n\nMeasured %s from %s by endpoint\\_exporter %s, which connects on each path as a device does.\n",
+		momentText(v.Started), cell(fromText(v)), cell(v.ExporterVersion))
+	if note := authorityPathText(v); note != "" {
+		b.WriteString("\n" + cell(note) + "\n")
+	}
+	markdownRequests(&b, v)
+	b.WriteString("\n## What was measured\n\n| host | path | from | to | result | observation | expected signer |\n|---|---|---|---|---|---|---|\n")
 	for i := range v.Hosts {
 		h := &v.Hosts[i]
 		for j := range h.Paths {
 			markdownPath(&b, h.Host, &h.Paths[j])
 		}
 	}
-	if v.resolvers() {
+	if len(v.summary.Resolvers) > 0 {
 		b.WriteString("\n## Name resolution\n\n| host | DNS server | answer | TTL | the zone's TTL | records kept past their TTL? |\n|---|---|---|---|---|---|\n")
 		for i := range v.Hosts {
 			h := &v.Hosts[i]
@@ -41,91 +47,98 @@ func Markdown(w io.Writer, v *View) error {
 	return err
 }
 
-func (v *View) resolvers() bool {
-	for i := range v.Hosts {
-		if len(v.Hosts[i].Resolvers) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // markdownRequests writes what the network's owner is asked for.
-func (v *View) markdownRequests(b *strings.Builder) {
-	b.WriteString("\n## What is asked for\n")
-	asked := v.requests()
+func markdownRequests(b *strings.Builder, v *View) {
+	b.WriteString("\n## Requested changes\n")
+	asked := requests(v.summary)
 	if len(asked) == 0 {
-		b.WriteString("\nNothing: what was seen asks for no change of the network.\n")
+		b.WriteString("\nNone: the measurement asks for no change to the network.\n")
 		return
 	}
 	b.WriteString("\nDevices on this network cannot reach their cloud, or not reliably. Please make the following changes")
-	if v.heardNobody() { // the cause may as well be the machine that looked
-		b.WriteString(", after a look at whether the machine that this was measured from is on the network itself")
+	if v.summary.Cause == report.CauseResolversSilent { // the machine itself may be off the network
+		b.WriteString(", after checking that the machine that measured this is on the network itself")
 	}
 	b.WriteString(".\n\n")
 	for i, r := range asked {
-		fmt.Fprintf(b, "%d. %s\n", i+1, cell(r.Text))
+		fmt.Fprintf(b, "%d. %s\n", i+1, cell(text(r.Text)))
 		for _, one := range r.For {
-			fmt.Fprintf(b, "   - %s\n", cell(one))
+			fmt.Fprintf(b, "   - %s\n", cell(text(one)))
 		}
 	}
-}
-
-// heardNobody reports whether no DNS server answered at all, for any host.
-func (v *View) heardNobody() bool {
-	asked := false
-	for i := range v.Hosts {
-		for _, r := range v.Hosts[i].Resolvers {
-			switch measurement.DNSFailure(r.Failure) {
-			case measurement.DNSTimeout, measurement.DNSUnreachable:
-				asked = true
-			default:
-				return false
-			}
-		}
-	}
-	return asked
 }
 
 func markdownPath(b *strings.Builder, host string, p *Path) {
-	row := func(from, to, result, seen, expected string) {
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n",
-			cell(host), cell(p.name()), cell(from), cell(to), cell(result), cell(seen), cell(expected))
+	row := func(from, to, result, observation, expected string) {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(host),
+			cell(pathName(measurement.Path{Transport: p.Transport, Port: p.Port})), cell(from), cell(to), cell(result), cell(observation), cell(expected))
 	}
 	if len(p.Addresses) == 0 {
-		row("", "", resultWord(p.Reason), p.Seen, "")
+		row("", "", resultText(p.Reason), p.Seen, "")
 	}
 	for i := range p.Addresses {
 		a := &p.Addresses[i]
-		seen, expected := a.Seen, ""
-		switch c := a.Certificate; {
-		case c == nil:
-		case a.Reason == diagnose.OK:
-			seen, expected = "signed by "+commonName(c.Issuer), commonName(c.Expected)
-		default:
-			expected = c.Expected
-			seen += fmt.Sprintf(" (certificate of %s, public key SHA-256 %s, valid until %s)",
-				c.Subject, c.PublicKeySHA256, c.NotAfter.UTC().Format(time.DateOnly))
-		}
-		if said := a.unfinished(); said != "" {
-			seen = strings.TrimPrefix(seen+"; "+said, "; ")
-		}
-		to := a.Address
+		to, expected := a.Address, ""
 		if a.Withdrawn {
 			to += " (withdrawn from the zone)"
 		}
-		row(a.Local, to, resultWord(a.Reason), seen, expected)
+		if a.Certificate != nil {
+			expected = a.Certificate.Expected
+		}
+		row(a.Local, to, resultText(a.Reason), observationText(a), expected)
 	}
 	if p.Omitted > 0 {
-		row("", fmt.Sprintf("%d more", p.Omitted), "not probed", "", "")
+		row("", omittedText(p.Omitted), "not known", "", "")
+	}
+	if p.Idle != nil {
+		if line := idleLine(p.Idle); line != "" {
+			row("", "", "silence", line, "")
+		}
 	}
 }
 
-func resultWord(r diagnose.Reason) string {
-	switch r {
-	case diagnose.OK:
+// observationText is the evidence of one walk: what was seen, the certificate in full if it is the wrong one, and times.
+func observationText(a *Address) string {
+	var parts []string
+	add := func(s string) {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	add(a.Seen)
+	if c := a.Certificate; c != nil {
+		if a.Reason == reason.OK {
+			add("signed by " + c.Issuer)
+		} else {
+			add(fmt.Sprintf("certificate of %s, issued by %s, public key SHA-256 %s, valid from %s to %s, in answer to the %s hello",
+				c.Subject, c.Issuer, c.PublicKeySHA256, c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), helloOf(c.SeenBy)))
+		}
+	}
+	add(unfinishedText(a))
+	if a.RTTSeconds > 0 {
+		add("round-trip time " + seconds(a.RTTSeconds))
+	}
+	if a.FirstReply > 0 {
+		add("first datagram back after " + seconds(a.FirstReply))
+	}
+	if a.BehindNAT {
+		add("behind a NAT")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func helloOf(c measurement.Client) string {
+	if c == measurement.Web {
+		return "browser's"
+	}
+	return "device's"
+}
+
+func resultText(r reason.Reason) string {
+	if r == reason.OK {
 		return "passes"
-	case diagnose.OutOfTime:
+	}
+	if r == reason.OutOfTime {
 		return "not known"
 	}
 	return "fails: " + string(r)
@@ -134,29 +147,51 @@ func resultWord(r diagnose.Reason) string {
 func markdownResolver(b *strings.Builder, h *Host, r *Resolver) {
 	answer := strings.Join(r.Addresses, ", ")
 	switch {
-	case r.cutOff():
-		answer = "not known: the round ended first"
-	case r.failed():
-		answer = "fails: " + strings.TrimSuffix(r.Failure+": "+r.Detail, ": ")
-	case len(r.astray) > 0:
-		answer += " (" + plural(len(r.Addresses), "", list(r.astray)+" ") + "cannot be the cloud)"
+	case r.Failure == measurement.DNSOutOfTime:
+		answer = "not known: " + dnsFailureText(r.Failure)
+	case r.Failure != measurement.DNSOK:
+		answer = "fails: " + string(r.Failure) + ", " + lookupFailureText(r.Failure, r.Detail)
+	case len(r.sinkholes) > 0:
+		answer += " (" + list(r.sinkholes) + " cannot be the cloud)"
 	}
 	var ttl, zone string
 	if r.TTLSeconds != nil {
 		ttl = fmt.Sprintf("%g s", *r.TTLSeconds)
 	}
-	if h.Authority != nil && h.Authority.TTLSeconds > 0 {
-		zone = fmt.Sprintf("%g s", h.Authority.TTLSeconds)
+	if a := h.Authority; a != nil {
+		if a.TTLSeconds > 0 {
+			zone = fmt.Sprintf("%g s", a.TTLSeconds)
+		} else {
+			zone = a.Why
+		}
 	}
-	judged := map[string]string{"ok": "no", "stale": "yes, proved", "suspect": "suspected", "unknown": "not known"}[r.Verdict]
-	if r.Why != "" && r.Verdict != "ok" {
-		judged += ": " + r.Why
-	}
-	fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", cell(h.Host), cell(r.shown), cell(answer), ttl, zone, cell(judged))
+	fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", cell(h.Host), cell(r.name), cell(answer), ttl, cell(zone), cell(stalenessCell(r)))
 }
 
-// markup is what Markdown would take for markup, in a table's cell or in a line of text; also what some renderers turn
-// into links. What came from the network must stay text.
+// stalenessCell answers whether records are kept past their TTL.
+func stalenessCell(r *Resolver) string {
+	switch r.Verdict {
+	case staleness.OK:
+		return "no"
+	case staleness.Stale:
+		return withWhy("yes, proved", r.Why)
+	case staleness.Suspect:
+		return withWhy("suspected", r.Why)
+	case staleness.Unknown:
+		return withWhy("not known", r.Why)
+	}
+	return ""
+}
+
+func withWhy(answer, why string) string {
+	if why == "" {
+		return answer
+	}
+	return answer + ": " + why
+}
+
+// markup is what Markdown would take for markup, in a table's cell or in a line of text, and what some renderers turn
+// into links. Text from the network must stay text.
 var markup = strings.NewReplacer(
 	"\\", `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "*", `\*`, "_", `\_`, "~", `\~`,
 	"[", `\[`, "]", `\]`, "://", `:\//`, "www.", `www\.`, "WWW.", `WWW\.`, "$", `\$`, "\n", " ",

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"fmt"
 	"html/template"
 	"io"
 	"time"
@@ -18,65 +17,53 @@ var pageSource string
 //go:embed page.css
 var pageStyle string
 
-// ContentSecurityPolicy is what the page needs: its own style and nothing else. The page says so itself; a server may
-// say it too.
+// ContentSecurityPolicy is what the page needs: its own style and nothing else. The page carries it itself; a server may
+// send it as a header too.
 var ContentSecurityPolicy = func() string {
 	hash := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; base-uri 'none'; form-action 'none'"
 }()
 
-// page is parsed once; html/template escapes everything that came from the network by its place.
+// page is parsed once; html/template escapes everything from the network by its place.
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"seconds":  seconds,
-	"took":     func(a Address) string { return a.took() },
-	"line":     func(a Address) string { return a.line() },
-	"state":    func(a Address) State { return stateOfReason(a.Reason) },
-	"word":     func(a Address) string { word, _ := wordOf(a.Reason); return word },
-	"pathWord": func(p Path) string { word, _ := wordOf(p.Reason); return word },
-	"names":    func(h Host) string { return h.names() },
-	"because":  func(p Path) string { return p.line() },
-	"silence":  func(i *Idle) string { return i.line() },
-	"dnsWord":  func(r Resolver) string { word, _ := r.word(); return word },
-	"dnsState": func(r Resolver) State { _, s := r.word(); return s },
-	"dnsLine":  func(r Resolver, zone *Authority) string { return r.line(zone) },
-	"shown":    func(r Resolver) string { return r.shown },
-	"open":     func(q openQuestion) string { return q.words() },
-	"moment":   func(t time.Time) string { return t.UTC().Format(moment) },
+	"seconds":      seconds,
+	"moment":       momentText,
+	"took":         func(a Address) string { return tookText(&a) },
+	"addressLine":  func(a Address) string { return addressLine(&a) },
+	"addressWord":  func(a Address) word { return reasonWord(a.Reason) },
+	"pathWord":     func(p Path) word { return reasonWord(p.Reason) },
+	"pathLine":     func(p Path) string { return pathLine(&p) },
+	"hostPaths":    func(h Host) string { return hostPaths(&h) },
+	"idleLine":     idleLine,
+	"omitted":      omittedText,
+	"resolverWord": func(r Resolver) word { return resolverWord(&r) },
+	"resolverLine": func(r Resolver, zone *Authority) string { return resolverLine(&r, zone) },
+	"serverName":   func(r Resolver) string { return r.name },
 }).Parse(pageSource))
 
-// PageOptions is what the page shows beside the report.
+// PageOptions is what the page shows in addition to the report.
 type PageOptions struct {
 	MetricsPath string
-	Version     string    // of the exporter; "" leaves it out
-	Notice      string    // what else a person must know; "": nothing
+	Notice      string    // something else that a person must know; "" if there is nothing
 	Now         time.Time // to say how old the report is
 }
 
-// Page writes a report as a web page that needs no script and no file from elsewhere.
-func Page(w io.Writer, rep *report.Report, o PageOptions) error {
-	v := NewView(rep)
+// Page writes a view as a web page that needs no script and no other file.
+func Page(w io.Writer, v *View, o PageOptions) error {
+	open, _ := openLines(v.summary)
 	return page.Execute(w, struct {
 		*View
 		PageOptions
-		State  State
-		From   string
-		Took   string
-		Age    string
-		Open   []openQuestion
-		Table  bool // else one cause kept every path from being walked
-		Style  template.CSS
-		Policy string
-	}{v, o, v.state(), v.from(), seconds(v.Finished.Sub(v.Started).Seconds()), age(o.Now.Sub(v.Finished)), v.openQuestions(), v.walked() || v.Cause == "",
-		template.CSS(pageStyle), ContentSecurityPolicy}) //nolint:gosec // our own style sheet
-}
-
-// age says how long ago something was.
-func age(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return "just now"
-	case d < time.Minute:
-		return fmt.Sprintf("%d s ago", d/time.Second)
-	}
-	return fmt.Sprintf("%d min ago", d/time.Minute)
+		State                                     report.State
+		From, Took, Age, AuthorityNote            string
+		Open                                      []string
+		AnyProbed                                 bool
+		HeadingTodo, HeadingUnprobed, HeadingOpen string
+		Style                                     template.CSS
+		Policy                                    string
+	}{
+		v, o, v.state, fromText(v), seconds(v.Finished.Sub(v.Started).Seconds()), age(o.Now.Sub(v.Finished)), authorityPathText(v), open,
+		v.anyProbed(), headingTodo, headingUnprobed, headingOpen,
+		template.CSS(pageStyle), ContentSecurityPolicy, //nolint:gosec // our own style sheet
+	})
 }

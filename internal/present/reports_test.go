@@ -9,6 +9,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
@@ -139,40 +140,32 @@ func (s *site) diagnosed() *report.Report {
 		for _, r := range h.Resolvers {
 			lookups = append(lookups, r.Lookup)
 		}
-		var compared []diagnose.PathFinding
 		h.Up, h.Known = false, true
 		for j := range h.Paths {
 			p := &h.Paths[j]
-			found := diagnose.PathFinding{Path: p.Path}
 			for k := range p.Walks {
-				w := &p.Walks[k]
-				if w.Finding.Reason == diagnose.OK {
-					w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, diagnose.Context{Service: h.Endpoint.Service, Host: h.Endpoint.Host})
-				}
-				if !w.Withdrawn {
-					found.Addresses = append(found.Addresses, diagnose.AddressFinding{Address: w.Outcome.Address.Addr(), Finding: w.Finding})
+				if w := &p.Walks[k]; w.Finding.Reason == reason.OK {
+					w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, false)
 				}
 			}
 			switch {
 			case len(p.Walks) > 0:
 				p.Finding = p.Walks[0].Finding
 			case p.Omitted > 0:
-				p.Finding = diagnose.NoRouteFinding(h.Endpoint.Host)
+				p.Finding = diagnose.NoRouteFinding()
 			default:
-				p.Finding = diagnose.DNSFinding(h.Endpoint.Host, lookups)
+				p.Finding = diagnose.DNSFinding(lookups)
 			}
-			p.Known = p.Finding.Reason != diagnose.OutOfTime
-			p.Up = p.Finding.Reason == diagnose.OK
+			p.Known = p.Finding.Reason != reason.OutOfTime
+			p.Up = p.Finding.Reason == reason.OK
 			if !p.Known {
 				s.IncompletePaths++
 			}
 			h.Up, h.Known = h.Up || p.Up, h.Known && p.Known
-			found.Finding = p.Finding
-			compared = append(compared, found)
 		}
 		h.Known = h.Known || h.Up
-		h.Advice = diagnose.Compare(h.Endpoint.Host, compared)
 	}
+	diagnose.Summarize(s.Report)
 	return s.Report
 }
 
@@ -199,7 +192,7 @@ func reports() map[string]*report.Report {
 	}
 }
 
-// learning is a first look: all is well, and it is too early to judge the resolver.
+// learning is a first round: all is well, and it is too early for a verdict on the resolver.
 func learning() *report.Report {
 	s := newSite()
 	for i := range s.Hosts {
@@ -243,7 +236,7 @@ func smallOnly() *report.Report {
 	return s.diagnosed()
 }
 
-// elsewhere is a host whose address somebody else has by now, who listens on 443 alone.
+// elsewhere is a host whose address belongs to another site by now, whose server listens on 443 only.
 func elsewhere() *report.Report {
 	s := newSite()
 	h := s.host("lwm2m")
@@ -257,7 +250,7 @@ func elsewhere() *report.Report {
 		w.Outcome.Web = &measurement.Outcome{Client: measurement.Web, TLS: seenTLS()}
 		tenant := judgement(h.Endpoint)
 		tenant.Verdict, tenant.Subject, tenant.Issuer = trust.WrongName, "CN=tenant.example.net", "CN=Web CA 1, O=Trust Services"
-		w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, &tenant, diagnose.Context{Service: h.Endpoint.Service, Host: h.Endpoint.Host})
+		w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, &tenant, false)
 	}
 	return s.diagnosed()
 }
@@ -275,7 +268,7 @@ func inspected() *report.Report {
 	return s.diagnosed()
 }
 
-// sick has one of everything.
+// sick has one of each fault.
 func sick() *report.Report {
 	s := newSite()
 
@@ -318,7 +311,7 @@ func sick() *report.Report {
 		p.Idle = &report.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, Reason: idle.ReasonDropped, Why: "a silence of 120 s survives; after 180 s the connection is lost: dropped"}
 	}
 
-	// A server that refuses the configured certificate would need one; the throw-away pair's refusal is no failure.
+	// A server that refuses the configured certificate would need one; the refusal of the temporary one is not a failure.
 	h = s.host("tcp-lwm2m")
 	h.Paths[0].Walks[0].Outcome.Failure, h.Paths[0].Walks[0].Outcome.FailedIn = measurement.CertificateNeeded, measurement.Finish
 	h.Paths[0].Walks[0].Outcome.Detail = measurement.Detail{Text: "the server sent the alert unknown_ca (48) after our certificate"}
@@ -330,7 +323,7 @@ func sick() *report.Report {
 	w := &h.Paths[0].Walks[0]
 	w.Outcome.Failure, w.Outcome.FailedIn, w.Outcome.Detail = measurement.CertificateNeeded, measurement.Finish, measurement.Detail{Text: "TLS alert 48, unknown_ca"}
 	w.Outcome.Pinged, w.Outcome.Ponged, w.Outcome.Retransmissions = false, false, 1
-	w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, diagnose.Context{Host: h.Endpoint.Host, CredentialConfigured: true})
+	w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, true)
 
 	// A name that only one resolver refuses to know.
 	h = s.host("containers")
@@ -367,7 +360,7 @@ func sick() *report.Report {
 	h.Resolvers[0].Lookup.Addresses = []netip.Addr{sink}
 	h.Paths[0].Walks = []report.Walk{{
 		Outcome: measurement.Outcome{Address: netip.AddrPortFrom(sink, 443), Transport: measurement.TCP, Client: measurement.Web},
-		Finding: diagnose.SinkholeFinding(h.Endpoint.Host, sink),
+		Finding: diagnose.SinkholeFinding(sink),
 	}}
 	return s.diagnosed()
 }
@@ -440,7 +433,7 @@ func outOfTime() *report.Report {
 	return s.diagnosed()
 }
 
-// noResolver is a machine whose resolv.conf names nobody.
+// noResolver is a machine whose resolv.conf names no server.
 func noResolver() *report.Report {
 	s := newSite()
 	s.unresolved(measurement.DNSTimeout, "")
@@ -450,7 +443,7 @@ func noResolver() *report.Report {
 	return s.diagnosed()
 }
 
-// noRoute is a machine whose DNS answers and which has no way to what it answers.
+// noRoute is a machine whose DNS server answers, and which has no route to the addresses.
 func noRoute() *report.Report {
 	s := newSite()
 	for i := range s.Hosts {

@@ -3,89 +3,129 @@ package present
 import (
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// requests words what only the network's owner can change, as one writes to them: paths to open, paths to exempt from
-// inspection, names to let resolve, DNS servers to mend. Whatever else is wrong is nothing to ask them for.
-func (v *View) requests() []Task {
+// requests words what only the network's owner can change, ready to be sent to them: each kind of request once, with
+// everything that it concerns.
+func requests(s *report.Summary) []Task {
 	var out []Task
-	ask := func(text string, lines []string) {
-		if len(lines) > 0 {
-			out = append(out, Task{text, lines})
+	for _, kind := range reason.Requests() {
+		var asked []report.Advice
+		for i := range s.Advice {
+			if info, ok := s.Advice[i].Kind.Info(); ok && info.Request == kind {
+				asked = append(asked, s.Advice[i])
+			}
+		}
+		if len(asked) > 0 {
+			out = append(out, request(kind, asked)...)
 		}
 	}
-	exempt := v.pathsOf(func(a *Address) bool { return a.Class == diagnose.ClassInterception && a.Reason != diagnose.Sinkhole })
-	ask("Exempt these from TLS inspection, and let them pass without a proxy. Devices refuse any certificate but their cloud's own:", exempt)
-	ask("Allow these outbound, answers included, without TLS inspection or application filtering:",
-		v.pathsOf(func(a *Address) bool {
-			return a.Class == diagnose.ClassBlocked && !a.finding.SmallOnly && !a.finding.Elsewhere
-		}))
-	ask("On these, small datagrams pass and large ones, or their fragments, are lost. Let them through in both directions:",
-		v.pathsOf(func(a *Address) bool { return a.finding.SmallOnly }))
-	ask("The answers on these do not come from the cloud, or are altered on the way. Find out which box acts there, and exempt them:",
-		v.pathsOf(func(a *Address) bool {
-			return a.Reason == diagnose.NotTLS || a.Reason == diagnose.Alert || a.finding.Elsewhere
-		}))
-	ask("Exempt these names from DNS filtering; they resolve to addresses that cannot be the cloud:", v.sinkholes())
-	for _, s := range v.servers() {
-		switch {
-		case s.silent():
-			ask("Make this DNS server answer devices and this machine:", []string{s.words()})
-		case len(s.failing) > 0:
-			ask(fmt.Sprintf("Let these names resolve at DNS server %s (%s):", s.name, s.why()), s.failing)
-		}
-	}
-	ask("Stop these DNS servers from keeping records past their TTL: the cloud's addresses change, and devices call the old ones:", v.staleServers())
 	return out
 }
 
-// pathsOf lists the paths to those addresses that are wanted.
-func (v *View) pathsOf(want func(*Address) bool) []string {
-	var p places
-	for i := range v.Hosts {
-		h := &v.Hosts[i]
-		for j := range h.Paths {
-			path := &h.Paths[j]
-			if slices.ContainsFunc(path.Addresses, func(a Address) bool { return !a.Withdrawn && want(&a) }) {
-				p.addPath(h.Host, path, want)
-			}
+// request words one kind of request; asked is the advice that asks for it.
+func request(kind reason.Request, asked []report.Advice) []Task {
+	one := func(text string, lines []string) []Task {
+		if len(lines) == 0 {
+			return nil
 		}
+		return []Task{{text, lines}}
 	}
-	return p.lines()
+	switch kind {
+	case reason.NoRequest:
+		return nil
+	case reason.RequestExemption:
+		return one("Exempt these from TLS inspection, and let them pass without a proxy. Devices accept no certificate except their cloud's own:", requestLines(asked, placeLine))
+	case reason.RequestAllow:
+		return one("Allow these outbound, replies included, without TLS inspection or application filtering:", requestLines(asked, placeLine))
+	case reason.RequestLargeDatagrams:
+		return one("Small datagrams pass on these, and large ones or their fragments are lost. Let them pass in both directions:", requestLines(asked, placeLine))
+	case reason.RequestBox:
+		return one("The answers on these do not come from the cloud, or are altered on the way. Find out which device acts there, and exempt them:", requestLines(asked, placeLine))
+	case reason.RequestRoute:
+		return one("Give this network a route to these hosts, or a DNS server that also gives addresses of the other IP version:", requestLines(asked, hostLine))
+	case reason.RequestExemptNames:
+		return one("Exempt these names from DNS filtering. They resolve to addresses that cannot be the cloud:", requestLines(asked, hostLine))
+	case reason.RequestAnswers:
+		return one("Let these DNS servers answer the devices and this machine:", serverLines(asked, func(s *report.ResolverSummary) bool { return s.Silent }))
+	case reason.RequestNames:
+		return namesRequest(asked)
+	case reason.RequestTTL:
+		return one("Let these DNS servers keep no record past its TTL: the cloud's addresses change, and devices connect to the old ones:", staleLines(asked))
+	case reason.RequestIdle:
+		return one("Keep idle connections on these for longer than the devices' keepalive:", idleLines(asked))
+	}
+	return nil
 }
 
-// sinkholes lists the hosts that resolve to what cannot be the cloud, with that.
-func (v *View) sinkholes() []string {
+// requestLines lists the places of advice, each once.
+func requestLines(asked []report.Advice, line func(*report.Place) string) []string {
 	var out []string
-	for i := range v.Hosts {
-		h := &v.Hosts[i]
-		var to []string
-		for j := range h.Paths {
-			for k := range h.Paths[j].Addresses {
-				if a := &h.Paths[j].Addresses[k]; a.Reason == diagnose.Sinkhole && !slices.Contains(to, a.Address) {
-					to = append(to, a.Address)
-				}
+	for i := range asked {
+		for j := range asked[i].Places {
+			if l := line(&asked[i].Places[j]); !slices.Contains(out, l) {
+				out = append(out, l)
 			}
-		}
-		if len(to) > 0 {
-			out = append(out, h.Host+" ("+strings.Join(to, ", ")+")")
 		}
 	}
 	return out
 }
 
-// staleServers lists the DNS servers that are proved to keep records too long, with the proof of one host each.
-func (v *View) staleServers() []string {
-	var out, seen []string
-	for i := range v.Hosts {
-		for j := range v.Hosts[i].Resolvers {
-			if r := &v.Hosts[i].Resolvers[j]; r.stale() && !slices.Contains(seen, r.shown) {
-				seen = append(seen, r.shown)
-				out = append(out, r.shown+", "+v.Hosts[i].Host+": "+r.Why)
+// servers lists the DNS servers of advice, each once.
+func servers(asked []report.Advice, want func(*report.ResolverSummary) bool) []*report.ResolverSummary {
+	var out []*report.ResolverSummary
+	for i := range asked {
+		for j := range asked[i].Resolvers {
+			s := &asked[i].Resolvers[j]
+			if want(s) && !slices.ContainsFunc(out, func(known *report.ResolverSummary) bool { return known.Server == s.Server }) {
+				out = append(out, s)
 			}
+		}
+	}
+	return out
+}
+
+func serverLines(asked []report.Advice, want func(*report.ResolverSummary) bool) []string {
+	var out []string
+	for _, s := range servers(asked, want) {
+		out = append(out, serverFailures(s))
+	}
+	return out
+}
+
+func namesRequest(asked []report.Advice) []Task {
+	var out []Task
+	for _, s := range servers(asked, func(s *report.ResolverSummary) bool { return len(s.Failing) > 0 }) {
+		var hosts []string
+		for _, host := range s.Failing {
+			hosts = append(hosts, text(host))
+		}
+		out = append(out, Task{fmt.Sprintf("Let these names resolve at DNS server %s (%s):", serverName(s.Server), failureTexts(s)), hosts})
+	}
+	return out
+}
+
+// staleLines names the DNS servers that are proved stale, with the proof for one host.
+func staleLines(asked []report.Advice) []string {
+	var out []string
+	for i := range asked {
+		if a := &asked[i]; a.Staleness.Verdict == staleness.Stale {
+			out = append(out, fmt.Sprintf("%s, %s: %s", serversText(a), text(a.Places[0].Host), StalenessText(a.Staleness)))
+		}
+	}
+	return out
+}
+
+func idleLines(asked []report.Advice) []string {
+	var out []string
+	for i := range asked {
+		a := &asked[i]
+		for j := range a.Places {
+			out = append(out, fmt.Sprintf("%s: dropped after %s, keepalive %s", placeLine(&a.Places[j]), secondsText(a.Lost), secondsText(a.Keepalive)))
 		}
 	}
 	return out

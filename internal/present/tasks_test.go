@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
@@ -53,7 +54,7 @@ func TestTasks(t *testing.T) {
 				}
 			}
 		}
-		v := NewView(s.diagnosed())
+		v := NewView(s.diagnosed(), "1.2.3")
 		if v.Healthy != (len(v.Todo) == 0) {
 			t.Fatalf("healthy %v, to do: %q", v.Healthy, v.Todo)
 		}
@@ -70,26 +71,26 @@ func TestTasks(t *testing.T) {
 			all += fmt.Sprint(task)
 		}
 		for i := range v.Hosts {
-			if h := &v.Hosts[i]; !h.healthy() && v.Cause == "" && !strings.Contains(all, h.Host) {
+			if h := &v.Hosts[i]; !healthy(h) && v.Cause == "" && !strings.Contains(all, h.Host) {
 				t.Fatalf("nothing is said of %s: %q", h.Host, v.Todo)
 			}
 		}
 	})
 }
 
-// TestOneCauseIsSaidOnce: where one thing explains that nothing works, it is said in the first lines, once, with one
+// TestCauseStatedOnce: where one thing explains that nothing works, it is said in the first lines, once, with one
 // thing to do.
-func TestOneCauseIsSaidOnce(t *testing.T) {
+func TestCauseStatedOnce(t *testing.T) {
 	for name, words := range map[string]string{
 		"offline":    "do not answer",
 		"servfail":   "cannot find any of the 7 hosts",
 		"blocked":    "Nothing gets out",
 		"filtered":   "Nothing gets through",
-		"outoftime":  "says nothing about the paths",
+		"outoftime":  "No DNS server answered before",
 		"noresolver": "No DNS server is known",
 		"noroute":    "no route",
 	} {
-		v := NewView(reports()[name])
+		v := NewView(reports()[name], "1.2.3")
 		if !strings.Contains(v.Cause, words) || len(v.Todo) != 1 {
 			t.Errorf("%s: cause %q, to do %q", name, v.Cause, v.Todo)
 		}
@@ -106,18 +107,18 @@ func TestOneCauseIsSaidOnce(t *testing.T) {
 	}
 }
 
-// TestUnknownIsNoFailure: what the deadline cut off, and what cannot be judged yet, is neither red nor FAIL.
-func TestUnknownIsNoFailure(t *testing.T) {
+// TestUnknownIsNotShownAsFailure: what the deadline cut off, and what cannot be judged yet, is neither red nor FAIL.
+func TestUnknownIsNotShownAsFailure(t *testing.T) {
 	for _, name := range []string{"outoftime", "learning"} {
 		var b strings.Builder
-		if err := Text(&b, NewView(reports()[name]), ANSI); err != nil {
+		if err := Text(&b, NewView(reports()[name], "1.2.3"), ANSI); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(b.String(), ANSI.Bad) || strings.Contains(b.String(), "FAIL") {
 			t.Errorf("%s is painted as failed:\n%s", name, &b)
 		}
 		b.Reset()
-		if err := Page(&b, reports()[name], PageOptions{Now: time.Now()}); err != nil {
+		if err := Page(&b, NewView(reports()[name], "1.2.3"), PageOptions{Now: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(b.String(), `class="down"`) || strings.Contains(b.String(), `class="n down"`) {
@@ -126,16 +127,16 @@ func TestUnknownIsNoFailure(t *testing.T) {
 	}
 }
 
-// TestComparedAdviceIsNotDoubled: what a comparing sentence covers is not advised on path by path.
-func TestComparedAdviceIsNotDoubled(t *testing.T) {
-	for name, want := range map[string]int{"udp": 2, "inspected": 4} {
-		if v := NewView(reports()[name]); len(v.Todo) != want {
+// TestTasksOnePerCause tests that a cause is one thing to do, however many paths and hosts it hits.
+func TestTasksOnePerCause(t *testing.T) {
+	for name, want := range map[string]int{"udp": 1, "inspected": 2} {
+		if v := NewView(reports()[name], "1.2.3"); len(v.Todo) != want {
 			t.Errorf("%s: %d things to do, want %d: %q", name, len(v.Todo), want, v.Todo)
 		}
 	}
 }
 
-func TestANumberKeepsItsUnit(t *testing.T) {
+func TestWrapKeepsUnits(t *testing.T) {
 	for text, want := range map[string]string{
 		"TTL of 60 s, and more": "TTL of\n60 s, and\nmore",
 		"answers 60 times":      "answers\n60 times",
@@ -146,4 +147,19 @@ func TestANumberKeepsItsUnit(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
+}
+
+// healthy reports whether nothing in a host's part of the view failed.
+func healthy(h *Host) bool {
+	for i := range h.Paths {
+		if h.Paths[i].State != report.Up {
+			return false
+		}
+		for j := range h.Paths[i].Addresses {
+			if h.Paths[i].Addresses[j].Reason != reason.OK {
+				return false
+			}
+		}
+	}
+	return !slices.ContainsFunc(h.Resolvers, func(r Resolver) bool { return r.Verdict == staleness.Stale || r.Failure != measurement.DNSOK })
 }

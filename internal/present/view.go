@@ -1,78 +1,76 @@
-// Package present shows a report to people and programs outside Prometheus: as JSON, as a web page, as a table for a
-// terminal, and as Markdown to forward. All four are views of one model, [View].
+// Package present turns reports into words and shows them outside Prometheus: on a terminal ([Text]), as a web page
+// ([Page]), as Markdown to forward ([Markdown]), and as JSON for programs ([JSON]).
+//
+// All sentences that people read about a report are in this package, each in one place: findings in finding.go, advice in
+// advice.go and cause.go, the verdict in verdict.go, requests to the network's owner in request.go, lines of the table in
+// lines.go. They are made from the facts of the report; no code here computes on a sentence, and no verdict is made here.
 package present
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
+// SchemaVersion is the version of the JSON form. It changes when a field is renamed or removed, or changes its meaning.
+const SchemaVersion = 1
+
 // View is a report in the form that programs read: /api/v1/report and `check --output=json`. Times are RFC 3339,
-// durations are seconds, and what is not known is absent.
+// durations are seconds, and what is not known is absent. Every text in it is safe to show. The other views read it too,
+// and the report that it was made from.
 type View struct {
-	Site            string    `json:"site"`
-	Started         time.Time `json:"started"`
-	Finished        time.Time `json:"finished"`
-	Healthy         bool      `json:"healthy"`         // every path carries a device, every resolver answers, and none is proved stale
-	Verdict         string    `json:"verdict"`         // how the site stands, in one sentence
-	Cause           string    `json:"cause,omitempty"` // why everything fails, where one thing explains it
-	Todo            []Task    `json:"todo,omitempty"`  // what a person should do, worst first, each cause once
-	IncompletePaths int       `json:"incomplete_paths"`
-	AuthorityPath   string    `json:"authority_path,omitempty"`
-	Hosts           []Host    `json:"hosts"`
+	SchemaVersion   int                     `json:"schema_version"`
+	ExporterVersion string                  `json:"exporter_version"`
+	Site            string                  `json:"site"`
+	Started         time.Time               `json:"started"`
+	Finished        time.Time               `json:"finished"`
+	Healthy         bool                    `json:"healthy"` // every path carries a device, every resolver answers, and none is proved stale
+	Verdict         string                  `json:"verdict"` // how the site stands, in one sentence
+	Cause           string                  `json:"cause,omitempty"`
+	Todo            []Task                  `json:"todo,omitempty"`
+	IncompletePaths int                     `json:"incomplete_paths"`
+	AuthorityPath   measurement.Port53State `json:"authority_path,omitempty"`
+	Hosts           []Host                  `json:"hosts"`
+
+	summary *report.Summary
+	state   report.State // of the site
 }
 
 // Host is one endpoint.
 type Host struct {
-	Service   string     `json:"service"`
-	Host      string     `json:"host"`
-	State     State      `json:"state"`
-	Keepalive float64    `json:"keepalive_seconds,omitempty"`
-	Resolvers []Resolver `json:"resolvers,omitempty"`
-	Authority *Authority `json:"authority,omitempty"`
-	Paths     []Path     `json:"paths"`
-	Advice    []string   `json:"advice,omitempty"`
-
-	compared []diagnose.Comparison // Advice, with what it covers
+	Service   string       `json:"service"`
+	Host      string       `json:"host"`
+	State     report.State `json:"state"`
+	Keepalive float64      `json:"keepalive_seconds,omitempty"`
+	Resolvers []Resolver   `json:"resolvers,omitempty"`
+	Authority *Authority   `json:"authority,omitempty"`
+	Paths     []Path       `json:"paths"`
+	Advice    []string     `json:"advice,omitempty"`
 }
-
-// State is up, down or unknown (the deadline came first).
-type State string
-
-const (
-	Up      State = "up"
-	Down    State = "down"
-	Unknown State = "unknown"
-)
 
 // Resolver is a host at one of the site's DNS servers.
 type Resolver struct {
-	Resolver      string     `json:"resolver"`
-	Addresses     []string   `json:"addresses,omitempty"`
-	TTLSeconds    *float64   `json:"ttl_seconds,omitempty"`
-	LookupSeconds float64    `json:"lookup_seconds"`
-	Failure       string     `json:"failure,omitempty"`
-	Detail        string     `json:"detail,omitempty"`
-	Changes       uint64     `json:"address_changes"`
-	Verdict       string     `json:"verdict,omitempty"`
-	Why           string     `json:"why,omitempty"`
-	Withdrawn     []string   `json:"withdrawn_addresses,omitempty"`
-	Ready         *time.Time `json:"verdict_expected,omitempty"`
+	Resolver      string                 `json:"resolver"`
+	Addresses     []string               `json:"addresses,omitempty"`
+	TTLSeconds    *float64               `json:"ttl_seconds,omitempty"`
+	LookupSeconds float64                `json:"lookup_seconds"`
+	Failure       measurement.DNSFailure `json:"failure,omitempty"`
+	Detail        string                 `json:"detail,omitempty"`
+	Changes       uint64                 `json:"address_changes"`
+	Verdict       staleness.Verdict      `json:"verdict,omitempty"`
+	Why           string                 `json:"why,omitempty"`
+	Withdrawn     []string               `json:"withdrawn_addresses,omitempty"`
+	Ready         *time.Time             `json:"verdict_expected,omitempty"`
 
-	shown  string   // the resolver as a person names it: without the usual port
-	astray []string // those of Addresses that cannot be the cloud
+	name      string   // as a person names it: without the usual port
+	sinkholes []string // those of Addresses that cannot be the cloud
 }
 
-// Authority is what the zone's own servers say.
+// Authority is the answer of the zone's authoritative servers.
 type Authority struct {
 	TTLSeconds float64  `json:"ttl_seconds,omitempty"`
 	Addresses  []string `json:"addresses,omitempty"`
@@ -81,18 +79,16 @@ type Authority struct {
 
 // Path is one way to a host.
 type Path struct {
-	Transport string          `json:"transport"`
-	Port      uint16          `json:"port"`
-	State     State           `json:"state"`
-	Reason    diagnose.Reason `json:"reason,omitempty"`
-	Class     diagnose.Class  `json:"class,omitempty"`
-	Seen      string          `json:"seen,omitempty"`
-	Advice    string          `json:"advice,omitempty"`
-	Omitted   int             `json:"omitted_addresses,omitempty"`
-	Addresses []Address       `json:"addresses,omitempty"`
-	Idle      *Idle           `json:"idle,omitempty"`
-
-	finding diagnose.Finding // of the path as a whole, its texts made safe
+	Transport measurement.Transport `json:"transport"`
+	Port      uint16                `json:"port"`
+	State     report.State          `json:"state"`
+	Reason    reason.Reason         `json:"reason,omitempty"`
+	Class     reason.Class          `json:"class,omitempty"`
+	Seen      string                `json:"seen,omitempty"`
+	Advice    string                `json:"advice,omitempty"`
+	Omitted   int                   `json:"omitted_addresses,omitempty"`
+	Addresses []Address             `json:"addresses,omitempty"`
+	Idle      *Idle                 `json:"idle,omitempty"`
 }
 
 // Address is a path to one address; the first of a path is the one that a device would take now.
@@ -101,156 +97,134 @@ type Address struct {
 	Local           string             `json:"local,omitempty"`
 	BehindNAT       bool               `json:"behind_nat,omitempty"` // a private local address towards a public one
 	Withdrawn       bool               `json:"withdrawn,omitempty"`
-	Reason          diagnose.Reason    `json:"reason,omitempty"`
-	Class           diagnose.Class     `json:"class,omitempty"`
+	Reason          reason.Reason      `json:"reason,omitempty"`
+	Class           reason.Class       `json:"class,omitempty"`
 	Seen            string             `json:"seen,omitempty"`
 	Detail          string             `json:"detail,omitempty"`
 	Seconds         map[string]float64 `json:"seconds,omitempty"` // by phase
 	RTTSeconds      float64            `json:"rtt_seconds,omitempty"`
 	FirstReply      float64            `json:"first_reply_seconds,omitempty"`
 	Retransmissions int                `json:"retransmissions,omitempty"`
-	Session         string             `json:"session,omitempty"` // finished | unfinished; absent if it did not come to that
+	Session         string             `json:"session,omitempty"` // finished | unfinished; absent if it was not attempted
 	CoAP            string             `json:"coap,omitempty"`    // answered | unanswered
 	Certificate     *Certificate       `json:"certificate,omitempty"`
 
 	started time.Time
-	finding diagnose.Finding // its texts made safe
+	finding report.Finding
+	detail  measurement.Detail
 }
 
-// Certificate is who answered.
+// Values of Session and CoAP.
+const (
+	sessionFinished   = "finished"
+	sessionUnfinished = "unfinished"
+	pingAnswered      = "answered"
+	pingUnanswered    = "unanswered"
+)
+
+// Certificate is the one that the server sent.
 type Certificate struct {
-	Authentic       bool      `json:"authentic"`
-	Issuer          string    `json:"issuer"`
-	Subject         string    `json:"subject"`
-	Expected        string    `json:"expected,omitempty"`
-	PublicKeySHA256 string    `json:"public_key_sha256"`
-	NotBefore       time.Time `json:"not_before"`
-	NotAfter        time.Time `json:"not_after"`
-	SeenBy          string    `json:"seen_by"` // whose hello saw it: device | web
+	Authentic       bool               `json:"authentic"`
+	Issuer          string             `json:"issuer"`
+	Subject         string             `json:"subject"`
+	Expected        string             `json:"expected,omitempty"`
+	PublicKeySHA256 string             `json:"public_key_sha256"`
+	NotBefore       time.Time          `json:"not_before"`
+	NotAfter        time.Time          `json:"not_after"`
+	SeenBy          measurement.Client `json:"seen_by"` // whose hello it answers: device | web
 }
 
 // Idle bounds how long silence survives a path; an absent bound is not known.
 type Idle struct {
-	SurvivedSeconds float64 `json:"survived_seconds,omitempty"`
-	LostSeconds     float64 `json:"lost_seconds,omitempty"`
-	ClosedSeconds   float64 `json:"closed_seconds,omitempty"`
-	Reason          string  `json:"reason"`
-	Why             string  `json:"why,omitempty"`
+	SurvivedSeconds float64           `json:"survived_seconds,omitempty"`
+	LostSeconds     float64           `json:"lost_seconds,omitempty"`
+	ClosedSeconds   float64           `json:"closed_seconds,omitempty"`
+	Reason          report.IdleReason `json:"reason"`
+	Why             string            `json:"why,omitempty"`
 
-	nat bool // the address that a device would take is behind one
+	behindNAT bool // the address that a device would take
 }
 
-// JSON writes a report for programs.
-func JSON(w io.Writer, rep *report.Report) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(NewView(rep))
-}
-
-// NewView makes the model of a report. Every text in it is safe to show, whatever the report holds.
-func NewView(r *report.Report) *View {
+// NewView words a report. exporterVersion is the version of the program that made it.
+func NewView(r *report.Report, exporterVersion string) *View {
 	v := &View{
+		SchemaVersion:   SchemaVersion,
+		ExporterVersion: text(exporterVersion),
 		Site:            text(r.Site),
 		Started:         r.Started,
 		Finished:        r.Finished,
-		Healthy:         len(r.Hosts) > 0,
+		Healthy:         r.Summary.State == report.Up,
+		Verdict:         text(verdictText(&r.Summary)),
+		Cause:           text(causeText(r)),
 		IncompletePaths: r.IncompletePaths,
-		AuthorityPath:   string(r.AuthorityPath),
+		AuthorityPath:   text(r.AuthorityPath),
 		Hosts:           make([]Host, len(r.Hosts)),
+		summary:         &r.Summary,
+		state:           report.Unknown,
+	}
+	if s := r.Summary.State; s == report.Up || s == report.Down {
+		v.state = s
+	}
+	for i := range r.Summary.Advice {
+		v.Todo = append(v.Todo, safeTask(task(&r.Summary.Advice[i])))
 	}
 	for i := range r.Hosts {
 		v.Hosts[i] = newHost(&r.Hosts[i])
-		v.Healthy = v.Healthy && v.Hosts[i].healthy()
 	}
-	v.judge()
 	return v
 }
 
-// maxSentence bounds the texts that hold several others.
-const maxSentence = 2000
-
-// maxAddress bounds an address with port: the longest there is without a zone.
-const maxAddress = len("[2001:db8:1111:2222:3333:4444:5555:6666]:65535")
-
-// address makes an address safe to show: its zone is text.
-func address(a fmt.Stringer) string { return measurement.Printable(a.String(), maxAddress) }
-
-// text makes a text safe to show.
-func text(s string) string { return measurement.Printable(s, maxSentence) }
-
-// healthy: every path carries a device, each of its addresses too, and no resolver is proved stale or silent.
-func (h *Host) healthy() bool {
-	for i := range h.Paths {
-		if h.Paths[i].State != Up {
-			return false
-		}
-		for j := range h.Paths[i].Addresses {
-			if h.Paths[i].Addresses[j].Reason != diagnose.OK {
-				return false
-			}
-		}
+// safeTask bounds the texts of a task.
+func safeTask(t Task) Task {
+	t.Text = text(t.Text)
+	for i := range t.For {
+		t.For[i] = text(t.For[i])
 	}
-	for i := range h.Resolvers {
-		if h.Resolvers[i].stale() || h.Resolvers[i].Failure != "" {
-			return false
-		}
-	}
-	return true
+	return t
 }
 
 func newHost(h *report.Host) Host {
 	out := Host{
-		Service: text(h.Endpoint.Service),
-		Host:    text(h.Endpoint.Host),
-		State:   stateOf(h.Up, h.Known),
-		Paths:   make([]Path, len(h.Paths)),
-
+		Service:   text(h.Endpoint.Service),
+		Host:      text(h.Endpoint.Host),
+		State:     stateOf(h.Up, h.Known),
 		Keepalive: h.Endpoint.Keepalive.Seconds(),
+		Paths:     make([]Path, len(h.Paths)),
 	}
-	for _, advice := range h.Advice {
-		advice.Text = text(advice.Text)
-		out.Advice = append(out.Advice, advice.Text)
-		out.compared = append(out.compared, advice)
+	for i := range h.Advice {
+		out.Advice = append(out.Advice, safeTask(task(&h.Advice[i])).Text)
 	}
 	for i := range h.Resolvers {
-		out.Resolvers = append(out.Resolvers, newResolver(&h.Resolvers[i]))
+		out.Resolvers = append(out.Resolvers, newResolver(h, &h.Resolvers[i]))
 	}
-	if a := &h.Zone; a.Known || a.Failure != "" {
-		out.Authority = &Authority{TTLSeconds: a.TTL.Seconds(), Why: ZoneText(a), Addresses: addresses(a.Addresses)}
+	if z := &h.Zone; z.Known || z.Failure != "" {
+		out.Authority = &Authority{TTLSeconds: z.TTL.Seconds(), Why: text(ZoneText(z)), Addresses: addresses(z.Addresses)}
 	}
 	for i := range h.Paths {
-		out.Paths[i] = newPath(&h.Paths[i])
-	}
-	for i := range out.Resolvers {
-		r := &out.Resolvers[i]
-		for _, address := range r.Addresses {
-			if out.sinkhole(address) {
-				r.astray = append(r.astray, address)
-			}
-		}
+		out.Paths[i] = newPath(h, &h.Paths[i])
 	}
 	return out
 }
 
-// sinkhole: the address cannot be the cloud, and was not called.
-func (h *Host) sinkhole(address string) bool {
-	return slices.ContainsFunc(h.Paths, func(p Path) bool {
-		return slices.ContainsFunc(p.Addresses, func(a Address) bool { return a.Address == address && a.Reason == diagnose.Sinkhole })
-	})
-}
-
-func newResolver(r *report.Resolver) Resolver {
+func newResolver(h *report.Host, r *report.Resolver) Resolver {
 	out := Resolver{
 		Resolver:      address(r.Lookup.Resolver),
 		Addresses:     addresses(r.Lookup.Addresses),
 		LookupSeconds: r.Lookup.Took.Seconds(),
-		Failure:       string(r.Lookup.Failure),
-		Detail:        dnsDetailText(r.Lookup.Detail),
+		Failure:       text(r.Lookup.Failure),
+		Detail:        text(dnsDetailText(r.Lookup.Detail)),
 		Changes:       r.Changes,
-		Verdict:       string(r.Staleness.Verdict),
-		Why:           StalenessText(&r.Staleness),
+		Verdict:       text(r.Staleness.Verdict),
+		Why:           text(StalenessText(&r.Staleness)),
 		Withdrawn:     addresses(r.Staleness.Withdrawn),
-		shown:         shown(r.Lookup.Resolver),
+		name:          serverName(r.Lookup.Resolver),
+	}
+	for _, a := range r.Lookup.Addresses {
+		if slices.ContainsFunc(h.Paths, func(p report.Path) bool {
+			return slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return w.Finding.Reason == reason.Sinkhole && w.Outcome.Address.Addr() == a })
+		}) {
+			out.sinkholes = append(out.sinkholes, address(a))
+		}
 	}
 	if len(r.Lookup.Addresses) > 0 {
 		ttl := r.Lookup.TTL.Seconds()
@@ -262,49 +236,29 @@ func newResolver(r *report.Resolver) Resolver {
 	return out
 }
 
-// shown leaves the usual port of a DNS server out.
-func shown(r netip.AddrPort) string {
-	if r.Port() == 53 {
-		return address(r.Addr())
-	}
-	return address(r)
-}
-
-func (r *Resolver) stale() bool { return r.Verdict == string(staleness.Stale) }
-
-func (r *Resolver) suspect() bool { return r.Verdict == string(staleness.Suspect) }
-
-// cutOff: the round ended before the resolver's answer, which says nothing about it.
-func (r *Resolver) cutOff() bool { return r.Failure == string(measurement.DNSOutOfTime) }
-
-// failed: the resolver gave no address.
-func (r *Resolver) failed() bool { return r.Failure != "" && !r.cutOff() }
-
-func newPath(p *report.Path) Path {
+func newPath(h *report.Host, p *report.Path) Path {
 	out := Path{
-		Transport: string(p.Transport),
+		Transport: text(p.Transport),
 		Port:      p.Port,
 		State:     stateOf(p.Up, p.Known),
+		Reason:    text(p.Finding.Reason),
+		Class:     p.Finding.Reason.Class(),
+		Seen:      text(pathFindingText(h, p)),
 		Omitted:   p.Omitted,
-		finding:   safe(p.Finding),
 	}
-	out.Reason, out.Class, out.Seen, out.Advice = out.finding.Reason, out.finding.Class, out.finding.Summary, out.finding.Advice
+	if p.Finding.Reason != reason.OK {
+		out.Advice = text(pathAdviceText(h, p))
+	}
 	for i := range p.Walks {
 		out.Addresses = append(out.Addresses, newAddress(&p.Walks[i]))
 	}
 	if b := p.Idle; b != nil {
 		out.Idle = &Idle{
 			SurvivedSeconds: b.Survived.Seconds(), LostSeconds: b.Lost.Seconds(), ClosedSeconds: b.Closed.Seconds(),
-			Reason: text(string(b.Reason)), Why: IdleText(b), nat: len(p.Walks) > 0 && p.Walks[0].Outcome.BehindNAT(),
+			Reason: text(b.Reason), Why: text(IdleText(b)), behindNAT: len(p.Walks) > 0 && p.Walks[0].Outcome.BehindNAT(),
 		}
 	}
 	return out
-}
-
-// safe makes a finding's texts safe to show.
-func safe(f diagnose.Finding) diagnose.Finding {
-	f.Summary, f.Advice, f.Where = text(f.Summary), text(f.Advice), text(f.Where)
-	return f
 }
 
 func newAddress(w *report.Walk) Address {
@@ -313,14 +267,17 @@ func newAddress(w *report.Walk) Address {
 		Address:         address(o.Address.Addr()),
 		BehindNAT:       o.BehindNAT(),
 		Withdrawn:       w.Withdrawn,
-		Detail:          detailText(o.Detail),
+		Reason:          text(w.Finding.Reason),
+		Class:           w.Finding.Reason.Class(),
+		Seen:            FindingText(&w.Finding),
+		Detail:          text(detailText(o.Detail)),
 		RTTSeconds:      o.RTT.Seconds(),
 		FirstReply:      o.FirstReply.Seconds(),
 		Retransmissions: o.Retransmissions,
 		started:         o.Started,
-		finding:         safe(w.Finding),
+		finding:         w.Finding,
+		detail:          o.Detail,
 	}
-	out.Reason, out.Class, out.Seen = out.finding.Reason, out.finding.Class, out.finding.Summary
 	if o.Local.IsValid() {
 		out.Local = address(o.Local.Addr())
 	}
@@ -328,51 +285,40 @@ func newAddress(w *report.Walk) Address {
 		if out.Seconds == nil {
 			out.Seconds = make(map[string]float64, len(o.Times))
 		}
-		out.Seconds[string(t.Phase)] = t.Took.Seconds()
+		out.Seconds[string(text(t.Phase))] = t.Took.Seconds()
 	}
 	switch finished, tried := o.Finished(); {
 	case finished:
-		out.Session = "finished"
+		out.Session = sessionFinished
 	case tried:
-		out.Session = "unfinished"
+		out.Session = sessionUnfinished
 	}
 	switch {
 	case o.Ponged:
-		out.CoAP = "answered"
+		out.CoAP = pingAnswered
 	case o.Pinged:
-		out.CoAP = "unanswered"
+		out.CoAP = pingUnanswered
 	}
 	if j := &w.Judgement; j.Seen {
 		_, by := o.SawTLS()
 		out.Certificate = &Certificate{
 			Authentic: j.Authentic, Issuer: text(j.Issuer), Subject: text(j.Subject), Expected: text(j.Expected),
-			PublicKeySHA256: text(j.PublicKeySHA256), NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: string(by),
+			PublicKeySHA256: text(j.PublicKeySHA256), NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: text(by),
 		}
 	}
 	return out
 }
 
-func stateOf(up, known bool) State {
+func stateOf(up, known bool) report.State {
 	switch {
 	case !known:
-		return Unknown
+		return report.Unknown
 	case up:
-		return Up
+		return report.Up
 	}
-	return Down
+	return report.Down
 }
 
-// handshake is connect and hello together, in seconds; ok is false unless the hello was answered.
-func (a *Address) handshake() (seconds float64, ok bool) {
-	hello, ok := a.Seconds[string(measurement.Hello)]
-	return a.Seconds[string(measurement.Connect)] + hello, ok
-}
-
-// addresses writes addresses, safe to show.
-func addresses(of []netip.Addr) []string {
-	var out []string
-	for _, a := range of {
-		out = append(out, address(a))
-	}
-	return out
-}
+// anyProbed reports whether the table of hosts is of use: otherwise one cause kept every path from being probed, and
+// stands above it.
+func (v *View) anyProbed() bool { return v.summary.Probed || v.summary.Cause == report.CauseNone }

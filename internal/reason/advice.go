@@ -8,32 +8,32 @@ const NoAdvice Advice = "" // nothing is wrong
 
 // Kinds of advice about the paths to a host.
 const (
-	ExemptFromInspection   Advice = "exempt_from_inspection"   // another issuer: a box inspects TLS
-	ExemptFromForgery      Advice = "exempt_from_forgery"      // a box inspects TLS and copies the issuer's name
-	FindReplayingBox       Advice = "find_replaying_box"       // a box replays the cloud's certificate without its key
-	BypassProxy            Advice = "bypass_proxy"             // a proxy answers with a page of its own
-	ExemptNameFromFilter   Advice = "exempt_name_from_filter"  // DNS leads to a sinkhole
-	AllowOutbound          Advice = "allow_outbound"           // the port is blocked
-	StopFiltering          Advice = "stop_filtering"           // the connection opens, and the handshake is stopped
-	StopHelloFiltering     Advice = "stop_hello_filtering"     // the same, while a browser's hello passes
-	LetSessionFinish       Advice = "let_session_finish"       // the hello was answered, the handshake could not be finished
-	LetLargeDatagramsPass  Advice = "let_large_datagrams_pass" // only small datagrams pass
-	AllowByName            Advice = "allow_by_name"            // some addresses of a host are blocked, others pass
-	CheckAddress           Advice = "check_address"            // another site's server answers at the address
-	FindRoute              Advice = "find_route"               // this machine has no route to any address of the host
-	AskAboutAlert          Advice = "ask_about_alert"          // a TLS alert answers the device
-	AskAboutDeviceAlert    Advice = "ask_about_device_alert"   // the same, while a browser's hello passes
-	FindAlteringBox        Advice = "find_altering_box"        // the answer is not TLS
-	ReportUnfitAnswer      Advice = "report_unfit_answer"      // a device cannot use the server's answer
-	CompleteChain          Advice = "complete_chain"           // no chain from a public certificate to a known authority
-	CheckClientCertificate Advice = "check_client_certificate" // the configured client certificate is refused
-	CheckClock             Advice = "check_clock"              // the certificate is not valid now
-	CheckName              Advice = "check_name"               // the certificate is for another name
-	ResolveName            Advice = "resolve_name"             // no DNS server gives an address
-	SetResolvers           Advice = "set_resolvers"            // there is no DNS server to ask
-	AllowMoreTime          Advice = "allow_more_time"          // the round ended before the path was probed
-	AllowMoreTimeForNames  Advice = "allow_more_time_for_names"
-	CheckThisMachine       Advice = "check_this_machine" // this machine could not probe the path
+	ExemptFromInspection   Advice = "exempt_from_inspection"    // another issuer: a box inspects TLS
+	ExemptFromForgery      Advice = "exempt_from_forgery"       // a box inspects TLS and copies the issuer's name
+	FindReplayingBox       Advice = "find_replaying_box"        // a box replays the cloud's certificate without its key
+	BypassProxy            Advice = "bypass_proxy"              // a proxy answers with its own page
+	ExemptNameFromFilter   Advice = "exempt_name_from_filter"   // DNS leads to a sinkhole
+	AllowOutbound          Advice = "allow_outbound"            // the port is blocked
+	StopFiltering          Advice = "stop_filtering"            // the connection opens, and the handshake is stopped
+	StopHelloFiltering     Advice = "stop_hello_filtering"      // the same, while a browser's hello passes
+	LetSessionFinish       Advice = "let_session_finish"        // the hello was answered, the handshake could not be finished
+	LetLargeDatagramsPass  Advice = "let_large_datagrams_pass"  // only small datagrams pass
+	AllowByName            Advice = "allow_by_name"             // some addresses of a host are blocked, others pass
+	CheckAddress           Advice = "check_address"             // another site's server answers at the address
+	FindRoute              Advice = "find_route"                // this machine has no route to any address of the host
+	AskAboutAlert          Advice = "ask_about_alert"           // a TLS alert answers the device
+	AskAboutDeviceAlert    Advice = "ask_about_device_alert"    // the same, while a browser's hello passes
+	FindAlteringBox        Advice = "find_altering_box"         // the answer is not TLS
+	ReportUnfitAnswer      Advice = "report_unfit_answer"       // a device cannot use the server's answer
+	CompleteChain          Advice = "complete_chain"            // no chain from a public certificate to a known authority
+	CheckClientCertificate Advice = "check_client_certificate"  // the configured client certificate is refused
+	CheckClock             Advice = "check_clock"               // the certificate is not valid now
+	CheckName              Advice = "check_name"                // the certificate is for another name
+	ResolveName            Advice = "resolve_name"              // no DNS server gives an address
+	SetResolvers           Advice = "set_resolvers"             // no DNS server is known
+	AllowMoreTime          Advice = "allow_more_time"           // the round ended before the path was probed
+	AllowMoreTimeForNames  Advice = "allow_more_time_for_names" // the round ended before the name was resolved
+	CheckThisMachine       Advice = "check_this_machine"        // this machine could not probe the path
 )
 
 // Kinds of advice about a cause that explains every failure of the site.
@@ -48,7 +48,7 @@ const (
 
 // Kinds of advice about one DNS server, and about silent connections.
 const (
-	StopStaleRecords Advice = "stop_stale_records" // it gives out records past their TTL
+	StopStaleRecords Advice = "stop_stale_records" // it keeps records past their TTL
 	ReplaceResolver  Advice = "replace_resolver"   // it does not answer, others do
 	ResolveAtServer  Advice = "resolve_at_server"  // it does not resolve names that others resolve
 	ShortenKeepalive Advice = "shorten_keepalive"  // idle connections are dropped before the keepalive

@@ -1,6 +1,6 @@
-// Package report holds everything that one round found, as plain data: package survey assembles it, and the collector,
-// the page, the terminal, Markdown and JSON are views of it. It has no behaviour, so that no view can compute a verdict
-// of its own.
+// Package report holds everything that one round found, as plain data. Package survey assembles it, package diagnose adds
+// the findings and the summary, and the collector, the page, the terminal, Markdown and JSON are views of it. It has no
+// behaviour, so that every view shows the same verdict.
 package report
 
 import (
@@ -8,24 +8,25 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// Report is everything that one round found. It is immutable: all that a person or a program sees is a view of it.
+// Report is everything that one round found. It is immutable once it is assembled.
 type Report struct {
-	Site     string // host name of the machine that looked
+	Site     string // host name of the machine that probed
 	Started  time.Time
 	Finished time.Time
 	Hosts    []Host // in the order of the configuration
 	// IncompletePaths counts the paths that the deadline cut off.
 	IncompletePaths int
-	// AuthorityPath is the exporter's own view of port 53 to the zones' servers.
+	// AuthorityPath is the state of port 53 from this machine to the zones' authoritative servers.
 	AuthorityPath measurement.Port53State
 	// Queries counts DNS queries since start, by leg and rcode; nil in the report of one host.
 	Queries []measurement.QueryCount
+	// Summary is the verdict on the whole site, by diagnose.Summarize.
+	Summary Summary
 }
 
 // Host is one endpoint in a report.
@@ -34,10 +35,11 @@ type Host struct {
 	Resolvers []Resolver       // in the order of the configuration; empty for an endpoint that is an address
 	Zone      Zone
 	Paths     []Path // as Endpoint.Paths
-	// Up: at least one path carries a device. Known is false if none is known to, while the deadline cut off one that might.
+	// Up is true if at least one path carries a device. Known is false if no path is known to, and the deadline cut off
+	// one that might; Up is then false.
 	Up, Known bool
-	// Advice compares the host's paths ("5684 over UDP is dropped, TCP passes: …"); empty if there is nothing to compare.
-	Advice []diagnose.Comparison
+	// Advice is what to do about the host's paths, each cause once, by diagnose.Summarize. It knows nothing of other hosts.
+	Advice []Advice
 }
 
 // Zone is what the authoritative servers of a host's zone answer.
@@ -74,45 +76,45 @@ var ZoneFailures = []ZoneFailure{
 type Resolver struct {
 	Lookup     measurement.Lookup
 	Changes    uint64    // of the address set since start
-	LastChange time.Time // zero: none seen
+	LastChange time.Time // zero if there was none
 	Staleness  staleness.Assessment
 }
 
-// Path is one way to a host, walked to each of its addresses.
+// Path is one way to a host, probed to each of its addresses.
 type Path struct {
 	measurement.Path
-	Walks   []Walk // one per probed address; the one that a device would take first
+	Walks   []Walk // one per probed address; the one that a device would take comes first
 	Omitted int    // addresses over max_addresses, or of a family without a route
-	// Up: the address that a device would take now carries it. Known is false when the deadline cut that one off;
-	// Up is then false and means nothing.
+	// Up is true if the address that a device would take now carries it. Known is false if the deadline cut that address
+	// off; Up is then false and means nothing.
 	Up, Known bool
-	// Finding is that of the first address, or why there is none (dns_failed, sinkhole).
-	Finding diagnose.Finding
-	// Attempts since start.
+	// Finding is that of the first address, or why the path has none (dns_failed, sinkhole).
+	Finding Finding
+	// OK and Failed count the rounds since start.
 	OK, Failed uint64
-	// Idle is what is known of silence on this path; nil if it is not measured.
+	// Idle bounds how long a silent connection survives; nil if that is not measured.
 	Idle *IdleBounds
 }
 
-// Walk is one path to one address: what was seen, who signed it, what it means.
+// Walk is one path to one address: what was measured, who signed, and what it means.
 type Walk struct {
 	Outcome   measurement.Outcome
 	Judgement trust.Judgement
-	Finding   diagnose.Finding
-	// Withdrawn marks an address that a resolver still hands out though the zone has withdrawn it. It is walked to know
+	Finding   Finding
+	// Withdrawn marks an address that a resolver still gives although the zone has withdrawn it. It is probed to know
 	// the harm, and counts in none of the path's sums.
 	Withdrawn bool
 }
 
-// IdleBounds bound how long a silent connection survives a path. A zero duration is "not known".
+// IdleBounds bound how long a silent connection survives a path. A zero duration is not known.
 type IdleBounds struct {
 	Survived  time.Duration // longest silence survived
-	Lost      time.Duration // shortest silence after which the path had dropped it
-	Closed    time.Duration // after which the server itself closed it
+	Lost      time.Duration // shortest silence after which the path had dropped the connection
+	Closed    time.Duration // silence after which the server itself closed the connection
 	LastRound time.Time
 	Reason    IdleReason
-	Why       string // why a bound is unknown, or in words what happened
+	Why       string // why a bound is not known, or in words what happened
 }
 
-// IdleReason is the one word for what silence does to a path: a closed list, kept by package idle.
+// IdleReason is the result for silence on a path in one word: a closed list, kept by package idle.
 type IdleReason string

@@ -7,6 +7,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
@@ -30,28 +31,14 @@ func (r *round) host(s *slot) report.Host {
 		h.Resolvers, h.Zone = r.resolving.Preliminary()
 	}
 	withdrawn := withdrawnAddresses(h.Resolvers)
-	compared := make([]diagnose.PathFinding, len(s.endpoint.Paths))
 	h.Known = true
 	for i, p := range s.endpoint.Paths {
 		h.Paths[i] = r.path(s, i, p, withdrawn)
 		h.Up = h.Up || h.Paths[i].Up
 		h.Known = h.Known && h.Paths[i].Known
-		compared[i] = diagnose.PathFinding{Path: p, Finding: h.Paths[i].Finding, Addresses: addressFindings(h.Paths[i].Walks)}
 	}
 	h.Known = h.Known || h.Up
-	h.Advice = diagnose.Compare(s.endpoint.Host, compared)
 	return h
-}
-
-// addressFindings lists the findings of the addresses that the zone has not withdrawn; a withdrawn address may fail.
-func addressFindings(walks []report.Walk) []diagnose.AddressFinding {
-	var out []diagnose.AddressFinding
-	for i := range walks {
-		if !walks[i].Withdrawn {
-			out = append(out, diagnose.AddressFinding{Address: walks[i].Outcome.Address.Addr(), Finding: walks[i].Finding})
-		}
-	}
-	return out
 }
 
 // withdrawnAddresses lists the addresses that a resolver still gives although the zone has withdrawn them.
@@ -74,7 +61,7 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 		at := netip.AddrPortFrom(addr, p.Port)
 		out.Walks = append(out.Walks, report.Walk{
 			Outcome: measurement.Outcome{Address: at, Transport: p.Transport, Client: s.endpoint.Client},
-			Finding: diagnose.SinkholeFinding(s.endpoint.Host, addr),
+			Finding: diagnose.SinkholeFinding(addr),
 		})
 	}
 	for j, addr := range s.plan.walk {
@@ -98,14 +85,14 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 	case len(out.Walks) > 0:
 		out.Finding = out.Walks[0].Finding
 	case !s.planned:
-		out.Finding = diagnose.OutOfTimeFinding(s.endpoint.Host)
+		out.Finding = diagnose.OutOfTimeFinding()
 	case out.Omitted > 0:
-		out.Finding = diagnose.NoRouteFinding(s.endpoint.Host)
+		out.Finding = diagnose.NoRouteFinding()
 	default:
-		out.Finding = diagnose.DNSFinding(s.endpoint.Host, r.lookups)
+		out.Finding = diagnose.DNSFinding(r.lookups)
 	}
-	out.Known = out.Finding.Reason != diagnose.OutOfTime
-	out.Up = out.Finding.Reason == diagnose.OK
+	out.Known = out.Finding.Reason != reason.OutOfTime
+	out.Up = out.Finding.Reason == reason.OK
 	return out
 }
 
@@ -127,8 +114,7 @@ func (r *round) judgeWalk(e *config.Endpoint, o *measurement.Outcome) report.Wal
 			}
 		}
 	}
-	about := diagnose.Context{Service: e.Service, Host: e.Host, CredentialConfigured: r.site.CredentialConfigured}
-	return report.Walk{Outcome: *o, Judgement: shown, Finding: diagnose.Walk(o, own, web, about)}
+	return report.Walk{Outcome: *o, Judgement: shown, Finding: diagnose.Walk(o, own, web, r.site.CredentialConfigured)}
 }
 
 // judge judges a server's certificates by the endpoint's anchor, for the endpoint's client. So does the judgement of the web

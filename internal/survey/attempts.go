@@ -5,8 +5,8 @@ import (
 	"sync"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
@@ -18,7 +18,7 @@ type endpointCounts map[measurement.Path]*pathCounts
 type pathCounts struct {
 	mu         sync.Mutex
 	ok, failed uint64
-	reason     diagnose.Reason // logged last
+	reason     reason.Reason // logged last
 }
 
 // newEndpointCounts returns the counts of an endpoint; before are those of the configuration before a reload, or nil.
@@ -62,5 +62,6 @@ func (c endpointCounts) count(e *config.Endpoint, p *report.Path, logger *slog.L
 		return
 	}
 	logger.Warn("path does not carry a device", append(about,
-		"reason", p.Finding.Reason, "class", p.Finding.Class, "seen", p.Finding.Summary)...)
+		"reason", p.Finding.Reason, "class", p.Finding.Reason.Class(), "phase", p.Finding.Phase, "detail", p.Finding.Detail.Text,
+		"issuer", p.Finding.Certificate.Issuer)...)
 }

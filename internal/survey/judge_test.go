@@ -2,14 +2,13 @@ package survey
 
 import (
 	"crypto/x509"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -25,17 +24,17 @@ func TestJudgeWalkWebHello(t *testing.T) {
 		authority *lab.Authority
 		leaf      lab.Leaf
 		replayed  bool
-		want      diagnose.Reason
+		want      reason.Reason
 	}{
-		"what a device is shown":                           {mint.Bootstrap, lab.Leaf{}, false, diagnose.Reset},
-		"a firewall's certificate":                         {mint.Inspector, lab.Leaf{DNSNames: []string{host}}, false, diagnose.WrongIssuer},
-		"a certificate of the public web for this host":    {mint.Web, lab.Leaf{DNSNames: []string{host}}, false, diagnose.Reset},
-		"the same, expired":                                {mint.Web, lab.Leaf{DNSNames: []string{host}, NotAfter: time.Now().Add(-day / 2)}, false, diagnose.Reset},
-		"the same, by a clock that is slow":                {mint.Web, lab.Leaf{DNSNames: []string{host}, NotBefore: time.Now().Add(day)}, false, diagnose.Reset},
-		"a certificate of the public web for another host": {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}}, false, diagnose.Reset},
-		"an expired one for another host":                  {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}, NotAfter: time.Now().Add(-day / 2)}, false, diagnose.Reset},
-		"one for another host, without its key":            {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}}, true, diagnose.WrongIssuer},
-		"one for this host, without its key":               {mint.Web, lab.Leaf{DNSNames: []string{host}}, true, diagnose.WrongIssuer},
+		"what a device is shown":                           {mint.Bootstrap, lab.Leaf{}, false, reason.Reset},
+		"a firewall's certificate":                         {mint.Inspector, lab.Leaf{DNSNames: []string{host}}, false, reason.WrongIssuer},
+		"a certificate of the public web for this host":    {mint.Web, lab.Leaf{DNSNames: []string{host}}, false, reason.Reset},
+		"the same, expired":                                {mint.Web, lab.Leaf{DNSNames: []string{host}, NotAfter: time.Now().Add(-day / 2)}, false, reason.Reset},
+		"the same, by a clock that is slow":                {mint.Web, lab.Leaf{DNSNames: []string{host}, NotBefore: time.Now().Add(day)}, false, reason.Reset},
+		"a certificate of the public web for another host": {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}}, false, reason.Reset},
+		"an expired one for another host":                  {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}, NotAfter: time.Now().Add(-day / 2)}, false, reason.Reset},
+		"one for another host, without its key":            {mint.Web, lab.Leaf{DNSNames: []string{"tenant.example.net"}}, true, reason.WrongIssuer},
+		"one for this host, without its key":               {mint.Web, lab.Leaf{DNSNames: []string{host}}, true, reason.WrongIssuer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			leaf := issued(t, test.authority, test.leaf)
@@ -53,10 +52,10 @@ func TestJudgeWalkWebHello(t *testing.T) {
 				}},
 			})
 			if walk.Finding.Reason != test.want {
-				t.Errorf("%s (%s), want %s", walk.Finding.Reason, walk.Finding.Summary, test.want)
+				t.Errorf("%s (%+v), want %s", walk.Finding.Reason, walk.Finding, test.want)
 			}
-			elsewhere := test.want == diagnose.Reset && len(test.leaf.DNSNames) > 0 && test.leaf.DNSNames[0] != host
-			if said := strings.Contains(walk.Finding.Advice, "somebody else's server"); said != elsewhere {
+			elsewhere := test.want == reason.Reset && len(test.leaf.DNSNames) > 0 && test.leaf.DNSNames[0] != host
+			if got := walk.Finding.Advice == reason.CheckAddress; got != elsewhere {
 				t.Errorf("advice %q", walk.Finding.Advice)
 			}
 			// The metrics show the judgement by the device's own anchor.
@@ -93,12 +92,12 @@ func TestJudgeWalkWebHost(t *testing.T) {
 		authority *lab.Authority
 		names     []string
 		replayed  bool
-		want      diagnose.Reason
+		want      reason.Reason
 	}{
-		"signed by it for this host":    {mint.Web, []string{host}, false, diagnose.DeviceUnfit},
-		"signed by it for another host": {mint.Web, []string{"proxy.example.net"}, false, diagnose.WrongIssuer},
-		"replayed without its key":      {mint.Web, []string{host}, true, diagnose.WrongIssuer},
-		"a firewall's certificate":      {mint.Inspector, []string{host}, false, diagnose.WrongIssuer},
+		"signed by it for this host":    {mint.Web, []string{host}, false, reason.DeviceUnfit},
+		"signed by it for another host": {mint.Web, []string{"proxy.example.net"}, false, reason.WrongIssuer},
+		"replayed without its key":      {mint.Web, []string{host}, true, reason.WrongIssuer},
+		"a firewall's certificate":      {mint.Inspector, []string{host}, false, reason.WrongIssuer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{anchor: trust.NewRoots(mint.LwM2M.Pool()), public: trust.NewRoots(mint.Web.Pool())}
@@ -112,7 +111,7 @@ func TestJudgeWalkWebHost(t *testing.T) {
 				},
 			})
 			if walk.Finding.Reason != test.want {
-				t.Errorf("%s (%s), want %s", walk.Finding.Reason, walk.Finding.Summary, test.want)
+				t.Errorf("%s (%+v), want %s", walk.Finding.Reason, walk.Finding, test.want)
 			}
 		})
 	}

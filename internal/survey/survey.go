@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -247,6 +248,7 @@ func (s *Survey) report(ctx context.Context, parts []part) *report.Report {
 	if len(parts) == 0 {
 		out.Started, out.Finished = s.opts.Now(), s.opts.Now()
 	}
+	diagnose.Summarize(out)
 	return out
 }
 

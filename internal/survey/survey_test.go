@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
@@ -231,7 +231,7 @@ func TestRunWithLittleTime(t *testing.T) {
 			if len(slow.Resolvers) != 1 || len(slow.Resolvers[0].Lookup.Addresses) != 1 {
 				t.Errorf("the look-up is known, and not reported: %+v", slow.Resolvers)
 			}
-			if got := slow.Paths[0].Finding.Reason; got != diagnose.OutOfTime {
+			if got := slow.Paths[0].Finding.Reason; got != reason.OutOfTime {
 				t.Errorf("what the deadline cut off is %q", got)
 			}
 			if slow.Paths[0].Failed != 0 || logged.count("path does not carry a device") != 0 {
@@ -335,13 +335,13 @@ func TestPathHasFindingOfFirstAddress(t *testing.T) {
 	}
 	s, _ := w.open(t, nil, "a.test")
 	p := s.Run(t.Context()).Hosts[0].Paths[0]
-	if !p.Up || len(p.Walks) != 2 || p.Walks[1].Finding.Reason != diagnose.Reset {
+	if !p.Up || len(p.Walks) != 2 || p.Walks[1].Finding.Reason != reason.Reset {
 		t.Errorf("first good, second bad: up %v, walks %+v", p.Up, p.Walks)
 	}
 	w.addresses["a.test"] = addrs("198.51.100.2", "198.51.100.1")
 	s.Reload(w.site(nil, "a.test"))
 	rep := s.Run(t.Context())
-	if p := rep.Hosts[0].Paths[0]; p.Up || p.Finding.Reason != diagnose.Reset {
+	if p := rep.Hosts[0].Paths[0]; p.Up || p.Finding.Reason != reason.Reset {
 		t.Errorf("first bad, second good: up %v, reason %q", p.Up, p.Finding.Reason)
 	}
 	if len(rep.Hosts[0].Advice) == 0 {
@@ -353,7 +353,7 @@ func TestSinkholeIsNotWalked(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("127.0.0.1")}}
 	s, _ := w.open(t, func(c *config.Config) { c.Endpoints[0].Addresses = config.AddressesPublic }, "a.test")
 	p := s.Run(t.Context()).Hosts[0].Paths[0]
-	if p.Finding.Reason != diagnose.Sinkhole || w.walks.Load() != 0 || len(p.Walks) != 1 {
+	if p.Finding.Reason != reason.Sinkhole || w.walks.Load() != 0 || len(p.Walks) != 1 {
 		t.Errorf("reason %q after %d walks", p.Finding.Reason, w.walks.Load())
 	}
 }
@@ -373,7 +373,7 @@ func TestHostWithWithdrawnAddress(t *testing.T) {
 		r := call.Computation()
 		r.resolvers[0].Staleness.Withdrawn = addrs("198.51.100.9")
 		h := r.snapshot(0)
-		if walks := h.Paths[0].Walks; walks[0].Withdrawn || !walks[1].Withdrawn || walks[1].Finding.Reason != diagnose.Refused {
+		if walks := h.Paths[0].Walks; walks[0].Withdrawn || !walks[1].Withdrawn || walks[1].Finding.Reason != reason.Refused {
 			t.Errorf("walks %+v", walks)
 		}
 		if len(h.Advice) != 0 {
@@ -388,17 +388,17 @@ func TestReasonWithoutAddress(t *testing.T) {
 		s, _ := w.open(t, nil, "none.test", "six.test")
 		s.opts.HasRoute = netip.Addr.Is4
 		rep := s.Run(context.Background())
-		if got := rep.Hosts[0].Paths[0].Finding.Reason; got != diagnose.DNSFailed {
+		if got := rep.Hosts[0].Paths[0].Finding.Reason; got != reason.DNSFailed {
 			t.Errorf("a name that does not exist: %q", got)
 		}
-		if p := rep.Hosts[1].Paths[0]; p.Finding.Reason != diagnose.Unreachable || p.Omitted != 1 {
+		if p := rep.Hosts[1].Paths[0]; p.Finding.Reason != reason.Unreachable || p.Omitted != 1 {
 			t.Errorf("no route: %q, %d omitted", p.Finding.Reason, p.Omitted)
 		}
 		w.lookup = time.Hour
 		<-time.After(time.Minute)
 		ctx, cancel := within(time.Second)
 		defer cancel()
-		if got := s.Run(ctx).Hosts[1].Paths[0].Finding.Reason; got != diagnose.OutOfTime {
+		if got := s.Run(ctx).Hosts[1].Paths[0].Finding.Reason; got != reason.OutOfTime {
 			t.Errorf("a look-up that the deadline cut off: %q", got)
 		}
 	})
@@ -454,7 +454,7 @@ func TestRunHostUnconfigured(t *testing.T) {
 		t.Errorf("a public address: %+v", p.Walks)
 	}
 	p := probe("in.test")
-	if p.Finding.Reason != diagnose.Sinkhole || w.walks.Load() != 2 {
+	if p.Finding.Reason != reason.Sinkhole || w.walks.Load() != 2 {
 		t.Errorf("a private address: %q, %d walks in all", p.Finding.Reason, w.walks.Load())
 	}
 	if len(s.counts) != 1 {
@@ -507,7 +507,7 @@ func TestRoundThatEndsBeforeLookup(t *testing.T) {
 		rep := s.Run(ctx)
 		unknown := 0
 		for _, h := range rep.Hosts {
-			if p := h.Paths[0]; p.Finding.Reason == diagnose.DNSFailed || p.Known && !p.Up {
+			if p := h.Paths[0]; p.Finding.Reason == reason.DNSFailed || p.Known && !p.Up {
 				t.Errorf("%s: %q, known %v", h.Endpoint.Host, p.Finding.Reason, p.Known)
 			} else if !p.Known {
 				unknown++
@@ -593,14 +593,14 @@ func TestRunHostUnconfiguredAddresses(t *testing.T) {
 		addresses []netip.Addr
 		noRoute   bool
 		walked    int64
-		reasons   []diagnose.Reason
+		reasons   []reason.Reason
 	}{
-		"a public address":                       {addrs("8.8.8.8"), false, 1, []diagnose.Reason{diagnose.OK}},
-		"a private one, dressed as NAT64's":      {addrs("fd12:3456::808:808", "8.8.8.8"), false, 1, []diagnose.Reason{diagnose.Sinkhole, diagnose.OK}},
-		"a public one by NAT64":                  {addrs("64:ff9b::808:808", "8.8.8.8"), false, 2, []diagnose.Reason{diagnose.OK, diagnose.OK}},
-		"a private one by NAT64":                 {addrs("64:ff9b::a00:1"), false, 0, []diagnose.Reason{diagnose.Sinkhole}},
-		"a private one, which is not reached":    {addrs("10.1.2.3"), true, 0, []diagnose.Reason{diagnose.Sinkhole}},
-		"a private one after a public one":       {addrs("8.8.8.8", "10.1.2.3"), false, 1, []diagnose.Reason{diagnose.OK, diagnose.Sinkhole}},
+		"a public address":                       {addrs("8.8.8.8"), false, 1, []reason.Reason{reason.OK}},
+		"a private one, dressed as NAT64's":      {addrs("fd12:3456::808:808", "8.8.8.8"), false, 1, []reason.Reason{reason.Sinkhole, reason.OK}},
+		"a public one by NAT64":                  {addrs("64:ff9b::808:808", "8.8.8.8"), false, 2, []reason.Reason{reason.OK, reason.OK}},
+		"a private one by NAT64":                 {addrs("64:ff9b::a00:1"), false, 0, []reason.Reason{reason.Sinkhole}},
+		"a private one, which is not reached":    {addrs("10.1.2.3"), true, 0, []reason.Reason{reason.Sinkhole}},
+		"a private one after a public one":       {addrs("8.8.8.8", "10.1.2.3"), false, 1, []reason.Reason{reason.OK, reason.Sinkhole}},
 		"a public address that is not reachable": {addrs("8.8.8.8"), true, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -612,12 +612,12 @@ func TestRunHostUnconfiguredAddresses(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var reasons []diagnose.Reason
+				var reasons []reason.Reason
 				for _, walk := range rep.Hosts[0].Paths[0].Walks {
 					reasons = append(reasons, walk.Finding.Reason)
 				}
-				slices.SortFunc(reasons, func(a, b diagnose.Reason) int { return strings.Compare(string(a), string(b)) })
-				slices.SortFunc(test.reasons, func(a, b diagnose.Reason) int { return strings.Compare(string(a), string(b)) })
+				slices.SortFunc(reasons, func(a, b reason.Reason) int { return strings.Compare(string(a), string(b)) })
+				slices.SortFunc(test.reasons, func(a, b reason.Reason) int { return strings.Compare(string(a), string(b)) })
 				if !slices.Equal(reasons, test.reasons) || w.walks.Load() != test.walked {
 					t.Errorf("%v after %d walks, want %v after %d", reasons, w.walks.Load(), test.reasons, test.walked)
 				}

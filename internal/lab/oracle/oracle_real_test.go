@@ -149,11 +149,11 @@ func (b *bench) try(t testing.TB, p *peer, on netip.Addr) finding {
 		case err != nil:
 			found.exporter[form] = "refused configuration"
 		case !seen.Known:
-			t.Errorf("anchor by %s: the exporter has no verdict: %s", form, seen.Finding.Summary)
+			t.Errorf("anchor by %s: the exporter has no verdict: %s", form, present.FindingText(&seen.Finding))
 		case seen.Up:
 			found.exporter[form] = "up"
 		default:
-			found.exporter[form] = string(seen.Finding.Reason) + " (" + seen.Finding.Summary + ")"
+			found.exporter[form] = string(seen.Finding.Reason) + " (" + present.FindingText(&seen.Finding) + ")"
 		}
 	}
 	return found

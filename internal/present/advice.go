@@ -1,0 +1,329 @@
+package present
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+)
+
+// Task is one thing to do, about one cause.
+type Task struct {
+	Text string `json:"text"`
+	// For lists what the text is about if that is more than one place, or commands if the text announces them.
+	For []string `json:"for,omitempty"`
+}
+
+// AdviceText says what to do about a finding, with the place that it concerns.
+func AdviceText(f *report.Finding, host string, p measurement.Path) string {
+	a := report.Advice{Kind: f.Advice, Paths: 1, Certificate: f.Certificate, Places: []report.Place{{Host: host, Paths: []measurement.Path{p}}}}
+	if f.Advice == reason.CheckAddress {
+		a.Certificate = f.Other
+	}
+	return task(&a).Text
+}
+
+// places is what a sentence says about the places of its advice.
+type places struct {
+	paths string // what the sentence is about: the one place, or "9 paths to 6 hosts"
+	these string // the same again, as the object of a request: "it", "them" or "the paths below"
+	hosts string // the one host, or "6 hosts"
+	they  string // the hosts again: "it" or "them"
+	lines []string
+}
+
+func placesOf(a *report.Advice) places {
+	var hosts, lines []string
+	for i := range a.Places {
+		p := &a.Places[i]
+		lines = append(lines, placeLine(p))
+		if host := text(p.Host); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	out := places{hosts: count(len(hosts), "host"), they: "them", lines: lines}
+	if len(hosts) == 1 {
+		out.hosts, out.they = hosts[0], "it"
+	}
+	if len(lines) == 1 {
+		out.paths, out.these, out.lines = lines[0], plural(a.Paths, "it", "them"), nil
+		return out
+	}
+	out.paths, out.these = count(a.Paths, "path")+" to "+out.hosts, "the paths below"
+	return out
+}
+
+// task words one item of advice: the verdict, the fact, and one action.
+func task(a *report.Advice) Task {
+	p := placesOf(a)
+	t := Task{For: withPassing(a, p.lines)}
+	switch a.Kind {
+	case reason.NoAdvice:
+		return Task{}
+	case reason.ExemptFromInspection:
+		t.Text = fmt.Sprintf("TLS is inspected on %s: %s, and devices refuse %s.%s Ask the network's owner to exempt %s from TLS inspection.",
+			p.paths, inspectedText(a), plural(a.Paths, "it", "them"), passingText(a), p.these)
+	case reason.ExemptFromForgery:
+		t.Text = fmt.Sprintf("TLS is inspected on %s: the certificates copy the issuer's name, but the expected authority did not sign them, "+
+			"and devices refuse them.%s Ask the network's owner to exempt %s from TLS inspection.", p.paths, passingText(a), p.these)
+	case reason.FindReplayingBox:
+		t.Text = fmt.Sprintf("TLS is intercepted on %s: the server sends the cloud's certificate but does not hold its key, and devices refuse it.%s "+
+			"Ask the network's owner which device answers there, and to exempt %s from TLS inspection.", p.paths, passingText(a), p.these)
+	case reason.BypassProxy:
+		t.Text = fmt.Sprintf("A proxy or firewall answers with its own web page on %s.%s "+
+			"Ask the network's owner to let %s pass without a proxy and without TLS inspection.", p.paths, passingText(a), p.these)
+	case reason.ExemptNameFromFilter:
+		t.Text, t.For = sinkholeText(a, p)
+	case reason.AllowOutbound:
+		t.Text = fmt.Sprintf("Blocked: %s.%s Ask the network's owner to allow %s outbound, replies included.", p.paths, blockedText(a), p.these)
+	case reason.StopFiltering:
+		t.Text = fmt.Sprintf("Handshake stopped: the connection opens on %s, but the TLS handshake gets no further.%s "+
+			"Ask the network's owner to exempt %s from TLS inspection and application filtering.", p.paths, blockedText(a), p.these)
+	case reason.StopHelloFiltering:
+		t.Text = fmt.Sprintf("Filtered: a browser's hello gets through on %s, and the device's does not.%s "+
+			"Ask the network's owner to exempt %s from filtering by content.", p.paths, blockedText(a), p.these)
+	case reason.LetSessionFinish:
+		t.Text = fmt.Sprintf("Handshake stopped: the server answers the hello on %s, but the session is cut before it is complete.%s "+
+			"Ask the network's owner whether a firewall, or a limit on the size of packets, acts on %s.", p.paths, blockedText(a), p.these)
+	case reason.LetLargeDatagramsPass:
+		t.Text = fmt.Sprintf("Large datagrams are lost on %s: small ones pass in both directions, the server's full answer does not arrive.%s "+
+			"Ask the network's owner to let fragments, and datagrams up to the path's MTU, pass in both directions on %s.", p.paths, blockedText(a), p.these)
+	case reason.AllowByName:
+		t.Text = fmt.Sprintf("Partly blocked: %s, while other addresses of %s pass. Devices that are given a blocked address stay offline. "+
+			"Allow-lists by address go stale: ask the network's owner to allow the name instead.", p.paths, plural(len(a.Places), "the host", "these hosts"))
+	case reason.CheckAddress:
+		t.Text = fmt.Sprintf("Wrong server: %s %s to another site's server%s.%s Check that the name resolves to the right address, since a DNS server that keeps "+
+			"old records leads there. If the address is right, ask the network's owner whether a proxy or a portal acts on %s.",
+			p.paths, plural(a.Paths, "leads", "lead"), certificateFor(a), passingText(a), p.these)
+	case reason.FindRoute:
+		t.Text = fmt.Sprintf("This machine has no route to any address of %s. Ask the network's owner for a route, or for a DNS server that also gives "+
+			"addresses of the other IP version.", p.hosts)
+		t.For = hostLines(a)
+	case reason.AskAboutAlert:
+		t.Text = fmt.Sprintf("The handshake is refused with a TLS alert on %s. Ask the network's owner whether a firewall or proxy acts on %s; "+
+			"if not, tell the cloud's operator.", p.paths, p.these)
+	case reason.AskAboutDeviceAlert:
+		t.Text = fmt.Sprintf("The cloud accepts a browser's hello and refuses the device's on %s. If devices elsewhere connect, ask the network's owner "+
+			"whether a firewall acts on %s; if not, tell the cloud's operator.", p.paths, p.these)
+	case reason.FindAlteringBox:
+		t.Text = fmt.Sprintf("The answer on %s is not TLS: something other than the cloud answers, or alters the answer. "+
+			"Ask the network's owner what acts on %s; if nothing does, tell the cloud's operator.", p.paths, p.these)
+	case reason.ReportUnfitAnswer:
+		t.Text = fmt.Sprintf("A device cannot use the server's answer on %s. Send this report to the cloud's operator.", p.paths)
+	case reason.CompleteChain:
+		t.Text = fmt.Sprintf("The certificate on %s is one of the public web, but no chain leads from it to a known authority. If a browser on this machine "+
+			"opens %s, update this machine's list of authorities (ca-certificates); if not, tell the operator of that server that an intermediate "+
+			"certificate is missing.", p.paths, plural(len(a.Places), p.hosts, "these hosts"))
+	case reason.CheckClientCertificate:
+		t.Text = fmt.Sprintf("The cloud refuses the configured client certificate on %s. Check that the certificate in client_certificate is valid and "+
+			"known to the cloud.", p.paths)
+	case reason.CheckClock:
+		t.Text = fmt.Sprintf("The certificate on %s is not valid now. First check this machine's clock; if it is right, ask the cloud's operator for "+
+			"a valid certificate.", p.paths)
+	case reason.CheckName:
+		t.Text = fmt.Sprintf("The certificate on %s is for another name, although the expected authority signed it. Check that the name resolves to the "+
+			"right address; if it does, tell the cloud's operator.", p.paths)
+	case reason.ResolveName:
+		t.Text = fmt.Sprintf("No DNS server gives an address for %s: devices cannot find %s. Ask the administrator of the site's DNS servers to let %s, "+
+			"and to allow their queries to the Internet on port 53.", p.hosts, p.they, plural(len(a.Places), "the name resolve", "these names resolve"))
+		t.For = hostLines(a)
+	case reason.SetResolvers:
+		t.Text = "Name the site's DNS servers in the configuration (resolvers: [ADDRESS]), or correct /etc/resolv.conf."
+		t.For = nil
+	case reason.AllowMoreTime:
+		t.Text = fmt.Sprintf("The round ended too soon for %s: nothing is known about %s. Raise survey.timeout and the scrape timeout, or "+
+			"configure fewer hosts on this exporter.", p.paths, p.these)
+	case reason.AllowMoreTimeForNames:
+		t.Text = fmt.Sprintf("The round ended before %s had answered%s: nothing is known about the paths that depend on it. Try again; if it lasts, check "+
+			"the site's DNS servers (endpoint_dns_lookup_duration_seconds), or raise survey.timeout and the scrape timeout.",
+			cutOffText(a), aboutHosts(a, p))
+		t.For = hostLines(a)
+	case reason.CheckThisMachine:
+		t.Text = fmt.Sprintf("This machine could not probe %s: nothing is known about %s. Check it for a lack of sockets, memory or routes.", p.paths, p.these)
+	case reason.JoinNetwork:
+		t.Text = fmt.Sprintf("First check that this machine is on the network: cable or signal, its address, its default route and %[1]s, "+
+			"with the commands below. If it is, ask the network's owner why %[1]s cannot be reached on UDP and TCP 53: "+
+			"devices at this site cannot find the cloud either.", plural(len(a.Resolvers), "the DNS server", "the DNS servers"))
+		t.For = append([]string{"ip address", "ip route"}, dig(a)...)
+	case reason.CheckForwarders:
+		t.Text = fmt.Sprintf("Most likely %s no access to the Internet. Ask the administrator of the site's DNS to check UDP and TCP 53 outbound "+
+			"and the configured forwarders. This command shows the answer:", plural(len(a.Resolvers), "the DNS server has", "the DNS servers have"))
+		t.For = dig(a)
+	case reason.AllowQueries:
+		t.Text = fmt.Sprintf("Ask the administrator of %s to answer queries from this machine and from the devices, or name another server under "+
+			"resolvers.", plural(len(a.Resolvers), "the DNS server", "the DNS servers"))
+		t.For = nil
+	case reason.AllowNames:
+		t.Text = fmt.Sprintf("Ask the administrator of the site's DNS servers to let the names of all %s resolve: they may be filtered, or the network "+
+			"may be closed. This command shows the answer:", count(len(a.Places), "host"))
+		t.For = dig(a)
+	case reason.FindOwnRoute:
+		t.Text = "Check that this machine is on the network: cable or signal, then its address and its default route, with these commands:"
+		t.For = []string{"ip address", "ip route"}
+	case reason.OpenNetwork:
+		t.Text = "First check that this machine reaches the Internet at all, for example a web site. If it does, ask the network's owner to allow the " +
+			"paths below outbound, replies included, without TLS inspection or application filtering."
+		t.For = placeLines(a.Places)
+	case reason.StopStaleRecords:
+		t.Text = fmt.Sprintf("DNS server %s keeps records past their TTL (%s): %s.", serversText(a), text(a.Places[0].Host), StalenessText(a.Staleness))
+		t.For = hostLines(a)
+	case reason.ReplaceResolver:
+		t.Text = fmt.Sprintf("DNS server %s does not answer: devices that use it wait, or find no address. "+
+			"Repair it, or remove it from the DHCP configuration.", serversText(a))
+	case reason.ResolveAtServer:
+		t.Text, t.For = resolveAtServerText(&a.Resolvers[0])
+	case reason.ShortenKeepalive:
+		t.Text = fmt.Sprintf("Idle connections are dropped after %s on %s, and devices send a keepalive only every %s: they go offline without an error. "+
+			"Set the keepalive below %[1]s, or ask the network's owner to keep idle connections for longer than %[3]s.",
+			secondsText(a.Lost), p.paths, secondsText(a.Keepalive))
+	}
+	return t
+}
+
+// hostLines lists the hosts of advice that is about more than one, without their paths.
+func hostLines(a *report.Advice) []string {
+	var out []string
+	for i := range a.Places {
+		if line := hostLine(&a.Places[i]); !slices.Contains(out, line) {
+			out = append(out, line)
+		}
+	}
+	if len(out) < 2 {
+		return nil
+	}
+	return out
+}
+
+func secondsText(d time.Duration) string { return fmt.Sprintf("%g s", d.Seconds()) }
+
+// serversText names the DNS servers of advice.
+func serversText(a *report.Advice) string {
+	var out []string
+	for i := range a.Resolvers {
+		out = append(out, serverName(a.Resolvers[i].Server))
+	}
+	return list(out)
+}
+
+// inspectedText says who signed instead of the expected authority.
+func inspectedText(a *report.Advice) string {
+	what := plural(a.Paths, "the certificate is", "the certificates are")
+	if a.Certificate.Expected == "" {
+		return fmt.Sprintf("%s signed by %s, not by the expected authorities", what, signer(a.Certificate.Issuer))
+	}
+	is, expected := signerAndExpected(a.Certificate.Issuer, a.Certificate.Expected)
+	return fmt.Sprintf("%s signed by %s, not by %s", what, is, expected)
+}
+
+// certificateFor says what the other server's certificate is for.
+func certificateFor(a *report.Advice) string {
+	if a.Certificate.Subject == "" {
+		return ""
+	}
+	return ", with a certificate for " + subject(a.Certificate.Subject)
+}
+
+// passingText names the paths that devices can use meanwhile, if they are the same for every place. Otherwise the lines of
+// the places name them.
+func passingText(a *report.Advice) string {
+	passing, same := commonPassing(a)
+	if !same || len(passing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Until then, set the devices to %s, which %s.", choice(pathNames(passing)), plural(len(passing), "passes", "pass"))
+}
+
+// commonPassing are the passing paths of every place, if they are the same.
+func commonPassing(a *report.Advice) (passing []measurement.Path, same bool) {
+	for i := range a.Places {
+		if !slices.Equal(a.Places[i].Passing, a.Places[0].Passing) {
+			return nil, false
+		}
+		passing = a.Places[i].Passing
+	}
+	return passing, true
+}
+
+// withWorkaround are the kinds of advice about paths in whose place devices can use another path of the host.
+var withWorkaround = []reason.Advice{
+	reason.ExemptFromInspection, reason.ExemptFromForgery, reason.FindReplayingBox, reason.BypassProxy, reason.AllowOutbound,
+	reason.StopFiltering, reason.StopHelloFiltering, reason.LetSessionFinish, reason.LetLargeDatagramsPass, reason.CheckAddress,
+}
+
+// withPassing adds to the line of each place which paths pass meanwhile, if devices can be set to them and the sentence
+// does not name them.
+func withPassing(a *report.Advice, lines []string) []string {
+	_, same := commonPassing(a)
+	if same || !slices.Contains(withWorkaround, a.Kind) || len(lines) != len(a.Places) {
+		return lines
+	}
+	out := slices.Clone(lines)
+	for i := range out {
+		if passing := a.Places[i].Passing; len(passing) > 0 {
+			out[i] += fmt.Sprintf("; %s %s", list(pathNames(passing)), plural(len(passing), "passes", "pass"))
+		} else {
+			out[i] += "; no other path passes"
+		}
+	}
+	return out
+}
+
+// blockedText says what a block costs devices, and what they can use meanwhile.
+func blockedText(a *report.Advice) string {
+	out := ""
+	allDown := !slices.ContainsFunc(a.Places, func(p report.Place) bool { return !p.Down })
+	switch {
+	case a.InspectedToo:
+		out = fmt.Sprintf(" TLS is inspected on the other paths to %s: have that ended first, since it stops devices as well.",
+			plural(len(a.Places), "the host", "at least one of these hosts"))
+	case a.Alternates:
+		out = " A device set to port 443 alternates between 443 and the cloud's own port after each error, so it connects late and looks healthy."
+	case allDown:
+		out = fmt.Sprintf(" No path to %s carries a device; one open path %s is enough.", plural(len(a.Places), "the host", "these hosts"),
+			plural(len(a.Places), "to it", "to each"))
+	}
+	return out + passingText(a)
+}
+
+func sinkholeText(a *report.Advice, p places) (string, []string) {
+	lines := hostLines(a)
+	if len(lines) == 0 {
+		return fmt.Sprintf("The site's DNS server diverts %s to %s, which cannot be the cloud. Ask the network's owner to exempt the name from DNS filtering; "+
+			"if that address is intended, set addresses: any for this endpoint.", p.hosts, list(addresses(a.Places[0].Addresses))), nil
+	}
+	return fmt.Sprintf("The site's DNS server diverts %s to addresses that cannot be the cloud. Ask the network's owner to exempt the names from DNS filtering; "+
+		"if these addresses are intended, set addresses: any for the endpoints.", p.hosts), lines
+}
+
+// cutOffText names the DNS servers whose answers the deadline cut off.
+func cutOffText(a *report.Advice) string {
+	if len(a.Resolvers) == 0 {
+		return "the DNS servers"
+	}
+	return plural(len(a.Resolvers), "DNS server ", "DNS servers ") + serversText(a)
+}
+
+// aboutHosts is " about lwm2m.example.com"; "" if the advice is about no host.
+func aboutHosts(a *report.Advice, p places) string {
+	if len(a.Places) == 0 {
+		return ""
+	}
+	return " about " + p.hosts
+}
+
+func resolveAtServerText(s *report.ResolverSummary) (string, []string) {
+	var hosts []string
+	for _, host := range s.OnlyHere {
+		hosts = append(hosts, text(host))
+	}
+	about, these, lines := count(len(hosts), "host"), "the hosts", hosts
+	if len(hosts) == 1 {
+		about, these, lines = hosts[0], "the host", nil
+	}
+	return fmt.Sprintf("DNS server %s gives no address for %s (%s), although another server does: devices that use it cannot find %s. "+
+		"Ask the administrator of that server to let %s.", serverName(s.Server), about, failureTexts(s), these,
+		plural(len(hosts), "the name resolve", "the names resolve")), lines
+}

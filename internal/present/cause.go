@@ -1,0 +1,66 @@
+package present
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+)
+
+// causeText says why no path of the site carries a device; "" without a common cause.
+func causeText(r *report.Report) string {
+	s := &r.Summary
+	n := len(r.Hosts)
+	var servers []string
+	for i := range s.Resolvers {
+		servers = append(servers, serverFailures(&s.Resolvers[i]))
+	}
+	failures := strings.Join(servers, "; ")
+	dns := plural(len(s.Resolvers), "The site's DNS server", "The site's DNS servers")
+	none := plural(n, "the host could not be found", fmt.Sprintf("none of the %d hosts could be found", n))
+	switch s.Cause {
+	case report.CauseNone:
+		return ""
+	case report.CauseNoTime:
+		return "No DNS server answered before the round ended, so no path could be probed."
+	case report.CauseNoResolver:
+		return "No DNS server is known, so no name could be resolved and no path could be probed."
+	case report.CauseResolversSilent:
+		return fmt.Sprintf("%s %s not answer (%s), so %s and no path could be probed.", dns, plural(len(s.Resolvers), "does", "do"), failures, none)
+	case report.CauseResolversFail:
+		return fmt.Sprintf("%s %s, but cannot find any of the %d hosts (%s), so no path could be probed.", dns, plural(len(s.Resolvers), "answers", "answer"), n, failures)
+	case report.CauseResolversRefuse:
+		return fmt.Sprintf("%s %s to answer this machine (%s), so %s.", dns, plural(len(s.Resolvers), "refuses", "refuse"), failures, none)
+	case report.CauseNamesUnknown:
+		return fmt.Sprintf("%s %s no address for any of the %d hosts (%s), so no path could be probed.", dns, plural(len(s.Resolvers), "gives", "give"), n, failures)
+	case report.CauseNoRoute:
+		return fmt.Sprintf("This machine has no route to any address of the %d hosts.", n)
+	case report.CauseAllBlocked:
+		return fmt.Sprintf("Nothing gets out: every path to every one of the %d hosts is blocked.", n)
+	case report.CauseAllStopped:
+		return fmt.Sprintf("Nothing gets through: every path to every one of the %d hosts is blocked; where a TCP connection opens, the handshake is stopped.", n)
+	}
+	return ""
+}
+
+// placeLines has one line for each place.
+func placeLines(list []report.Place) []string {
+	var out []string
+	for i := range list {
+		out = append(out, placeLine(&list[i]))
+	}
+	return out
+}
+
+// dig is the command that asks the first DNS server for the first host.
+func dig(a *report.Advice) []string {
+	if len(a.Resolvers) == 0 || len(a.Places) == 0 {
+		return nil
+	}
+	server := a.Resolvers[0].Server
+	port := ""
+	if server.Port() != 53 {
+		port = fmt.Sprintf(" -p %d", server.Port())
+	}
+	return []string{fmt.Sprintf("dig @%s%s %s", address(server.Addr()), port, text(a.Places[0].Host))}
+}

@@ -1,0 +1,319 @@
+package present
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
+)
+
+// The lines of the table, which the terminal and the page share.
+
+// word is the short result at the start of a line, with the state that colours it.
+type word struct {
+	Text  string
+	State report.State
+}
+
+func reasonWord(r reason.Reason) word {
+	if r == reason.OK {
+		return word{"ok", report.Up}
+	}
+	if r == reason.OutOfTime {
+		return word{"?", report.Unknown}
+	}
+	return word{"FAIL", report.Down}
+}
+
+// resolverWord is the result for a resolver. A server whose staleness cannot be judged yet is not at fault.
+func resolverWord(r *Resolver) word {
+	switch {
+	case r.Verdict == staleness.Stale:
+		return word{"STALE", report.Down}
+	case r.Failure == measurement.DNSOutOfTime:
+		return word{"?", report.Unknown}
+	case r.Failure != measurement.DNSOK, len(r.sinkholes) > 0:
+		return word{"FAIL", report.Down}
+	case r.Verdict == staleness.Suspect:
+		return word{"?", report.Unknown}
+	}
+	return word{"ok", report.Up}
+}
+
+// pathFindingText says why a path does not carry a device, with the answers of the DNS servers if they are the reason.
+func pathFindingText(h *report.Host, p *report.Path) string {
+	out := FindingText(&p.Finding)
+	if p.Finding.Reason != reason.DNSFailed {
+		return out
+	}
+	var failures []string
+	for i := range h.Resolvers {
+		l := &h.Resolvers[i].Lookup
+		if l.Failure == measurement.DNSOK || l.Failure == measurement.DNSOutOfTime {
+			continue
+		}
+		failures = append(failures, address(l.Resolver)+": "+lookupFailureText(l.Failure, dnsDetailText(l.Detail)))
+	}
+	if len(failures) > 0 {
+		out += " at " + strings.Join(failures, "; ")
+	}
+	return out
+}
+
+// lookupFailureText is "the name does not exist (detail)".
+func lookupFailureText(f measurement.DNSFailure, detail string) string {
+	if detail == "" {
+		return dnsFailureText(f)
+	}
+	return dnsFailureText(f) + " (" + detail + ")"
+}
+
+// pathAdviceText is the first of the host's advice that is about a path.
+func pathAdviceText(h *report.Host, p *report.Path) string {
+	for i := range h.Advice {
+		if slices.ContainsFunc(h.Advice[i].Places, func(place report.Place) bool { return slices.Contains(place.Paths, p.Path) }) {
+			return task(&h.Advice[i]).Text
+		}
+	}
+	return ""
+}
+
+// withReason is "silent: no answer to the device's hello".
+func withReason(r reason.Reason, clause string) string {
+	if clause == "" {
+		return string(r)
+	}
+	return string(r) + ": " + clause
+}
+
+// pathLine says why no address of a path was probed. The answers of the DNS servers have their own lines.
+func pathLine(p *Path) string {
+	if p.Reason == reason.DNSFailed {
+		return withReason(p.Reason, "no address")
+	}
+	return withReason(p.Reason, p.Seen)
+}
+
+// tookText is how long connect and hello took together.
+func tookText(a *Address) string {
+	hello, ok := a.Seconds[string(measurement.Hello)]
+	if !ok {
+		return "–"
+	}
+	return seconds(a.Seconds[string(measurement.Connect)] + hello)
+}
+
+// expiresSoon is how long before its end the table shows a certificate's last day.
+const expiresSoon = 30 * 24 * time.Hour
+
+// addressLine says what happened at one address: the failure, or who signed and how far the session went.
+func addressLine(a *Address) string {
+	var parts []string
+	if a.Withdrawn {
+		parts = append(parts, "withdrawn from the zone")
+	}
+	if a.Reason != reason.OK {
+		return strings.Join(append(parts, withReason(a.Reason, a.Seen)), ", ")
+	}
+	if c := a.Certificate; c != nil {
+		parts = append(parts, "signed by "+commonName(c.Issuer))
+		if day, soon := lastDay(a); soon {
+			parts = append(parts, "valid until "+day)
+		}
+	}
+	if unfinished := unfinishedText(a); unfinished != "" {
+		parts = append(parts, unfinished)
+	}
+	if a.CoAP != "" {
+		parts = append(parts, "ping "+a.CoAP)
+	}
+	if a.Retransmissions > 0 {
+		parts = append(parts, "retransmitted "+times(a.Retransmissions))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// lastDay is the last day of a certificate that expires soon.
+func lastDay(a *Address) (day string, soon bool) {
+	if c := a.Certificate; c != nil && c.NotAfter.Sub(a.started) < expiresSoon {
+		return c.NotAfter.UTC().Format(time.DateOnly), true
+	}
+	return "", false
+}
+
+// addressFacts are those that addressLine shows. Two addresses with equal facts have the same line.
+type addressFacts struct {
+	finding                        report.Finding
+	detail                         measurement.Detail
+	issuer, lastDay, session, coap string
+	withdrawn                      bool
+	retransmissions                int
+}
+
+func factsOf(a *Address) addressFacts {
+	out := addressFacts{
+		finding: a.finding, detail: a.detail, session: a.Session, coap: a.CoAP, withdrawn: a.Withdrawn, retransmissions: a.Retransmissions,
+	}
+	out.lastDay, _ = lastDay(a)
+	if a.Certificate != nil {
+		out.issuer = a.Certificate.Issuer
+	}
+	return out
+}
+
+// unfinishedText says how a session ended that was not completed although nothing is wrong: the server refused the
+// temporary certificate.
+func unfinishedText(a *Address) string {
+	if a.Session != sessionUnfinished || a.Reason != reason.OK {
+		return ""
+	}
+	if a.Detail == "" {
+		return "session not finished, as expected without a client certificate"
+	}
+	return "session not finished, as expected without a client certificate (" + a.Detail + ")"
+}
+
+// omittedText counts the addresses that were not probed.
+func omittedText(n int) string {
+	return plural(n, "1 more address, not probed", fmt.Sprintf("%d more addresses, not probed", n))
+}
+
+// idleLine says how long silence survives.
+func idleLine(i *Idle) string {
+	var parts []string
+	if i.Why != "" {
+		parts = append(parts, "idle: "+i.Why)
+	} else if bounds := idleBounds(i); len(bounds) > 0 {
+		parts = append(parts, "idle: "+strings.Join(bounds, ", "))
+	}
+	if i.behindNAT {
+		parts = append(parts, "behind a NAT")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// idleBounds lists the bounds that are known.
+func idleBounds(i *Idle) []string {
+	var out []string
+	add := func(words string, s float64) {
+		if s > 0 {
+			out = append(out, fmt.Sprintf("%s %g s", words, s))
+		}
+	}
+	add("survives", i.SurvivedSeconds)
+	add("dropped after", i.LostSeconds)
+	add("closed by the server after", i.ClosedSeconds)
+	return out
+}
+
+// fewAddresses are listed with the DNS server that gave them; more are counted.
+const fewAddresses = 2
+
+// resolverLine says what a resolver answered, and what is wrong with the answer.
+func resolverLine(r *Resolver, zone *Authority) string {
+	switch {
+	case r.Failure == measurement.DNSOutOfTime:
+		return dnsFailureText(r.Failure)
+	case r.Failure != measurement.DNSOK:
+		return string(r.Failure) + ": " + lookupFailureText(r.Failure, r.Detail)
+	}
+	out := strings.Join(r.Addresses, ", ")
+	if n := len(r.Addresses); n > fewAddresses {
+		out = count(n, "address")
+		if n > 1 {
+			out = fmt.Sprintf("%d addresses", n)
+		}
+	}
+	if r.TTLSeconds != nil {
+		out += fmt.Sprintf(", TTL %g s", *r.TTLSeconds)
+		switch {
+		case zone == nil || zone.TTLSeconds == 0:
+		case *r.TTLSeconds <= zone.TTLSeconds:
+			out += fmt.Sprintf(" of %g s", zone.TTLSeconds)
+		default:
+			out += fmt.Sprintf(", the zone's is %g s", zone.TTLSeconds)
+		}
+	}
+	if len(r.sinkholes) > 0 {
+		out += "; " + list(r.sinkholes) + " cannot be the cloud"
+	}
+	switch r.Verdict {
+	case staleness.Stale:
+		out += "; proved to keep records past their TTL"
+	case staleness.Suspect:
+		out += "; suspected of keeping records past their TTL"
+	case staleness.OK, staleness.Unknown:
+	}
+	return out
+}
+
+// openLine says why a DNS server has no verdict on staleness: "192.0.2.53, for 7 hosts: still learning: 15 min left".
+func openLine(o *report.OpenVerdict) string {
+	return text(fmt.Sprintf("%s, for %s: %s", serverName(o.Server), plural(len(o.Hosts), text(o.Hosts[0]), fmt.Sprintf("%d hosts", len(o.Hosts))),
+		StalenessText(o.Staleness)))
+}
+
+// openLines lists why DNS servers have no verdict, and whether more rounds can bring one.
+func openLines(s *report.Summary) (lines []string, mayChange bool) {
+	for i := range s.Open {
+		lines = append(lines, openLine(&s.Open[i]))
+		mayChange = mayChange || s.Open[i].MayChange
+	}
+	return lines, mayChange
+}
+
+// Headings and notes of more than one view.
+const (
+	headingTodo     = "What to do"
+	headingUnprobed = "Paths that were not probed"
+	headingOpen     = "Not known yet: whether DNS servers keep records past their TTL"
+)
+
+// hostPaths lists a host's paths: "TCP 5684, UDP 5684 and TCP 443".
+func hostPaths(h *Host) string {
+	var names []string
+	for i := range h.Paths {
+		names = append(names, pathName(measurement.Path{Transport: h.Paths[i].Transport, Port: h.Paths[i].Port}))
+	}
+	return list(names)
+}
+
+// mostLocal is how many local addresses the views name.
+const mostLocal = 2
+
+// fromText names the machine that probed, with the addresses that it probed from if they are few.
+func fromText(v *View) string {
+	var local []string
+	for i := range v.Hosts {
+		for j := range v.Hosts[i].Paths {
+			for k := range v.Hosts[i].Paths[j].Addresses {
+				if a := v.Hosts[i].Paths[j].Addresses[k].Local; a != "" && !slices.Contains(local, a) {
+					local = append(local, a)
+				}
+			}
+		}
+	}
+	if len(local) == 0 || len(local) > mostLocal {
+		return v.Site
+	}
+	return v.Site + " (" + strings.Join(local, ", ") + ")"
+}
+
+// authorityPathText says what keeps this machine from the zones' authoritative servers; "" if nothing is known to.
+func authorityPathText(v *View) string {
+	switch v.AuthorityPath {
+	case measurement.Port53Blocked:
+		return "Port 53 to the zones' authoritative servers is blocked: staleness cannot be proved here."
+	case measurement.Port53Intercepted:
+		return "Port 53 to the zones' authoritative servers is intercepted: staleness cannot be proved here."
+	case measurement.Port53NotAuthoritative:
+		return "The answers on port 53 of the zones' authoritative servers are not authoritative: staleness cannot be proved here."
+	case measurement.Port53OK, "":
+	}
+	return ""
+}

@@ -1,0 +1,230 @@
+package present
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
+)
+
+// The small words that the sentences of this package share.
+
+// maxSentence bounds, in bytes, the texts that hold several others.
+const maxSentence = 2000
+
+// maxAddress bounds, in bytes, an address with port: the longest there is without a zone.
+const maxAddress = len("[2001:db8:1111:2222:3333:4444:5555:6666]:65535")
+
+// text makes a text safe to show.
+func text[T ~string](s T) T { return T(measurement.Printable(string(s), maxSentence)) }
+
+// address makes an address safe to show: its zone is text.
+func address(a fmt.Stringer) string { return measurement.Printable(a.String(), maxAddress) }
+
+// addresses makes addresses safe to show.
+func addresses(list []netip.Addr) []string {
+	var out []string
+	for _, a := range list {
+		out = append(out, address(a))
+	}
+	return out
+}
+
+// serverName names a DNS server as a person does: without the usual port.
+func serverName(server netip.AddrPort) string {
+	if server.Port() == 53 {
+		return address(server.Addr())
+	}
+	return address(server)
+}
+
+// plural chooses between one and many.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// count is "1 path" or "3 paths".
+func count(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun, noun+"s")) }
+
+// list is "a, b and c".
+func list(words []string) string { return join(words, "and") }
+
+// choice is "a, b or c".
+func choice(words []string) string { return join(words, "or") }
+
+func join(words []string, last string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " " + last + " " + words[len(words)-1]
+}
+
+// pathName is "TCP 5684".
+func pathName(p measurement.Path) string {
+	return fmt.Sprintf("%s %d", strings.ToUpper(string(text(p.Transport))), p.Port)
+}
+
+func pathNames(paths []measurement.Path) []string {
+	out := make([]string, len(paths))
+	for i, p := range paths {
+		out[i] = pathName(p)
+	}
+	return out
+}
+
+// placeLine is "TCP 5684 and TCP 443 to lwm2m.example.com (192.0.2.1)".
+func placeLine(p *report.Place) string {
+	if len(p.Paths) == 0 {
+		return hostLine(p)
+	}
+	return list(pathNames(p.Paths)) + " to " + hostLine(p)
+}
+
+// hostLine is "lwm2m.example.com (192.0.2.1)".
+func hostLine(p *report.Place) string {
+	if len(p.Addresses) == 0 {
+		return text(p.Host)
+	}
+	return text(p.Host) + " (" + strings.Join(addresses(p.Addresses), ", ") + ")"
+}
+
+// seconds is a duration for a table: milliseconds below one second.
+func seconds(s float64) string {
+	switch {
+	case s < 0.01:
+		return fmt.Sprintf("%.1f ms", s*1e3)
+	case s < 1:
+		return fmt.Sprintf("%.0f ms", s*1e3)
+	}
+	return fmt.Sprintf("%.1f s", s)
+}
+
+// moment is how a time is written for a person.
+const moment = "2006-01-02 15:04:05 UTC"
+
+func momentText(t time.Time) string { return t.UTC().Format(moment) }
+
+// age is how long ago something was.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "just now"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s ago", d/time.Second)
+	}
+	return fmt.Sprintf("%d min ago", d/time.Minute)
+}
+
+// Object identifiers of the attributes by which a person knows an authority.
+const (
+	commonNameType   = "2.5.4.3"
+	organizationType = "2.5.4.10"
+)
+
+// attribute is the last attribute of a type in an RFC 4514 name; ok is false if the text is not a name, or has none.
+func attribute(name, typ string) (value string, ok bool) {
+	parsed, err := trust.ParseName(name)
+	if err != nil {
+		return "", false
+	}
+	for _, rdn := range parsed {
+		for _, a := range rdn {
+			if a.Type == typ {
+				value, ok = a.Value, true
+			}
+		}
+	}
+	return text(value), ok
+}
+
+// commonName shortens a name to its CN where it has one.
+func commonName(name string) string {
+	if cn, ok := attribute(name, commonNameType); ok {
+		return cn
+	}
+	return text(name)
+}
+
+// authority names an authority shortly: "ARM Bootstrap CA" in quotes, or the text as it is if it is not a name.
+func authority(name string) string {
+	cn, ok := attribute(name, commonNameType)
+	if !ok {
+		return text(name)
+	}
+	return `"` + cn + `"`
+}
+
+// signer names who signed a certificate, with the organisation where there is one: "SSLInspect" (O=Example Corp).
+func signer(name string) string {
+	if name == "" {
+		return "an unnamed issuer"
+	}
+	out := authority(name)
+	if _, ok := attribute(name, commonNameType); !ok {
+		return out
+	}
+	if o, ok := attribute(name, organizationType); ok {
+		out += " (O=" + o + ")"
+	}
+	return out
+}
+
+// signerAndExpected names two authorities shortly, or in full if the short names are equal: a box can copy the CN.
+func signerAndExpected(issuer, expected string) (is, shouldBe string) {
+	if expected == "" {
+		expected = "the expected authority"
+	}
+	if commonName(issuer) == commonName(expected) {
+		return `"` + text(issuer) + `"`, `"` + text(expected) + `"`
+	}
+	return signer(issuer), authority(expected)
+}
+
+// dnsFailureText says why a look-up gave no address.
+func dnsFailureText(f measurement.DNSFailure) string {
+	switch f {
+	case measurement.DNSOK:
+		return ""
+	case measurement.DNSNXDomain:
+		return "the name does not exist"
+	case measurement.DNSServFail:
+		return "the server failed to resolve it"
+	case measurement.DNSRefused:
+		return "the server refuses to answer"
+	case measurement.DNSNoAddress:
+		return "the name has no address"
+	case measurement.DNSTimeout:
+		return "no answer in time"
+	case measurement.DNSUnreachable:
+		return "the server is unreachable"
+	case measurement.DNSMalformed:
+		return "the answer is malformed"
+	case measurement.DNSLoop:
+		return "the CNAME chain does not end"
+	case measurement.DNSRcode:
+		return "the server answers with an error"
+	case measurement.DNSOutOfTime:
+		return "the round ended before the answer"
+	}
+	return ""
+}
+
+// serverFailures names a DNS server with the ways in which it fails: "192.0.2.53: no answer in time".
+func serverFailures(s *report.ResolverSummary) string {
+	return serverName(s.Server) + ": " + failureTexts(s)
+}
+
+func failureTexts(s *report.ResolverSummary) string {
+	var out []string
+	for _, f := range s.Failures {
+		out = append(out, dnsFailureText(f))
+	}
+	return strings.Join(out, "; ")
+}
