@@ -26,7 +26,7 @@ import (
 // A failure of this machine (no socket, no memory) has the same reason as a round that ended, reason.OutOfTime, because
 // nothing is known about the path either; the kind of advice differs.
 func Walk(o *measurement.Outcome, own trust.Judgement, web *trust.Judgement, credentialConfigured bool) report.Finding {
-	base := report.Finding{Failure: o.Failure, Phase: o.FailedIn, Detail: o.Detail, Client: o.Client, Transport: o.Transport}
+	base := report.Finding{Phase: o.FailedIn, Detail: o.Detail, Client: o.Client, Transport: o.Transport}
 	base.Detail.Text = measurement.Text(o.Detail.Text)
 	if r := certificateReason(own, o.TLS); r != reason.OK {
 		return withCertificate(base, r, own)
@@ -42,7 +42,7 @@ func Walk(o *measurement.Outcome, own trust.Judgement, web *trust.Judgement, cre
 	}
 	if o.Web.Failure == measurement.HTTP {
 		page := finding(reason.BlockPage)
-		page.Failure, page.Phase, page.Detail = o.Web.Failure, o.Web.FailedIn, o.Web.Detail
+		page.Phase, page.Detail = o.Web.FailedIn, o.Web.Detail
 		page.Detail.Text = measurement.Text(o.Web.Detail.Text)
 		page.Client, page.Transport, page.DeviceResult = measurement.Web, o.Transport, r
 		return page

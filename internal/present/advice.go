@@ -8,6 +8,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 // Task is one thing to do, about one cause.
@@ -168,7 +169,11 @@ func task(a *report.Advice) Task {
 			"paths below outbound, replies included, without TLS inspection or application filtering."
 		t.For = placeLines(a.Places)
 	case reason.StopStaleRecords:
-		t.Text = fmt.Sprintf("DNS server %s keeps records past their TTL (%s): %s.", serversText(a), text(a.Places[0].Host), StalenessText(a.Staleness))
+		proof := "is suspected of keeping records past their TTL"
+		if a.Staleness.Verdict == staleness.Stale {
+			proof = "is proved to keep records past their TTL"
+		}
+		t.Text = fmt.Sprintf("DNS server %s %s: for %s it %s.", serversText(a), proof, text(a.Places[0].Host), StalenessText(a.Staleness))
 		t.For = hostLines(a)
 	case reason.ReplaceResolver:
 		t.Text = fmt.Sprintf("DNS server %s does not answer: devices that use it wait, or find no address. "+

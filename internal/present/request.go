@@ -114,7 +114,7 @@ func staleLines(asked []report.Advice) []string {
 	var out []string
 	for i := range asked {
 		if a := &asked[i]; a.Staleness.Verdict == staleness.Stale {
-			out = append(out, fmt.Sprintf("%s, %s: %s", serversText(a), text(a.Places[0].Host), StalenessText(a.Staleness)))
+			out = append(out, fmt.Sprintf("%s: for %s it %s", serversText(a), text(a.Places[0].Host), StalenessText(a.Staleness)))
 		}
 	}
 	return out

@@ -121,16 +121,13 @@ func TestTaskCoversEveryAdvice(t *testing.T) {
 }
 
 func TestCauseTextCoversEveryCause(t *testing.T) {
-	listed := make(map[string]bool)
 	seen := make(map[string]string)
-	for _, c := range report.Causes {
-		listed[string(c)] = true
-		r := &report.Report{Hosts: make([]report.Host, 2), Summary: report.Summary{Cause: c, Resolvers: []report.ResolverSummary{{Server: resolver, Failures: []measurement.DNSFailure{measurement.DNSTimeout}}}}}
-		checkSentence(t, string(c), causeText(r), seen)
-	}
 	for _, c := range closedlist.Constants(t, "../report", "Cause") {
-		if c != "" && !listed[c] {
-			t.Errorf("cause %s is not on the list", c)
+		r := &report.Report{Hosts: make([]report.Host, 2), Summary: report.Summary{
+			Cause: report.Cause(c), Resolvers: []report.ResolverSummary{{Server: resolver, Failures: []measurement.DNSFailure{measurement.DNSTimeout}}},
+		}}
+		if r.Summary.Cause != report.CauseNone {
+			checkSentence(t, c, causeText(r), seen)
 		}
 	}
 }

@@ -62,12 +62,6 @@ const (
 	CauseAllStopped      Cause = "all_stopped"      // the same, and where a TCP connection opens, the handshake is stopped
 )
 
-// Causes lists every cause except CauseNone.
-var Causes = []Cause{
-	CauseNoTime, CauseNoResolver, CauseResolversSilent, CauseResolversFail, CauseResolversRefuse, CauseNamesUnknown,
-	CauseNoRoute, CauseAllBlocked, CauseAllStopped,
-}
-
 // ResolverSummary is one of the site's DNS servers, over all hosts.
 type ResolverSummary struct {
 	Server        netip.AddrPort
