@@ -1,10 +1,10 @@
 // Package collector turns a survey's report into Prometheus metrics. It is the only package that knows Prometheus.
 //
-// metrics.go has every metric's name, help text, type and labels. The reference in docs/metrics.md, the dashboards and the
-// tests read them with [Metrics].
+// metrics.go has every metric's name, help text, type and labels. The reference in docs/metrics.md, the dashboards and
+// the tests read them with [Metrics].
 //
-// [New] makes a collector of one report. [Histograms] keeps what must last from round to round, and [Reloads] the result of
-// the last reload of the configuration.
+// [New] makes a collector of one report. [Histograms] keeps what must last from round to round, and [Reloads] the
+// result of the last reload of the configuration.
 //
 // # Rules
 //

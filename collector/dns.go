@@ -50,8 +50,8 @@ func (s *series) lookup(of []string, l *measurement.Lookup) {
 	}
 }
 
-// staleness sends the series of the verdict on a resolver's records. The excess over the zone's TTL is not known while that
-// TTL is not known, unless it was measured within hold.
+// staleness sends the series of the verdict on a resolver's records. The excess over the zone's TTL is not known while
+// that TTL is not known, unless it was measured within hold.
 func (s *series) staleness(of []string, a *staleness.Assessment, zoneKnown bool) {
 	s.add(dnsStale, number(a.Verdict == staleness.Stale), of)
 	s.oneOf(dnsVerdict, string(a.Verdict), of)
@@ -77,8 +77,8 @@ func (s *series) authority(target []string, a *report.Zone) {
 	s.at(dnsAuthorityLastValid, a.LastValid, target)
 }
 
-// queries sends the counts of DNS queries, each from 0. The report of one host has none, because the sum over its probes
-// would be wrong.
+// queries sends the counts of DNS queries, each from 0. The report of one host has none, because the sum over its
+// probes would be wrong.
 func (s *series) queries(counts []measurement.QueryCount) {
 	if counts == nil {
 		return

@@ -12,8 +12,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// handshakeBuckets are the classic buckets, in seconds: from a server in the same network to a device's timeout. Prometheus
-// servers that accept native histograms get those instead, with buckets that grow by a tenth each.
+// handshakeBuckets are the classic buckets, in seconds: from a server in the same network to a device's timeout.
+// Prometheus servers that accept native histograms get those instead, with buckets that grow by a tenth each.
 var handshakeBuckets = []float64{0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8}
 
 const (
@@ -25,8 +25,8 @@ const (
 // Histograms keeps the durations of each path's handshakes over all rounds. It is not a collector: pass it to [New] in
 // [Options], which shows the histograms of the report's paths, and pass [Histograms.Observe] to the survey.
 //
-// It keeps the paths of the endpoints last given to [Histograms.Keep] and no others, so that a host given to /probe leaves
-// no state behind. It is safe for concurrent use.
+// It keeps the paths of the endpoints last given to [Histograms.Keep] and no others, so that a host given to /probe
+// leaves no state behind. It is safe for concurrent use.
 type Histograms struct {
 	vec *prometheus.HistogramVec
 
@@ -56,8 +56,8 @@ func NewHistograms() *Histograms {
 	}
 }
 
-// Keep sets the endpoints whose paths have histograms: those of the configuration in force. Other paths are dropped, and new
-// ones begin empty.
+// Keep sets the endpoints whose paths have histograms: those of the configuration in force. Other paths are dropped,
+// and new ones begin empty.
 func (h *Histograms) Keep(endpoints []config.Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,8 +77,8 @@ func (h *Histograms) Keep(endpoints []config.Endpoint) {
 	h.paths = kept
 }
 
-// Observe adds a finished round: each path's handshake with the address that a device would use now, unless the zone has
-// withdrawn that address.
+// Observe adds a finished round: each path's handshake with the address that a device would use now, unless the zone
+// has withdrawn that address.
 func (h *Histograms) Observe(rep *report.Report) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

@@ -64,8 +64,8 @@ func FuzzTexts(f *testing.F) {
 	})
 }
 
-// anyReport draws reports that no survey makes: repeated hosts, resolvers, paths and addresses, unknown times and durations,
-// paths without walks.
+// anyReport draws reports that no survey makes: repeated hosts, resolvers, paths and addresses, unknown times and
+// durations, paths without walks.
 func anyReport(t *rapid.T) *report.Report {
 	moment := rapid.SampledFrom([]time.Time{{}, noon, noon.AddDate(0, 0, 1)})
 	took := rapid.SampledFrom([]time.Duration{0, 0, ms, time.Minute})
@@ -161,8 +161,8 @@ func anyReport(t *rapid.T) *report.Report {
 	return rep
 }
 
-// TestCollectAnyReport tests that the series of any report follow the table, appear once, and have no value below 0: a zero
-// time would be -62135596800.
+// TestCollectAnyReport tests that the series of any report follow the table, appear once, and have no value below 0: a
+// zero time would be -62135596800.
 func TestCollectAnyReport(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rep := anyReport(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// path sends the series of one path. Most describe the first address, which a device would use now; the counts by result
-// cover all addresses.
+// path sends the series of one path. Most describe the first address, which a device would use now; the counts by
+// result cover all addresses.
 func (s *series) path(of []string, p *report.Path) {
 	if p.Known {
 		s.add(pathUp, number(p.Up), of)
@@ -34,8 +34,8 @@ func (s *series) path(of []string, p *report.Path) {
 	}
 }
 
-// addresses counts the path's addresses by result. An address that the zone has withdrawn is counted apart: if it fails,
-// that is the harm of a stale record and not a fault of the path.
+// addresses counts the path's addresses by result. An address that the zone has withdrawn is counted apart: if it
+// fails, that is the harm of a stale record and not a fault of the path.
 func (s *series) addresses(of []string, p *report.Path) {
 	var ok, failed, omitted int
 	var withdrawn struct{ ok, failed int }
@@ -106,8 +106,8 @@ func (s *series) walk(of []string, w *report.Walk) {
 	s.tls(of, w)
 }
 
-// handshake is the duration of connect and hello together, or over UDP, which has no connect, of the hello; ok is false if
-// one of them did not run to its end.
+// handshake is the duration of connect and hello together, or over UDP, which has no connect, of the hello; ok is false
+// if one of them did not run to its end.
 func handshake(o *measurement.Outcome) (took time.Duration, ok bool) {
 	hello, ok := o.Took(measurement.Hello)
 	if !ok || o.Transport == measurement.UDP {

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Reloads shows the result of the last reload of the configuration. It is a [prometheus.Collector] and safe for concurrent
-// use.
+// Reloads shows the result of the last reload of the configuration. It is a [prometheus.Collector] and safe for
+// concurrent use.
 type Reloads struct {
 	mu        sync.Mutex
 	known     bool // there was a reload

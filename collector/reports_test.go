@@ -152,8 +152,8 @@ func unresolved(server netip.AddrPort, why measurement.DNSFailure, took time.Dur
 	}
 }
 
-// healthyReport is a site where all is well: a host with two resolvers, two families and three paths, and one that is an
-// address.
+// healthyReport is a site where all is well: a host with two resolvers, two families and three paths, and one that is
+// an address.
 func healthyReport() *report.Report {
 	bootstrap := endpoint("bootstrap", "bootstrap.example.com", measurement.Device, tcp(5684), udp(5684), tcp(443))
 	bootstrap.Keepalive = 540 * time.Second
@@ -202,8 +202,8 @@ func sickReport() *report.Report {
 	}
 }
 
-// sickIntercepted is a host with TLS inspection, seen by the device's own hello on 443 and only by the browser's on 5684; one
-// UDP port is dropped, another is lossy; one server flight is cut off before its signature.
+// sickIntercepted is a host with TLS inspection, seen by the device's own hello on 443 and only by the browser's on
+// 5684; one UDP port is dropped, another is lossy; one server flight is cut off before its signature.
 func sickIntercepted() report.Host {
 	seen := badWalk(measurement.TCP, cloud4, 443, measurement.Completed, reason.WrongIssuer, 4*ms, 6*ms)
 	seen.Outcome.TLS, seen.Judgement = deviceTLS(measurement.TCP), intercepted()

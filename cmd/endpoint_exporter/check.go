@@ -113,8 +113,8 @@ func only(cfg *config.Config, asked []string) error {
 	return nil
 }
 
-// survey makes one round or, with --watch, rounds until every DNS server has a verdict, the time is over or the context is
-// cancelled.
+// survey makes one round or, with --watch, rounds until every DNS server has a verdict, the time is over or the context
+// is cancelled.
 func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) *report.Report {
 	progress := startProgress(stderr)
 	defer progress.stop()
@@ -142,8 +142,8 @@ func (k *check) survey(ctx context.Context, s *survey.Survey, stderr io.Writer) 
 	return rep
 }
 
-// maxUnknownRounds is how many rounds in a row a verdict may be unknown, without a time at which it can be expected, before
-// the watch stops waiting for it: a server that does not answer now may answer in a minute.
+// maxUnknownRounds is how many rounds in a row a verdict may be unknown, without a time at which it can be expected,
+// before the watch stops waiting for it: a server that does not answer now may answer in a minute.
 const maxUnknownRounds = 8
 
 // openVerdicts follows from round to round which resolvers may still get a verdict.
@@ -153,7 +153,8 @@ type openVerdicts struct {
 
 func newOpenVerdicts() openVerdicts { return openVerdicts{make(map[[2]string]int)} }
 
-// count counts the resolvers that may still get a verdict. ready is when the last of them can, zero if that is not known.
+// count counts the resolvers that may still get a verdict. ready is when the last of them can, zero if that is not
+// known.
 func (o openVerdicts) count(rep *report.Report) (ready time.Time, open int) {
 	for i := range rep.Hosts {
 		h := &rep.Hosts[i]
@@ -205,7 +206,8 @@ func (k *check) report(rep *report.Report, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// palette is that of the terminal that w writes to: its width, and colours unless NO_COLOR is set (https://no-color.org).
+// palette is that of the terminal that w writes to: its width, and colours unless NO_COLOR is set
+// (https://no-color.org).
 func palette(w io.Writer) present.Palette {
 	width, ok := terminalWidth(w)
 	if !ok {

@@ -15,7 +15,8 @@ import (
 //go:embed head.md
 var head []byte
 
-// listed is the largest number of label values that a metric's row lists. The only longer list, of reasons, has its own table.
+// listed is the largest number of label values that a metric's row lists. The only longer list, of reasons, has its own
+// table.
 const listed = 12
 
 // reference is the whole document.
@@ -37,8 +38,8 @@ func reference() []byte {
 	return out.Bytes()
 }
 
-// labels lists a metric's labels, with their values where the list is closed and short. The sets that most metrics share
-// have a name, which the head of the document explains.
+// labels lists a metric's labels, with their values where the list is closed and short. The sets that most metrics
+// share have a name, which the head of the document explains.
 func labels(m *collector.Metric) string {
 	var out []string
 	rest := m.Labels

@@ -1,6 +1,7 @@
 package main
 
-// endpoint is the dashboard of one host at one or more sites: the phases of each path, each resolver, and the certificates.
+// endpoint is the dashboard of one host at one or more sites: the phases of each path, each resolver, and the
+// certificates.
 func endpoint() dashboard {
 	const (
 		series   = "{{place}} {{transport}} {{port}}"

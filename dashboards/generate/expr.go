@@ -7,8 +7,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 )
 
-// Gauges that are always present are read by their last value of ten minutes, so that a missed scrape or a restart is not a
-// change. Series that are present only during a failure (endpoint_path_failure) are read over the same time.
+// Gauges that are always present are read by their last value of ten minutes, so that a missed scrape or a restart is
+// not a change. Series that are present only during a failure (endpoint_path_failure) are read over the same time.
 
 // orZero gives 0 instead of an empty result while there is data: missing data must not look like a healthy site.
 func orZero(count, data string) string { return count + "\nor 0 * count(" + data + ")" }
@@ -27,8 +27,8 @@ func hostsFailing(class string) string {
 // failures are the failing paths by reason; the value is the number of addresses.
 const failures = `max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target}[10m]))`
 
-// ranked gives each row the position of its label's value among values, so that a table can be sorted by importance and not
-// alphabetically. rows has SELECT in place of the matcher of that label.
+// ranked gives each row the position of its label's value among values, so that a table can be sorted by importance and
+// not alphabetically. rows has SELECT in place of the matcher of that label.
 func ranked(rows, label string, values ...string) string {
 	var out []string
 	for i, v := range values {
@@ -58,8 +58,9 @@ func beside(rows, labels, value string) string {
 // shown is a metric that is always 1, with the labels that distinguish its series of one path.
 type shown struct{ metric, labels string }
 
-// whileShown gives each series of an info metric in the last 10 minutes the value that another metric of the path had at that
-// time. The current value belongs to the current series: an interceptor that has just gone would look authentic.
+// whileShown gives each series of an info metric in the last 10 minutes the value that another metric of the path had
+// at that time. The current value belongs to the current series: an interceptor that has just gone would look
+// authentic.
 func whileShown(s shown, metric string) string {
 	return fmt.Sprintf(`min by (@path, %[2]s) (last_over_time((
   %[1]s{@target} * ignoring (%[2]s) group_left () %[3]s{@target}

@@ -181,8 +181,8 @@ func checkColumns(t *testing.T, name string, p panel, got []string) {
 	}
 }
 
-// A prober gives one sample a round: windows are of ten minutes or more, or the whole interval of a panel whose intervals
-// are not shorter than the rounds; nothing is made of $__rate_interval.
+// A prober gives one sample a round: windows are of ten minutes or more, or the whole interval of a panel whose
+// intervals are not shorter than the rounds; nothing is made of $__rate_interval.
 func TestWindows(t *testing.T) {
 	window := regexp.MustCompile(`\[([^\]:]+)(:[^\]]*)?\]`)
 	quoted := regexp.MustCompile(`"(\\.|[^"])*"`)
@@ -328,8 +328,8 @@ func TestStateMappings(t *testing.T) {
 var siteOfLink = regexp.MustCompile(`&var-site=(\$\{__data\.fields\.site\}&var-instance=\$\{__data\.fields\.instance\}|` +
 	`\$\{__field\.labels\.site\}&var-instance=\$\{__field\.labels\.instance\}|\$__all&var-instance=\$__all)&`)
 
-// Every selector keeps to what is chosen, the site before all: exporters that write to a centre, each from beside its own
-// Prometheus, differ in nothing else. Alerts of the fleet have none of the labels, and are everybody's.
+// Every selector keeps to what is chosen, the site before all: exporters that write to a centre, each from beside its
+// own Prometheus, differ in nothing else. Alerts of the fleet have none of the labels, and are everybody's.
 func TestSelectors(t *testing.T) {
 	known, err := promql.Known()
 	if err != nil {
@@ -436,8 +436,8 @@ func TestProvisioning(t *testing.T) {
 		if len(to) != len(uids)-1 || to[d.UID] {
 			t.Errorf("%s: links to %v", name, to)
 		}
-		// Links of rows and series name a dashboard that is there, keep data source and time, and go to one site: where each
-		// exporter is the same instance, nothing else tells them apart.
+		// Links of rows and series name a dashboard that is there, keep data source and time, and go to one site: where
+		// each exporter is the same instance, nothing else tells them apart.
 		content := string(files[name])
 		for _, m := range regexp.MustCompile(`"/d/([a-z-]+)\?([^"]*)"`).FindAllStringSubmatch(content, -1) {
 			if !uids[m[1]] || !strings.Contains(m[2], "${datasource:queryparam}") || !strings.Contains(m[2], "${__url_time_range}") ||
@@ -448,8 +448,8 @@ func TestProvisioning(t *testing.T) {
 	}
 }
 
-// The example of file provisioning has what these files need: a folder of files that nobody edits in Grafana, and a data
-// source of their type.
+// The example of file provisioning has what these files need: a folder of files that nobody edits in Grafana, and a
+// data source of their type.
 func TestProvisioningExample(t *testing.T) {
 	read := func(name string, into any) {
 		t.Helper()

@@ -1,8 +1,8 @@
 // Generate writes the Grafana dashboards as JSON files that file provisioning takes as they are.
 //
-// One file here, one dashboard: overview.go, endpoint.go, exporter.go; panel.go holds the kinds of panels they are made of,
-// words.go the words and colours that all of them use for a state, grafana.go Grafana's own form. The expressions are held
-// against the collector's table by the tests.
+// One file here, one dashboard: overview.go, endpoint.go, exporter.go; panel.go holds the kinds of panels they are made
+// of, words.go the words and colours that all of them use for a state, grafana.go Grafana's own form. The expressions
+// are held against the collector's table by the tests.
 package main
 
 import (

@@ -99,8 +99,8 @@ func lines(w, h int, title, description string, f field, queries ...query) panel
 // slowestScrape is the longest time between two rounds that the alerting rules allow.
 const slowestScrape = "2m"
 
-// timeline is states over time. Each cell sums up what was worst in it, so that a short fault does not fall between two.
-// One missed scrape or two, but not five minutes of silence, is drawn over.
+// timeline is states over time. Each cell sums up what was worst in it, so that a short fault does not fall between
+// two. One missed scrape or two, but not five minutes of silence, is drawn over.
 func timeline(w, h int, title, description string, states []mapping, noValue string, links []link, q query) panel {
 	return panel{
 		Type: "state-timeline", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
@@ -269,8 +269,8 @@ func place(panels ...panel) []panel {
 }
 
 // selecting fills in which series a dashboard's variables select: {@target of a host's series, {@exporter of an
-// exporter's, {@alert of alerts, which may lack any of the labels (an alert of all sites has no instance); and the labels
-// to group by: (@site, (@host, (@path, (@resolver.
+// exporter's, {@alert of alerts, which may lack any of the labels (an alert of all sites has no instance); and the
+// labels to group by: (@site, (@host, (@path, (@resolver.
 func selecting(panels []panel) []panel {
 	r := strings.NewReplacer(
 		"{@target", `{`+targetMatchers,
@@ -287,8 +287,8 @@ func selecting(panels []panel) []panel {
 }
 
 // What the variables select. Exporters may be told apart by their site alone: where each writes to a centre from beside
-// its own Prometheus, all of them are the same instance. A site that is all sites (.*) takes in series without the label,
-// and an empty one only those.
+// its own Prometheus, all of them are the same instance. A site that is all sites (.*) takes in series without the
+// label, and an empty one only those.
 const (
 	exporterMatchers = `job=~"$job", site=~"$site", instance=~"$instance"`
 	targetMatchers   = exporterMatchers + `, service=~"$service", host=~"$host"`
@@ -334,8 +334,8 @@ func describe(uid, title, description string, vars []variable, panels []panel) d
 
 const runbooks = "https://github.com/endpoint-exporter/endpoint_exporter/blob/main/docs/runbooks.md"
 
-// toHost is a link to the Endpoint dashboard, with what site, instance and host say filled in. A row or series without a
-// site fills in nothing, which selects the series without one.
+// toHost is a link to the Endpoint dashboard, with what site, instance and host say filled in. A row or series without
+// a site fills in nothing, which selects the series without one.
 func toHost(site, instance, host string) []link {
 	return []link{{Title: "Look at this host", URL: "/d/" + endpointUID + "?${datasource:queryparam}&${job:queryparam}&var-service=$__all" +
 		"&var-site=" + site + "&var-instance=" + instance + "&var-host=" + host + "&${__url_time_range}"}}

@@ -236,8 +236,8 @@ func pathItems(out items, h *report.Host, p *report.Path) items {
 	return out
 }
 
-// otherServer is the certificate of another site's server that some path of the host met at an address. If there is one,
-// it explains why the cloud's ports are blocked at that address.
+// otherServer is the certificate of another site's server that some path of the host met at an address. If there is
+// one, it explains why the cloud's ports are blocked at that address.
 func otherServer(h *report.Host, addr netip.Addr) (other report.Certificate, ok bool) {
 	for i := range h.Paths {
 		for j := range h.Paths[i].Walks {

@@ -8,8 +8,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// IsSinkhole reports whether an address cannot be a public cloud: loopback, unspecified, private (RFC 1918, RFC 4193) or
-// link-local. Shared address space (RFC 6598) is not a sinkhole, because carriers route it.
+// IsSinkhole reports whether an address cannot be a public cloud: loopback, unspecified, private (RFC 1918, RFC 4193)
+// or link-local. Shared address space (RFC 6598) is not a sinkhole, because carriers route it.
 func IsSinkhole(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	return addr.IsLoopback() || addr.IsUnspecified() || addr.IsPrivate() || addr.IsLinkLocalUnicast()

@@ -253,8 +253,8 @@ func staleItems(h *report.Host, all []report.ResolverSummary) items {
 }
 
 // openVerdicts lists the DNS servers without a verdict on staleness. The suspicions against one server are alike from
-// host to host, and so is the time that it takes to learn: the first host's stands for all. Other assessments are listed
-// together if they are equal.
+// host to host, and so is the time that it takes to learn: the first host's stands for all. Other assessments are
+// listed together if they are equal.
 func openVerdicts(r *report.Report) []report.OpenVerdict {
 	var out []report.OpenVerdict
 	for i := range r.Hosts {

@@ -9,9 +9,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// Walk diagnoses one walk. own is the judgement on the certificate that the walk itself saw; web is the judgement on the
-// one that the browser's hello saw, nil if none was sent after the device's failed. credentialConfigured tells that the
-// client certificate is the site's own: the server's refusal of the temporary one made at start is not a failure.
+// Walk diagnoses one walk. own is the judgement on the certificate that the walk itself saw; web is the judgement on
+// the one that the browser's hello saw, nil if none was sent after the device's failed. credentialConfigured tells that
+// the client certificate is the site's own: the server's refusal of the temporary one made at start is not a failure.
 //
 // The first line that applies decides:
 //

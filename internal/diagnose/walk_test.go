@@ -176,8 +176,8 @@ func TestWalkFacts(t *testing.T) {
 	}
 }
 
-// TestEveryFailureIsMapped runs over the constants that package measurement declares: each failure, in each phase, has a
-// reason, and only the two that tell nothing about the path give out_of_time.
+// TestEveryFailureIsMapped runs over the constants that package measurement declares: each failure, in each phase, has
+// a reason, and only the two that tell nothing about the path give out_of_time.
 func TestEveryFailureIsMapped(t *testing.T) {
 	for _, failure := range closedlist.Constants(t, "../measurement", "Failure") {
 		for _, phase := range measurement.Phases {

@@ -231,8 +231,8 @@ func certificateFor(a *report.Advice) string {
 	return ", with a certificate for " + subject(a.Certificate.Subject)
 }
 
-// passingText names the paths that devices can use meanwhile, if they are the same for every place. Otherwise the lines of
-// the places name them.
+// passingText names the paths that devices can use meanwhile, if they are the same for every place. Otherwise the lines
+// of the places name them.
 func passingText(a *report.Advice) string {
 	passing, same := commonPassing(a)
 	if !same || len(passing) == 0 {

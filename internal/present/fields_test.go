@@ -152,15 +152,19 @@ func shown(t *testing.T, v *View) string {
 	return b.String()
 }
 
-// TestEveryFieldIsShown changes each field of the view, found by reflection, and tests that a view for people changes too.
+// TestEveryFieldIsShown changes each field of the view, found by reflection, and tests that a view for people changes
+// too.
 func TestEveryFieldIsShown(t *testing.T) {
 	all := leaves("", reflect.TypeFor[View]())
 	for _, name := range all {
 		changed := false
-		for _, make := range []func() *report.Report{sick, offline, learning, idleWithoutWords} {
+		for _, make := range []func() *report.Report{sick, offline, idleWithoutWords} {
+			if changed {
+				break
+			}
 			before, after := NewView(make(), "1.2.3"), NewView(make(), "1.2.3")
 			mutateField(reflect.ValueOf(after).Elem(), strings.Split(name, "."))
-			changed = changed || shown(t, before) != shown(t, after)
+			changed = shown(t, before) != shown(t, after)
 		}
 		why, only := forPrograms[name]
 		switch {

@@ -21,7 +21,8 @@ func FindingText(f *report.Finding) string {
 	return text(out)
 }
 
-// findingClause has one clause for each reason. Where the detail of the failure says the same and more, it is the clause.
+// findingClause has one clause for each reason. Where the detail of the failure says the same and more, it is the
+// clause.
 func findingClause(f *report.Finding) string {
 	detail := detailText(f.Detail)
 	orDetail := func(clause string) string {

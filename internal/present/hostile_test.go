@@ -34,8 +34,9 @@ var hostileTexts = map[string]string{
 	"empty":      "",
 }
 
-// setTexts sets every string that a value leads to, by reflection, so that a new field of a report cannot be forgotten. With
-// closed it sets the values of closed lists and the zones of addresses too. Types of other modules stay as they are.
+// setTexts sets every string that a value leads to, by reflection, so that a new field of a report cannot be forgotten.
+// With closed it sets the values of closed lists and the zones of addresses too. Types of other modules stay as they
+// are.
 func setTexts(v reflect.Value, s string, closed bool) {
 	switch v.Kind() {
 	case reflect.String:
@@ -108,11 +109,9 @@ func FuzzHostile(f *testing.F) {
 // checkHostile tests that a text in a report stays text in every view.
 func checkHostile(t *testing.T, s string) {
 	t.Helper()
-	for _, closed := range []bool{false, true} {
-		for _, rep := range []*report.Report{sick(), elsewhere(), offline()} {
-			checkViews(t, hostile(rep, s, closed))
-		}
-	}
+	checkViews(t, hostile(sick(), s, false))
+	checkViews(t, hostile(offline(), s, false))
+	checkViews(t, hostile(sick(), s, true))
 }
 
 func checkViews(t *testing.T, rep *report.Report) {

@@ -97,7 +97,8 @@ func markdownPath(b *strings.Builder, host string, p *Path) {
 	}
 }
 
-// observationText is the evidence of one walk: what was seen, the certificate in full if it is the wrong one, and times.
+// observationText is the evidence of one walk: what was seen, the certificate in full if it is the wrong one, and
+// times.
 func observationText(a *Address) string {
 	var parts []string
 	add := func(s string) {

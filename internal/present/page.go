@@ -17,8 +17,8 @@ var pageSource string
 //go:embed page.css
 var pageStyle string
 
-// ContentSecurityPolicy is what the page needs: its own style and nothing else. The page carries it itself; a server may
-// send it as a header too.
+// ContentSecurityPolicy is what the page needs: its own style and nothing else. The page carries it itself; a server
+// may send it as a header too.
 var ContentSecurityPolicy = func() string {
 	hash := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; base-uri 'none'; form-action 'none'"

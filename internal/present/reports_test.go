@@ -311,7 +311,8 @@ func sick() *report.Report {
 		p.Idle = &report.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, Reason: idle.ReasonDropped, Why: "a silence of 120 s survives; after 180 s the connection is lost: dropped"}
 	}
 
-	// A server that refuses the configured certificate would need one; the refusal of the temporary one is not a failure.
+	// A server that refuses the configured certificate would need one; the refusal of the temporary one is not a
+	// failure.
 	h = s.host("tcp-lwm2m")
 	h.Paths[0].Walks[0].Outcome.Failure, h.Paths[0].Walks[0].Outcome.FailedIn = measurement.CertificateNeeded, measurement.Finish
 	h.Paths[0].Walks[0].Outcome.Detail = measurement.Detail{Text: "the server sent the alert unknown_ca (48) after our certificate"}

@@ -18,8 +18,8 @@ import (
 //
 // Only the words that carry a verdict and the headings are coloured, and each coloured word can be read without colour.
 
-// Palette is how a terminal shows the text: the codes that colour words, and its width in columns. The zero value has no
-// colours and 100 columns.
+// Palette is how a terminal shows the text: the codes that colour words, and its width in columns. The zero value has
+// no colours and 100 columns.
 type Palette struct {
 	Good, Bad, Doubt, Strong, Off string
 	Width                         int

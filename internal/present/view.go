@@ -1,9 +1,10 @@
 // Package present turns reports into words and shows them outside Prometheus: on a terminal ([Text]), as a web page
 // ([Page]), as Markdown to forward ([Markdown]), and as JSON for programs ([JSON]).
 //
-// All sentences that people read about a report are in this package, each in one place: findings in finding.go, advice in
-// advice.go and cause.go, the verdict in verdict.go, requests to the network's owner in request.go, lines of the table in
-// lines.go. They are made from the facts of the report; no code here computes on a sentence, and no verdict is made here.
+// All sentences that people read about a report are in this package, each in one place: findings in finding.go, advice
+// in advice.go and cause.go, the verdict in verdict.go, requests to the network's owner in request.go, lines of the
+// table in lines.go. They are made from the facts of the report; no code here computes on a sentence, and no verdict is
+// made here.
 package present
 
 import (
@@ -20,8 +21,8 @@ import (
 const SchemaVersion = 1
 
 // View is a report in the form that programs read: /api/v1/report and `check --output=json`. Times are RFC 3339,
-// durations are seconds, and what is not known is absent. Every text in it is safe to show. The other views read it too,
-// and the report that it was made from.
+// durations are seconds, and what is not known is absent. Every text in it is safe to show. The other views read it
+// too, and the report that it was made from.
 type View struct {
 	SchemaVersion   int                     `json:"schema_version"`
 	ExporterVersion string                  `json:"exporter_version"`

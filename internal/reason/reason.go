@@ -1,9 +1,9 @@
-// Package reason holds the closed lists that a diagnosis uses: why a path does not carry a device ([Reason]), who can do
-// something about it ([Class]), what to do ([Advice]), and what to ask the network's owner for ([Request]).
+// Package reason holds the closed lists that a diagnosis uses: why a path does not carry a device ([Reason]), who can
+// do something about it ([Class]), what to do ([Advice]), and what to ask the network's owner for ([Request]).
 //
 // Each value has one record, and everything that lists reasons reads these records: package diagnose, the metrics and
-// their documentation, the dashboards, and the texts of package present. To add a reason, add a constant and its record;
-// the tests of these packages run over the lists and fail where something is missing.
+// their documentation, the dashboards, and the texts of package present. To add a reason, add a constant and its
+// record; the tests of these packages run over the lists and fail where something is missing.
 package reason
 
 // Class groups reasons by who can do something about them. It is the label `class`.

@@ -16,13 +16,13 @@ type Finding struct {
 	// site's server answers at the address, and reason.CheckThisMachine that this machine could not probe the path.
 	Advice reason.Advice
 
-	// Phase is the phase that failed on the wire, and Detail what is known about the failure besides the reason; zero if
-	// nothing was sent, or if the certificate decides and nothing failed on the wire.
+	// Phase is the phase that failed on the wire, and Detail what is known about the failure besides the reason; zero
+	// if nothing was sent, or if the certificate decides and nothing failed on the wire.
 	Phase  measurement.Phase
 	Detail measurement.Detail
 	// Client is whose hello the failure or the certificate answers. On a device's path it is measurement.Web if the
-	// hello sent after the device's own failed decides; DeviceResult is then the result of the device's own hello, and ""
-	// otherwise.
+	// hello sent after the device's own failed decides; DeviceResult is then the result of the device's own hello, and
+	// "" otherwise.
 	Client       measurement.Client
 	DeviceResult reason.Reason
 	Transport    measurement.Transport

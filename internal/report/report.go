@@ -1,6 +1,6 @@
-// Package report holds everything that one round found, as plain data. Package survey assembles it, package diagnose adds
-// the findings and the summary, and the collector, the page, the terminal, Markdown and JSON are views of it. It has no
-// behaviour, so that every view shows the same verdict.
+// Package report holds everything that one round found, as plain data. Package survey assembles it, package diagnose
+// adds the findings and the summary, and the collector, the page, the terminal, Markdown and JSON are views of it. It
+// has no behaviour, so that every view shows the same verdict.
 package report
 
 import (
@@ -38,7 +38,8 @@ type Host struct {
 	// Up is true if at least one path carries a device. Known is false if no path is known to, and the deadline cut off
 	// one that might; Up is then false.
 	Up, Known bool
-	// Advice is what to do about the host's paths, each cause once, by diagnose.Summarize. It knows nothing of other hosts.
+	// Advice is what to do about the host's paths, each cause once, by diagnose.Summarize. It knows nothing of other
+	// hosts.
 	Advice []Advice
 }
 
@@ -51,7 +52,8 @@ type Zone struct {
 	Failure   ZoneFailure
 }
 
-// ZoneFailure is why a round has no valid direct sample of a host's zone: a closed list; "" if it has one or needs none.
+// ZoneFailure is why a round has no valid direct sample of a host's zone: a closed list; "" if it has one or needs
+// none.
 type ZoneFailure string
 
 const (
@@ -85,8 +87,8 @@ type Path struct {
 	measurement.Path
 	Walks   []Walk // one per probed address; the one that a device would take comes first
 	Omitted int    // addresses over max_addresses, or of a family without a route
-	// Up is true if the address that a device would take now carries it. Known is false if the deadline cut that address
-	// off; Up is then false and means nothing.
+	// Up is true if the address that a device would take now carries it. Known is false if the deadline cut that
+	// address off; Up is then false and means nothing.
 	Up, Known bool
 	// Finding is that of the first address, or why the path has none (dns_failed, sinkhole).
 	Finding Finding

@@ -84,10 +84,12 @@ type Advice struct {
 	// Alternates is true if port 443 and the cloud's own port differ on some host, one blocked and one open, both over
 	// TCP: a client that is set to 443 alternates between the two after each error.
 	Alternates bool
-	// InspectedToo is true if other paths to one of the hosts are intercepted: to open this one does not help by itself.
+	// InspectedToo is true if other paths to one of the hosts are intercepted: to open this one does not help by
+	// itself.
 	InspectedToo bool
 
-	// Certificate is the one that was seen instead of the expected one. Expected is "" if it differs between the places.
+	// Certificate is the one that was seen instead of the expected one. Expected is "" if it differs between the
+	// places.
 	Certificate Certificate
 	// Resolvers are the DNS servers that the advice is about.
 	Resolvers []ResolverSummary
