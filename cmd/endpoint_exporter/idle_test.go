@@ -94,7 +94,7 @@ func TestIdleCommand(t *testing.T) {
 		},
 		"UDP refused: 1, unknown": {
 			where: "bootstrap/udp", fault: lab.Refuse, target: host + ":DEVICE/udp", flags: idleCommand{steps: "30s", keepalive: time.Minute}, code: exitUnhealthy,
-			contains: []string{"udp port DEVICE\nThis path does not carry a device (refused): ICMP: port unreachable",
+			contains: []string{"udp port DEVICE\nThis path does not carry a device (refused): ICMP port unreachable",
 				"Result: not known: the hello is not answered: ICMP: port unreachable.\n", "A keepalive of 60 s is not known to survive here."},
 		},
 		"web host: 0, no keepalive named": {

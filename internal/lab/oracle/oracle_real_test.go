@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
 
 var update = flag.Bool("update", false, "write what the device finds to testdata/verdicts")
