@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,13 +34,14 @@ type idleCommand struct {
 
 func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &idleCommand{common: c}
-	cmd := app.Command("idle", "Measure how long a silent connection survives on the way to a host, and say which keepalives of devices do. "+
-		"It takes as long as the longest silence. Exit code 0: a device gets through, measured, and --keepalive survives; 1: one of these is not so, or not known; 2: usage or configuration.")
+	cmd := app.Command("idle", "Measure how long a silent connection survives on the path to a host, and which keepalives of devices survive. "+
+		"It takes as long as the longest silence. Exit code 0: a device gets through, there is a result, and --keepalive survives; "+
+		"1: one of these is false or not known; 2: usage or configuration.")
 	cmd.Arg("target", "HOST[:PORT][/udp]: a path of the configuration. HOST may be its first label; default: its first path over TCP.").
 		Required().StringVar(&k.target)
-	cmd.Flag("steps", "Silences to keep, as 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").
+	cmd.Flag("steps", "Silences to measure, for example 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").
 		IsSetByUser(&k.stepsSet).StringVar(&k.steps)
-	flags.Duration(cmd.Flag("keepalive", "A device's keepalive, measured in addition; exit with 1 unless it survives."), &k.keepalive).PlaceHolder("DURATION")
+	flags.Duration(cmd.Flag("keepalive", "Keepalive of a device, to measure in addition; the exit code is 1 unless it survives."), &k.keepalive).PlaceHolder("DURATION")
 	commands[cmd.FullCommand()] = k.run
 }
 
@@ -56,7 +56,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	cfg := loaded.Config
-	steps, err := k.silences(cfg.Idle.Steps)
+	steps, err := k.stepsToMeasure(cfg.Idle.Steps)
 	if err != nil {
 		return fail(exitUsage, err)
 	}
@@ -72,57 +72,55 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return fail(exitUsage, err)
 	}
 	progress := startProgress(stderr)
-	progress.say("resolving the host and walking the path")
+	progress.say("resolving the host and probing the path")
 	s := survey.New(pipeline.site, survey.Options{Name: hostname(), Logger: logger})
-	report := s.Run(ctx)
+	rep := s.Run(ctx)
 	s.Close()
-	if len(report.Hosts) == 0 || len(report.Hosts[0].Paths) == 0 {
+	if len(rep.Hosts) == 0 || len(rep.Hosts[0].Paths) == 0 {
 		progress.stop()
-		return fail(exitUnhealthy, errors.New("interrupted before the path was walked"))
+		return fail(exitUnhealthy, errors.New("interrupted before the path was probed"))
 	}
-	walked := &report.Hosts[0].Paths[0]
-	first := idle.Walked(walked)
+	probed := &rep.Hosts[0].Paths[0]
+	first := idle.Walked(probed)
 	if first == nil {
 		progress.stop()
-		return fail(exitUnhealthy, fmt.Errorf("there is no address to call: %s", present.FindingText(&walked.Finding)))
+		return fail(exitUnhealthy, fmt.Errorf("there is no address to connect to: %s", present.FindingText(&probed.Finding)))
 	}
-	endpoint := report.Hosts[0].Endpoint
-	target := path.TargetFor(endpoint, walked.Path, first.Outcome.Address.Addr())
-	said, foreign := findingText(&first.Finding, endpoint.Host, walked.Path), idle.Foreign(&first.Finding)
-	var result idle.Result
-	if foreign != "" {
-		said += fmt.Sprintf("Silence is not measured: %s.\n", foreign)
+	endpoint := rep.Hosts[0].Endpoint
+	target := path.TargetFor(endpoint, probed.Path, first.Outcome.Address.Addr())
+	output, healthy := headline(target)+findingText(&first.Finding, endpoint.Host, probed.Path), first.Finding.Reason == reason.OK
+	if idle.Foreign(&first.Finding) {
+		output += "Silence is not measured: something other than the cloud answers.\n"
 	} else {
-		progress.say("looking for a sign of life on the path")
-		result = (&idle.Round{
-			Open: pipeline.idleSession, Target: target, Steps: steps, Parallel: len(steps), Turn: idle.Turns(idle.OpeningPace),
-			Progress: func(p idle.Progress) { progress.sayUntil(progressWords(p), p.Ends) },
+		progress.say("testing what proves on this path that a connection is alive")
+		result := (&idle.Round{
+			Open: pipeline.idleSession, Target: target, Steps: steps, Parallel: len(steps), Pace: idle.NewPacer(idle.OpeningInterval),
+			Progress: func(p idle.Progress) { progress.sayUntil(present.IdleProgressText(p.Silent, p.Done), p.Ends) },
 		}).Run(ctx)
-		said += k.text(target, &result)
+		advice := idle.Advise(&result.Bounds, idle.Measured{
+			Transport: target.Transport,
+			Client:    target.Client,
+			NAT:       measurement.NATBetween(result.Without.Local.Addr(), target.Address.Addr()),
+			Complete:  result.Complete,
+		})
+		survival := idle.Survival(&result.Bounds, k.keepalive)
+		output += present.IdleRoundText(&result.IdleRound, &advice, k.keepalive, survival)
+		healthy = healthy && result.Complete && result.Bounds.Reason != report.IdleReasonUnknown && (k.keepalive == 0 || survival == report.Survives)
 	}
 	progress.stop()
 	if width, ok := terminalWidth(stdout); ok && width > 0 {
-		said = wrapped(said, width)
+		output = present.WrapIdle(output, width)
 	}
-	if _, err := io.WriteString(stdout, headline(target)+said); err != nil {
+	if _, err := io.WriteString(stdout, output); err != nil {
 		return fail(exitUnhealthy, fmt.Errorf("write the result: %w", err))
 	}
-	if first.Finding.Reason != reason.OK || !result.Whole || result.Bounds.Reason == idle.ReasonUnknown || k.keepalive > 0 && result.Bounds.Carries(k.keepalive) != idle.Carried {
+	if !healthy {
 		return exitUnhealthy
 	}
 	return exitOK
 }
 
-// progressWords says how far a round has come.
-func progressWords(p idle.Progress) string {
-	connections := "connections"
-	if p.Silent == 1 {
-		connections = "connection"
-	}
-	return fmt.Sprintf("%d %s silent, %d done", p.Silent, connections, p.Done)
-}
-
-// findingText says why a device does not get through, and what to do about that; "" if it does.
+// findingText says why the path does not carry a device, and what to do; "" if it does.
 func findingText(f *report.Finding, host string, p measurement.Path) string {
 	if f.Reason == reason.OK {
 		return ""
@@ -136,11 +134,11 @@ func headline(target path.Target) string {
 	return fmt.Sprintf("%s (%s), %s port %d\n", target.Host, at.Addr(), target.Transport, at.Port())
 }
 
-// longestStep is that of the configuration's idle.steps.
+// longestStep is the limit of idle.steps in the configuration.
 const longestStep = 24 * time.Hour
 
-// silences are the steps to measure, ascending: those asked for, or the configuration's, and the keepalive.
-func (k *idleCommand) silences(configured []time.Duration) ([]time.Duration, error) {
+// stepsToMeasure are ascending: those of --steps or of the configuration, and the keepalive.
+func (k *idleCommand) stepsToMeasure(configured []time.Duration) ([]time.Duration, error) {
 	steps := slices.Clone(configured)
 	if k.steps != "" || k.stepsSet {
 		steps = nil
@@ -183,7 +181,7 @@ func onlyPath(cfg *config.Config, target string) error {
 		for _, p := range e.Paths {
 			known = append(known, fmt.Sprintf("%s:%d/%s", e.Host, p.Port, p.Transport))
 			fits := (asked.Port == 0 || p.Port == asked.Port) && (asked.Transport == "" || p.Transport == asked.Transport)
-			// TCP unless UDP is asked for, or is all there is.
+			// TCP is preferred unless UDP is asked for.
 			if fits && (found == nil || chosen.Transport == measurement.UDP && p.Transport == measurement.TCP) {
 				found, chosen = e, p
 			}
@@ -196,66 +194,4 @@ func onlyPath(cfg *config.Config, target string) error {
 	endpoint.Paths = []measurement.Path{chosen}
 	cfg.Endpoints = []config.Endpoint{endpoint}
 	return nil
-}
-
-// silenceColumns are those before what became of a silence, in the table of the result.
-const silenceColumns = 12
-
-// wrapped breaks the lines of a result for a terminal, those of its table within their column.
-func wrapped(text string, width int) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		lead := 0
-		if strings.HasPrefix(line, " ") {
-			lead = min(silenceColumns, len(line))
-		}
-		b.WriteString(line[:lead] + present.Wrap(line[lead:], max(width-lead, silenceColumns), strings.Repeat(" ", lead)) + "\n")
-	}
-	return b.String()
-}
-
-// text is the result for a person: what each connection showed, and what it means.
-func (k *idleCommand) text(target path.Target, r *idle.Result) string {
-	var b strings.Builder
-	switch {
-	case len(r.Seen) == 0: // a heading over nothing
-	case r.Proof == idle.ByPing:
-		b.WriteString("Asked by a CoAP ping after each silence:\n")
-	case r.Proof == idle.ByHello:
-		b.WriteString("Asked by a hello, sent after each silence:\n")
-	}
-	slices.SortStableFunc(r.Seen, func(a, b idle.Observation) int { return cmp.Compare(a.Step, b.Step) })
-	if r.Proof != "" {
-		for _, o := range r.Seen {
-			fmt.Fprintf(&b, "  %8s  %s", idle.Seconds(o.Step), o.Ending)
-			if o.After > 0 && o.After < o.Step {
-				fmt.Fprintf(&b, " after %s", idle.Seconds(o.After))
-			}
-			if rest := strings.TrimPrefix(o.Detail, string(o.Ending)); rest != o.Detail {
-				b.WriteString(rest) // it says the same and more
-			} else if o.Detail != "" {
-				fmt.Fprintf(&b, ": %s", o.Detail)
-			}
-			b.WriteString("\n")
-		}
-	}
-	if !r.Whole {
-		b.WriteString("Interrupted. So far: ")
-	} else {
-		b.WriteString("Result: ")
-	}
-	fmt.Fprintf(&b, "%s.\n", r.Bounds.Why)
-	of := idle.Measured{
-		Transport: target.Transport,
-		Client:    target.Client,
-		NAT:       measurement.NATBetween(r.Without.Local.Addr(), target.Address.Addr()),
-		Whole:     r.Whole,
-	}
-	for _, line := range idle.Advice(&r.Bounds, of) {
-		b.WriteString(line + "\n")
-	}
-	if k.keepalive > 0 {
-		fmt.Fprintf(&b, "A keepalive of %s %s here.\n", idle.Seconds(k.keepalive), r.Bounds.Carries(k.keepalive))
-	}
-	return b.String()
 }

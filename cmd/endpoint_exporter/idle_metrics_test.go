@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -34,26 +33,26 @@ func TestIdleMetrics(t *testing.T) {
 		text      string
 	}{
 		"nothing ends connections: survived": {transport: tcp,
-			want: map[string]float64{"survived": 240}, absent: []string{"lost", "closed"}, reason: idle.ReasonSurvived, text: "a silence of 240 s survives"},
+			want: map[string]float64{"survived": 240}, absent: []string{"lost", "closed"}, reason: report.IdleReasonSurvived, text: "a silence of 240 s survives"},
 		"NAT drops: dropped": {transport: tcp, fault: "nat_forgets:2m",
-			want: map[string]float64{"survived": 60, "lost": 240}, absent: []string{"closed"}, reason: idle.ReasonDropped, text: "without a word"},
+			want: map[string]float64{"survived": 60, "lost": 240}, absent: []string{"closed"}, reason: report.IdleReasonDropped, text: "dropped silently"},
 		"NAT answers with RST: reset": {transport: tcp, fault: "nat_resets:2m",
-			want: map[string]float64{"survived": 60, "lost": 240}, absent: []string{"closed"}, reason: idle.ReasonReset, text: "RST"},
+			want: map[string]float64{"survived": 60, "lost": 240}, absent: []string{"closed"}, reason: report.IdleReasonReset, text: "RST"},
 		"NAT expires every second connection: reset and unsteady": {transport: tcp, flapping: 2 * time.Minute,
-			want: map[string]float64{"survived": 60, "lost": 240}, absent: []string{"closed"}, reason: idle.ReasonReset,
-			text: "not steady: of 3 connections silent for 240 s, 1 survived"},
+			want: map[string]float64{"survived": 60, "lost": 240}, absent: []string{"closed"}, reason: report.IdleReasonReset,
+			text: "unsteady: of 3 connections silent for 240 s, 1 survived"},
 		"server with a limit: closed": {transport: tcp, limit: 2 * time.Minute, closed: true,
-			want: map[string]float64{"survived": 60}, absent: []string{"lost"}, reason: idle.ReasonLimit, text: "the server itself ends"},
+			want: map[string]float64{"survived": 60}, absent: []string{"lost"}, reason: report.IdleReasonLimit, text: "the server itself ends"},
 		"server's limit below the NAT's: closed": {transport: tcp, fault: "nat_forgets:5m", limit: 2 * time.Minute, closed: true,
-			want: map[string]float64{"survived": 60}, absent: []string{"lost"}, reason: idle.ReasonLimit, text: "so nothing is known of longer silences"},
+			want: map[string]float64{"survived": 60}, absent: []string{"lost"}, reason: report.IdleReasonLimit, text: "so that longer silences are not known"},
 		"NAT's timeout below the server's limit: reset": {transport: tcp, fault: "nat_resets:30s", limit: 2 * time.Minute,
-			want: map[string]float64{"lost": 60}, absent: []string{"survived"}, reason: idle.ReasonReset, text: "RST"},
+			want: map[string]float64{"lost": 60}, absent: []string{"survived"}, reason: report.IdleReasonReset, text: "RST"},
 		"UDP, nothing ends connections: survived": {transport: udp,
-			want: map[string]float64{"survived": 240}, absent: []string{"lost", "closed"}, reason: idle.ReasonSurvived, text: "a silence of 240 s survives"},
+			want: map[string]float64{"survived": 240}, absent: []string{"lost", "closed"}, reason: report.IdleReasonSurvived, text: "a silence of 240 s survives"},
 		"UDP, NAT drops: dropped": {transport: udp, fault: "nat_forgets:2m",
-			want: map[string]float64{"survived": 60, "lost": 240}, absent: []string{"closed"}, reason: idle.ReasonDropped, text: "without a word"},
+			want: map[string]float64{"survived": 60, "lost": 240}, absent: []string{"closed"}, reason: report.IdleReasonDropped, text: "dropped silently"},
 		"interceptor: unknown": {transport: tcp, fault: lab.Intercept,
-			absent: []string{"survived", "lost", "closed", "last_round_timestamp"}, reason: idle.ReasonUnknown, text: "something else than the cloud answers"},
+			absent: []string{"survived", "lost", "closed", "last_round_timestamp"}, reason: report.IdleReasonUnknown, text: "something other than the cloud answers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

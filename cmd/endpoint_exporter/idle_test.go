@@ -11,11 +11,10 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
 
 // idleRun is what one run of the idle command printed and returned.
@@ -46,7 +45,7 @@ func TestIdleCommand(t *testing.T) {
 	}{
 		"nothing lost: 0": {
 			target: host, flags: idleCommand{steps: "30s,1m", keepalive: time.Minute}, code: exitOK,
-			contains: []string{"), tcp port DEVICE\nAsked by a CoAP ping after each silence:\n", "\n      30 s  survived\n      60 s  survived\n",
+			contains: []string{"), tcp port DEVICE\nTested by a CoAP ping after each silence:\n", "\n      30 s  survived\n      60 s  survived\n",
 				"\nResult: a silence of 60 s survives.\n", "90 s (a page of the vendor's documentation) is not known to survive",
 				"\nNothing was lost up to 60 s, so no setting is recommended", "\nA keepalive of 60 s survives here.\n"},
 		},
@@ -62,7 +61,7 @@ func TestIdleCommand(t *testing.T) {
 		"interceptor: 1, not measured": {
 			where: "bootstrap/tcp", fault: lab.Intercept, target: host, flags: idleCommand{steps: "30s,1m"}, code: exitUnhealthy,
 			contains: []string{"tcp port DEVICE\nThis path does not carry a device (wrong_issuer): signed by ", "Ask the network's owner to exempt ",
-				"\nSilence is not measured: something else than the cloud answers (wrong_issuer)"},
+				"\nSilence is not measured: something other than the cloud answers."},
 			absent: []string{"survive", "Set the keepalive"},
 		},
 		"forged issuer: 1, not measured": {
@@ -86,16 +85,16 @@ func TestIdleCommand(t *testing.T) {
 		},
 		"server with a limit below the keepalive: 1": {
 			limit: 2 * time.Minute, target: host, flags: idleCommand{steps: "30s,4m", keepalive: 4 * time.Minute}, code: exitUnhealthy,
-			contains: []string{"     240 s  closed after 120 s", "the server itself ends the connection (close_notify)"},
+			contains: []string{"     240 s  closed after 120 s: close_notify\n", "the server itself ends the connection (close_notify)"},
 		},
 		"UDP: 0": {
 			target: host + "/udp", flags: idleCommand{steps: "30s"}, code: exitOK,
-			contains: []string{"udp port DEVICE\nAsked by a CoAP ping", "Whether UDP will do here is not known. Over UDP a device sends no keepalive"},
+			contains: []string{"udp port DEVICE\nTested by a CoAP ping", "Whether UDP works here is not known. Over UDP a device sends no keepalive"},
 		},
 		"UDP refused: 1, unknown": {
 			where: "bootstrap/udp", fault: lab.Refuse, target: host + ":DEVICE/udp", flags: idleCommand{steps: "30s", keepalive: time.Minute}, code: exitUnhealthy,
 			contains: []string{"udp port DEVICE\nThis path does not carry a device (refused): ICMP port unreachable",
-				"Result: not known: the hello is not answered: ICMP: port unreachable.\n", "A keepalive of 60 s is not known to survive here."},
+				"Result: not known: the hello is not answered: ICMP port unreachable.\n", "A keepalive of 60 s is not known to survive here."},
 		},
 		"web host: 0, no keepalive named": {
 			target: "gateways", flags: idleCommand{steps: "20s"}, code: exitOK,
@@ -144,7 +143,7 @@ func TestIdleCommandInterrupted(t *testing.T) {
 		defer cancel()
 		got := runIdle(ctx, t, network, l, idleCommand{target: bootstrapHost, steps: "30s,1h"})
 		if got.code != exitUnhealthy || !strings.Contains(got.stdout, "Interrupted. So far: a silence of 30 s survives") ||
-			!strings.Contains(got.stdout, "\nNo setting is recommended, as the measurement did not come to its end.\n") {
+			!strings.Contains(got.stdout, "\nNo setting is recommended, since the measurement is incomplete.\n") {
 			t.Errorf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
 		}
 	})
@@ -154,7 +153,7 @@ func TestIdleCommandInterrupted(t *testing.T) {
 func TestProgressLine(t *testing.T) {
 	began := time.Now()
 	p := &progress{started: began}
-	p.sayUntil(progressWords(idle.Progress{Silent: 1, Done: 2}), began.Add(90*time.Second))
+	p.sayUntil(present.IdleProgressText(1, 2), began.Add(90*time.Second))
 	for passed, want := range map[time.Duration]string{
 		0:                 "0 s: 1 connection silent, 2 done, at most 1m30s to go",
 		31 * time.Second:  "31 s: 1 connection silent, 2 done, at most 59s to go",
@@ -164,18 +163,9 @@ func TestProgressLine(t *testing.T) {
 			t.Errorf("after %v: %q, want %q", passed, got, want)
 		}
 	}
-	p.say(progressWords(idle.Progress{Silent: 2}))
+	p.say(present.IdleProgressText(2, 0))
 	if got := p.line(began); got != "0 s: 2 connections silent, 0 done" {
 		t.Errorf("%q", got)
-	}
-}
-
-// TestIdleTextWithoutObservations: there is no heading without a table below it.
-func TestIdleTextWithoutObservations(t *testing.T) {
-	k := idleCommand{common: &common{}}
-	said := k.text(path.Target{Transport: measurement.TCP}, &idle.Result{Proof: idle.ByPing, Bounds: idle.Bounds{Reason: idle.ReasonUnknown, Why: "not known: nothing was measured"}})
-	if !strings.HasPrefix(said, "Interrupted. So far: not known: nothing was measured.\n") {
-		t.Error(said)
 	}
 }
 
@@ -237,21 +227,5 @@ func TestIdleHelp(t *testing.T) {
 	code := run(t.Context(), []string{"idle", "--help"}, &stdout, &stderr)
 	if help := stdout.String() + stderr.String(); code != exitOK || !regexp.MustCompile(`--keepalive=DURATION`).MatchString(help) {
 		t.Errorf("exit code %d\n%s", code, help)
-	}
-}
-
-func TestWrapped(t *testing.T) {
-	const result = "Asked by a CoAP ping after each silence:\n" +
-		"      60 s  survived\n" +
-		"     180 s  dropped without a word, while a fresh connection is answered\n" +
-		"Result: a silence of 60 s survives.\n"
-	const want = "Asked by a CoAP ping after each silence:\n" +
-		"      60 s  survived\n" +
-		"     180 s  dropped without a word,\n" +
-		"            while a fresh connection is\n" +
-		"            answered\n" +
-		"Result: a silence of 60 s survives.\n"
-	if got := wrapped(result, 40); got != want {
-		t.Errorf("\n%s", got)
 	}
 }

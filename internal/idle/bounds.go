@@ -8,105 +8,52 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// Ending says how a silent connection fared.
-type Ending string
-
-const (
-	// Unknown: the connection says nothing about silence. Observation.Detail says why.
-	Unknown Ending = "unknown"
-	// Survived: what was sent after the silence was answered.
-	Survived Ending = "survived"
-	// Dropped: no answer came, while a fresh connection gets one. The worst case: a device waits for a quarter of an hour
-	// before it gives the connection up.
-	Dropped Ending = "dropped"
-	// Reset: cut by RST (over UDP: ICMP port unreachable), during the silence or in answer to what was sent after it.
-	Reset Ending = "reset"
-	// Closed: ended by the server itself, by FIN or a TLS alert.
-	Closed Ending = "closed"
-)
-
-// Observation is what one silent connection showed.
-type Observation struct {
-	Step   time.Duration // the silence that was to be kept
-	After  time.Duration // the silence that was kept, less than Step if the connection was ended during it; 0: Unknown
-	Ending Ending
-	Detail string // how it ended, or why that is not known, for a person: safe to show
-	// Ended is when it was ended during the silence; zero: it was not.
-	Ended time.Time
-}
-
-// The closed list of [report.IdleReason].
-const (
-	ReasonUnknown  report.IdleReason = "unknown"      // nothing was learned
-	ReasonSurvived report.IdleReason = "survived"     // every silence that has a result survived
-	ReasonDropped  report.IdleReason = "dropped"      // the path drops silent connections without a word
-	ReasonReset    report.IdleReason = "reset"        // silent connections are cut by RST
-	ReasonLimit    report.IdleReason = "server_limit" // the server itself ends silent connections
-)
-
-// Bounds bound how long silence survives. A zero duration is not known.
-type Bounds struct {
-	// Survived is the longest silence survived, below Lost if there is one.
-	Survived time.Duration
-	// Lost is the shortest silence after which the path had lost the connection.
-	Lost time.Duration
-	// Closed is the silence after which the server itself ended the connection. What the path does with longer ones is then
-	// not known.
-	Closed time.Duration
-	Reason report.IdleReason
-	// Unsteady: a silence was both survived and not, or a longer one survived than one that did not, or silence was not what
-	// ended connections.
-	Unsteady bool
-	// Why says it in words.
-	Why string
-}
-
-// tally is what all connections with one step showed.
+// tally holds the observations of one step.
 type tally struct {
 	step     time.Duration
 	survived int
-	lost     []Observation // ascending by After
-	closed   []Observation // the same
-	unknown  []Observation
-	events   []Observation // ended by an event, whatever the ending: see eventful
+	lost     []report.IdleObservation // ascending by After
+	closed   []report.IdleObservation // ascending by After
+	unknown  []report.IdleObservation
+	events   []report.IdleObservation // ended by an event, of any ending: see endedByEvent
 }
 
 // known counts the connections with a result.
 func (t *tally) known() int { return t.survived + len(t.lost) + len(t.closed) }
 
-// ending is what most connections of this step showed, and for a loss or an end by the server the shorter of two that
-// agree on it; Unknown if none has a majority, or none agree. A loss is any that is not the server's own doing, and is said
-// as Dropped.
-func (t *tally) ending() (Ending, *Observation) {
+// ending is that of the majority of this step's connections. For a loss or an end by the server it also returns the shorter
+// of two observations that agree. It is IdleUnknown if there is no majority, or no two agree. Both kinds of loss are
+// returned as IdleDropped.
+func (t *tally) ending() (report.IdleEnding, *report.IdleObservation) {
 	switch n := t.known(); {
 	case 2*len(t.lost) > n:
 		if o := agreed(t.lost); o != nil {
-			return Dropped, o
+			return report.IdleDropped, o
 		}
 	case 2*len(t.closed) > n:
 		if o := agreed(t.closed); o != nil {
-			return Closed, o
+			return report.IdleClosed, o
 		}
 	case 2*t.survived > n:
-		return Survived, nil
+		return report.IdleSurvived, nil
 	}
-	return Unknown, nil
+	return report.IdleUnknown, nil
 }
 
-// An idle time is the same each time: two connections agree on one if they differ by no more than the greater of these. A
-// timer that is looked at every second or two is still one; a server that is restarted now and then is none.
+// An idle timeout is the same each time. Two silences agree on one if they differ by at most the larger of these, which
+// allows for timers that are checked every second or two, and excludes restarts of a server.
 const (
-	agreeingPart = 10 // a tenth of the longer silence
-	agreeing     = 2 * time.Second
+	toleranceShare = 10 // a tenth of the longer silence
+	tolerance      = 2 * time.Second
 )
 
-// agree reports whether one idle time explains two silences.
+// agree reports whether one idle timeout explains two silences.
 func agree(shorter, longer time.Duration) bool {
-	return longer-shorter <= max(longer/agreeingPart, agreeing)
+	return longer-shorter <= max(longer/toleranceShare, tolerance)
 }
 
-// agreed is the shorter of the first two of ends that agree; nil if none do. ends ascend by After.
-func agreed(ends []Observation) *Observation {
+// agreed returns the shorter of the first two ends that agree; nil if none do. ends ascend by After.
+func agreed(ends []report.IdleObservation) *report.IdleObservation {
 	for i := range len(ends) - 1 {
 		if agree(ends[i].After, ends[i+1].After) {
 			return &ends[i]
@@ -115,30 +62,31 @@ func agreed(ends []Observation) *Observation {
 	return nil
 }
 
-// settled reports whether enough connections had this step: two that agree, or three.
+// settled reports whether this step needs no further connection: two agree, or there were three.
 func (t *tally) settled() bool {
 	return t.survived >= 2 || agreed(t.lost) != nil || agreed(t.closed) != nil || t.known()+len(t.unknown)+len(t.events) >= 3
 }
 
-// clear reports whether nothing but survival is known of this step. After an event something must have survived.
-func (t *tally) clear() bool {
+// onlySurvived reports whether survival is all that is known about this step. After an event at least one connection must have
+// survived.
+func (t *tally) onlySurvived() bool {
 	return t.known() == t.survived && (t.survived > 0 || len(t.events) == 0)
 }
 
-// An event ends connections at one moment, and so after silences of different length; an idle time ends them after the same
-// silence, and so at different moments. Connections that were opened more closely than this cannot tell.
-const eventApart = 100 * time.Millisecond
+// An event, such as a restart, ends connections at one moment and so after silences of different length. An idle timeout ends
+// them after the same silence and so at different moments. Silences must differ by at least minEventSpread to tell these
+// two cases apart.
+const minEventSpread = 100 * time.Millisecond
 
-// eventful marks the ends that silence is no cause of: a server that restarts, or a box on the way that loses its table,
-// ends several connections together. It is told by the moments of two ends lying less than half as far apart as the
-// silences before them.
-func eventful(seen []Observation) []bool {
-	event := make([]bool, len(seen))
-	for i := range seen {
+// endedByEvent marks the observations that an event ended: the server has restarted, or a NAT has lost its table. Two ends are
+// marked if they lie less than half as far apart as their silences differ.
+func endedByEvent(observations []report.IdleObservation) []bool {
+	event := make([]bool, len(observations))
+	for i := range observations {
 		for j := range i {
-			a, b := &seen[i], &seen[j]
+			a, b := &observations[i], &observations[j]
 			apart := (a.After - b.After).Abs()
-			if !a.Ended.IsZero() && !b.Ended.IsZero() && apart >= eventApart && a.Ended.Sub(b.Ended).Abs() < apart/2 {
+			if !a.Ended.IsZero() && !b.Ended.IsZero() && apart >= minEventSpread && a.Ended.Sub(b.Ended).Abs() < apart/2 {
 				event[i], event[j] = true, true
 			}
 		}
@@ -146,30 +94,30 @@ func eventful(seen []Observation) []bool {
 	return event
 }
 
-// doubtful is the step to be measured again: the shortest that did not survive, until two connections agree on it. If
-// they say that it does survive, the next one is in doubt. A server that was restarted looks like a NAT that forgot,
-// but not twice after the same silence.
-func doubtful(seen []Observation, steps []time.Duration) (step time.Duration, ok bool) {
-	all := tallies(seen)
+// unconfirmed returns the step to measure again: the shortest that did not survive, until two connections agree on it. If they
+// show that it survives, it is the next one. A server that was restarted looks like a NAT with a timeout, but not twice
+// after the same silence.
+func unconfirmed(observations []report.IdleObservation, steps []time.Duration) (step time.Duration, ok bool) {
+	all := tallies(observations)
 	for _, t := range all {
-		if t.clear() {
+		if t.onlySurvived() {
 			continue
 		}
 		if !t.settled() {
-			return t.sooner(steps, all), true
+			return t.confirmingStep(steps, all), true
 		}
-		if ending, _ := t.ending(); ending == Dropped || ending == Closed {
+		if ending, _ := t.ending(); ending == report.IdleDropped || ending == report.IdleClosed {
 			return 0, false
 		}
 	}
 	return 0, false
 }
 
-// sooner is the least step that shows again what happened to this one, if it is not settled yet: where a connection was
-// ended after 110 s of 540 s, one of 120 s will do.
-func (t *tally) sooner(steps []time.Duration, all []*tally) time.Duration {
+// confirmingStep is the shortest unsettled step that can confirm the end of this one: if a connection was ended after 110 s
+// of 540 s, a silence of 120 s suffices.
+func (t *tally) confirmingStep(steps []time.Duration, all []*tally) time.Duration {
 	after := t.step
-	for _, ends := range [][]Observation{t.lost, t.closed} {
+	for _, ends := range [][]report.IdleObservation{t.lost, t.closed} {
 		if len(ends) > 0 {
 			after = min(after, ends[0].After)
 		}
@@ -183,11 +131,11 @@ func (t *tally) sooner(steps []time.Duration, all []*tally) time.Duration {
 	return t.step
 }
 
-// tallies counts observations by step, in ascending order.
-func tallies(seen []Observation) []*tally {
+// tallies groups observations by step, in ascending order.
+func tallies(observations []report.IdleObservation) []*tally {
 	var out []*tally
-	event := eventful(seen)
-	for k, o := range seen {
+	event := endedByEvent(observations)
+	for k, o := range observations {
 		i := slices.IndexFunc(out, func(t *tally) bool { return t.step == o.Step })
 		if i < 0 {
 			i = len(out)
@@ -197,13 +145,13 @@ func tallies(seen []Observation) []*tally {
 		switch {
 		case event[k]:
 			t.events = append(t.events, o)
-		case o.Ending == Survived:
+		case o.Ending == report.IdleSurvived:
 			t.survived++
-		case o.Ending == Dropped || o.Ending == Reset:
+		case o.Ending == report.IdleDropped || o.Ending == report.IdleReset:
 			t.lost = append(t.lost, o)
-		case o.Ending == Closed:
+		case o.Ending == report.IdleClosed:
 			t.closed = append(t.closed, o)
-		case o.Ending == Unknown:
+		case o.Ending == report.IdleUnknown:
 			t.unknown = append(t.unknown, o)
 		}
 	}
@@ -215,70 +163,72 @@ func tallies(seen []Observation) []*tally {
 	return out
 }
 
-func byAfter(a, b Observation) int { return cmp.Compare(a.After, b.After) }
+func byAfter(a, b report.IdleObservation) int { return cmp.Compare(a.After, b.After) }
 
-// Judge makes bounds of what was seen, in any order. An end counts once two connections agree on the silence before it.
-// Where connections contradict each other it takes the side of caution: of one step, the majority counts; of several, Lost
-// is the shortest lost and Survived the longest survived below it, however long a silence another connection survived. A
-// server's limit that longer silences outlived is none.
-func Judge(seen []Observation) Bounds {
-	var b Bounds
-	f := findings{steps: tallies(seen)}
+// Judge derives bounds from observations, which may be in any order. An end counts once two connections agree on the
+// silence before it. Contradictions are resolved cautiously: for one step the majority counts; over all steps, Lost is the
+// shortest silence lost and Survived the longest survived below it, even if a longer one survived. A limit of the server that
+// a longer silence outlived does not count.
+func Judge(observations []report.IdleObservation) report.IdleBounds {
+	var b report.IdleBounds
+	f := findings{steps: tallies(observations)}
+	unsteady := false
 	for _, t := range f.steps {
 		if t.survived > 0 {
 			f.longest = t.step
 		}
 		ending, end := t.ending()
-		b.Unsteady = b.Unsteady || t.survived > 0 && t.survived < t.known() || ending == Unknown && t.known() > 1
-		if ending == Closed && (f.closed == nil || end.After < f.closed.After) {
+		unsteady = unsteady || t.survived > 0 && t.survived < t.known() || ending == report.IdleUnknown && t.known() > 1
+		if ending == report.IdleClosed && (f.closed == nil || end.After < f.closed.After) {
 			f.closed = end
 		}
 	}
 	if f.closed != nil && f.longest > f.closed.After {
-		f.closed, b.Unsteady = nil, true
+		f.closed, unsteady = nil, true
 	}
 	for _, t := range f.steps {
-		// Past the server's limit the path had nothing left to keep: its loss there is no news.
-		if ending, end := t.ending(); ending == Dropped && (f.lost == nil || end.After < f.lost.After) && (f.closed == nil || end.After < f.closed.After) {
+		// After the server's limit there is no connection that the path could lose.
+		if ending, end := t.ending(); ending == report.IdleDropped && (f.lost == nil || end.After < f.lost.After) && (f.closed == nil || end.After < f.closed.After) {
 			f.lost = end
 		}
 	}
 	if f.lost != nil {
-		b.Lost = f.lost.After
+		b.Lost, b.LostBy = f.lost.After, f.lost.How
 		f.longest = max(f.longest, f.outlived())
-		b.Unsteady = b.Unsteady || f.longest > b.Lost
+		unsteady = unsteady || f.longest > b.Lost
 	}
 	if f.closed != nil {
-		b.Closed = f.closed.After
+		b.Closed, b.ClosedBy = f.closed.After, f.closed.How
 	}
 	for _, t := range f.steps {
-		if ending, _ := t.ending(); ending == Survived && (f.lost == nil || t.step < b.Lost) {
+		if ending, _ := t.ending(); ending == report.IdleSurvived && (f.lost == nil || t.step < b.Lost) {
 			b.Survived = t.step
 		}
 	}
 	b.Reason = f.reason(&b)
-	f.unexplained = f.countEvents()
-	b.Unsteady = b.Unsteady || f.unexplained > 0
-	f.open = f.firstOpen(b.Survived)
-	b.Why = f.sentence(&b)
+	events := f.countEvents()
+	if unsteady || events > 0 {
+		b.Unsteady = f.unsteady(events)
+	}
+	if f.lost == nil && f.closed == nil {
+		b.Open = f.open(&b)
+	}
 	return b
 }
 
-// findings is what bounds rest on.
+// findings is what bounds are derived from.
 type findings struct {
 	steps        []*tally
-	longest      time.Duration // silence that any connection lived through
-	lost, closed *Observation  // the shortest that count; nil: none
-	open         *Observation  // see firstOpen
-	unexplained  int           // see countEvents
+	longest      time.Duration           // silence that any connection survived
+	lost, closed *report.IdleObservation // the shortest that count; nil if there is none
 }
 
-// countEvents counts the ends by events that neither bound explains: a timer that looks every second ends connections
+// countEvents counts the ends by events that neither bound explains: a timer that is checked every second ends connections
 // together too.
 func (f *findings) countEvents() (n int) {
 	for _, t := range f.steps {
 		for _, o := range t.events {
-			if !slices.ContainsFunc([]*Observation{f.lost, f.closed}, func(end *Observation) bool {
+			if !slices.ContainsFunc([]*report.IdleObservation{f.lost, f.closed}, func(end *report.IdleObservation) bool {
 				return end != nil && agree(min(end.After, o.After), max(end.After, o.After))
 			}) {
 				n++
@@ -288,8 +238,8 @@ func (f *findings) countEvents() (n int) {
 	return n
 }
 
-// outlived is the longest silence at whose end a connection was still known to somebody who ended it, if that is longer than
-// the silence of the loss by more than one idle time explains.
+// outlived is the longest silence at whose end a connection still existed and was then ended, if it exceeds the silence of the
+// loss by more than the tolerance; else 0.
 func (f *findings) outlived() (longest time.Duration) {
 	for _, t := range f.steps {
 		for _, o := range slices.Concat(t.lost, t.closed) {
@@ -301,32 +251,56 @@ func (f *findings) outlived() (longest time.Duration) {
 	return longest
 }
 
-func (f *findings) reason(b *Bounds) report.IdleReason {
+func (f *findings) reason(b *report.IdleBounds) report.IdleReason {
 	switch {
-	case f.lost != nil && f.lost.Ending == Reset:
-		return ReasonReset
+	case f.lost != nil && f.lost.Ending == report.IdleReset:
+		return report.IdleReasonReset
 	case f.lost != nil:
-		return ReasonDropped
+		return report.IdleReasonDropped
 	case f.closed != nil:
-		return ReasonLimit
+		return report.IdleReasonLimit
 	case b.Survived > 0:
-		return ReasonSurvived
+		return report.IdleReasonSurvived
 	}
-	return ReasonUnknown
+	return report.IdleReasonUnknown
 }
 
-// firstOpen is a connection that leaves open what a longer silence than is known to survive does: one without a result, or
-// one that was ended and that no other agrees with.
-func (f *findings) firstOpen(survived time.Duration) *Observation {
+// unsteady names the contradiction. events is the number of ends by events.
+func (f *findings) unsteady(events int) report.IdleUnsteady {
+	if events > 0 {
+		return report.IdleUnsteady{Kind: report.IdleEndedTogether, Connections: events}
+	}
 	for _, t := range f.steps {
-		if t.step <= survived {
+		if t.survived > 0 && t.survived < t.known() {
+			return report.IdleUnsteady{Kind: report.IdleSomeSurvived, Connections: t.known(), Survived: t.survived, Silence: t.step}
+		}
+	}
+	for _, t := range f.steps {
+		if ending, _ := t.ending(); ending == report.IdleUnknown && t.known() > 1 {
+			return report.IdleUnsteady{Kind: report.IdleEndsDiffer, Connections: t.known(), Silence: t.step}
+		}
+	}
+	return report.IdleUnsteady{Kind: report.IdleLongerSurvived, Silence: f.longest}
+}
+
+// open is why silences longer than those survived have no result: the first connection without one, or one that ended without
+// another that agrees.
+func (f *findings) open(b *report.IdleBounds) report.IdleOpen {
+	if len(f.steps) == 0 {
+		return report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNothingMeasured}}
+	}
+	for _, t := range f.steps {
+		if t.step <= b.Survived {
 			continue
 		}
-		for _, open := range [][]Observation{t.unknown, t.lost, t.closed, t.events} {
+		for _, open := range [][]report.IdleObservation{t.unknown, t.lost, t.closed, t.events} {
 			if len(open) > 0 {
-				return &open[0]
+				return report.IdleOpen{Fact: open[0].How, After: open[0].After} // After is 0 if it has no result
 			}
 		}
 	}
-	return nil
+	if b.Survived == 0 && b.Unsteady == (report.IdleUnsteady{}) {
+		return report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleDisagreement}}
+	}
+	return report.IdleOpen{}
 }

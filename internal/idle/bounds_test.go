@@ -7,190 +7,181 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-func saw(step int, ending Ending, after ...int) Observation {
-	o := Observation{Step: s(step), After: s(step), Ending: ending, Detail: string(ending)}
+// how is the fact that the tests give for an ending.
+var how = map[report.IdleEnding]report.IdleFact{
+	report.IdleUnknown: {Kind: report.IdlePingUnanswered},
+	report.IdleDropped: {Kind: report.IdleNoAnswer},
+	report.IdleReset:   {Kind: report.IdleRSTDuring},
+	report.IdleClosed:  {Kind: report.IdleFIN},
+}
+
+// observed is an observation with times in seconds; after is the step unless it is given.
+func observed(step int, ending report.IdleEnding, after ...int) report.IdleObservation {
+	o := report.IdleObservation{Step: s(step), After: s(step), Ending: ending, How: how[ending]}
 	if len(after) > 0 {
 		o.After = s(after[0])
 	}
-	if ending == Unknown {
+	if ending == report.IdleUnknown {
 		o.After = 0
 	}
 	return o
 }
 
-// ended says when, in seconds from the same moment for all, a connection was ended during its silence.
-func ended(o Observation, at int) Observation {
+// ended sets when a connection was ended during its silence, in seconds from one moment for all.
+func ended(o report.IdleObservation, at int) report.IdleObservation {
 	o.Ended = time.Unix(int64(at), 0)
 	return o
 }
 
 func TestJudge(t *testing.T) {
+	const survived, unknown, dropped, reset, closed = report.IdleSurvived, report.IdleUnknown, report.IdleDropped, report.IdleReset, report.IdleClosed
+	single := func(ending report.IdleEnding, after int) report.IdleOpen {
+		return report.IdleOpen{Fact: how[ending], After: s(after)}
+	}
 	for name, test := range map[string]struct {
-		seen []Observation
-		want Bounds
+		observations []report.IdleObservation
+		want         report.IdleBounds
 	}{
-		"nothing": {nil, Bounds{Reason: ReasonUnknown, Why: "not known: nothing was measured"}},
-		"a loss without a survivor": {
-			[]Observation{saw(60, Reset), saw(30, Unknown), saw(60, Reset)},
-			Bounds{Lost: s(60), Reason: ReasonReset, Why: "after 60 s the connection is lost: reset"},
-		},
-		"a longer silence survives: caution": {
-			[]Observation{saw(30, Survived), saw(60, Dropped), saw(60, Dropped), saw(90, Survived)},
-			Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped, Unsteady: true,
-				Why: "a silence of 30 s survives; after 60 s the connection is lost: dropped; not steady: another connection survived 90 s"},
-		},
-		"two of three lost": {
-			[]Observation{saw(30, Survived), saw(60, Dropped), saw(60, Survived), saw(60, Dropped)},
-			Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped, Unsteady: true,
-				Why: "a silence of 30 s survives; after 60 s the connection is lost: dropped; not steady: of 3 connections silent for 60 s, 1 survived"},
-		},
-		"two of three survived": {
-			[]Observation{saw(30, Survived), saw(60, Dropped), saw(60, Survived), saw(60, Survived)},
-			Bounds{Survived: s(60), Reason: ReasonSurvived, Unsteady: true,
-				Why: "a silence of 60 s survives; not steady: of 3 connections silent for 60 s, 2 survived"},
-		},
-		"one of two, and the third does not tell": {
-			[]Observation{saw(30, Survived), saw(60, Dropped), saw(60, Survived), saw(60, Unknown)},
-			Bounds{Survived: s(30), Reason: ReasonSurvived, Unsteady: true,
-				Why: "a silence of 30 s survives; longer is not known: unknown; not steady: of 2 connections silent for 60 s, 1 survived"},
-		},
-		"the server's limit, and a loss past it": {
-			[]Observation{saw(30, Survived), saw(60, Closed, 45), saw(60, Closed, 46), saw(90, Dropped), saw(90, Dropped)},
-			Bounds{Survived: s(30), Closed: s(45), Reason: ReasonLimit,
-				Why: "a silence of 30 s survives; after 45 s the server itself ends the connection (closed), so nothing is known of longer silences"},
-		},
-		"the path loses before the server's limit": {
-			[]Observation{saw(30, Dropped), saw(30, Dropped), saw(60, Closed, 45), saw(60, Closed, 45), saw(90, Dropped)},
-			Bounds{Lost: s(30), Closed: s(45), Reason: ReasonDropped,
-				Why: "after 30 s the connection is lost: dropped; after 45 s the server itself ends the connection (closed), so nothing is known of longer silences"},
-		},
-		"a loss that was seen once is none": {
-			[]Observation{saw(30, Survived), saw(60, Dropped)},
-			Bounds{Survived: s(30), Reason: ReasonSurvived,
-				Why: "a silence of 30 s survives; longer is not known: one connection ended after 60 s (dropped), but no other did"},
-		},
-		"an end by the server that was seen once is none": {
-			[]Observation{saw(60, Closed, 45)},
-			Bounds{Reason: ReasonUnknown, Why: "not known: one connection ended after 45 s (closed), but no other did"},
-		},
-		"losses that differ by more than a timer does": {
-			[]Observation{saw(30, Survived), saw(60, Reset, 40), saw(60, Reset, 50), saw(60, Survived)},
-			Bounds{Survived: s(30), Reason: ReasonSurvived, Unsteady: true,
-				Why: "a silence of 30 s survives; longer is not known: one connection ended after 40 s (reset), but no other did; " +
-					"not steady: of 3 connections silent for 60 s, 1 survived"},
-		},
-		"three losses, none like another": {
-			[]Observation{saw(60, Reset, 20), saw(60, Reset, 30), saw(60, Reset, 40)},
-			Bounds{Reason: ReasonUnknown, Unsteady: true,
-				Why: "not known: one connection ended after 20 s (reset), but no other did; " +
-					"not steady: 3 connections that were to be silent for 60 s ended after different silences"},
-		},
-		"three losses, two alike": {
-			[]Observation{saw(540, Reset, 200), saw(540, Reset, 300), saw(540, Reset, 329)},
-			Bounds{Lost: s(300), Reason: ReasonReset, Why: "after 300 s the connection is lost: reset"},
-		},
-		"another connection was silent for longer before it was ended": {
-			[]Observation{saw(30, Dropped), saw(30, Dropped), ended(saw(90, Reset, 80), 80)},
-			Bounds{Lost: s(30), Reason: ReasonDropped, Unsteady: true,
-				Why: "after 30 s the connection is lost: dropped; not steady: another connection survived 80 s"},
-		},
-		"connections that were opened one after the other end at one moment": {
-			[]Observation{saw(30, Survived), ended(saw(60, Reset, 50), 52), ended(saw(90, Reset, 48), 52), ended(saw(120, Reset, 46), 52)},
-			Bounds{Survived: s(30), Reason: ReasonSurvived, Unsteady: true,
-				Why: "a silence of 30 s survives; longer is not known: one connection ended after 50 s (reset), but no other did; not steady: " +
-					"3 connections ended at one moment, after silences of different length, so that something else than silence ended them, such as a restart"},
-		},
-		"and end after the same silence when they are opened again": {
-			[]Observation{saw(30, Survived), ended(saw(60, Reset, 50), 52), ended(saw(90, Reset, 48), 52), ended(saw(60, Reset, 50), 110), ended(saw(60, Reset, 51), 170)},
-			Bounds{Survived: s(30), Lost: s(50), Reason: ReasonReset, Why: "a silence of 30 s survives; after 50 s the connection is lost: reset"},
-		},
-		"connections that were opened one after the other end one after the other": {
-			[]Observation{saw(30, Survived), ended(saw(60, Closed, 50), 52), ended(saw(90, Closed, 50), 54), ended(saw(60, Closed, 50), 104)},
-			Bounds{Survived: s(30), Closed: s(50), Reason: ReasonLimit,
-				Why: "a silence of 30 s survives; after 50 s the server itself ends the connection (closed), so nothing is known of longer silences"},
-		},
-		"a limit that longer silences outlive is none": {
-			[]Observation{saw(30, Survived), saw(60, Closed, 45), saw(60, Closed, 46), saw(90, Survived)},
-			Bounds{Survived: s(90), Reason: ReasonSurvived, Unsteady: true,
-				Why: "a silence of 90 s survives; not steady: another connection survived 90 s"},
-		},
+		"no observations: nothing measured": {nil,
+			report.IdleBounds{Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNothingMeasured}}}},
+		"two losses, no survival: lost": {
+			[]report.IdleObservation{observed(60, reset), observed(30, unknown), observed(60, reset)},
+			report.IdleBounds{Lost: s(60), LostBy: how[reset], Reason: report.IdleReasonReset}},
+		"longer silence survives: lost, unsteady": {
+			[]report.IdleObservation{observed(30, survived), observed(60, dropped), observed(60, dropped), observed(90, survived)},
+			report.IdleBounds{Survived: s(30), Lost: s(60), LostBy: how[dropped], Reason: report.IdleReasonDropped,
+				Unsteady: report.IdleUnsteady{Kind: report.IdleLongerSurvived, Silence: s(90)}}},
+		"two of three lost: lost, unsteady": {
+			[]report.IdleObservation{observed(30, survived), observed(60, dropped), observed(60, survived), observed(60, dropped)},
+			report.IdleBounds{Survived: s(30), Lost: s(60), LostBy: how[dropped], Reason: report.IdleReasonDropped,
+				Unsteady: report.IdleUnsteady{Kind: report.IdleSomeSurvived, Connections: 3, Survived: 1, Silence: s(60)}}},
+		"two of three survived: survived, unsteady": {
+			[]report.IdleObservation{observed(30, survived), observed(60, dropped), observed(60, survived), observed(60, survived)},
+			report.IdleBounds{Survived: s(60), Reason: report.IdleReasonSurvived,
+				Unsteady: report.IdleUnsteady{Kind: report.IdleSomeSurvived, Connections: 3, Survived: 2, Silence: s(60)}}},
+		"one of two survived, the third unknown: open": {
+			[]report.IdleObservation{observed(30, survived), observed(60, dropped), observed(60, survived), observed(60, unknown)},
+			report.IdleBounds{Survived: s(30), Reason: report.IdleReasonSurvived, Open: report.IdleOpen{Fact: how[unknown]},
+				Unsteady: report.IdleUnsteady{Kind: report.IdleSomeSurvived, Connections: 2, Survived: 1, Silence: s(60)}}},
+		"loss beyond the server's limit: closed": {
+			[]report.IdleObservation{observed(30, survived), observed(60, closed, 45), observed(60, closed, 46), observed(90, dropped), observed(90, dropped)},
+			report.IdleBounds{Survived: s(30), Closed: s(45), ClosedBy: how[closed], Reason: report.IdleReasonLimit}},
+		"loss before the server's limit: lost and closed": {
+			[]report.IdleObservation{observed(30, dropped), observed(30, dropped), observed(60, closed, 45), observed(60, closed, 45), observed(90, dropped)},
+			report.IdleBounds{Lost: s(30), LostBy: how[dropped], Closed: s(45), ClosedBy: how[closed], Reason: report.IdleReasonDropped}},
+		"single loss: open": {
+			[]report.IdleObservation{observed(30, survived), observed(60, dropped)},
+			report.IdleBounds{Survived: s(30), Reason: report.IdleReasonSurvived, Open: single(dropped, 60)}},
+		"single end by the server: open": {
+			[]report.IdleObservation{observed(60, closed, 45)},
+			report.IdleBounds{Reason: report.IdleReasonUnknown, Open: single(closed, 45)}},
+		"losses differ by more than the tolerance: open, unsteady": {
+			[]report.IdleObservation{observed(30, survived), observed(60, reset, 40), observed(60, reset, 50), observed(60, survived)},
+			report.IdleBounds{Survived: s(30), Reason: report.IdleReasonSurvived, Open: single(reset, 40),
+				Unsteady: report.IdleUnsteady{Kind: report.IdleSomeSurvived, Connections: 3, Survived: 1, Silence: s(60)}}},
+		"three losses, none agree: open, unsteady": {
+			[]report.IdleObservation{observed(60, reset, 20), observed(60, reset, 30), observed(60, reset, 40)},
+			report.IdleBounds{Reason: report.IdleReasonUnknown, Open: single(reset, 20),
+				Unsteady: report.IdleUnsteady{Kind: report.IdleEndsDiffer, Connections: 3, Silence: s(60)}}},
+		"three losses, two agree: lost": {
+			[]report.IdleObservation{observed(540, reset, 200), observed(540, reset, 300), observed(540, reset, 329)},
+			report.IdleBounds{Lost: s(300), LostBy: how[reset], Reason: report.IdleReasonReset}},
+		"another connection ended later than the loss: unsteady": {
+			[]report.IdleObservation{observed(30, dropped), observed(30, dropped), ended(observed(90, reset, 80), 80)},
+			report.IdleBounds{Lost: s(30), LostBy: how[dropped], Reason: report.IdleReasonDropped,
+				Unsteady: report.IdleUnsteady{Kind: report.IdleLongerSurvived, Silence: s(80)}}},
+		"ends at one moment: an event, not a loss": {
+			[]report.IdleObservation{observed(30, survived), ended(observed(60, reset, 50), 52), ended(observed(90, reset, 48), 52), ended(observed(120, reset, 46), 52)},
+			report.IdleBounds{Survived: s(30), Reason: report.IdleReasonSurvived, Open: single(reset, 50),
+				Unsteady: report.IdleUnsteady{Kind: report.IdleEndedTogether, Connections: 3}}},
+		"ends at one moment, then after the same silence: lost": {
+			[]report.IdleObservation{observed(30, survived), ended(observed(60, reset, 50), 52), ended(observed(90, reset, 48), 52),
+				ended(observed(60, reset, 50), 110), ended(observed(60, reset, 51), 170)},
+			report.IdleBounds{Survived: s(30), Lost: s(50), LostBy: how[reset], Reason: report.IdleReasonReset}},
+		"ends after one silence at different moments: closed": {
+			[]report.IdleObservation{observed(30, survived), ended(observed(60, closed, 50), 52), ended(observed(90, closed, 50), 54), ended(observed(60, closed, 50), 104)},
+			report.IdleBounds{Survived: s(30), Closed: s(50), ClosedBy: how[closed], Reason: report.IdleReasonLimit}},
+		"longer silence outlives the server's limit: survived, unsteady": {
+			[]report.IdleObservation{observed(30, survived), observed(60, closed, 45), observed(60, closed, 46), observed(90, survived)},
+			report.IdleBounds{Survived: s(90), Reason: report.IdleReasonSurvived,
+				Unsteady: report.IdleUnsteady{Kind: report.IdleLongerSurvived, Silence: s(90)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 10 {
-				if got := Judge(test.seen); got != test.want {
-					t.Errorf("of %v\ngot  %+v\nwant %+v", test.seen, got, test.want)
+				if got := Judge(test.observations); got != test.want {
+					t.Errorf("of %v\ngot  %+v\nwant %+v", test.observations, got, test.want)
 				}
-				rand.Shuffle(len(test.seen), func(i, j int) { test.seen[i], test.seen[j] = test.seen[j], test.seen[i] })
+				// The order must not matter.
+				rand.Shuffle(len(test.observations), func(i, j int) {
+					test.observations[i], test.observations[j] = test.observations[j], test.observations[i]
+				})
 			}
 		})
 	}
 }
 
-func TestBoundsNeverContradictThemselves(t *testing.T) {
-	observation := rapid.Custom(func(t *rapid.T) Observation {
-		o := Observation{
+func TestJudgeNeverContradictsItself(t *testing.T) {
+	observation := rapid.Custom(func(t *rapid.T) report.IdleObservation {
+		o := report.IdleObservation{
 			Step:   rapid.SampledFrom(steps()).Draw(t, "step"),
-			Ending: rapid.SampledFrom([]Ending{Unknown, Survived, Dropped, Reset, Closed}).Draw(t, "ending"),
+			Ending: rapid.SampledFrom([]report.IdleEnding{report.IdleUnknown, report.IdleSurvived, report.IdleDropped, report.IdleReset, report.IdleClosed}).Draw(t, "ending"),
 		}
-		if o.After = o.Step; o.Ending == Reset || o.Ending == Closed {
+		if o.After = o.Step; o.Ending == report.IdleReset || o.Ending == report.IdleClosed {
 			o.After = time.Duration(rapid.Int64Range(1, int64(o.Step)).Draw(t, "after"))
 			o.Ended = time.Unix(0, rapid.Int64Range(1, int64(2*o.Step)).Draw(t, "ended"))
+		}
+		if o.How = how[o.Ending]; o.Ending == report.IdleUnknown {
+			o.After = 0
 		}
 		return o
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		seen := rapid.SliceOfN(observation, 0, 40).Draw(t, "seen")
-		b := Judge(seen)
+		observations := rapid.SliceOfN(observation, 0, 40).Draw(t, "observations")
+		b := Judge(observations)
 		if b.Lost > 0 && (b.Survived >= b.Lost || b.Closed > 0 && b.Closed <= b.Lost) || b.Closed > 0 && b.Survived > b.Closed {
 			t.Errorf("survived %v, lost %v, closed %v", b.Survived, b.Lost, b.Closed)
 		}
-		if b.Why == "" || (b.Reason == ReasonUnknown) != (b.Survived == 0 && b.Lost == 0 && b.Closed == 0) {
-			t.Errorf("reason %q, %q of %+v", b.Reason, b.Why, b)
+		if known := b.Survived > 0 || b.Lost > 0 || b.Closed > 0; (b.Reason != report.IdleReasonUnknown) != known {
+			t.Errorf("reason %q of %+v", b.Reason, b)
+		}
+		if b.Lost > 0 != (b.LostBy != report.IdleFact{}) || b.Closed > 0 != (b.ClosedBy != report.IdleFact{}) || b.Reason == report.IdleReasonUnknown && b.Open == (report.IdleOpen{}) && b.Unsteady == (report.IdleUnsteady{}) {
+			t.Errorf("a bound without its fact: %+v", b)
 		}
 		for step := time.Second; step < 600*time.Second; step += time.Second {
-			if shorter, longer := b.Carries(step), b.Carries(step+time.Second); shorter == NotCarried && longer == Carried {
-				t.Errorf("%v is not carried, %v is", step, step+time.Second)
+			if shorter, longer := Survival(&b, step), Survival(&b, step+time.Second); shorter == report.DoesNotSurvive && longer == report.Survives {
+				t.Errorf("%v does not survive, %v does", step, step+time.Second)
 			}
 		}
 	})
 }
 
-// TestConfirmationEnds draws the endings of every connection at random: no step is asked for more than three times.
+// TestConfirmationEnds draws the ending of every connection at random: no step is measured more than three times.
 func TestConfirmationEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		endings := rapid.SliceOfN(rapid.SampledFrom([]Ending{Unknown, Survived, Dropped, Reset, Closed}), 100, 100).Draw(t, "endings")
-		var seen []Observation
+		endings := rapid.SliceOfN(rapid.SampledFrom([]report.IdleEnding{report.IdleUnknown, report.IdleSurvived, report.IdleDropped, report.IdleReset, report.IdleClosed}), 100, 100).Draw(t, "endings")
+		var observations []report.IdleObservation
 		for i := 0; ; i++ {
-			step, more := doubtful(seen, steps())
+			step, more := unconfirmed(observations, steps())
 			if i < len(steps()) {
 				step = steps()[i]
 			} else if !more {
 				break
 			}
-			o := Observation{Step: step, After: step, Ending: endings[i]}
-			if o.Ending == Closed || o.Ending == Reset {
+			o := report.IdleObservation{Step: step, After: step, Ending: endings[i]}
+			if o.Ending == report.IdleClosed || o.Ending == report.IdleReset {
 				o.After = time.Duration(rapid.Int64Range(1, int64(o.Step)).Draw(t, "after"))
 				o.Ended = time.Unix(0, rapid.Int64Range(1, int64(2*o.Step)).Draw(t, "ended"))
 			}
-			if seen = append(seen, o); len(seen) > 3*len(steps()) {
-				t.Fatalf("%d connections: %v", len(seen), seen)
+			if observations = append(observations, o); len(observations) > 3*len(steps()) {
+				t.Fatalf("%d connections: %v", len(observations), observations)
 			}
 		}
-		if !slices.ContainsFunc(seen, func(o Observation) bool { return o.Ending != Survived }) && len(seen) != len(steps()) {
-			t.Errorf("%d connections though all survived", len(seen))
+		if !slices.ContainsFunc(observations, func(o report.IdleObservation) bool { return o.Ending != report.IdleSurvived }) && len(observations) != len(steps()) {
+			t.Errorf("%d connections though all survived", len(observations))
 		}
 	})
-}
-
-func TestSeconds(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		540 * time.Second: "540 s", 240*time.Second + 31*time.Millisecond: "240 s", 90 * time.Minute: "5400 s",
-		1250 * time.Millisecond: "1.25 s", 301 * time.Millisecond: "0.3 s", 9999 * time.Millisecond: "10 s",
-	} {
-		if got := Seconds(d); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
-		}
-	}
 }

@@ -180,11 +180,11 @@ func TestConntrack(t *testing.T) {
 		loose               int
 		reason              report.IdleReason
 	}{
-		"TCP, invalid packets dropped: dropped":        {measurement.TCP, "masquerade", drops, 0, ReasonDropped},
-		"TCP, invalid packets rejected: reset":         {measurement.TCP, "masquerade", resets, 0, ReasonReset},
-		"TCP, loose tracking: survived":                {measurement.TCP, "masquerade", drops, 1, ReasonSurvived},
-		"UDP, another port after the silence: dropped": {measurement.UDP, "masquerade fully-random", drops, 0, ReasonDropped},
-		"UDP, same port after the silence: survived":   {measurement.UDP, "masquerade", drops, 0, ReasonSurvived},
+		"TCP, invalid packets dropped: dropped":        {measurement.TCP, "masquerade", drops, 0, report.IdleReasonDropped},
+		"TCP, invalid packets rejected: reset":         {measurement.TCP, "masquerade", resets, 0, report.IdleReasonReset},
+		"TCP, loose tracking: survived":                {measurement.TCP, "masquerade", drops, 1, report.IdleReasonSurvived},
+		"UDP, another port after the silence: dropped": {measurement.UDP, "masquerade fully-random", drops, 0, report.IdleReasonDropped},
+		"UDP, same port after the silence: survived":   {measurement.UDP, "masquerade", drops, 0, report.IdleReasonSurvived},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -221,11 +221,11 @@ func judgeConntrack(t *testing.T, open Open, at netip.AddrPort, transport measur
 	t.Helper()
 	target := targetTo(at.String(), transport)
 	r := (&Round{Open: open, Target: target, Steps: []time.Duration{remembered, forgotten}, Parallel: 2}).Run(t.Context())
-	want := Bounds{Survived: remembered, Lost: forgotten}
-	if reason == ReasonSurvived {
-		want = Bounds{Survived: forgotten}
+	want := report.IdleBounds{Survived: remembered, Lost: forgotten}
+	if reason == report.IdleReasonSurvived {
+		want = report.IdleBounds{Survived: forgotten}
 	}
-	if b := r.Bounds; b.Reason != reason || b.Survived != want.Survived || b.Lost != want.Lost || b.Unsteady || r.Proof != ByPing {
+	if b := r.Bounds; b.Reason != reason || b.Survived != want.Survived || b.Lost != want.Lost || b.Unsteady.Kind != "" || r.Proof != report.IdleByPing {
 		t.Errorf("by %q: %+v; want %q, survived %v, lost %v", r.Proof, b, reason, want.Survived, want.Lost)
 	}
 	return r.Without

@@ -1,124 +1,87 @@
 package idle
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-func TestCarries(t *testing.T) {
+func TestSurvival(t *testing.T) {
+	const yes, no, unknown = report.Survives, report.DoesNotSurvive, report.SurvivalUnknown
 	for name, test := range map[string]struct {
-		bounds                  Bounds
-		sixty, hundred, longest Answer // of 60, 100 and 540 s
+		bounds                  report.IdleBounds
+		sixty, hundred, longest report.IdleSurvival // of 60, 100 and 540 s
 	}{
-		"nothing known":           {Bounds{}, NotKnown, NotKnown, NotKnown},
-		"all survives":            {Bounds{Survived: s(540)}, Carried, Carried, Carried},
-		"between":                 {Bounds{Survived: s(60), Lost: s(120)}, Carried, NotKnown, NotCarried},
-		"lost at it":              {Bounds{Survived: s(60), Lost: s(100)}, Carried, NotCarried, NotCarried},
-		"the server's limit":      {Bounds{Survived: s(60), Closed: s(70)}, Carried, NotCarried, NotCarried},
-		"lost before the limit":   {Bounds{Lost: s(50), Closed: s(70)}, NotCarried, NotCarried, NotCarried},
-		"longer was not measured": {Bounds{Survived: s(100)}, Carried, Carried, NotKnown},
+		"nothing known: unknown":                    {report.IdleBounds{}, unknown, unknown, unknown},
+		"all survived: survives":                    {report.IdleBounds{Survived: s(540)}, yes, yes, yes},
+		"between the bounds: unknown":               {report.IdleBounds{Survived: s(60), Lost: s(120)}, yes, unknown, no},
+		"at the loss: does not survive":             {report.IdleBounds{Survived: s(60), Lost: s(100)}, yes, no, no},
+		"beyond the server's limit: does not":       {report.IdleBounds{Survived: s(60), Closed: s(70)}, yes, no, no},
+		"lost before the server's limit: does not":  {report.IdleBounds{Lost: s(50), Closed: s(70)}, no, no, no},
+		"longer than the longest measured: unknown": {report.IdleBounds{Survived: s(100)}, yes, yes, unknown},
 	} {
-		for silence, want := range map[int]Answer{60: test.sixty, 100: test.hundred, 540: test.longest} {
-			if got := test.bounds.Carries(s(silence)); got != want {
+		for silence, want := range map[int]report.IdleSurvival{60: test.sixty, 100: test.hundred, 540: test.longest} {
+			if got := Survival(&test.bounds, s(silence)); got != want {
 				t.Errorf("%s: %d s %q, want %q", name, silence, got, want)
 			}
 		}
 	}
 }
 
-func TestAdvice(t *testing.T) {
-	const (
-		setting = "MBED_CLIENT_TCP_KEEPALIVE_INTERVAL in mbed_cloud_client_user_config.h, or mbed-client.tcp-keepalive-interval " +
-			"in mbed_app.json (Mbed OS), never both: that gives duplicate definitions"
-		nat = "There is a NAT on the way (private local address). Behind a NAT the vendor recommends CoAP over TCP, or a dedicated tunnel where UDP is a must."
-	)
+func TestAdvise(t *testing.T) {
+	const tcp, udp = measurement.TCP, measurement.UDP
+	unsteady := report.IdleUnsteady{Kind: report.IdleEndsDiffer}
 	for name, test := range map[string]struct {
-		bounds    Bounds
-		transport measurement.Transport
-		nat       measurement.NAT
-		want      []string
+		bounds     report.IdleBounds
+		transport  measurement.Transport
+		incomplete bool
+		kind       report.IdleAdviceKind
+		setting    time.Duration
+		survival   [4]report.IdleSurvival // of the keepalives, the longest first; "" as the first
 	}{
-		"all survives": {Bounds{Survived: s(540), Reason: ReasonSurvived}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) survives, 100 s (Mbed OS) survives, 90 s (a page of the vendor's documentation) survives, 60 s (Edge) survives.",
-			"Every device may keep its setting.",
-		}},
-		"a balancer of 350 s": {Bounds{Survived: s(240), Lost: s(350), Reason: ReasonReset}, measurement.TCP, measurement.SiteNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) survives, 90 s (a page of the vendor's documentation) survives, 60 s (Edge) survives.",
-			"Set the keepalive to 100 seconds: " + setting + ".",
-			nat,
-		}},
-		"a NAT of 70 s": {Bounds{Survived: s(60), Lost: s(90), Reason: ReasonDropped}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) survives.",
-			"Set the keepalive to 60 seconds: " + setting + ".",
-		}},
-		"a NAT of 40 s": {Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
-			"Set the keepalive to 30 seconds at most: " + setting + ".",
-		}},
-		"a NAT of 10 s": {Bounds{Lost: s(30), Reason: ReasonDropped}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
-			"No silence that was measured survives here: measure shorter ones (--steps), or have the network's owner lengthen the idle timeout.",
-		}},
-		"unknown": {Bounds{Reason: ReasonUnknown}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) is not known to survive.",
-			"Nothing is known of silence on this path, so no setting can be recommended.",
-		}},
-		"nothing lost so far": {Bounds{Survived: s(60), Reason: ReasonSurvived}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) survives.",
-			"Nothing was lost up to 60 s, so no setting is recommended: measure up to 540 s (--steps) to know about longer keepalives.",
-		}},
-		"nothing lost within a moment": {Bounds{Survived: 100 * time.Millisecond, Reason: ReasonSurvived}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) is not known to survive, 100 s (Mbed OS) is not known to survive, 90 s (a page of the vendor's documentation) is not known to survive, 60 s (Edge) is not known to survive.",
-			"Nothing was lost up to 0.1 s, so no setting is recommended: measure up to 540 s (--steps) to know about longer keepalives.",
-		}},
-		"now and then": {Bounds{Survived: s(540), Reason: ReasonSurvived, Unsteady: true}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) survives, 100 s (Mbed OS) survives, 90 s (a page of the vendor's documentation) survives, 60 s (Edge) survives.",
-			"Connections ended, but not always after the same silence: measure again before a setting is changed.",
-		}},
-		"a server with a limit of 2 s": {Bounds{Survived: s(1), Closed: s(2), Reason: ReasonLimit}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
-			"Set the keepalive to 1 second: " + setting + ".",
-		}},
-		"a NAT of half a second": {Bounds{Survived: 100 * time.Millisecond, Lost: s(1), Reason: ReasonDropped}, measurement.TCP, measurement.NoNAT, []string{
-			"Keepalives of devices: 540 s (the C client's default) does not survive, 100 s (Mbed OS) does not survive, 90 s (a page of the vendor's documentation) does not survive, 60 s (Edge) does not survive.",
-			"A silence of 0.1 s survives, which is too short for a keepalive: measure longer ones (--steps), or have the network's owner lengthen the idle timeout.",
-		}},
-		"UDP survives": {Bounds{Survived: s(540), Reason: ReasonSurvived}, measurement.UDP, measurement.NoNAT, []string{
-			"Over UDP a device sends no keepalive; it speaks at registration updates, at 75 % of the lifetime. Silences of up to 540 s survive here, enough for a lifetime of 720 s; for a longer one CoAP over TCP is the safe choice.",
-		}},
-		"UDP is forgotten": {Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped}, measurement.UDP, measurement.CarrierNAT, []string{
-			"UDP will not do here: a device sends no keepalive over it, and speaks more seldom than this path remembers. Use CoAP over TCP.",
-			strings.Replace(nat, "private local address", "local address of a carrier's NAT", 1),
-		}},
-		"UDP unknown": {Bounds{Reason: ReasonUnknown}, measurement.UDP, measurement.NoNAT, []string{
-			"Whether UDP will do here is not known. Over UDP a device sends no keepalive: where in doubt, use CoAP over TCP.",
-		}},
+		"all survived: keep":                     {bounds: report.IdleBounds{Survived: s(540)}, transport: tcp, kind: report.IdleKeepSettings, survival: all(report.Survives)},
+		"lost after 350 s: set 100 s":            {bounds: report.IdleBounds{Survived: s(240), Lost: s(350)}, transport: tcp, kind: report.IdleSetKeepalive, setting: s(100), survival: [4]report.IdleSurvival{report.DoesNotSurvive, report.Survives, report.Survives, report.Survives}},
+		"lost after 90 s: set 60 s":              {bounds: report.IdleBounds{Survived: s(60), Lost: s(90)}, transport: tcp, kind: report.IdleSetKeepalive, setting: s(60), survival: [4]report.IdleSurvival{report.DoesNotSurvive, report.DoesNotSurvive, report.DoesNotSurvive, report.Survives}},
+		"30 s survived, 60 s lost: at most 30 s": {bounds: report.IdleBounds{Survived: s(30), Lost: s(60)}, transport: tcp, kind: report.IdleLimitKeepalive, setting: s(30), survival: all(report.DoesNotSurvive)},
+		"1.5 s survived, closed: at most 1 s":    {bounds: report.IdleBounds{Survived: 1500 * time.Millisecond, Closed: s(2)}, transport: tcp, kind: report.IdleLimitKeepalive, setting: s(1), survival: all(report.DoesNotSurvive)},
+		"0.1 s survived, 1 s lost: too short":    {bounds: report.IdleBounds{Survived: s(1) / 10, Lost: s(1)}, transport: tcp, kind: report.IdleTooShort, survival: all(report.DoesNotSurvive)},
+		"nothing survived: nothing":              {bounds: report.IdleBounds{Lost: s(30)}, transport: tcp, kind: report.IdleNothingSurvived, survival: all(report.DoesNotSurvive)},
+		"no result: none":                        {transport: tcp, kind: report.IdleNoResult, survival: all(report.SurvivalUnknown)},
+		"60 s survived, nothing lost: longer":    {bounds: report.IdleBounds{Survived: s(60)}, transport: tcp, kind: report.IdleMeasureLonger, survival: [4]report.IdleSurvival{report.SurvivalUnknown, report.SurvivalUnknown, report.SurvivalUnknown, report.Survives}},
+		"unsteady, nothing lost: again":          {bounds: report.IdleBounds{Survived: s(540), Unsteady: unsteady}, transport: tcp, kind: report.IdleMeasureAgain, survival: all(report.Survives)},
+		"interrupted: incomplete":                {bounds: report.IdleBounds{Survived: s(60), Lost: s(90)}, transport: tcp, incomplete: true, kind: report.IdleIncomplete, survival: [4]report.IdleSurvival{report.DoesNotSurvive, report.DoesNotSurvive, report.DoesNotSurvive, report.Survives}},
+		"UDP, all survived: suffices":            {bounds: report.IdleBounds{Survived: s(540)}, transport: udp, kind: report.IdleUDPSuffices},
+		"UDP, lost after 60 s: does not":         {bounds: report.IdleBounds{Survived: s(30), Lost: s(60)}, transport: udp, kind: report.IdleUDPDoesNotSuffice},
+		"UDP, no result: unknown":                {transport: udp, kind: report.IdleUDPUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			of := Measured{Transport: test.transport, Client: measurement.Device, NAT: test.nat, Whole: true}
-			if got := Advice(&test.bounds, of); strings.Join(got, "\n") != strings.Join(test.want, "\n") {
-				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			of := Measured{Transport: test.transport, Client: measurement.Device, NAT: measurement.SiteNAT, Complete: !test.incomplete}
+			got := Advise(&test.bounds, of)
+			if got.Kind != test.kind || got.Setting != test.setting || got.Survived != test.bounds.Survived || got.NAT != measurement.SiteNAT {
+				t.Errorf("%+v, want %q with a setting of %v", got, test.kind, test.setting)
+			}
+			var survival [4]report.IdleSurvival
+			for i, k := range got.Keepalives {
+				survival[i] = k.Survival
+			}
+			if survival != test.survival {
+				t.Errorf("keepalives: %v, want %v", survival, test.survival)
 			}
 		})
 	}
 }
 
-// TestNoSettingWhereNoneFollows gives bounds from which one would follow, were it not for what they are of.
-func TestNoSettingWhereNoneFollows(t *testing.T) {
-	bounds := Bounds{Survived: s(60), Lost: s(90), Reason: ReasonDropped}
-	for name, test := range map[string]struct {
-		of   Measured
-		says string
-	}{
-		"a round that was interrupted": {Measured{Transport: measurement.TCP, Client: measurement.Device}, "No setting is recommended, as the measurement did not come to its end."},
-		"a web host":                   {Measured{Transport: measurement.TCP, Client: measurement.Web, NAT: measurement.SiteNAT, Whole: true}, ""},
-	} {
-		said := strings.Join(Advice(&bounds, test.of), "\n")
-		if strings.Contains(said, "Set the keepalive") || !strings.Contains(said, test.says) || test.says == "" && said != "" {
-			t.Errorf("%s: %s", name, said)
-		}
+// all is one result for every keepalive.
+func all(survival report.IdleSurvival) [4]report.IdleSurvival {
+	return [4]report.IdleSurvival{survival, survival, survival, survival}
+}
+
+func TestAdviseForWebHost(t *testing.T) {
+	bounds := report.IdleBounds{Survived: s(60), Lost: s(90), Reason: report.IdleReasonDropped}
+	got := Advise(&bounds, Measured{Transport: measurement.TCP, Client: measurement.Web, NAT: measurement.SiteNAT, Complete: true})
+	if got.Kind != "" || got.Keepalives != nil {
+		t.Errorf("%+v, want no advice", got)
 	}
 }

@@ -58,25 +58,25 @@ func TestRoundAgainstLab(t *testing.T) {
 	for name, test := range map[string]struct {
 		host, transport, fault string
 		limit                  time.Duration
-		proof                  Proof
+		proof                  report.IdleProof
 		reason                 report.IdleReason
 		survived               time.Duration
 	}{
-		"TCP, no fault: survived":                     {"bootstrap", "tcp", lab.None, 0, ByPing, ReasonSurvived, long},
-		"TCP, NAT drops: dropped":                     {"bootstrap", "tcp", lab.NATForgets + ":" + timeout, 0, ByPing, ReasonDropped, middle},
-		"TCP, NAT resets: reset":                      {"bootstrap", "tcp", lab.NATResets + ":" + timeout, 0, ByPing, ReasonReset, middle},
-		"TCP, server limit: server_limit":             {"bootstrap", "tcp", lab.None, limit, ByPing, ReasonLimit, middle},
-		"TCP, no pong: by hello":                      {"bootstrap", "tcp", lab.NoPong, 0, ByHello, ReasonSurvived, long},
-		"TCP, certificate refused: by hello":          {"bootstrap", "tcp", lab.RefuseCertificate, 0, ByHello, ReasonSurvived, long},
-		"TCP, web server alerts: closed by its limit": {"gateways", "tcp", lab.None, 0, ByHello, ReasonLimit, 0},
-		"TCP, web server, NAT drops: dropped":         {"gateways", "tcp", lab.NATForgets + ":20s", 0, ByHello, ReasonDropped, 0},
-		"TCP, web server, NAT resets: reset":          {"gateways", "tcp", lab.NATResets + ":20s", 0, ByHello, ReasonReset, 0},
-		"TCP, refused: unknown":                       {"bootstrap", "tcp", lab.Refuse, 0, "", ReasonUnknown, 0},
-		"UDP, no fault: survived":                     {"bootstrap", "udp", lab.None, 0, ByPing, ReasonSurvived, long},
-		"UDP, NAT drops: dropped":                     {"bootstrap", "udp", lab.NATForgets + ":" + timeout, 0, ByPing, ReasonDropped, middle},
-		"UDP, server limit: server_limit":             {"bootstrap", "udp", lab.None, limit, ByPing, ReasonLimit, middle},
-		"UDP, no pong: unknown":                       {"bootstrap", "udp", lab.NoPong, 0, "", ReasonUnknown, 0},
-		"UDP, refused: unknown":                       {"bootstrap", "udp", lab.Refuse, 0, "", ReasonUnknown, 0},
+		"TCP, no fault: survived":                     {"bootstrap", "tcp", lab.None, 0, report.IdleByPing, report.IdleReasonSurvived, long},
+		"TCP, NAT drops: dropped":                     {"bootstrap", "tcp", lab.NATForgets + ":" + timeout, 0, report.IdleByPing, report.IdleReasonDropped, middle},
+		"TCP, NAT resets: reset":                      {"bootstrap", "tcp", lab.NATResets + ":" + timeout, 0, report.IdleByPing, report.IdleReasonReset, middle},
+		"TCP, server limit: server_limit":             {"bootstrap", "tcp", lab.None, limit, report.IdleByPing, report.IdleReasonLimit, middle},
+		"TCP, no pong: by hello":                      {"bootstrap", "tcp", lab.NoPong, 0, report.IdleByHello, report.IdleReasonSurvived, long},
+		"TCP, certificate refused: by hello":          {"bootstrap", "tcp", lab.RefuseCertificate, 0, report.IdleByHello, report.IdleReasonSurvived, long},
+		"TCP, web server alerts: closed by its limit": {"gateways", "tcp", lab.None, 0, report.IdleByHello, report.IdleReasonLimit, 0},
+		"TCP, web server, NAT drops: dropped":         {"gateways", "tcp", lab.NATForgets + ":20s", 0, report.IdleByHello, report.IdleReasonDropped, 0},
+		"TCP, web server, NAT resets: reset":          {"gateways", "tcp", lab.NATResets + ":20s", 0, report.IdleByHello, report.IdleReasonReset, 0},
+		"TCP, refused: unknown":                       {"bootstrap", "tcp", lab.Refuse, 0, "", report.IdleReasonUnknown, 0},
+		"UDP, no fault: survived":                     {"bootstrap", "udp", lab.None, 0, report.IdleByPing, report.IdleReasonSurvived, long},
+		"UDP, NAT drops: dropped":                     {"bootstrap", "udp", lab.NATForgets + ":" + timeout, 0, report.IdleByPing, report.IdleReasonDropped, middle},
+		"UDP, server limit: server_limit":             {"bootstrap", "udp", lab.None, limit, report.IdleByPing, report.IdleReasonLimit, middle},
+		"UDP, no pong: unknown":                       {"bootstrap", "udp", lab.NoPong, 0, "", report.IdleReasonUnknown, 0},
+		"UDP, refused: unknown":                       {"bootstrap", "udp", lab.Refuse, 0, "", report.IdleReasonUnknown, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,13 +95,13 @@ func TestRoundAgainstLab(t *testing.T) {
 				}
 				r := (&Round{Open: walker(t, l.Mint, network).Session, Target: target, Steps: []time.Duration{short, middle, long}, Parallel: 3}).Run(t.Context())
 				b := r.Bounds
-				if r.Proof != test.proof || b.Reason != test.reason || b.Survived != test.survived || b.Unsteady {
+				if r.Proof != test.proof || b.Reason != test.reason || b.Survived != test.survived || b.Unsteady.Kind != "" {
 					t.Errorf("proof %q, %+v; want %q, %q, %v survived", r.Proof, b, test.proof, test.reason, test.survived)
 				}
-				if lost := b.Lost > 0; lost != (test.reason == ReasonDropped || test.reason == ReasonReset) {
+				if lost := b.Lost > 0; lost != (test.reason == report.IdleReasonDropped || test.reason == report.IdleReasonReset) {
 					t.Errorf("lost after %v", b.Lost)
 				}
-				if closed := b.Closed > 0; closed != (test.reason == ReasonLimit) {
+				if closed := b.Closed > 0; closed != (test.reason == report.IdleReasonLimit) {
 					t.Errorf("closed after %v", b.Closed)
 				}
 			})
@@ -197,7 +197,7 @@ func TestManagerCloseEndsSilences(t *testing.T) {
 		}},
 	}
 	m := NewManager(slog.New(slog.DiscardHandler))
-	m.turn = Turns(time.Millisecond)
+	m.pace = NewPacer(time.Millisecond)
 	m.Reload(c, walker(t, l.Mint, nil).Session)
 	m.Observe(&report.Report{Hosts: []report.Host{{Endpoint: &c.Endpoints[0], Paths: []report.Path{{
 		Path: measurement.Path{Transport: measurement.TCP, Port: place.Address.Port()}, Walks: []report.Walk{{Outcome: measurement.Outcome{Address: place.Address}}},
@@ -220,7 +220,7 @@ func TestManagerCloseEndsSilences(t *testing.T) {
 		case <-tick.C: // the servers close their ends after ours
 		}
 	}
-	if b := m.Bounds(&c.Endpoints[0], c.Endpoints[0].Paths[0]); b.Why != "not measured yet" {
+	if b := m.Bounds(&c.Endpoints[0], c.Endpoints[0].Paths[0]); *b != notMeasured() {
 		t.Errorf("an interrupted round left %+v", b)
 	}
 }

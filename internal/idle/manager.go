@@ -2,7 +2,6 @@ package idle
 
 import (
 	"context"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -11,108 +10,110 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 const (
-	// firstSpread is within which the first rounds begin, or the interval or the longest step if that is less, so that
-	// exporters started together do not call together.
-	firstSpread = time.Minute
-	// retryPart of the interval passes before a round that learned nothing is made again.
-	retryPart = 12
-	// addressAge is how old a report may be whose addresses are called. Whoever holds an address that the name no longer
-	// leads to has not asked to be called.
-	addressAge = time.Hour
+	// firstJitter spreads the first round of each path over at most this long, or over the interval or the longest step if that is
+	// shorter, so that exporters started together do not probe in lockstep.
+	firstJitter = time.Minute
+	// retryShare of the interval passes before a round without a result is repeated.
+	retryShare = 12
+	// maxAddressAge is how old a report may be whose addresses are connected to. An address that the name no longer resolves to
+	// may belong to someone else.
+	maxAddressAge = time.Hour
 )
 
-// Manager measures the paths of a configuration in the background, round after round. It connects only to addresses that
-// a survey has just connected to ([Manager.Observe]), and answers for bounds as [survey.IdleSource]. It is safe for
-// concurrent use.
+// Manager measures the paths of a configuration in the background, in rounds. It connects only to addresses that a survey has
+// connected to recently ([Manager.Observe]). It is safe for concurrent use.
 type Manager struct {
 	logger *slog.Logger
-	turn   func(context.Context) bool
+	pace   func(context.Context) bool
 
 	mu     sync.Mutex
 	config config.Idle
 	open   Open
-	paths  map[path.Target]*watched // by target without address
-	inUse  int                      // places of connections that rounds hold
+	paths  map[path.Target]*pathState // by target without address
+	inUse  int                        // connections that rounds may have open
 
-	wake chan struct{} // something changed that the scheduler waits for
+	wake chan struct{} // the scheduler must look again
 	ctx  context.Context
 	stop context.CancelFunc
 	busy sync.WaitGroup // the scheduler and the rounds
 }
 
-// watched is one path and what is known of it.
-type watched struct {
-	target  path.Target
-	seen    time.Time // when a report last had target's address; zero: never
-	foreign string    // why it is not the cloud that answers there, see Foreign; "": nothing speaks against it
-	due     time.Time
-	cancel  context.CancelFunc // of the round under way; nil: none
-	bounds  Bounds
-	last    time.Time // end of the last whole round; zero: none
+// pathState is one path and its results.
+type pathState struct {
+	target   path.Target
+	reported time.Time          // when a report last had target's address; zero: never
+	foreign  bool               // something other than the cloud answers there, see Foreign
+	nextAt   time.Time          // when the next round may start
+	cancel   context.CancelFunc // of the round in progress; nil: none
+	bounds   report.IdleBounds
 }
 
-// notMeasured is what is known before the first round.
-func notMeasured() Bounds { return Bounds{Reason: ReasonUnknown, Why: "not measured yet"} }
+// notMeasured is the state before the first round.
+func notMeasured() report.IdleBounds {
+	return report.IdleBounds{Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNotMeasuredYet}}}
+}
 
-// interrupt ends the round under way, if there is one. It is made again if the path is still watched.
-func (w *watched) interrupt() {
-	if w.cancel != nil {
-		w.cancel()
+// interrupt ends the round in progress, if there is one. It is repeated if the path is still configured.
+func (p *pathState) interrupt() {
+	if p.cancel != nil {
+		p.cancel()
 	}
 }
 
-// NewManager starts with nothing to measure: see [Manager.Reload]. Close ends it.
+// NewManager returns a manager without paths: see [Manager.Reload]. Close ends it.
 func NewManager(logger *slog.Logger) *Manager {
-	m := &Manager{logger: logger, turn: Turns(OpeningPace), paths: make(map[path.Target]*watched), wake: make(chan struct{}, 1)}
+	m := &Manager{logger: logger, pace: NewPacer(OpeningInterval), paths: make(map[path.Target]*pathState), wake: make(chan struct{}, 1)}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	m.busy.Go(m.schedule)
 	return m
 }
 
-// Reload changes what is measured and how connections are opened. Paths that stay keep what is known of them and, unless
-// the steps changed, the round under way.
+// Reload changes what is measured and how connections are opened. Paths that stay keep their results and, unless the steps
+// changed, the round in progress.
 func (m *Manager) Reload(cfg *config.Config, open Open) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	restart := !slices.Equal(m.config.Steps, cfg.Idle.Steps)
 	old := m.paths
-	m.config, m.open, m.paths = cfg.Idle, open, make(map[path.Target]*watched)
+	m.config, m.open, m.paths = cfg.Idle, open, make(map[path.Target]*pathState)
 	for i := range cfg.Endpoints {
 		if !cfg.Idle.Enabled {
 			break
 		}
 		e := &cfg.Endpoints[i]
-		for _, p := range e.Paths {
-			key := path.TargetFor(e, p, netip.Addr{})
+		for _, configured := range e.Paths {
+			key := path.TargetFor(e, configured, netip.Addr{})
 			if m.paths[key] != nil {
 				continue // two services of one host
 			}
-			w := old[key]
-			if w == nil {
-				w = &watched{target: key, bounds: notMeasured(), due: time.Now().Add(rand.N(min(firstSpread, cfg.Idle.Interval, slices.Max(cfg.Idle.Steps))))}
+			p := old[key]
+			if p == nil {
+				jitter := rand.N(min(firstJitter, cfg.Idle.Interval, slices.Max(cfg.Idle.Steps)))
+				p = &pathState{target: key, bounds: notMeasured(), nextAt: time.Now().Add(jitter)}
 			} else if restart {
-				w.interrupt()
-				w.due = time.Now()
+				p.interrupt()
+				p.nextAt = time.Now()
 			}
-			m.paths[key] = w
+			m.paths[key] = p
 		}
 	}
-	for key, w := range old {
+	for key, p := range old {
 		if m.paths[key] == nil {
-			w.interrupt()
+			p.interrupt()
 		}
 	}
 	m.changed()
 }
 
-// Observe takes the addresses that a survey walked: those that a device would take now, and who answers there. While somebody
-// else than the cloud does, nothing is measured. It does not block.
+// Observe takes the addresses of a report: those that a device would connect to, and who answers there. While something
+// other than the cloud does, nothing is measured. It does not block.
 func (m *Manager) Observe(rep *report.Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,28 +121,28 @@ func (m *Manager) Observe(rep *report.Report) {
 	for i := range rep.Hosts {
 		h := &rep.Hosts[i]
 		for j := range h.Paths {
-			p := &h.Paths[j]
-			w := m.paths[path.TargetFor(h.Endpoint, p.Path, netip.Addr{})]
-			walk := Walked(p)
-			if w == nil || walk == nil {
+			reported := &h.Paths[j]
+			p := m.paths[path.TargetFor(h.Endpoint, reported.Path, netip.Addr{})]
+			walk := Walked(reported)
+			if p == nil || walk == nil {
 				continue
 			}
 			foreign := Foreign(&walk.Finding)
-			if foreign != "" {
-				w.interrupt()
-				if w.foreign == "" && w.last.After(w.seen) {
-					// Since the survey that found the cloud nobody knows who answered that round.
-					w.bounds, w.last, w.due = notMeasured(), time.Time{}, now
+			if foreign {
+				p.interrupt()
+				if !p.foreign && p.bounds.LastRound.After(p.reported) {
+					// The round ended after the last survey that found the cloud: it may have measured the interceptor.
+					p.bounds, p.nextAt = notMeasured(), now
 				}
 			}
-			w.target, w.seen, w.foreign = w.target.At(walk.Outcome.Address.Addr()), now, foreign
+			p.target, p.reported, p.foreign = p.target.At(walk.Outcome.Address.Addr()), now, foreign
 		}
 	}
 	m.changed()
 }
 
-// Walked is the walk of the address that a device would take, nil if there is none that may be called: a sinkhole is not,
-// nor is an address that the zone has withdrawn.
+// Walked returns the walk of the address that a device would connect to; nil if there is none that may be connected to: not a
+// sinkhole, and not an address that the zone has withdrawn.
 func Walked(p *report.Path) *report.Walk {
 	for i := range p.Walks {
 		w := &p.Walks[i]
@@ -155,38 +156,30 @@ func Walked(p *report.Path) *report.Walk {
 	return nil
 }
 
-// Foreign says in words that it is not the cloud that answers, by what a survey found; "" if nothing speaks against it.
-// Whoever intercepts a connection ends it on this side as well: how long silence survives there says nothing of the way to
-// the cloud.
-func Foreign(f *report.Finding) string {
-	if f.Reason.Class() != reason.Interception && f.Reason != reason.NotTLS && f.Advice != reason.CheckAddress {
-		return ""
-	}
-	return "something else than the cloud answers (" + string(f.Reason) + "), and its idle times are not the path's"
+// Foreign reports whether something other than the cloud answers, by the finding of a survey. An interceptor ends connections itself: how
+// long silence survives there is not a property of the path to the cloud.
+func Foreign(f *report.Finding) bool {
+	return f.Reason.Class() == reason.Interception || f.Reason == reason.NotTLS || f.Advice == reason.CheckAddress
 }
 
-// Bounds is what is known of silence on a path; nil if it is not measured. It is a [survey.IdleSource].
-func (m *Manager) Bounds(e *config.Endpoint, p measurement.Path) *report.IdleBounds {
+// Bounds returns what is known about silence on a path; nil if it is not measured.
+func (m *Manager) Bounds(e *config.Endpoint, configured measurement.Path) *report.IdleBounds {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	w := m.paths[path.TargetFor(e, p, netip.Addr{})]
-	if w == nil {
+	p := m.paths[path.TargetFor(e, configured, netip.Addr{})]
+	if p == nil {
 		return nil
 	}
-	if w.foreign != "" {
-		return &report.IdleBounds{LastRound: w.last, Reason: ReasonUnknown, Why: "not known: " + w.foreign}
+	b := p.bounds
+	if p.foreign {
+		b = report.IdleBounds{
+			Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleForeign}}, LastRound: b.LastRound,
+		}
 	}
-	return &report.IdleBounds{
-		Survived:  w.bounds.Survived,
-		Lost:      w.bounds.Lost,
-		Closed:    w.bounds.Closed,
-		LastRound: w.last,
-		Reason:    w.bounds.Reason,
-		Why:       w.bounds.Why,
-	}
+	return &b
 }
 
-// Close ends every round and waits until their connections are closed.
+// Close ends every round and waits until the connections are closed.
 func (m *Manager) Close() {
 	m.stop()
 	m.busy.Wait()
@@ -200,10 +193,10 @@ func (m *Manager) changed() {
 	}
 }
 
-// schedule starts rounds as they fall due and places become free.
+// schedule starts rounds at their time, as connections become free.
 func (m *Manager) schedule() {
 	for {
-		timer := time.NewTimer(m.startDue())
+		timer := time.NewTimer(m.startRounds())
 		select {
 		case <-m.ctx.Done():
 			timer.Stop()
@@ -215,39 +208,40 @@ func (m *Manager) schedule() {
 	}
 }
 
-// startDue starts the rounds that are due, the one that waits longest first, as far as there are places. It returns when
-// the next one is due.
-func (m *Manager) startDue() (wait time.Duration) {
+// startRounds starts the rounds whose time has come, the one that has waited longest first, as far as there are connections. It
+// returns how long the scheduler may wait.
+func (m *Manager) startRounds() (wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for {
 		now := time.Now()
-		var next *watched
-		for _, w := range m.paths {
-			if w.cancel == nil && w.foreign == "" && !w.seen.IsZero() && now.Sub(w.seen) < addressAge && (next == nil || w.due.Before(next.due)) {
-				next = w
+		var next *pathState
+		for _, p := range m.paths {
+			ready := p.cancel == nil && !p.foreign && !p.reported.IsZero() && now.Sub(p.reported) < maxAddressAge
+			if ready && (next == nil || p.nextAt.Before(next.nextAt)) {
+				next = p
 			}
 		}
-		places := min(len(m.config.Steps), m.config.Concurrency)
+		connections := min(len(m.config.Steps), m.config.Concurrency)
 		switch {
 		case next == nil:
-			return addressAge
-		case next.due.After(now):
-			return next.due.Sub(now)
-		case m.config.Concurrency-m.inUse < places:
-			return addressAge // a place that becomes free wakes the scheduler
+			return maxAddressAge
+		case next.nextAt.After(now):
+			return next.nextAt.Sub(now)
+		case m.config.Concurrency-m.inUse < connections:
+			return maxAddressAge // a connection that becomes free wakes the scheduler
 		}
-		m.start(next, places)
+		m.start(next, connections)
 	}
 }
 
 // start begins a round. mu is held.
-func (m *Manager) start(w *watched, places int) {
+func (m *Manager) start(p *pathState, connections int) {
 	ctx, cancel := context.WithCancel(m.ctx)
-	w.cancel = cancel
-	m.inUse += places
+	p.cancel = cancel
+	m.inUse += connections
 	round := &Round{
-		Open: m.open, Target: w.target, Steps: m.config.Steps, Parallel: places, Turn: m.turn,
+		Open: m.open, Target: p.target, Steps: m.config.Steps, Parallel: connections, Pace: m.pace,
 		Freed: func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -257,33 +251,35 @@ func (m *Manager) start(w *watched, places int) {
 	}
 	m.busy.Go(func() {
 		defer cancel()
-		m.finish(w, round.Steps, round.Run(ctx))
+		m.finish(p, round.Steps, round.Run(ctx))
 	})
 }
 
-// finish keeps what a round found. One that was interrupted stays due, or is due again later if somebody else than the cloud
-// answered: an interceptor that comes and goes must not make round after round begin. Nor is one kept that took other steps
-// than are configured by now.
-func (m *Manager) finish(w *watched, steps []time.Duration, r Result) {
+// finish keeps the result of a round. It discards that of an interrupted round, which is repeated: at once, or after a part of
+// the interval if an interceptor answers, so that one that comes and goes does not cause round after round. It also
+// discards a round with steps that are no longer configured.
+func (m *Manager) finish(p *pathState, steps []time.Duration, r Result) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	w.cancel = nil
+	p.cancel = nil
 	m.changed()
-	if w.foreign != "" {
-		w.due = time.Now().Add(m.config.Interval / retryPart)
+	if p.foreign {
+		p.nextAt = time.Now().Add(m.config.Interval / retryShare)
 		return
 	}
-	if !r.Whole || !slices.Equal(steps, m.config.Steps) {
+	if !r.Complete || !slices.Equal(steps, m.config.Steps) {
 		return
 	}
-	if b := r.Bounds; b.Reason != w.bounds.Reason || b.Survived != w.bounds.Survived {
-		m.logger.Info("silence on a path was measured, with a new result", "host", w.target.Host, "transport", w.target.Transport,
-			"port", w.target.Address.Port(), "address", w.target.Address.Addr(), "result", b.Reason, "bounds", b.Why)
+	if b := &r.Bounds; b.Reason != p.bounds.Reason || b.Survived != p.bounds.Survived {
+		m.logger.Info("idle timeout of a path changed", "host", p.target.Host, "transport", p.target.Transport,
+			"port", p.target.Address.Port(), "address", p.target.Address.Addr(), "reason", b.Reason,
+			"survived", b.Survived, "lost", b.Lost, "closed", b.Closed)
 	}
-	w.bounds, w.last = r.Bounds, time.Now()
+	p.bounds = r.Bounds
+	p.bounds.LastRound = time.Now()
 	next := m.config.Interval
-	if w.bounds.Reason == ReasonUnknown {
-		next /= retryPart
+	if p.bounds.Reason == report.IdleReasonUnknown {
+		next /= retryShare
 	}
-	w.due = w.last.Add(next*9/10 + rand.N(next/5+1))
+	p.nextAt = p.bounds.LastRound.Add(next*9/10 + rand.N(next/5+1))
 }

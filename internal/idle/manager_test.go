@@ -30,7 +30,7 @@ func siteOf(n int) *config.Config {
 	return c
 }
 
-// walked is the report of a survey that reached every host at an address of its own.
+// walked is a report in which every host has an address, which was reached.
 func walked(c *config.Config) *report.Report {
 	r := &report.Report{}
 	for i := range c.Endpoints {
@@ -46,19 +46,19 @@ func walked(c *config.Config) *report.Report {
 	return r
 }
 
-// observed keeps a manager's addresses fresh, as a Prometheus does, while d passes.
-func observed(m *Manager, r *report.Report, d time.Duration) {
+// observeFor gives a manager the report every 10 minutes while d passes, as scrapes do.
+func observeFor(m *Manager, r *report.Report, d time.Duration) {
 	for end := time.Now().Add(d); ; {
 		m.Observe(r)
 		left := time.Until(end)
 		if left <= 0 {
 			return
 		}
-		<-time.After(min(left, 10*time.Minute)) // of the bubble's clock
+		<-time.After(min(left, 10*time.Minute)) // virtual time
 	}
 }
 
-// inBubble runs a test with a manager on a clock of its own.
+// inBubble runs a test with a manager in virtual time.
 func inBubble(t *testing.T, test func(t *testing.T, m *Manager)) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewManager(slog.New(slog.DiscardHandler))
@@ -71,29 +71,29 @@ func inBubble(t *testing.T, test func(t *testing.T, m *Manager)) {
 	})
 }
 
-func TestTheManagerMeasuresRoundAfterRound(t *testing.T) {
+func TestManagerRounds(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
-		c, w := siteOf(1), &world{forgets: always(s(200)), manner: Dropped}
+		c, w := siteOf(1), &world{forgets: always(s(200)), manner: report.IdleDropped}
 		m.Reload(c, w.session)
 		bounds := func() report.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
-		if b := bounds(); b != (report.IdleBounds{Reason: ReasonUnknown, Why: "not measured yet"}) {
+		if b := bounds(); b != notMeasured() {
 			t.Errorf("before anything: %+v", b)
 		}
 		<-time.After(time.Hour)
 		if _, _, opened := w.count(); opened > 0 {
 			t.Errorf("%d connections without an address of a survey", opened)
 		}
-		observed(m, walked(c), 20*time.Minute)
+		observeFor(m, walked(c), 20*time.Minute)
 		first := bounds()
-		if first.Survived != s(180) || first.Reason != ReasonDropped || !near(first.Lost, s(240)) || first.LastRound.IsZero() {
+		if first.Survived != s(180) || first.Reason != report.IdleReasonDropped || !near(first.Lost, s(240)) || first.LastRound.IsZero() {
 			t.Errorf("after a round: %+v", first)
 		}
 		_, _, opened := w.count()
-		observed(m, walked(c), 5*time.Hour)
+		observeFor(m, walked(c), 5*time.Hour)
 		if _, _, now := w.count(); now != opened {
 			t.Errorf("measured again within 5 hours: %d connections, then %d", opened, now)
 		}
-		observed(m, walked(c), 2*time.Hour)
+		observeFor(m, walked(c), 2*time.Hour)
 		if b := bounds(); !b.LastRound.After(first.LastRound) {
 			t.Errorf("not measured again in 7 hours: %+v", b)
 		}
@@ -103,43 +103,43 @@ func TestTheManagerMeasuresRoundAfterRound(t *testing.T) {
 	})
 }
 
-func TestARoundThatLearnsNothingIsMadeAgainSoon(t *testing.T) {
+func TestManagerRepeatsRoundWithoutResult(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, down := siteOf(1), true
 		w := &world{down: func() bool { return down }}
 		m.Reload(c, w.session)
-		observed(m, walked(c), 10*time.Minute)
-		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != 0 || b.Why != "not known: no connection: as the test has it" || b.LastRound.IsZero() {
+		observeFor(m, walked(c), 10*time.Minute)
+		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != 0 || b.Open.Fact.Kind != report.IdleNoConnection || b.LastRound.IsZero() {
 			t.Errorf("while the path is down: %+v", b)
 		}
 		down = false
-		observed(m, walked(c), time.Hour)
+		observeFor(m, walked(c), time.Hour)
 		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
 			t.Errorf("an hour later: %+v", b)
 		}
 	})
 }
 
-func TestAReloadKeepsWhatIsKnownOfPathsThatStay(t *testing.T) {
+func TestManagerReloadKeepsResults(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(3), &world{}
 		m.Reload(c, w.session)
-		observed(m, walked(c), 20*time.Minute)
+		observeFor(m, walked(c), 20*time.Minute)
 		_, _, opened := w.count()
 		c.Endpoints = c.Endpoints[:2]
 		changed := siteOf(2)
 		changed.Endpoints[1].CoAPPing = false // now another measurement
 		m.Reload(changed, w.session)
-		observed(m, walked(changed), 0)
+		observeFor(m, walked(changed), 0)
 		kept, fresh := m.Bounds(&changed.Endpoints[0], devicePath), m.Bounds(&changed.Endpoints[1], devicePath)
-		if kept.Survived != s(540) || fresh.Why != "not measured yet" {
+		if kept.Survived != s(540) || *fresh != notMeasured() {
 			t.Errorf("kept %+v, changed %+v", kept, fresh)
 		}
 		gone := siteOf(3)
 		if b := m.Bounds(&gone.Endpoints[2], devicePath); b != nil {
 			t.Errorf("of a path that is not watched any more: %+v", b)
 		}
-		observed(m, walked(changed), 20*time.Minute)
+		observeFor(m, walked(changed), 20*time.Minute)
 		if _, _, now := w.count(); now != opened+opened/3 {
 			t.Errorf("%d connections more, want one round's %d", now-opened, opened/3)
 		}
@@ -153,13 +153,13 @@ func TestAReloadKeepsWhatIsKnownOfPathsThatStay(t *testing.T) {
 	})
 }
 
-func TestAReloadLeavesTheRoundUnderWayAlone(t *testing.T) {
+func TestManagerReloadKeepsRoundInProgress(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{}
 		m.Reload(c, w.session)
-		observed(m, walked(c), 5*time.Minute) // two minutes at most before the steps have begun
+		observeFor(m, walked(c), 5*time.Minute) // two minutes at most before the steps have begun
 		m.Reload(siteOf(1), w.session)
-		observed(m, walked(c), 8*time.Minute)
+		observeFor(m, walked(c), 8*time.Minute)
 		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
 			t.Errorf("%+v", b)
 		}
@@ -169,22 +169,22 @@ func TestAReloadLeavesTheRoundUnderWayAlone(t *testing.T) {
 	})
 }
 
-func TestNewStepsBeginANewRound(t *testing.T) {
+func TestManagerReloadWithNewSteps(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{}
 		m.Reload(c, w.session)
-		observed(m, walked(c), 5*time.Minute)
+		observeFor(m, walked(c), 5*time.Minute)
 		c.Idle.Steps = []time.Duration{s(20)}
 		m.Reload(c, w.session)
 		synctest.Wait()
-		observed(m, walked(c), time.Minute)
+		observeFor(m, walked(c), time.Minute)
 		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(20) {
 			t.Errorf("%+v", b)
 		}
 	})
 }
 
-func TestOnlyAddressesOfASurveyAreCalled(t *testing.T) {
+func TestManagerConnectsOnlyToReportedAddresses(t *testing.T) {
 	for name, test := range map[string]struct {
 		walks  []report.Walk
 		called bool
@@ -204,7 +204,7 @@ func TestOnlyAddressesOfASurveyAreCalled(t *testing.T) {
 			inBubble(t, func(t *testing.T, m *Manager) {
 				c, w := siteOf(1), &world{}
 				m.Reload(c, w.session)
-				observed(m, &report.Report{Hosts: []report.Host{{Endpoint: &c.Endpoints[0], Paths: []report.Path{
+				observeFor(m, &report.Report{Hosts: []report.Host{{Endpoint: &c.Endpoints[0], Paths: []report.Path{
 					{Path: devicePath, Walks: test.walks},
 				}}}}, 20*time.Minute)
 				if _, _, opened := w.count(); (opened > 0) != test.called {
@@ -215,34 +215,33 @@ func TestOnlyAddressesOfASurveyAreCalled(t *testing.T) {
 	}
 }
 
-// TestNothingIsMeasuredOfAnInterceptor hides what is known while somebody else answers, and measures again afterwards.
-func TestNothingIsMeasuredOfAnInterceptor(t *testing.T) {
+// TestManagerWhileIntercepted: results are hidden and rounds stop while an interceptor answers; both return afterwards.
+func TestManagerWhileIntercepted(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
-		c, w := siteOf(1), &world{forgets: always(s(200)), manner: Dropped}
+		c, w := siteOf(1), &world{forgets: always(s(200)), manner: report.IdleDropped}
 		own, foreign := walked(c), walked(c)
 		foreign.Hosts[0].Paths[0].Walks[0].Finding = report.Finding{
 			Reason: reason.WrongIssuer,
 		}
 		bounds := func() report.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
-		unknown := report.IdleBounds{Reason: ReasonUnknown,
-			Why: "not known: something else than the cloud answers (wrong_issuer), and its idle times are not the path's"}
+		unknown := report.IdleBounds{Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleForeign}}}
 		opened := func() int {
 			_, _, n := w.count()
 			return n
 		}
 		m.Reload(c, w.session)
-		observed(m, foreign, 24*time.Hour)
+		observeFor(m, foreign, 24*time.Hour)
 		if b := bounds(); b != unknown || opened() > 0 {
 			t.Errorf("intercepted from the start: %+v, %d connections", b, opened())
 		}
 
-		observed(m, own, 20*time.Minute)
+		observeFor(m, own, 20*time.Minute)
 		measured := bounds()
 		if measured.Survived != s(180) {
 			t.Errorf("no longer intercepted: %+v", measured)
 		}
 		before := opened()
-		observed(m, foreign, 24*time.Hour)
+		observeFor(m, foreign, 24*time.Hour)
 		if b, want := bounds(), unknown; opened() != before {
 			t.Errorf("%d connections more while intercepted", opened()-before)
 		} else if want.LastRound = measured.LastRound; b != want {
@@ -253,7 +252,7 @@ func TestNothingIsMeasuredOfAnInterceptor(t *testing.T) {
 			t.Errorf("what was measured of the cloud is not known any more: %+v", b)
 		}
 
-		observed(m, own, 5*time.Minute) // a new round is under way: it was due long ago
+		observeFor(m, own, 5*time.Minute) // a new round is under way: it was due long ago
 		if open, _, _ := w.count(); open == 0 {
 			t.Error("no round is under way")
 		}
@@ -264,19 +263,19 @@ func TestNothingIsMeasuredOfAnInterceptor(t *testing.T) {
 		}
 		before = opened()
 		m.Observe(own)
-		observed(m, own, 20*time.Minute)
+		observeFor(m, own, 20*time.Minute)
 		if opened() != before {
 			t.Error("a new round began at once")
 		}
-		observed(m, own, time.Hour)
+		observeFor(m, own, time.Hour)
 		if b := bounds(); !b.LastRound.After(measured.LastRound) || b.Survived != s(180) {
 			t.Errorf("not measured again: %+v", b)
 		}
 	})
 }
 
-// TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten ends a round while no survey looks, and the next one finds an interceptor.
-func TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten(t *testing.T) {
+// TestManagerDiscardsRoundBeforeInterception: a round ends after the last survey, and the next survey finds an interceptor.
+func TestManagerDiscardsRoundBeforeInterception(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{}
 		m.Reload(c, w.session)
@@ -291,17 +290,17 @@ func TestARoundThatAnInterceptorMayHaveAnsweredIsForgotten(t *testing.T) {
 		m.Observe(rep)
 		*finding = report.Finding{}
 		m.Observe(rep)
-		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != 0 || b.Why != "not measured yet" {
+		if b := m.Bounds(&c.Endpoints[0], devicePath); *b != notMeasured() {
 			t.Errorf("%+v", b)
 		}
-		observed(m, rep, time.Hour)
+		observeFor(m, rep, time.Hour)
 		if b := m.Bounds(&c.Endpoints[0], devicePath); b.Survived != s(540) {
 			t.Errorf("an hour later: %+v", b)
 		}
 	})
 }
 
-func TestWhoeverIsNotTheCloudIsForeign(t *testing.T) {
+func TestForeign(t *testing.T) {
 	for f, want := range map[report.Finding]bool{
 		{}:                     false,
 		{Reason: reason.Reset}: false,
@@ -309,13 +308,13 @@ func TestWhoeverIsNotTheCloudIsForeign(t *testing.T) {
 		{Reason: reason.WrongIssuer}:                        true,
 		{Reason: reason.NotTLS}:                             true,
 	} {
-		if got := Foreign(&f) != ""; got != want {
+		if got := Foreign(&f); got != want {
 			t.Errorf("%+v: foreign %v, want %v", f, got, want)
 		}
 	}
 }
 
-func TestAnOldAddressIsNotCalled(t *testing.T) {
+func TestManagerDoesNotUseOldAddresses(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{}
 		m.Reload(c, w.session)
@@ -327,7 +326,7 @@ func TestAnOldAddressIsNotCalled(t *testing.T) {
 	})
 }
 
-// heap is what is held in memory.
+// heap is the size of the heap in bytes.
 func heap() int64 {
 	var stats runtime.MemStats
 	runtime.GC()
@@ -335,18 +334,18 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// TestManyPathsStayWithinTheirPlaces measures 500 paths: connections at once, goroutines, memory and the rate of opening are
-// bounded, and every path gets its turn.
-func TestManyPathsStayWithinTheirPlaces(t *testing.T) {
+// TestManagerBounds measures 500 paths: connections at a time, goroutines, memory and the rate of new connections are bounded,
+// and every path is measured.
+func TestManagerBounds(t *testing.T) {
 	const paths = 500
 	inBubble(t, func(t *testing.T, m *Manager) {
-		c, w := siteOf(paths), &world{forgets: always(s(200)), manner: Dropped}
+		c, w := siteOf(paths), &world{forgets: always(s(200)), manner: report.IdleDropped}
 		before, held := runtime.NumGoroutine(), heap()
 		m.Reload(c, w.session)
 		rep := walked(c)
 		most := 0
 		for range 5 * 60 {
-			observed(m, rep, time.Minute)
+			observeFor(m, rep, time.Minute)
 			most = max(most, runtime.NumGoroutine()-before)
 		}
 		if grown := heap() - held; grown > 8<<10*paths {
@@ -381,12 +380,12 @@ func TestManyPathsStayWithinTheirPlaces(t *testing.T) {
 	})
 }
 
-func TestFewerPlacesThanSteps(t *testing.T) {
+func TestManagerWithFewerConnectionsThanSteps(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(2), &world{}
 		c.Idle.Concurrency = 2
 		m.Reload(c, w.session)
-		observed(m, walked(c), 3*time.Hour)
+		observeFor(m, walked(c), 3*time.Hour)
 		for i := range c.Endpoints {
 			if b := m.Bounds(&c.Endpoints[i], devicePath); b.Survived != s(540) {
 				t.Errorf("host %d: %+v", i, b)

@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// OpeningPace is the mean time between two connections being opened: the measurement must not look like an attack, nor
-// fill a NAT that it is to measure.
-const OpeningPace = 500 * time.Millisecond
+// OpeningInterval is the mean time between the opening of two connections: the measurement must not look like an attack, nor fill
+// the table of the NAT that it measures.
+const OpeningInterval = 500 * time.Millisecond
 
-// Turns spaces events in time, for whoever shares what it returns: each call waits for its turn; false means that ctx ended first.
-func Turns(mean time.Duration) func(ctx context.Context) bool {
+// NewPacer returns a function that spaces events in time over all its callers. Each call waits for its turn; it returns false if ctx
+// ended first.
+func NewPacer(mean time.Duration) func(ctx context.Context) bool {
 	var mu sync.Mutex
 	var next time.Time
 	return func(ctx context.Context) bool {

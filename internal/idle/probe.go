@@ -10,11 +10,13 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// Patience is how long the steps around a silence may take. No scrape waits for them, and what is lost on the way must have
-// been repeated before silence is blamed: TCP's kernel repeats a segment after 0.2, 0.6, 1.4, 3, 6.2 and 12.6 s; a CoAP
-// ping over UDP is repeated after 2 to 3 s and twice that again (RFC 7252 §4.8), so three datagrams must get lost.
+// Patience is how long the phases around a silence may take. No scrape waits for them, and lost packets must have been repeated
+// before a loss is attributed to the silence: Linux repeats a TCP segment after 0.2, 0.6, 1.4, 3, 6.2 and 12.6 s; a CoAP
+// ping over UDP is repeated after 2 to 3 s and after twice that time (RFC 7252 §4.8), so that three datagrams would have to
+// be lost.
 func Patience() path.Patience {
 	return path.Patience{
 		Connect: 8 * time.Second,
@@ -25,25 +27,17 @@ func Patience() path.Patience {
 	}
 }
 
-// longestAround is how long a measurement may take beside its silence: to open a connection and prove it alive, and after the
-// silence the same once more, or a sign of life that does not come and a fresh connection to hold that against.
-func longestAround() time.Duration {
+// maxOverhead is how long an observation may take in addition to its silence: opening a connection and proving it alive, then a
+// proof that fails, and a fresh connection for comparison.
+func maxOverhead() time.Duration {
 	p := Patience()
 	alive := p.Connect + p.Hello + p.Finish + p.Ping
 	return alive + p.Ping + alive
 }
 
-// clockSlack is by how much a silence may be longer than it was to be, by either clock. The monotonic one stands still while a
-// machine is suspended, so the clock on the wall has a say too.
-const clockSlack = 5 * time.Second
-
-// Proof is what shows on a path that a connection is alive.
-type Proof string
-
-const (
-	ByPing  Proof = "ping"  // a CoAP ping in a finished session is answered
-	ByHello Proof = "hello" // TCP: the device's hello is answered, however
-)
+// maxClockError is by how much a silence may exceed its step, by the monotonic or the wall clock, before the observation is
+// discarded. The monotonic clock stands still while a machine is suspended.
+const maxClockError = 5 * time.Second
 
 // Open begins a walk of a path, as [path.Walker.Session] does.
 type Open func(path.Target) path.Session
@@ -53,53 +47,59 @@ type prober struct {
 	open   Open
 	target path.Target
 
-	// What a connection without a silence showed.
-	proof  Proof
+	// From the connection without a silence:
+	proof  report.IdleProof
 	answer measurement.Failure // how the hello was answered
 }
 
-// prepare finds out what will prove on this path that a connection is alive. why is empty if something will.
-func (p *prober) prepare(ctx context.Context) (out measurement.Outcome, why string) {
+// fact is one with the detail of a walk.
+func fact(kind report.IdleKind, s path.Session) report.IdleFact {
+	return report.IdleFact{Kind: kind, Detail: s.Outcome().Detail}
+}
+
+// prepare finds out what proves on this path that a connection is alive. why is zero if something does.
+func (p *prober) prepare(ctx context.Context) (out measurement.Outcome, why report.IdleFact) {
 	s := p.open(p.target)
 	defer s.Close()
 	if !s.Connect(ctx) {
-		return s.Outcome(), "no connection: " + s.Outcome().Detail.Text
+		return s.Outcome(), fact(report.IdleNoConnection, s)
 	}
-	greeted := s.Hello(ctx)
+	helloDone := s.Hello(ctx)
 	if !answered(s) {
-		return s.Outcome(), "the hello is not answered: " + s.Outcome().Detail.Text
+		return s.Outcome(), fact(report.IdleHelloUnanswered, s)
 	}
 	p.answer = s.Outcome().Failure
-	if why = p.tryPing(ctx, s, greeted); why == "" {
-		p.proof = ByPing
-		return s.Outcome(), ""
+	why = p.tryPing(ctx, s, helloDone)
+	switch {
+	case why == report.IdleFact{}:
+		p.proof = report.IdleByPing
+		return s.Outcome(), why
+	case p.target.Transport == measurement.UDP:
+		return s.Outcome(), report.IdleFact{Kind: report.IdleNeedsPing, Cause: why.Kind, Detail: why.Detail}
 	}
-	if p.target.Transport == measurement.UDP {
-		return s.Outcome(), "over UDP only a CoAP ping in a finished session shows that it is alive, and " + why
-	}
-	p.proof = ByHello
-	return s.Outcome(), ""
+	p.proof = report.IdleByHello
+	return s.Outcome(), report.IdleFact{}
 }
 
-// tryPing finishes a session and pings in it; why it cannot is said.
-func (p *prober) tryPing(ctx context.Context, s path.Session, greeted bool) (why string) {
+// tryPing completes a session and pings in it. It returns why that is not possible; zero if it is.
+func (p *prober) tryPing(ctx context.Context, s path.Session, helloDone bool) report.IdleFact {
 	switch {
 	case !p.target.Finish:
-		return "the configuration forbids to finish it (finish: false)"
+		return report.IdleFact{Kind: report.IdleFinishDisabled}
 	case !p.target.Ping:
-		return "the configuration forbids to ping (coap_ping: false)"
-	case !greeted:
-		return "the server's flight allows none: " + s.Outcome().Detail.Text
+		return report.IdleFact{Kind: report.IdlePingDisabled}
+	case !helloDone:
+		return fact(report.IdleFlightUnfit, s)
 	case !s.Finish(ctx):
-		return "it cannot be finished: " + s.Outcome().Detail.Text
+		return fact(report.IdleFinishFailed, s)
 	}
 	if err := s.Ping(ctx); err != nil {
-		return "the server does not answer it"
+		return report.IdleFact{Kind: report.IdlePingNotSupported}
 	}
-	return ""
+	return report.IdleFact{}
 }
 
-// answered reports whether bytes of somebody came back after the hello, whatever they were.
+// answered reports whether anything came back after the hello.
 func answered(s path.Session) bool {
 	out := s.Outcome()
 	switch out.Failure {
@@ -109,37 +109,36 @@ func answered(s path.Session) bool {
 	return false
 }
 
-// begin makes a connection ready to fall silent; why it could not is said. One that is not answered before the silence
-// proves nothing after it.
-func (p *prober) begin(ctx context.Context, s path.Session) (why string) {
+// begin makes a connection ready to be silent. It returns why that failed; zero if it did not. A connection without an answer
+// before the silence proves nothing after it.
+func (p *prober) begin(ctx context.Context, s path.Session) report.IdleFact {
 	if !s.Connect(ctx) {
-		return "no connection: " + s.Outcome().Detail.Text
+		return fact(report.IdleNoConnection, s)
 	}
-	if p.proof == ByHello {
-		return ""
+	if p.proof == report.IdleByHello {
+		return report.IdleFact{}
 	}
 	if !s.Hello(ctx) || !s.Finish(ctx) {
-		return "no session: " + s.Outcome().Detail.Text
+		return fact(report.IdleNoSession, s)
 	}
 	if err := s.Ping(ctx); err != nil {
-		return "the ping before the silence was not answered"
+		return report.IdleFact{Kind: report.IdlePingUnanswered}
 	}
-	return ""
+	return report.IdleFact{}
 }
 
-// over reports whether ctx has ended, or its deadline has come: a connection may say so a moment before the context does.
+// over reports whether ctx has ended or its deadline has passed: a connection may report a timeout a moment before the context does.
 func over(ctx context.Context) bool {
 	deadline, limited := ctx.Deadline()
 	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
 }
 
-// silence keeps one connection silent and says how it fared. ok is false if ctx ended first.
-func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation, ok bool) {
+// observe keeps one connection silent and reports how it ended. ok is false if ctx ended first.
+func (p *prober) observe(ctx context.Context, step time.Duration) (o report.IdleObservation, ok bool) {
 	s := p.open(p.target)
 	defer s.Close()
-	o = Observation{Step: step, Ending: Unknown}
-	if why := p.begin(ctx, s); why != "" {
-		o.Detail = why
+	o = report.IdleObservation{Step: step, Ending: report.IdleUnknown}
+	if o.How = p.begin(ctx, s); o.How != (report.IdleFact{}) {
 		return o, !over(ctx)
 	}
 	began := time.Now()
@@ -148,92 +147,100 @@ func (p *prober) silence(ctx context.Context, step time.Duration) (o Observation
 	cancel()
 	now := time.Now()
 	kept := now.Sub(began)
-	slept := now.Round(0).Sub(began.Round(0))-kept > clockSlack || kept-step > clockSlack
+	clockJumped := now.Round(0).Sub(began.Round(0))-kept > maxClockError || kept-step > maxClockError
 	if over(ctx) {
 		return o, false
 	}
 	if err != nil {
 		o.After, o.Ended = kept, now
-		o.Ending, o.Detail = p.ended(err, "during the silence")
+		o.Ending, o.How = p.ending(err, true)
 	} else {
-		o.After = step // what the timer was late is the machine's, not the path's
-		o.Ending, o.Detail = p.speak(ctx, s)
+		o.After = step // a late timer is this machine's fault, not the path's
+		o.Ending, o.How = p.prove(ctx, s)
 	}
 	switch o.Ending {
-	case Survived:
+	case report.IdleSurvived:
 		return o, !over(ctx)
-	case Dropped, Reset:
-		s.Close() // before the control: it may take this connection's place
-		if why := p.control(ctx); why != "" {
-			o.Ending, o.Detail = Unknown, "the path is down: a fresh connection fares no better ("+why+")"
+	case report.IdleDropped, report.IdleReset:
+		s.Close() // first: the fresh connection may use the same mapping
+		if why := p.compare(ctx); why != (report.IdleFact{}) {
+			o.Ending, o.How = report.IdleUnknown, report.IdleFact{Kind: report.IdlePathDown, Cause: why.Kind, Detail: why.Detail}
 		}
-	case Closed, Unknown:
+	case report.IdleClosed, report.IdleUnknown:
 	}
-	if slept && o.Ending != Unknown {
-		o.Ending, o.Detail = Unknown, "this machine's clock jumped, or it was suspended or overloaded"
+	if clockJumped && o.Ending != report.IdleUnknown {
+		o.Ending, o.How = report.IdleUnknown, report.IdleFact{Kind: report.IdleClockJumped}
 	}
-	if o.Ending == Unknown {
+	if o.Ending == report.IdleUnknown {
 		o.After, o.Ended = 0, time.Time{}
 	}
 	return o, !over(ctx)
 }
 
-// speak asks a connection for a sign of life.
-func (p *prober) speak(ctx context.Context, s path.Session) (Ending, string) {
-	const after = "in answer to what was sent after it"
-	if p.proof == ByPing {
-		return p.ended(s.Ping(ctx), after)
+// prove tests whether a connection is alive after a silence.
+func (p *prober) prove(ctx context.Context, s path.Session) (report.IdleEnding, report.IdleFact) {
+	if p.proof == report.IdleByPing {
+		return p.ending(s.Ping(ctx), false)
 	}
 	s.Hello(ctx)
 	out := s.Outcome()
 	switch {
 	case answered(s) && out.Failure == p.answer:
-		return Survived, ""
+		return report.IdleSurvived, report.IdleFact{}
 	case answered(s):
-		return Unknown, "the hello was answered in another way than without a silence: " + out.Detail.Text
+		return report.IdleUnknown, fact(report.IdleHelloDiffers, s)
 	case out.Failure == measurement.Silent && out.TLS == nil:
-		return p.ended(path.ErrNoPong, after)
+		return p.ending(path.ErrNoPong, false)
 	case out.Failure == measurement.Reset:
-		return p.ended(path.ErrCut, after)
+		return p.ending(path.ErrCut, false)
 	case out.Failure == measurement.Closed:
-		return p.ended(fmt.Errorf("%w: %w", path.ErrEnded, io.EOF), after)
+		return p.ending(fmt.Errorf("%w: %w", path.ErrEnded, io.EOF), false)
 	}
-	return Unknown, out.Detail.Text
+	return report.IdleUnknown, fact(report.IdleWalkFailed, s)
 }
 
-// ended maps the end of a connection.
-func (p *prober) ended(err error, when string) (Ending, string) {
+// ending maps the error that ended a connection; during is true if that was during the silence.
+func (p *prober) ending(err error, during bool) (report.IdleEnding, report.IdleFact) {
 	var alert *devicetls.AlertError
-	switch {
+	var kind report.IdleKind
+	switch udp := p.target.Transport == measurement.UDP; {
 	case err == nil:
-		return Survived, ""
+		return report.IdleSurvived, report.IdleFact{}
 	case errors.Is(err, path.ErrNoPong):
-		return Dropped, "dropped without a word, while a fresh connection is answered"
+		return report.IdleDropped, report.IdleFact{Kind: report.IdleNoAnswer}
 	case errors.As(err, &alert) && alert.CloseNotify(): // authentic: only the server has the keys
-		return Closed, "close_notify"
+		return report.IdleClosed, report.IdleFact{Kind: report.IdleNotify}
 	case errors.As(err, &alert):
-		return Closed, alert.Error()
+		return report.IdleClosed, report.IdleFact{Kind: report.IdleAlert, Detail: measurement.Detail{N: int(alert.Description), Text: alert.Error()}}
 	case errors.Is(err, path.ErrEnded):
-		return Closed, "FIN"
-	case errors.Is(err, path.ErrCut) && p.target.Transport == measurement.UDP:
-		return Reset, "ICMP port unreachable " + when
-	case errors.Is(err, path.ErrCut):
-		return Reset, "RST " + when
+		return report.IdleClosed, report.IdleFact{Kind: report.IdleFIN}
+	case errors.Is(err, path.ErrUnsent):
+		return report.IdleUnknown, report.IdleFact{Kind: report.IdlePingUnsent}
+	case !errors.Is(err, path.ErrCut):
+		return report.IdleUnknown, report.IdleFact{Kind: report.IdleWalkFailed, Detail: measurement.Detail{Text: measurement.Text(err.Error())}}
+	case udp && during:
+		kind = report.IdleICMPDuring
+	case udp:
+		kind = report.IdleICMPAfter
+	case during:
+		kind = report.IdleRSTDuring
+	default:
+		kind = report.IdleRSTAfter
 	}
-	return Unknown, measurement.Text(err.Error())
+	return report.IdleReset, report.IdleFact{Kind: kind}
 }
 
-// control walks a fresh connection to its sign of life without a silence; why it did not get there is said.
-func (p *prober) control(ctx context.Context) (why string) {
+// compare proves a fresh connection alive, without a silence. It returns why that failed; zero if it did not.
+func (p *prober) compare(ctx context.Context) report.IdleFact {
 	s := p.open(p.target)
 	defer s.Close()
-	if why := p.begin(ctx, s); why != "" {
+	if why := p.begin(ctx, s); why != (report.IdleFact{}) {
 		return why
 	}
-	if p.proof == ByHello {
-		if ending, detail := p.speak(ctx, s); ending != Survived {
-			return detail
+	if p.proof == report.IdleByHello {
+		if ending, how := p.prove(ctx, s); ending != report.IdleSurvived {
+			return how
 		}
 	}
-	return ""
+	return report.IdleFact{}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // Round measures one path once.
@@ -15,43 +16,42 @@ type Round struct {
 	Open   Open
 	Target path.Target
 	Steps  []time.Duration // ascending
-	// Parallel is how many connections may be open at once: 1 at least, as many as there are steps at most.
+	// Parallel is how many connections may be open at a time: at least 1, at most one per step.
 	Parallel int
-	// Turn waits until a connection may be opened; false: ctx ended. nil: at once.
-	Turn func(ctx context.Context) bool
-	// Freed is called each time that one connection fewer may be open from then on: Parallel times in all.
+	// Pace waits until a connection may be opened; it returns false if ctx ended first. nil: at once.
+	Pace func(ctx context.Context) bool
+	// Freed is called each time that the round needs one connection less from then on: Parallel times in all.
 	Freed func()
-	// Progress is told of every change, by one caller at a time; it must not block.
+	// Progress is called at every change, by one goroutine at a time. It must not block.
 	Progress func(Progress)
 }
 
-// Progress is how far a round has come.
+// Progress is how far a round is.
 type Progress struct {
-	Silent int // connections that are silent now
-	Done   int // connections that have told what they had to tell
-	// Ends is when the connections under way will have told, at the latest: after their silence, the patience around it, and
-	// a fresh connection to hold a loss against. A loss that is to be measured again prolongs the round.
+	Silent int // connections that are silent
+	Done   int // connections with a result
+	// Ends is when the connections in progress have a result at the latest, with the timeouts around the silence and a fresh
+	// connection for comparison. Repeating a loss prolongs the round.
 	Ends time.Time
 }
 
 // Result is what a round found.
 type Result struct {
-	Proof   Proof // "" if nothing proves on this path that a connection is alive
-	Seen    []Observation
-	Bounds  Bounds
+	report.IdleRound
 	Without measurement.Outcome // of the connection without a silence
-	// Whole is false if the context ended the round early: the bounds are then of what was seen by then.
-	Whole bool
 }
 
-// Run measures. It returns when every connection has told, or ctx ended and all are closed.
+// Run measures. It returns when every connection has a result, or ctx ended and all connections are closed.
 func (r *Round) Run(ctx context.Context) Result {
-	m := &roundRun{Round: r, prober: prober{open: r.Open, target: r.Target}, left: slices.Clone(r.Steps)}
+	m := &roundState{Round: r, prober: prober{open: r.Open, target: r.Target}, left: slices.Clone(r.Steps)}
 	var out measurement.Outcome
-	if m.turn(ctx) {
-		var why string
-		if out, why = m.prepare(ctx); why != "" {
-			m.seen, m.left = unknown(r.Steps, why), nil
+	if m.pace(ctx) {
+		var why report.IdleFact
+		if out, why = m.prepare(ctx); why != (report.IdleFact{}) {
+			m.left = nil
+			for _, step := range r.Steps {
+				m.observations = append(m.observations, report.IdleObservation{Step: step, Ending: report.IdleUnknown, How: why})
+			}
 		}
 	}
 	var workers sync.WaitGroup
@@ -64,33 +64,27 @@ func (r *Round) Run(ctx context.Context) Result {
 		})
 	}
 	workers.Wait()
-	return Result{Proof: m.proof, Seen: m.seen, Bounds: Judge(m.seen), Without: out, Whole: !over(ctx)}
-}
-
-// unknown says of every step the same.
-func unknown(steps []time.Duration, why string) []Observation {
-	seen := make([]Observation, len(steps))
-	for i, step := range steps {
-		seen[i] = Observation{Step: step, Ending: Unknown, Detail: why}
+	return Result{
+		IdleRound: report.IdleRound{Proof: m.proof, Observations: m.observations, Bounds: Judge(m.observations), Complete: !over(ctx)},
+		Without:   out,
 	}
-	return seen
 }
 
-// roundRun is a round on its way.
-type roundRun struct {
+// roundState is a round in progress.
+type roundState struct {
 	*Round
 	prober
 
-	mu         sync.Mutex
-	left       []time.Duration // steps that no connection has yet
-	seen       []Observation
-	confirming bool
-	progress   Progress
-	ends       []time.Time // of the connections under way
+	mu           sync.Mutex
+	left         []time.Duration // steps without a connection
+	observations []report.IdleObservation
+	confirming   bool
+	progress     Progress
+	ends         []time.Time // of the connections in progress
 }
 
-// work takes step after step until none is left.
-func (m *roundRun) work(ctx context.Context) {
+// work takes one step after another until none is left.
+func (m *roundState) work(ctx context.Context) {
 	for {
 		step, ok := m.next()
 		if !ok || !m.measure(ctx, step) || !m.confirm(ctx) {
@@ -99,10 +93,10 @@ func (m *roundRun) work(ctx context.Context) {
 	}
 }
 
-// confirm measures again what is doubtful, until nothing is or another worker does so; false means that ctx ended.
-func (m *roundRun) confirm(ctx context.Context) bool {
+// confirm repeats steps until nothing is unconfirmed, or another worker does so. It returns false if ctx ended.
+func (m *roundState) confirm(ctx context.Context) bool {
 	for {
-		step, ok := m.doubtful()
+		step, ok := m.unconfirmed()
 		if !ok {
 			return true
 		}
@@ -116,7 +110,7 @@ func (m *roundRun) confirm(ctx context.Context) bool {
 	}
 }
 
-func (m *roundRun) next() (step time.Duration, ok bool) {
+func (m *roundState) next() (step time.Duration, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.left) == 0 {
@@ -126,30 +120,30 @@ func (m *roundRun) next() (step time.Duration, ok bool) {
 	return step, true
 }
 
-// doubtful gives one worker at a time a step to be measured again.
-func (m *roundRun) doubtful() (step time.Duration, ok bool) {
+// unconfirmed gives a step to repeat, to one worker at a time.
+func (m *roundState) unconfirmed() (step time.Duration, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.confirming {
-		return 0, false // the worker that confirms looks again when it has the result
+		return 0, false // the confirming worker looks again when it has its result
 	}
-	step, m.confirming = doubtful(m.seen, m.Steps)
+	step, m.confirming = unconfirmed(m.observations, m.Steps)
 	return step, m.confirming
 }
 
-// measure makes one connection of a step; false means that ctx ended.
-func (m *roundRun) measure(ctx context.Context, step time.Duration) bool {
-	if !m.turn(ctx) {
+// measure makes one connection of a step. It returns false if ctx ended.
+func (m *roundState) measure(ctx context.Context, step time.Duration) bool {
+	if !m.pace(ctx) {
 		return false
 	}
-	ends := time.Now().Add(step + longestAround())
-	m.tell(func(p *Progress) {
+	ends := time.Now().Add(step + maxOverhead())
+	m.update(func(p *Progress) {
 		p.Silent++
 		m.ends = append(m.ends, ends)
 		p.Ends = slices.MaxFunc(m.ends, time.Time.Compare)
 	})
-	o, ok := m.silence(ctx, step)
-	m.tell(func(p *Progress) {
+	o, ok := m.observe(ctx, step)
+	m.update(func(p *Progress) {
 		p.Silent--
 		m.ends = slices.DeleteFunc(m.ends, ends.Equal)
 		p.Ends = time.Time{}
@@ -158,21 +152,21 @@ func (m *roundRun) measure(ctx context.Context, step time.Duration) bool {
 		}
 		if ok {
 			p.Done++
-			m.seen = append(m.seen, o)
+			m.observations = append(m.observations, o)
 		}
 	})
 	return ok
 }
 
-func (m *roundRun) turn(ctx context.Context) bool {
-	if m.Turn != nil {
-		return m.Turn(ctx)
+func (m *roundState) pace(ctx context.Context) bool {
+	if m.Pace != nil {
+		return m.Pace(ctx)
 	}
 	return ctx.Err() == nil
 }
 
-// tell changes the progress and passes it on.
-func (m *roundRun) tell(change func(*Progress)) {
+// update changes the progress and reports it.
+func (m *roundState) update(change func(*Progress)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	change(&m.progress)

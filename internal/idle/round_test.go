@@ -3,18 +3,18 @@ package idle
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 func s(n int) time.Duration { return time.Duration(n) * time.Second }
 
-// measure runs one round in a bubble of its own and says how long it took there.
+// measure runs one round in a bubble. took is in virtual time.
 func measure(t *testing.T, w *world, target path.Target) (r Result, took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -32,64 +32,57 @@ func near(a, b time.Duration) bool { return (a - b).Abs() < time.Second }
 
 func TestRound(t *testing.T) {
 	const udp, tcp = measurement.UDP, measurement.TCP
+	endedBy := func(kind report.IdleKind) report.IdleFact { return report.IdleFact{Kind: kind} }
+	scripted := measurement.Detail{Text: "as scripted"}
+	survived := report.IdleBounds{Survived: s(540), Reason: report.IdleReasonSurvived}
+	unknown := func(f report.IdleFact) report.IdleBounds {
+		return report.IdleBounds{Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: f}}
+	}
+	const byPing, byHello, dropped, reset = report.IdleByPing, report.IdleByHello, report.IdleDropped, report.IdleReset
 	for name, test := range map[string]struct {
 		world     *world
 		transport measurement.Transport
-		proof     Proof
-		want      Bounds
+		proof     report.IdleProof
+		want      report.IdleBounds
 		took      time.Duration
 	}{
-		"all survives": {&world{}, tcp, ByPing,
-			Bounds{Survived: s(540), Reason: ReasonSurvived, Why: "a silence of 540 s survives"}, s(540)},
-		"all survives over UDP": {&world{}, udp, ByPing,
-			Bounds{Survived: s(540), Reason: ReasonSurvived, Why: "a silence of 540 s survives"}, s(540)},
-		"a NAT drops without a word": {&world{forgets: always(s(200)), manner: Dropped}, tcp, ByPing,
-			Bounds{Survived: s(180), Lost: s(240), Reason: ReasonDropped,
-				Why: "a silence of 180 s survives; after 240 s the connection is lost: dropped without a word, while a fresh connection is answered"}, s(540 + 15)},
-		"a NAT drops over UDP": {&world{forgets: always(s(31)), manner: Dropped}, udp, ByPing,
-			Bounds{Survived: s(30), Lost: s(60), Reason: ReasonDropped,
-				Why: "a silence of 30 s survives; after 60 s the connection is lost: dropped without a word, while a fresh connection is answered"}, s(540 + 15)},
-		"a NAT answers with RST": {&world{forgets: always(s(351)), manner: Reset}, tcp, ByPing,
-			Bounds{Survived: s(350), Lost: s(540), Reason: ReasonReset,
-				Why: "a silence of 350 s survives; after 540 s the connection is lost: RST in answer to what was sent after it"}, s(1080)},
-		"a balancer resets in the silence": {&world{forgets: always(s(250)), early: true}, tcp, ByPing,
-			Bounds{Survived: s(240), Lost: s(250), Reason: ReasonReset,
-				Why: "a silence of 240 s survives; after 250 s the connection is lost: RST during the silence"}, s(500)},
-		"nothing survives": {&world{forgets: always(s(10)), manner: Dropped}, tcp, ByPing,
-			Bounds{Lost: s(30), Reason: ReasonDropped,
-				Why: "after 30 s the connection is lost: dropped without a word, while a fresh connection is answered"}, s(540 + 15)},
-		"the server closes": {&world{limit: always(s(110))}, tcp, ByPing,
-			Bounds{Survived: s(100), Closed: s(110), Reason: ReasonLimit,
-				Why: "a silence of 100 s survives; after 110 s the server itself ends the connection (FIN), so nothing is known of longer silences"}, s(220)},
-		"the server takes its leave": {&world{limit: always(s(110)), alert: true}, udp, ByPing,
-			Bounds{Survived: s(100), Closed: s(110), Reason: ReasonLimit,
-				Why: "a silence of 100 s survives; after 110 s the server itself ends the connection (close_notify), so nothing is known of longer silences"}, s(220)},
-		"the server's limit is below the NAT's": {&world{limit: always(s(70)), forgets: always(s(200)), manner: Dropped}, tcp, ByPing,
-			Bounds{Survived: s(60), Closed: s(70), Reason: ReasonLimit,
-				Why: "a silence of 60 s survives; after 70 s the server itself ends the connection (FIN), so nothing is known of longer silences"}, s(140)},
-		"the NAT forgets before the server's limit": {&world{limit: always(s(200)), forgets: always(s(70)), manner: Dropped}, tcp, ByPing,
-			Bounds{Survived: s(60), Lost: s(90), Reason: ReasonDropped,
-				Why: "a silence of 60 s survives; after 90 s the connection is lost: dropped without a word, while a fresh connection is answered"}, s(540 + 15)},
-		"no pong: the hello shows it": {&world{mute: true, forgets: always(s(200)), manner: Dropped}, tcp, ByHello,
-			Bounds{Survived: s(180), Lost: s(240), Reason: ReasonDropped,
-				Why: "a silence of 180 s survives; after 240 s the connection is lost: dropped without a word, while a fresh connection is answered"}, s(540 + 15)},
-		"an alert is an answer": {&world{hello: measurement.Alert}, tcp, ByHello,
-			Bounds{Survived: s(540), Reason: ReasonSurvived, Why: "a silence of 540 s survives"}, s(540)},
-		"no pong over UDP": {&world{mute: true}, udp, "",
-			Bounds{Reason: ReasonUnknown,
-				Why: "not known: over UDP only a CoAP ping in a finished session shows that it is alive, and the server does not answer it"}, s(15)},
-		"the path is dead": {&world{down: func() bool { return true }}, tcp, "",
-			Bounds{Reason: ReasonUnknown, Why: "not known: no connection: as the test has it"}, s(0)},
-		"the hello is reset": {&world{hello: measurement.Reset}, tcp, "",
-			Bounds{Reason: ReasonUnknown, Why: "not known: the hello is not answered: as the test has it"}, s(0)},
-		"somebody else answers after the silence": {&world{other: func(silent time.Duration) measurement.Failure {
+		"TCP, no timeout: survived": {&world{}, tcp, byPing, survived, s(540)},
+		"UDP, no timeout: survived": {&world{}, udp, byPing, survived, s(540)},
+		"TCP, NAT drops: dropped": {&world{forgets: always(s(200)), manner: dropped}, tcp, byPing,
+			report.IdleBounds{Survived: s(180), Lost: s(240), LostBy: endedBy(report.IdleNoAnswer), Reason: report.IdleReasonDropped}, s(540 + 15)},
+		"UDP, NAT drops: dropped": {&world{forgets: always(s(31)), manner: dropped}, udp, byPing,
+			report.IdleBounds{Survived: s(30), Lost: s(60), LostBy: endedBy(report.IdleNoAnswer), Reason: report.IdleReasonDropped}, s(540 + 15)},
+		"NAT answers with RST: reset": {&world{forgets: always(s(351)), manner: reset}, tcp, byPing,
+			report.IdleBounds{Survived: s(350), Lost: s(540), LostBy: endedBy(report.IdleRSTAfter), Reason: report.IdleReasonReset}, s(1080)},
+		"balancer resets during the silence: reset": {&world{forgets: always(s(250)), early: true}, tcp, byPing,
+			report.IdleBounds{Survived: s(240), Lost: s(250), LostBy: endedBy(report.IdleRSTDuring), Reason: report.IdleReasonReset}, s(500)},
+		"timeout below the shortest step: lost": {&world{forgets: always(s(10)), manner: dropped}, tcp, byPing,
+			report.IdleBounds{Lost: s(30), LostBy: endedBy(report.IdleNoAnswer), Reason: report.IdleReasonDropped}, s(540 + 15)},
+		"server closes by FIN: closed": {&world{limit: always(s(110))}, tcp, byPing,
+			report.IdleBounds{Survived: s(100), Closed: s(110), ClosedBy: endedBy(report.IdleFIN), Reason: report.IdleReasonLimit}, s(220)},
+		"server closes by close_notify: closed": {&world{limit: always(s(110)), alert: true}, udp, byPing,
+			report.IdleBounds{Survived: s(100), Closed: s(110), ClosedBy: endedBy(report.IdleNotify), Reason: report.IdleReasonLimit}, s(220)},
+		"server's limit below the NAT's timeout: closed": {&world{limit: always(s(70)), forgets: always(s(200)), manner: dropped}, tcp, byPing,
+			report.IdleBounds{Survived: s(60), Closed: s(70), ClosedBy: endedBy(report.IdleFIN), Reason: report.IdleReasonLimit}, s(140)},
+		"NAT's timeout below the server's limit: dropped": {&world{limit: always(s(200)), forgets: always(s(70)), manner: dropped}, tcp, byPing,
+			report.IdleBounds{Survived: s(60), Lost: s(90), LostBy: endedBy(report.IdleNoAnswer), Reason: report.IdleReasonDropped}, s(540 + 15)},
+		"TCP, no pong: by hello": {&world{mute: true, forgets: always(s(200)), manner: dropped}, tcp, byHello,
+			report.IdleBounds{Survived: s(180), Lost: s(240), LostBy: endedBy(report.IdleNoAnswer), Reason: report.IdleReasonDropped}, s(540 + 15)},
+		"TCP, alert: by hello": {&world{hello: measurement.Alert}, tcp, byHello, survived, s(540)},
+		"UDP, no pong: unknown": {&world{mute: true}, udp, "",
+			unknown(report.IdleFact{Kind: report.IdleNeedsPing, Cause: report.IdlePingNotSupported}), s(15)},
+		"path down: unknown": {&world{down: func() bool { return true }}, tcp, "",
+			unknown(report.IdleFact{Kind: report.IdleNoConnection, Detail: scripted}), s(0)},
+		"hello reset: unknown": {&world{hello: measurement.Reset}, tcp, "",
+			unknown(report.IdleFact{Kind: report.IdleHelloUnanswered, Detail: scripted}), s(0)},
+		"another answer after long silences: open": {&world{other: func(silent time.Duration) measurement.Failure {
 			if silent > s(200) {
 				return measurement.HTTP
 			}
 			return measurement.Alert
-		}}, tcp, ByHello,
-			Bounds{Survived: s(180), Reason: ReasonSurvived,
-				Why: "a silence of 180 s survives; longer is not known: the hello was answered in another way than without a silence: as the test has it"}, s(540)},
+		}}, tcp, byHello,
+			report.IdleBounds{Survived: s(180), Reason: report.IdleReasonSurvived,
+				Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleHelloDiffers, Detail: scripted}}}, s(540)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, took := measure(t, test.world, targetTo("192.0.2.1:5684", test.transport))
@@ -101,8 +94,8 @@ func TestRound(t *testing.T) {
 			if got != test.want {
 				t.Errorf("got  %+v\nwant %+v", got, test.want)
 			}
-			if r.Proof != test.proof || !r.Whole {
-				t.Errorf("proof %q, whole %v; want %q", r.Proof, r.Whole, test.proof)
+			if r.Proof != test.proof || !r.Complete {
+				t.Errorf("proof %q, whole %v; want %q", r.Proof, r.Complete, test.proof)
 			}
 			if took > test.took+s(20) {
 				t.Errorf("took %v, want about %v", took, test.took)
@@ -111,8 +104,8 @@ func TestRound(t *testing.T) {
 	}
 }
 
-// TestARestartOfTheServerIsNoNAT ends every connection once: the repetition shows that silence was not the cause.
-func TestARestartOfTheServerIsNoNAT(t *testing.T) {
+// TestRoundWithRestart ends every connection once: the repetition shows that silence was not the cause.
+func TestRoundWithRestart(t *testing.T) {
 	restart := func(n int) time.Duration {
 		if n <= 1+len(steps()) { // those of the first hour
 			return s(200)
@@ -120,21 +113,21 @@ func TestARestartOfTheServerIsNoNAT(t *testing.T) {
 		return 0
 	}
 	for name, w := range map[string]*world{
-		"by RST": {forgets: restart, manner: Reset},
+		"by RST": {forgets: restart, manner: report.IdleReset},
 		"by FIN": {limit: restart},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
-			if b := r.Bounds; b.Survived != s(540) || b.Lost != 0 || b.Closed != 0 || !b.Unsteady || b.Reason != ReasonSurvived {
+			if b := r.Bounds; b.Survived != s(540) || b.Lost != 0 || b.Closed != 0 || b.Unsteady.Kind == "" || b.Reason != report.IdleReasonSurvived {
 				t.Errorf("%+v, want 540 s survived, unsteady", b)
 			}
 		})
 	}
 }
 
-// TestRestartsOneAfterTheOtherAreNoIdleTime ends every connection more than once. Those that are opened at the usual pace then
-// end at one moment after different silences, and those that are opened again after yet others.
-func TestRestartsOneAfterTheOtherAreNoIdleTime(t *testing.T) {
+// TestRoundWithSeveralRestarts ends all connections more than once. Connections opened at the usual interval then end at one
+// moment after different silences, and repeated ones after other silences again.
+func TestRoundWithSeveralRestarts(t *testing.T) {
 	for name, test := range map[string]struct {
 		restarts, steps []time.Duration
 	}{
@@ -145,19 +138,19 @@ func TestRestartsOneAfterTheOtherAreNoIdleTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &world{restarts: test.restarts}
 				r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", measurement.TCP), Steps: test.steps, Parallel: len(test.steps),
-					Turn: Turns(OpeningPace)}).Run(t.Context())
+					Pace: NewPacer(OpeningInterval)}).Run(t.Context())
 				b := r.Bounds
-				if b.Lost != 0 || b.Closed != 0 || !b.Unsteady || b.Survived != slices.Max(test.steps) || !strings.Contains(b.Why, "such as a restart") {
-					t.Errorf("%+v of %v", b, r.Seen)
+				if b.Lost != 0 || b.Closed != 0 || b.Unsteady.Kind != report.IdleEndedTogether || b.Survived != slices.Max(test.steps) {
+					t.Errorf("%+v of %v", b, r.Observations)
 				}
 			})
 		})
 	}
 }
 
-// TestAFlappingNAT forgets every second connection: caution takes the loss that was seen more often than not.
-func TestAFlappingNAT(t *testing.T) {
-	w := &world{manner: Dropped, forgets: func(n int) time.Duration {
+// TestRoundBehindFlappingNAT expires every second connection: the majority decides.
+func TestRoundBehindFlappingNAT(t *testing.T) {
+	w := &world{manner: report.IdleDropped, forgets: func(n int) time.Duration {
 		if n%2 == 0 {
 			return s(100)
 		}
@@ -165,13 +158,13 @@ func TestAFlappingNAT(t *testing.T) {
 	}}
 	r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
 	b := r.Bounds
-	if !b.Unsteady || b.Survived == 0 || b.Lost == 0 || b.Survived >= b.Lost || b.Reason != ReasonDropped || !strings.Contains(b.Why, "not steady") {
-		t.Errorf("%+v from %v", b, r.Seen)
+	if b.Unsteady.Kind == "" || b.Survived == 0 || b.Lost == 0 || b.Survived >= b.Lost || b.Reason != report.IdleReasonDropped {
+		t.Errorf("%+v from %v", b, r.Observations)
 	}
 }
 
-// TestALostPingIsNotBlamedOnSilence loses the ping after one silence, and a path that is down after another.
-func TestALostPingIsNotBlamedOnSilence(t *testing.T) {
+// TestRoundWithOtherFailures has failures that silence is not the cause of.
+func TestRoundWithOtherFailures(t *testing.T) {
 	t.Run("a ping is lost once", func(t *testing.T) {
 		lost := false
 		w := &world{slip: func(_ int, silent time.Duration) error {
@@ -182,7 +175,7 @@ func TestALostPingIsNotBlamedOnSilence(t *testing.T) {
 			return path.ErrNoPong
 		}}
 		r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.UDP))
-		if b := r.Bounds; b.Lost != 0 || b.Survived != s(540) || !b.Unsteady {
+		if b := r.Bounds; b.Lost != 0 || b.Survived != s(540) || b.Unsteady.Kind == "" {
 			t.Errorf("%+v, want nothing lost", b)
 		}
 	})
@@ -194,7 +187,7 @@ func TestALostPingIsNotBlamedOnSilence(t *testing.T) {
 			return path.ErrUnsent
 		}}
 		r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
-		if b := r.Bounds; b.Lost != 0 || b.Survived >= s(100) || b.Reason != ReasonSurvived || !strings.Contains(b.Why, "longer is not known: the ping could not be sent in time") {
+		if b := r.Bounds; b.Lost != 0 || b.Survived >= s(100) || b.Reason != report.IdleReasonSurvived || b.Open.Fact.Kind != report.IdlePingUnsent {
 			t.Errorf("%+v, want nothing lost and nothing known of more", b)
 		}
 	})
@@ -208,13 +201,13 @@ func TestALostPingIsNotBlamedOnSilence(t *testing.T) {
 		}}
 		r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
 		b := r.Bounds
-		if b.Lost != 0 || b.Survived != s(120) || b.Reason != ReasonSurvived || !strings.Contains(b.Why, "longer is not known: the path is down") {
+		if b.Lost != 0 || b.Survived != s(120) || b.Reason != report.IdleReasonSurvived || b.Open.Fact.Kind != report.IdlePathDown || b.Open.Fact.Cause != report.IdleNoConnection {
 			t.Errorf("%+v, want 120 s survived and nothing known of more", b)
 		}
 	})
 }
 
-func TestARoundThatIsInterruptedSaysWhatItSaw(t *testing.T) {
+func TestRoundInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), s(95))
 		defer cancel()
@@ -222,8 +215,8 @@ func TestARoundThatIsInterruptedSaysWhatItSaw(t *testing.T) {
 		var last Progress
 		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", measurement.TCP), Steps: steps(), Parallel: len(steps()),
 			Progress: func(p Progress) { last = p }}).Run(ctx)
-		if r.Whole || r.Bounds.Survived != s(90) || last.Done != 3 || last.Silent != 0 {
-			t.Errorf("whole %v, %+v, %+v", r.Whole, r.Bounds, last)
+		if r.Complete || r.Bounds.Survived != s(90) || last.Done != 3 || last.Silent != 0 {
+			t.Errorf("whole %v, %+v, %+v", r.Complete, r.Bounds, last)
 		}
 		if open, _, _ := w.count(); open != 0 {
 			t.Errorf("%d sessions left open", open)
@@ -231,28 +224,28 @@ func TestARoundThatIsInterruptedSaysWhatItSaw(t *testing.T) {
 	})
 }
 
-// TestTheEndIsForetold holds the end that a round foretells against when it comes: a loss, its control, and the repetition.
-func TestTheEndIsForetold(t *testing.T) {
+// TestRoundProgressEnds compares the predicted end with the real one: a loss, the comparison, and the repetition.
+func TestRoundProgressEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{forgets: always(s(200)), manner: Dropped}
-		var foretold []time.Time
+		w := &world{forgets: always(s(200)), manner: report.IdleDropped}
+		var predicted []time.Time
 		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", measurement.TCP), Steps: []time.Duration{s(30), s(540)}, Parallel: 2,
 			Progress: func(p Progress) {
 				if p.Silent > 0 {
-					foretold = append(foretold, p.Ends)
-				} else if now := time.Now(); !p.Ends.IsZero() || foretold[len(foretold)-1].Before(now) {
-					t.Errorf("%v foretold, now %v: %+v", foretold, now, p)
+					predicted = append(predicted, p.Ends)
+				} else if now := time.Now(); !p.Ends.IsZero() || predicted[len(predicted)-1].Before(now) {
+					t.Errorf("%v predicted, now %v: %+v", predicted, now, p)
 				}
 			}}).Run(t.Context())
-		if len(foretold) != 4 || !foretold[1].Equal(foretold[2]) || foretold[3].Sub(foretold[2]) < s(540) {
-			t.Errorf("foretold %v, of %v", foretold, r.Seen)
+		if len(predicted) != 4 || !predicted[1].Equal(predicted[2]) || predicted[3].Sub(predicted[2]) < s(540) {
+			t.Errorf("predicted %v, of %v", predicted, r.Observations)
 		}
 	})
 }
 
-func TestFewerConnectionsThanStepsTakeTurns(t *testing.T) {
+func TestRoundWithFewerConnectionsThanSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, freed := &world{forgets: always(s(200)), manner: Dropped}, 0
+		w, freed := &world{forgets: always(s(200)), manner: report.IdleDropped}, 0
 		r := (&Round{Open: w.session, Target: targetTo("192.0.2.1:5684", measurement.TCP), Steps: steps(), Parallel: 1,
 			Freed: func() { freed++ }}).Run(t.Context())
 		if _, most, _ := w.count(); most != 1 || freed != 1 || r.Bounds.Survived != s(180) || !near(r.Bounds.Lost, s(240)) {
@@ -261,19 +254,22 @@ func TestFewerConnectionsThanStepsTakeTurns(t *testing.T) {
 	})
 }
 
-func TestWhatTheConfigurationForbidsIsNotTried(t *testing.T) {
-	for name, forbid := range map[string]func(*path.Target){
-		"finish": func(t *path.Target) { t.Finish = false },
-		"ping":   func(t *path.Target) { t.Ping = false },
+func TestRoundWithoutPing(t *testing.T) {
+	for name, test := range map[string]struct {
+		forbid func(*path.Target)
+		cause  report.IdleKind
+	}{
+		"finish: false":    {func(t *path.Target) { t.Finish = false }, report.IdleFinishDisabled},
+		"coap_ping: false": {func(t *path.Target) { t.Ping = false }, report.IdlePingDisabled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := targetTo("192.0.2.1:5684", measurement.TCP)
-			forbid(&target)
-			if r, _ := measure(t, &world{}, target); r.Proof != ByHello || r.Bounds.Survived != s(540) {
+			test.forbid(&target)
+			if r, _ := measure(t, &world{}, target); r.Proof != report.IdleByHello || r.Bounds.Survived != s(540) {
 				t.Errorf("over TCP: proof %q, %+v", r.Proof, r.Bounds)
 			}
 			target.Transport = measurement.UDP
-			if r, _ := measure(t, &world{}, target); r.Proof != "" || r.Bounds.Reason != ReasonUnknown || !strings.Contains(r.Bounds.Why, "the configuration forbids") {
+			if r, _ := measure(t, &world{}, target); r.Proof != "" || r.Bounds.Reason != report.IdleReasonUnknown || r.Bounds.Open.Fact.Kind != report.IdleNeedsPing || r.Bounds.Open.Fact.Cause != test.cause {
 				t.Errorf("over UDP: proof %q, %+v", r.Proof, r.Bounds)
 			}
 		})

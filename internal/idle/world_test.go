@@ -12,29 +12,30 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
 // rtt is what every exchange in a world takes.
 const rtt = 50 * time.Millisecond
 
-// world is a path and a server with a clock of their own, for synctest.
+// world is a simulated path and server in virtual time.
 type world struct {
-	// forgets is after how much silence the NAT forgets the n-th connection, counted from 1; nil or 0: never.
+	// forgets is the NAT's timeout for the n-th connection, counted from 1; nil or 0: none.
 	forgets func(n int) time.Duration
-	// manner is what it then does: Dropped, or Reset in answer to data.
-	manner Ending
-	// early sends the RST as soon as it forgets.
+	// manner is what it then does: IdleDropped, or IdleReset in answer to data.
+	manner report.IdleEnding
+	// early sends the RST as soon as the timeout has passed.
 	early bool
 	// limit is the silence after which the server closes the n-th connection; nil or 0: never.
 	limit func(n int) time.Duration
-	// alert closes by close_notify instead of a bare FIN.
+	// alert closes by close_notify instead of FIN only.
 	alert bool
-	// restarts are when, from the first connection on, every connection is ended by RST.
+	// restarts are the times after the first connection at which every connection is ended by RST.
 	restarts []time.Duration
-	mute     bool                                           // the server answers no ping
-	hello    measurement.Failure                            // how the hello ends; Completed: well
-	down     func() bool                                    // whether nothing gets through now
-	slip     func(n int, silent time.Duration) error        // what else goes wrong with a ping, e.g. a lost datagram
+	mute     bool                                           // the server answers no pings
+	hello    measurement.Failure                            // how the hello ends
+	down     func() bool                                    // whether the path is down
+	slip     func(n int, silent time.Duration) error        // another failure of a ping, for example a lost datagram
 	other    func(silent time.Duration) measurement.Failure // how the hello ends after a silence
 
 	mu                 sync.Mutex
@@ -48,7 +49,7 @@ func (w *world) session(t path.Target) path.Session {
 	return &fakeSession{world: w, target: t, out: measurement.Outcome{Address: t.Address, Transport: t.Transport}}
 }
 
-// count is how many sessions are open, were open at once at most, and were opened.
+// count is how many sessions are open, the most at a time, and how many were opened.
 func (w *world) count() (open, most, opened int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,7 +83,7 @@ func pass(ctx context.Context, d time.Duration) error {
 }
 
 func (s *fakeSession) fail(in measurement.Phase, f measurement.Failure) bool {
-	s.out.FailedIn, s.out.Failure, s.out.Detail = in, f, measurement.Detail{Text: "as the test has it"}
+	s.out.FailedIn, s.out.Failure, s.out.Detail = in, f, measurement.Detail{Text: "as scripted"}
 	return false
 }
 
@@ -104,7 +105,7 @@ func (s *fakeSession) Connect(ctx context.Context) bool {
 	return true
 }
 
-// after is the time from the last packet on, and zero for never.
+// after is f for this session; 0 if f is nil.
 func (s *fakeSession) after(f func(int) time.Duration) time.Duration {
 	if f == nil {
 		return 0
@@ -112,13 +113,13 @@ func (s *fakeSession) after(f func(int) time.Duration) time.Duration {
 	return f(s.n)
 }
 
-// exchange sends something and waits for its answer.
+// exchange sends data and waits for the answer.
 func (s *fakeSession) exchange(ctx context.Context) error {
 	silent := time.Since(s.last)
 	forgets := s.after(s.world.forgets)
 	s.last = time.Now()
 	forgotten := forgets > 0 && silent > forgets
-	if forgotten && s.world.manner == Reset {
+	if forgotten && s.world.manner == report.IdleReset {
 		return fmt.Errorf("ping: %w", path.ErrCut)
 	}
 	lost := error(nil)
@@ -206,7 +207,7 @@ func (s *fakeSession) Close() {
 	s.world.open--
 }
 
-// steps are those of a configuration without any.
+// steps are the default steps of the configuration.
 func steps() []time.Duration {
 	var out []time.Duration
 	for _, n := range []int{30, 60, 90, 100, 120, 180, 240, 350, 540} {

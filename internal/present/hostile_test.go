@@ -87,7 +87,7 @@ func hostile(rep *report.Report, s string, closed bool) *report.Report {
 		h.Endpoint = &endpoint
 		for j := range h.Paths {
 			if h.Paths[j].Idle == nil {
-				h.Paths[j].Idle = &report.IdleBounds{}
+				h.Paths[j].Idle = &report.IdleBounds{Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNoConnection}}}
 			}
 		}
 	}

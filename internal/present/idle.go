@@ -1,6 +1,299 @@
 package present
 
-import "github.com/endpoint-exporter/endpoint_exporter/internal/report"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
-// IdleText words how long a silent connection survives.
-func IdleText(b *report.IdleBounds) string { return text(b.Why) }
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+)
+
+// IdleText says in a sentence without a full stop how long a silent connection survives, and why no more is known.
+func IdleText(b *report.IdleBounds) string {
+	var clauses []string
+	add := func(format string, args ...any) { clauses = append(clauses, fmt.Sprintf(format, args...)) }
+	if b.Survived > 0 {
+		add("a silence of %s survives", silence(b.Survived))
+	}
+	if b.Lost > 0 {
+		add("after %s the connection is lost: %s", silence(b.Lost), idleFact(b.LostBy))
+	}
+	if b.Closed > 0 {
+		add("after %s the server itself ends the connection (%s), so that longer silences are not known", silence(b.Closed), idleFact(b.ClosedBy))
+	}
+	unknown := "not known"
+	if b.Survived > 0 {
+		unknown = "longer silences are not known"
+	}
+	switch open := b.Open; {
+	case open == report.IdleOpen{}:
+	case open.Fact.Kind == report.IdleNotMeasuredYet:
+		add("%s", idleFact(open.Fact))
+	case open.After > 0:
+		add("%s: one connection ended after %s (%s), and no other did", unknown, silence(open.After), idleFact(open.Fact))
+	default:
+		add("%s: %s", unknown, idleFact(open.Fact))
+	}
+	if b.Unsteady.Kind != "" {
+		add("unsteady: %s", idleUnsteady(b.Unsteady))
+	}
+	return text(strings.Join(clauses, "; "))
+}
+
+// idleFact is a clause for how a connection ended, or why that is not known.
+func idleFact(f report.IdleFact) string {
+	cause := func() string { return idleFact(report.IdleFact{Kind: f.Cause, Detail: f.Detail}) }
+	detail := func(words string) string {
+		if d := detailText(f.Detail); d != "" {
+			return words + ": " + d
+		}
+		return words
+	}
+	switch f.Kind {
+	case report.IdleNoAnswer:
+		return "dropped silently, while a fresh connection is answered"
+	case report.IdleRSTDuring:
+		return "RST during the silence"
+	case report.IdleRSTAfter:
+		return "RST in answer to what was sent after it"
+	case report.IdleICMPDuring:
+		return "ICMP port unreachable during the silence"
+	case report.IdleICMPAfter:
+		return "ICMP port unreachable in answer to what was sent after it"
+	case report.IdleFIN:
+		return "FIN"
+	case report.IdleNotify:
+		return "close_notify"
+	case report.IdleAlert:
+		return detail("TLS alert")
+	case report.IdleNothingMeasured:
+		return "nothing was measured"
+	case report.IdleNotMeasuredYet:
+		return "not measured yet"
+	case report.IdleForeign:
+		return "something other than the cloud answers, and its timeouts are not those of the path"
+	case report.IdleNoConnection:
+		return detail("no connection")
+	case report.IdleHelloUnanswered:
+		return detail("the hello is not answered")
+	case report.IdleHelloDiffers:
+		return detail("after the silence the hello is answered in another way")
+	case report.IdleNoSession:
+		return detail("no session")
+	case report.IdlePingUnanswered:
+		return "the ping before the silence was not answered"
+	case report.IdlePingUnsent:
+		return "the ping could not be sent in time"
+	case report.IdleWalkFailed:
+		return detail("the connection failed")
+	case report.IdlePathDown:
+		return "the path is down: a fresh connection fails too (" + cause() + ")"
+	case report.IdleClockJumped:
+		return "this machine's clock jumped, or it was suspended or overloaded"
+	case report.IdleNeedsPing:
+		return "over UDP only a CoAP ping in a session shows that it is alive, and " + cause()
+	case report.IdleFinishDisabled:
+		return "the configuration forbids completing it (finish: false)"
+	case report.IdlePingDisabled:
+		return "the configuration forbids pings (coap_ping: false)"
+	case report.IdleFlightUnfit:
+		return detail("the server flight allows none")
+	case report.IdleFinishFailed:
+		return detail("it cannot be completed")
+	case report.IdlePingNotSupported:
+		return "the server does not answer it"
+	case report.IdleDisagreement:
+		return "connections with the same silence ended in different ways"
+	}
+	return string(f.Kind)
+}
+
+func idleUnsteady(u report.IdleUnsteady) string {
+	switch u.Kind {
+	case report.IdleEndedTogether:
+		return fmt.Sprintf("%d connections ended at one moment after silences of different length, so that something other than silence "+
+			"ended them, such as a restart", u.Connections)
+	case report.IdleSomeSurvived:
+		return fmt.Sprintf("of %d connections silent for %s, %d survived", u.Connections, silence(u.Silence), u.Survived)
+	case report.IdleEndsDiffer:
+		return fmt.Sprintf("%d connections that were to be silent for %s ended after different times", u.Connections, silence(u.Silence))
+	case report.IdleLongerSurvived:
+		return "another connection survived " + silence(u.Silence)
+	}
+	return string(u.Kind)
+}
+
+// silence writes a silence as the settings of devices and NATs have it: "540 s". Fractions matter only below 10 s.
+func silence(d time.Duration) string {
+	precision := time.Second
+	if d < 10*time.Second {
+		precision = 10 * time.Millisecond
+	}
+	return strconv.FormatFloat(d.Round(precision).Seconds(), 'f', -1, 64) + " s"
+}
+
+// IdleRoundText is the result of one round: a table of what each connection showed, the bounds, the advice and, if keepalive is
+// not 0, whether that keepalive survives.
+func IdleRoundText(r *report.IdleRound, advice *report.IdleAdvice, keepalive time.Duration, survival report.IdleSurvival) string {
+	var b strings.Builder
+	if len(r.Observations) > 0 {
+		switch r.Proof {
+		case report.IdleByPing:
+			b.WriteString("Tested by a CoAP ping after each silence:\n")
+		case report.IdleByHello:
+			b.WriteString("Tested by a hello after each silence:\n")
+		}
+	}
+	if r.Proof != "" {
+		sorted := slices.SortedStableFunc(slices.Values(r.Observations), func(a, b report.IdleObservation) int { return cmp.Compare(a.Step, b.Step) })
+		for i := range sorted {
+			fmt.Fprintf(&b, "  %8s  %s\n", silence(sorted[i].Step), idleObservation(&sorted[i]))
+		}
+	}
+	if r.Complete {
+		b.WriteString("Result: ")
+	} else {
+		b.WriteString("Interrupted. So far: ")
+	}
+	b.WriteString(IdleText(&r.Bounds) + ".\n")
+	for _, line := range idleAdvice(advice) {
+		b.WriteString(line + "\n")
+	}
+	if keepalive > 0 {
+		fmt.Fprintf(&b, "A keepalive of %s %s here.\n", silence(keepalive), idleSurvival(survival))
+	}
+	return b.String()
+}
+
+// idleObservation is a line of the table, without the step.
+func idleObservation(o *report.IdleObservation) string {
+	var early string
+	if o.After > 0 && o.After < o.Step {
+		early = " after " + silence(o.After)
+	}
+	switch o.Ending {
+	case report.IdleSurvived:
+		return "survived"
+	case report.IdleDropped:
+		return idleFact(o.How)
+	case report.IdleReset, report.IdleClosed, report.IdleUnknown:
+	}
+	return string(o.Ending) + early + ": " + idleFact(o.How)
+}
+
+func idleSurvival(s report.IdleSurvival) string {
+	switch s {
+	case report.Survives:
+		return "survives"
+	case report.DoesNotSurvive:
+		return "does not survive"
+	case report.SurvivalUnknown:
+	}
+	return "is not known to survive"
+}
+
+// keepaliveSetting says where a device's keepalive is set.
+const keepaliveSetting = "MBED_CLIENT_TCP_KEEPALIVE_INTERVAL in mbed_cloud_client_user_config.h, or " +
+	"mbed-client.tcp-keepalive-interval in mbed_app.json (Mbed OS), never both: that gives duplicate definitions"
+
+// idleAdvice says what bounds mean for devices: one sentence per line.
+func idleAdvice(a *report.IdleAdvice) []string {
+	if a.Kind == "" {
+		return nil
+	}
+	var lines []string
+	if len(a.Keepalives) > 0 {
+		var builds []string
+		for _, k := range a.Keepalives {
+			builds = append(builds, fmt.Sprintf("%s (%s) %s", silence(k.Interval), keepaliveBuild(k.Build), idleSurvival(k.Survival)))
+		}
+		lines = append(lines, "Keepalives of devices: "+strings.Join(builds, ", ")+".")
+	}
+	lines = append(lines, idleSetting(a))
+	if a.NAT != measurement.NoNAT {
+		lines = append(lines, fmt.Sprintf("There is a NAT on the path (%s). Behind a NAT the vendor recommends CoAP over TCP, or a dedicated tunnel "+
+			"where UDP is required.", a.NAT))
+	}
+	return lines
+}
+
+func keepaliveBuild(b report.KeepaliveBuild) string {
+	switch b {
+	case report.BuildCClient:
+		return "the C client's default"
+	case report.BuildMbedOS:
+		return "Mbed OS"
+	case report.BuildDocumentation:
+		return "a page of the vendor's documentation"
+	case report.BuildEdge:
+		return "Edge"
+	}
+	return string(b)
+}
+
+func idleSetting(a *report.IdleAdvice) string {
+	const lengthen = "or ask the network's owner to lengthen the idle timeout"
+	seconds := strings.TrimSuffix(silence(a.Setting), " s")
+	switch a.Kind {
+	case report.IdleKeepSettings:
+		return "Every device may keep its setting."
+	case report.IdleSetKeepalive:
+		return fmt.Sprintf("Set the keepalive to %s seconds: %s.", seconds, keepaliveSetting)
+	case report.IdleLimitKeepalive:
+		unit := "seconds"
+		if a.Setting == time.Second {
+			unit = "second"
+		}
+		return fmt.Sprintf("Set the keepalive to at most %s %s: %s.", seconds, unit, keepaliveSetting)
+	case report.IdleIncomplete:
+		return "No setting is recommended, since the measurement is incomplete."
+	case report.IdleNoResult:
+		return "No setting can be recommended, since nothing is known about silence on this path."
+	case report.IdleMeasureAgain:
+		return "Connections ended, but not always after the same silence: measure again before you change a setting."
+	case report.IdleMeasureLonger:
+		return fmt.Sprintf("Nothing was lost up to %s, so no setting is recommended: measure up to %s (--steps) to know about longer keepalives.",
+			silence(a.Survived), silence(a.Longest))
+	case report.IdleTooShort:
+		return fmt.Sprintf("A silence of %s survives, which is too short for a keepalive: measure longer ones (--steps), %s.", silence(a.Survived), lengthen)
+	case report.IdleNothingSurvived:
+		return fmt.Sprintf("No measured silence survives here: measure shorter ones (--steps), %s.", lengthen)
+	case report.IdleUDPSuffices:
+		return fmt.Sprintf("Over UDP a device sends no keepalive, only registration updates, at 75 %% of the lifetime. "+
+			"Silences of up to %s survive here, enough for a lifetime of %s; for a longer one use CoAP over TCP.", silence(a.Survived), silence(a.Survived*4/3))
+	case report.IdleUDPDoesNotSuffice:
+		return "UDP does not work here: over it a device sends no keepalive, and registration updates come later than this path's idle timeout. Use CoAP over TCP."
+	case report.IdleUDPUnknown:
+		return "Whether UDP works here is not known. Over UDP a device sends no keepalive: if in doubt, use CoAP over TCP."
+	}
+	return string(a.Kind)
+}
+
+// IdleProgressText says how far a round is.
+func IdleProgressText(silentNow, done int) string {
+	connections := "connections"
+	if silentNow == 1 {
+		connections = "connection"
+	}
+	return fmt.Sprintf("%d %s silent, %d done", silentNow, connections, done)
+}
+
+// idleColumns are the columns before the ending, in the table of [IdleRoundText].
+const idleColumns = 12
+
+// WrapIdle breaks the lines of [IdleRoundText] for a terminal; those of its table stay within their column.
+func WrapIdle(result string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(result) {
+		lead := 0
+		if strings.HasPrefix(line, " ") {
+			lead = min(idleColumns, len(line))
+		}
+		b.WriteString(line[:lead] + Wrap(line[lead:], max(width-lead, idleColumns), strings.Repeat(" ", lead)) + "\n")
+	}
+	return b.String()
+}

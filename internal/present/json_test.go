@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
@@ -33,7 +33,9 @@ func TestJSONDocumented(t *testing.T) {
 		string(staleness.OK), string(staleness.Stale), string(staleness.Suspect), string(staleness.Unknown),
 		string(measurement.DNSNXDomain), string(measurement.DNSServFail), string(measurement.DNSRefused), string(measurement.DNSNoAddress), string(measurement.DNSTimeout),
 		string(measurement.DNSUnreachable), string(measurement.DNSMalformed), string(measurement.DNSLoop), string(measurement.DNSRcode), string(measurement.DNSOutOfTime),
-		string(idle.ReasonUnknown), string(idle.ReasonSurvived), string(idle.ReasonDropped), string(idle.ReasonReset), string(idle.ReasonLimit),
+	}
+	for _, r := range report.IdleReasons {
+		words = append(words, string(r))
 	}
 	for _, info := range reason.Classes() {
 		words = append(words, string(info.Class))

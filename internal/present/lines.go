@@ -188,27 +188,11 @@ func idleLine(i *Idle) string {
 	var parts []string
 	if i.Why != "" {
 		parts = append(parts, "idle: "+i.Why)
-	} else if bounds := idleBounds(i); len(bounds) > 0 {
-		parts = append(parts, "idle: "+strings.Join(bounds, ", "))
 	}
 	if i.behindNAT {
 		parts = append(parts, "behind a NAT")
 	}
 	return strings.Join(parts, "; ")
-}
-
-// idleBounds lists the bounds that are known.
-func idleBounds(i *Idle) []string {
-	var out []string
-	add := func(words string, s float64) {
-		if s > 0 {
-			out = append(out, fmt.Sprintf("%s %g s", words, s))
-		}
-	}
-	add("survives", i.SurvivedSeconds)
-	add("dropped after", i.LostSeconds)
-	add("closed by the server after", i.ClosedSeconds)
-	return out
 }
 
 // fewAddresses are listed with the DNS server that gave them; more are counted.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -293,7 +292,7 @@ func sick() *report.Report {
 		} else {
 			intercept(&p.Walks[0], inspector)
 			fail(&gone, measurement.Unreachable, measurement.Connect, "")
-			p.Idle = &report.IdleBounds{Reason: idle.ReasonUnknown, Why: "not known: something else than the cloud answers, and its idle times are not the path's"}
+			p.Idle = &report.IdleBounds{Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleForeign}}}
 		}
 		p.Walks = append(p.Walks, gone)
 	}
@@ -308,7 +307,7 @@ func sick() *report.Report {
 			continue
 		}
 		p.Walks[0].Outcome.Ponged = false
-		p.Idle = &report.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, Reason: idle.ReasonDropped, Why: "a silence of 120 s survives; after 180 s the connection is lost: dropped"}
+		p.Idle = &report.IdleBounds{Survived: 120 * time.Second, Lost: 180 * time.Second, Reason: report.IdleReasonDropped, LostBy: report.IdleFact{Kind: report.IdleNoAnswer}}
 	}
 
 	// A server that refuses the configured certificate would need one; the refusal of the temporary one is not a

@@ -107,16 +107,3 @@ type Walk struct {
 	// the harm, and counts in none of the path's sums.
 	Withdrawn bool
 }
-
-// IdleBounds bound how long a silent connection survives a path. A zero duration is not known.
-type IdleBounds struct {
-	Survived  time.Duration // longest silence survived
-	Lost      time.Duration // shortest silence after which the path had dropped the connection
-	Closed    time.Duration // silence after which the server itself closed the connection
-	LastRound time.Time
-	Reason    IdleReason
-	Why       string // why a bound is not known, or in words what happened
-}
-
-// IdleReason is the result for silence on a path in one word: a closed list, kept by package idle.
-type IdleReason string
