@@ -211,7 +211,7 @@ func (p *prober) ending(err error, during bool) (report.IdleEnding, report.IdleF
 	case errors.As(err, &alert) && alert.CloseNotify(): // authentic: only the server has the keys
 		return report.IdleClosed, report.IdleFact{Kind: report.IdleNotify}
 	case errors.As(err, &alert):
-		return report.IdleClosed, report.IdleFact{Kind: report.IdleAlert, Detail: measurement.Detail{N: int(alert.Description), Text: alert.Error()}}
+		return report.IdleClosed, report.IdleFact{Kind: report.IdleAlert, Detail: measurement.Detail{Kind: measurement.DetailAlert, N: int(alert.Description)}}
 	case errors.Is(err, path.ErrEnded):
 		return report.IdleClosed, report.IdleFact{Kind: report.IdleFIN}
 	case errors.Is(err, path.ErrUnsent):

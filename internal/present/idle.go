@@ -69,7 +69,7 @@ func idleFact(f report.IdleFact) string {
 	case report.IdleNotify:
 		return "close_notify"
 	case report.IdleAlert:
-		return detail("TLS alert")
+		return cmp.Or(detailText(f.Detail), "TLS alert")
 	case report.IdleNothingMeasured:
 		return "nothing was measured"
 	case report.IdleNotMeasuredYet:

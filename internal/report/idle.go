@@ -46,7 +46,7 @@ type IdleFact struct {
 	Kind IdleKind
 	// Cause is the fact behind IdleNeedsPing and IdlePathDown; "" for other kinds.
 	Cause IdleKind
-	// Detail belongs to Cause if there is one, else to Kind: of the walk that failed, or the code of an alert in N.
+	// Detail belongs to Cause if there is one, else to Kind: of the walk that failed, or of an alert.
 	Detail measurement.Detail
 }
 
