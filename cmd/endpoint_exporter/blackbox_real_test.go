@@ -10,10 +10,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// BenchmarkAgainstBlackbox measures the processor time and the memory that one path costs the whole program, in a process of
-// its own. All against labs in the same run: take the ratios.
+// BenchmarkAgainstBlackbox measures the processor time and the memory that one path costs the whole program, in a
+// process of its own. All against labs in the same run: take the ratios.
 //
-//   - walk=address: what both do. The hosts are addresses, so that nobody resolves; a browser's handshake by either, and a
+//   - walk=address: what both do. The hosts are addresses, so that nothing is resolved; a browser's handshake by either, and a
 //     device's hello up to the judged flight (finish: false).
 //   - walk=whole: what the exporter does by default. Names are resolved at the resolver and at the zone's server, A and AAAA,
 //     and devices' sessions are finished and pinged, which has no counterpart.
@@ -61,7 +61,7 @@ func byAddress(l *lab.Lab, config string) string {
 	}
 	config = strings.NewReplacer(names...).Replace(config)
 	config = strings.ReplaceAll(config, "    coap_ping: true\n", "    finish: false\n")
-	// A browser compares names, and there is none: the anchor by key is what is judged.
+	// A browser compares names, and the hosts have none: the anchor is a key.
 	return config
 }
 

@@ -25,8 +25,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
-// inMemory runs a test in a synctest bubble with a network in memory: time passes only while everything waits, so that
-// silences and timeouts take no time. [startLab] and [startExporterOn] take the network. There are no subtests in a bubble.
+// inMemory runs a test in a synctest bubble with a network in memory: time passes only while everything waits, so
+// that silences and timeouts take no time. [startLab] and [startExporterOn] take the network. There are no subtests
+// in a bubble.
 func inMemory(t *testing.T, test func(t *testing.T, network *memnet.Network)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, &memnet.Network{Delay: time.Millisecond}) })
@@ -57,7 +58,8 @@ func configFile(t testing.TB, text string) string {
 	return path
 }
 
-// ownLoopback is a random loopback address, which no other program is likely to use: a port that is free there stays free.
+// ownLoopback is a random loopback address, which no other program is likely to use: a port that is free there stays
+// free.
 func ownLoopback() string {
 	return netip.AddrFrom4([4]byte{127, byte(64 + rand.IntN(190)), byte(rand.IntN(256)), byte(1 + rand.IntN(254))}).String()
 }
@@ -112,7 +114,8 @@ func get(t testing.TB, e *exporter, method, url string, header ...string) (code 
 	return answer.StatusCode, string(text)
 }
 
-// exposition holds the values of a scrape by series, written as `name{label="value",…}` with the labels in order of their names.
+// exposition holds the values of a scrape by series, written as `name{label="value",…}` with the labels in order of
+// their names.
 type exposition map[string]float64
 
 func scrape(t testing.TB, e *exporter) exposition {

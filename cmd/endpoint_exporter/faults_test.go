@@ -20,8 +20,8 @@ type faultCase struct {
 	check func(t *testing.T, x exposition, p lab.Place, labels []string)
 }
 
-// TestExporterUnderEveryFault sets every fault of the lab on every path that can have it and compares the reason, the class and
-// the metrics with those expected, from the configuration file to the exposition.
+// TestExporterUnderEveryFault sets every fault of the lab on every path that can have it and compares the reason, the
+// class and the metrics with those expected, from the configuration file to the exposition.
 func TestExporterUnderEveryFault(t *testing.T) {
 	cases := map[string]faultCase{
 		lab.NoPong:        {"", neverPongs},
@@ -81,20 +81,20 @@ func pathLabels(p lab.Place) []string {
 func checkVerdict(t *testing.T, x exposition, p lab.Place, labels []string) {
 	t.Helper()
 	up, ok := x.one("endpoint_path_up", labels...)
-	if !ok || (up == 1) != (p.Due.Reason == "") {
-		t.Errorf("%v: path_up %v (%v), want reason %q", labels, up, ok, p.Due.Reason)
+	if !ok || (up == 1) != (p.Verdict.Reason == "") {
+		t.Errorf("%v: path_up %v (%v), want reason %q", labels, up, ok, p.Verdict.Reason)
 	}
 	failures := x.of("endpoint_path_failure", labels...)
 	failed := 0
-	if p.Due.Reason != "" {
+	if p.Verdict.Reason != "" {
 		failed = 1
-		count, ok := x.one("endpoint_path_failure", append(labels, fmt.Sprintf("reason=%q", p.Due.Reason), fmt.Sprintf("class=%q", p.Due.Class))...)
+		count, ok := x.one("endpoint_path_failure", append(labels, fmt.Sprintf("reason=%q", p.Verdict.Reason), fmt.Sprintf("class=%q", p.Verdict.Class))...)
 		if !ok || count != 1 {
-			t.Errorf("%v: want %q (%s) of 1 address, got %v", labels, p.Due.Reason, p.Due.Class, failures)
+			t.Errorf("%v: want %q (%s) of 1 address, got %v", labels, p.Verdict.Reason, p.Verdict.Class, failures)
 		}
 	}
 	if len(failures) != failed {
-		t.Errorf("%v: failures %v, want %q", labels, failures, p.Due.Reason)
+		t.Errorf("%v: failures %v, want %q", labels, failures, p.Verdict.Reason)
 	}
 	for result, want := range map[string]float64{"ok": float64(1 - failed), "failed": float64(failed), "omitted": 0} {
 		if got, ok := x.one("endpoint_path_addresses", append(labels, fmt.Sprintf("result=%q", result))...); !ok || got != want {

@@ -40,8 +40,8 @@ func scrapeLabs(t *testing.T) map[string]scrapedLab {
 	return out
 }
 
-// steadied replaces what differs from run to run: the lab's addresses and ports, keys, and every value that is a time or a size. It
-// leaves out the series of Go and of the process.
+// steadied replaces what differs from run to run: the lab's addresses and ports, keys, and every value that is a time
+// or a size. It leaves out the series of Go and of the process.
 func steadied(body string, l *lab.Lab) string {
 	names := []string{l.ResolverAddress.String(), "RESOLVER", fmt.Sprintf("%q", fmt.Sprint(l.Port(lab.NominalDevice))), `"DEVICE"`, fmt.Sprintf("%q", fmt.Sprint(l.Port(lab.NominalWeb))), `"WEB"`}
 	for _, host := range lab.Izuma() {

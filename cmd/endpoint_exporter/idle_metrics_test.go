@@ -17,8 +17,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// TestIdleMetrics measures silences in the background while the exporter is scraped, behind each kind of path that ends silent
-// connections.
+// TestIdleMetrics measures silences in the background while the exporter is scraped, behind each kind of path that
+// ends silent connections.
 func TestIdleMetrics(t *testing.T) {
 	const tcp, udp = "tcp", "udp"
 	for name, test := range map[string]struct {
@@ -101,8 +101,8 @@ func TestIdleMetrics(t *testing.T) {
 	}
 }
 
-// startFlapping relays connections from another port of an address through a NAT that expires every second connection that
-// speaks after a silence longer than timeout, and then answers with RST. It returns the port.
+// startFlapping relays connections from another port of an address through a NAT that expires every second connection
+// that speaks after a silence longer than timeout, and then answers with RST. It returns the port.
 func startFlapping(t *testing.T, network *memnet.Network, to netip.AddrPort, timeout time.Duration) uint16 {
 	t.Helper()
 	listener, err := network.Listen(netip.AddrPortFrom(to.Addr(), 0))

@@ -21,8 +21,8 @@ import (
 // ccm8 is how OpenSSL is made to offer the device's suite and no other.
 const ccm8 = "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0"
 
-// certified writes a server's certificate of the lab's bootstrap authority, and fills the files' names into the arguments:
-// {CERT}, {KEY}, and {CA} for an authority that signed no client.
+// certified writes a server's certificate of the lab's bootstrap authority, and fills the files' names into the
+// arguments: {CERT}, {KEY}, and {CA} for an authority that signed no client.
 func certified(t *testing.T, mint *lab.Mint, args []string, more ...string) []string {
 	t.Helper()
 	leaf, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", DNSNames: []string{"server.test"}})
@@ -82,16 +82,16 @@ func TestRealServersThroughTheWholeExporter(t *testing.T) {
 		phases  []string
 		asked   float64
 	}{
-		"OpenSSL with the device's suite alone and a client certificate demanded": {
+		"OpenSSL with only the device's suite and a client certificate required": {
 			server: openssl("-tls1_2", "-cipher", ccm8, "-Verify", "1"), client: "device", version: "TLS 1.2", phases: []string{"connect", "hello", "finish"}, asked: 1,
 		},
-		"the same, where strangers are refused: expected of a throw-away certificate": {
+		"the same, refusing the throw-away certificate": {
 			server: openssl("-tls1_2", "-cipher", ccm8, "-Verify", "1", "-verify_return_error", "-CAfile", "{CA}"), client: "device", version: "TLS 1.2", phases: []string{"connect", "hello"}, asked: 1,
 		},
-		"OpenSSL with browsers' suites alone is not for devices": {
+		"OpenSSL with only browsers' suites: not for devices": {
 			server: openssl("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"), client: "device", reason: "alert", version: "TLS 1.2", phases: []string{"connect"},
 		},
-		"OpenSSL with TLS 1.3 alone is not for devices": {
+		"OpenSSL with only TLS 1.3: not for devices": {
 			server: openssl("-tls1_3"), client: "device", reason: "alert", version: "TLS 1.3", phases: []string{"connect"},
 		},
 		"OpenSSL with TLS 1.2 for a browser": {server: openssl("-tls1_2"), client: "web", reason: "wrong_name", version: "TLS 1.2", phases: []string{"connect", "hello"}},
@@ -99,7 +99,7 @@ func TestRealServersThroughTheWholeExporter(t *testing.T) {
 		"GnuTLS with the device's suite and a client certificate demanded": {
 			server: gnutls("--priority", "NORMAL:+AES-128-CCM-8", "--require-client-cert"), client: "device", version: "TLS 1.2", phases: []string{"connect", "hello", "finish"}, asked: 1,
 		},
-		"OpenSSL over DTLS with the device's suite alone and a client certificate demanded": {
+		"OpenSSL over DTLS with only the device's suite and a client certificate required": {
 			server: openssl("-dtls1_2", "-cipher", ccm8, "-Verify", "1"), udp: true, client: "device", version: "DTLS 1.2", phases: []string{"hello", "finish"}, asked: 1,
 		},
 		"GnuTLS over DTLS with a client certificate demanded": {
@@ -141,8 +141,8 @@ func TestRealServersThroughTheWholeExporter(t *testing.T) {
 	}
 }
 
-// TestARealInterceptingProxyIsCalledOne puts Squid, with TLS interception as companies run it, between a device's network
-// and a server that speaks as the cloud does: three network namespaces' worth of a site in two.
+// TestARealInterceptingProxyIsCalledOne puts Squid, with TLS interception as companies run it, between a device's
+// network and a server that speaks as the cloud does: three network namespaces' worth of a site in two.
 //
 //	site (10.77.0.2) ──── router (10.77.0.1): port 443 is redirected to Squid ──── cloud (10.77.1.1, in the router)
 func TestARealInterceptingProxyIsCalledOne(t *testing.T) {
@@ -223,10 +223,10 @@ func twoNamespaces(t *testing.T) (site, router string) {
 	return site, router
 }
 
-// startSquid runs Squid with an authority of its own, which signs whatever certificate a client asks for.
+// startSquid runs Squid with its own authority, which signs a certificate for every host.
 func startSquid(t *testing.T, mint *lab.Mint, ready func() bool, inside func(...string) []string) {
 	t.Helper()
-	// Squid gives up root for a user of its own, who must reach its files.
+	// Squid changes from root to its own user, which must be able to read its files.
 	dir, err := os.MkdirTemp("", "squid")
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
-// output gathers what a program says, for whoever has to find out why a test failed.
+// output collects the output of a program, for the log of a failed test.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -40,13 +40,13 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// startPeer runs a server that does not say when it is ready, until the test ends, and waits until ready.
+// startPeer runs a server until the test ends and waits until ready returns true.
 func startPeer(tb testing.TB, ready func() bool, name string, args ...string) {
 	tb.Helper()
 	var said output
 	command := exec.CommandContext(context.WithoutCancel(tb.Context()), name, args...)
 	command.Stdout, command.Stderr = &said, &said
-	// A server that is given an end of file for its input, as s_server is, ends the session of whoever connects.
+	// A server that is given an end of file for its input, as s_server is, ends every session.
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		tb.Fatal(err)
@@ -74,7 +74,7 @@ func startPeer(tb testing.TB, ready func() bool, name string, args ...string) {
 	tb.Fatalf("%s does not get ready", name)
 }
 
-// accepts reports whether somebody listens on an address, by TCP.
+// accepts reports whether an address accepts TCP connections.
 func accepts(address string) func() bool {
 	return func() bool {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
@@ -110,7 +110,7 @@ type process struct {
 	url     string
 }
 
-// startProcess runs a program on a port of its own until the test ends.
+// startProcess runs a program on a free port until the test ends.
 func startProcess(tb testing.TB, name string, args ...string) *process {
 	tb.Helper()
 	command := exec.Command(name, append(args, "--web.listen-address=127.0.0.1:0")...)

@@ -75,5 +75,5 @@ func (p *progress) show(width int) {
 	}
 }
 
-// write shows what it can: a terminal that is gone has nobody to tell.
+// write ignores errors: the terminal may be gone.
 func (p *progress) write(s string) { _, _ = io.WriteString(p.w, s) }

@@ -36,7 +36,8 @@ func (m leakChecked) Run() int {
 	return code
 }
 
-// TestScripts runs the scripts of testdata/script: what the program prints and returns, as a process on the kernel's sockets.
+// TestScripts runs the scripts of testdata/script: what the program prints and returns, as a process on the kernel's
+// sockets.
 func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
 
 // runScripts runs the scripts of a directory. In addition to testscript's own commands they have

@@ -14,8 +14,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
-// scrapeUntil scrapes every 30 s, as Prometheus does, until a host's DNS verdict is the given one. It fails at the verdict "never"
-// and after four hours. It runs in virtual time.
+// scrapeUntil scrapes every 30 s, as Prometheus does, until a host's DNS verdict is the given one. It fails at the
+// verdict "never" and after four hours. It runs in virtual time.
 func scrapeUntil(t *testing.T, e *exporter, labels []string, verdict, never string) exposition {
 	t.Helper()
 	is := func(x exposition, verdict string) bool {
@@ -36,8 +36,8 @@ func scrapeUntil(t *testing.T, e *exporter, labels []string, verdict, never stri
 	return nil
 }
 
-// TestStaleByTTL proves, with the default constants, that a resolver keeps the records of a zone longer than its TTL, and
-// checks metrics and advice.
+// TestStaleByTTL proves, with the default constants, that a resolver keeps the records of a zone longer than its TTL,
+// and checks metrics and advice.
 func TestStaleByTTL(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network}) // TTL 60 s
@@ -64,8 +64,8 @@ func TestStaleByTTL(t *testing.T) {
 	})
 }
 
-// TestStaleByWithdrawnAddress has a zone move to another address and a resolver that keeps the old one with TTLs that look
-// honest (dnsmasq's min-cache-ttl with max-ttl). The old address then refuses TCP.
+// TestStaleByWithdrawnAddress has a zone move to another address and a resolver that keeps the old one with TTLs that
+// look honest (dnsmasq's min-cache-ttl with max-ttl). The old address then refuses TCP.
 func TestStaleByWithdrawnAddress(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		var published atomic.Pointer[[]netip.Addr]

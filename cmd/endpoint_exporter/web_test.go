@@ -50,7 +50,7 @@ func TestProbe(t *testing.T) {
 			"a host that is not allowed":            {query: "host=example.com", code: http.StatusForbidden, text: "host example.com is neither configured nor allowed by probe.allow"},
 			"an address that is not allowed":        {query: "host=127.0.0.1", code: http.StatusForbidden, text: "neither configured nor allowed"},
 			"an address that is allowed":            {query: "host=127.0.0.9", code: http.StatusOK, text: `endpoint_path_failure{class="blocked",host="127.0.0.9",port="443",reason="refused",service="probe"`},
-			"a scrape time-out that is none":        {query: "host=" + bootstrapHost, header: "soon", code: http.StatusBadRequest, text: `"soon" is not a positive number of seconds`},
+			"scrape timeout that is not a number":   {query: "host=" + bootstrapHost, header: "soon", code: http.StatusBadRequest, text: `"soon" is not a positive number of seconds`},
 			"a scrape time-out below zero":          {query: "host=" + bootstrapHost, header: "-1", code: http.StatusBadRequest, text: "not a positive number"},
 			"an absurd scrape time-out":             {query: "host=" + bootstrapHost, header: "1e300", code: http.StatusOK, text: "endpoint_up"},
 			"an infinite scrape time-out":           {query: "host=" + bootstrapHost, header: "+Inf", code: http.StatusBadRequest, text: "not a positive number"},
@@ -347,8 +347,8 @@ type deadlines struct {
 func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = t; return nil }
 func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }
 
-// TestRequestDeadlines checks that every request has a read and a write deadline: net/http waits for an announced body before
-// it answers.
+// TestRequestDeadlines checks that every request has a read and a write deadline: net/http waits for an announced
+// body before it answers.
 func TestRequestDeadlines(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		e := startExporterOn(t, network, bootstrapOnly(t, network).Config())
@@ -362,8 +362,8 @@ func TestRequestDeadlines(t *testing.T) {
 	})
 }
 
-// TestServeStopsDuringASlowRound stops the server while a scrape waits for a host that does not answer. It runs on the kernel's
-// sockets, since it listens for HTTP.
+// TestServeStopsDuringASlowRound stops the server while a scrape waits for a host that does not answer. It runs on
+// the kernel's sockets, since it listens for HTTP.
 func TestServeStopsDuringASlowRound(t *testing.T) {
 	t.Parallel()
 	looking, looked := context.WithCancel(t.Context())

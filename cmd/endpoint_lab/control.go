@@ -19,7 +19,7 @@ var errNoFault = errors.New("the body of the request must be a fault, as in: cur
 
 // control switches faults while the lab runs:
 //
-//	GET /faults          every path, what is inflicted on it and what is due
+//	GET /faults          every path, its fault and the expected reason
 //	PUT /fault/WHERE     body: the fault; WHERE as in --fault (bootstrap/tcp:5684, resolver)
 //	GET /config          the exporter's configuration
 func control(l *lab.Lab) http.Handler {
@@ -27,9 +27,9 @@ func control(l *lab.Lab) http.Handler {
 	mux.HandleFunc("GET /faults", func(w http.ResponseWriter, _ *http.Request) {
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, p := range l.Places() {
-			fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", p.Host.Name, p.Path.Transport, p.Path.Nominal, p.Address, p.Fault, due(&p.Due))
+			fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", p.Host.Name, p.Path.Transport, p.Path.Nominal, p.Address, p.Fault, verdict(&p.Verdict))
 		}
-		_ = table.Flush() // the asker went away
+		_ = table.Flush() // fails only if the client has gone
 	})
 	mux.HandleFunc("PUT /fault/{where...}", func(w http.ResponseWriter, r *http.Request) {
 		fault, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFaultName))

@@ -9,10 +9,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// maxKnown bounds the paths that an error lists: as many as the lab has, each at one address.
+// maxKnown bounds the paths that an error lists: the lab has this many with one address each.
 const maxKnown = 12
 
-// explain adds to an error of the lab what could have been meant by where.
+// explain adds a hint to an error of the lab: the known paths, or where the faults are listed.
 func explain(l *lab.Lab, where string, err error) error {
 	switch {
 	case errors.Is(err, lab.ErrWhere):
@@ -23,12 +23,13 @@ func explain(l *lab.Lab, where string, err error) error {
 		}
 		return fmt.Errorf("%w; known are resolver, %s%s", err, strings.Join(known, ", "), more)
 	case errors.Is(err, lab.ErrFault), errors.Is(err, lab.ErrHabit):
-		return fmt.Errorf("%w; the command list names them all", err)
+		return fmt.Errorf("%w; the command list lists them", err)
 	}
 	return err
 }
 
-// paths lists what --fault takes: of the host that where names, or of all if it names none; at each address if it names one.
+// paths lists the values of --fault for the host in where, or for all hosts if it is unknown; with addresses if where
+// has one.
 func paths(l *lab.Lab, where string) []string {
 	host, _, _ := strings.Cut(where, "/")
 	host, _, addressed := strings.Cut(host, "@")

@@ -7,17 +7,17 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// writeList writes what --fault takes, and what the exporter owes for it, in lines of at most 80 columns.
+// writeList writes the values of --fault and the verdicts that they cause, in lines of at most 80 columns.
 func writeList(w io.Writer) {
 	fmt.Fprint(w, `Faults of paths, as in --fault=bootstrap/tcp=intercept or --fault='*=slow:50ms'.
-Beside each the reason that is due over TCP, over UDP and for a web host: "ok"
-where the path still carries its client, "-" where it cannot have the fault.
+The columns are the reasons expected over TCP, over UDP and for a web host:
+"ok" if the path still carries its client, "-" if it cannot have the fault.
 
 `)
 	const row = "%-23s %-15s %-15s %s\n"
 	fmt.Fprintf(w, row, "FAULT", "TCP", "UDP", "WEB")
 	for _, f := range lab.Faults() {
-		fmt.Fprintf(w, row, f.Name, due(f.TCP), due(f.UDP), due(f.Web))
+		fmt.Fprintf(w, row, f.Name, verdict(f.TCP), verdict(f.UDP), verdict(f.Web))
 		writeText(w, f.Does, f.Argument)
 	}
 	fmt.Fprint(w, `
@@ -31,7 +31,7 @@ HABIT
 	}
 }
 
-// writeText writes what a fault or a habit does, and what may follow its name.
+// writeText writes what a fault or a habit does, and its argument.
 func writeText(w io.Writer, does, argument string) {
 	fmt.Fprintf(w, "    %s\n", does)
 	if argument != "" {
@@ -39,14 +39,14 @@ func writeText(w io.Writer, does, argument string) {
 	}
 }
 
-// due is the reason owed: "-" where the fault cannot be set, "ok" where the path still works.
-func due(d *lab.Due) string {
+// verdict is the expected reason: "-" if the fault cannot be set, "ok" if the path still works.
+func verdict(v *lab.Verdict) string {
 	switch {
-	case d == nil:
+	case v == nil:
 		return "-"
-	case d.Reason == "":
+	case v.Reason == "":
 		return "ok"
 	default:
-		return d.Reason
+		return v.Reason
 	}
 }

@@ -1,5 +1,5 @@
-// Command endpoint_lab runs a simulated cloud on loopback, inflicts on it the faults of real sites, and prints a
-// configuration for endpoint_exporter to watch it with.
+// Command endpoint_lab runs a simulated cloud with the faults of real sites on loopback, and prints a configuration
+// with which endpoint_exporter monitors it.
 package main
 
 import (
@@ -16,9 +16,9 @@ import (
 
 // Exit codes.
 const (
-	exitOK    = 0
-	exitWrong = 1
-	exitUsage = 2
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
 )
 
 func main() {
@@ -27,7 +27,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run parses the arguments, runs what they ask for and returns the exit code. The lab runs until ctx ends.
+// run parses the arguments, runs the command and returns the exit code. The lab runs until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	app := kingpin.New("endpoint_lab", "Runs a simulated cloud on loopback with the faults of real sites.")
 	app.Version(version.Print("endpoint_lab"))
@@ -40,11 +40,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s.flags(app.Command("run", "Run the lab until stopped (the default).").Default())
 	list := app.Command("list", "List every fault and every habit of the DNS server.")
 	var p pages
-	pager := app.Command("pages", "Print what Alertmanager pages with, by webhook, until stopped.")
+	pager := app.Command("pages", "Print the notifications of Alertmanager, received by webhook, until stopped.")
 	p.flags(pager)
 	chosen, err := app.Parse(args)
 	switch {
-	case exit >= 0: // --help or --version has said what was asked
+	case exit >= 0: // --help or --version
 		return exit
 	case err != nil:
 		fmt.Fprintf(stderr, "endpoint_lab: %v; try --help\n", err)

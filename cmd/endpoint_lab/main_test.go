@@ -22,19 +22,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestListNamesEveryFaultAndHabit(t *testing.T) {
+func TestListCommand(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"list"}, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit %d: %s", code, &stderr)
 	}
 	for _, f := range lab.Faults() {
 		if !strings.Contains(stdout.String(), f.Does) {
-			t.Errorf("list leaves out %s", f.Name)
+			t.Errorf("the list does not contain %s", f.Name)
 		}
 	}
 	for _, h := range lab.HabitList() {
 		if !strings.Contains(stdout.String(), h.Does) {
-			t.Errorf("list leaves out %s", h.Name)
+			t.Errorf("the list does not contain %s", h.Name)
 		}
 	}
 	for line := range strings.Lines(stdout.String()) {
@@ -44,22 +44,22 @@ func TestListNamesEveryFaultAndHabit(t *testing.T) {
 	}
 }
 
-func TestMistakesAreUsageErrors(t *testing.T) {
+func TestUsageErrors(t *testing.T) {
 	for _, test := range []struct {
 		args []string
 		want string
 	}{
 		{[]string{"--nonsense"}, "try --help"},
-		{[]string{"--fault=bootstrap"}, "--fault=bootstrap: HOST=FAULT is due"},
-		{[]string{"--fault=bootstrap="}, "--fault=bootstrap=: HOST=FAULT is due"},
-		{[]string{"--fault=bootstrap=typo"}, `--fault=bootstrap=typo: no such fault: "typo"; the command list names them all`},
+		{[]string{"--fault=bootstrap"}, "--fault=bootstrap: want HOST=FAULT"},
+		{[]string{"--fault=bootstrap="}, "--fault=bootstrap=: want HOST=FAULT"},
+		{[]string{"--fault=bootstrap=typo"}, `--fault=bootstrap=typo: no such fault: "typo"; the command list lists them`},
 		{[]string{"--fault=nowhere=drop"}, `no such path in the lab: "nowhere"; known are resolver, bootstrap/tcp:5684, bootstrap/udp:5684, bootstrap/tcp:443, containers/tcp:443,`},
 		{[]string{"--fault=gateways/udp=drop"}, `no such path in the lab: "gateways/udp"; known are resolver, gateways/tcp:443` + "\n"},
 		{[]string{"--addresses=20", "--fault=udp-lwm2m@192.0.2.1=drop"}, `; known are resolver, udp-lwm2m@127.`},
-		{[]string{"--fault=resolver=typo"}, `no such habit of a resolver: "typo"; the command list names them all`},
+		{[]string{"--fault=resolver=typo"}, `no such habit of a resolver: "typo"; the command list lists them`},
 		{[]string{"--timetable=soon:bootstrap=drop"}, "is not AFTER:HOST=FAULT"},
 		{[]string{"--timetable=5s:bootstrap="}, "is not AFTER:HOST=FAULT"},
-		{[]string{"--timetable=-5s:bootstrap=drop"}, `--timetable: "-5s:bootstrap=drop": a time after the start is not negative`},
+		{[]string{"--timetable=-5s:bootstrap=drop"}, `--timetable: "-5s:bootstrap=drop": the time must not be negative`},
 		{[]string{"--timetable=5s:bootstrap=typo"}, `--timetable: 5s: bootstrap=typo: no such fault: "typo"`},
 		{[]string{"--addresses=0"}, `--addresses: "0" is not a whole number from 1 to 256`},
 		{[]string{"--ttl=0"}, `--ttl: "0" is not a whole number from 1 to 2147483647`},
@@ -71,12 +71,12 @@ func TestMistakesAreUsageErrors(t *testing.T) {
 			t.Errorf("%v: exit %d, want %d", test.args, code, exitUsage)
 		}
 		if !strings.Contains(stderr.String(), test.want) {
-			t.Errorf("%v says %q, want %q", test.args, &stderr, test.want)
+			t.Errorf("%v: stderr %q, want %q", test.args, &stderr, test.want)
 		}
 	}
 }
 
-func TestTimetableIsOrdered(t *testing.T) {
+func TestParseTimetable(t *testing.T) {
 	got, err := parseTimetable("2m:lwm2m/udp=slow:50ms, 60s:bootstrap/tcp:443=intercept,")
 	want := []change{{time.Minute, "bootstrap/tcp:443", "intercept"}, {2 * time.Minute, "lwm2m/udp", "slow:50ms"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -84,9 +84,9 @@ func TestTimetableIsOrdered(t *testing.T) {
 	}
 }
 
-// TestFaultsAreSwitchedWhileItRuns starts the program, waits for a fault of the timetable, sets another by the control
-// server, and stops it as SIGTERM would.
-func TestFaultsAreSwitchedWhileItRuns(t *testing.T) {
+// TestControl runs the program, waits for a fault of the timetable, sets another by the control server, and stops the
+// program.
+func TestControl(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	ctx, stop := context.WithCancel(ctx)
@@ -119,13 +119,13 @@ func TestFaultsAreSwitchedWhileItRuns(t *testing.T) {
 	for _, test := range []struct {
 		where, fault string
 		code         int
-		says         string
+		text         string
 	}{
 		{"lwm2m/udp", "drop\n", http.StatusNoContent, ""},
 		{"nowhere", "drop\n", http.StatusBadRequest, "known are resolver, bootstrap/tcp:5684"},
 		{"gateways", "", http.StatusBadRequest, "must be a fault"},
 	} {
-		if code, body := do(t, http.MethodPut, url+"/fault/"+test.where, test.fault); code != test.code || !strings.Contains(body, test.says) {
+		if code, body := do(t, http.MethodPut, url+"/fault/"+test.where, test.fault); code != test.code || !strings.Contains(body, test.text) {
 			t.Errorf("PUT %s: %d %s", test.where, code, body)
 		}
 	}
@@ -163,7 +163,7 @@ func do(t *testing.T, method, url, body string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
-func TestPagesArePrintedAsTheyCome(t *testing.T) {
+func TestPagesCommand(t *testing.T) {
 	var printed bytes.Buffer
 	pager := receiver(&printed, func() time.Time { return time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC) })
 	post := func(body string) int {
@@ -206,6 +206,6 @@ func TestPagesArePrintedAsTheyCome(t *testing.T) {
 		}
 	}
 	if code := post("no JSON"); code != http.StatusBadRequest {
-		t.Errorf("what is no notification: status %d", code)
+		t.Errorf("not a notification: status %d", code)
 	}
 }

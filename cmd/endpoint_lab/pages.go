@@ -15,10 +15,10 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// maxNotification bounds what Alertmanager may post: a page of hundreds of alerts is far smaller.
+// maxNotification bounds the message of Alertmanager: one with hundreds of alerts is far smaller.
 const maxNotification = 1 << 20
 
-// pages is the command that stands for the pager: it prints what Alertmanager would page somebody with.
+// pages is the command that replaces a pager: it prints the notifications of Alertmanager.
 type pages struct{ listen string }
 
 func (p *pages) flags(cmd *kingpin.CmdClause) {
@@ -30,17 +30,17 @@ func (p *pages) run(ctx context.Context, stdout, stderr io.Writer) int {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.listen)
 	if err != nil {
 		fmt.Fprintf(stderr, "endpoint_lab: pages: %v\n", err)
-		return exitWrong
+		return exitFailed
 	}
 	fmt.Fprintf(stderr, "pages are received at http://%s/\n", listener.Addr())
 	if err := serve(ctx, listener, receiver(stdout, time.Now)); err != nil {
 		fmt.Fprintf(stderr, "endpoint_lab: pages: %v\n", err)
-		return exitWrong
+		return exitFailed
 	}
 	return exitOK
 }
 
-// notification is what Alertmanager posts, as far as it is printed.
+// notification is the part of Alertmanager's message that is printed.
 type notification struct {
 	Receiver string  `json:"receiver"`
 	Alerts   []alert `json:"alerts"`
@@ -75,8 +75,8 @@ func receiver(out io.Writer, now func() time.Time) http.Handler {
 // maxShown is how many alerts of a notification are listed; its first line counts all of them.
 const maxShown = 10
 
-// text is one page, however many alerts are grouped in it: what happened where, the hosts, and the first alert that fires in
-// its own words, which the others repeat for their hosts.
+// text is one notification with all its alerts: what happened where, the hosts, and the summary and description of
+// the first alert that fires, which the others repeat for their hosts.
 func (n *notification) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s  %s\n", strings.ToUpper(n.Receiver), cmp.Or(n.common("alertname"), "several alerts"), n.headline())
@@ -108,7 +108,7 @@ func (n *notification) text() string {
 	return b.String()
 }
 
-// headline is the site, where the alerts share one, and how many fire or are over.
+// headline is the site, if the alerts share one, and how many are firing or resolved.
 func (n *notification) headline() string {
 	var counts []string
 	for _, status := range []string{firing, resolved} {
@@ -116,13 +116,13 @@ func (n *notification) headline() string {
 			counts = append(counts, fmt.Sprintf("%d %s", count, status))
 		}
 	}
-	said := strings.Join(counts, ", ")
+	summary := strings.Join(counts, ", ")
 	for _, label := range []string{"site", "instance"} {
 		if value := n.common(label); value != "" {
-			return fmt.Sprintf("%s %s: %s", label, value, said)
+			return fmt.Sprintf("%s %s: %s", label, value, summary)
 		}
 	}
-	return said
+	return summary
 }
 
 func (n *notification) count(status string) (count int) {
@@ -149,14 +149,14 @@ func (n *notification) common(label string) string {
 
 // about is what an alert is about within its site: a host, with the path or the DNS server where it names one.
 func (a *alert) about() string {
-	var said []string
+	var parts []string
 	for _, label := range []string{"host", "transport", "port", "resolver"} {
 		if value := a.Labels[label]; value != "" {
-			said = append(said, value)
+			parts = append(parts, value)
 		}
 	}
-	if len(said) == 0 {
+	if len(parts) == 0 {
 		return cmp.Or(a.Labels["instance"], a.Labels["alertname"])
 	}
-	return strings.Join(said, " ")
+	return strings.Join(parts, " ")
 }

@@ -14,7 +14,7 @@ const (
 	drainTimeout   = 2 * time.Second
 )
 
-// serve answers HTTP on a listener until ctx ends, and lets the requests under way finish.
+// serve answers HTTP on a listener until ctx ends, and lets the requests in progress finish.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout}
 	ended := make(chan error, 1)
@@ -27,7 +27,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	drain, done := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer done()
 	if server.Shutdown(drain) != nil {
-		_ = server.Close() // somebody keeps a request open
+		_ = server.Close() // a client keeps a request open
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -25,7 +25,7 @@ type simulation struct {
 	options   lab.Options
 }
 
-// Bounds of what can be asked of a lab. Each address has a listener for every path of its host, and RFC 2181 §8 gives a TTL
+// Bounds of the flags. Each address has a listener for every path of its host, and RFC 2181 §8 gives a TTL
 // 31 bits.
 const (
 	maxAddresses = 256
@@ -33,59 +33,59 @@ const (
 )
 
 func (s *simulation) flags(app *kingpin.CmdClause) {
-	app.Flag("fault", "Fault to begin with, as in bootstrap/tcp:5684=intercept, lwm2m/udp=drop, '*=slow:50ms' or resolver=min_ttl:300; see the command list. May be repeated.").
+	app.Flag("fault", "Fault to start with, for example bootstrap/tcp:5684=intercept, lwm2m/udp=drop, '*=slow:50ms' or resolver=min_ttl:300; see the command list. May be repeated.").
 		PlaceHolder("HOST[/tcp|/udp[:PORT]]=FAULT").StringsVar(&s.faults)
-	app.Flag("timetable", "Faults to set later, as in 60s:bootstrap/tcp=intercept,180s:bootstrap/tcp=none.").StringVar(&s.timetable)
+	app.Flag("timetable", "Faults to set later, for example 60s:bootstrap/tcp=intercept,180s:bootstrap/tcp=none.").StringVar(&s.timetable)
 	app.Flag("config-out", "Write the exporter's configuration to this file; without it, it is printed.").PlaceHolder("FILE").StringVar(&s.configOut)
-	app.Flag("control", "Address to switch faults by HTTP while running: PUT /fault/WHERE, GET /faults. There WHERE may be HOST@ADDRESS too, once it is known which addresses the lab has chosen.").
+	app.Flag("control", "Address to switch faults by HTTP while running: PUT /fault/WHERE, GET /faults. There WHERE may also be HOST@ADDRESS; GET /faults lists the addresses.").
 		PlaceHolder("127.0.0.1:0").StringVar(&s.control)
 	flags.Number(app.Flag("addresses", "Addresses of each host, 1 to 256."), &s.options.Addresses, 1, maxAddresses).Default("1")
 	flags.Number(app.Flag("ttl", "TTL of the hosts' records in seconds."), &s.options.TTL, 1, maxTTL).Default("60")
 	flags.Number(app.Flag("device-port", "Port that stands for 5684; 0 picks a free one."), &s.options.Device, 0, math.MaxUint16).Default("0")
 	flags.Number(app.Flag("web-port", "Port that stands for 443; 0 picks a free one."), &s.options.Web, 0, math.MaxUint16).Default("0")
-	flags.DurationOrNone(app.Flag("idle-limit", "Time of silence after which the device servers end a TCP session; 0: never."), &s.options.IdleLimit).Default("0s")
+	flags.DurationOrNone(app.Flag("idle-limit", "Silence after which the device servers end a session; 0: never."), &s.options.IdleLimit).Default("0s")
 }
 
-// run starts the lab, says where it is, and waits for ctx to end.
+// run starts the lab, prints its configuration, and waits for ctx to end.
 func (s *simulation) run(ctx context.Context, stdout, stderr io.Writer) (code int) {
-	complain := func(code int, err error) int {
+	fail := func(code int, err error) int {
 		fmt.Fprintf(stderr, "endpoint_lab: %v\n", err)
 		return code
 	}
 	table, err := parseTimetable(s.timetable)
 	if err != nil {
-		return complain(exitUsage, err)
+		return fail(exitUsage, err)
 	}
 	l, err := lab.Start(ctx, s.options)
 	if err != nil {
-		return complain(exitWrong, err)
+		return fail(exitFailed, err)
 	}
 	defer func() {
 		if err := l.Close(); err != nil {
-			code = complain(exitWrong, err)
+			code = fail(exitFailed, err)
 		}
 	}()
 	for _, text := range s.faults {
 		where, fault, _ := strings.Cut(text, "=")
 		if where == "" || fault == "" {
-			return complain(exitUsage, fmt.Errorf("--fault=%s: HOST=FAULT is due, as in bootstrap/tcp=intercept", text))
+			return fail(exitUsage, fmt.Errorf("--fault=%s: want HOST=FAULT, for example bootstrap/tcp=intercept", text))
 		}
 		if err := l.Set(where, fault); err != nil {
-			return complain(exitUsage, fmt.Errorf("--fault=%s: %w", text, explain(l, where, err)))
+			return fail(exitUsage, fmt.Errorf("--fault=%s: %w", text, explain(l, where, err)))
 		}
 	}
 	for _, c := range table {
 		if err := l.Check(c.where, c.fault); err != nil {
-			return complain(exitUsage, fmt.Errorf("--timetable: %s: %w", c, explain(l, c.where, err)))
+			return fail(exitUsage, fmt.Errorf("--timetable: %s: %w", c, explain(l, c.where, err)))
 		}
 	}
 	if err := s.publish(l, stdout, stderr); err != nil {
-		return complain(exitWrong, err)
+		return fail(exitFailed, err)
 	}
-	return s.attend(ctx, l, table, stderr, complain)
+	return s.attend(ctx, l, table, stderr, fail)
 }
 
-// publish hands out the exporter's configuration.
+// publish writes the exporter's configuration.
 func (s *simulation) publish(l *lab.Lab, stdout, stderr io.Writer) error {
 	if s.configOut == "" {
 		_, err := io.WriteString(stdout, l.Config())
@@ -98,8 +98,8 @@ func (s *simulation) publish(l *lab.Lab, stdout, stderr io.Writer) error {
 	return err
 }
 
-// attend follows the timetable and the control server until ctx ends.
-func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, stderr io.Writer, complain func(int, error) int) int {
+// attend runs the timetable and the control server until ctx ends.
+func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, stderr io.Writer, fail func(int, error) int) int {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -107,19 +107,19 @@ func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, std
 	if s.control != "" {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.control)
 		if err != nil {
-			return complain(exitWrong, fmt.Errorf("listen for control: %w", err))
+			return fail(exitFailed, fmt.Errorf("listen for control: %w", err))
 		}
 		fmt.Fprintf(stderr, "control: http://%s/faults\n", listener.Addr())
 		wg.Go(func() {
 			if err := serve(ctx, listener, control(l)); err != nil {
-				complain(exitWrong, fmt.Errorf("serve control: %w", err))
+				fail(exitFailed, fmt.Errorf("serve control: %w", err))
 			}
 		})
 	}
 	fmt.Fprintln(stderr, "lab is up; stop it with SIGTERM or Ctrl-C")
 	follow(ctx, table, func(c change) {
 		if err := l.Set(c.where, c.fault); err != nil {
-			complain(exitWrong, err)
+			fail(exitFailed, err)
 			return
 		}
 		fmt.Fprintln(stderr, c)

@@ -17,7 +17,8 @@ type change struct {
 
 func (c change) String() string { return fmt.Sprintf("%s: %s=%s", c.after, c.where, c.fault) }
 
-// parseTimetable reads AFTER:HOST=FAULT, with all that --fault takes for HOST, separated by commas, and orders it by time.
+// parseTimetable parses comma-separated entries AFTER:HOST=FAULT, with HOST and FAULT as in --fault, and sorts them
+// by time.
 func parseTimetable(text string) ([]change, error) {
 	var out []change
 	for _, entry := range strings.Split(text, ",") {
@@ -28,10 +29,10 @@ func parseTimetable(text string) ([]change, error) {
 		where, fault, ok := strings.Cut(rest, "=")
 		d, err := time.ParseDuration(after)
 		if err != nil || !ok || where == "" || fault == "" {
-			return nil, fmt.Errorf("--timetable: %q is not AFTER:HOST=FAULT, as in 60s:bootstrap/tcp=intercept", entry)
+			return nil, fmt.Errorf("--timetable: %q is not AFTER:HOST=FAULT, for example 60s:bootstrap/tcp=intercept", entry)
 		}
 		if d < 0 {
-			return nil, fmt.Errorf("--timetable: %q: a time after the start is not negative", entry)
+			return nil, fmt.Errorf("--timetable: %q: the time must not be negative", entry)
 		}
 		out = append(out, change{d, where, fault})
 	}
@@ -39,7 +40,7 @@ func parseTimetable(text string) ([]change, error) {
 	return out, nil
 }
 
-// follow sets each change when its time has come, until ctx ends.
+// follow applies each change at its time, until ctx ends.
 func follow(ctx context.Context, table []change, set func(change)) {
 	start := time.Now()
 	for _, c := range table {

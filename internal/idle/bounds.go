@@ -21,9 +21,9 @@ type tally struct {
 // known counts the connections with a result.
 func (t *tally) known() int { return t.survived + len(t.lost) + len(t.closed) }
 
-// ending is that of the majority of this step's connections. For a loss or an end by the server it also returns the shorter
-// of two observations that agree. It is IdleUnknown if there is no majority, or no two agree. Both kinds of loss are
-// returned as IdleDropped.
+// ending is that of the majority of this step's connections. For a loss or an end by the server it also returns the
+// shorter of two observations that agree. It is IdleUnknown if there is no majority, or no two agree. Both kinds of
+// loss are returned as IdleDropped.
 func (t *tally) ending() (report.IdleEnding, *report.IdleObservation) {
 	switch n := t.known(); {
 	case 2*len(t.lost) > n:
@@ -67,19 +67,19 @@ func (t *tally) settled() bool {
 	return t.survived >= 2 || agreed(t.lost) != nil || agreed(t.closed) != nil || t.known()+len(t.unknown)+len(t.events) >= 3
 }
 
-// onlySurvived reports whether survival is all that is known about this step. After an event at least one connection must have
-// survived.
+// onlySurvived reports whether survival is all that is known about this step. After an event at least one connection
+// must have survived.
 func (t *tally) onlySurvived() bool {
 	return t.known() == t.survived && (t.survived > 0 || len(t.events) == 0)
 }
 
-// An event, such as a restart, ends connections at one moment and so after silences of different length. An idle timeout ends
-// them after the same silence and so at different moments. Silences must differ by at least minEventSpread to tell these
-// two cases apart.
+// An event, such as a restart, ends connections at one moment and so after silences of different length. An idle
+// timeout ends them after the same silence and so at different moments. Silences must differ by at least
+// minEventSpread to tell these two cases apart.
 const minEventSpread = 100 * time.Millisecond
 
-// endedByEvent marks the observations that an event ended: the server has restarted, or a NAT has lost its table. Two ends are
-// marked if they lie less than half as far apart as their silences differ.
+// endedByEvent marks the observations that an event ended: the server has restarted, or a NAT has lost its table. Two
+// ends are marked if they lie less than half as far apart as their silences differ.
 func endedByEvent(observations []report.IdleObservation) []bool {
 	event := make([]bool, len(observations))
 	for i := range observations {
@@ -94,9 +94,9 @@ func endedByEvent(observations []report.IdleObservation) []bool {
 	return event
 }
 
-// unconfirmed returns the step to measure again: the shortest that did not survive, until two connections agree on it. If they
-// show that it survives, it is the next one. A server that was restarted looks like a NAT with a timeout, but not twice
-// after the same silence.
+// unconfirmed returns the step to measure again: the shortest that did not survive, until two connections agree on
+// it. If they show that it survives, it is the next one. A server that was restarted looks like a NAT with a timeout,
+// but not twice after the same silence.
 func unconfirmed(observations []report.IdleObservation, steps []time.Duration) (step time.Duration, ok bool) {
 	all := tallies(observations)
 	for _, t := range all {
@@ -113,8 +113,8 @@ func unconfirmed(observations []report.IdleObservation, steps []time.Duration) (
 	return 0, false
 }
 
-// confirmingStep is the shortest unsettled step that can confirm the end of this one: if a connection was ended after 110 s
-// of 540 s, a silence of 120 s suffices.
+// confirmingStep is the shortest unsettled step that can confirm the end of this one: if a connection was ended after
+// 110 s of 540 s, a silence of 120 s suffices.
 func (t *tally) confirmingStep(steps []time.Duration, all []*tally) time.Duration {
 	after := t.step
 	for _, ends := range [][]report.IdleObservation{t.lost, t.closed} {
@@ -166,9 +166,9 @@ func tallies(observations []report.IdleObservation) []*tally {
 func byAfter(a, b report.IdleObservation) int { return cmp.Compare(a.After, b.After) }
 
 // Judge derives bounds from observations, which may be in any order. An end counts once two connections agree on the
-// silence before it. Contradictions are resolved cautiously: for one step the majority counts; over all steps, Lost is the
-// shortest silence lost and Survived the longest survived below it, even if a longer one survived. A limit of the server that
-// a longer silence outlived does not count.
+// silence before it. Contradictions are resolved cautiously: for one step the majority counts; over all steps, Lost
+// is the shortest silence lost and Survived the longest survived below it, even if a longer one survived. A limit of
+// the server that a longer silence outlived does not count.
 func Judge(observations []report.IdleObservation) report.IdleBounds {
 	var b report.IdleBounds
 	f := findings{steps: tallies(observations)}
@@ -223,8 +223,8 @@ type findings struct {
 	lost, closed *report.IdleObservation // the shortest that count; nil if there is none
 }
 
-// countEvents counts the ends by events that neither bound explains: a timer that is checked every second ends connections
-// together too.
+// countEvents counts the ends by events that neither bound explains: a timer that is checked every second ends
+// connections together too.
 func (f *findings) countEvents() (n int) {
 	for _, t := range f.steps {
 		for _, o := range t.events {
@@ -238,8 +238,8 @@ func (f *findings) countEvents() (n int) {
 	return n
 }
 
-// outlived is the longest silence at whose end a connection still existed and was then ended, if it exceeds the silence of the
-// loss by more than the tolerance; else 0.
+// outlived is the longest silence at whose end a connection still existed and was then ended, if it exceeds the
+// silence of the loss by more than the tolerance; else 0.
 func (f *findings) outlived() (longest time.Duration) {
 	for _, t := range f.steps {
 		for _, o := range slices.Concat(t.lost, t.closed) {
@@ -283,8 +283,8 @@ func (f *findings) unsteady(events int) report.IdleUnsteady {
 	return report.IdleUnsteady{Kind: report.IdleLongerSurvived, Silence: f.longest}
 }
 
-// open is why silences longer than those survived have no result: the first connection without one, or one that ended without
-// another that agrees.
+// open is why silences longer than those survived have no result: the first connection without one, or one that ended
+// without another that agrees.
 func (f *findings) open(b *report.IdleBounds) report.IdleOpen {
 	if len(f.steps) == 0 {
 		return report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNothingMeasured}}

@@ -70,8 +70,8 @@ func newNetwork(t *testing.T) *network {
 	return n
 }
 
-// route makes the router forward, with short timeouts. masquerade and invalid are nft statements: how addresses are translated, and
-// what happens to packets of unknown connections.
+// route makes the router forward, with short timeouts. masquerade and invalid are nft statements: how addresses are
+// translated, and what happens to packets of unknown connections.
 func (n *network) route(t *testing.T, masquerade, invalid string, loose int) error {
 	t.Helper()
 	var errs []error
@@ -110,7 +110,8 @@ func command(t *testing.T, stdin, name string, args ...string) error {
 	return nil
 }
 
-// inside runs do in a namespace. Its sockets stay there. The thread is not used again, since it remains in the namespace.
+// inside runs do in a namespace. Its sockets stay there. The thread is not used again, since it remains in the
+// namespace.
 func inside(namespace string, do func() error) error {
 	done := make(chan error, 1)
 	go func() {

@@ -34,8 +34,8 @@ type Measured struct {
 	Complete  bool // the round was not interrupted
 }
 
-// Advise returns what the bounds mean for devices. It names a setting only if a complete round lost a connection. For a web host it
-// returns the zero value: no device's keepalive applies to its connections.
+// Advise returns what the bounds mean for devices. It names a setting only if a complete round lost a connection. For
+// a web host it returns the zero value: no device's keepalive applies to its connections.
 func Advise(b *report.IdleBounds, of Measured) report.IdleAdvice {
 	if of.Client != measurement.Device {
 		return report.IdleAdvice{}
@@ -57,8 +57,8 @@ func Advise(b *report.IdleBounds, of Measured) report.IdleAdvice {
 	return a
 }
 
-// adviseUDP: a device sends no ping over UDP. It sends only registration updates, at 75 % of the lifetime, so that a path
-// whose timeout is below the longest keepalive expires the connection between two of them.
+// adviseUDP: a device sends no ping over UDP. It sends only registration updates, at 75 % of the lifetime, so that a
+// path whose timeout is below the longest keepalive expires the connection between two of them.
 func adviseUDP(b *report.IdleBounds) report.IdleAdviceKind {
 	switch Survival(b, keepalives[0].Interval) {
 	case report.Survives:

@@ -118,8 +118,8 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// TestManagerConnectionLimit measures many paths of a lab: the connections at a time stay within the configured number, every path is
-// measured, and Close leaves none open.
+// TestManagerConnectionLimit measures many paths of a lab: the connections at a time stay within the configured
+// number, every path is measured, and Close leaves none open.
 func TestManagerConnectionLimit(t *testing.T) {
 	const paths, places = 100, 16
 	synctest.Test(t, func(t *testing.T) {
@@ -183,8 +183,8 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// TestManagerCloseEndsSilences closes a manager whose connections are to stay silent for minutes, on the kernel's sockets: none
-// is left open.
+// TestManagerCloseEndsSilences closes a manager whose connections are to stay silent for minutes, on the kernel's
+// sockets: none is left open.
 func TestManagerCloseEndsSilences(t *testing.T) {
 	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
 	before := descriptors(t)

@@ -17,18 +17,18 @@ import (
 )
 
 const (
-	// firstJitter spreads the first round of each path over at most this long, or over the interval or the longest step if that is
-	// shorter, so that exporters started together do not probe in lockstep.
+	// firstJitter spreads the first round of each path over at most this long, or over the interval or the longest
+	// step if that is shorter, so that exporters started together do not probe in lockstep.
 	firstJitter = time.Minute
 	// retryShare of the interval passes before a round without a result is repeated.
 	retryShare = 12
-	// maxAddressAge is how old a report may be whose addresses are connected to. An address that the name no longer resolves to
-	// may belong to someone else.
+	// maxAddressAge is how old a report may be whose addresses are connected to. An address that the name no longer
+	// resolves to may belong to someone else.
 	maxAddressAge = time.Hour
 )
 
-// Manager measures the paths of a configuration in the background, in rounds. It connects only to addresses that a survey has
-// connected to recently ([Manager.Observe]). It is safe for concurrent use.
+// Manager measures the paths of a configuration in the background, in rounds. It connects only to addresses that a
+// survey has connected to recently ([Manager.Observe]). It is safe for concurrent use.
 type Manager struct {
 	logger *slog.Logger
 	pace   func(context.Context) bool
@@ -75,8 +75,8 @@ func NewManager(logger *slog.Logger) *Manager {
 	return m
 }
 
-// Reload changes what is measured and how connections are opened. Paths that stay keep their results and, unless the steps
-// changed, the round in progress.
+// Reload changes what is measured and how connections are opened. Paths that stay keep their results and, unless the
+// steps changed, the round in progress.
 func (m *Manager) Reload(cfg *config.Config, open Open) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -141,8 +141,8 @@ func (m *Manager) Observe(rep *report.Report) {
 	m.changed()
 }
 
-// Walked returns the walk of the address that a device would connect to; nil if there is none that may be connected to: not a
-// sinkhole, and not an address that the zone has withdrawn.
+// Walked returns the walk of the address that a device would connect to; nil if there is none that may be connected
+// to: not a sinkhole, and not an address that the zone has withdrawn.
 func Walked(p *report.Path) *report.Walk {
 	for i := range p.Walks {
 		w := &p.Walks[i]
@@ -156,8 +156,8 @@ func Walked(p *report.Path) *report.Walk {
 	return nil
 }
 
-// Foreign reports whether something other than the cloud answers, by the finding of a survey. An interceptor ends connections itself: how
-// long silence survives there is not a property of the path to the cloud.
+// Foreign reports whether something other than the cloud answers, by the finding of a survey. An interceptor ends
+// connections itself: how long silence survives there is not a property of the path to the cloud.
 func Foreign(f *report.Finding) bool {
 	return f.Reason.Class() == reason.Interception || f.Reason == reason.NotTLS || f.Advice == reason.CheckAddress
 }
@@ -208,8 +208,8 @@ func (m *Manager) schedule() {
 	}
 }
 
-// startRounds starts the rounds whose time has come, the one that has waited longest first, as far as there are connections. It
-// returns how long the scheduler may wait.
+// startRounds starts the rounds whose time has come, the one that has waited longest first, as far as there are
+// connections. It returns how long the scheduler may wait.
 func (m *Manager) startRounds() (wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -255,9 +255,9 @@ func (m *Manager) start(p *pathState, connections int) {
 	})
 }
 
-// finish keeps the result of a round. It discards that of an interrupted round, which is repeated: at once, or after a part of
-// the interval if an interceptor answers, so that one that comes and goes does not cause round after round. It also
-// discards a round with steps that are no longer configured.
+// finish keeps the result of a round. It discards that of an interrupted round, which is repeated: at once, or after
+// a part of the interval if an interceptor answers, so that one that comes and goes does not cause round after round.
+// It also discards a round with steps that are no longer configured.
 func (m *Manager) finish(p *pathState, steps []time.Duration, r Result) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

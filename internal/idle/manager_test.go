@@ -274,7 +274,8 @@ func TestManagerWhileIntercepted(t *testing.T) {
 	})
 }
 
-// TestManagerDiscardsRoundBeforeInterception: a round ends after the last survey, and the next survey finds an interceptor.
+// TestManagerDiscardsRoundBeforeInterception: a round ends after the last survey, and the next survey finds an
+// interceptor.
 func TestManagerDiscardsRoundBeforeInterception(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *Manager) {
 		c, w := siteOf(1), &world{}
@@ -334,8 +335,8 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// TestManagerBounds measures 500 paths: connections at a time, goroutines, memory and the rate of new connections are bounded,
-// and every path is measured.
+// TestManagerBounds measures 500 paths: connections at a time, goroutines, memory and the rate of new connections are
+// bounded, and every path is measured.
 func TestManagerBounds(t *testing.T) {
 	const paths = 500
 	inBubble(t, func(t *testing.T, m *Manager) {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// OpeningInterval is the mean time between the opening of two connections: the measurement must not look like an attack, nor fill
-// the table of the NAT that it measures.
+// OpeningInterval is the mean time between the opening of two connections: the measurement must not look like an
+// attack, nor fill the table of the NAT that it measures.
 const OpeningInterval = 500 * time.Millisecond
 
-// NewPacer returns a function that spaces events in time over all its callers. Each call waits for its turn; it returns false if ctx
-// ended first.
+// NewPacer returns a function that spaces events in time over all its callers. Each call waits for its turn; it
+// returns false if ctx ended first.
 func NewPacer(mean time.Duration) func(ctx context.Context) bool {
 	var mu sync.Mutex
 	var next time.Time

@@ -13,10 +13,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// Patience is how long the phases around a silence may take. No scrape waits for them, and lost packets must have been repeated
-// before a loss is attributed to the silence: Linux repeats a TCP segment after 0.2, 0.6, 1.4, 3, 6.2 and 12.6 s; a CoAP
-// ping over UDP is repeated after 2 to 3 s and after twice that time (RFC 7252 §4.8), so that three datagrams would have to
-// be lost.
+// Patience is how long the phases around a silence may take. No scrape waits for them, and lost packets must have
+// been repeated before a loss is attributed to the silence: Linux repeats a TCP segment after 0.2, 0.6, 1.4, 3, 6.2
+// and 12.6 s; a CoAP ping over UDP is repeated after 2 to 3 s and after twice that time (RFC 7252 §4.8), so that
+// three datagrams would have to be lost.
 func Patience() path.Patience {
 	return path.Patience{
 		Connect: 8 * time.Second,
@@ -27,16 +27,16 @@ func Patience() path.Patience {
 	}
 }
 
-// maxOverhead is how long an observation may take in addition to its silence: opening a connection and proving it alive, then a
-// proof that fails, and a fresh connection for comparison.
+// maxOverhead is how long an observation may take in addition to its silence: opening a connection and proving it
+// alive, then a proof that fails, and a fresh connection for comparison.
 func maxOverhead() time.Duration {
 	p := Patience()
 	alive := p.Connect + p.Hello + p.Finish + p.Ping
 	return alive + p.Ping + alive
 }
 
-// maxClockError is by how much a silence may exceed its step, by the monotonic or the wall clock, before the observation is
-// discarded. The monotonic clock stands still while a machine is suspended.
+// maxClockError is by how much a silence may exceed its step, by the monotonic or the wall clock, before the
+// observation is discarded. The monotonic clock stands still while a machine is suspended.
 const maxClockError = 5 * time.Second
 
 // Open begins a walk of a path, as [path.Walker.Session] does.
@@ -109,8 +109,8 @@ func answered(s path.Session) bool {
 	return false
 }
 
-// begin makes a connection ready to be silent. It returns why that failed; zero if it did not. A connection without an answer
-// before the silence proves nothing after it.
+// begin makes a connection ready to be silent. It returns why that failed; zero if it did not. A connection without
+// an answer before the silence proves nothing after it.
 func (p *prober) begin(ctx context.Context, s path.Session) report.IdleFact {
 	if !s.Connect(ctx) {
 		return fact(report.IdleNoConnection, s)
@@ -127,7 +127,8 @@ func (p *prober) begin(ctx context.Context, s path.Session) report.IdleFact {
 	return report.IdleFact{}
 }
 
-// over reports whether ctx has ended or its deadline has passed: a connection may report a timeout a moment before the context does.
+// over reports whether ctx has ended or its deadline has passed: a connection may report a timeout a moment before
+// the context does.
 func over(ctx context.Context) bool {
 	deadline, limited := ctx.Deadline()
 	return ctx.Err() != nil || limited && !time.Now().Before(deadline)

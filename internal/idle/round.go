@@ -30,8 +30,8 @@ type Round struct {
 type Progress struct {
 	Silent int // connections that are silent
 	Done   int // connections with a result
-	// Ends is when the connections in progress have a result at the latest, with the timeouts around the silence and a fresh
-	// connection for comparison. Repeating a loss prolongs the round.
+	// Ends is when the connections in progress have a result at the latest, with the timeouts around the silence and
+	// a fresh connection for comparison. Repeating a loss prolongs the round.
 	Ends time.Time
 }
 

@@ -125,8 +125,8 @@ func TestRoundWithRestart(t *testing.T) {
 	}
 }
 
-// TestRoundWithSeveralRestarts ends all connections more than once. Connections opened at the usual interval then end at one
-// moment after different silences, and repeated ones after other silences again.
+// TestRoundWithSeveralRestarts ends all connections more than once. Connections opened at the usual interval then end
+// at one moment after different silences, and repeated ones after other silences again.
 func TestRoundWithSeveralRestarts(t *testing.T) {
 	for name, test := range map[string]struct {
 		restarts, steps []time.Duration

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// blackhole is an address and port whose SYNs the kernel drops. It needs no privilege and no packet filter: it listens with a
-// backlog of 0, accepts nothing, and fills the backlog with connections of its own. Linux drops the SYN of a further
+// blackhole is an address and port whose SYNs the kernel drops. It needs no privilege and no packet filter: it
+// listens with a backlog of 0, accepts nothing, and fills the backlog itself. Linux drops the SYN of a further
 // connection, so that the client sends it again.
 type blackhole struct {
 	listener *net.TCPListener
@@ -59,8 +59,8 @@ func (b *blackhole) fill(ctx context.Context) error {
 	return errBacklog
 }
 
-// full waits until the listener's queue holds every filler, since a client's connection stands before its last ACK is handled,
-// and reports whether there is no room for more.
+// full waits until the listener's queue holds every filler, since a client's connection stands before its last ACK is
+// handled, and reports whether the backlog is then full.
 func (b *blackhole) full(ctx context.Context) (bool, error) {
 	tick := time.NewTicker(backlogPoll)
 	defer tick.Stop()

@@ -26,7 +26,7 @@ type clientHello struct {
 	extendedMaster bool
 }
 
-// offersCCM8 tells a device's hello from a browser's.
+// offersCCM8 distinguishes a device's hello from a browser's.
 func (h *clientHello) offersCCM8() bool { return slices.Contains(h.suites, suiteCCM8) }
 
 // parseClientHello reads the body of a ClientHello message.

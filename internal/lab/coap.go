@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 )
 
-// CoAP says how a server answers the empty message that clients ping with.
+// CoAP configures how a server answers CoAP pings.
 type CoAP struct {
 	// Framed speaks RFC 8323 (CSM, 7.02 answered by 7.03) instead of plain RFC 7252 messages in TLS records. TCP only.
 	Framed bool
-	// Mute ignores pings, as a server may that knows no such client.
+	// Mute ignores pings, as a server may do for clients that it does not know.
 	Mute bool
 }
 
@@ -19,7 +19,7 @@ const (
 	codePong = 0xe3 // 7.03
 )
 
-// greeting is what the server says first: a CSM in RFC 8323, nothing otherwise.
+// greeting is what the server sends first: a CSM in RFC 8323, else nothing.
 func (c CoAP) greeting() []byte {
 	if c.Framed {
 		return []byte{0, codeCSM}
@@ -27,7 +27,7 @@ func (c CoAP) greeting() []byte {
 	return nil
 }
 
-// answer is the reply to the messages in data; nil if there is none to make.
+// answer is the reply to the messages in data; nil if they need none.
 func (c CoAP) answer(data []byte) []byte {
 	switch {
 	case c.Mute:
@@ -48,8 +48,8 @@ func answerPlain(data []byte) []byte {
 	return binary.BigEndian.AppendUint16([]byte{reset, 0}, binary.BigEndian.Uint16(data[2:]))
 }
 
-// answerFramed answers each ping in data by a pong with its token (RFC 8323 §5.4); messages of 13 bytes of options and
-// payload or more end the reading, since no ping is that long.
+// answerFramed answers each ping in data by a pong with its token (RFC 8323 §5.4). It stops at a message with 13 or
+// more bytes of options and payload: pings are shorter.
 func answerFramed(data []byte) []byte {
 	var out []byte
 	for len(data) >= 2 {

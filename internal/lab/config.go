@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Config is a configuration file for the exporter to watch this lab with.
+// Config is a configuration file with which the exporter monitors this lab.
 func (l *Lab) Config() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "catalogues: []\nresolvers: [%q]\n", l.ResolverAddress)
@@ -63,7 +63,7 @@ func (l *Lab) AddressesOf(host string) []netip.Addr {
 	return out
 }
 
-// issuerName writes an authority's name as the configuration takes it, in the order of the certificate.
+// issuerName is an authority's name as the configuration has it, in the order of the certificate.
 func issuerName(a *Authority) string {
 	var parts []string
 	sequence := a.Certificate.Subject.ToRDNSequence()

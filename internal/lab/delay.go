@@ -16,8 +16,8 @@ type segment struct {
 // maxSegments bounds the segments in transit in one direction.
 const maxSegments = 256
 
-// delayed returns the far end of a connection whose data takes d in each direction. Both copying goroutines end when either
-// end is closed; wg waits for them.
+// delayed returns the far end of a connection whose data takes d in each direction. Both copying goroutines end when
+// either end is closed; wg waits for them.
 func delayed(ctx context.Context, wg *sync.WaitGroup, near net.Conn, d time.Duration) net.Conn {
 	inner, far := net.Pipe()
 	ctx, cancel := context.WithCancel(ctx)

@@ -51,8 +51,8 @@ const (
 // maxSession bounds a session that the client does not close.
 const maxSession = 20 * time.Minute
 
-// DeviceServer is the TCP side of the device port: TLS 1.2 with 0xC0AE alone, no SNI looked at, a client certificate
-// demanded, the handshake finished, CoAP answered.
+// DeviceServer is the TCP side of the device port: TLS 1.2 with the one suite 0xC0AE. It ignores SNI, requires a client
+// certificate, finishes the handshake and answers CoAP.
 //
 //	client                                  server
 //	ClientHello              ───────────►   without 0xC0AE: alert handshake_failure
@@ -71,7 +71,7 @@ type DeviceServer struct {
 	IdleLimit time.Duration
 }
 
-// Serve holds one session on conn and closes it. The error says how the session ended; nil if politely.
+// Serve runs one session on conn and closes conn. The error is how the session ended, nil for close_notify.
 func (s *DeviceServer) Serve(ctx context.Context, conn net.Conn) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -85,7 +85,7 @@ func (s *DeviceServer) Serve(ctx context.Context, conn net.Conn) error {
 	return s.session(h.records, conn)
 }
 
-// session answers CoAP until either side has had enough.
+// session answers CoAP until either side ends the session.
 func (s *DeviceServer) session(r *records, conn net.Conn) error {
 	if greeting := s.CoAP.greeting(); greeting != nil {
 		if err := r.write(contentApplicationData, greeting); err != nil {
@@ -116,7 +116,7 @@ func (s *DeviceServer) session(r *records, conn net.Conn) error {
 	}
 }
 
-// deviceHandshake is one handshake on its way.
+// deviceHandshake is one handshake in progress.
 type deviceHandshake struct {
 	server       *DeviceServer
 	records      *records
@@ -136,7 +136,7 @@ func (h *deviceHandshake) run() error {
 	return h.finish()
 }
 
-// fail sends the alert and returns the error that called for it.
+// fail sends an alert and returns the error that caused it.
 func (h *deviceHandshake) fail(alert byte, err error) error {
 	return errors.Join(err, h.records.alert(alert))
 }
@@ -264,21 +264,22 @@ func (h *deviceHandshake) keyExchange() ([]byte, error) {
 	return b.Bytes()
 }
 
-// next reads the message that is due and adds it to the transcript; before is the transcript without it.
-func (h *deviceHandshake) next(due byte) (body, before []byte, err error) {
+// next reads a message, which must be of the given type, and adds it to the transcript; before is the transcript
+// without it.
+func (h *deviceHandshake) next(want byte) (body, before []byte, err error) {
 	kind, body, whole, err := h.records.message()
 	if err != nil {
-		return nil, nil, fmt.Errorf("read message %d: %w", due, err)
+		return nil, nil, fmt.Errorf("read message %d: %w", want, err)
 	}
-	if kind != due {
-		return nil, nil, h.fail(alertUnexpectedMessage, fmt.Errorf("message %d where %d is due", kind, due))
+	if kind != want {
+		return nil, nil, h.fail(alertUnexpectedMessage, fmt.Errorf("message %d, want %d", kind, want))
 	}
 	before = h.transcript
 	h.transcript = append(before[:len(before):len(before)], whole...)
 	return body, before, nil
 }
 
-// finish takes the client's second flight and answers it.
+// finish reads the client's second flight and answers it.
 func (h *deviceHandshake) finish() error {
 	peer, err := h.clientCertificate()
 	if err != nil {
@@ -300,7 +301,7 @@ func (h *deviceHandshake) finish() error {
 		return fmt.Errorf("read change cipher spec: %w", err)
 	}
 	if content != contentChangeCipherSpec {
-		return h.fail(alertUnexpectedMessage, fmt.Errorf("content type %d where change cipher spec is due", content))
+		return h.fail(alertUnexpectedMessage, fmt.Errorf("content type %d, want change cipher spec", content))
 	}
 	if h.records.in, err = newProtection(keys.ClientWriteKey, keys.ClientWriteIV); err != nil {
 		return err
@@ -311,7 +312,8 @@ func (h *deviceHandshake) finish() error {
 	return h.sendFinished(master, keys)
 }
 
-// clientCertificate reads the client's chain: none is refused, any is taken, unless strangers are to be refused.
+// clientCertificate reads the client's chain. It accepts every certificate unless RefuseClients is set, and requires
+// one.
 func (h *deviceHandshake) clientCertificate() (*x509.Certificate, error) {
 	body, _, err := h.next(typeCertificate)
 	if err != nil {
@@ -326,7 +328,7 @@ func (h *deviceHandshake) clientCertificate() (*x509.Certificate, error) {
 		return nil, h.fail(alertHandshakeFailure, errors.New("client sent no certificate"))
 	}
 	if h.server.RefuseClients {
-		return nil, h.fail(alertUnknownCA, errors.New("client certificate refused as told"))
+		return nil, h.fail(alertUnknownCA, errRefused)
 	}
 	if !list.ReadUint24LengthPrefixed(&der) {
 		return nil, h.fail(alertHandshakeFailure, errors.New("malformed client certificate list"))
@@ -390,11 +392,11 @@ func (h *deviceHandshake) verifyFinished(master []byte) error {
 	if err != nil {
 		return err
 	}
-	due, err := prf.VerifyDataClient(master, before, sha256.New)
+	want, err := prf.VerifyDataClient(master, before, sha256.New)
 	if err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare(due, body) != 1 {
+	if subtle.ConstantTimeCompare(want, body) != 1 {
 		return h.fail(alertDecryptError, errors.New("client finished does not match"))
 	}
 	return nil

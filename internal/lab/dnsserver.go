@@ -65,8 +65,8 @@ func (s *DNSServer) Close() error {
 	return err
 }
 
-// truncate empties an answer that is larger than the client takes over UDP, and sets TC. It keeps no part of an RRset: the
-// content of a truncated answer must not be used (RFC 2181 §9).
+// truncate empties an answer that is larger than the client takes over UDP, and sets TC. It keeps no part of an
+// RRset: the content of a truncated answer must not be used (RFC 2181 §9).
 func truncate(m, q *dns.Msg) {
 	limit := dns.MinMsgSize
 	if opt := q.IsEdns0(); opt != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
-// DTLSServer is the UDP side of the device port: DTLS 1.2 with the one suite 0xC0AE. It requires a client certificate and answers
-// CoAP pings.
+// DTLSServer is the UDP side of the device port: DTLS 1.2 with the one suite 0xC0AE. It requires a client certificate
+// and answers CoAP pings.
 type DTLSServer struct {
 	Certificate tls.Certificate
 	// RefuseClients refuses every client certificate.
@@ -81,7 +81,8 @@ func (s *DTLSServer) accept(ctx context.Context) {
 	}
 }
 
-// Serve holds one session with one client on a socket that receives only that client's datagrams, and closes the socket.
+// Serve holds one session with one client on a socket that receives only that client's datagrams, and closes the
+// socket.
 func (s *DTLSServer) Serve(ctx context.Context, socket net.PacketConn, client net.Addr) error {
 	defer socket.Close()
 	conn, err := dtls.ServerWithOptions(socket, client, s.options()...)

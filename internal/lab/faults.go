@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// Due is what the exporter owes for a fault: the labels reason and class, both empty where the path still carries the
-// client.
-type Due struct{ Reason, Class string }
+// Verdict is what the exporter must report for a fault: the labels reason and class, both empty if the path still
+// carries the client.
+type Verdict struct{ Reason, Class string }
 
-// Fault is one thing that sites do to a path. TCP and UDP say what is due for a device on that transport, Web for a
-// browser-like client; nil: the fault cannot be set there.
+// Fault is one fault of a path. TCP and UDP are the verdicts for a device on that transport, Web for a browser-like
+// client; nil if the fault cannot be set there.
 type Fault struct {
 	Name string
 	// Argument says what may follow the name after a colon, with its default; "" if nothing.
 	Argument string
 	Does     string // one line
-	TCP      *Due
-	UDP      *Due
-	Web      *Due
+	TCP      *Verdict
+	UDP      *Verdict
+	Web      *Verdict
 }
 
 var (
-	carried     = &Due{}
-	blocked     = func(reason string) *Due { return &Due{reason, "blocked"} }
-	intercepted = func(reason string) *Due { return &Due{reason, "interception"} }
-	server      = func(reason string) *Due { return &Due{reason, "server"} }
-	certificate = func(reason string) *Due { return &Due{reason, "certificate"} }
+	carried     = &Verdict{}
+	blocked     = func(reason string) *Verdict { return &Verdict{reason, "blocked"} }
+	intercepted = func(reason string) *Verdict { return &Verdict{reason, "interception"} }
+	server      = func(reason string) *Verdict { return &Verdict{reason, "server"} }
+	certificate = func(reason string) *Verdict { return &Verdict{reason, "certificate"} }
 )
 
 // The names of all faults.
@@ -68,55 +68,55 @@ const (
 	Fragments         = "fragments_100"
 )
 
-// Faults returns every fault, in the order that help and documentation list them.
+// Faults lists every fault, in the order of help and documentation.
 func Faults() []Fault {
 	return []Fault{
-		{None, "", "lets everything through", carried, carried, carried},
-		{Refuse, "", "nobody listens: RST on connect, ICMP port unreachable on UDP", blocked("refused"), blocked("refused"), blocked("refused")},
-		{Drop, "", "every packet towards the host is dropped without a word", blocked("unreachable"), blocked("silent"), blocked("unreachable")},
+		{None, "", "passes everything", carried, carried, carried},
+		{Refuse, "", "nothing listens: RST on connect, ICMP port unreachable on UDP", blocked("refused"), blocked("refused"), blocked("refused")},
+		{Drop, "", "every packet to the host is dropped silently", blocked("unreachable"), blocked("silent"), blocked("unreachable")},
 		{ResetAfterHello, "", "connects, reads the hello, sends RST", blocked("reset"), nil, blocked("reset")},
 		{CloseAfterHello, "", "connects, reads the hello, sends FIN", blocked("closed"), nil, blocked("closed")},
 		{Silence, "", "connects, reads, never answers", blocked("silent"), nil, blocked("silent")},
 		{BlockPage, "", "answers the hello with an HTTP 403 page", intercepted("block_page"), nil, intercepted("block_page")},
-		{Intercept, "", "terminates any TLS with a certificate of CN=SSLInspect", intercepted("wrong_issuer"), intercepted("wrong_issuer"), intercepted("wrong_issuer")},
+		{Intercept, "", "terminates any TLS with a certificate from CN=SSLInspect", intercepted("wrong_issuer"), intercepted("wrong_issuer"), intercepted("wrong_issuer")},
 		{InterceptNoCCM, "", "the same by a box without AES-CCM: alerts devices, intercepts browsers", intercepted("wrong_issuer"), nil, intercepted("wrong_issuer")},
 		{ForgedIssuer, "", "a certificate with the right issuer's name, signed with another key", intercepted("forged_issuer"), intercepted("forged_issuer"), intercepted("forged_issuer")},
-		{Replay, "", "the true certificate, shown by one who lacks its key", intercepted("key_not_proved"), intercepted("key_not_proved"), intercepted("key_not_proved")},
-		{Expired, "", "the certificate ended an hour ago", certificate("expired"), certificate("expired"), certificate("expired")},
-		{NotYetValid, "", "the certificate begins in an hour", certificate("not_yet_valid"), certificate("not_yet_valid"), certificate("not_yet_valid")},
-		{OversizedChain, "", "a true chain of more than the 4096 bytes that a device takes", server("device_unfit"), server("device_unfit"), carried},
+		{Replay, "", "the true certificate, sent by a server without its key", intercepted("key_not_proved"), intercepted("key_not_proved"), intercepted("key_not_proved")},
+		{Expired, "", "the certificate expired an hour ago", certificate("expired"), certificate("expired"), certificate("expired")},
+		{NotYetValid, "", "the certificate is valid in an hour", certificate("not_yet_valid"), certificate("not_yet_valid"), certificate("not_yet_valid")},
+		{OversizedChain, "", "a true chain of more than the 4096 bytes that a device accepts", server("device_unfit"), server("device_unfit"), carried},
 		{RSALeaf, "", "a true certificate with an RSA key", server("device_unfit"), nil, carried},
-		{ClientOnlyLeaf, "", "a true certificate that is for TLS clients alone", server("device_unfit"), server("device_unfit"), nil},
-		{SplitRecords, "", "the true answer, its unencrypted records cut to at most 512 bytes", server("device_unfit"), nil, carried},
+		{ClientOnlyLeaf, "", "a true certificate whose extended key usage is client only", server("device_unfit"), server("device_unfit"), nil},
+		{SplitRecords, "", "the true answer with unencrypted records of at most 512 bytes", server("device_unfit"), nil, carried},
 		{Garbage, "", "answers with bytes that are neither TLS nor HTTP", server("not_tls"), server("not_tls"), server("not_tls")},
 		{Drip, "", "the true answer, one byte a second", blocked("silent"), nil, blocked("silent")},
-		{Endless, "", "a certificate message that never ends, as fast as it is read", server("not_tls"), nil, server("not_tls")},
+		{Endless, "", "an endless certificate message, as fast as it is read", server("not_tls"), nil, server("not_tls")},
 		{Alert, "code of the alert, default 40", "answers the hello with a fatal alert", server("alert"), server("alert"), server("alert")},
 		{RefuseCertificate, "", "a server that refuses any client certificate with unknown_ca", carried, carried, nil},
 		{NoPong, "", "a server that ignores CoAP pings", carried, carried, nil},
-		{Slow, "delay, default 100ms", "delays everything by that much each way", carried, carried, carried},
-		{NATForgets, "idle time, default 30s", "a NAT that forgets silent connections and then drops what they carry", carried, carried, carried},
-		{NATResets, "idle time, default 30s", "a NAT that forgets silent connections and then answers with RST", carried, nil, carried},
+		{Slow, "delay, default 100ms", "delays everything by this much in each direction", carried, carried, carried},
+		{NATForgets, "idle timeout, default 30s", "a NAT with an idle timeout that then drops packets", carried, carried, carried},
+		{NATResets, "idle timeout, default 30s", "a NAT with an idle timeout that then answers with RST", carried, nil, carried},
 		{DropFirst, "number, default 1", "drops the first datagrams of each client", nil, carried, nil},
 		{Duplicate, "", "sends every datagram twice", nil, carried, nil},
 		{Reorder, "", "swaps the server's datagrams in pairs", nil, carried, nil},
-		{NoAnswerAfter, "", "lets the server's cookie through and nothing after it", nil, blocked("silent"), nil},
-		{Fragments, "", "a server whose datagrams hold at most 100 bytes", nil, carried, nil},
+		{NoAnswerAfter, "", "passes the server's cookie and nothing after it", nil, blocked("silent"), nil},
+		{Fragments, "", "a server with datagrams of at most 100 bytes", nil, carried, nil},
 	}
 }
 
-// setting is a fault with its argument, ready to be inflicted.
+// setting is a parsed fault with its argument.
 type setting struct {
 	text  string // as it was set
 	fault string
-	delay time.Duration // Slow: each way; NATForgets, NATResets: idle time
+	delay time.Duration // Slow: each way; NATForgets, NATResets: idle timeout
 	count int           // DropFirst, Alert
 }
 
-// maxDelay is longer than any path delays or forgets; more is a slip of the pen.
+// maxDelay bounds the arguments: longer ones are mistakes.
 const maxDelay = time.Hour
 
-// ErrFault says that a fault's name or argument is not one of the list, or does not fit the path.
+// ErrFault means that a fault's name or argument is not on the list, or does not apply to the path.
 var ErrFault = errors.New("no such fault")
 
 // parseSetting reads NAME or NAME:ARGUMENT.

@@ -11,7 +11,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Habit is one habit of a resolver by its name, for flags and timetables; tests set [Habits] directly.
+// Habit is a named deviation of a resolver, for flags and timetables; tests set [Habits] directly.
 type Habit struct {
 	Name     string
 	Argument string // as in Fault
@@ -35,10 +35,10 @@ func HabitList() []Habit {
 	}
 }
 
-// ErrHabit says that a resolver's habit is not one of the list.
+// ErrHabit means that a habit is not on the list.
 var ErrHabit = errors.New("no such habit of a resolver")
 
-// shownByMax is the TTL that max_ttl shows: that of the lab's own zone, so that nothing looks too long.
+// shownByMax is the TTL that max_ttl shows: that of the lab's zone, so that it looks honest.
 const shownByMax = 60
 
 // ParseHabits reads NAME or NAME:ARGUMENT.

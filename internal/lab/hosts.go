@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// The authorities that a host's certificate can come from; they are also the keys of the configuration's trust section.
+// The authorities that issue the hosts' certificates; they are also the keys of the configuration's trust section.
 const (
 	ByBootstrap = "arm-bootstrap"
 	ByLwM2M     = "arm-lwm2m"
 	ByWeb       = "web"
 )
 
-// The ports of the real cloud. A lab puts them on ports of its own unless told otherwise.
+// The ports of the real cloud. A lab uses other ports unless Options set them.
 const (
 	NominalDevice uint16 = 5684
 	NominalWeb    uint16 = 443
@@ -23,7 +23,7 @@ type Host struct {
 	Service   string
 	Name      string // lower case, without the final dot
 	Authority string // ByBootstrap, ByLwM2M, ByWeb
-	Web       bool   // a web host; else one that speaks to devices on every port
+	Web       bool   // a web host; else every port is for devices
 	Keepalive time.Duration
 	Paths     []Path
 }
@@ -34,7 +34,7 @@ type Path struct {
 	Nominal   uint16
 }
 
-// Domain is where the lab's hosts live: the real names, since the lab's own DNS serves them.
+// Domain is the domain of the lab's hosts: the real one, served by the lab's DNS.
 const Domain = "us-east-1.mbedcloud.com"
 
 const deviceKeepalive = 540 * time.Second

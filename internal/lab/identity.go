@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// identity is a host's certificates: the true one and those that faults show in its place. Each is made once, when its fault is
-// set: no handshake is to wait for an RSA key, which takes seconds on a busy machine.
+// identity holds a host's certificates: the true one and those of the faults. Each is issued once, when its fault is
+// set, so that no handshake waits for an RSA key.
 type identity struct {
 	mint      *Mint
-	authority *Authority // who signs the true one
+	authority *Authority // that signs the true certificate
 	host      string
 
-	mu   sync.Mutex
-	made map[string]tls.Certificate
+	mu     sync.Mutex
+	issued map[string]tls.Certificate
 }
 
-// certificate is what the host shows under a fault; one that does not touch the certificate shows the true one.
+// certificate is the one that the host sends under a fault: the true one unless the fault is about the certificate.
 func (i *identity) certificate(fault string) (tls.Certificate, error) {
 	switch fault {
 	case Intercept, InterceptNoCCM, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RSALeaf, ClientOnlyLeaf:
@@ -26,17 +26,17 @@ func (i *identity) certificate(fault string) (tls.Certificate, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if have, ok := i.made[fault]; ok {
-		return have, nil
+	if known, ok := i.issued[fault]; ok {
+		return known, nil
 	}
 	certificate, err := i.issue(fault)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	if i.made == nil {
-		i.made = make(map[string]tls.Certificate)
+	if i.issued == nil {
+		i.issued = make(map[string]tls.Certificate)
 	}
-	i.made[fault] = certificate
+	i.issued[fault] = certificate
 	return certificate, nil
 }
 

@@ -14,20 +14,21 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
-// Options say what to build; the zero value is the seven hosts, healthy, on free ports.
+// Options configure a lab; the zero value is the seven hosts, without faults, on free ports of loopback.
 type Options struct {
 	Hosts     []Host // nil: Izuma()
 	Addresses int    // per host; 0: 1
 	TTL       uint32 // of the hosts' records, in seconds; 0: 60
-	// Records replaces what the zone says of a host, by its name without the final dot; one
-	// without Addresses or CNAME keeps the host's own addresses.
+	// Records replaces the records of a host, by its name without the final dot; a set without Addresses or CNAME
+	// keeps the host's addresses.
 	Records   map[string]RecordSet
 	Device    uint16           // port that stands for 5684; 0 picks one
 	Web       uint16           // port that stands for 443; 0 picks one
 	CoAP      CoAP             // of the device servers
 	IdleLimit time.Duration    // after which the device servers end a silent session; 0: never
 	Now       func() time.Time // nil: time.Now
-	// Network carries the lab in memory, as a test in a synctest bubble needs it; nil: sockets of this machine's loopback.
+	// Network carries the lab in memory, as a test in a synctest bubble needs it; nil: sockets of this machine's
+	// loopback.
 	Network *memnet.Network
 }
 
@@ -38,8 +39,8 @@ func (o *Options) sockets() sockets {
 	return loopback{}
 }
 
-// Lab is a running simulated cloud. Everything in it listens on addresses of 127.0.0.0/8 chosen at random, so that labs running at
-// once do not meet.
+// Lab is a running simulated cloud. Its addresses are chosen at random from 127.0.0.0/8, so that labs that
+// run at the same time do not collide.
 type Lab struct {
 	Mint              *Mint
 	Zone              *Zone // mbedcloud.com, as NameServer serves it; not to be changed
@@ -49,13 +50,13 @@ type Lab struct {
 	NameServerAddress netip.AddrPort
 
 	hosts  []Host
-	fronts []*frontage
+	fronts []*place
 	dns    []*DNSServer
 	cloud  *dtlsCloud
 	cancel context.CancelFunc
 }
 
-// front is a place where faults are inflicted.
+// front passes the packets of one path and inflicts a fault on them.
 type front interface {
 	open(ctx context.Context) error
 	set(*setting) error
@@ -64,14 +65,14 @@ type front interface {
 	active() *setting
 }
 
-// frontage is one path to one address of a host.
-type frontage struct {
+// place is the front of one path to one address of a host.
+type place struct {
 	host Host
 	path Path
 	front
 }
 
-// startAttempts bounds the choices of addresses and ports until all are free.
+// startAttempts bounds how often other addresses are chosen because some are taken.
 const startAttempts = 10
 
 // Start builds a lab; it runs until Close or until ctx ends, after which Close must still be called.
@@ -112,17 +113,17 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	l.Zone = &Zone{Origin: "mbedcloud.com.", Servers: []Server{{Name: "ns1.mbedcloud.com.", Address: nameServer}}, Names: map[string]RecordSet{}}
 	for _, host := range o.Hosts {
 		id := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name}
-		var held []netip.Addr
+		var own []netip.Addr
 		for range o.Addresses {
 			address := addresses()
-			held = append(held, address)
+			own = append(own, address)
 			for _, path := range host.Paths {
 				f := l.newFront(id, host, path, netip.AddrPortFrom(address, ports[path.Nominal]), o)
 				if err := f.open(ctx); err != nil {
 					return nil, err
 				}
-				l.fronts = append(l.fronts, &frontage{host, path, f})
-				ports[path.Nominal] = f.at().Port() // the first one picks for all
+				l.fronts = append(l.fronts, &place{host, path, f})
+				ports[path.Nominal] = f.at().Port() // the first host picks for all
 			}
 		}
 		records := o.Records[host.Name]
@@ -130,7 +131,7 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 			records.TTL = TTL(o.TTL)
 		}
 		if records.CNAME == "" && records.Addresses == nil {
-			records.Addresses = Fixed(held...)
+			records.Addresses = Fixed(own...)
 		}
 		l.Zone.Names[host.Name+"."] = records
 	}
@@ -158,8 +159,8 @@ func (l *Lab) newFront(id *identity, host Host, path Path, at netip.AddrPort, o 
 	return &tcpFront{sockets: o.sockets(), address: at, web: host.Web, identity: id, coap: o.CoAP, idleLimit: o.IdleLimit}
 }
 
-// addressBlock gives address after address from a random place of 127.64.0.0 to 127.254.255.255: the lower ones are
-// where people run things.
+// addressBlock returns consecutive addresses from a random start in 127.64.0.0 to 127.254.255.255. The lower ones are
+// in common use.
 func addressBlock() func() netip.Addr {
 	next := netip.AddrFrom4([4]byte{127, byte(64 + rand.IntN(190)), byte(rand.IntN(256)), 0})
 	return func() netip.Addr {
@@ -179,7 +180,7 @@ func (l *Lab) authority(name string) *Authority {
 	}
 }
 
-// Close ends everything that the lab started and waits for it.
+// Close stops the lab and waits for its goroutines.
 func (l *Lab) Close() error {
 	l.cancel()
 	for _, f := range l.fronts {
@@ -193,7 +194,7 @@ func (l *Lab) Close() error {
 	return errors.Join(all...)
 }
 
-// ErrWhere says that a place names no path of the lab.
+// ErrWhere means that a place names no path of the lab.
 var ErrWhere = errors.New("no such path in the lab")
 
 // Set inflicts a fault: fault is a name of [Faults], with an argument after a colon. where is
@@ -201,8 +202,8 @@ var ErrWhere = errors.New("no such path in the lab")
 //	HOST[@ADDRESS][/TRANSPORT[:PORT]]
 //
 // with HOST a name, its first label or "*", and PORT the real cloud's port or the lab's. Paths of the host that cannot
-// have the fault (a UDP fault on TCP) are left as they are; it is an error if none can. The place "resolver" takes a
-// habit of [HabitList] instead.
+// have the fault (a UDP fault on TCP) stay as they are; it is an error if none can. The place "resolver" takes a habit
+// of [HabitList] instead.
 func (l *Lab) Set(where, fault string) error {
 	apply, err := l.plan(where, fault)
 	if err != nil {
@@ -211,13 +212,13 @@ func (l *Lab) Set(where, fault string) error {
 	return apply()
 }
 
-// Check says what Set would say, and changes nothing.
+// Check returns the error that Set would return, and changes nothing.
 func (l *Lab) Check(where, fault string) error {
 	_, err := l.plan(where, fault)
 	return err
 }
 
-// plan finds out what Set has to do.
+// plan validates the arguments of Set and returns what it has to do.
 func (l *Lab) plan(where, fault string) (apply func() error, err error) {
 	if where == "resolver" {
 		habits, err := ParseHabits(fault)
@@ -231,7 +232,7 @@ func (l *Lab) plan(where, fault string) (apply func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fronts = slices.DeleteFunc(fronts, func(f *frontage) bool { return f.due(s.fault) == nil })
+	fronts = slices.DeleteFunc(fronts, func(f *place) bool { return f.verdict(s.fault) == nil })
 	if len(fronts) == 0 {
 		return nil, fmt.Errorf("%w: %s does not apply to %s", ErrFault, fault, where)
 	}
@@ -245,8 +246,8 @@ func (l *Lab) plan(where, fault string) (apply func() error, err error) {
 	}, nil
 }
 
-// due is what is owed for a fault on this path; nil if the path cannot have it.
-func (f *frontage) due(name string) *Due {
+// verdict is the expected verdict for a fault on this path; nil if the path cannot have it.
+func (f *place) verdict(name string) *Verdict {
 	for _, fault := range Faults() {
 		switch {
 		case fault.Name != name:
@@ -261,11 +262,11 @@ func (f *frontage) due(name string) *Due {
 	return nil
 }
 
-func (l *Lab) find(where string) ([]*frontage, error) {
+func (l *Lab) find(where string) ([]*place, error) {
 	host, rest, _ := strings.Cut(where, "/")
 	host, address, _ := strings.Cut(host, "@")
 	transport, port, _ := strings.Cut(rest, ":")
-	var out []*frontage
+	var out []*place
 	for _, f := range l.fronts {
 		label, _, _ := strings.Cut(f.host.Name, ".")
 		at := f.at()
@@ -282,13 +283,13 @@ func (l *Lab) find(where string) ([]*frontage, error) {
 	return out, nil
 }
 
-// Place is one path to one address and what is inflicted on it now.
+// Place is one path to one address, with its fault.
 type Place struct {
 	Host    Host
 	Path    Path
 	Address netip.AddrPort
-	Fault   string // with its argument
-	Due     Due
+	Fault   string  // with its argument
+	Verdict Verdict // that the exporter must reach
 }
 
 // Places lists every path of the lab.
@@ -297,8 +298,8 @@ func (l *Lab) Places() []Place {
 	for _, f := range l.fronts {
 		active := f.active()
 		p := Place{Host: f.host, Path: f.path, Address: f.at(), Fault: active.text}
-		if due := f.due(active.fault); due != nil {
-			p.Due = *due
+		if v := f.verdict(active.fault); v != nil {
+			p.Verdict = *v
 		}
 		out = append(out, p)
 	}

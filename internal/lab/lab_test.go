@@ -49,7 +49,7 @@ func inMemory(t *testing.T, test func(t *testing.T, l *Lab, dial dialer)) {
 	})
 }
 
-// place is the one path of a host.
+// place is the path of a host.
 func (l *Lab) place(t *testing.T, host, transport string, nominal uint16) Place {
 	t.Helper()
 	for _, p := range l.Places() {
@@ -216,7 +216,8 @@ func TestDevicePortAndBrowsers(t *testing.T) {
 // dtlsTimeout bounds the handshake and the ping of dtlsClient.
 const dtlsTimeout = 30 * time.Second
 
-// dtlsClient shakes hands as a device does and pings. The issuer is that of the leaf it received, even if it failed later.
+// dtlsClient shakes hands as a device does and pings. The issuer is that of the leaf it received, even if it failed
+// later.
 func dtlsClient(t *testing.T, dial dialer, to netip.AddrPort, client tls.Certificate) (issuer string, pong bool, err error) {
 	t.Helper()
 	socket, err := dial(t.Context(), "udp", to.String())
@@ -346,7 +347,7 @@ func TestSetIssuesCertificates(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Both transports of a host show the same.
-		if _, made := l.fronts[0].front.(*tcpFront).identity.made[fault]; !made {
+		if _, made := l.fronts[0].front.(*tcpFront).identity.issued[fault]; !made {
 			t.Errorf("%s is not made when it is set over %s", fault, transport)
 		}
 	}

@@ -21,8 +21,8 @@ import (
 	"time"
 )
 
-// Mint holds every authority of a lab, each with a key of its own. The two ARM authorities carry the names of the real
-// ones, so that a test of names alone would pass here too and only the key tells them apart.
+// Mint holds every authority of a lab, each with its own key. The two ARM authorities have the names of the real
+// ones: only the key distinguishes them.
 type Mint struct {
 	Bootstrap *Authority // C=GB, ST=Cambridgeshire, L=Cambridge, O=ARM Ltd, CN=ARM Bootstrap CA
 	LwM2M     *Authority // the same with CN=ARM LwM2M CA
@@ -39,13 +39,13 @@ type Authority struct {
 	now         time.Time
 }
 
-// Leaf says what certificate to issue; the zero value is a valid one without names.
+// Leaf describes a certificate to issue; the zero value is a valid one without names.
 type Leaf struct {
 	CommonName          string
 	DNSNames            []string
 	NotBefore, NotAfter time.Time // zero: a day before and 90 days after the mint's moment
 	RSA                 bool      // an RSA 2048 key instead of P-256
-	ClientOnly          bool      // for TLS clients alone, by its extended key usage
+	ClientOnly          bool      // extended key usage for TLS clients only
 	Padding             int       // bytes of a private extension that makes the certificate larger
 	Chain               int       // further certificates sent after the leaf, about 1,100 bytes each
 }
@@ -56,10 +56,10 @@ const lifetime = 20 * 365 * 24 * time.Hour
 // paddingID is an object identifier of the documentation arc (RFC 5612's enterprise number for examples, 32473).
 var paddingID = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 1}
 
-// rsaKey is made once for the process: an RSA key takes a noticeable part of a second.
+// rsaKey is generated once per process, since that takes a noticeable part of a second.
 var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-// NewMint makes all authorities afresh, valid around now.
+// NewMint creates all authorities, valid around now.
 func NewMint(now time.Time) (*Mint, error) {
 	m := &Mint{Now: now}
 	for _, a := range []struct {
@@ -93,7 +93,7 @@ type attribute struct {
 	value string
 }
 
-// name keeps the order given; pkix.Name would put the organization before the locality, which the real ones do not.
+// name keeps the given order; pkix.Name would put the organization before the locality, unlike the real authorities.
 func name(attributes ...attribute) pkix.RDNSequence {
 	var out pkix.RDNSequence
 	for _, a := range attributes {
@@ -133,7 +133,7 @@ func newAuthority(subject pkix.RDNSequence, keyID []byte, now time.Time) (*Autho
 	return &Authority{Certificate: certificate, key: key, now: now}, nil
 }
 
-// Forge makes an authority of the same name and key identifier with another key: what a careful interceptor would make.
+// Forge creates an authority with the same name and key identifier and another key, as a careful interceptor would.
 func (a *Authority) Forge() (*Authority, error) {
 	return newAuthority(a.Certificate.Subject.ToRDNSequence(), a.Certificate.SubjectKeyId, a.now)
 }
@@ -182,7 +182,7 @@ func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
 	return out, nil
 }
 
-// WithoutKey is the certificate with a key that is not its own: a replay by one who has seen it on the wire.
+// WithoutKey returns the certificate with another key: a replay by a server that has recorded it.
 func WithoutKey(certificate tls.Certificate) (tls.Certificate, error) {
 	key, err := newKey(false)
 	if err != nil {
@@ -192,7 +192,7 @@ func WithoutKey(certificate tls.Certificate) (tls.Certificate, error) {
 	return certificate, nil
 }
 
-// PublicKey is the base64 of the authority's SubjectPublicKeyInfo, as the exporter's configuration takes it.
+// PublicKey is the authority's SubjectPublicKeyInfo in base64, as the exporter's configuration has it.
 func (a *Authority) PublicKey() string {
 	return base64.StdEncoding.EncodeToString(a.Certificate.RawSubjectPublicKeyInfo)
 }
@@ -208,13 +208,14 @@ func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate.Raw})
 }
 
-// PEMWithKey is the certificate and its key in one, for a program that issues by it, as an intercepting proxy does.
+// PEMWithKey is the certificate and its key, for a program that issues certificates with it, such as an intercepting
+// proxy.
 func (a *Authority) PEMWithKey() ([]byte, error) {
 	chain, key, err := PEM(tls.Certificate{Certificate: [][]byte{a.Certificate.Raw}, PrivateKey: a.key})
 	return append(chain, key...), err
 }
 
-// Pool holds this authority alone.
+// Pool contains only this authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.Certificate)

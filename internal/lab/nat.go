@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// mapping is the entry of a connection in a NAT's table. It expires once nothing has passed for the idle timeout, and does not come
-// back.
+// mapping is the entry of a connection in a NAT's table. It expires once nothing has passed for the idle timeout, and
+// does not come back.
 type mapping struct {
 	timeout time.Duration
 
@@ -29,8 +29,8 @@ func (m *mapping) pass() bool {
 	return !m.expired
 }
 
-// translate relays a client's connection to serve through a NAT with an idle timeout. Data that arrives after the timeout is
-// dropped silently; with [NATResets] data from the client is answered by RST.
+// translate relays a client's connection to serve through a NAT with an idle timeout. Data that arrives after the
+// timeout is dropped silently; with [NATResets] data from the client is answered by RST.
 //
 // A relay in user space acknowledges the client's segments even when it drops their data: the client's program sees a
 // silent path, but its kernel does not retransmit. translate returns when the client has closed.
@@ -57,8 +57,8 @@ func translate(ctx context.Context, wg *sync.WaitGroup, client stream, s *settin
 	inner.Close()
 }
 
-// relay copies until src ends. Data that the mapping does not let pass is dropped; relay goes on after that if dropped returns
-// true.
+// relay copies until src ends. Data that the mapping does not let pass is dropped; relay goes on after that if
+// dropped returns true.
 func relay(dst, src net.Conn, m *mapping, dropped func() bool) {
 	buffer := make([]byte, 16<<10)
 	for {

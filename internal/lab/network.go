@@ -12,15 +12,15 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Network carries DNS to [Answerer]s in memory. Nothing in it waits for the kernel, so that hours pass in no time under
-// testing/synctest. Where nobody is, packets vanish. It is safe for concurrent use.
+// Network carries DNS to [Answerer]s in memory, in virtual time under testing/synctest. Packets to an address without
+// an answerer are lost. It is safe for concurrent use.
 type Network struct {
 	mu      sync.Mutex
 	servers map[netip.AddrPort]Answerer
 	lost    func(to netip.AddrPort) bool
 }
 
-// Put places an answerer at an address; nil takes it away.
+// Put sets the answerer of an address; nil removes it.
 func (n *Network) Put(at netip.AddrPort, a Answerer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -30,14 +30,14 @@ func (n *Network) Put(at netip.AddrPort, a Answerer) {
 	n.servers[at] = a
 }
 
-// Lose lets a test decide which datagrams are lost; it is asked for each, and must be safe for concurrent use.
+// Lose sets the function that decides for each datagram whether it is lost. It must be safe for concurrent use.
 func (n *Network) Lose(lost func(to netip.AddrPort) bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.lost = lost
 }
 
-// Dial connects to what is at address, now and later: network is "udp" or "tcp". What serves the connection ends with it.
+// Dial connects to the answerer that address has at the time of each packet. network is "udp" or "tcp".
 func (n *Network) Dial(_ context.Context, network, address string) (net.Conn, error) {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -48,7 +48,7 @@ func (n *Network) Dial(_ context.Context, network, address string) (net.Conn, er
 	return near, nil
 }
 
-// serve answers on one connection until its other end is closed.
+// serve answers on one connection until the other end is closed.
 func (n *Network) serve(conn net.Conn, at netip.AddrPort, stream bool) {
 	defer conn.Close()
 	buffer := make([]byte, dns.MaxMsgSize)
@@ -65,7 +65,7 @@ func (n *Network) serve(conn net.Conn, at netip.AddrPort, stream bool) {
 	}
 }
 
-// readPacket reads a datagram, or a message with its length before it.
+// readPacket reads a datagram, or a message with its length prefix.
 func readPacket(conn net.Conn, buffer []byte, stream bool) ([]byte, error) {
 	if !stream {
 		size, err := conn.Read(buffer)

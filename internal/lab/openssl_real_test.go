@@ -22,7 +22,7 @@ func TestOpenSSLFinishesWithTheDeviceServer(t *testing.T) {
 		t.Fatalf("this test needs Debian's openssl: %v", err)
 	}
 	mint := newMint(t)
-	client, err := mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	client, err := mint.Inspector.Issue(Leaf{CommonName: "any client"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestOpenSSLFinishesWithTheDeviceServer(t *testing.T) {
 			conf: noExtendedMaster, args: []string{"-cert", certFile, "-key", keyFile}, want: "Extended master secret: no",
 		},
 		"a client without a certificate is refused": {want: "alert handshake failure"},
-		"a stranger is refused": {
+		"client certificates refused: alert": {
 			refuse: true, args: []string{"-cert", certFile, "-key", keyFile}, want: "alert unknown ca",
 		},
 		"a browser's suites are refused": {cipher: "ECDHE-ECDSA-AES128-GCM-SHA256", want: "alert handshake failure"},
@@ -109,7 +109,7 @@ Options = -ExtendedMasterSecret
 // limit ends the session.
 func TestOpenSSLPingsAndIsSentAway(t *testing.T) {
 	l := startLab(t, Options{IdleLimit: 3 * time.Second}) // time enough to ping before it
-	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any client"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestOpenSSLPingsAndIsSentAway(t *testing.T) {
 // TestOpenSSLSeesEachCertificate lets OpenSSL judge what each fault shows to a device.
 func TestOpenSSLSeesEachCertificate(t *testing.T) {
 	l := startLab(t, Options{})
-	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any stranger"})
+	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any client"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,11 +26,11 @@ const (
 	maxRecord    = maxPlaintext + 2048 // RFC 5246 §6.2.3
 	maxMessage   = 1 << 16             // of a handshake message: no client's flight comes near
 	ccmExplicit  = 8                   // bytes of nonce sent with each record (RFC 6655 §3)
-	ccmTag       = 8                   // what the _8 of the suite's name says
+	ccmTag       = 8                   // the _8 in the suite's name
 )
 
-// protection is one direction of AES-128-CCM-8 (RFC 6655, RFC 7251). It is written apart from the exporter's own, so
-// that a mistake in one does not hide behind the same mistake in the other.
+// protection is one direction of AES-128-CCM-8 (RFC 6655, RFC 7251). It is independent of the exporter's own code,
+// so that no mistake is in both.
 type protection struct {
 	aead     cipher.AEAD
 	salt     []byte // 4 bytes of implicit nonce
@@ -90,7 +90,7 @@ func (e alertError) Error() string {
 	return fmt.Sprintf("peer sent alert %d (level %d)", e.description, e.level)
 }
 
-// closeNotify is the alert that ends a session politely (RFC 5246 §7.2.1).
+// closeNotify is the alert that ends a session (RFC 5246 §7.2.1).
 const closeNotify byte = 0
 
 var errUnexpectedRecord = errors.New("unexpected record")

@@ -9,12 +9,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Answerer is anything that answers DNS questions at a moment; nil is silence.
+// Answerer answers DNS queries at a given time; nil is no answer.
 type Answerer interface {
 	Answer(q *dns.Msg, now time.Time) *dns.Msg
 }
 
-// Habits are what a resolver does beside its duty; the zero value is an honest one. They name what real products do.
+// Habits are the deviations of a resolver, with the options of the products that have them; the zero value has none.
 type Habits struct {
 	MinTTL     uint32     // keeps records at least that long (Unbound cache-min-ttl, dnsmasq min-cache-ttl)
 	MaxTTL     uint32     // shows at most that TTL, however long the record is kept (dnsmasq max-ttl); 0: no limit
@@ -22,15 +22,15 @@ type Habits struct {
 	ServeStale bool       // answers with expired records while the authority is silent (RFC 8767)
 	StaleFirst bool       // answers with expired records at once and refreshes afterwards
 	StaleTTL   uint32     // the TTL shown on expired records
-	EDE        bool       // says so: EDE 3, and EDE 22 on SERVFAIL (RFC 8914)
+	EDE        bool       // adds EDE 3 to them, and EDE 22 to SERVFAIL (RFC 8914)
 	DropShare  float64    // share of questions left unanswered
-	Sinkhole   netip.Addr // what every name resolves to
-	Rcode      int        // not 0: what it answers to everything
+	Sinkhole   netip.Addr // every name resolves to this address
+	Rcode      int        // not 0: the response code of every answer
 	Silent     bool       // never answers
 }
 
-// Resolver is a caching resolver. It asks Upstream what its cache does not hold; the clock is the caller's, so that a
-// test's hours take no time. It is safe for concurrent use.
+// Resolver is a caching resolver. It queries Upstream for what is not in its cache. The caller gives the time. It is
+// safe for concurrent use.
 type Resolver struct {
 	Upstream Answerer
 
@@ -40,7 +40,7 @@ type Resolver struct {
 	random *rand.Rand
 }
 
-// NewResolver makes an empty resolver; seed decides which questions a DropShare loses.
+// NewResolver returns a resolver with an empty cache; seed determines which queries DropShare loses.
 func NewResolver(upstream Answerer, habits Habits, seed uint64) *Resolver {
 	return &Resolver{Upstream: upstream, habits: habits, cache: make(map[cacheKey]*cached), random: rand.New(rand.NewPCG(seed, seed))}
 }
@@ -64,12 +64,12 @@ type cacheKey struct {
 	kind uint16
 }
 
-// cached is one RRset, or the knowledge that there is none.
+// cached is one RRset, or a negative answer.
 type cached struct {
 	records []dns.RR
 	rcode   int
 	at      time.Time
-	keep    uint32 // seconds that it is kept
+	keep    uint32 // seconds that it stays in the cache
 }
 
 func (c *cached) age(now time.Time) uint32 { return uint32(max(0, now.Sub(c.at)/time.Second)) }
@@ -80,7 +80,7 @@ func (c *cached) expired(now time.Time) bool {
 // maxCached bounds the cache; a full one is emptied.
 const maxCached = 100_000
 
-// Answer is what the resolver says to q at that moment; nil if nothing.
+// Answer answers q at the given time; nil is no answer.
 func (r *Resolver) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,8 +131,8 @@ func aliasOf(set *cached) (string, bool) {
 	return "", false
 }
 
-// find gives the RRset that answers for name, from the cache or from upstream; nil if neither has it. stale says that it
-// had expired.
+// find returns the RRset for name from the cache or from upstream; nil if neither has it. stale is true if it had
+// expired.
 func (r *Resolver) find(name string, kind uint16, now time.Time) (set *cached, stale bool) {
 	var expired *cached
 	for _, k := range []uint16{dns.TypeCNAME, kind} {
@@ -160,7 +160,7 @@ func (r *Resolver) find(name string, kind uint16, now time.Time) (set *cached, s
 	}
 }
 
-// fetch asks upstream and keeps each RRset of the answer by itself.
+// fetch queries upstream and caches each RRset of the answer separately.
 func (r *Resolver) fetch(name string, kind uint16, now time.Time) *cached {
 	q := new(dns.Msg)
 	q.SetQuestion(name, kind)
@@ -202,7 +202,7 @@ func (r *Resolver) fetch(name string, kind uint16, now time.Time) *cached {
 	return nothing
 }
 
-// show copies an RRset with the TTL that this resolver shows.
+// show copies an RRset with the TTL that this resolver returns.
 func (r *Resolver) show(set *cached, stale bool, now time.Time) []dns.RR {
 	ttl := set.keep - min(set.keep, set.age(now))
 	if stale {
@@ -223,7 +223,7 @@ func (r *Resolver) show(set *cached, stale bool, now time.Time) []dns.RR {
 	return out
 }
 
-// explain adds an Extended DNS Error if this resolver does so and the asker sent an OPT record.
+// explain adds an Extended DNS Error if this resolver supports it and the query had an OPT record.
 func (r *Resolver) explain(m *dns.Msg, code uint16) {
 	if opt := m.IsEdns0(); opt != nil && r.habits.EDE {
 		opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: code})

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// helloTimeout is how long a front waits for a client's hello, and how long it keeps a connection that it does not answer.
+// helloTimeout is how long a front waits for a client's hello, and how long it keeps a connection that it does not
+// answer.
 const helloTimeout = time.Minute
 
 const blockPage = "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" +
@@ -51,8 +52,8 @@ func (f *tcpFront) inflict(conn stream, s *setting) {
 	}
 }
 
-// serve answers as the host itself does, or with the certificate of the fault. Errors of the session are ignored: the client
-// reports how it ended.
+// serve answers as the host itself does, or with the certificate of the fault. Errors of the session are ignored: the
+// client reports how it ended.
 func (f *tcpFront) serve(conn net.Conn, s *setting, web bool) {
 	certificate, err := f.identity.certificate(s.fault)
 	if err != nil {
@@ -88,8 +89,8 @@ func (f *tcpFront) intercept(conn net.Conn, s *setting) {
 	f.serve(replayed, s, !device || s.fault == InterceptNoCCM)
 }
 
-// reply reads the hello and answers it with the given bytes. It then waits for the client to close: closing first could reset
-// the connection before the client has read the answer.
+// reply reads the hello and answers it with the given bytes. It then waits for the client to close: closing first
+// could reset the connection before the client has read the answer.
 func (f *tcpFront) reply(conn stream, answer []byte) {
 	if _, err := readRecord(conn); err != nil {
 		return
@@ -170,8 +171,8 @@ func (d *dripping) Write(p []byte) (int, error) {
 // splitSize is the smallest maximum record size that OpenSSL can be configured to (max_send_fragment).
 const splitSize = 512
 
-// splitting is a connection that splits unencrypted handshake records into smaller ones, up to the first record of another
-// type. Each Write must hold whole records.
+// splitting is a connection that splits unencrypted handshake records into smaller ones, up to the first record of
+// another type. Each Write must hold whole records.
 type splitting struct {
 	net.Conn
 	sealed bool

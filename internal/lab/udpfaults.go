@@ -18,7 +18,8 @@ func isPlain(datagram []byte) bool {
 	return len(datagram) > dtlsHeader && datagram[3] == 0 && datagram[4] == 0
 }
 
-// isCookie reports whether a datagram is a HelloVerifyRequest (RFC 6347 §4.2.1), by record type, epoch and message type.
+// isCookie reports whether a datagram is a HelloVerifyRequest (RFC 6347 §4.2.1), by record type, epoch and message
+// type.
 func isCookie(datagram []byte) bool {
 	const helloVerifyRequest = 3
 	return isPlain(datagram) && datagram[0] == contentHandshake && datagram[dtlsHeader] == helloVerifyRequest

@@ -13,8 +13,8 @@ import (
 const (
 	// maxFlows bounds the clients that one front keeps state for; datagrams of further clients are dropped.
 	maxFlows = 1024
-	// flowIdle is how long the flow of an established session may be silent before it is removed; without a session it is
-	// handshakeTimeout.
+	// flowIdle is how long the flow of an established session may be silent before it is removed; without a session
+	// it is handshakeTimeout.
 	flowIdle = 20 * time.Minute
 	// closeGrace is how long a flow outlives the server's alert.
 	closeGrace = time.Second

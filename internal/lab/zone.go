@@ -11,7 +11,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Zone is what a zone publishes, as a function of time. It is not changed once served.
+// Zone is the content of a zone as a function of time. It must not change once it is served.
 type Zone struct {
 	Origin  string               // lower case with the final dot
 	Servers []Server             // its NS records, with glue
@@ -32,8 +32,8 @@ type RecordSet struct {
 	Addresses Script
 }
 
-// Script gives the addresses that a name has at a moment. draw counts the answers given, so that a script can rotate;
-// one that does not look at it gives the same set to everybody.
+// Script returns the addresses of a name at a time. draw counts the answers, so that a script can rotate;
+// one that ignores it returns the same set to every query.
 type Script func(at time.Time, draw uint64) []netip.Addr
 
 // TTL is a TTL that never changes.
@@ -56,7 +56,7 @@ func Fixed(addresses ...netip.Addr) Script {
 	return func(time.Time, uint64) []netip.Addr { return addresses }
 }
 
-// Rotating gives k addresses of the pool to each asker, chosen at random: what a load balancer of many addresses does.
+// Rotating returns k random addresses of the pool to each query, as a load balancer with many addresses does.
 func Rotating(k int, pool ...netip.Addr) Script {
 	return func(_ time.Time, draw uint64) []netip.Addr {
 		order := rand.New(rand.NewPCG(draw, uint64(len(pool)))).Perm(len(pool))
@@ -68,8 +68,8 @@ func Rotating(k int, pool ...netip.Addr) Script {
 	}
 }
 
-// Stamped gives one address per family that encodes the moment it was made: a new one every period since epoch. The
-// true age of any answer is then known by [MadeAt], whoever passed it on.
+// Stamped gives one address per family that encodes the moment it was made: a new one every period since epoch.
+// [MadeAt] then gives the true age of an answer that passed through caches.
 func Stamped(epoch time.Time, period time.Duration) Script {
 	return func(at time.Time, _ uint64) []netip.Addr {
 		made := uint32(max(0, at.Sub(epoch)/period)) * uint32(period/time.Second)
@@ -99,7 +99,7 @@ type NameServer struct {
 	Lag   time.Duration           // it serves the state of that long ago
 	Down  func(at time.Time) bool // while true it does not answer
 	NoAA  bool                    // it does not claim authority
-	Rcode int                     // not 0: what it answers to everything
+	Rcode int                     // not 0: the response code of every answer
 
 	draws   atomic.Uint64
 	queries atomic.Uint64
@@ -111,7 +111,7 @@ func (s *NameServer) Queries() uint64 { return s.queries.Load() }
 // maxChain bounds the CNAMEs followed in one answer.
 const maxChain = 16
 
-// Answer is what the server says to q at that moment; nil if nothing.
+// Answer answers q at the given time; nil is no answer.
 func (s *NameServer) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 	s.queries.Add(1)
 	if len(q.Question) != 1 || (s.Down != nil && s.Down(now)) {
@@ -144,7 +144,7 @@ func (s *NameServer) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 			return m
 		}
 		if name = next; s.zone(name) == nil {
-			return m // the rest is another server's to say
+			return m // another server has the rest
 		}
 		zone = s.zone(name)
 	}
@@ -260,7 +260,7 @@ func addressRecords(name string, kind uint16, ttl uint32, addresses []netip.Addr
 	return out
 }
 
-// reply is an empty answer to q, with an OPT record where q had one.
+// reply is an empty answer to q, with an OPT record if q has one.
 func reply(q *dns.Msg) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(q)

@@ -136,8 +136,8 @@ func silence(d time.Duration) string {
 	return strconv.FormatFloat(d.Round(precision).Seconds(), 'f', -1, 64) + " s"
 }
 
-// IdleRoundText is the result of one round: a table of what each connection showed, the bounds, the advice and, if keepalive is
-// not 0, whether that keepalive survives.
+// IdleRoundText is the result of one round: a table of what each connection showed, the bounds, the advice and, if
+// keepalive is not 0, whether that keepalive survives.
 func IdleRoundText(r *report.IdleRound, advice *report.IdleAdvice, keepalive time.Duration, survival report.IdleSurvival) string {
 	var b strings.Builder
 	if len(r.Observations) > 0 {

@@ -6,16 +6,16 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// IdleBounds bound how long a silent connection survives a path, with the facts that explain the bounds. A zero duration is not
-// known. IdleBounds is comparable.
+// IdleBounds bound how long a silent connection survives a path, with the facts that explain the bounds. A zero
+// duration is not known. IdleBounds is comparable.
 type IdleBounds struct {
 	// Survived is the longest silence survived, below Lost if there is one.
 	Survived time.Duration
 	// Lost is the shortest silence after which the path had lost the connection, and LostBy how it ended.
 	Lost   time.Duration
 	LostBy IdleFact
-	// Closed is the silence after which the server itself ended the connection, and ClosedBy how. What the path does with
-	// longer silences is then not known.
+	// Closed is the silence after which the server itself ended the connection, and ClosedBy how. What the path does
+	// with longer silences is then not known.
 	Closed   time.Duration
 	ClosedBy IdleFact
 	Reason   IdleReason
@@ -72,14 +72,14 @@ const (
 	IdleForeign          IdleKind = "foreign"            // something other than the cloud answers
 	IdleNoConnection     IdleKind = "no_connection"      // by Detail
 	IdleHelloUnanswered  IdleKind = "hello_unanswered"   // by Detail
-	IdleHelloDiffers     IdleKind = "hello_differs"      // the hello after the silence was answered in another way, by Detail
-	IdleNoSession        IdleKind = "no_session"         // the session before the silence could not be completed, by Detail
+	IdleHelloDiffers     IdleKind = "hello_differs"      // the hello after the silence has another answer, by Detail
+	IdleNoSession        IdleKind = "no_session"         // no session could be completed before the silence, by Detail
 	IdlePingUnanswered   IdleKind = "ping_unanswered"    // the ping before the silence
 	IdlePingUnsent       IdleKind = "ping_unsent"        // the ping could not be sent in time
 	IdleWalkFailed       IdleKind = "walk_failed"        // the walk after the silence, by Detail
 	IdlePathDown         IdleKind = "path_down"          // a fresh connection fails too, by Cause
 	IdleClockJumped      IdleKind = "clock_jumped"       // this machine was suspended or overloaded, or its clock was set
-	IdleNeedsPing        IdleKind = "needs_ping"         // over UDP only a ping in a session proves it alive, which fails by Cause
+	IdleNeedsPing        IdleKind = "needs_ping"         // over UDP only a ping proves it alive, which fails by Cause
 	IdleFinishDisabled   IdleKind = "finish_disabled"    // by the configuration
 	IdlePingDisabled     IdleKind = "ping_disabled"      // by the configuration
 	IdleFlightUnfit      IdleKind = "flight_unfit"       // the server flight allows no session, by Detail
@@ -115,7 +115,7 @@ type IdleUnsteady struct {
 type IdleUnsteadyKind string
 
 const (
-	IdleEndedTogether  IdleUnsteadyKind = "ended_together"  // at one moment after silences of different length, as by a restart
+	IdleEndedTogether  IdleUnsteadyKind = "ended_together"  // at one moment after different silences, as by a restart
 	IdleSomeSurvived   IdleUnsteadyKind = "some_survived"   // of the connections with one silence
 	IdleEndsDiffer     IdleUnsteadyKind = "ends_differ"     // connections with one silence ended after different times
 	IdleLongerSurvived IdleUnsteadyKind = "longer_survived" // another connection survived a longer silence
@@ -144,7 +144,7 @@ const (
 // IdleObservation is what one silent connection showed.
 type IdleObservation struct {
 	Step   time.Duration // the silence that was to be kept
-	After  time.Duration // the silence that was kept: less than Step if the connection was ended during it; 0 for IdleUnknown
+	After  time.Duration // the silence kept: less than Step if the connection was ended during it; 0 for IdleUnknown
 	Ending IdleEnding
 	How    IdleFact  // how it ended, or why that is not known; zero for IdleSurvived
 	Ended  time.Time // when it was ended during the silence; zero if it was not
@@ -158,8 +158,8 @@ const (
 	IdleUnknown IdleEnding = "unknown"
 	// IdleSurvived: what was sent after the silence was answered.
 	IdleSurvived IdleEnding = "survived"
-	// IdleDropped: there was no answer, while a fresh connection got one. This is the worst case: a device waits about 15
-	// minutes before it gives up the connection.
+	// IdleDropped: there was no answer, while a fresh connection got one. This is the worst case: a device waits
+	// about 15 minutes before it gives up the connection.
 	IdleDropped IdleEnding = "dropped"
 	// IdleReset: RST, or ICMP port unreachable over UDP.
 	IdleReset IdleEnding = "reset"

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// deadline wakes the goroutines that wait on a condition when its time has come. The lock of the condition is held in its
-// methods.
+// deadline wakes the goroutines that wait on a condition when its time has come. The lock of the condition is held in
+// its methods.
 type deadline struct {
 	at    time.Time // zero: none
 	timer *time.Timer
 }
 
-// set changes the deadline and wakes those who wait, since it may have passed already.
+// set changes the deadline and wakes the waiters, since it may have passed already.
 func (d *deadline) set(at time.Time, change *sync.Cond) {
 	if d.timer != nil {
 		d.timer.Stop()

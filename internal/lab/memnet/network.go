@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Network connects sockets in memory. The zero value is ready to use and delivers without delay. It is safe for concurrent
-// use.
+// Network connects sockets in memory. The zero value is ready to use and delivers without delay. It is safe for
+// concurrent use.
 type Network struct {
 	// Delay is how long a packet takes from one socket to another. It must not change once the network is in use.
 	Delay time.Duration
@@ -54,8 +54,8 @@ const (
 	Unreachable
 )
 
-// SetFilter installs a filter for all packets, nil for none. The filter runs with the network locked: it must not call the network
-// or block.
+// SetFilter installs a filter for all packets, nil for none. The filter runs with the network locked: it must not
+// call the network or block.
 func (n *Network) SetFilter(filter func(Packet) Verdict) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -80,7 +80,8 @@ func (n *Network) send(arrive func()) {
 	time.AfterFunc(n.Delay, n.deliver)
 }
 
-// deliver handles the packets whose time has come, in the order in which they were sent: every packet takes the same time.
+// deliver handles the packets whose time has come, in the order in which they were sent: every packet takes the same
+// time.
 func (n *Network) deliver() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -119,9 +120,9 @@ func local(remote netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv6Loopback(), 0)
 }
 
-// Dial connects to address, which is an IP address and a port. network is "tcp" or "udp". It returns when the connection
-// stands, has failed or ctx ends. An unanswered SYN is sent again after 1 s, 3 s, 7 s and so on, as Linux does, and ends in
-// ETIMEDOUT after 127 s. The connection is a [*Conn] or a [*PacketConn].
+// Dial connects to address, which is an IP address and a port. network is "tcp" or "udp". It returns when the
+// connection stands, has failed or ctx ends. An unanswered SYN is sent again after 1 s, 3 s, 7 s and so on, as Linux
+// does, and ends in ETIMEDOUT after 127 s. The connection is a [*Conn] or a [*PacketConn].
 func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -49,8 +49,8 @@ func (n *Network) Listen(at netip.AddrPort) (*Listener, error) {
 	return l, nil
 }
 
-// SetBacklog changes how many connections wait to be accepted. A SYN that finds no room is dropped, and sent again by the
-// client; with a backlog of 0 every SYN is dropped.
+// SetBacklog changes how many connections wait to be accepted. A SYN that finds no room is dropped, and sent again by
+// the client; with a backlog of 0 every SYN is dropped.
 func (l *Listener) SetBacklog(backlog int) {
 	l.net.mu.Lock()
 	defer l.net.mu.Unlock()
@@ -157,7 +157,8 @@ func (n *Network) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, err
 
 func (n *Network) newConn() *Conn { return &Conn{net: n, change: sync.NewCond(&n.mu)} }
 
-// sendSYN asks for a connection; answers gets nil when it stands, or why it was refused. A SYN that is dropped has no answer.
+// sendSYN asks for a connection; answers gets nil when it stands, or why it was refused. A SYN that is dropped has no
+// answer.
 func (n *Network) sendSYN(client *Conn, answers chan<- error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

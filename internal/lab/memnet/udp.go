@@ -22,9 +22,9 @@ type datagram struct {
 	data []byte
 }
 
-// PacketConn is a UDP socket: unconnected, from [Network.ListenPacket], or connected, from [Network.Dial]. A connected one
-// receives only the datagrams of its peer, and the ICMP errors that its own datagrams cause. It is a [net.Conn] and a
-// [net.PacketConn], and has the methods of [*net.UDPConn] that take netip addresses.
+// PacketConn is a UDP socket: unconnected, from [Network.ListenPacket], or connected, from [Network.Dial]. A
+// connected one receives only the datagrams of its peer, and the ICMP errors that its own datagrams cause. It is a
+// [net.Conn] and a [net.PacketConn], and has the methods of [*net.UDPConn] that take netip addresses.
 type PacketConn struct {
 	net    *Network
 	local  netip.AddrPort

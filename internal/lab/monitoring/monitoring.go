@@ -1,9 +1,9 @@
 // Package monitoring runs Debian's Prometheus and Alertmanager on loopback for tests: what is scraped goes through the
 // rules and the routes that are shipped, and the pages that come of it arrive at a [Recorder].
 //
-// Rules think in minutes and hours. [ScaleRules] and [ScaleAlertmanager] divide their times, so that a test of all of it
-// takes about a minute. The servers are stopped by their process handles when the test ends; a program that is missing
-// fails the test.
+// Rules think in minutes and hours. [ScaleRules] and [ScaleAlertmanager] divide their times, so that a test of all of
+// it takes about a minute. The servers are stopped by their process handles when the test ends; a program that is
+// missing fails the test.
 package monitoring
 
 import (
@@ -17,8 +17,8 @@ import (
 type Options struct {
 	// Targets are the exporters to scrape, under the job "endpoint".
 	Targets []Target
-	// Rules and Alertmanager are the contents of a rules file and of a configuration of Alertmanager, as the servers are
-	// to take them: scaled, and with receivers that lead to Recorder.
+	// Rules and Alertmanager are the contents of a rules file and of a configuration of Alertmanager, as the servers
+	// are to take them: scaled, and with receivers that lead to Recorder.
 	Rules        []byte
 	Alertmanager []byte
 	// Every is the time between two scrapes of a target, and between two evaluations of the rules.

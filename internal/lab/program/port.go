@@ -14,8 +14,8 @@ const (
 	highestPort = 32000
 )
 
-// FreePort gives a port of 127.0.0.1 for a program that cannot choose one itself. It is free for TCP and UDP on every address,
-// as is the one below it, and nobody who asks for any port is given it before the program starts.
+// FreePort gives a port of 127.0.0.1 for a program that cannot choose one itself. It is free for TCP and UDP on every
+// address, as is the one below it, and the kernel does not give it to other sockets before the program starts.
 func FreePort(tb testing.TB) netip.AddrPort {
 	tb.Helper()
 	for range 1000 {
@@ -28,7 +28,7 @@ func FreePort(tb testing.TB) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// free reports whether nobody has a port, of either transport.
+// free reports whether a port is free for both transports.
 func free(port int) bool {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
 	if err != nil {

@@ -16,7 +16,7 @@ func TestAPortIsFreeOnlyIfNobodyHasItAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if free(int(at.Port())) {
-		t.Error("somebody has it for UDP")
+		t.Error("it is in use for UDP")
 	}
 	_ = udp.Close()
 	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: elsewhere, Port: int(at.Port())})
@@ -24,7 +24,7 @@ func TestAPortIsFreeOnlyIfNobodyHasItAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if free(int(at.Port())) {
-		t.Error("somebody has it for TCP")
+		t.Error("it is in use for TCP")
 	}
 	_ = tcp.Close()
 }

@@ -1,5 +1,5 @@
-// Package program runs the exporter, and what scrapes it, as a person would: as a process with flags, found by the address
-// that it says it listens on.
+// Package program runs the exporter, and what scrapes it, as a person would: as a process with flags, found by the
+// address that it says it listens on.
 package program
 
 import (
@@ -24,8 +24,8 @@ const (
 // listening is what exporters and Prometheus log once they can be asked; with port 0 it has the port that was chosen.
 var listening = regexp.MustCompile(`msg="Listening on" address="?([^\s"]+)`)
 
-// Start runs a command until the test ends and gives the address that it listens on. It is stopped by SIGTERM, after which
-// it must exit with 0. What it logs is shown if the test fails.
+// Start runs a command until the test ends and gives the address that it listens on. It is stopped by SIGTERM, after
+// which it must exit with 0. What it logs is shown if the test fails.
 func Start(tb testing.TB, command *exec.Cmd) (address string) {
 	tb.Helper()
 	name := strings.Join(command.Args, " ")
