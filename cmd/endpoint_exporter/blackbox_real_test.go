@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkAgainstBlackbox measures the processor time and the memory that one path costs the whole program, in a
-// process of its own. All against labs in the same run: take the ratios.
+// separate process. All run against labs in the same run: only the ratios count.
 //
 //   - walk=address: what both do. The hosts are addresses, so that nothing is resolved; a browser's handshake by either, and a
 //     device's hello up to the judged flight (finish: false).

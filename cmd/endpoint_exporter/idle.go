@@ -84,7 +84,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	first := idle.Walked(probed)
 	if first == nil {
 		progress.stop()
-		return fail(exitUnhealthy, fmt.Errorf("there is no address to connect to: %s", present.FindingText(&probed.Finding)))
+		return fail(exitUnhealthy, fmt.Errorf("no address to connect to: %s", present.FindingText(&probed.Finding)))
 	}
 	endpoint := rep.Hosts[0].Endpoint
 	target := path.TargetFor(endpoint, probed.Path, first.Outcome.Address.Addr())

@@ -65,8 +65,8 @@ endpoints:
 `, mint.Bootstrap.PublicKey(), host, client, ping, transport, port)
 }
 
-// TestRealServersThroughTheWholeExporter walks real servers and holds what the exporter exposes of them.
-func TestRealServersThroughTheWholeExporter(t *testing.T) {
+// TestExporterWithRealServers walks real servers and holds what the exporter exposes of them.
+func TestExporterWithRealServers(t *testing.T) {
 	openssl := func(args ...string) []string {
 		return append([]string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-quiet"}, args...)
 	}
@@ -141,11 +141,11 @@ func TestRealServersThroughTheWholeExporter(t *testing.T) {
 	}
 }
 
-// TestARealInterceptingProxyIsCalledOne puts Squid, with TLS interception as companies run it, between a device's
+// TestExporterBehindRealProxy puts Squid, with TLS interception as companies run it, between a device's
 // network and a server that speaks as the cloud does: three network namespaces' worth of a site in two.
 //
 //	site (10.77.0.2) ──── router (10.77.0.1): port 443 is redirected to Squid ──── cloud (10.77.1.1, in the router)
-func TestARealInterceptingProxyIsCalledOne(t *testing.T) {
+func TestExporterBehindRealProxy(t *testing.T) {
 	mint, err := lab.NewMint(time.Now())
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,7 @@
 //go:build realpeers
 
-// Package e2e runs all of it together: simulated clouds, the exporter as a program, Prometheus with the rules that are
-// shipped, Alertmanager with the routes of the example, and a webhook at the end.
+// Package e2e tests everything together: simulated clouds, the exporter as a program, Prometheus with the shipped rules,
+// Alertmanager with the example's routes, and a webhook receiver.
 package e2e
 
 import (
@@ -33,35 +33,36 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	// faster divides the times of rules and routes: 10 minutes are 8 seconds.
+	// faster divides the times of rules and routes: 10 minutes become 8 seconds.
 	faster = 75
-	// lasting is the rules' endpoint:threshold:lasting_seconds in the tests' time: two seconds.
+	// lasting is endpoint:threshold:lasting_seconds of the rules, scaled: two seconds.
 	lasting = 150. / faster
-	// every is the time between scrapes: a window of 5 minutes, then of 4 seconds, still holds some.
+	// every is the time between scrapes: a window of 5 minutes, scaled to 4 seconds, still contains several.
 	every = time.Second
-	// patience bounds the wait for a page or its end on a busy machine; they take at most one.
-	patience = 3 * time.Minute
-	// extended is the TTL, in seconds, that the sick site's resolver gives everything at least. Only tcp-lwm2m has a shorter
-	// one of its own. It is so short because an entry proves something once: the next proof takes the next entry.
+	// pageTimeout bounds the wait for a notification or its resolution on a loaded machine; without load they take less than
+	// a minute.
+	pageTimeout = 3 * time.Minute
+	// extended is the minimum TTL, in seconds, of the faulty site's resolver. Only the records of tcp-lwm2m have a shorter
+	// TTL. It is short because a cache entry proves staleness only once: the next proof needs the next entry.
 	extended = 8
 )
 
-// freshness holds the constants of the proof, divided much as the rules are. After its first piece of evidence the judge
-// learns from 16 answers before it takes a second: hold must outlast them.
+// freshness has the constants of the proof, scaled like the rules. After the first piece of evidence the judge needs 16
+// answers before it accepts a second: hold must be longer than that takes.
 const freshness = `
 survey: {min_interval: 0s}
 freshness: {margin: 2s, slack: 2s, authority_lag: 4s, learning: 5s, hold: 40s, spacing: 1s}
 `
 
-// expected is one alert that a fault owes.
+// expected is one alert that a fault must cause.
 type expected struct {
 	receiver, alert, service string
-	says                     []string // in its description
+	contains                 []string // in its description
 }
 
-// Faults of every kind at one site: the page arrives, names the right host, and ends once the fault is lifted. A healthy
-// site beside it, whose addresses rotate and whose scrapes are often missed, brings nothing.
-func TestFaultsPageAndHealthDoesNot(t *testing.T) {
+// TestAlerts inflicts faults of every kind on one site: the notification arrives, names the right host, and is resolved once
+// the fault is removed. A healthy site, with rotating addresses and missed scrapes, causes none.
+func TestAlerts(t *testing.T) {
 	sick := startLab(t, lab.Options{Hosts: hosts("bootstrap", "lwm2m", "udp-lwm2m", "tcp-lwm2m"), TTL: 60, Records: map[string]lab.RecordSet{
 		"tcp-lwm2m." + lab.Domain: {TTL: lab.TTL(1)},
 	}})
@@ -81,8 +82,8 @@ func TestFaultsPageAndHealthDoesNot(t *testing.T) {
 		Every:        every,
 		Lookback:     5 * time.Minute / faster,
 	})
-	// Healthy for as long as the DNS judge needs to learn, so that what follows is a change.
-	stack.Await(t, patience, "all paths of both sites up, and the judge's first verdict", `count(endpoint_path_up == 1) == 14 and count(endpoint_dns_verdict{site="berlin",verdict="ok"} == 1) == 4`)
+	// First healthy, until the learning phase of the staleness proof is over.
+	stack.Await(t, pageTimeout, "all paths of both sites up, and the judge's first verdict", `count(endpoint_path_up == 1) == 14 and count(endpoint_dns_verdict{site="berlin",verdict="ok"} == 1) == 4`)
 	if all := recorder.All(); len(all) > 0 {
 		t.Fatalf("a page before any fault: %+v", all)
 	}
@@ -117,7 +118,7 @@ func TestFaultsPageAndHealthDoesNot(t *testing.T) {
 	for _, e := range owed {
 		e.await(t, recorder, monitoring.Resolved)
 	}
-	stack.Await(t, patience, "nothing fires any more", `absent(ALERTS{alertstate="firing",severity!="info"})`)
+	stack.Await(t, pageTimeout, "nothing fires any more", `absent(ALERTS{alertstate="firing",severity!="info"})`)
 
 	for _, n := range recorder.All() {
 		for _, a := range n.Alerts {
@@ -129,30 +130,30 @@ func TestFaultsPageAndHealthDoesNot(t *testing.T) {
 	if resolved := repeats(recorder.All()); len(resolved) > 0 {
 		t.Errorf("resolved and fired again: %q", resolved)
 	}
-	// The healthy site was watched all along, and scrapes of it were missed.
-	stack.Await(t, patience, "missed scrapes", `avg_over_time(up{site="oslo"}[1m]) < 0.9 and on() count(endpoint_up{site="oslo"} == 1) == 3`)
+	// The healthy site was scraped all the time, and some scrapes were lost.
+	stack.Await(t, pageTimeout, "missed scrapes", `avg_over_time(up{site="oslo"}[1m]) < 0.9 and on() count(endpoint_up{site="oslo"} == 1) == 3`)
 }
 
 func (e expected) labels() map[string]string {
 	return map[string]string{"alertname": e.alert, "site": "berlin", "job": "endpoint", "service": e.service, "host": e.service + "." + lab.Domain}
 }
 
-// await waits until the alert was told of with that status, and holds it against what is owed.
+// await waits for a notification of the alert with the given status, and checks it.
 func (e expected) await(t *testing.T, recorder *monitoring.Recorder, status string) {
 	t.Helper()
-	n := recorder.Await(t, patience, e.alert+" "+status, func(n monitoring.Notification) bool {
+	n := recorder.Await(t, pageTimeout, e.alert+" "+status, func(n monitoring.Notification) bool {
 		_, ok := n.Find(status, e.labels())
 		return ok && n.Receiver == e.receiver
 	})
 	a, _ := n.Find(status, e.labels())
-	for _, words := range append(e.says, e.service+"."+lab.Domain) {
+	for _, words := range append(e.contains, e.service+"."+lab.Domain) {
 		if !strings.Contains(a.Annotations["description"], words) {
 			t.Errorf("%s does not say %q: %s", e.alert, words, a.Annotations["description"])
 		}
 	}
 }
 
-// repeats lists the alerts that fired after they had been resolved.
+// repeats lists the alerts that fired again after they were resolved.
 func repeats(all []monitoring.Notification) []string {
 	over := make(map[string]bool)
 	var out []string
@@ -173,7 +174,7 @@ func hosts(services ...string) []lab.Host {
 	return slices.DeleteFunc(lab.Izuma(), func(h lab.Host) bool { return !slices.Contains(services, h.Service) })
 }
 
-// rotation makes records that give each asker two of a host's addresses; start is to be called once the lab has them.
+// rotation returns records that give each query two of a host's addresses; start must be called once the lab has them.
 func rotation(services ...string) (records map[string]lab.RecordSet, start func(*lab.Lab)) {
 	records = make(map[string]lab.RecordSet)
 	var running atomic.Pointer[lab.Lab]
@@ -190,7 +191,7 @@ func rotation(services ...string) (records map[string]lab.RecordSet, start func(
 	return records, running.Store
 }
 
-// nameServers is how many servers the zone has: the exporter asks each of them twice a second at most.
+// nameServers is how many servers the zone has: the exporter queries each at most twice per second.
 const nameServers = 6
 
 // site is a lab with its exporter's configuration.
@@ -199,7 +200,7 @@ type site struct {
 	config string
 }
 
-// startLab runs a lab until the test ends, its zone on more servers than the one it has.
+// startLab runs a lab until the test ends, with further servers for its zone.
 func startLab(t *testing.T, o lab.Options) *site {
 	t.Helper()
 	l, err := lab.Start(t.Context(), o)
@@ -224,7 +225,7 @@ func startLab(t *testing.T, o lab.Options) *site {
 	return &site{l, strings.Replace(l.Config(), first, servers, 1) + freshness}
 }
 
-// serve runs the exporter for a site and gives its address.
+// serve runs the exporter for a site and returns its address.
 func serve(t *testing.T, exporter string, s *site) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.yml")
@@ -234,13 +235,13 @@ func serve(t *testing.T, exporter string, s *site) string {
 	return program.Start(t, exec.Command(exporter, "--config.file="+file, "--web.listen-address=127.0.0.1:0"))
 }
 
-// missing stands before an exporter and loses two scrapes of seven, one after the other.
+// missing is a proxy for an exporter that loses two consecutive scrapes of seven.
 func missing(t *testing.T, exporter string) string {
 	t.Helper()
 	transport := &http.Transport{}
 	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: exporter})
 	forward.Transport = transport
-	forward.ErrorLog = log.New(io.Discard, "", 0) // a scrape that Prometheus gave up is one more that is missed
+	forward.ErrorLog = log.New(io.Discard, "", 0) // a cancelled scrape is lost too
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if asked.Add(1)%7 >= 5 {
@@ -256,7 +257,7 @@ func missing(t *testing.T, exporter string) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// scaledRules are the rules that are shipped, in the tests' time.
+// scaledRules are the shipped rules with scaled times.
 func scaledRules(t *testing.T) []byte {
 	t.Helper()
 	file, err := os.ReadFile("../../alerts/endpoint.rules.yml")
@@ -269,7 +270,7 @@ func scaledRules(t *testing.T) []byte {
 	return file
 }
 
-// scaledRoutes are those of the example, in the tests' time and with the recorder for every receiver.
+// scaledRoutes are the routes of the example with scaled times, and the recorder as every receiver.
 func scaledRoutes(t *testing.T, recorder string) []byte {
 	t.Helper()
 	file, err := os.ReadFile("../../alerts/alertmanager.example.yml")

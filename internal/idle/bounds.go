@@ -22,7 +22,7 @@ type tally struct {
 func (t *tally) known() int { return t.survived + len(t.lost) + len(t.closed) }
 
 // ending is that of the majority of this step's connections. For a loss or an end by the server it also returns the
-// shorter of two observations that agree. It is IdleUnknown if there is no majority, or no two agree. Both kinds of
+// shorter of two observations that agree. It is IdleUnknown without a majority, or if no two agree. Both kinds of
 // loss are returned as IdleDropped.
 func (t *tally) ending() (report.IdleEnding, *report.IdleObservation) {
 	switch n := t.known(); {
@@ -187,7 +187,7 @@ func Judge(observations []report.IdleObservation) report.IdleBounds {
 		f.closed, unsteady = nil, true
 	}
 	for _, t := range f.steps {
-		// After the server's limit there is no connection that the path could lose.
+		// After the server's limit the path has nothing left to lose.
 		if ending, end := t.ending(); ending == report.IdleDropped && (f.lost == nil || end.After < f.lost.After) && (f.closed == nil || end.After < f.closed.After) {
 			f.lost = end
 		}
@@ -220,7 +220,7 @@ func Judge(observations []report.IdleObservation) report.IdleBounds {
 type findings struct {
 	steps        []*tally
 	longest      time.Duration           // silence that any connection survived
-	lost, closed *report.IdleObservation // the shortest that count; nil if there is none
+	lost, closed *report.IdleObservation // the shortest that count; nil without one
 }
 
 // countEvents counts the ends by events that neither bound explains: a timer that is checked every second ends

@@ -141,7 +141,7 @@ func (m *Manager) Observe(rep *report.Report) {
 	m.changed()
 }
 
-// Walked returns the walk of the address that a device would connect to; nil if there is none that may be connected
+// Walked returns the walk of the address that a device would connect to; nil if none may be connected
 // to: not a sinkhole, and not an address that the zone has withdrawn.
 func Walked(p *report.Path) *report.Walk {
 	for i := range p.Walks {

@@ -252,7 +252,7 @@ func TestManagerWhileIntercepted(t *testing.T) {
 			t.Errorf("what was measured of the cloud is not known any more: %+v", b)
 		}
 
-		observeFor(m, own, 5*time.Minute) // a new round is under way: it was due long ago
+		observeFor(m, own, 5*time.Minute) // a new round is in progress: its time has passed
 		if open, _, _ := w.count(); open == 0 {
 			t.Error("no round is under way")
 		}

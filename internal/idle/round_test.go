@@ -188,7 +188,7 @@ func TestRoundWithOtherFailures(t *testing.T) {
 		}}
 		r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
 		if b := r.Bounds; b.Lost != 0 || b.Survived >= s(100) || b.Reason != report.IdleReasonSurvived || b.Open.Fact.Kind != report.IdlePingUnsent {
-			t.Errorf("%+v, want nothing lost and nothing known of more", b)
+			t.Errorf("%+v, want nothing lost, and longer silences open", b)
 		}
 	})
 	t.Run("the path goes down", func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestRoundWithOtherFailures(t *testing.T) {
 		r, _ := measure(t, w, targetTo("192.0.2.1:5684", measurement.TCP))
 		b := r.Bounds
 		if b.Lost != 0 || b.Survived != s(120) || b.Reason != report.IdleReasonSurvived || b.Open.Fact.Kind != report.IdlePathDown || b.Open.Fact.Cause != report.IdleNoConnection {
-			t.Errorf("%+v, want 120 s survived and nothing known of more", b)
+			t.Errorf("%+v, want 120 s survived, and longer silences open", b)
 		}
 	})
 }

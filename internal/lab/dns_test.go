@@ -109,7 +109,7 @@ func TestResolverHabits(t *testing.T) {
 	}
 }
 
-func TestHabitsThatAreNone(t *testing.T) {
+func TestParseHabits(t *testing.T) {
 	for habit, says := range map[string]string{
 		"helpful":        `no such habit of a resolver: "helpful"`,
 		"honest:foo":     "honest takes no argument",
@@ -205,7 +205,7 @@ func TestNameServer(t *testing.T) {
 	}
 }
 
-func TestLaggingServerServesThePast(t *testing.T) {
+func TestNameServerLag(t *testing.T) {
 	server := stampedServer(60)
 	server.Lag = 50 * time.Second
 	now := epoch.Add(2 * time.Minute)
@@ -216,7 +216,7 @@ func TestLaggingServerServesThePast(t *testing.T) {
 }
 
 // TestTruncationLeadsToTCP asks for more than a datagram holds.
-func TestTruncationLeadsToTCP(t *testing.T) {
+func TestTruncation(t *testing.T) {
 	var many []netip.Addr
 	address := netip.MustParseAddr("10.0.0.1")
 	for range 200 {
@@ -245,7 +245,7 @@ func TestTruncationLeadsToTCP(t *testing.T) {
 	}
 }
 
-func TestLabResolvesItsHosts(t *testing.T) {
+func TestLabDNS(t *testing.T) {
 	l := startLab(t, Options{Addresses: 3, Records: map[string]RecordSet{
 		"bootstrap." + Domain: {TTL: TTL(7)},
 		"gateways." + Domain:  {CNAME: "bootstrap." + Domain + "."},

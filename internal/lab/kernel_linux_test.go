@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestFaultsOfTheKernelsSockets covers the faults that are made with means of the kernel.
-func TestFaultsOfTheKernelsSockets(t *testing.T) {
+// TestFaultsOnKernelSockets covers the faults that are made with means of the kernel.
+func TestFaultsOnKernelSockets(t *testing.T) {
 	l := startLab(t, Options{Hosts: Izuma()[:1]})
 	to := l.place(t, "bootstrap", "tcp", NominalDevice).Address
 	for _, test := range []struct {

@@ -16,7 +16,7 @@ func newMint(t testing.TB) *Mint {
 	return mint
 }
 
-func TestAuthoritiesCarryTheRealNames(t *testing.T) {
+func TestMintNames(t *testing.T) {
 	mint := newMint(t)
 	for authority, want := range map[*Authority]string{
 		mint.Bootstrap: "CN=ARM Bootstrap CA,O=ARM Ltd,L=Cambridge,ST=Cambridgeshire,C=GB",
@@ -32,7 +32,7 @@ func TestAuthoritiesCarryTheRealNames(t *testing.T) {
 	}
 }
 
-func TestPublicKeyVerifiesTheLeaf(t *testing.T) {
+func TestAuthorityPublicKey(t *testing.T) {
 	mint := newMint(t)
 	der, err := base64.StdEncoding.DecodeString(mint.LwM2M.PublicKey())
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// TestOpenSSLFinishesWithTheDeviceServer holds the lab's own half of TLS 1.2 against an independent one: a mistake that
-// server and exporter shared would pass every other test.
-func TestOpenSSLFinishesWithTheDeviceServer(t *testing.T) {
+// TestDeviceServerWithOpenSSL tests the lab's TLS 1.2 with an independent client: a mistake that the server shares with the
+// exporter would pass every other test.
+func TestDeviceServerWithOpenSSL(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Fatalf("this test needs Debian's openssl: %v", err)
 	}
@@ -105,9 +105,9 @@ system_default = client
 Options = -ExtendedMasterSecret
 `
 
-// TestOpenSSLPingsAndIsSentAway sends a CoAP ping through OpenSSL's TLS and then stays silent until the server's idle
-// limit ends the session.
-func TestOpenSSLPingsAndIsSentAway(t *testing.T) {
+// TestIdleLimitWithOpenSSL sends a CoAP ping through OpenSSL's TLS and then stays silent until the server's idle limit
+// ends the session.
+func TestIdleLimitWithOpenSSL(t *testing.T) {
 	l := startLab(t, Options{IdleLimit: 3 * time.Second}) // time enough to ping before it
 	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any client"})
 	if err != nil {
@@ -140,8 +140,8 @@ func TestOpenSSLPingsAndIsSentAway(t *testing.T) {
 	}
 }
 
-// TestOpenSSLSeesEachCertificate lets OpenSSL judge what each fault shows to a device.
-func TestOpenSSLSeesEachCertificate(t *testing.T) {
+// TestCertificatesWithOpenSSL verifies the certificate of each fault with OpenSSL.
+func TestCertificatesWithOpenSSL(t *testing.T) {
 	l := startLab(t, Options{})
 	client, err := l.Mint.Inspector.Issue(Leaf{CommonName: "any client"})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Answerer answers DNS queries at a given time; nil is no answer.
+// Answerer answers DNS queries at a given time; it returns nil for silence.
 type Answerer interface {
 	Answer(q *dns.Msg, now time.Time) *dns.Msg
 }
@@ -80,7 +80,7 @@ func (c *cached) expired(now time.Time) bool {
 // maxCached bounds the cache; a full one is emptied.
 const maxCached = 100_000
 
-// Answer answers q at the given time; nil is no answer.
+// Answer answers q at the given time; it returns nil for silence.
 func (r *Resolver) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -134,7 +134,7 @@ func (f *udpFront) receive(socket packetSocket) {
 	}
 }
 
-// flow finds or begins the flow of a client; nil if there is no room, or the socket has been replaced.
+// flow finds or begins the flow of a client; nil if maxFlows is reached or the socket has been replaced.
 func (f *udpFront) flow(socket packetSocket, client netip.AddrPort) *flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()

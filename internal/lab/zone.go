@@ -111,7 +111,7 @@ func (s *NameServer) Queries() uint64 { return s.queries.Load() }
 // maxChain bounds the CNAMEs followed in one answer.
 const maxChain = 16
 
-// Answer answers q at the given time; nil is no answer.
+// Answer answers q at the given time; it returns nil for silence.
 func (s *NameServer) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 	s.queries.Add(1)
 	if len(q.Question) != 1 || (s.Down != nil && s.Down(now)) {

@@ -21,7 +21,7 @@ type IdleBounds struct {
 	Reason   IdleReason
 	// Open is why silences longer than Survived have no result; zero if they have one, or none was measured.
 	Open IdleOpen
-	// Unsteady is the contradiction between connections; zero if there is none.
+	// Unsteady is the contradiction between connections; zero without one.
 	Unsteady IdleUnsteady
 	// LastRound is the end of the last complete round; zero if there was none.
 	LastRound time.Time

@@ -19,7 +19,7 @@
 // Errors are *[net.OpError] values that wrap the same errors as the kernel's sockets do: syscall.ECONNREFUSED,
 // syscall.ECONNRESET, syscall.EPIPE, os.ErrDeadlineExceeded and net.ErrClosed.
 //
-// Packets of one network arrive in the order in which they were sent. There is no congestion, no routing and no
+// Packets of one network arrive in the order in which they were sent. The network has no congestion, no routing and no
 // retransmission of data: a connection of which the filter drops one segment carries nothing more in that direction,
 // as behind a firewall that has forgotten it.
 package memnet

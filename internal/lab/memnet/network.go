@@ -158,7 +158,7 @@ func systemError(op string, err error) error {
 	return err
 }
 
-// netAddr is an address of package net; nil if there is none.
+// netAddr converts an address to one of package net; nil if it is not valid.
 func netAddr(network string, at netip.AddrPort) net.Addr {
 	switch {
 	case !at.IsValid():

@@ -46,7 +46,7 @@ func Start(tb testing.TB, o Options) *Stack {
 	return &Stack{Prometheus: startPrometheus(tb, o, alertmanager), Alertmanager: alertmanager}
 }
 
-// StartAlertmanager runs an Alertmanager alone.
+// StartAlertmanager runs an Alertmanager without a Prometheus.
 func StartAlertmanager(tb testing.TB, config []byte) *Server {
 	tb.Helper()
 	return start(tb, "prometheus-alertmanager", map[string][]byte{"alertmanager.yml": config},

@@ -13,7 +13,7 @@ import (
 
 // ScaleRules divides every time in a rules file by divisor: intervals of groups, `for`, `keep_firing_for`, ranges,
 // subqueries and offsets, in expressions and in the queries of annotations. Numbers of seconds that expressions compare
-// with are left alone, except for the recorded thresholds that are named here with a new value each.
+// with are kept, except for the recorded thresholds that are named here with a new value each.
 func ScaleRules(rules []byte, divisor int, thresholds map[string]float64) ([]byte, error) {
 	left := make(map[string]bool)
 	for name := range thresholds {
@@ -59,7 +59,7 @@ func ScaleAlertmanager(config []byte, divisor int, url string) ([]byte, error) {
 			return nil
 		}
 		for _, receiver := range receivers.Content {
-			if len(receiver.Content) <= 2 { // its name alone
+			if len(receiver.Content) <= 2 { // only its name
 				continue
 			}
 			var webhook yaml.Node
@@ -110,7 +110,7 @@ func rewrite(text []byte, change func(map[string]*yaml.Node) error) ([]byte, err
 	return out.Bytes(), err
 }
 
-// divide divides a duration in place; a key that is not there is no duration.
+// divide divides a duration in place; a missing key is ignored.
 func divide(node *yaml.Node, divisor int) error {
 	if node == nil {
 		return nil

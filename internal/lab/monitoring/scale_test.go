@@ -28,7 +28,7 @@ func TestScaleExpression(t *testing.T) {
 		}
 	}
 	if got, err := scaleExpression("a[soon]", 60); err == nil {
-		t.Errorf("a range that is no duration: %s", got)
+		t.Errorf("a range that is not a duration: %s", got)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestScaleRules(t *testing.T) {
 }
 
 // What is shipped has no time that the scaling overlooks, and keeps its rules.
-func TestScaleWhatIsShipped(t *testing.T) {
+func TestScaleShippedRules(t *testing.T) {
 	file, err := os.ReadFile("../../../alerts/endpoint.rules.yml")
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ func (s *Server) URL(path string) string { return "http://" + s.Address + path }
 // readyTimeout bounds the time that a program takes to be ready on a busy machine.
 const readyTimeout = 2 * time.Minute
 
-// start runs a program in a folder of its own with these files until the test ends, and waits until it is ready.
+// start runs a program in a new directory with these files until the test ends, and waits until it is ready.
 func start(tb testing.TB, name string, files map[string][]byte, args ...string) *Server {
 	tb.Helper()
 	dir := tb.TempDir()

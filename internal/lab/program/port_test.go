@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestAPortIsFreeOnlyIfNobodyHasItAnywhere(t *testing.T) {
+func TestFree(t *testing.T) {
 	at := FreePort(t)
 	if !free(int(at.Port())) {
 		t.Fatalf("%v is not free", at)
