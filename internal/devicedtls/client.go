@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // Step is the result of [Client.Take]. If the records of a datagram led to several, it is the greatest.
@@ -44,8 +45,8 @@ const (
 const (
 	// DefaultMTU fits into the minimum MTU of IPv6, 1280 bytes, with room for the headers of a tunnel.
 	DefaultMTU = 1200
-	// maxCookies bounds the cookies that a client answers.
-	maxCookies = 3
+	// maxCookies bounds the cookies that a client answers. A device has no limit.
+	maxCookies = 16
 	// maxReceived bounds the application data that waits to be read. More is dropped, as by a socket buffer.
 	maxReceived = 16
 )
@@ -66,12 +67,15 @@ type Client struct {
 	MTU int
 
 	random   [32]byte
+	offersID bool
 	state    state
 	helloSeq uint16 // message number of the current hello
 	cookie   []byte
 	cookies  int // cookies answered
 	out      []outgoing
 	nextSeq  [2]uint64 // next record number, by epoch
+	replay   [2]replayWindow
+	ccsSeen  bool // the server's ChangeCipherSpec was received
 
 	in           reassembler
 	flight       *devicetls.Flight
@@ -83,11 +87,25 @@ type Client struct {
 	ended        error // the error that ended the session, returned by every later Take
 }
 
-// New returns a client whose hello has this random. The hello is its current flight.
-func New(random [32]byte) *Client {
-	c := &Client{random: random, flight: devicetls.NewFlight(random, devicetls.VersionDTLS)}
+// New returns a client with the hello of a device on Linux or Mbed OS, which offers a connection id. The hello is its current
+// flight.
+func New(random [32]byte) *Client { return newClient(random, true) }
+
+// NewWithoutID returns a client whose hello does not offer a connection id.
+func NewWithoutID(random [32]byte) *Client { return newClient(random, false) }
+
+func newClient(random [32]byte, offersID bool) *Client {
+	c := &Client{random: random, offersID: offersID}
+	c.newFlight()
 	c.setHello(0)
 	return c
+}
+
+func (c *Client) newFlight() {
+	c.flight = devicetls.NewFlight(c.random, devicetls.VersionDTLS)
+	if c.offersID {
+		c.flight.OfferConnectionID()
+	}
 }
 
 // Flight returns the server flight as far as it was received. A discarded flight is returned until the next one begins.
@@ -99,7 +117,7 @@ func (c *Client) CookieSeen() bool { return c.cookies > 0 }
 // setHello makes the hello with this message number the current flight. The transcript begins with the last hello: one
 // that was answered by a HelloVerifyRequest is not part of it (RFC 6347 §4.2.1).
 func (c *Client) setHello(seq uint16) {
-	hello := message{devicetls.Message{Type: typeClientHello, Body: Hello(c.random, c.cookie)}, seq}
+	hello := message{devicetls.Message{Type: typeClientHello, Body: Hello(c.random, c.cookie, c.offersID)}, seq}
 	c.helloSeq = seq
 	c.out = []outgoing{{contentType: recordHandshake, version: versionHello, message: hello}}
 	c.transcript = hello.appendWhole(nil)
@@ -143,18 +161,19 @@ func (c *Client) appendRecord(b []byte, contentType uint8, version, epoch uint16
 	number := uint64(epoch)<<48 | c.nextSeq[epoch]&maxSequence
 	c.nextSeq[epoch]++
 	if epoch == 0 {
-		return append(appendHeader(b, contentType, version, number, len(body)), body...)
+		return append(appendHeader(b, contentType, version, number, nil, len(body)), body...)
 	}
-	b = appendHeader(b, contentType, version, number, len(body)+c.answer.Out.Overhead())
+	if id := c.flight.ConnectionID; len(id) > 0 {
+		sealed := c.answer.Out.SealConnectionID(nil, number, contentType, version, id, body)
+		return append(appendHeader(b, devicetls.TypeConnectionID, version, number, id, len(sealed)), sealed...)
+	}
+	b = appendHeader(b, contentType, version, number, nil, len(body)+c.answer.Out.Overhead())
 	return c.answer.Out.SealNumbered(b, number, contentType, version, body)
 }
 
 // Take processes a datagram. Records that are malformed, cannot be decrypted or are out of order are ignored, as RFC 6347
 // §4.1.2.7 advises. An error ends the session: a [devicetls.AlertError], a [devicetls.MalformedError] or
 // [devicetls.ErrNotVerified].
-//
-// Take does not detect replays (RFC 6347 §4.1.2.6 makes that optional). A handshake message counts once by its number, and
-// a replayed answer to a ping does not match the message id of a later ping.
 func (c *Client) Take(datagram []byte) (Step, error) {
 	step := NotDTLS
 	if c.ended != nil {
@@ -163,6 +182,9 @@ func (c *Client) Take(datagram []byte) (Step, error) {
 	for len(datagram) > 0 {
 		r, rest, ok := parseRecord(datagram)
 		if !ok {
+			if step != NotDTLS && len(datagram) < recordHeader {
+				c.flight.AddUnfit(measurement.UnfitReason{Kind: measurement.UnfitTrailingBytes, N: len(datagram)})
+			}
 			break
 		}
 		datagram = rest
@@ -176,22 +198,36 @@ func (c *Client) Take(datagram []byte) (Step, error) {
 }
 
 func (c *Client) takeRecord(r record) (Step, error) {
+	if r.epoch > 1 || !c.replay[r.epoch].fresh(r.number&maxSequence) {
+		return Waiting, nil
+	}
 	body := r.body
 	switch {
-	case r.epoch == 0 && c.state != established:
+	case r.epoch == 0 && c.state != established && len(body) <= maxPlaintext:
 	case r.epoch == 1 && c.answer != nil:
 		var err error
 		if body, err = c.answer.In.OpenNumbered(r.number, r.contentType, r.version, body); err != nil {
-			return Waiting, nil //nolint:nilerr // any host can send a datagram: it must not end the session
+			if c.ccsSeen && c.state == finishSent {
+				return Waiting, devicetls.ErrNotVerified // a device gives up here, and only here
+			}
+			return Waiting, nil // any host can send a datagram: it must not end the session
 		}
-	default: // in the clear after the handshake, of a later epoch, or encrypted before there are keys
+	default: // in the clear after the handshake, or encrypted before there are keys
 		return Waiting, nil
+	}
+	c.replay[r.epoch].add(r.number & maxSequence)
+	switch {
+	case len(body) == 0 && r.contentType != recordApplicationData, r.contentType == recordAlert && r.epoch == 0 && c.ccsSeen:
+		return Waiting, nil // a device ignores empty records, and alerts in the clear after ChangeCipherSpec
 	}
 	switch r.contentType {
 	case recordAlert:
-		if len(body) == 2 && (body[0] != alertWarning || body[1] == alertCloseNotify) {
-			return Waiting, &devicetls.AlertError{Level: body[0], Description: body[1]}
+		return Waiting, devicetls.CheckAlert(body)
+	case recordChangeCipherSpec:
+		if len(body) != 1 || body[0] != 1 {
+			return Waiting, &devicetls.MalformedError{Detail: measurement.Detail{Kind: measurement.DetailUnexpectedRecord, N: recordChangeCipherSpec}}
 		}
+		c.ccsSeen = c.ccsSeen || c.state == finishSent
 	case recordApplicationData:
 		if r.epoch == 1 && len(c.received) < maxReceived {
 			c.received = append(c.received, bytes.Clone(body))
@@ -200,7 +236,7 @@ func (c *Client) takeRecord(r record) (Step, error) {
 	case recordHandshake:
 		return c.takeFragments(r.epoch, body)
 	}
-	return Waiting, nil // ChangeCipherSpec: the epoch of the next records has the same information
+	return Waiting, nil
 }
 
 func (c *Client) takeFragments(epoch uint16, body []byte) (Step, error) {
@@ -211,6 +247,9 @@ func (c *Client) takeFragments(epoch uint16, body []byte) (Step, error) {
 			break
 		}
 		body = rest
+		if partial := len(f.data) < f.length; partial && len(rest) >= messageHeader {
+			c.flight.AddUnfit(measurement.UnfitReason{Kind: measurement.UnfitSplitFragments})
+		}
 		s, err := c.takeFragment(epoch, f)
 		if step = max(step, s); err != nil {
 			return step, err
@@ -228,9 +267,7 @@ func (c *Client) takeFragment(epoch uint16, f fragment) (Step, error) {
 	case c.state == finishSent && f.messageType == typeServerHelloDone:
 		return Resend, nil
 	}
-	if err := c.in.add(f); err != nil {
-		return Waiting, err
-	}
+	c.in.add(f)
 	step := Waiting
 	for {
 		m, ok := c.in.pop()
@@ -245,23 +282,17 @@ func (c *Client) takeFragment(epoch uint16, f fragment) (Step, error) {
 }
 
 // takeCookie processes a HelloVerifyRequest: a version and a cookie of at most 255 bytes. A fragmented one is ignored: a
-// server sends it before it keeps any state.
+// server sends it before it keeps any state. A device answers each one that has the next message number.
 func (c *Client) takeCookie(f fragment) Step {
-	if c.state > cookieSent || c.flight.Bytes > 0 || len(f.data) != f.length || len(f.data) < 3 || len(f.data) != 3+int(f.data[2]) {
+	if c.state > cookieSent || c.flight.Bytes > 0 || f.seq != c.in.next || c.cookies >= maxCookies ||
+		len(f.data) != f.length || len(f.data) < 3 || len(f.data) < 3+int(f.data[2]) {
 		return Waiting
 	}
-	cookie := f.data[3:]
-	switch {
-	case c.state == helloSent && f.seq == 0:
-		c.state = cookieSent
-		c.in.next = 1
-	case c.state == cookieSent && !bytes.Equal(cookie, c.cookie) && c.cookies < maxCookies:
-	default:
-		return Waiting // the answer to a repeated hello
-	}
+	c.state = cookieSent
+	c.in.next++
 	c.cookies++
-	c.cookie = bytes.Clone(cookie)
-	c.setHello(1)
+	c.cookie = bytes.Clone(f.data[3 : 3+int(f.data[2])])
+	c.setHello(c.helloSeq + 1)
 	return Cookie
 }
 
@@ -272,7 +303,7 @@ func (c *Client) takeMessage(m message) (Step, error) {
 	switch c.state {
 	case helloSent, cookieSent:
 		if c.flight.Done { // it was discarded
-			c.flight = devicetls.NewFlight(c.random, devicetls.VersionDTLS)
+			c.newFlight()
 		}
 		if err := c.flight.Take(m.Type, m.Body); err != nil {
 			return Waiting, err
@@ -290,7 +321,9 @@ func (c *Client) takeMessage(m message) (Step, error) {
 		switch m.Type {
 		case typeNewSessionTicket:
 			c.answer.AddToTranscript(m.appendWhole(nil))
+			return Waiting, c.flight.TakeTicket(m.Body)
 		case typeFinished:
+			c.flight.EndTickets()
 			if err := c.answer.Verify(m.Body); err != nil {
 				return Waiting, err
 			}
@@ -310,6 +343,7 @@ func (c *Client) discardFlight() {
 	c.in = reassembler{next: c.helloSeq} // the server's first message has the number of the hello that it answers
 	c.setHello(c.helloSeq)
 	c.messageBytes = 0
+	c.replay[0] = replayWindow{} // a server that begins again numbers its records from 0
 }
 
 // Received returns the oldest application data; ok is false if no data waits.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // captured returns the datagrams of a real server in answer to a hello whose random is all zeros. In the file each is
@@ -31,6 +32,21 @@ func captured(t testing.TB, name string) [][]byte {
 	for len(b) > 0 {
 		n := 2 + int(binary.BigEndian.Uint16(b))
 		out, b = append(out, b[2:n]), b[n:]
+	}
+	return out
+}
+
+// renumbered returns copies of datagrams whose records have the next numbers from first on, as a server numbers what it repeats.
+func renumbered(first uint64, datagrams ...[]byte) [][]byte {
+	var out [][]byte
+	for _, d := range datagrams {
+		d = bytes.Clone(d)
+		for rest := d; len(rest) >= recordHeader; first++ {
+			epoch := binary.BigEndian.Uint64(rest[3:]) &^ maxSequence
+			binary.BigEndian.PutUint64(rest[3:], epoch|first)
+			rest = rest[recordHeader+int(binary.BigEndian.Uint16(rest[11:])):]
+		}
+		out = append(out, d)
 	}
 	return out
 }
@@ -69,12 +85,12 @@ func finishing(t testing.TB) *Client {
 // sealed returns a record encrypted with the server's key.
 func sealed(c *Client, kind uint8, number uint64, body []byte) []byte {
 	number |= 1 << 48
-	b := appendHeader(nil, kind, Version, number, len(body)+c.answer.In.Overhead())
+	b := appendHeader(nil, kind, Version, number, nil, len(body)+c.answer.In.Overhead())
 	return c.answer.In.SealNumbered(b, number, kind, Version, body)
 }
 
 func plain(kind uint8, body ...byte) []byte {
-	return append(appendHeader(nil, kind, Version, 77, len(body)), body...)
+	return append(appendHeader(nil, kind, Version, 77, nil, len(body)), body...)
 }
 
 func TestFlightOfRealServers(t *testing.T) {
@@ -107,8 +123,8 @@ func TestFlightOfRealServers(t *testing.T) {
 func TestDiscardFlight(t *testing.T) {
 	openssl, gnutls := captured(t, "openssl"), captured(t, "gnutls")
 	for name, half := range map[string][][]byte{
-		"ServerHello of one, the rest of the other": slices.Concat(gnutls[1:2], openssl[1:]),
-		"ServerHello of one lost":                   slices.Concat(gnutls[3:], openssl[1:4]),
+		"ServerHello of one, the rest of the other": slices.Concat(gnutls[1:2], renumbered(20, openssl[1:]...)),
+		"ServerHello of one lost":                   slices.Concat(gnutls[3:], renumbered(20, openssl[1:4]...)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			discarded := func() *Client {
@@ -153,35 +169,43 @@ func TestFlightWithoutCookie(t *testing.T) {
 }
 
 func TestCookie(t *testing.T) {
+	number := uint64(0)
+	hvr := func(seq uint16, body ...byte) []byte {
+		number++
+		return handshakeDatagram(number, fragment{messageType: typeHelloVerifyRequest, length: len(body), seq: seq, data: body})
+	}
 	c := New([32]byte{})
 	for name, d := range map[string][]byte{
-		"cut short":   handshakeDatagram(0, fragment{messageType: typeHelloVerifyRequest, length: 5, data: []byte{0xfe, 0xff, 2, 1}}),
-		"no length":   handshakeDatagram(0, fragment{messageType: typeHelloVerifyRequest, length: 2, data: []byte{0xfe, 0xff}}),
-		"too long":    handshakeDatagram(0, fragment{messageType: typeHelloVerifyRequest, length: 5, data: []byte{0xfe, 0xff, 1, 1, 1}}),
-		"a late one":  cookieDatagram(1, []byte{1}),
-		"in no order": cookieDatagram(7, []byte{1}),
+		"fragmented: ignored":              handshakeDatagram(50, fragment{messageType: typeHelloVerifyRequest, length: 5, data: []byte{0xfe, 0xff, 2, 1}}),
+		"no length: ignored":               hvr(0, 0xfe, 0xff),
+		"shorter than its length: ignored": hvr(0, 0xfe, 0xff, 2, 1),
+		"message number 1: ignored":        hvr(1, 0xfe, 0xff, 1, 1),
+		"message number 7: ignored":        hvr(7, 0xfe, 0xff, 1, 1),
 	} {
 		if step, err := c.Take(d); step != Waiting || err != nil || c.CookieSeen() {
 			t.Errorf("%s: step %d, error %v", name, step, err)
 		}
 	}
-	for i := range byte(5) {
+	for i := range uint16(2 * maxCookies) {
 		want := Cookie
 		if i >= maxCookies {
 			want = Waiting
 		}
-		if step, err := c.Take(cookieDatagram(0, []byte{i})); step != want || err != nil {
+		if step, err := c.Take(hvr(i, 0xfe, 0xff, 1, byte(i/2), 0xaa)); step != want || err != nil {
 			t.Errorf("cookie %d: step %d, want %d, error %v", i, step, want, err)
 		}
-		if step, _ := c.Take(cookieDatagram(0, []byte{i})); step != Waiting {
+		if step, _ := c.Take(hvr(i, 0xfe, 0xff, 1, byte(i/2))); step != Waiting {
 			t.Errorf("cookie %d repeated: step %d", i, step)
+		}
+		if hello := c.Send()[0]; want == Cookie && binary.BigEndian.Uint16(hello[recordHeader+4:]) != i+1 {
+			t.Errorf("the hello after cookie %d has the message number % x", i, hello[recordHeader+4:recordHeader+6])
 		}
 	}
 	c = New([32]byte{})
 	if _, err := take(c, captured(t, "openssl")[:2]...); err != nil {
 		t.Fatal(err)
 	}
-	if step, err := c.Take(cookieDatagram(0, []byte("another"))); step != Waiting || err != nil {
+	if step, err := c.Take(hvr(1, 0xfe, 0xff, 1, 1)); step != Waiting || err != nil {
 		t.Errorf("a cookie after the flight has begun: step %d, error %v", step, err)
 	}
 }
@@ -196,7 +220,7 @@ func TestTakeAlert(t *testing.T) {
 		"close_notify":         {New([32]byte{}), plain(recordAlert, 1, 0), 0},
 		"a warning: ignored":   {New([32]byte{}), plain(recordAlert, 1, 90), -1},
 		"of one byte: ignored": {New([32]byte{}), plain(recordAlert, 2), -1},
-		"encrypted, before there are keys: ignored": {New([32]byte{}), append(appendHeader(nil, recordAlert, Version, 1<<48, 2), 2, 40), -1},
+		"encrypted, before there are keys: ignored": {New([32]byte{}), append(appendHeader(nil, recordAlert, Version, 1<<48, nil, 2), 2, 40), -1},
 		"in the clear, after Finish":                {finishing(t), plain(recordAlert, 2, 42), 42},
 		"encrypted, after Finish":                   {finishing(t), nil, 48},
 		"in the clear, after the handshake: ignored": {
@@ -239,12 +263,12 @@ func TestTakeFinished(t *testing.T) {
 			return b
 		}, nil},
 		"too short to be encrypted: ignored": {func(*Client) []byte {
-			return append(appendHeader(nil, recordHandshake, Version, 1<<48, 15), make([]byte, 15)...)
+			return append(appendHeader(nil, recordHandshake, Version, 1<<48, nil, 15), make([]byte, 15)...)
 		}, nil},
 		"more than MaxHandshake bytes of tickets": {func(c *Client) []byte {
 			var all []byte
 			for seq := range uint16(5) {
-				all = append(all, handshakeDatagram(0, fragment{messageType: typeNewSessionTicket, length: 15000, seq: 6 + seq, data: make([]byte, 15000)})...)
+				all = append(all, handshakeDatagram(100+uint64(seq), fragment{messageType: typeNewSessionTicket, length: 15000, seq: 6 + seq, data: ticketOf(15000)})...)
 			}
 			return all
 		}, devicetls.ErrTooLong},
@@ -259,9 +283,16 @@ func TestTakeFinished(t *testing.T) {
 	}
 }
 
+// ticketOf returns the body of a NewSessionTicket of n bytes.
+func ticketOf(n int) []byte {
+	b := make([]byte, n)
+	binary.BigEndian.PutUint16(b[4:], uint16(n-6))
+	return b
+}
+
 func TestResend(t *testing.T) {
 	c := finishing(t)
-	flight := captured(t, "openssl")
+	flight := renumbered(100, captured(t, "openssl")...)
 	if step, err := c.Take(flight[1]); step != Waiting || err != nil {
 		t.Errorf("its first datagram: step %d, error %v", step, err)
 	}
@@ -276,11 +307,122 @@ func TestResend(t *testing.T) {
 	}
 }
 
+func TestReplayWindow(t *testing.T) {
+	var w replayWindow
+	for _, step := range []struct {
+		number uint64
+		fresh  bool
+	}{{5, true}, {5, false}, {4, true}, {4, false}, {100, true}, {37, true}, {36, false}, {37, false}, {1000, true}, {936, false}, {937, true}, {maxSequence, true}, {0, false}} {
+		if got := w.fresh(step.number); got != step.fresh {
+			t.Errorf("record %d: fresh %v, want %v", step.number, got, step.fresh)
+		}
+		if step.fresh {
+			w.add(step.number)
+		}
+	}
+}
+
+func TestTakeUnfit(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func([][]byte) [][]byte
+		want   []measurement.UnfitReason
+	}{
+		"bytes after the last record: unfit": {
+			func(d [][]byte) [][]byte { d[2] = slices.Concat(d[2], []byte{1, 2, 3}); return d },
+			[]measurement.UnfitReason{{Kind: measurement.UnfitTrailingBytes, N: 3}},
+		},
+		"a datagram of other bytes: fit": {func(d [][]byte) [][]byte { return slices.Insert(d, 1, []byte{1, 2, 3}) }, nil},
+		"two fragments in one record: unfit": {
+			func(d [][]byte) [][]byte {
+				r, rest, _ := parseRecord(d[1])
+				f, _, _ := parseFragment(r.body)
+				half := len(f.data) / 2
+				first, second := f, f
+				first.data, second.data, second.offset = f.data[:half], f.data[half:], half
+				body := slices.Concat(first.bytes(), second.bytes())
+				d[1] = slices.Concat(appendHeader(nil, recordHandshake, Version, 50, nil, len(body)), body, rest)
+				return d
+			},
+			[]measurement.UnfitReason{{Kind: measurement.UnfitSplitFragments}},
+		},
+		"a message of 16 MiB announced: fit": {
+			func(d [][]byte) [][]byte {
+				return slices.Insert(d, 1, handshakeDatagram(60, fragment{messageType: 2, length: 1<<24 - 1, seq: 1, data: make([]byte, 3)}))
+			}, nil,
+		},
+		"a record longer than 2^14 bytes: fit": {
+			func(d [][]byte) [][]byte {
+				return slices.Insert(d, 1, append(appendHeader(nil, recordHandshake, Version, 60, nil, maxPlaintext+1), make([]byte, maxPlaintext+1)...))
+			}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := New([32]byte{})
+			step, err := take(c, test.change(captured(t, "openssl"))...)
+			if step != FlightComplete || err != nil || !slices.Equal(c.Flight().Unfit, test.want) {
+				t.Errorf("step %d, error %v, unfit %+v, want %+v", step, err, c.Flight().Unfit, test.want)
+			}
+		})
+	}
+}
+
+func TestTakeAfterChangeCipherSpec(t *testing.T) {
+	ccs := append(appendHeader(nil, recordChangeCipherSpec, Version, 80, nil, 1), 1)
+	for name, test := range map[string]struct {
+		datagram func(*Client) []byte
+		want     error
+	}{
+		"an alert in the clear: ignored": {func(*Client) []byte { return plain(recordAlert, 2, 40) }, nil},
+		"a record that cannot be opened: not verified": {func(c *Client) []byte {
+			b := sealed(c, recordHandshake, 0, make([]byte, 24))
+			b[len(b)-1] ^= 1
+			return b
+		}, devicetls.ErrNotVerified},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := finishing(t)
+			if _, err := c.Take(ccs); err != nil {
+				t.Fatal(err)
+			}
+			if step, err := c.Take(test.datagram(c)); !errors.Is(err, test.want) || test.want == nil && err != nil || step >= Done {
+				t.Errorf("step %d, error %v, want %v", step, err, test.want)
+			}
+		})
+	}
+}
+
+// TestConnectionID checks that every record after ChangeCipherSpec carries the server's connection id.
+func TestConnectionID(t *testing.T) {
+	c := withFlight(t)
+	c.flight.ConnectionID = []byte{7, 8, 9}
+	if err := c.Finish(nil); err != nil {
+		t.Fatal(err)
+	}
+	wire := slices.Concat(c.Send()...)
+	header := recordHeader + 3
+	at := bytes.LastIndex(wire, []byte{recordChangeCipherSpec, 0xfe, 0xfd}) + recordHeader + 1
+	last := wire[at:]
+	if last[0] != devicetls.TypeConnectionID || !bytes.Equal(last[11:14], []byte{7, 8, 9}) || int(binary.BigEndian.Uint16(last[14:])) != len(last)-header {
+		t.Fatalf("the record after ChangeCipherSpec is % x", last)
+	}
+	contentType, body, err := c.answer.Out.OpenConnectionID(binary.BigEndian.Uint64(last[3:]), Version, []byte{7, 8, 9}, last[header:])
+	if err != nil || contentType != recordHandshake || body[0] != typeFinished || len(body) != messageHeader+12 {
+		t.Errorf("opened %d % x, %v", contentType, body, err)
+	}
+	if _, _, err := c.answer.Out.OpenConnectionID(binary.BigEndian.Uint64(last[3:]), Version, []byte{7, 8, 8}, last[header:]); !errors.Is(err, devicetls.ErrNotVerified) {
+		t.Errorf("opened with another connection id: %v", err)
+	}
+	if (len(last)-header-8-8)%16 != 0 {
+		t.Errorf("the content of %d bytes is not padded to 16", len(last)-header-8-8)
+	}
+}
+
 func TestTakeMalformed(t *testing.T) {
 	for name, d := range map[string][]byte{
 		"a certificate before the hello": handshakeDatagram(0, fragment{messageType: 11}),
 		"a ServerHello of 3 bytes":       handshakeDatagram(0, fragment{messageType: 2, length: 3, data: make([]byte, 3)}),
-		"a message of 16 MiB":            handshakeDatagram(0, fragment{messageType: 2, length: 1<<24 - 1, data: make([]byte, 3)}),
+		"an alert of one byte":           plain(recordAlert, 2),
+		"ChangeCipherSpec of 2":          plain(recordChangeCipherSpec, 2),
 	} {
 		if _, err := New([32]byte{}).Take(d); !errors.Is(err, devicetls.ErrMalformed) {
 			t.Errorf("%s: %v, want ErrMalformed", name, err)

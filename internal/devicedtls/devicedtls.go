@@ -27,14 +27,14 @@ const (
 	typeFinished           = 20
 )
 
-// Hello returns the body of the device's ClientHello: 82 bytes without a cookie, which the headers of message and record
-// make 107.
-func Hello(random [32]byte, cookie []byte) []byte {
-	b := make([]byte, 0, 82+len(cookie))
+// Hello returns the body of the device's ClientHello. Without a cookie it has 87 bytes, which the headers of message and
+// record make 112. Without the connection id, as of devices on other systems, it has 5 bytes less.
+func Hello(random [32]byte, cookie []byte, connectionID bool) []byte {
+	b := make([]byte, 0, 87+len(cookie))
 	b = append(b, 0xfe, 0xfd)
 	b = append(b, random[:]...)
 	b = append(b, 0) // no session to resume
 	b = append(b, byte(len(cookie)))
 	b = append(b, cookie...)
-	return devicetls.AppendOffer(b)
+	return devicetls.AppendOffer(b, connectionID)
 }

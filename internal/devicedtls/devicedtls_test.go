@@ -15,11 +15,11 @@ func TestHello(t *testing.T) {
 		random[i] = byte(0xa0 + i)
 	}
 	const (
-		first = "16 feff 0000 000000000000 005e 01 000052 0000 000000 000052"
-		again = "16 feff 0000 000000000001 0061 01 000055 0001 000000 000055"
+		first = "16 feff 0000 000000000000 0063 01 000057 0000 000000 000057"
+		again = "16 feff 0000 000000000001 0066 01 00005a 0001 000000 00005a"
 		body  = "fefd a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf 00"
-		offer = "0004 c0ae 00ff 01 00 0024" +
-			"000d 0006 0004 0403 0303  000a 0004 0002 0017  000b 0002 01 00  0016 0000  0017 0000  0023 0000"
+		offer = "0004 c0ae 00ff 01 00 0029" +
+			"000d 0006 0004 0403 0303  000a 0004 0002 0017  000b 0002 01 00  00fe 0001 00  0016 0000  0017 0000  0023 0000"
 	)
 	c := New(random)
 	is := func(name, want string) {
@@ -36,14 +36,17 @@ func TestHello(t *testing.T) {
 	is("the hello with its cookie", again+body+"03 070809"+offer)
 
 	over := devicetls.Hello(random)
-	if wire := New(random).Send()[0]; len(wire) != 107 || !bytes.Equal(wire[len(wire)-44:], over[len(over)-44:]) {
-		t.Errorf("%d bytes, want 107 with the offer of the hello over TCP", len(wire))
+	if wire := New(random).Send()[0]; len(wire) != 112 {
+		t.Errorf("%d bytes, want 112", len(wire))
+	}
+	if wire := NewWithoutID(random).Send()[0]; len(wire) != 107 || !bytes.Equal(wire[len(wire)-44:], over[len(over)-44:]) {
+		t.Errorf("without connection id %d bytes, want 107 with the offer of the hello over TCP", len(wire))
 	}
 }
 
 // handshakeDatagram returns a record in the clear with one fragment.
 func handshakeDatagram(number uint64, f fragment) []byte {
-	return append(appendHeader(nil, recordHandshake, Version, number, messageHeader+len(f.data)), f.bytes()...)
+	return append(appendHeader(nil, recordHandshake, Version, number, nil, messageHeader+len(f.data)), f.bytes()...)
 }
 
 // bytes returns the fragment as it is in a record.

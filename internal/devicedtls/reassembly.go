@@ -48,16 +48,17 @@ func parseFragment(b []byte) (f fragment, rest []byte, ok bool) {
 	return f, b[messageHeader+n:], true
 }
 
-// add adds a fragment. A fragment that is old, too far ahead, or contradicts an earlier one is ignored.
-func (r *reassembler) add(f fragment) error {
+// add adds a fragment. A fragment is ignored if it is old, too far ahead, contradicts an earlier one, or belongs to a message
+// with which the reassembler would keep more than [devicetls.MaxHandshake] bytes.
+func (r *reassembler) add(f fragment) {
 	ahead := int(f.seq) - int(r.next)
 	if ahead < 0 || ahead >= maxAhead {
-		return nil
+		return
 	}
 	p := r.partials[ahead]
 	if p == nil {
 		if r.size+f.length > devicetls.MaxHandshake {
-			return devicetls.ErrTooLong
+			return
 		}
 		r.size += f.length
 		p = &partial{
@@ -68,7 +69,7 @@ func (r *reassembler) add(f fragment) error {
 		r.partials[ahead] = p
 	}
 	if p.message.Type != f.messageType || len(p.message.Body) != f.length {
-		return nil
+		return
 	}
 	for i, c := range f.data {
 		at := f.offset + i
@@ -78,7 +79,6 @@ func (r *reassembler) add(f fragment) error {
 			p.missing--
 		}
 	}
-	return nil
 }
 
 // pop returns the next message once it is complete, and forgets it.

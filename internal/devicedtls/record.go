@@ -16,11 +16,15 @@ const (
 
 const (
 	recordHeader  = 13
-	maxRecord     = 1<<14 + 2048 // RFC 6347 §4.1 and RFC 5246 §6.2.3
-	messageHeader = 12           // RFC 6347 §4.2.2
+	maxPlaintext  = 1 << 14             // RFC 5246 §6.2.1
+	maxRecord     = maxPlaintext + 2048 // RFC 6347 §4.1 and RFC 5246 §6.2.3
+	messageHeader = 12                  // RFC 6347 §4.2.2
 	maxSequence   = 1<<48 - 1
-	// maxOverhead is the largest size of a record without its content: header, explicit nonce, and the tag of AES-GCM.
-	maxOverhead = recordHeader + 8 + 16
+	// maxOverhead is the largest size of a record without its content: header, connection id, explicit nonce, padding, and
+	// the tag of AES-GCM.
+	maxOverhead = recordHeader + maxConnectionID + 8 + 16 + 16
+	// maxConnectionID is the longest connection id of a server, in bytes; see [devicetls.Flight].
+	maxConnectionID = 32
 
 	alertWarning     = 1
 	alertCloseNotify = 0
@@ -56,11 +60,43 @@ func parseRecord(datagram []byte) (r record, rest []byte, ok bool) {
 	}, datagram[recordHeader+length:], true
 }
 
-// appendHeader appends a record header; length is the size of what follows it.
-func appendHeader(b []byte, contentType uint8, version uint16, number uint64, length int) []byte {
+// replayWindow detects records that were received before (RFC 6347 §4.1.2.6). It has one bit for each of the last 64 record
+// numbers of an epoch, as that of a device.
+type replayWindow struct {
+	any     bool
+	highest uint64
+	seen    uint64 // bit n is the record highest-n
+}
+
+// fresh reports whether the record number is neither repeated nor older than the window.
+func (w *replayWindow) fresh(number uint64) bool {
+	if !w.any || number > w.highest {
+		return true
+	}
+	age := w.highest - number
+	return age < 64 && w.seen&(1<<age) == 0
+}
+
+// add marks a record number as received.
+func (w *replayWindow) add(number uint64) {
+	switch {
+	case !w.any:
+		w.any, w.highest, w.seen = true, number, 1
+	case number > w.highest:
+		w.seen = w.seen<<min(number-w.highest, 64) | 1
+		w.highest = number
+	default:
+		w.seen |= 1 << (w.highest - number)
+	}
+}
+
+// appendHeader appends a record header; id is the connection id of a record that carries one, length the size of what follows
+// the header.
+func appendHeader(b []byte, contentType uint8, version uint16, number uint64, id []byte, length int) []byte {
 	b = append(b, contentType)
 	b = binary.BigEndian.AppendUint16(b, version)
 	b = binary.BigEndian.AppendUint64(b, number)
+	b = append(b, id...)
 	return binary.BigEndian.AppendUint16(b, uint16(length))
 }
 

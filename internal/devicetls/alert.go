@@ -1,11 +1,30 @@
 package devicetls
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+)
 
 const (
-	alertWarning     = 1
-	alertCloseNotify = 0
+	alertWarning         = 1
+	alertFatal           = 2
+	alertCloseNotify     = 0
+	alertNoRenegotiation = 100
 )
+
+// CheckAlert returns the error with which the content of an alert record ends a device's session; nil for an alert that a
+// device ignores. A device ignores every alert that is not fatal, except close_notify and, because it does not expect it in
+// a first handshake, no_renegotiation.
+func CheckAlert(body []byte) error {
+	switch {
+	case len(body) != 2:
+		return malformed(measurement.DetailMalformedAlert, len(body))
+	case body[0] == alertFatal, body[0] == alertWarning && (body[1] == alertCloseNotify || body[1] == alertNoRenegotiation):
+		return &AlertError{Level: body[0], Description: body[1]}
+	}
+	return nil
+}
 
 // AlertError is an alert that ends the session: a fatal one, or close_notify (RFC 5246 §7.2).
 type AlertError struct {

@@ -36,8 +36,8 @@ const (
 
 const (
 	messageHeader = 4
-	// maxWarnings bounds the warning alerts that are ignored.
-	maxWarnings = 16
+	// maxWarnings bounds the warning alerts that are ignored. A device has no limit.
+	maxWarnings = 1024
 	// maxLine bounds the bytes that are kept of an answer that is not TLS.
 	maxLine = 160
 )
@@ -115,6 +115,9 @@ func (c *Client) process(data []byte) (step Step, rest []byte, err error) {
 		}
 		c.recordCut = true
 		length := int(binary.BigEndian.Uint16(data[3:]))
+		if data[2] > Version&0xff {
+			return step, nil, malformed(measurement.DetailRecordVersion, int(data[1])<<8|int(data[2]))
+		}
 		if err := c.checkLength(length); err != nil {
 			return step, nil, err
 		}
@@ -134,8 +137,9 @@ func (c *Client) process(data []byte) (step Step, rest []byte, err error) {
 // first line, or maxLine bytes, so that it does not depend on how they are cut.
 func (c *Client) detectTLS(data []byte) error {
 	if !c.notTLS {
+		const newest = 4 // TLS 1.3, which no record of TLS 1.2 has, but which is not another protocol either
 		ok := (len(data) < 1 || data[0] >= recordChangeCipherSpec && data[0] <= recordApplicationData) &&
-			(len(data) < 2 || data[1] == 3) && (len(data) < 3 || data[2] <= 4)
+			(len(data) < 2 || data[1] == 3) && (len(data) < 3 || data[2] <= newest)
 		if ok {
 			return nil
 		}
@@ -177,6 +181,8 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 		}
 	}
 	switch contentType := record[0]; {
+	case len(body) == 0 && contentType != recordApplicationData:
+		return Waiting, malformed(measurement.DetailRecordLength, 0)
 	case contentType == recordAlert:
 		return Waiting, c.takeAlert(body)
 	case contentType == recordHandshake && c.state == established:
@@ -193,6 +199,7 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 		return c.takeMessages()
 	case contentType == recordChangeCipherSpec && c.state == finishSent && c.processed == len(c.messages) &&
 		len(body) == 1 && body[0] == 1:
+		c.flight.EndTickets()
 		c.state = encrypted
 		return Waiting, nil
 	case contentType == recordApplicationData && c.state == established:
@@ -224,11 +231,8 @@ func messageSize(b []byte) int {
 }
 
 func (c *Client) takeAlert(body []byte) error {
-	if len(body) != 2 {
-		return malformed(measurement.DetailMalformedAlert, len(body))
-	}
-	if body[0] != alertWarning || body[1] == alertCloseNotify {
-		return &AlertError{Level: body[0], Description: body[1]}
+	if err := CheckAlert(body); err != nil {
+		return err
 	}
 	if c.warnings++; c.warnings > maxWarnings {
 		return &MalformedError{measurement.Detail{Kind: measurement.DetailTooManyWarnings, Max: maxWarnings}}
@@ -238,7 +242,7 @@ func (c *Client) takeAlert(body []byte) error {
 
 // takeMessages processes the complete handshake messages.
 func (c *Client) takeMessages() (Step, error) {
-	for c.state != flightComplete {
+	for c.state != flightComplete && c.state != established {
 		rest := c.messages[c.processed:]
 		if len(rest) < messageHeader {
 			break
@@ -271,10 +275,10 @@ func (c *Client) takeMessage(message []byte) (Step, error) {
 			return FlightComplete, nil
 		}
 		return Waiting, nil
-	case c.state == finishSent && messageType == typeNewSessionTicket: // the hello offered session_ticket (RFC 5077 §3.3)
+	case c.state == finishSent && messageType == typeNewSessionTicket:
 		c.answer.AddToTranscript(message)
-		return Waiting, nil
-	case c.state == encrypted && messageType == typeFinished && c.processed == len(c.messages):
+		return Waiting, c.flight.TakeTicket(body)
+	case c.state == encrypted && messageType == typeFinished:
 		if err := c.answer.Verify(body); err != nil {
 			return Waiting, err
 		}

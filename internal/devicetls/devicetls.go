@@ -34,11 +34,9 @@ const (
 	SuiteGCM  = 0xc02b // TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 (RFC 5289)
 )
 
-// Limits of a device, in bytes (Mbed TLS as the vendor configures it).
-const (
-	MaxMessage     = 4096 // a handshake message with its header, and the content of a record
-	MaxCertificate = 1024
-)
+// MaxMessage is the longest handshake message, its header included, and the longest content of a record that a device
+// accepts, in bytes (Mbed TLS as the vendor configures it).
+const MaxMessage = 4096
 
 // MaxHandshake bounds the bytes of handshake messages that a client reads. It is sixteen times the limit of a device for
 // one message, so that the size of a flight that is too long for a device can still be reported.
@@ -141,19 +139,28 @@ func Hello(random [32]byte) []byte {
 		3, 3)
 	b = append(b, random[:]...)
 	b = append(b, 0) // no session to resume
-	return AppendOffer(b)
+	return AppendOffer(b, false)
 }
 
 // AppendOffer appends the part of the device's ClientHello that TLS and DTLS share: cipher suites, compression methods
-// and extensions.
-func AppendOffer(b []byte) []byte {
-	return append(b,
+// and extensions. With connectionID it offers an empty connection id, as devices on Linux and Mbed OS do over DTLS.
+func AppendOffer(b []byte, connectionID bool) []byte {
+	b = append(b,
 		0, 4, 0xc0, 0xae, 0x00, 0xff, // the suite, and the marker of secure renegotiation (RFC 5746 §3.3)
-		1, 0, // no compression
-		0, 36,
+		1, 0) // no compression
+	length := byte(36)
+	if connectionID {
+		length += 5
+	}
+	b = append(b,
+		0, length,
 		0x00, 0x0d, 0, 6, 0, 4, 0x04, 0x03, 0x03, 0x03, // signature_algorithms: ECDSA with SHA-256 and with SHA-224
 		0x00, 0x0a, 0, 4, 0, 2, 0x00, 0x17, // supported_groups: secp256r1
-		0x00, 0x0b, 0, 2, 1, 0, // ec_point_formats: uncompressed
+		0x00, 0x0b, 0, 2, 1, 0) // ec_point_formats: uncompressed
+	if connectionID {
+		b = append(b, 0x00, 0xfe, 0, 1, 0) // connection_id of draft-ietf-tls-dtls-connection-id-05: empty
+	}
+	return append(b,
 		0x00, 0x16, 0, 0, // encrypt_then_mac (no effect on an AEAD suite, but devices send it)
 		0x00, 0x17, 0, 0, // extended_master_secret (RFC 7627)
 		0x00, 0x23, 0, 0, // session_ticket (RFC 5077), empty

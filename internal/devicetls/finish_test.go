@@ -5,12 +5,14 @@ import (
 	"crypto/elliptic"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-func finishedPair(t *testing.T, s *testServer, ticket bool, size int) (c *Client, in, out *Protection) {
+// finishedPair completes a handshake with the server.
+func finishedPair(t *testing.T, s *testServer, size int) (c *Client, in, out *Protection) {
 	t.Helper()
 	c = New([32]byte{9})
 	if _, err := c.Take(s.flight(t, c.random)); err != nil {
@@ -21,7 +23,7 @@ func finishedPair(t *testing.T, s *testServer, ticket bool, size int) (c *Client
 	if err != nil {
 		t.Fatal(err)
 	}
-	reply, in, out := s.finish(t, c, answer, ticket)
+	reply, in, out := s.finish(t, c, answer)
 	step, err := takeInPieces(c, reply, size)
 	if err != nil || step != Done {
 		t.Fatalf("step %d, error %v", step, err)
@@ -32,18 +34,17 @@ func finishedPair(t *testing.T, s *testServer, ticket bool, size int) (c *Client
 func TestFinish(t *testing.T) {
 	for name, test := range map[string]struct {
 		server testServer
-		ticket bool
 		size   int
 	}{
 		"with extended master secret":    {size: 1 << 20},
 		"without extended master secret": {server: testServer{extensions: withoutEMS}, size: 1 << 20},
-		"with a session ticket":          {ticket: true, size: 1 << 20},
-		"byte by byte":                   {ticket: true, size: 1},
+		"with a session ticket":          {server: testServer{ticket: someTicket}, size: 1 << 20},
+		"byte by byte":                   {server: testServer{ticket: someTicket}, size: 1},
 		"no CertificateRequest":          {server: testServer{noRequest: true}, size: 7},
 		"AES-128-GCM":                    {server: testServer{suite: SuiteGCM}, size: 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, in, out := finishedPair(t, &test.server, test.ticket, test.size)
+			c, in, out := finishedPair(t, &test.server, test.size)
 			sent := c.Seal([]byte("ping"))
 			if got, err := in.Open(sent); err != nil || string(got) != "ping" {
 				t.Errorf("the server opened %q, %v", got, err)
@@ -68,16 +69,83 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// TestFinishSplitTicket: the ticket holds the client certificate, so it may be split where the flight is not.
-func TestFinishSplitTicket(t *testing.T) {
-	c, _, _ := finishedPair(t, new(testServer), true, 1<<20)
-	if unfit := c.Flight().Unfit; len(unfit) > 0 {
-		t.Errorf("in one record: unfit %+v", unfit)
+func TestFinishTicket(t *testing.T) {
+	long := func(n int) []byte {
+		return append([]byte{0, 0, 0, 9, byte((n - 10) >> 8), byte(n - 10)}, make([]byte, n-10)...)
+	} // of n bytes with the header
+	for name, test := range map[string]struct {
+		server testServer
+		want   []measurement.UnfitReason
+	}{
+		"announced and sent: fit":         {server: testServer{ticket: someTicket}},
+		"announced and empty: fit":        {server: testServer{ticket: make([]byte, 6)}},
+		"neither announced nor sent: fit": {},
+		"of 4096 bytes: fit":              {server: testServer{ticket: long(4096)}},
+		"of 4097 bytes: unfit":            {testServer{ticket: long(4097)}, []measurement.UnfitReason{{Kind: measurement.UnfitMessageTooLong, N: 4097, Max: 4096}}},
+		"announced and not sent: unfit":   {testServer{announced: true}, []measurement.UnfitReason{{Kind: measurement.UnfitTicketMissing}}},
+		"sent and not announced: unfit":   {testServer{ticket: someTicket, unannounced: true}, []measurement.UnfitReason{{Kind: measurement.UnfitTicketUnexpected}}},
+		"sent twice: unfit":               {testServer{ticket: someTicket, tickets: 2}, []measurement.UnfitReason{{Kind: measurement.UnfitTicketUnexpected}}},
+		"split into records: unfit":       {testServer{ticket: someTicket, ticketCut: 3}, []measurement.UnfitReason{{Kind: measurement.UnfitSplitMessage, Text: "NewSessionTicket"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _, _ := finishedPair(t, &test.server, 1<<20)
+			if unfit := c.Flight().Unfit; !slices.Equal(unfit, test.want) {
+				t.Errorf("unfit %+v, want %+v", unfit, test.want)
+			}
+		})
 	}
-	c, _, _ = finishedPair(t, &testServer{ticketCut: 3}, true, 1<<20)
-	want := measurement.UnfitReason{Kind: measurement.UnfitSplitMessage, Text: "NewSessionTicket"}
-	if unfit := c.Flight().Unfit; len(unfit) != 1 || unfit[0] != want {
-		t.Errorf("split: unfit %+v, want %+v", unfit, want)
+	for name, ticket := range map[string][]byte{
+		"shorter than its header": {0, 0, 0, 9, 0},
+		"longer than the message": {0, 0, 0, 9, 0, 3, 1},
+		"bytes after the ticket":  {0, 0, 0, 9, 0, 1, 1, 2},
+	} {
+		t.Run(name+": malformed", func(t *testing.T) {
+			if _, err := finishWith(t, &testServer{ticket: ticket}); !errors.Is(err, ErrMalformed) {
+				t.Errorf("error %v, want ErrMalformed", err)
+			}
+		})
+	}
+}
+
+// finishWith gives the whole answer of a server to a client at once.
+func finishWith(t *testing.T, s *testServer, more ...func(out *Protection) []byte) (Step, error) {
+	t.Helper()
+	c := New([32]byte{9})
+	if _, err := c.Take(s.flight(t, c.random)); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := c.Finish(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, _, out := s.finish(t, c, answer)
+	for _, m := range more {
+		reply = append(reply, m(out)...)
+	}
+	return c.Take(reply)
+}
+
+// TestFinishThenEnd: the session is established even if its end comes in the same bytes as the server's Finished.
+func TestFinishThenEnd(t *testing.T) {
+	protected := func(alert ...byte) func(*Protection) []byte {
+		return func(out *Protection) []byte { return out.Seal(nil, recordAlert, alert) }
+	}
+	for name, test := range map[string]struct {
+		server testServer
+		more   []func(*Protection) []byte
+		err    bool
+	}{
+		"close_notify":            {more: []func(*Protection) []byte{protected(1, 0)}, err: true},
+		"a fatal alert":           {more: []func(*Protection) []byte{protected(2, 80)}, err: true},
+		"an alert in the clear":   {more: []func(*Protection) []byte{func(*Protection) []byte { return record(recordAlert, []byte{2, 80}) }}, err: true},
+		"a message in the record": {server: testServer{afterFinished: message(t, 0, raw(nil))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			step, err := finishWith(t, &test.server, test.more...)
+			if step != Done || (err != nil) != test.err {
+				t.Errorf("step %d, error %v; want Done", step, err)
+			}
+		})
 	}
 }
 
@@ -96,7 +164,7 @@ func TestTakeForgedRecord(t *testing.T) {
 		"the client's own record": func(c *Client, _ *Protection) []byte { return c.Seal([]byte("ping")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, _, out := finishedPair(t, new(testServer), false, 1<<20)
+			c, _, out := finishedPair(t, new(testServer), 1<<20)
 			if _, err := c.Take(forge(c, out)); !errors.Is(err, ErrNotVerified) {
 				t.Errorf("error %v, want ErrNotVerified", err)
 			}

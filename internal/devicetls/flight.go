@@ -31,6 +31,8 @@ type Flight struct {
 	SignatureChecked, KeyProved bool
 	CertificateRequested        bool
 	ExtendedMasterSecret        bool
+	// ConnectionID is what the records to the server must carry after ChangeCipherSpec (DTLS only); empty without one.
+	ConnectionID []byte
 	// Bytes is the size of the messages so far, headers included.
 	Bytes int
 	// Unfit lists the reasons why a device cannot use this flight.
@@ -43,6 +45,9 @@ type Flight struct {
 	headerSize      int   // of a handshake message
 	lastType        uint8 // type of the last message; 0 before the first
 	keyExchangeSeen bool  // a ServerKeyExchange was received
+	offersID        bool  // the hello offered a connection id
+	ticketAnnounced bool  // ServerHello has session_ticket
+	ticketSeen      bool  // a NewSessionTicket was received
 	point           *ecdh.PublicKey
 	leafKey         crypto.PublicKey // nil if it cannot be read
 }
@@ -55,6 +60,9 @@ func NewFlight(clientRandom [32]byte, version uint16) *Flight {
 	}
 	return f
 }
+
+// OfferConnectionID tells the flight that the hello offered a connection id.
+func (f *Flight) OfferConnectionID() { f.offersID = true }
 
 // Seen returns what the flight has shown so far; nil before ServerHello.
 func (f *Flight) Seen() *measurement.TLS {
@@ -103,7 +111,7 @@ func (f *Flight) Take(messageType uint8, body []byte) error {
 		return f.takeKeyExchange(body)
 	case typeCertificateRequest:
 		f.CertificateRequested = true
-		return nil
+		return checkCertificateRequest(body)
 	}
 	if len(body) != 0 {
 		return malformed(measurement.DetailMalformedMessage, typeServerHelloDone)
@@ -145,19 +153,120 @@ func (f *Flight) takeHello(body []byte) error {
 		if !extensions.ReadUint16(&id) || !extensions.ReadUint16LengthPrefixed(&data) {
 			return malformed(measurement.DetailMalformedMessage, typeServerHello)
 		}
-		switch id {
-		case 0x0017: // extended_master_secret (RFC 7627 §5.1)
-			if !data.Empty() {
-				return malformed(measurement.DetailMalformedMessage, typeServerHello)
-			}
-			f.ExtendedMasterSecret = true
-		case 0xff01: // renegotiation_info: empty in a first handshake (RFC 5746 §3.4)
-			if len(data) != 1 || data[0] != 0 {
-				return malformed(measurement.DetailRenegotiationFalse, 0)
-			}
+		if err := f.takeExtension(id, data); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Extensions of a ServerHello that Mbed TLS 2.28 parses. It ignores all others.
+const (
+	extensionMaxFragmentLength    = 1
+	extensionPointFormats         = 11
+	extensionALPN                 = 16
+	extensionEncryptThenMAC       = 22
+	extensionExtendedMasterSecret = 23
+	extensionSessionTicket        = 35
+	extensionConnectionID         = 254
+	extensionRenegotiationInfo    = 0xff01
+)
+
+// maxConnectionID is the longest connection id of a server that a device accepts, in bytes.
+const maxConnectionID = 32
+
+// takeExtension applies the device's rules for one extension of ServerHello.
+func (f *Flight) takeExtension(id uint16, data cryptobyte.String) error {
+	errHello := func() error { return malformed(measurement.DetailMalformedMessage, typeServerHello) }
+	switch id {
+	case extensionExtendedMasterSecret: // RFC 7627 §5.1
+		if !data.Empty() {
+			return errHello()
+		}
+		f.ExtendedMasterSecret = true
+	case extensionRenegotiationInfo: // empty in a first handshake (RFC 5746 §3.4)
+		if len(data) != 1 || data[0] != 0 {
+			return malformed(measurement.DetailRenegotiationFalse, 0)
+		}
+	case extensionEncryptThenMAC:
+		if !data.Empty() {
+			return errHello()
+		}
+	case extensionSessionTicket:
+		if !data.Empty() {
+			return errHello()
+		}
+		f.ticketAnnounced = true
+	case extensionPointFormats:
+		var formats cryptobyte.String
+		if !data.ReadUint8LengthPrefixed(&formats) || !data.Empty() {
+			return errHello()
+		}
+		const compressedPrime = 1 // a device accepts it too, although it always sends uncompressed points
+		if !slices.ContainsFunc(formats, func(format byte) bool { return format <= compressedPrime }) {
+			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitPointFormats})
+		}
+	case extensionConnectionID:
+		if !f.offersID {
+			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitExtension, Text: "connection_id"})
+			return nil
+		}
+		var cid cryptobyte.String
+		if !data.ReadUint8LengthPrefixed(&cid) || !data.Empty() || len(cid) > maxConnectionID {
+			return errHello()
+		}
+		f.ConnectionID = cid
+	case extensionMaxFragmentLength:
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitExtension, Text: "max_fragment_length"})
+	case extensionALPN:
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitExtension, Text: "application_layer_protocol_negotiation"})
+	}
+	return nil
+}
+
+// checkCertificateRequest checks the structure of a CertificateRequest (RFC 5246 §7.4.4). A device ignores its content.
+func checkCertificateRequest(body []byte) error {
+	s := cryptobyte.String(body)
+	var types, algorithms, authorities cryptobyte.String
+	if !s.ReadUint8LengthPrefixed(&types) || !s.ReadUint16LengthPrefixed(&algorithms) || !s.ReadUint16LengthPrefixed(&authorities) ||
+		!s.Empty() {
+		return malformed(measurement.DetailMalformedMessage, typeCertificateRequest)
+	}
+	return nil
+}
+
+// TakeTicket processes the body of a NewSessionTicket (RFC 5077 §3.3). A device accepts exactly one, and only if ServerHello
+// announced it.
+func (f *Flight) TakeTicket(body []byte) error {
+	if !f.ticketAnnounced || f.ticketSeen {
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitTicketUnexpected})
+	}
+	f.ticketSeen = true
+	if size := f.headerSize + len(body); size > MaxMessage {
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitMessageTooLong, N: size, Max: MaxMessage})
+	}
+	s := cryptobyte.String(body)
+	var lifetime uint32
+	var ticket cryptobyte.String
+	if !s.ReadUint32(&lifetime) || !s.ReadUint16LengthPrefixed(&ticket) || !s.Empty() {
+		return malformed(measurement.DetailMalformedMessage, typeNewSessionTicket)
+	}
+	return nil
+}
+
+// EndTickets tells the flight that no NewSessionTicket can follow: the server has sent ChangeCipherSpec.
+func (f *Flight) EndTickets() {
+	if f.ticketAnnounced && !f.ticketSeen {
+		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitTicketMissing})
+		f.ticketSeen = true
+	}
+}
+
+// AddUnfit adds a reason why a device cannot use what the server sends: one that only the transport can see.
+func (f *Flight) AddUnfit(u measurement.UnfitReason) {
+	if !slices.Contains(f.Unfit, u) {
+		f.unfit(u)
+	}
 }
 
 // VersionName returns the name of a TLS or DTLS version on the wire.
@@ -183,9 +292,6 @@ func (f *Flight) takeCertificates(body []byte) error {
 		var der cryptobyte.String
 		if !list.ReadUint24LengthPrefixed(&der) || der.Empty() {
 			return malformed(measurement.DetailMalformedMessage, typeCertificate)
-		}
-		if len(der) > MaxCertificate {
-			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitCertificateLong, N: len(der), Max: MaxCertificate})
 		}
 		if len(f.RawChain) < measurement.MaxChain {
 			f.RawChain = append(f.RawChain, der)

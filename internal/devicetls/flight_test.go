@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
@@ -27,6 +30,7 @@ func TestFlight(t *testing.T) {
 		"unknown signature scheme: unfit, not checked":                {server: testServer{scheme: 0x0707}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}},
 		"signature of another key: not proved":                        {server: testServer{wrongKey: true}},
 		"RSA leaf: unfit":                                             {server: testServer{signer: rsaKey(t), scheme: 0x0401}, unfit: []measurement.UnfitKind{measurement.UnfitLeafKey, measurement.UnfitLeafSignature, measurement.UnfitSignatureScheme}, proved: true},
+		"RSA leaf, scheme of ECDSA: unfit, not checked":               {server: testServer{signer: rsaKey(t), scheme: 0x0401, announcedScheme: 0x0403}, unfit: []measurement.UnfitKind{measurement.UnfitLeafKey, measurement.UnfitLeafSignature}},
 		"RSA leaf with PSS: unfit":                                    {server: testServer{signer: rsaKey(t), scheme: 0x0804}, unfit: []measurement.UnfitKind{measurement.UnfitLeafKey, measurement.UnfitLeafSignature, measurement.UnfitSignatureScheme}, proved: true},
 		"leaf on secp384r1: unfit":                                    {server: testServer{signer: ecdsaKey(t, elliptic.P384())}, unfit: []measurement.UnfitKind{measurement.UnfitLeafCurve, measurement.UnfitLeafSignature}, proved: true},
 		"key exchange on secp384r1: unfit":                            {server: testServer{curve: 24}, unfit: []measurement.UnfitKind{measurement.UnfitCurve}, proved: true},
@@ -48,8 +52,8 @@ func TestFlight(t *testing.T) {
 		"critical certificatePolicies anyPolicy: fit":                 {server: testServer{leaf: with(extension(true, 2, 5, 29, 32)(0x30, 8, 0x30, 6, 6, 4, 0x55, 0x1d, 0x20, 0))}, proved: true},
 		"all known extensions critical: fit":                          {server: testServer{leaf: allKnown}, proved: true},
 		"second certificate signed with SHA-384: fit":                 {server: testServer{second: signedWith(x509.ECDSAWithSHA384)}, proved: true},
-		"certificate too long: unfit":                                 {server: testServer{extra: 1000}, unfit: []measurement.UnfitKind{measurement.UnfitCertificateLong}, proved: true},
-		"message too long: unfit":                                     {server: testServer{extra: 4000}, unfit: []measurement.UnfitKind{measurement.UnfitMessageTooLong, measurement.UnfitCertificateLong}, proved: true},
+		"certificate of more than 1024 bytes: fit":                    {server: testServer{extra: 1000}, proved: true},
+		"message too long: unfit":                                     {server: testServer{extra: 4000}, unfit: []measurement.UnfitKind{measurement.UnfitMessageTooLong}, proved: true},
 		"cipher suite not offered: unfit":                             {server: testServer{suite: 0xc02b}, unfit: []measurement.UnfitKind{measurement.UnfitCipher}, proved: true},
 		"cipher suite without ECDHE: unfit, no signature":             {server: testServer{suite: 0xc0a0, noExchange: true}, unfit: []measurement.UnfitKind{measurement.UnfitCipher, measurement.UnfitKeyExchange}},
 		"TLS 1.1: unfit, not checked":                                 {server: testServer{version: 0x0302}, unfit: []measurement.UnfitKind{measurement.UnfitVersion}},
@@ -144,10 +148,10 @@ func TestFlightRecords(t *testing.T) {
 		"last byte in the next record: unfit": {cut: func(m [][]byte) [][]byte {
 			return slices.Concat(m[:1], [][]byte{m[1][:len(m[1])-1], append(m[1][len(m[1])-1:], m[2]...)}, m[3:])
 		}, unfit: []measurement.UnfitKind{measurement.UnfitSplitMessage}},
-		"record longer than a device takes: unfit":                         {extra: 3700, cut: func(m [][]byte) [][]byte { return [][]byte{bytes.Join(m, nil)} }, unfit: []measurement.UnfitKind{measurement.UnfitRecordTooLong, measurement.UnfitCertificateLong}},
-		"same messages in separate records: unfit only by the certificate": {extra: 3700, cut: func(m [][]byte) [][]byte { return m }, unfit: []measurement.UnfitKind{measurement.UnfitCertificateLong}},
-		"message too long, in one record with others: unfit":               {extra: 4000, cut: func(m [][]byte) [][]byte { return [][]byte{bytes.Join(m, nil)} }, unfit: []measurement.UnfitKind{measurement.UnfitRecordTooLong, measurement.UnfitMessageTooLong, measurement.UnfitCertificateLong}},
-		"message too long and split: unfit":                                {extra: 4000, cut: func(m [][]byte) [][]byte { return chunks(bytes.Join(m, nil), 4096) }, unfit: []measurement.UnfitKind{measurement.UnfitSplitMessage, measurement.UnfitMessageTooLong, measurement.UnfitCertificateLong}},
+		"record longer than a device takes: unfit":           {extra: 3700, cut: func(m [][]byte) [][]byte { return [][]byte{bytes.Join(m, nil)} }, unfit: []measurement.UnfitKind{measurement.UnfitRecordTooLong}},
+		"same messages in separate records: fit":             {extra: 3700, cut: func(m [][]byte) [][]byte { return m }},
+		"message too long, in one record with others: unfit": {extra: 4000, cut: func(m [][]byte) [][]byte { return [][]byte{bytes.Join(m, nil)} }, unfit: []measurement.UnfitKind{measurement.UnfitRecordTooLong, measurement.UnfitMessageTooLong}},
+		"message too long and split: unfit":                  {extra: 4000, cut: func(m [][]byte) [][]byte { return chunks(bytes.Join(m, nil), 4096) }, unfit: []measurement.UnfitKind{measurement.UnfitSplitMessage, measurement.UnfitMessageTooLong}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := New([32]byte{1})
@@ -219,6 +223,7 @@ func TestClientMalformed(t *testing.T) {
 		"message length 16 MiB":             join(m[0], []byte{typeCertificate, 0xff, 0xff, 0xff}),
 		"more than MaxHandshake bytes":      bytes.Repeat(record(recordHandshake, make([]byte, maxPlaintext)), 5),
 		"empty record":                      {recordHandshake, 3, 3, 0, 0},
+		"record of version 0x0304":          append([]byte{recordHandshake, 3, 4}, join(m[0])[3:]...),
 		"record too long":                   {recordHandshake, 3, 3, 0x40, 1},
 		"application data in the handshake": record(recordApplicationData, []byte("hello")),
 		"ChangeCipherSpec in the flight":    record(recordChangeCipherSpec, []byte{1}),
@@ -230,6 +235,159 @@ func TestClientMalformed(t *testing.T) {
 			c := New([32]byte{})
 			if _, err := c.Take(sent); !errors.Is(err, ErrMalformed) {
 				t.Errorf("error %v, want ErrMalformed", err)
+			}
+		})
+	}
+}
+
+func TestFlightExtensions(t *testing.T) {
+	extension := func(id uint16, data ...byte) []byte {
+		return withExtension(withEMS, append([]byte{byte(id >> 8), byte(id), 0, byte(len(data))}, data...)...)
+	}
+	for name, test := range map[string]struct {
+		extensions []byte
+		unfit      []measurement.UnfitKind
+		malformed  bool
+	}{
+		"unknown extension: ignored":                  {extensions: extension(0x7777, 1)},
+		"server_name: ignored":                        {extensions: extension(0)},
+		"supported_groups: ignored":                   {extensions: extension(10, 0, 2, 0, 23)},
+		"ALPN: unfit":                                 {extensions: extension(16, 0, 2, 1, 'x'), unfit: []measurement.UnfitKind{measurement.UnfitExtension}},
+		"max_fragment_length: unfit":                  {extensions: extension(1, 2), unfit: []measurement.UnfitKind{measurement.UnfitExtension}},
+		"connection_id over TLS: unfit":               {extensions: extension(254, 1, 7), unfit: []measurement.UnfitKind{measurement.UnfitExtension}},
+		"encrypt_then_mac: fit":                       {extensions: extension(22)},
+		"encrypt_then_mac with data: malformed":       {extensions: extension(22, 0), malformed: true},
+		"session_ticket with data: malformed":         {extensions: extension(35, 0), malformed: true},
+		"uncompressed points: fit":                    {extensions: extension(11, 1, 0)},
+		"compressed points: fit":                      {extensions: extension(11, 1, 1)},
+		"other points: unfit":                         {extensions: extension(11, 1, 2), unfit: []measurement.UnfitKind{measurement.UnfitPointFormats}},
+		"empty list of points: unfit":                 {extensions: extension(11, 0), unfit: []measurement.UnfitKind{measurement.UnfitPointFormats}},
+		"points without list: malformed":              {extensions: extension(11), malformed: true},
+		"points longer than extension: malformed":     {extensions: extension(11, 5, 0), malformed: true},
+		"bytes after the points: malformed":           {extensions: extension(11, 1, 0, 0), malformed: true},
+		"extended_master_secret with data: malformed": {extensions: extension(23, 0), malformed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := New([32]byte{1})
+			_, err := c.Take((&testServer{extensions: test.extensions}).flight(t, c.random))
+			if errors.Is(err, ErrMalformed) != test.malformed || !test.malformed && err != nil {
+				t.Errorf("error %v, want malformed: %v", err, test.malformed)
+			}
+			if got := kindsOf(c.Flight().Unfit); !slices.Equal(got, test.unfit) {
+				t.Errorf("unfit %q, want %q", got, test.unfit)
+			}
+		})
+	}
+}
+
+func TestFlightConnectionID(t *testing.T) {
+	for name, test := range map[string]struct {
+		data      []byte
+		id        []byte
+		malformed bool
+	}{
+		"of 8 bytes":                               {data: []byte{8, 1, 2, 3, 4, 5, 6, 7, 8}, id: []byte{1, 2, 3, 4, 5, 6, 7, 8}},
+		"of 32 bytes":                              {data: append([]byte{32}, make([]byte, 32)...), id: make([]byte, 32)},
+		"empty":                                    {data: []byte{0}},
+		"of 33 bytes: malformed":                   {data: append([]byte{33}, make([]byte, 33)...), malformed: true},
+		"empty extension: malformed":               {malformed: true},
+		"longer than the extension: malformed":     {data: []byte{2, 1}, malformed: true},
+		"bytes after the connection id: malformed": {data: []byte{1, 1, 2}, malformed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &testServer{version: VersionDTLS, extensions: withExtension(withEMS, append([]byte{0, 254, 0, byte(len(test.data))}, test.data...)...)}
+			f := NewFlight([32]byte{1}, VersionDTLS)
+			f.OfferConnectionID()
+			hello := s.messages(t, [32]byte{1})[0]
+			err := f.Take(hello[0], hello[messageHeader:])
+			if errors.Is(err, ErrMalformed) != test.malformed || !bytes.Equal(f.ConnectionID, test.id) || len(f.Unfit) > 0 {
+				t.Errorf("error %v, connection id % x, unfit %v", err, f.ConnectionID, f.Unfit)
+			}
+		})
+	}
+}
+
+// TestFlightPaddedSignature: a device accepts integers of a signature with leading zero bytes, package ecdsa does not.
+func TestFlightPaddedSignature(t *testing.T) {
+	padded := func(der []byte) []byte {
+		s := cryptobyte.String(der)
+		var inner, r, t cryptobyte.String
+		_ = s.ReadASN1(&inner, asn1.SEQUENCE) && inner.ReadASN1(&r, asn1.INTEGER) && inner.ReadASN1(&t, asn1.INTEGER)
+		var b cryptobyte.Builder
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			for _, i := range [][]byte{r, t} {
+				b.AddASN1(asn1.INTEGER, func(b *cryptobyte.Builder) { b.AddBytes(append([]byte{0, 0}, i...)) })
+			}
+		})
+		return b.BytesOrPanic()
+	}
+	for name, test := range map[string]struct {
+		change func([]byte) []byte
+		proved bool
+	}{
+		"padded integers: proved":               {padded, true},
+		"padded integers, changed: not proved":  {func(b []byte) []byte { b = padded(b); b[len(b)-1] ^= 1; return b }, false},
+		"bytes after the signature: not proved": {func(b []byte) []byte { return append(b, 0) }, false},
+		"not DER: not proved":                   {func([]byte) []byte { return []byte{1, 2, 3} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := New([32]byte{1})
+			if _, err := c.Take((&testServer{signature: test.change}).flight(t, c.random)); err != nil {
+				t.Fatal(err)
+			}
+			if f := c.Flight(); !f.SignatureChecked || f.KeyProved != test.proved {
+				t.Errorf("checked %v, proved %v", f.SignatureChecked, f.KeyProved)
+			}
+		})
+	}
+}
+
+func TestCertificateRequest(t *testing.T) {
+	for name, test := range map[string]struct {
+		body      []byte
+		malformed bool
+	}{
+		"no type, no algorithm":           {body: []byte{0, 0, 0, 0, 0}},
+		"odd length of algorithms":        {body: []byte{1, 64, 0, 1, 4, 0, 0}},
+		"authorities that are not DER":    {body: []byte{1, 64, 0, 0, 0, 3, 1, 2, 3}},
+		"empty: malformed":                {body: []byte{}, malformed: true},
+		"no authorities: malformed":       {body: []byte{1, 64, 0, 2, 4, 3}, malformed: true},
+		"without algorithms: malformed":   {body: []byte{1, 64, 0, 0}, malformed: true},
+		"bytes after the list: malformed": {body: []byte{1, 64, 0, 2, 4, 3, 0, 0, 0}, malformed: true},
+		"types too long: malformed":       {body: []byte{9, 64, 0, 2, 4, 3, 0, 0}, malformed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := New([32]byte{1})
+			_, err := c.Take((&testServer{request: test.body}).flight(t, c.random))
+			if errors.Is(err, ErrMalformed) != test.malformed || !test.malformed && err != nil {
+				t.Errorf("error %v, want malformed: %v", err, test.malformed)
+			}
+		})
+	}
+}
+
+func TestCheckAlert(t *testing.T) {
+	for name, test := range map[string]struct {
+		body []byte
+		want error
+	}{
+		"fatal":                     {[]byte{2, 40}, &AlertError{2, 40}},
+		"close_notify":              {[]byte{1, 0}, &AlertError{1, 0}},
+		"no_renegotiation":          {[]byte{1, 100}, &AlertError{1, 100}},
+		"another warning: ignored":  {[]byte{1, 112}, nil},
+		"an unknown level: ignored": {[]byte{7, 40}, nil},
+		"one byte: malformed":       {[]byte{2}, ErrMalformed},
+		"four bytes: malformed":     {[]byte{1, 112, 2, 40}, ErrMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := CheckAlert(test.body)
+			var alert, want *AlertError
+			if errors.As(test.want, &want) {
+				if !errors.As(err, &alert) || *alert != *want {
+					t.Errorf("error %v, want %v", err, test.want)
+				}
+			} else if !errors.Is(err, test.want) {
+				t.Errorf("error %v, want %v", err, test.want)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package devicetls
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
@@ -97,6 +98,53 @@ func (p *Protection) SealNumbered(dst []byte, number uint64, contentType uint8, 
 	dst = binary.BigEndian.AppendUint64(dst, number)
 	nonce := p.nonce(dst[len(dst)-explicitNonce:])
 	return p.aead.Seal(dst, nonce, payload, additionalData(number, contentType, version, len(payload)))
+}
+
+// TypeConnectionID is the content type of a DTLS record that carries a connection id.
+const TypeConnectionID = 25
+
+// idPadding is the multiple to which a device pads the content of a record that carries a connection id.
+const idPadding = 16
+
+// SealConnectionID appends the protected content of a DTLS record that carries a connection id, without its header. The rules
+// are those of draft-ietf-tls-dtls-connection-id-05 §5, which Mbed TLS 2.28 implements; those of RFC 9146 differ.
+func (p *Protection) SealConnectionID(dst []byte, number uint64, contentType uint8, version uint16, id, payload []byte) []byte {
+	inner := append(append(make([]byte, 0, len(payload)+idPadding), payload...), contentType)
+	for len(inner)%idPadding != 0 {
+		inner = append(inner, 0)
+	}
+	dst = binary.BigEndian.AppendUint64(dst, number)
+	nonce := p.nonce(dst[len(dst)-explicitNonce:])
+	return p.aead.Seal(dst, nonce, inner, additionalDataID(number, version, id, len(inner)))
+}
+
+// OpenConnectionID reverses [Protection.SealConnectionID]. It returns [ErrNotVerified] if the content was not sealed with this
+// key for that header.
+func (p *Protection) OpenConnectionID(number uint64, version uint16, id, sealed []byte) (contentType uint8, payload []byte, err error) {
+	length := len(sealed) - p.Overhead()
+	if length < 0 {
+		return 0, nil, ErrNotVerified
+	}
+	nonce := p.nonce(sealed[:explicitNonce])
+	inner, err := p.aead.Open(nil, nonce, sealed[explicitNonce:], additionalDataID(number, version, id, length))
+	if err != nil {
+		return 0, nil, ErrNotVerified
+	}
+	inner = bytes.TrimRight(inner, "\x00")
+	if len(inner) == 0 {
+		return 0, nil, ErrNotVerified
+	}
+	return inner[len(inner)-1], inner[:len(inner)-1], nil
+}
+
+// additionalDataID returns the additional authenticated data of a record that carries a connection id.
+func additionalDataID(number uint64, version uint16, id []byte, length int) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 14+len(id)), number)
+	b = append(b, TypeConnectionID)
+	b = binary.BigEndian.AppendUint16(b, version)
+	b = append(b, id...)
+	b = append(b, byte(len(id)))
+	return binary.BigEndian.AppendUint16(b, uint16(length))
 }
 
 // OpenNumbered returns the payload of a record's protected content. It returns [ErrNotVerified] if the content was not

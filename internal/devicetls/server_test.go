@@ -1,6 +1,7 @@
 package devicetls
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -24,6 +25,7 @@ import (
 // accepts.
 type testServer struct {
 	version, suite, scheme, curve uint16
+	announcedScheme               uint16 // in place of the scheme that signed
 	extensions                    []byte // with their length
 	noExchange, noRequest         bool
 	wrongKey                      bool
@@ -31,8 +33,14 @@ type testServer struct {
 	leafDER                       func([]byte) []byte     // edits its bytes
 	second                        func(*x509.Certificate) // another certificate in the list
 	signer                        crypto.Signer
-	ticketCut                     int // maximum bytes of a NewSessionTicket in one record; 0 means all
-	extra                         int // bytes of padding in the leaf
+	ticket                        []byte // body of a NewSessionTicket; nil sends none
+	tickets                       int    // how often it is sent; 0 means once
+	announced, unannounced        bool   // session_ticket in ServerHello without a ticket, a ticket without session_ticket
+	ticketCut                     int    // maximum bytes of a NewSessionTicket in one record; 0 means all
+	extra                         int    // bytes of padding in the leaf
+	afterFinished                 []byte
+	request                       []byte // body of CertificateRequest; nil means a usual one
+	signature                     func([]byte) []byte
 
 	random    [32]byte
 	ephemeral *ecdh.PrivateKey
@@ -42,7 +50,15 @@ type testServer struct {
 var (
 	withEMS    = []byte{0, 9, 0xff, 0x01, 0, 1, 0, 0x00, 0x17, 0, 0}
 	withoutEMS = []byte{0, 5, 0xff, 0x01, 0, 1, 0}
+	someTicket = []byte{0, 0, 1, 0, 0, 3, 1, 2, 3}
 )
+
+// withExtension appends an extension to a list of extensions with its length.
+func withExtension(list []byte, extension ...byte) []byte {
+	out := append(slices.Clone(list), extension...)
+	out[1] += byte(len(extension))
+	return out
+}
 
 func message(t testing.TB, kind uint8, body func(*cryptobyte.Builder)) []byte {
 	t.Helper()
@@ -116,6 +132,10 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 	if s.extensions == nil {
 		s.extensions = withEMS
 	}
+	extensions := s.extensions
+	if s.ticket != nil && !s.unannounced || s.announced {
+		extensions = withExtension(extensions, 0, 35, 0, 0)
+	}
 	if s.key = s.signer; s.key == nil {
 		s.key = ecdsaKey(t, elliptic.P256())
 	}
@@ -148,7 +168,7 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 			b.AddUint8(0)
 			b.AddUint16(s.suite)
 			b.AddUint8(0)
-			b.AddBytes(s.extensions)
+			b.AddBytes(extensions)
 		}),
 		message(t, typeCertificate, func(b *cryptobyte.Builder) {
 			b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
@@ -160,14 +180,21 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 	}
 	if !s.noExchange {
 		signature := s.sign(t, clientRandom, parameters)
+		if s.signature != nil {
+			signature = s.signature(signature)
+		}
 		out = append(out, message(t, typeServerKeyExchange, func(b *cryptobyte.Builder) {
 			b.AddBytes(parameters)
-			b.AddUint16(s.scheme)
+			b.AddUint16(cmp.Or(s.announcedScheme, s.scheme))
 			b.AddUint16LengthPrefixed(raw(signature))
 		}))
 	}
 	if !s.noRequest {
-		out = append(out, message(t, typeCertificateRequest, raw([]byte{1, 64, 0, 2, 4, 3, 0, 0})))
+		request := s.request
+		if request == nil {
+			request = []byte{1, 64, 0, 2, 4, 3, 0, 0}
+		}
+		out = append(out, message(t, typeCertificateRequest, raw(request)))
 	}
 	return append(out, message(t, typeServerHelloDone, raw(nil)))
 }
@@ -209,7 +236,7 @@ func (s *testServer) flight(t testing.TB, clientRandom [32]byte) []byte {
 
 // finish checks the client's answer and returns the server's: [NewSessionTicket], ChangeCipherSpec, Finished. out protects the
 // server's next records.
-func (s *testServer) finish(t testing.TB, c *Client, answer []byte, ticket bool) (reply []byte, in, out *Protection) {
+func (s *testServer) finish(t testing.TB, c *Client, answer []byte) (reply []byte, in, out *Protection) {
 	t.Helper()
 	transcript := append([]byte(nil), c.hello[recordHeader:]...)
 	transcript = append(transcript, c.messages[:c.processed]...)
@@ -241,8 +268,8 @@ func (s *testServer) finish(t testing.TB, c *Client, answer []byte, ticket bool)
 		t.Fatalf("the client's Finished is %x, want %x (%v)", finished, want, err)
 	}
 	transcript = append(transcript, finished...)
-	if ticket {
-		m := message(t, typeNewSessionTicket, raw([]byte{0, 0, 1, 0, 0, 3, 1, 2, 3}))
+	for range max(s.tickets, min(1, len(s.ticket))) {
+		m := message(t, typeNewSessionTicket, raw(s.ticket))
 		transcript = append(transcript, m...)
 		cut := s.ticketCut
 		if cut == 0 {
@@ -257,7 +284,7 @@ func (s *testServer) finish(t testing.TB, c *Client, answer []byte, ticket bool)
 		t.Fatal(err)
 	}
 	reply = append(reply, record(recordChangeCipherSpec, []byte{1})...)
-	return out.Seal(reply, recordHandshake, message(t, typeFinished, raw(verify))), in, out
+	return out.Seal(reply, recordHandshake, append(message(t, typeFinished, raw(verify)), s.afterFinished...)), in, out
 }
 
 func (s *testServer) master(t testing.TB, c *Client, transcript, point []byte) []byte {

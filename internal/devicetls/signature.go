@@ -78,5 +78,5 @@ func (f *Flight) verify(leafKey crypto.PublicKey, id uint16, parameters, signatu
 	default:
 		return false, false // a kind of key that is not supported here
 	}
-	return true, false // the scheme is for another kind of key than the leaf's
+	return false, false // the scheme is for another kind of key than the leaf's, which a device does not accept anyway
 }

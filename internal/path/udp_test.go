@@ -2,6 +2,7 @@ package path
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -234,9 +235,6 @@ func TestFinishUDP(t *testing.T) {
 		{lab.Drop, measurement.FinishFailed, measurement.DetailFinishSilent},
 		{lab.Garbage, measurement.FinishFailed, measurement.DetailFinishSilent},
 		{lab.Refuse, measurement.CertificateNeeded, measurement.DetailPortClosedLater},
-		{lab.Alert + ":42", measurement.CertificateNeeded, measurement.DetailAlertAfterCert},
-		{lab.Alert + ":48", measurement.CertificateNeeded, measurement.DetailAlertAfterCert},
-		{lab.Alert + ":51", measurement.FinishFailed, measurement.DetailAlert},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
@@ -251,6 +249,50 @@ func TestFinishUDP(t *testing.T) {
 				}
 				if o := s.Outcome(); o.Failure != test.want || o.FailedIn != measurement.Finish || o.Detail.Kind != test.detail || !slices.Equal(phasesOf(o), upToHelloUDP) {
 					t.Errorf("%s, want %q (%s)", describe(o), test.want, test.detail)
+				}
+			})
+		})
+	}
+}
+
+// alertingConn answers the client's second flight with an alert in the clear, in place of the server.
+type alertingConn struct {
+	net.Conn
+	description byte
+	finishing   bool
+}
+
+func (c *alertingConn) Write(datagram []byte) (int, error) {
+	const handshake, certificate = 22, 11
+	if datagram[0] == handshake && datagram[13] == certificate {
+		c.finishing = true
+	}
+	return c.Conn.Write(datagram)
+}
+
+func (c *alertingConn) Read(b []byte) (int, error) {
+	if c.finishing {
+		return copy(b, []byte{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 2, c.description}), nil
+	}
+	return c.Conn.Read(b)
+}
+
+func TestFinishUDPAlert(t *testing.T) {
+	for description, want := range map[byte]measurement.Failure{
+		42: measurement.CertificateNeeded, // bad_certificate
+		48: measurement.CertificateNeeded, // unknown_ca
+		51: measurement.FinishFailed,      // decrypt_error
+	} {
+		t.Run(fmt.Sprint(description), func(t *testing.T) {
+			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+				dial := w.network.Dial
+				w.walker.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					conn, err := dial(ctx, network, address)
+					return &alertingConn{Conn: conn, description: description}, err
+				}
+				o := w.walker.Walk(t.Context(), w.target(t, measurement.UDP))
+				if o.Failure != want || o.FailedIn != measurement.Finish || !o.TLS.HasAlert || o.TLS.Alert != description {
+					t.Errorf("%s, want %q", describe(o), want)
 				}
 			})
 		})

@@ -108,6 +108,8 @@ func detailClause(d measurement.Detail) string {
 		return fmt.Sprintf("TLS record of %s", byteCount(d.N))
 	case measurement.DetailRecordMissing:
 		return "bytes that are not a TLS record"
+	case measurement.DetailRecordVersion:
+		return "TLS record of the version " + devicetls.VersionName(uint16(d.N))
 	case measurement.DetailMalformedAlert:
 		return fmt.Sprintf("TLS alert of %s", byteCount(d.N))
 	case measurement.DetailHandshakeTooLong:
@@ -129,14 +131,24 @@ func unfitText(u measurement.UnfitReason) string {
 		return fmt.Sprintf("handshake message of %s; a device takes %d", byteCount(u.N), u.Max)
 	case measurement.UnfitRecordTooLong:
 		return fmt.Sprintf("TLS record of %s; a device takes %d", byteCount(u.N), u.Max)
-	case measurement.UnfitCertificateLong:
-		return fmt.Sprintf("certificate of %s; a device takes %d", byteCount(u.N), u.Max)
 	case measurement.UnfitSplitMessage:
 		return text(u.Text) + " is split across TLS records, which a device does not reassemble"
+	case measurement.UnfitSplitFragments:
+		return "several fragments of a message in one DTLS record, which a device does not reassemble"
+	case measurement.UnfitTrailingBytes:
+		return fmt.Sprintf("%s after the last record of a datagram, on which a device fails", byteCount(u.N))
 	case measurement.UnfitVersion:
 		return fmt.Sprintf("version %s; a device supports only (D)TLS 1.2", text(u.Text))
 	case measurement.UnfitCipher:
 		return fmt.Sprintf("cipher suite %s, which a device does not offer", text(u.Text))
+	case measurement.UnfitExtension:
+		return fmt.Sprintf("the server answers the extension %s, which a device does not offer", text(u.Text))
+	case measurement.UnfitPointFormats:
+		return "the server supports no point format of a device"
+	case measurement.UnfitTicketMissing:
+		return "the server announces a session ticket and does not send it"
+	case measurement.UnfitTicketUnexpected:
+		return "the server sends a session ticket that it did not announce"
 	case measurement.UnfitNoCertificate:
 		return "no certificate"
 	case measurement.UnfitKeyExchange:
