@@ -214,6 +214,14 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("host %s is neither configured nor allowed by probe.allow; write its full name", host), http.StatusForbidden)
 		return
 	}
+	if !known {
+		for _, p := range cfg.Unconfigured(host).Paths {
+			if !cfg.Probe.AllowsPort(p.Port) {
+				http.Error(w, fmt.Sprintf("port %d is not allowed by probe.ports, and host %s is not configured", p.Port, host), http.StatusForbidden)
+				return
+			}
+		}
+	}
 	ctx, cancel, err := scrapeContext(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
