@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -25,22 +26,43 @@ type Anchors struct {
 // anchorFile is an anchor that comes from a CA file.
 type anchorFile struct {
 	watched
-	name   string
-	issuer trust.Name
+	name    string
+	issuer  trust.Name
+	clients []measurement.Client // those that use it; new contents must suit them
 }
 
-// anchors checks the trust anchors of a configuration and makes them. With open it reads the CA files and the
-// system's roots; without, it makes only the anchors that need no I/O.
-func (r *reader) anchors(c *Config, open bool) *Anchors {
-	a := &Anchors{anchors: make(map[string]*trust.Anchor)}
+// makeAnchors checks the trust anchors and makes them. Without r.open it makes only the anchors that need no I/O.
+func (r *reader) makeAnchors(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Trust)) {
 		if place := "trust." + name; !r.wrong[place] {
-			if key, err := a.add(name, c.Trust[name], open); err != nil {
+			if key, err := r.anchors.add(name, c.Trust[name], clientsOf(name, c.Endpoints), r.open); err != nil {
 				r.mistakeAt(join(place, key), "%s", err)
 			}
 		}
 	}
-	return a
+}
+
+// clientsOf returns the clients that use an anchor: those of its endpoints, and of hosts that are not configured.
+func clientsOf(anchor string, endpoints []Endpoint) (clients []measurement.Client) {
+	if anchor == WebTrust {
+		clients = append(clients, measurement.Web)
+	}
+	for _, e := range endpoints {
+		if e.Trust == anchor && !slices.Contains(clients, e.Client) {
+			clients = append(clients, e.Client)
+		}
+	}
+	return clients
+}
+
+// check returns an error if one of the clients cannot use an anchor.
+func check(anchor *trust.Anchor, clients []measurement.Client) error {
+	for _, client := range clients {
+		if err := anchor.Check(client); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sources lists the keys of an anchor that say whose signature counts.
@@ -60,7 +82,7 @@ func (t TrustAnchor) sources() (keys []string) {
 func (t TrustAnchor) Web() bool { return t.PublicRoots || t.SystemRoots }
 
 // add makes an anchor. An error is that of one of the anchor's keys, or of the anchor as a whole.
-func (a *Anchors) add(name string, t TrustAnchor, open bool) (key string, err error) {
+func (a *Anchors) add(name string, t TrustAnchor, clients []measurement.Client, open bool) (key string, err error) {
 	sources := t.sources()
 	switch {
 	case len(sources) == 0:
@@ -78,9 +100,11 @@ func (a *Anchors) add(name string, t TrustAnchor, open bool) (key string, err er
 	}
 	switch {
 	case t.PublicKey != "":
-		a.anchors[name], err = keyAnchor(issuer, t.PublicKey)
+		if a.anchors[name], err = keyAnchor(issuer, t.PublicKey); err == nil {
+			err = check(a.anchors[name], clients)
+		}
 	case t.CAFile != "" && open:
-		f := &anchorFile{watched: watched{disk: localDisk, paths: []string{t.CAFile}}, name: name, issuer: issuer}
+		f := &anchorFile{watched: watched{disk: localDisk, paths: []string{t.CAFile}}, name: name, issuer: issuer, clients: clients}
 		a.files = append(a.files, f)
 		err = a.refreshFile(f)
 	case t.PublicRoots:
@@ -128,7 +152,16 @@ var publicWeb = sync.OnceValue(func() *trust.Anchor {
 			pool.AddCertWithConstraint(cert, root.Constraint)
 		}
 	}
-	return trust.NewRoots(pool)
+	return trust.NewPublicRoots(pool, machineRoots)
+})
+
+// machineRoots returns the roots of this machine, or nil if they cannot be read.
+var machineRoots = sync.OnceValue(func() *x509.CertPool {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil
+	}
+	return pool
 })
 
 // refresh reads again the CA files that have changed.
@@ -147,6 +180,9 @@ func (a *Anchors) refreshFile(f *anchorFile) error {
 	return f.refresh(func(contents [][]byte) error {
 		anchor, err := trust.NewCAs(f.issuer, contents[0])
 		if err != nil {
+			return fmt.Errorf("%s: %w", f.paths[0], err)
+		}
+		if err := check(anchor, f.clients); err != nil {
 			return fmt.Errorf("%s: %w", f.paths[0], err)
 		}
 		a.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -204,5 +205,79 @@ func TestLoadClientCertificateP384(t *testing.T) {
 	}
 	if _, err := loadFile(t, dir, withCertificate); err == nil || !strings.Contains(err.Error(), "is not EC P-256") {
 		t.Errorf("got %v, want an error that names P-256", err)
+	}
+}
+
+// authority returns a self-signed CA certificate in PEM, and its public key in base64.
+func authority(t *testing.T, curve elliptic.Curve, isCA bool) (cert []byte, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Site CA"}, BasicConstraintsValid: true, IsCA: isCA,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), SignatureAlgorithm: x509.ECDSAWithSHA256,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), base64.StdEncoding.EncodeToString(spki)
+}
+
+// TestLoadAnchorForClient: a device must be able to load the CA of its endpoint; web clients take other CAs too.
+func TestLoadAnchorForClient(t *testing.T) {
+	dir := t.TempDir()
+	good, goodKey := authority(t, elliptic.P256(), true)
+	p384, p384Key := authority(t, elliptic.P384(), true)
+	noCA, _ := authority(t, elliptic.P256(), false)
+	put(t, filepath.Join(dir, "good.pem"), good)
+	put(t, filepath.Join(dir, "p384.pem"), p384)
+	put(t, filepath.Join(dir, "noca.pem"), noCA)
+	for name, test := range map[string]struct{ anchor, client, want string }{
+		"a device's CA file":                     {"{ca_file: good.pem}", "device", ""},
+		"a device's key":                         {"{public_key: " + goodKey + "}", "device", ""},
+		"P-384 in a file, for a device":          {"{ca_file: p384.pem}", "device", "trust.site.ca_file: " + dir + "/p384.pem: a device cannot use certificate 1 (CN=Site CA)"},
+		"P-384 as a key, for a device":           {"{public_key: " + p384Key + "}", "device", "trust.site.public_key: a device cannot use the key: its key is "},
+		"no basicConstraints CA, for a device":   {"{ca_file: noca.pem}", "device", "its basicConstraints do not mark it as a CA"},
+		"P-384 in a file, for a web client":      {"{ca_file: p384.pem}", "web", ""},
+		"P-384 as a key, for a web client":       {"{public_key: " + p384Key + "}", "web", ""},
+		"P-384 that no endpoint uses, in a file": {"{ca_file: p384.pem}", "", ""},
+	} {
+		yaml := "trust: {site: " + test.anchor + "}\n"
+		if test.client != "" {
+			yaml += "endpoints: [{service: a, host: a.example, client: " + test.client + ", trust: site, paths: [{transport: tcp, port: 443}]}]\n"
+		}
+		_, err := loadFile(t, dir, yaml)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: got %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// TestRefreshCAFileForClient: a file that changes to a CA that devices cannot load leaves the anchor in use.
+func TestRefreshCAFileForClient(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ca.pem")
+	good, _ := authority(t, elliptic.P256(), true)
+	p384, _ := authority(t, elliptic.P384(), true)
+	put(t, path, good)
+	loaded, err := loadFile(t, dir, "trust: {site: {ca_file: ca.pem}}\n"+
+		"endpoints: [{service: a, host: a.example, trust: site, paths: [{transport: tcp, port: 5684}]}]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := loaded.Get("site")
+	put(t, path, p384)
+	if err := refreshed(t, loaded); err == nil || !strings.Contains(err.Error(), "a device cannot use certificate 1") {
+		t.Errorf("got %v", err)
+	}
+	if loaded.Get("site") != before {
+		t.Error("the anchor is not in use any more")
 	}
 }

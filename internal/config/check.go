@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
 // maxFile is the size of the largest file that is read, in bytes. A thousand endpoints take a fifth of it.
@@ -28,16 +29,17 @@ const maxFile = 1 << 20
 func Parse(data []byte, dir string) (*Config, error) {
 	r := newReader(dir)
 	c := r.parse(data)
-	r.anchors(c, false)
 	if err := r.err(); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func newReader(dir string) *reader { return &reader{dir: dir, given: make(map[string]node)} }
+func newReader(dir string) *reader {
+	return &reader{dir: dir, given: make(map[string]node), anchors: &Anchors{anchors: make(map[string]*trust.Anchor)}}
+}
 
-// parse reads a configuration and checks everything but the trust anchors.
+// parse reads a configuration and checks everything but the client certificate's files.
 func (r *reader) parse(data []byte) *Config {
 	c := defaults()
 	root, ok := r.document(data)
@@ -169,6 +171,7 @@ func (r *reader) expand(c *Config, own catalogue) {
 			e.IPVersions = c.IPVersions
 		}
 	}
+	r.makeAnchors(c)
 }
 
 // combine adds catalogues to c. It returns a text for each conflict: one anchor name with two contents would give

@@ -42,8 +42,8 @@ func LoadDefault() (*Loaded, error) { return load([]byte("{}"), "") }
 
 func load(data []byte, dir string) (*Loaded, error) {
 	r := newReader(dir)
-	loaded := &Loaded{Config: r.parse(data)}
-	loaded.Anchors = r.anchors(loaded.Config, true)
+	r.open = true
+	loaded := &Loaded{Config: r.parse(data), Anchors: r.anchors}
 	loaded.Credential = r.credential(loaded.Config.ClientCertificate)
 	if err := r.err(); err != nil {
 		return nil, err

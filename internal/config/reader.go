@@ -31,8 +31,10 @@ func (n node) null() bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == 
 // found at once; the field then keeps the value that it had.
 type reader struct {
 	mistakes
-	dir   string          // of relative file names; "" leaves them relative
-	given map[string]node // every key and list item that has a value, by its place
+	dir     string          // of relative file names; "" leaves them relative
+	open    bool            // read the files that the configuration names
+	given   map[string]node // every key and list item that has a value, by its place
+	anchors *Anchors        // those of the configuration
 }
 
 // has reports whether the key at a place has a value.
