@@ -34,15 +34,22 @@ type common struct {
 	dial            func(ctx context.Context, network, address string) (net.Conn, error) // nil: the kernel's sockets
 }
 
-// installedConfig is where the packages install the configuration of their service. There are none for Windows. Tests change it, so
-// that they do not depend on what is installed on their machine.
-var installedConfig = map[bool]string{false: "/etc/endpoint_exporter/config.yml"}[runtime.GOOS == "windows"]
+// installedConfig is where the packages install the configuration of their service; "" where there are no packages. Tests change
+// it, so that they do not depend on what is installed on their machine.
+var installedConfig = func() string {
+	if runtime.GOOS == "windows" {
+		return ""
+	}
+	return "/etc/endpoint_exporter/config.yml"
+}()
 
 func addCommon(app *kingpin.Application) *common {
 	c := &common{installed: installedConfig}
-	app.Flag("config.file", "Configuration file; an empty value uses the built-in catalogue izuma-us-east-1. "+
-		"Without this flag "+cmp.Or(installedConfig, "the built-in catalogue")+" is read if it exists, and otherwise the built-in catalogue.").
-		PlaceHolder("FILE").IsSetByUser(&c.configGiven).StringVar(&c.configFile)
+	help := "Configuration file. With an empty value the built-in catalogue izuma-us-east-1 is watched, through the system's DNS servers"
+	if c.installed != "" {
+		help += "; without this flag " + c.installed + " is read if it exists"
+	}
+	app.Flag("config.file", help+".").PlaceHolder("FILE").IsSetByUser(&c.configGiven).StringVar(&c.configFile)
 	flags.Choice(app.Flag("log.level", "Lowest level to log: debug, info, warn or error."), &c.logLevel, "debug", "info", "warn", "error").Default("info")
 	flags.Choice(app.Flag("log.format", "Format of the log: logfmt or json."), &c.logFormat, "logfmt", "json").Default("logfmt")
 	return c

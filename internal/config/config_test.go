@@ -16,7 +16,7 @@ func TestUnlisted(t *testing.T) {
 	}{
 		"one of two is listed":           {AuthorityQueries{Mode: AuthorityServers, Servers: only}, []netip.Addr{one, two}, []netip.Addr{two}},
 		"all are listed":                 {AuthorityQueries{Mode: AuthorityServers, Servers: only}, []netip.Addr{one, mapped}, nil},
-		"none is known of the zone":      {AuthorityQueries{Mode: AuthorityServers, Servers: only}, nil, nil},
+		"the zone has no servers yet":    {AuthorityQueries{Mode: AuthorityServers, Servers: only}, nil, nil},
 		"servers are found by discovery": {AuthorityQueries{Mode: AuthorityDiscover}, []netip.Addr{one, two}, nil},
 	} {
 		if got := test.queries.Unlisted(test.zone); !slices.Equal(got, test.want) {

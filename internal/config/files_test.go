@@ -7,18 +7,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // hungDisk is a disk whose stat of one path does not return until release is closed.
-func hungDisk(path string, release <-chan struct{}) (d *disk, stats *int) {
+func hungDisk(path string, release <-chan struct{}) (d *disk, stats *atomic.Int32) {
 	d = newDisk()
-	stats = new(int)
+	stats = new(atomic.Int32)
 	d.stat = func(name string) (fs.FileInfo, error) {
 		if name == path {
-			*stats++
+			stats.Add(1)
 			<-release
 		}
 		return os.Stat(name)
@@ -43,8 +44,8 @@ func TestDiskHungMount(t *testing.T) {
 				t.Errorf("while it hangs: got %v after %s, want %v at once", err, time.Since(begin), errHung)
 			}
 		}
-		if *stats != 1 {
-			t.Errorf("%d operations were started, want 1", *stats)
+		if n := stats.Load(); n != 1 {
+			t.Errorf("%d operations were started, want 1", n)
 		}
 		close(release)
 		synctest.Wait()
