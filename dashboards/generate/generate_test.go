@@ -71,7 +71,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// Two exporters of one site, and the hosts that one is asked for at /probe, are told apart where exporters are shown.
+// TestLegends tests that legends distinguish two exporters of one site, and the hosts that one exporter probes.
 func TestLegends(t *testing.T) {
 	known, err := promql.Known()
 	if err != nil {
@@ -167,7 +167,7 @@ func checkColumns(t *testing.T, name string, p panel, got []string) {
 	}
 	for _, l := range append(slices.Collect(maps.Keys(shown)), slices.Collect(maps.Keys(hidden))...) {
 		if !strings.HasPrefix(l, "Value") && l != "Time" && !slices.Contains(got, l) {
-			t.Errorf("%s: %s: column %q is no label of %q", name, p.Title, l, got)
+			t.Errorf("%s: %s: column %q is not a label of %q", name, p.Title, l, got)
 		}
 	}
 	links, err := json.Marshal(p.FieldConfig.Overrides)
@@ -205,7 +205,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// duration of a Prometheus duration of one unit; 0 if it is none.
+// duration of a Prometheus duration of one unit; 0 if it has another form.
 func duration(text string) time.Duration {
 	d, err := time.ParseDuration(text)
 	if n, ok := strings.CutSuffix(text, "d"); ok && err != nil {
@@ -246,7 +246,7 @@ func TestPanelDescriptions(t *testing.T) {
 				t.Errorf("%s: %s: data source %v", name, p.Title, *p.Datasource)
 			}
 			if p.FieldConfig.Defaults.NoValue == "" {
-				t.Errorf("%s: %s: says nothing where there is no data", name, p.Title)
+				t.Errorf("%s: %s: has no text for missing data", name, p.Title)
 			}
 			if p.Type != "table" && p.FieldConfig.Defaults.Unit == "" {
 				t.Errorf("%s: %s: no unit", name, p.Title)
@@ -448,8 +448,8 @@ func TestProvisioning(t *testing.T) {
 	}
 }
 
-// The example of file provisioning has what these files need: a folder of files that nobody edits in Grafana, and a
-// data source of their type.
+// TestProvisioningExample tests that the example of file provisioning has what these files need: a folder of read-only
+// files, and a data source of their type.
 func TestProvisioningExample(t *testing.T) {
 	read := func(name string, into any) {
 		t.Helper()

@@ -1,8 +1,7 @@
 // Generate writes the Grafana dashboards as JSON files that file provisioning takes as they are.
 //
-// One file here, one dashboard: overview.go, endpoint.go, exporter.go; panel.go holds the kinds of panels they are made
-// of, words.go the words and colours that all of them use for a state, grafana.go Grafana's own form. The expressions
-// are held against the collector's table by the tests.
+// Each dashboard has its file: overview.go, endpoint.go and exporter.go. panel.go has the kinds of panels, words.go the words
+// and colours of states, and grafana.go the JSON form of Grafana. The tests check the expressions by the collector's table.
 package main
 
 import (

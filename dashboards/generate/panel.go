@@ -11,7 +11,7 @@ var prometheus = datasource{Type: "prometheus", UID: "${datasource}"}
 // query is one expression; legend names its series. In a table it gives one column, named by its place: A, B, ...
 type query struct{ expr, legend string }
 
-// seconds are shown as such where people know them as such: nobody looks for a TTL of 5 minutes as "300".
+// seconds is the unit of values that people know in seconds, such as a TTL of 300.
 const seconds = "suffix: s"
 
 func ptr[T any](v T) *T { return &v }
@@ -286,16 +286,16 @@ func selecting(panels []panel) []panel {
 	return panels
 }
 
-// What the variables select. Exporters may be told apart by their site alone: where each writes to a centre from beside
-// its own Prometheus, all of them are the same instance. A site that is all sites (.*) takes in series without the
-// label, and an empty one only those.
+// What the variables select. Exporters may differ in their site only: if each one's own Prometheus writes to a central
+// one, all have the same instance. A site that is all sites (.*) includes series without the label, and an empty one selects
+// only those.
 const (
 	exporterMatchers = `job=~"$job", site=~"$site", instance=~"$instance"`
 	targetMatchers   = exporterMatchers + `, service=~"$service", host=~"$host"`
 )
 
-// What tables and legends keep of a series. Grouping by them drops what an installation adds beside them (a replica, a
-// cluster), which would only make rows that look the same.
+// The labels that tables and legends keep. Grouping by them drops labels that an installation adds (a replica, a cluster),
+// which would give rows that look the same.
 const (
 	siteLabels     = "site, job, instance"
 	hostLabels     = siteLabels + ", service, host"
@@ -345,7 +345,7 @@ var (
 	fromRow    = toHost("${__data.fields.site}", "${__data.fields.instance}", "${__data.fields.host}")
 	fromSeries = toHost("${__field.labels.site}", "${__field.labels.instance}", "${__field.labels.host}")
 	fromCloud  = toHost("$__all", "$__all", "${__data.fields.host}") // a row that is of all sites
-	fromSite   = []link{{Title: "Look at this site alone", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}" +
+	fromSite   = []link{{Title: "Show only this site", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}" +
 		"&var-site=${__data.fields.site}&var-instance=${__data.fields.instance}&${__url_time_range}"}}
 )
 
