@@ -446,12 +446,15 @@ func TestProvesInterception(t *testing.T) {
 func FuzzJudge(f *testing.F) {
 	arm := mint(f, nil, spec{subject: named(f, "ARM Bootstrap CA"), ca: true})
 	name := must[Name](f)(ParseName(armName))
-	anchors := []*Anchor{
-		must[*Anchor](f)(NewKey(name, spki(f, arm))),
-		must[*Anchor](f)(NewKey(nil, spki(f, arm))),
-		must[*Anchor](f)(NewCAs(nil, inPEM(arm))),
-		NewRoots(poolOf(arm)),
-		NewPublicRoots(poolOf(arm), func() *x509.CertPool { return poolOf(arm) }),
+	pool := poolOf(arm)
+	anchors := func(t testing.TB) []*Anchor { // new ones each time: what they remember would change the coverage of the next input
+		return []*Anchor{
+			must[*Anchor](t)(NewKey(name, spki(t, arm))),
+			must[*Anchor](t)(NewKey(nil, spki(t, arm))),
+			must[*Anchor](t)(NewCAs(nil, inPEM(arm))),
+			NewRoots(pool),
+			NewPublicRoots(pool, func() *x509.CertPool { return pool }),
+		}
 	}
 	issuing := mint(f, arm, spec{subject: named(f, "Issuing CA"), ca: true})
 	f.Add(mint(f, arm, spec{names: []string{"a.example"}}).cert.Raw, arm.cert.Raw)
@@ -462,7 +465,7 @@ func FuzzJudge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, leaf, above []byte) {
 		signed := func(der []byte) bool { return devicecert.Parse(der).SignedBy(arm.cert.PublicKey) }
 		for _, client := range []measurement.Client{measurement.Device, measurement.Web} {
-			for _, a := range anchors {
+			for _, a := range anchors(t) {
 				j := a.Judge(Subject{Chain: [][]byte{leaf, above}, Client: client, KeyProved: true, Host: "a.example", Now: now})
 				if j.Authentic && !signed(leaf) && !signed(above) {
 					t.Fatalf("authentic without a signature: %+v", j)
