@@ -7,7 +7,8 @@ import (
 )
 
 // NewRoot reads a certificate for use as a device's stored root. The finding is empty if a device can load the certificate
-// and accepts certificates that it signs.
+// and accepts certificates that it signs, or if it is the self-issued certificate of a server, which a device accepts from
+// that server.
 func NewRoot(der []byte) (*Certificate, Finding) {
 	c := Parse(der)
 	switch {
@@ -16,6 +17,7 @@ func NewRoot(der []byte) (*Certificate, Finding) {
 	case c.agreementOnly:
 		return c, Finding{Problem: KeyAgreementOnly}
 	case c.version < 3: // a device accepts a stored certificate of these versions as a CA
+	case !c.CA && c.SelfIssued() && c.forServer(): // a device accepts it from the server itself
 	case !c.CA:
 		return c, Finding{Problem: NotCA}
 	case !c.allows(usageCertSign):
@@ -23,6 +25,9 @@ func NewRoot(der []byte) (*Certificate, Finding) {
 	}
 	return c, Finding{}
 }
+
+// forServer reports whether a certificate says that it is a server's.
+func (c *Certificate) forServer() bool { return c.serverAuth || len(c.DNSNames) > 0 }
 
 // NewKeyRoot returns a root of which only the SubjectPublicKeyInfo and the subject are known. It is valid at all times and
 // allows chains of any length. Without a subject, issuer names are not compared with it. The finding is empty if a device

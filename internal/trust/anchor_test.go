@@ -68,6 +68,7 @@ func TestAnchorCheck(t *testing.T) {
 		{"an RSA CA", file(spec{ca: true, key: newRSAKey(t)}), "it is signed with sha256WithRSAEncryption", ""},
 		{"the second of two", file(spec{ca: true}, spec{ca: true, key: newRSAKey(t)}), "certificate 2 (C=GB, O=ARM Ltd, CN=CA)", ""},
 		{"no basicConstraints", file(spec{}), "its basicConstraints do not mark it as a CA", ""},
+		{"a server's own certificate", file(spec{names: []string{"a.example"}}), "", ""},
 		{"keyUsage without keyCertSign", file(spec{ca: true, usage: x509.KeyUsageCRLSign}), "its keyUsage lacks keyCertSign", ""},
 		{"a negative serial number", odd, "", "certificate 1 (C=GB, O=ARM Ltd, CN=CA): x509: negative serial number"},
 		{"a key on P-384", key(spec{key: newP384Key(t)}), "the key: its key is P-384", ""},

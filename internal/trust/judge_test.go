@@ -110,6 +110,8 @@ func TestJudgeForDevices(t *testing.T) {
 
 	unknownAccess := []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 99}, Value: []byte("junk")}}
 
+	own := mint(t, nil, spec{subject: named(t, "Server"), names: []string{"a.example"}})
+
 	byKey := must[*Anchor](t)(NewKey(name, spki(t, arm)))
 	byKeyOnly := must[*Anchor](t)(NewKey(nil, spki(t, arm)))
 	byFile := must[*Anchor](t)(NewCAs(nil, inPEM(arm)))
@@ -214,6 +216,8 @@ func TestJudgeForDevices(t *testing.T) {
 		{name: "file: an issuing CA on P-384", anchor: byFile, chain: chain(mint(t, onP384, spec{algorithm: x509.ECDSAWithSHA256}), onP384), verdict: Unfit, kind: measurement.DetailCertificateKey},
 		{name: "file: the file's CA out of date", anchor: must[*Anchor](t)(NewCAs(nil, inPEM(mint(t, nil, spec{subject: named(t, "ARM Bootstrap CA"), ca: true, key: arm.key, from: -9 * day, to: -day})))),
 			chain: chain(leaf), verdict: Expired, kind: measurement.DetailTrustChainDates},
+		{name: "file: a server's own certificate", anchor: must[*Anchor](t)(NewCAs(nil, inPEM(own))), chain: chain(own)},
+		{name: "file: signed with the key of a server's own certificate", anchor: must[*Anchor](t)(NewCAs(nil, inPEM(own))), chain: chain(mint(t, own, spec{})), verdict: Unfit, kind: measurement.DetailTrustNoPath},
 		{name: "file of two: the second", anchor: byTwo, chain: chain(leaf)},
 		{name: "file with name: the named one", anchor: byFileNamed, chain: chain(leaf)},
 		{name: "file with name: another of the file", anchor: byFileNamed, chain: issuedBy(inspector), verdict: WrongIssuer, kind: otherIssuer},
