@@ -47,13 +47,15 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 
 func (h *Host) typeVerdict(r *resolver, typ uint16, now time.Time) typeVerdict {
 	st, z := r.states[typ], h.zones[typ]
-	switch {
-	case st.inflated.holds(now, h.c):
-		return typeVerdict{verdict: Stale, why: h.inflatedWhy(st, now)}
-	case st.withdrawn.holds(now, h.c):
+	switch h.answerContext(r, typ).proof(now) {
+	case TTLInflated:
+		return typeVerdict{verdict: Stale, why: inflatedWhy(st)}
+	case WithdrawnAddress:
 		return typeVerdict{verdict: Stale, why: withdrawnWhy(st)}
-	case st.staleAnswers.holds(now, h.c):
+	case EDEStale:
 		return typeVerdict{verdict: Stale, why: Why{Kind: WhyStaleAnswers}}
+	}
+	switch {
 	case !st.suspectedAt.IsZero() && now.Sub(st.suspectedAt) <= h.c.Hold:
 		v := typeVerdict{verdict: Suspect, why: st.suspicion}
 		if ready := h.learningEnd(z, st); !z.coverageStart.IsZero() && now.Before(ready) {
@@ -132,9 +134,9 @@ func sharesAddress(a *answer, z *zoneView) bool {
 	return false
 }
 
-func (h *Host) inflatedWhy(st *resolverState, now time.Time) Why {
+func inflatedWhy(st *resolverState) Why {
 	f := &st.lastInflated
-	why := Why{Kind: WhyTTLInflated, TTL: max(f.ttl, f.maxTTL+st.excess.within(now, h.c.Hold)), ZoneTTL: f.maxTTL}
+	why := Why{Kind: WhyTTLInflated, TTL: max(f.ttl, st.largestTTLs[f.owner].ttl), ZoneTTL: f.maxTTL}
 	if f.owner == wholeChain {
 		why.Kind = WhyExpectedTTLExceeded
 	}
@@ -148,12 +150,14 @@ func withdrawnWhy(st *resolverState) Why {
 
 // why is the reason for suspicion that a single finding gives.
 func (f *finding) why() Why {
-	switch f.kind {
-	case TTLInflated:
+	switch {
+	case f.kind == TTLInflated && f.viewUnproven:
+		return Why{Kind: WhyViewUnprovenTTL, TTL: f.ttl, ZoneTTL: f.maxTTL}
+	case f.kind == TTLInflated:
 		return Why{Kind: WhyTTLInflatedOnce, TTL: f.ttl, ZoneTTL: f.maxTTL}
-	case ViewUnproven:
+	case f.kind == WithdrawnAddress && f.viewUnproven:
 		return Why{Kind: WhyViewUnproven, Value: f.value.String(), LastSeen: f.lastSeen}
-	case WithdrawnAddress:
+	case f.kind == WithdrawnAddress:
 		return Why{Kind: WhyWithdrawnAddressOnce, Value: f.value.String(), LastSeen: f.lastSeen}
 	default:
 		return Why{Kind: WhyStaleAnswersSeldom}

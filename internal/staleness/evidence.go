@@ -77,15 +77,18 @@ func (a *answer) uniform() bool {
 
 // finding is one piece of evidence in one answer. It counts once it is confirmed.
 type finding struct {
-	kind  Evidence // TTLInflated, EDEStale, WithdrawnAddress or ViewUnproven
-	proof bool     // counts towards a proof; otherwise a guard does not hold and it is only suspicious
-	owner string
-	value value
+	kind  Evidence // TTLInflated, EDEStale or WithdrawnAddress
+	proof bool     // all guards hold; otherwise it is only suspicious
+	// viewUnproven is set if the resolver may see another view of the zone. It then counts as ViewUnproven and proves
+	// nothing.
+	viewUnproven bool
+	owner        string
+	value        value
 
 	ttl, maxTTL time.Duration // answered, and the most that was published
 	promised    time.Time     // when the record would expire; of TTLInflated
 
-	// Of WithdrawnAddress and ViewUnproven.
+	// Of WithdrawnAddress.
 	earliestFetch time.Time     // the earliest time at which an honest resolver can have fetched the value
 	lastSeen      time.Time     // at the authoritative servers
 	shownGoneAt   time.Time     // when their samples had shown it to be gone
@@ -202,11 +205,15 @@ func (x *answerContext) inflatedTTL(a *answer, f finding, basis bool) (finding, 
 	f.kind = TTLInflated
 	f.promised = a.asked.Add(f.ttl)
 	f.proof = basis && !x.learning(f.owner, a.asked) && f.promised.After(x.latestPromise(f.owner).Add(hopRounding))
+	f.viewUnproven = f.owner != wholeChain && !x.viewProven()
 	return f, true
 }
 
-// withdrawnValue completes a finding of WithdrawnAddress, or of ViewUnproven where the resolver may see another view:
-// the zone had withdrawn the value before any time at which an honest resolver can have fetched it (design §5.3).
+// viewProven reports whether the authoritative servers are known to give the resolver the same answers as us.
+func (x *answerContext) viewProven() bool { return x.o.SingleView || x.sameView }
+
+// withdrawnValue completes a finding of WithdrawnAddress: the zone had withdrawn the value before any time at which an
+// honest resolver can have fetched it (design §5.3).
 func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestTTL time.Duration) (finding, bool) {
 	h := s.values[f.value]
 	if h == nil || f.ttl > f.maxTTL+x.c.Margin || x.learning(f.owner, a.asked) {
@@ -233,9 +240,7 @@ func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestT
 	}
 	f.kind, f.proof, f.shownGoneAt = WithdrawnAddress, true, shownGoneAt
 	f.staleness = queryDeadline.Sub(shownGoneAt)
-	if !x.o.SingleView && !x.sameView {
-		f.kind, f.proof = ViewUnproven, false
-	}
+	f.viewUnproven = !x.viewProven()
 	return f, true
 }
 

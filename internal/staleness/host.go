@@ -206,7 +206,7 @@ func (h *Host) discardZone(typ uint16) *zoneView {
 			coverageStart: st.coverageStart, lastAnswer: st.lastAnswer, current: st.current,
 		}
 		if h.o.ExpectedTTL > 0 {
-			kept.secondLearning, kept.inflated = st.secondLearning, st.inflated
+			kept.secondLearning, kept.inflatedProof = st.secondLearning, st.inflatedProof
 			kept.lastInflated, kept.excess = st.lastInflated, st.excess
 		}
 		kept.learn(st.current)
@@ -235,6 +235,7 @@ func (h *Host) Answer(a *measurement.Answer) {
 	st.recordTTL(wholeChain, got.ttl(), got.received)
 	for _, rec := range got.records {
 		st.recordTTL(rec.Owner, seconds(rec.TTL), got.received)
+		x.recordEntry(rec.Owner, got, seconds(rec.TTL))
 		if st.secondLearning.running() || x.learning(rec.Owner, got.received) {
 			st.promise(rec.Owner, got.received.Add(seconds(rec.TTL)))
 		}

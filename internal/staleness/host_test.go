@@ -356,8 +356,8 @@ func FuzzHost(f *testing.F) {
 		}
 		for _, r := range h.resolvers {
 			for _, st := range r.states {
-				if len(st.promises) > maxOwners || len(st.staleAnswers.renewals) > maxRenewals || len(st.hints.staleFirst) > staleFirstEvents {
-					t.Errorf("%d promises, %d renewals", len(st.promises), len(st.staleAnswers.renewals))
+				if len(st.promises) > maxOwners || len(st.staleAnswerProof.renewals) > maxRenewals || len(st.hints.staleFirst) > staleFirstEvents {
+					t.Errorf("%d promises, %d renewals", len(st.promises), len(st.staleAnswerProof.renewals))
 				}
 			}
 		}

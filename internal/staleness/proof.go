@@ -54,6 +54,8 @@ type inflatedTTLProof struct {
 	last     time.Time          // time of the newest evidence
 	promised time.Time          // expiry of the newest piece's entry
 	proved   bool
+	// unexplained is set once no other explanation of the pieces is left; see [answerContext.instancesExcluded].
+	unexplained bool
 }
 
 // inflatedTTLPiece is one entry's TTL when it was first seen.
@@ -96,7 +98,7 @@ func (p *inflatedTTLProof) seenAgain(at, promised time.Time, c Constants) {
 }
 
 func (p *inflatedTTLProof) holds(now time.Time, c Constants) bool {
-	return p.proved && now.Sub(p.last) <= c.Hold
+	return p.proved && p.unexplained && now.Sub(p.last) <= c.Hold
 }
 
 // withdrawnAddressProof combines pieces of WithdrawnAddress. They prove staleness if they are at least Spacing apart

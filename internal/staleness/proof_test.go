@@ -217,7 +217,7 @@ func TestAssessMinimumTTLAtAllIntervals(t *testing.T) {
 				}
 				return minimum - (at-began)%minimum
 			})
-			if stale < 0 || stale > began+3*time.Hour {
+			if stale < 0 || stale > began+6*minimum+2*time.Hour {
 				t.Errorf("rounds %v apart, %v: stale after %v, with %d pieces of evidence", interval, minimum, stale, pieces)
 			}
 		}

@@ -28,17 +28,18 @@ type resolverState struct {
 	// authoritative servers were silent. otherPromises stands for the owner names beyond the bound.
 	promises      map[string]time.Time
 	otherPromises time.Time
-	largestTTLs   map[string]largestTTL // by owner name, within a day; see [inflatedTTLProof]
-	coverageStart time.Time             // start of the present run of answers without a gap
-	lastAnswer    time.Time             // end of the newest answer that held addresses
+	largestTTLs   map[string]largestTTL   // by owner name, within a day; see [inflatedTTLProof]
+	entries       map[string]*entryCounts // by owner name
+	coverageStart time.Time               // start of the present run of answers without a gap
+	lastAnswer    time.Time               // end of the newest answer that held addresses
 
 	current       *answer // of this round
 	pendingAnswer *answer // an earlier one with findings still to be confirmed
 
-	secondLearning secondLearning
-	inflated       inflatedTTLProof
-	withdrawn      withdrawnAddressProof
-	staleAnswers   staleAnswerProof
+	secondLearning   secondLearning
+	inflatedProof    inflatedTTLProof
+	withdrawnProof   withdrawnAddressProof
+	staleAnswerProof staleAnswerProof
 
 	lastInflated  finding // the newest confirmed TTLInflated
 	lastWithdrawn finding // the newest confirmed WithdrawnAddress
@@ -77,7 +78,7 @@ func (st *resolverState) add(a *answer, c Constants, maxGap time.Duration) {
 		st.promise(wholeChain, expires)
 	}
 	st.secondLearning.answer(a.asked, c)
-	st.staleAnswers.answer(a.asked, expires, a.markedStale, c)
+	st.staleAnswerProof.answer(a.asked, expires, a.markedStale, c)
 }
 
 // learn records every promise of an answer, if there is one.
@@ -129,13 +130,27 @@ func (st *resolverState) suspect(at time.Time, why Why) {
 	}
 }
 
-// proved reports whether the verdict is stale.
-func (st *resolverState) proved(now time.Time, c Constants) bool {
-	return st.inflated.holds(now, c) || st.withdrawn.holds(now, c) || st.staleAnswers.holds(now, c)
+// proof returns the evidence that proves staleness, or "".
+func (x *answerContext) proof(now time.Time) Evidence {
+	st := x.state
+	switch {
+	case st.inflatedProof.holds(now, x.c):
+		return TTLInflated
+	case st.withdrawnProof.holds(now, x.c):
+		return WithdrawnAddress
+	case st.staleAnswerProof.holds(now, x.c):
+		return EDEStale
+	}
+	return ""
 }
 
 // addEvidence takes a confirmed finding of an answer.
 func (h *Host) addEvidence(r *resolver, st *resolverState, a *answer, f finding) {
+	st.suspect(a.asked, f.why())
+	if f.viewUnproven {
+		r.count(ViewUnproven, a.asked, h.c.Spacing)
+		return
+	}
 	r.count(f.kind, a.asked, h.c.Spacing)
 	learntUntil := st.secondLearning.last
 	if f.kind != EDEStale {
@@ -146,17 +161,16 @@ func (h *Host) addEvidence(r *resolver, st *resolverState, a *answer, f finding)
 	switch f.kind {
 	case TTLInflated:
 		if st.isLargest(f.owner, f.ttl, h.sameTTLTolerance()) {
-			st.inflated.add(a.asked, f.ttl, h.sameTTLTolerance(), learntUntil, h.c)
+			st.inflatedProof.add(a.asked, f.ttl, h.sameTTLTolerance(), learntUntil, h.c)
 			st.lastInflated = f
 		}
 	case WithdrawnAddress:
-		st.withdrawn.add(a.asked, f.earliestFetch, learntUntil, zone.withdrawnPieces(a.asked, h.c), h.c)
+		st.withdrawnProof.add(a.asked, f.earliestFetch, learntUntil, zone.withdrawnPieces(a.asked, h.c), h.c)
 		st.staleness.add(a.asked, f.staleness, h.c.Hold)
 		st.lastWithdrawn = f
 	case EDEStale:
-		st.staleAnswers.confirm(a.asked, zone.validSince, h.c)
+		st.staleAnswerProof.confirm(a.asked, zone.validSince, h.c)
 	}
-	st.suspect(a.asked, f.why())
 }
 
 // judge judges the answers of one type that are not judged yet, oldest first. It returns the findings that are still to
@@ -170,19 +184,19 @@ func (h *Host) judge(r *resolver, typ uint16, now time.Time) (open []finding, wa
 		}
 		found := x.findings(a)
 		since := a.received
-		if st.proved(now, h.c) {
+		if x.proof(now) != "" {
 			since = now.Add(-h.c.Hold)
 		}
 		var pending []finding
 		for _, f := range found {
-			if f.kind == TTLInflated {
+			if f.kind == TTLInflated && !f.viewUnproven {
 				st.excess.add(a.asked, f.ttl-f.maxTTL, h.c.Hold)
-				st.inflated.seenAgain(a.asked, f.promised, h.c)
+				st.inflatedProof.seenAgain(a.asked, f.promised, h.c)
 			}
 			if !f.proof {
 				st.suspect(a.asked, f.why())
 			}
-			if (f.proof || f.kind == ViewUnproven) && !x.confirmed(a, f, since) {
+			if f.proof && !x.confirmed(a, f, since) {
 				pending = append(pending, f)
 			}
 		}
@@ -195,11 +209,14 @@ func (h *Host) judge(r *resolver, typ uint16, now time.Time) (open []finding, wa
 			continue
 		}
 		for _, f := range found {
-			if (f.proof || f.kind == ViewUnproven) && x.confirmed(a, f, since) {
+			if f.proof && x.confirmed(a, f, since) {
 				h.addEvidence(r, st, a, f)
 			}
 		}
 		a.judged = true
+	}
+	if p := &st.inflatedProof; p.proved && !p.unexplained {
+		p.unexplained = x.instancesExcluded(st.lastInflated.owner)
 	}
 	if st.pendingAnswer != nil && st.pendingAnswer.judged {
 		st.pendingAnswer = nil
@@ -218,7 +235,7 @@ func (h *Host) withdrawnAddresses(r *resolver, typ uint16, a *answer) []netip.Ad
 	withdrawn := make(map[value]bool)
 	chainMoved := false
 	for _, f := range x.findings(a) {
-		if f.kind == WithdrawnAddress || f.kind == ViewUnproven {
+		if f.kind == WithdrawnAddress {
 			withdrawn[f.value] = true
 			chainMoved = chainMoved || !f.value.addr.IsValid()
 		}

@@ -41,6 +41,7 @@ const (
 	WhyTTLInflatedOnce      WhyKind = "ttl_inflated_once"      // TTL, ZoneTTL
 	WhyWithdrawnAddressOnce WhyKind = "withdrawn_address_once" // Value, LastSeen
 	WhyViewUnproven         WhyKind = "view_unproven"          // Value, LastSeen; the resolver may see another view
+	WhyViewUnprovenTTL      WhyKind = "view_unproven_ttl"      // TTL, ZoneTTL; the resolver may see another view
 	WhyStaleAnswersSeldom   WhyKind = "stale_answers_seldom"
 	WhyStaleFirst           WhyKind = "stale_first" // expired record first, refreshed afterwards
 )
@@ -67,7 +68,7 @@ const (
 // WhyKinds lists every reason.
 var WhyKinds = []WhyKind{
 	WhyTTLInflated, WhyExpectedTTLExceeded, WhyWithdrawnAddress, WhyStaleAnswers,
-	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyStaleAnswersSeldom, WhyStaleFirst,
+	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyStaleAnswersSeldom, WhyStaleFirst,
 	WhyNoAnswer, WhyNotConfigured, WhyAuthorityOff, WhyNotSampled, WhySampleFailed, WhyNoZoneAddress, WhyRoundsTooFar,
 	WhyLearning, WhyForeignAddresses,
 	WhyNoSign, WhyWithinExpectedTTL,

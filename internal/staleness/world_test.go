@@ -59,6 +59,9 @@ type zone struct {
 	outages [][2]float64
 	loss    float64 // probability that one exchange is lost
 	fronted bool    // a cache in front of the servers counts TTLs down
+	// otherTTL is the TTL that some instances behind every server's address publish; otherShare is the probability that
+	// such an instance answers.
+	otherTTL, otherShare float64
 }
 
 func (z *zone) down(now float64) bool {
@@ -97,6 +100,9 @@ func (z *zone) server(now float64, server int, owner string) ([]rec, bool) {
 		values = values[:v.choose]
 	}
 	ttl := v.ttl
+	if z.otherShare > 0 && z.rnd.Float64() < z.otherShare {
+		ttl = z.otherTTL
+	}
 	if z.fronted && ttl > 0 {
 		ttl = 1 + float64(z.rnd.IntN(int(ttl)))
 	}
@@ -300,6 +306,7 @@ type world struct {
 	options  Options
 	consts   Constants
 	lazy     bool // requested samples are taken in the next round only
+	toStale  bool // ends at the first verdict stale
 	blocked  measurement.SampleFailure
 }
 
@@ -478,6 +485,9 @@ func (w *world) run() outcome {
 		out.last = a
 		if a.Verdict == Stale && out.staleAt < 0 {
 			out.staleAt, out.firstStale = t, fmt.Sprintf("%+v %v", a.Why, a.Counts)
+			if w.toStale {
+				return out
+			}
 		}
 		if a.Verdict != Stale && out.staleAt >= 0 && out.lapsedAt < 0 {
 			out.lapsedAt = t

@@ -14,7 +14,7 @@ var seeds = flag.Uint64("seeds", 2, "number of seeds of TestAssessHonestResolver
 
 // TestMain makes the property tests draw few worlds unless -rapid.checks is given. `make worlds` draws thousands.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "25"); err != nil {
+	if err := flag.Set("rapid.checks", "10"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run()) // parses the flags
@@ -138,77 +138,166 @@ func drawWorld(t *rapid.T, rnd *rand.Rand, z *zone, until float64) *world {
 	return w
 }
 
-// TestWorldsHonest checks that no honest chain of caches over any zone gets the verdict stale.
-func TestWorldsHonest(t *testing.T) {
-	cases, suspects := 0, 0
-	rapid.Check(t, func(t *rapid.T) {
-		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+// worldKind is a kind of worlds that the property tests draw.
+type worldKind struct {
+	name string
+	draw func(t *rapid.T, rnd *rand.Rand) *world
+}
+
+// honestKinds are the kinds of worlds in which no resolver may get the verdict stale.
+var honestKinds = []worldKind{
+	{"any zone, honest caches", func(t *rapid.T, rnd *rand.Rand) *world {
 		const until = 2 * 3600
 		z := drawZone(t, rnd, until)
 		w := drawWorld(t, rnd, z, until)
 		w.resolver = drawHonest(t, rnd, z)
-		out := w.run()
-		cases++
-		if out.suspectAt >= 0 {
-			suspects++
+		return w
+	}},
+	{"another view with other TTLs and addresses", func(t *rapid.T, rnd *rand.Rand) *world {
+		const until = 2 * 3600
+		z := drawZone(t, rnd, until)
+		w := drawWorld(t, rnd, z, until)
+		w.options.SingleView = false
+		theirs := *z
+		theirs.owners = map[string][]version{}
+		ttl := float64(rapid.SampledFrom([]int{20, 60, 300, 600, 3600}).Draw(t, "their ttl"))
+		otherAddresses := rapid.Bool().Draw(t, "other addresses")
+		for owner, versions := range z.owners {
+			for _, v := range versions {
+				v.ttl = ttl
+				if otherAddresses && !isName(v.values[0]) && rnd.IntN(2) == 0 {
+					v.values = versions[rnd.IntN(len(versions))].values
+				}
+				theirs.owners[owner] = append(theirs.owners[owner], v)
+			}
 		}
-		if out.staleAt >= 0 {
-			t.Fatalf("false verdict stale at %.0f s: %s", out.staleAt, out.firstStale)
-		}
-	})
-	t.Logf("honest: %d worlds of two hours, 0 stale, %d suspect at some time", cases, suspects)
+		w.resolver = drawHonest(t, rnd, &theirs)
+		return w
+	}},
+	{"server instances with another TTL", func(t *rapid.T, rnd *rand.Rand) *world {
+		const until = 6 * 3600
+		z := moving(rnd, 60, rapid.IntRange(1, 4).Draw(t, "addresses"), float64(rapid.IntRange(1200, 20000).Draw(t, "period")), until)
+		z.otherTTL = float64(rapid.SampledFrom([]int{120, 300, 900, 3600}).Draw(t, "other ttl"))
+		z.otherShare = rapid.SampledFrom([]float64{0.5, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002}).Draw(t, "share")
+		w := drawWorld(t, rnd, z, until)
+		w.resolver = drawHonest(t, rnd, z)
+		return w
+	}},
 }
 
-// TestWorldsViolators checks that caches which extend lifetimes get the verdict stale within six hours, over zones that
-// move.
-func TestWorldsViolators(t *testing.T) {
-	cases := map[string]int{}
-	worst := map[string]float64{}
-	rapid.Check(t, func(t *rapid.T) {
-		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		const until = 6 * 3600
-		ttl := float64(rapid.SampledFrom([]int{0, 5, 20, 60}).Draw(t, "ttl"))
-		z := moving(rnd, ttl, rapid.IntRange(1, 7).Draw(t, "addresses"), float64(rapid.IntRange(1200, 3000).Draw(t, "period")), until)
-		// Moves in step with the renewals of the cache would never leave it with old data.
-		for i := range z.owners[host] {
-			z.owners[host][i].from += rnd.Float64() * 600
-		}
-		z.lags = make([]float64, rapid.IntRange(1, 4).Draw(t, "servers"))
-		for i := range z.lags {
-			z.lags[i] = float64(rapid.IntRange(0, 60).Draw(t, "lag"))
-		}
-		w := drawWorld(t, rnd, z, until)
-		w.pauses, w.loss = nil, 0 // nothing is proved without coverage
-		w.interval = min(w.interval, 60)
-		h := honest()
-		kind := rapid.SampledFrom([]string{"minimum TTL", "minimum TTL, first answer true", "old data under honest TTLs", "stale first with EDE"}).Draw(t, "kind")
-		extension := float64(rapid.IntRange(30, 900).Draw(t, "extension"))
-		switch kind {
-		case "minimum TTL":
-			h.min = ttl + extension
-		case "minimum TTL, first answer true":
+// TestWorldsHonest checks that no honest chain of caches over any zone gets the verdict stale.
+func TestWorldsHonest(t *testing.T) {
+	for _, kind := range honestKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			worlds, suspects := 0, 0
+			rapid.Check(t, func(t *rapid.T) {
+				w := kind.draw(t, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)))
+				out := w.run()
+				worlds++
+				if out.suspectAt >= 0 {
+					suspects++
+				}
+				if out.staleAt >= 0 {
+					t.Fatalf("false verdict stale at %.0f s: %s", out.staleAt, out.firstStale)
+				}
+			})
+			t.Logf("%d worlds, 0 stale, %d suspect at some time", worlds, suspects)
+		})
+	}
+}
+
+// drawMovingZone draws a zone that replaces its addresses again and again.
+func drawMovingZone(t *rapid.T, rnd *rand.Rand, ttl, until float64) *zone {
+	period := float64(rapid.IntRange(1200, 3000).Draw(t, "period"))
+	z := moving(rnd, ttl, rapid.IntRange(1, 7).Draw(t, "addresses"), period, until)
+	// Moves in step with the renewals of the cache would never leave it with old data.
+	for i := range z.owners[host] {
+		z.owners[host][i].from += rnd.Float64() * 600
+	}
+	z.lags = make([]float64, rapid.IntRange(1, 4).Draw(t, "servers"))
+	for i := range z.lags {
+		z.lags[i] = float64(rapid.IntRange(0, 60).Draw(t, "lag"))
+	}
+	return z
+}
+
+// drawViolator draws a world whose resolver behaves as given, perhaps behind an honest forwarder.
+func drawViolator(t *rapid.T, rnd *rand.Rand, z *zone, until float64, b func(w *world) behaviour) *world {
+	w := drawWorld(t, rnd, z, until)
+	w.pauses, w.loss = nil, 0 // nothing is proved without coverage
+	w.interval = min(w.interval, 60)
+	w.resolver = newCache(rnd, z, b(w))
+	if rapid.Bool().Draw(t, "forwarder") {
+		f := honest()
+		f.ede = true
+		w.resolver = newCache(rnd, w.resolver, f)
+	}
+	w.toStale = true
+	return w
+}
+
+// violatorKinds are the kinds of worlds in which the resolver must get the verdict stale.
+var violatorKinds = []worldKind{
+	{"minimum TTL", func(t *rapid.T, rnd *rand.Rand) *world {
+		ttl, extension := drawExtension(t)
+		z := drawMovingZone(t, rnd, ttl, 6*3600)
+		return drawViolator(t, rnd, z, 6*3600, func(*world) behaviour {
+			b := honest()
+			b.min = ttl + extension
+			return b
+		})
+	}},
+	{"minimum TTL, first answer true", func(t *rapid.T, rnd *rand.Rand) *world {
+		ttl, extension := drawExtension(t)
+		z := drawMovingZone(t, rnd, ttl, 6*3600)
+		return drawViolator(t, rnd, z, 6*3600, func(w *world) behaviour {
+			b := honest()
 			// Smaller extensions never show a TTL above the zone's: not when asked again, and not behind an honest
 			// forwarder that has kept the true TTL.
-			h.min, h.firstTrue = 2*ttl+w.interval+w.jitter+extension, true
-		case "old data under honest TTLs":
-			h.extendBy = 900 + extension
-		case "stale first with EDE":
-			h.staleFirst, h.ede, h.keepFor = float64(rapid.SampledFrom([]int{0, 30}).Draw(t, "stale TTL")), true, 86400
-		}
-		w.resolver = newCache(rnd, z, h)
-		if rapid.Bool().Draw(t, "forwarder") {
-			f := honest()
-			f.ede = true
-			w.resolver = newCache(rnd, w.resolver, f)
-		}
-		out := w.run()
-		if out.staleAt < 0 {
-			t.Fatalf("%s, by %.0f s over a zone of %.0f s: not stale within %d s: %+v %v", kind, extension, ttl, until, out.last.Why, out.last.Counts)
-		}
-		cases[kind]++
-		worst[kind] = max(worst[kind], out.staleAt)
-	})
-	for kind, n := range cases {
-		t.Logf("%-32s %5d worlds, all stale, the last after %.0f s", kind, n, worst[kind])
+			b.min, b.firstTrue = 2*ttl+w.interval+w.jitter+extension, true
+			return b
+		})
+	}},
+	{"old data under honest TTLs", func(t *rapid.T, rnd *rand.Rand) *world {
+		ttl, extension := drawExtension(t)
+		z := drawMovingZone(t, rnd, ttl, 30*3600)
+		return drawViolator(t, rnd, z, 30*3600, func(*world) behaviour {
+			b := honest()
+			b.extendBy = 900 + extension
+			return b
+		})
+	}},
+	{"stale first with EDE", func(t *rapid.T, rnd *rand.Rand) *world {
+		ttl, _ := drawExtension(t)
+		z := drawMovingZone(t, rnd, ttl, 6*3600)
+		return drawViolator(t, rnd, z, 6*3600, func(*world) behaviour {
+			b := honest()
+			b.staleFirst, b.ede, b.keepFor = float64(rapid.SampledFrom([]int{0, 30}).Draw(t, "stale TTL")), true, 86400
+			return b
+		})
+	}},
+}
+
+func drawExtension(t *rapid.T) (ttl, extension float64) {
+	ttl = float64(rapid.SampledFrom([]int{0, 5, 20, 60}).Draw(t, "ttl"))
+	return ttl, float64(rapid.IntRange(30, 900).Draw(t, "extension"))
+}
+
+// TestWorldsViolators checks that caches which extend lifetimes get the verdict stale, over zones that move.
+func TestWorldsViolators(t *testing.T) {
+	for _, kind := range violatorKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			worlds, last := 0, 0.0
+			rapid.Check(t, func(t *rapid.T) {
+				w := kind.draw(t, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)))
+				out := w.run()
+				if out.staleAt < 0 {
+					t.Fatalf("not stale within %.0f s: %+v %v", w.until, out.last.Why, out.last.Counts)
+				}
+				worlds++
+				last = max(last, out.staleAt)
+			})
+			t.Logf("%d worlds, all stale, the last after %.0f s", worlds, last)
+		})
 	}
 }

@@ -1,0 +1,121 @@
+package staleness
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// chanceLimit is -ln of the largest probability of a chance explanation that a proof leaves open.
+const chanceLimit = 13.0
+
+// chance returns -ln of the probability that the resolver received something in n of its n+others fetches that none of our
+// samples showed, if every fetch and every sample received it with the same probability. It uses the probability that makes
+// this most likely, so it never overestimates (design §6.4).
+func chance(n, others, samples int) float64 {
+	if n <= 0 || samples <= 0 {
+		return 0
+	}
+	all := float64(n + others + samples)
+	p := float64(n) / all
+	binomial := lnFactorial(n+others) - lnFactorial(n) - lnFactorial(others)
+	return max(0, -(binomial + float64(n)*math.Log(p) + float64(others+samples)*math.Log1p(-p)))
+}
+
+func lnFactorial(n int) float64 {
+	v, _ := math.Lgamma(float64(n) + 1)
+	return v
+}
+
+const (
+	maxExpiries  = 8         // remembered entries of one owner name
+	countsPeriod = time.Hour // least length of a period of entryCounts
+)
+
+// entryCounts counts a resolver's cache entries of one owner name: those whose TTL is above the published one, and others.
+// Entries are told apart by their expiry. The counts cover the present period and the one before it.
+type entryCounts struct {
+	expiries  []time.Time    // of the newest entries with an inflated TTL
+	lastOther time.Time      // expiry of the newest other entry
+	periods   [2]entryPeriod // the present one first
+}
+
+type entryPeriod struct {
+	start                    time.Time
+	firstSample              uint64 // ordinal of the owner name's newest sample at start
+	inflated, other          int    // entries
+	inflatedAnswers, answers int
+}
+
+// recordEntry counts an answered record.
+func (x *answerContext) recordEntry(owner string, a *answer, ttl time.Duration) {
+	s, st := x.zone.rrsets[owner], x.state
+	if s == nil {
+		return
+	}
+	_, largest, _, ok := s.ttls.bounds(a.asked)
+	if !ok {
+		return
+	}
+	e := st.entries[owner]
+	if e == nil {
+		if len(st.entries) >= maxOwners {
+			return
+		}
+		if st.entries == nil {
+			st.entries = make(map[string]*entryCounts)
+		}
+		e = new(entryCounts)
+		st.entries[owner] = e
+	}
+	p := &e.periods[0]
+	if p.start.IsZero() || a.asked.Sub(p.start) > max(countsPeriod, 4*st.largestTTLs[owner].ttl) {
+		e.periods[1] = *p
+		*p = entryPeriod{start: a.asked, firstSample: s.ordinal}
+	}
+	expires := a.asked.Add(ttl)
+	near := func(t time.Time) bool { return expires.Sub(t).Abs() <= hopRounding }
+	p.answers++
+	switch {
+	case slices.ContainsFunc(e.expiries, near):
+		p.inflatedAnswers++
+	case ttl > largest+x.c.Margin:
+		p.inflatedAnswers++
+		p.inflated++
+		if len(e.expiries) == maxExpiries {
+			e.expiries = append(e.expiries[:0], e.expiries[1:]...)
+		}
+		e.expiries = append(e.expiries, expires)
+	case !near(e.lastOther):
+		p.other++
+		e.lastOther = expires
+	}
+}
+
+// instancesExcluded reports whether chance is excluded as the reason that the resolver receives larger TTLs than our samples
+// show: several instances with different TTLs may answer at one server's address (design §6.4).
+func (x *answerContext) instancesExcluded(owner string) bool {
+	if owner == wholeChain {
+		return true // the TTL is asserted
+	}
+	s, e := x.zone.rrsets[owner], x.state.entries[owner]
+	if s == nil || e == nil {
+		return false
+	}
+	p, before := &e.periods[0], &e.periods[1]
+	samples := int(s.ordinal - min(p.firstSample, s.ordinal))
+	if !before.start.IsZero() {
+		samples = int(s.ordinal - min(before.firstSample, s.ordinal))
+	}
+	if chance(p.inflated+before.inflated, p.other+before.other, samples) < chanceLimit {
+		return false
+	}
+	// An entry with a larger TTL is answered for longer, so its share of the answers is larger than its share of the
+	// fetches, by as much as its lifetime is longer.
+	_, published, _, _ := s.ttls.bounds(x.state.lastAnswer)
+	lifetime := max(x.state.largestTTLs[owner].ttl, time.Second).Seconds()
+	ordinary := max(published, time.Second).Seconds()
+	share := float64(p.inflatedAnswers+before.inflatedAnswers) / float64(p.answers+before.answers)
+	share = share * ordinary / (lifetime - share*(lifetime-ordinary))
+	return share >= 1 || float64(samples)*-math.Log1p(-share) >= chanceLimit
+}
