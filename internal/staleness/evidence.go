@@ -93,6 +93,9 @@ type finding struct {
 	lastSeen      time.Time     // at the authoritative servers
 	shownGoneAt   time.Time     // when their samples had shown it to be gone
 	staleness     time.Duration // proven time past the permitted lifetime
+	subset        bool          // the zone shows subsets, so that shownGoneAt excludes chance
+	samples       int           // since lastSeen, all without the value
+	otherAnswers  int           // of the resolver since lastSeen that lacked the value
 }
 
 // answerContext is everything that one resolver's answer is compared with.
@@ -102,6 +105,7 @@ type answerContext struct {
 	zone     *zoneView
 	state    *resolverState
 	sameView bool
+	interval time.Duration // between rounds; 0 if unknown
 	maxGap   time.Duration
 	// ignorePromises makes findings independent of what the resolver promised before: a withdrawn address is one even
 	// if the entry is honestly old.
@@ -240,6 +244,10 @@ func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestT
 	}
 	f.kind, f.proof, f.shownGoneAt = WithdrawnAddress, true, shownGoneAt
 	f.staleness = queryDeadline.Sub(shownGoneAt)
+	f.subset, f.samples = s.showsSubsets(queryDeadline), int(s.ordinal-h.last)
+	if since := x.state.shownSince(f.value); since.After(h.lastSeen.Add(f.maxTTL)) {
+		f.otherAnswers = int(a.asked.Sub(h.lastSeen) / max(x.interval, time.Second))
+	}
 	f.viewUnproven = !x.viewProven()
 	return f, true
 }

@@ -203,6 +203,7 @@ func (h *Host) discardZone(typ uint16) *zoneView {
 		st := r.states[typ]
 		kept := &resolverState{
 			promises: st.promises, otherPromises: st.otherPromises, largestTTLs: st.largestTTLs,
+			entries: st.entries, firstAnswer: st.firstAnswer, shown: st.shown,
 			coverageStart: st.coverageStart, lastAnswer: st.lastAnswer, current: st.current,
 		}
 		if h.o.ExpectedTTL > 0 {
@@ -233,9 +234,18 @@ func (h *Host) Answer(a *measurement.Answer) {
 	}
 	x := h.answerContext(r, a.Type)
 	st.recordTTL(wholeChain, got.ttl(), got.received)
+	if h.o.ExpectedTTL > 0 {
+		x.recordEntry(wholeChain, got.received, got.ttl(), h.o.ExpectedTTL, 0)
+	}
+	st.recordShown(got)
+	x.recordUnpublished(got)
 	for _, rec := range got.records {
 		st.recordTTL(rec.Owner, seconds(rec.TTL), got.received)
-		x.recordEntry(rec.Owner, got, seconds(rec.TTL))
+		if s := z.rrsets[rec.Owner]; s != nil {
+			if _, largest, _, ok := s.ttls.bounds(got.asked); ok {
+				x.recordEntry(rec.Owner, got.received, seconds(rec.TTL), largest, s.ordinal)
+			}
+		}
 		if st.secondLearning.running() || x.learning(rec.Owner, got.received) {
 			st.promise(rec.Owner, got.received.Add(seconds(rec.TTL)))
 		}
@@ -253,7 +263,8 @@ func (h *Host) Answer(a *measurement.Answer) {
 
 func (h *Host) answerContext(r *resolver, typ uint16) *answerContext {
 	return &answerContext{
-		c: h.c, o: h.o, zone: h.zones[typ], state: r.states[typ], sameView: r.sameView, maxGap: h.maxGap(),
+		c: h.c, o: h.o, zone: h.zones[typ], state: r.states[typ], sameView: r.sameView,
+		interval: h.interval(), maxGap: h.maxGap(),
 	}
 }
 

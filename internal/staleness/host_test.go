@@ -111,7 +111,7 @@ func TestAssessWithdrawnAddressInUnprovenView(t *testing.T) {
 func TestAssessWithdrawn(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 3))
 	z := moving(rnd, 60, 2, 1200, 3000)
-	w := world{rnd: rnd, zone: z, resolver: newCache(rnd, z, behaviour{min: 36000, max: 60, firstTrue: true, staleFirst: -1, serveStale: -1}), interval: 15, until: 3000, options: Options{SingleView: true}}
+	w := world{rnd: rnd, zone: z, resolver: newCache(rnd, z, behaviour{extendBy: 36000, staleFirst: -1, serveStale: -1}), interval: 15, until: 3000, options: Options{SingleView: true}}
 	out := w.run()
 	if len(out.last.Withdrawn) != 2 {
 		t.Errorf("withdrawn %v, want both addresses", out.last.Withdrawn)

@@ -1,6 +1,9 @@
 package staleness
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// evidenceHolds is how long a piece of evidence waits for the next one, in units of Constants.Hold.
@@ -101,28 +104,70 @@ func (p *inflatedTTLProof) holds(now time.Time, c Constants) bool {
 	return p.proved && p.unexplained && now.Sub(p.last) <= c.Hold
 }
 
-// withdrawnAddressProof combines pieces of WithdrawnAddress. They prove staleness if they are at least Spacing apart
-// and no single fetch by an honest resolver explains two of them (design §6.3).
+// withdrawnAddressProof combines pieces of WithdrawnAddress. They prove staleness if they are at least Spacing apart,
+// if no single fetch by an honest resolver explains two of them (design §6.3), and if chance is excluded (design §6.4).
 type withdrawnAddressProof struct {
-	lastCounted, last time.Time // the newest piece that counted, and the newest of all
-	pieces            int       // that counted
+	lastCounted, last time.Time    // the newest piece that counted, and the newest of all
+	pieces            int          // that counted
+	withdrawals       []withdrawal // that the pieces show, oldest first
 	proved            bool
 }
 
-// add takes a piece. earliestFetch is the earliest time of an honest fetch, learntUntil the end of the second learning
-// before this piece, needed the number of pieces that make a proof.
-func (p *withdrawnAddressProof) add(at, earliestFetch, learntUntil time.Time, needed int, c Constants) {
+// withdrawal counts the pieces that show values which the zone withdrew at one time.
+type withdrawal struct {
+	lastSeen time.Time // of the values at the zone
+	pieces   int
+	chance   float64 // -ln of the probability that chance explains the pieces
+}
+
+// maxWithdrawals bounds the withdrawals that one proof rests on.
+const maxWithdrawals = 8
+
+// add takes a piece. learntUntil is the end of the second learning before it, needed the number of pieces that make a
+// proof.
+func (p *withdrawnAddressProof) add(at time.Time, f *finding, learntUntil time.Time, needed int, c Constants) {
+	counts := false
 	if p.last.IsZero() || at.Sub(later(learntUntil, p.last)) > evidenceHolds*c.Hold {
-		*p = withdrawnAddressProof{lastCounted: at, pieces: 1}
+		*p = withdrawnAddressProof{}
+		counts = true
 	}
 	if at.Sub(p.last) > c.Hold {
 		p.proved = false
 	}
 	p.last = later(p.last, at)
-	if at.Sub(p.lastCounted) >= c.Spacing && earliestFetch.After(p.lastCounted) {
+	if counts = counts || at.Sub(p.lastCounted) >= c.Spacing && f.earliestFetch.After(p.lastCounted); counts {
 		p.lastCounted = at
 		p.pieces++
-		p.proved = p.proved || p.pieces >= needed
+	}
+	p.count(f, counts)
+	var excluded float64
+	for _, w := range p.withdrawals {
+		excluded += w.chance
+	}
+	p.proved = p.proved || p.pieces >= needed && excluded >= chanceLimit
+}
+
+// count updates the withdrawal that f belongs to.
+func (p *withdrawnAddressProof) count(f *finding, another bool) {
+	i := slices.IndexFunc(p.withdrawals, func(w withdrawal) bool { return w.lastSeen.Equal(f.lastSeen) })
+	if i < 0 {
+		if !another {
+			return // one fetch explains this piece and an earlier one
+		}
+		if len(p.withdrawals) == maxWithdrawals {
+			p.withdrawals = append(p.withdrawals[:0], p.withdrawals[1:]...)
+		}
+		i = len(p.withdrawals)
+		p.withdrawals = append(p.withdrawals, withdrawal{lastSeen: f.lastSeen})
+	}
+	w := &p.withdrawals[i]
+	if another {
+		w.pieces++
+	}
+	if f.subset {
+		w.chance = chanceLimit
+	} else {
+		w.chance = chance(w.pieces, f.otherAnswers, f.samples)
 	}
 }
 

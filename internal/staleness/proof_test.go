@@ -271,7 +271,8 @@ func TestWithdrawnAddressProofPieces(t *testing.T) {
 			}
 			for i := range test.pieces {
 				at := start.Add(time.Duration(i) * 5 * time.Minute)
-				p.add(at, at.Add(-10*time.Second), time.Time{}, z.withdrawnPieces(at, c), c)
+				f := &finding{earliestFetch: at.Add(-10 * time.Second), subset: true}
+				p.add(at, f, time.Time{}, z.withdrawnPieces(at, c), c)
 			}
 			if p.proved != test.proved {
 				t.Errorf("proved %v, want %v", p.proved, test.proved)

@@ -30,6 +30,9 @@ type resolverState struct {
 	otherPromises time.Time
 	largestTTLs   map[string]largestTTL   // by owner name, within a day; see [inflatedTTLProof]
 	entries       map[string]*entryCounts // by owner name
+	shown         []shownValue            // values of the newest answer with records
+	unpublished   countdown               // of values that the zone had not published for a while
+	firstAnswer   time.Time               // end of the first answer with records
 	coverageStart time.Time               // start of the present run of answers without a gap
 	lastAnswer    time.Time               // end of the newest answer that held addresses
 
@@ -145,7 +148,8 @@ func (x *answerContext) proof(now time.Time) Evidence {
 }
 
 // addEvidence takes a confirmed finding of an answer.
-func (h *Host) addEvidence(r *resolver, st *resolverState, a *answer, f finding) {
+func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) {
+	st := x.state
 	st.suspect(a.asked, f.why())
 	if f.viewUnproven {
 		r.count(ViewUnproven, a.asked, h.c.Spacing)
@@ -157,19 +161,24 @@ func (h *Host) addEvidence(r *resolver, st *resolverState, a *answer, f finding)
 		st.secondLearning.evidence(a.asked, h.c)
 		st.learn(a)
 	}
-	zone := h.zones[a.typ]
 	switch f.kind {
 	case TTLInflated:
+		if x.mayBeOld(f.owner, st.entries[f.owner].countsDown(), a.asked) {
+			return
+		}
 		if st.isLargest(f.owner, f.ttl, h.sameTTLTolerance()) {
 			st.inflatedProof.add(a.asked, f.ttl, h.sameTTLTolerance(), learntUntil, h.c)
 			st.lastInflated = f
 		}
 	case WithdrawnAddress:
-		st.withdrawnProof.add(a.asked, f.earliestFetch, learntUntil, zone.withdrawnPieces(a.asked, h.c), h.c)
+		if x.mayBeOld(f.owner, st.unpublished.countsDown(), a.asked) {
+			return
+		}
+		st.withdrawnProof.add(a.asked, &f, learntUntil, x.zone.withdrawnPieces(a.asked, h.c), h.c)
 		st.staleness.add(a.asked, f.staleness, h.c.Hold)
 		st.lastWithdrawn = f
 	case EDEStale:
-		st.staleAnswerProof.confirm(a.asked, zone.validSince, h.c)
+		st.staleAnswerProof.confirm(a.asked, x.zone.validSince, h.c)
 	}
 }
 
@@ -210,7 +219,7 @@ func (h *Host) judge(r *resolver, typ uint16, now time.Time) (open []finding, wa
 		}
 		for _, f := range found {
 			if f.proof && x.confirmed(a, f, since) {
-				h.addEvidence(r, st, a, f)
+				h.addEvidence(r, x, a, f)
 			}
 		}
 		a.judged = true
@@ -260,6 +269,105 @@ func (h *Host) publishedNow(typ uint16, v value) bool {
 		}
 	}
 	return false
+}
+
+// shownValue is a value in the resolver's newest answer, and the first answer since which every one has held it.
+type shownValue struct {
+	value value
+	since time.Time
+}
+
+func (st *resolverState) recordShown(a *answer) {
+	if st.firstAnswer.IsZero() {
+		st.firstAnswer = a.received
+	}
+	shown := make([]shownValue, len(a.records))
+	for i, r := range a.records {
+		shown[i] = shownValue{valueOf(r), a.asked}
+		for _, s := range st.shown {
+			if s.value == shown[i].value {
+				shown[i].since = s.since
+			}
+		}
+	}
+	st.shown = shown
+}
+
+// shownSince is the time since which every answer has held v, to the newest one; zero if that one lacks it.
+func (st *resolverState) shownSince(v value) time.Time {
+	for _, s := range st.shown {
+		if s.value == v {
+			return s.since
+		}
+	}
+	return time.Time{}
+}
+
+// countdown counts how often a TTL had counted down since the answer before, and how often it had not changed. Answers
+// so far apart that the record expired between them count for neither.
+type countdown struct {
+	received             time.Time // of the newest answer
+	ttl                  time.Duration
+	decreasing, constant int
+}
+
+func (d *countdown) add(received time.Time, ttl time.Duration, c Constants) {
+	elapsed := received.Sub(d.received)
+	switch {
+	case elapsed > evidenceHolds*c.Hold:
+		*d = countdown{}
+	case elapsed < hintRounding:
+		return // a constant TTL would look like one that counts down
+	case elapsed >= d.ttl:
+	case ttl == d.ttl:
+		d.constant++
+	case (d.ttl - elapsed - ttl).Abs() <= hopRounding:
+		d.decreasing++
+	}
+	d.received, d.ttl = received, ttl
+}
+
+func (d *countdown) countsDown() bool {
+	return d.decreasing >= minDecreasing && d.decreasing > 8*d.constant
+}
+
+// recordUnpublished records the TTL of the first value in an answer that the zone had withdrawn before the answer can
+// have been fetched.
+func (x *answerContext) recordUnpublished(a *answer) {
+	for _, r := range a.records {
+		s := x.zone.rrsets[r.Owner]
+		if s == nil {
+			continue
+		}
+		h := s.values[valueOf(r)]
+		_, largest, _, _ := s.ttls.bounds(a.asked)
+		if h != nil && a.asked.Sub(h.lastSeen) > largest+x.c.AuthorityLag {
+			x.state.unpublished.add(a.received, seconds(r.TTL), x.c)
+			return
+		}
+	}
+}
+
+// oldEntryTime is how long an entry from before the first answer or sample is assumed to live if its remaining lifetime
+// cannot be seen.
+const oldEntryTime = 24 * time.Hour
+
+// mayBeOld reports whether an answer given at t may be from an entry that is older than our first answer or sample, when the
+// zone may have published a longer TTL. An old entry lives no longer than the largest TTL that the resolver showed. If the
+// TTLs of the answers in question do not count down, the resolver may limit the TTLs that it shows, and the remaining
+// lifetime is not seen (design §4.4).
+func (x *answerContext) mayBeOld(owner string, countsDown bool, t time.Time) bool {
+	since := x.state.firstAnswer
+	lifetime := x.state.largestTTLs[owner].ttl
+	if s := x.zone.rrsets[owner]; s != nil {
+		since = later(since, s.firstSampled)
+		_, largest, _, _ := s.ttls.bounds(t)
+		lifetime = max(lifetime, largest)
+	}
+	if !countsDown {
+		lifetime = max(lifetime, oldEntryTime)
+	}
+	return t.Before(since.Add(lifetime))
 }
 
 // slidingMax is the largest duration within a time, kept in sixteenths of that time.

@@ -80,6 +80,7 @@ type rrset struct {
 	samples        []sample         // oldest first
 	ordinal        uint64           // of the newest sample
 	valueReturned  time.Time        // when a server last showed a value again that it had dropped
+	firstSampled   time.Time
 	lastSampled    time.Time
 	// coverageStart is the start of the present run of samples without a gap. Every RRset has its own: while a CNAME
 	// leads elsewhere, the RRset it left is not sampled, and an honest cache may still ask for it.
@@ -96,6 +97,9 @@ func (s *rrset) add(
 		s.coverageStart = received
 	}
 	s.lastSampled = received
+	if s.firstSampled.IsZero() {
+		s.firstSampled = received
+	}
 	s.setServers(step.Servers, step.Server)
 	server := s.serverIndex(step.Server)
 	if server < 0 {

@@ -428,6 +428,8 @@ func (w *world) rounds(yield func(float64) bool) {
 	}
 }
 
+var dbgHost *Host
+
 // run simulates all rounds.
 func (w *world) run() outcome {
 	if w.typ == 0 {
@@ -437,6 +439,7 @@ func (w *world) run() outcome {
 		w.consts = defaults()
 	}
 	h := New(w.consts, w.options)
+	dbgHost = h
 	out := outcome{staleAt: -1, suspectAt: -1, lapsedAt: -1, okAt: -1, doubtAt: -1}
 	server := 0
 	var wants []Request
