@@ -21,13 +21,13 @@ func StalenessText(a *staleness.Assessment) string {
 // Advice of the verdict stale.
 const (
 	adviceMinimumTTL = "lower its minimum cache TTL (dnsmasq min-cache-ttl, Unbound cache-min-ttl, BIND min-cache-ttl, " +
-		"PowerDNS minimum_ttl_override, Knot cache.min_ttl)" + adviceLocalEntry
+		"PowerDNS Recursor minimum-ttl-override, from version 5 on minimum_ttl_override in recursor.yml, Knot cache.min_ttl)" + adviceLocalEntry
 	adviceWithdrawn = "lower its minimum cache TTL and turn off serving of expired records (dnsmasq min-cache-ttl and " +
 		"use-stale-cache, Unbound cache-min-ttl and serve-expired)" + adviceLocalEntry
 	// adviceLocalEntry: a record configured at the resolver never expires and looks the same.
 	adviceLocalEntry = ", or remove its local entry for this name (local-data, hosts file, response policy)"
-	adviceServeStale = "turn off serve-stale, or let it ask the zone's servers first (Unbound " +
-		"serve-expired-client-timeout: 1800, BIND stale-answer-client-timeout off), and check that it can reach them"
+	adviceServeStale = "turn off serving of expired records (dnsmasq use-stale-cache, Pi-hole dns.cache.optimizer), or let " +
+		"it ask the zone's servers first (Unbound serve-expired-client-timeout: 1800, BIND stale-answer-client-timeout off)"
 )
 
 // whyText has one sentence for every member of staleness.WhyKinds.
@@ -42,7 +42,8 @@ func whyText(w *staleness.Why) string {
 		return fmt.Sprintf("still gives %s, which the zone's servers last gave at %s (TTL %s): %s", w.Value,
 			w.LastSeen.UTC().Format(time.RFC3339), lifetime(w.ZoneTTL), adviceWithdrawn)
 	case staleness.WhyStaleAnswers:
-		return "marks its answers as expired (EDE 3) although the zone's servers answer: " + adviceServeStale
+		return "marks its answers as expired (EDE 3) although the zone's servers answer: " + adviceServeStale +
+			", and check that it can reach them"
 	case staleness.WhyTTLInflatedOnce:
 		return fmt.Sprintf("answers with TTL %s where the zone publishes %s; not proved: the record may be from before the "+
 			"exporter started, or this is the first time", lifetime(w.TTL), lifetime(w.ZoneTTL))
@@ -57,6 +58,9 @@ func whyText(w *staleness.Why) string {
 			"zone (set single_view or authority.whoami)", lifetime(w.TTL), lifetime(w.ZoneTTL))
 	case staleness.WhyStaleAnswersSeldom:
 		return "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof"
+	case staleness.WhyStaleAnswersUnverified:
+		return "marks its answers as expired (EDE 3); not proved, because the zone's servers cannot be asked from here: " +
+			"check that it reaches them, else " + adviceServeStale
 	case staleness.WhyStaleFirst:
 		return "seems to answer with the expired record first and to refresh it afterwards"
 	case staleness.WhyNoAnswer:

@@ -200,6 +200,16 @@ func (x *answerContext) zoneAnswers(a *answer) bool {
 	return !since.IsZero() && a.asked.Sub(since) >= 10*x.c.Spacing
 }
 
+// zoneKnown reports whether the authoritative servers can be asked, even if they fail just now. Stale answers while
+// they fail are allowed (RFC 8767).
+func (x *answerContext) zoneKnown(now time.Time) bool {
+	switch x.zone.failure {
+	case measurement.SampleBlocked, measurement.SampleIntercepted, measurement.SampleNotAuthoritative, measurement.SampleRefused:
+		return false
+	}
+	return !x.o.NoAuthority && !x.zone.lastAnswered.IsZero() && now.Sub(x.zone.lastAnswered) <= valueMemory
+}
+
 // inflatedTTL completes a finding of TTLInflated: the answered TTL is larger than the zone publishes (design §5.1).
 // basis says whether the published TTL is a basis for a proof.
 func (x *answerContext) inflatedTTL(a *answer, f finding, basis bool) (finding, bool) {

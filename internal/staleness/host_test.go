@@ -411,6 +411,42 @@ func BenchmarkRound(b *testing.B) {
 	}
 }
 
+// TestAssessEDEWithoutZone checks that an answer which the resolver marks as stale is never ok: it is at least suspect
+// and counted, unless the authoritative servers are only down, when stale answers are allowed (RFC 8767).
+func TestAssessEDEWithoutZone(t *testing.T) {
+	tests := []struct {
+		name    string
+		change  func(*world)
+		verdict Verdict
+		kind    WhyKind
+	}{
+		{"authority off", func(w *world) { w.blocked, w.options.NoAuthority = measurement.SampleSilent, true }, Suspect, WhyStaleAnswersUnverified},
+		{"port 53 blocked", func(w *world) { w.blocked = measurement.SampleBlocked }, Suspect, WhyStaleAnswersUnverified},
+		{"port 53 intercepted", func(w *world) { w.blocked = measurement.SampleIntercepted }, Suspect, WhyStaleAnswersUnverified},
+		{"authoritative servers never answered", func(w *world) { w.blocked = measurement.SampleSilent }, Suspect, WhyStaleAnswersUnverified},
+		{"expected TTL kept, port 53 blocked", func(w *world) {
+			w.blocked, w.options.ExpectedTTL = measurement.SampleBlocked, time.Hour
+		}, Suspect, WhyStaleAnswersUnverified},
+		{"authoritative servers down", func(w *world) { w.zone.outages = [][2]float64{{900, 1e6}} }, Unknown, WhySampleFailed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := honest()
+			b.staleFirst, b.serveStale, b.ede, b.keepFor = 30, 30, true, 86400
+			w := steadyWorld(b, 60)
+			if tt.verdict == Unknown {
+				b.staleFirst = -1
+				w.resolver = newCache(w.rnd, w.zone, b)
+			}
+			tt.change(w)
+			out := w.run()
+			if out.last.Verdict != tt.verdict || out.last.Why.Kind != tt.kind || (out.last.Counts[EDEStale] > 0) != (tt.verdict == Suspect) {
+				t.Errorf("%s %s %v, want %s %s", out.last.Verdict, out.last.Why.Kind, out.last.Counts, tt.verdict, tt.kind)
+			}
+		})
+	}
+}
+
 // TestAssessEDENeedsSampleAfterwards checks that a marked answer counts only if the authoritative servers answer after
 // it. A round without time for them shows neither an outage nor its absence.
 func TestAssessEDENeedsSampleAfterwards(t *testing.T) {

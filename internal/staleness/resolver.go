@@ -192,6 +192,11 @@ func (h *Host) judge(r *resolver, typ uint16, now time.Time) (open []finding, wa
 			continue
 		}
 		found := x.findings(a)
+		if a.markedStale && !x.zoneKnown(now) {
+			// Nothing can confirm it, so it proves nothing, but it is the resolver's own statement.
+			r.count(EDEStale, a.asked, h.c.Spacing)
+			st.suspect(a.asked, Why{Kind: WhyStaleAnswersUnverified})
+		}
 		since := a.received
 		if x.proof(now) != "" {
 			since = now.Add(-h.c.Hold)
@@ -352,10 +357,10 @@ func (x *answerContext) recordUnpublished(a *answer) {
 // cannot be seen.
 const oldEntryTime = 24 * time.Hour
 
-// mayBeOld reports whether an answer given at t may be from an entry that is older than our first answer or sample, when the
-// zone may have published a longer TTL. An old entry lives no longer than the largest TTL that the resolver showed. If the
-// TTLs of the answers in question do not count down, the resolver may limit the TTLs that it shows, and the remaining
-// lifetime is not seen (design §4.4).
+// mayBeOld reports whether an answer given at t may be from an entry that is older than our first answer or sample,
+// when the zone may have published a longer TTL. An old entry lives no longer than the largest TTL that the resolver
+// showed. If the TTLs of the answers in question do not count down, the resolver may limit the TTLs that it shows, and
+// the remaining lifetime is not seen (design §4.4).
 func (x *answerContext) mayBeOld(owner string, countsDown bool, t time.Time) bool {
 	since := x.state.firstAnswer
 	lifetime := x.state.largestTTLs[owner].ttl

@@ -43,7 +43,9 @@ const (
 	WhyViewUnproven         WhyKind = "view_unproven"          // Value, LastSeen; the resolver may see another view
 	WhyViewUnprovenTTL      WhyKind = "view_unproven_ttl"      // TTL, ZoneTTL; the resolver may see another view
 	WhyStaleAnswersSeldom   WhyKind = "stale_answers_seldom"
-	WhyStaleFirst           WhyKind = "stale_first" // expired record first, refreshed afterwards
+	// WhyStaleAnswersUnverified: marked by the resolver itself, and the authoritative servers cannot be asked.
+	WhyStaleAnswersUnverified WhyKind = "stale_answers_unverified"
+	WhyStaleFirst             WhyKind = "stale_first" // expired record first, refreshed afterwards
 )
 
 // Reasons for the verdict unknown.
@@ -68,7 +70,8 @@ const (
 // WhyKinds lists every reason.
 var WhyKinds = []WhyKind{
 	WhyTTLInflated, WhyExpectedTTLExceeded, WhyWithdrawnAddress, WhyStaleAnswers,
-	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyStaleAnswersSeldom, WhyStaleFirst,
+	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyStaleAnswersSeldom, WhyStaleAnswersUnverified,
+	WhyStaleFirst,
 	WhyNoAnswer, WhyNotConfigured, WhyAuthorityOff, WhyNotSampled, WhySampleFailed, WhyNoZoneAddress, WhyRoundsTooFar,
 	WhyLearning, WhyForeignAddresses,
 	WhyNoSign, WhyWithinExpectedTTL,

@@ -238,7 +238,8 @@ func drawLowered(t *rapid.T, rnd *rand.Rand, b behaviour) *world {
 		f.members = append(f.members, c)
 	}
 	w.resolver = f
-	// A forwarder in front of a cache that limits its TTLs cannot be told from a minimum TTL: see docs/dns-staleness.md.
+	// A forwarder in front of a cache that limits its TTLs cannot be told from a minimum TTL: see
+	// docs/dns-staleness.md.
 	if b.max == 0 && rapid.IntRange(0, 3).Draw(t, "forwarder") == 0 {
 		w.resolver = newCache(rnd, f, honest())
 	}
