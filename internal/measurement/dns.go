@@ -121,8 +121,10 @@ type Sample struct {
 	Type            uint16 // 1 A, 28 AAAA
 	Asked, Received time.Time
 	Failure         SampleFailure
-	Steps           []SampleStep // in the order of the chain, ending in addresses; empty if the sample failed
-	Walked          bool         // every delegation on the way was walked again, from the servers of the parent zone
+	// Steps are in the order of the chain and end in addresses. If Failure is SampleNoAddress the last step has no records;
+	// of other failures there are none.
+	Steps  []SampleStep
+	Walked bool // every delegation on the way was walked again, from the servers of the parent zone
 }
 
 // SampleStep is the part of the chain that one server of one zone answered.

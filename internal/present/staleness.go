@@ -79,7 +79,14 @@ func whyText(w *staleness.Why) string {
 	case staleness.WhyRoundsTooFar:
 		return fmt.Sprintf("rounds are %s apart: a verdict needs one at least every %s", lifetime(w.Interval), lifetime(w.MaxInterval))
 	case staleness.WhyLearning:
-		return "still learning: " + lifetime(w.Remaining) + " left"
+		said := "still learning: " + lifetime(w.Remaining) + " left"
+		if w.Pause > 0 {
+			said += "; it started again after a pause of " + lifetime(w.Pause) + " between rounds: scrape without pauses"
+		}
+		return said
+	case staleness.WhyValuesReturn:
+		return "the zone's addresses come and go, so that a withdrawn one cannot be told from one that returns; TTLs show no sign " +
+			"that records are kept too long"
 	case staleness.WhyForeignAddresses:
 		return "gives only addresses that the zone's servers have not given: it sees another view of the zone, or the zone has " +
 			"many addresses"

@@ -43,6 +43,11 @@ func TestStalenessText(t *testing.T) {
 			[]string{"still learning: 12 min left"},
 		},
 		{
+			"learning says that a pause started it again",
+			staleness.Why{Kind: staleness.WhyLearning, Remaining: 12 * time.Minute, Pause: 5 * time.Minute},
+			[]string{"12 min left", "started again after a pause of 300 s between rounds"},
+		},
+		{
 			"rounds too far apart names both intervals",
 			staleness.Why{Kind: staleness.WhyRoundsTooFar, Interval: 10 * time.Minute, MaxInterval: 5 * time.Minute},
 			[]string{"10 min apart", "every 300 s"},

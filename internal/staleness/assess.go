@@ -75,7 +75,7 @@ func (h *Host) typeVerdict(r *resolver, typ uint16, now time.Time) typeVerdict {
 // verdictByExpectedTTL is the verdict without evidence where the configuration asserts the TTL.
 func (h *Host) verdictByExpectedTTL(st *resolverState, now time.Time) typeVerdict {
 	if ready := st.coverageStart.Add(h.c.Learning); now.Before(ready) {
-		return learning(ready, now)
+		return h.learning(ready, now)
 	}
 	return typeVerdict{verdict: OK, why: Why{Kind: WhyWithinExpectedTTL, ZoneTTL: h.o.ExpectedTTL}}
 }
@@ -100,10 +100,13 @@ func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) type
 		return unknown(Why{Kind: WhyRoundsTooFar, Interval: i, MaxInterval: h.maxInterval()})
 	}
 	if ready := h.learningEnd(z, st); now.Before(ready) {
-		return learning(ready, now)
+		return h.learning(ready, now)
 	}
 	if !sharesAddress(st.current, z) {
 		return unknown(Why{Kind: WhyForeignAddresses})
+	}
+	if z.cannotShowWithdrawal(st.current, now) {
+		return unknown(Why{Kind: WhyValuesReturn})
 	}
 	frozen := !st.lastFrozen.IsZero() && now.Sub(st.lastFrozen) <= h.c.Hold
 	return typeVerdict{verdict: OK, why: Why{Kind: WhyNoSign, TTLFrozen: frozen}}
@@ -114,8 +117,11 @@ func (h *Host) learningEnd(z *zoneView, st *resolverState) time.Time {
 	return later(z.coverageStart, st.coverageStart).Add(h.c.Learning)
 }
 
-func learning(ready, now time.Time) typeVerdict {
+func (h *Host) learning(ready, now time.Time) typeVerdict {
 	why := Why{Kind: WhyLearning, Remaining: max(ready.Sub(now), time.Second)}
+	if !h.pausedUntil.IsZero() && !ready.Add(-h.c.Learning).Before(h.pausedUntil) {
+		why.Pause = h.pause
+	}
 	return typeVerdict{verdict: Unknown, why: why, ready: ready}
 }
 

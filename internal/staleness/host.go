@@ -73,6 +73,9 @@ type Host struct {
 	began     time.Time       // start of this round
 	intervals []time.Duration // between rounds, newest last
 	turns     int             // calls of Wants in this round
+
+	pausedUntil time.Time     // end of the newest pause between rounds that ended the coverage
+	pause       time.Duration // its length
 }
 
 const (
@@ -137,6 +140,9 @@ func (h *Host) Begin(now time.Time) {
 	if elapsed < 0 || wall < 0 || (wall-elapsed).Abs() > h.c.Slack {
 		h.reset() // the clock stepped or the machine slept: no recorded time can be trusted
 		return
+	}
+	if elapsed > h.maxGap() {
+		h.pausedUntil, h.pause = now, elapsed
 	}
 	h.intervals = append(h.intervals, elapsed)
 	if len(h.intervals) > maxIntervals {

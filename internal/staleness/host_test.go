@@ -149,6 +149,54 @@ func TestBeginClockStep(t *testing.T) {
 	}
 }
 
+// TestAssessValuesThatReturn checks that a resolver with half an hour old data is never ok where the zone's values come
+// and go, so that samples cannot show a withdrawal.
+func TestAssessValuesThatReturn(t *testing.T) {
+	old := behaviour{extendBy: 1800, staleFirst: -1, serveStale: -1}
+	tests := []struct {
+		name string
+		zone func(rnd *rand.Rand) *zone
+	}{
+		{"two sets take turns every 300 s", func(rnd *rand.Rand) *zone {
+			z := &zone{rnd: rnd, lags: []float64{0, 0}, owners: map[string][]version{}}
+			for from, n := -7200.0, 0; from < 7200; from, n = from+300, n+1 {
+				z.owners[host] = append(z.owners[host], version{from: from, ttl: 60, values: []string{addr4(n % 2)}})
+			}
+			return z
+		}},
+		{"every server has its own value", func(rnd *rand.Rand) *zone {
+			v := version{from: -1e6, ttl: 60, values: []string{addr4(0), addr4(1), addr4(2)}}
+			return &zone{rnd: rnd, lags: []float64{0, 0, 0}, perServer: true, owners: map[string][]version{host: {v}}}
+		}},
+	}
+	for _, tt := range tests {
+		for _, interval := range []float64{15, 30, 60} {
+			t.Run(tt.name, func(t *testing.T) {
+				rnd := rand.New(rand.NewPCG(1, uint64(interval)))
+				z := tt.zone(rnd)
+				w := &world{rnd: rnd, zone: z, resolver: newCache(rnd, z, old), interval: interval, until: 7200, options: Options{SingleView: true}}
+				out := w.run()
+				if out.okAt >= 0 || out.last.Verdict != Unknown || out.last.Why.Kind != WhyValuesReturn {
+					t.Errorf("interval %v: ok at %v, at the end %s %s", interval, out.okAt, out.last.Verdict, out.last.Why.Kind)
+				}
+			})
+		}
+	}
+}
+
+// TestAssessPausesRestartLearning checks that the reason names the pauses which made learning start again.
+func TestAssessPausesRestartLearning(t *testing.T) {
+	w := steadyWorld(honest(), 60)
+	w.interval, w.until = 15, 3700
+	for from := 600.0; from < 3700; from += 900 {
+		w.pauses = append(w.pauses, [2]float64{from, from + 300})
+	}
+	out := w.run()
+	if out.okAt >= 0 || out.last.Why.Kind != WhyLearning || out.last.Why.Pause < 300*time.Second || out.last.Why.Pause > 316*time.Second {
+		t.Errorf("%s: %+v", out.last.Verdict, out.last.Why)
+	}
+}
+
 // TestAssessIrregularRounds checks that an honest resolver stays ok whatever else causes rounds and over a pause of two
 // minutes. A longer pause ends the coverage.
 func TestAssessIrregularRounds(t *testing.T) {

@@ -80,6 +80,7 @@ type rrset struct {
 	samples        []sample         // oldest first
 	ordinal        uint64           // of the newest sample
 	valueReturned  time.Time        // when a server last showed a value again that it had dropped
+	returnedBefore time.Time        // the same, of another sample before
 	firstSampled   time.Time
 	lastSampled    time.Time
 	// coverageStart is the start of the present run of samples without a gap. Every RRset has its own: while a CNAME
@@ -141,7 +142,9 @@ func (s *rrset) valueSeen(v value, server int, at time.Time) {
 	}
 	if h.droppedBy&(1<<server) != 0 {
 		// The same server showed v, then did not, and shows it again: its answers are subsets of the published set.
-		s.valueReturned = at
+		if at.After(s.valueReturned) {
+			s.valueReturned, s.returnedBefore = at, s.valueReturned
+		}
 		h.droppedBy &^= 1 << server
 	}
 	h.shownBy |= 1 << server
@@ -320,12 +323,43 @@ func (s *rrset) shownAbsent(v value, from, to time.Time, p power) (at time.Time,
 func (s *rrset) rate(h *valueHistory) float64 {
 	smallest := math.MaxInt
 	for _, p := range s.samples {
-		smallest = min(smallest, p.size)
+		if p.size > 0 {
+			smallest = min(smallest, p.size)
+		}
 	}
 	rate := float64(smallest) / float64(len(s.values))
 	n := float64(h.last - h.first + 1)
 	share := min(1, float64(h.count)/n)
 	return min(rate, share-2*math.Sqrt(share*(1-share)/n), 0.99)
+}
+
+// minSamplesToJudge is how many samples must have been taken since a value was first seen before cannotShowAbsent is
+// meaningful.
+const minSamplesToJudge = 12
+
+// cannotShowAbsent reports whether the samples of sampleWindow would not show the absence of v if it were withdrawn;
+// known is false if there are too few samples to tell.
+func (s *rrset) cannotShowAbsent(v value, now time.Time) (blind, known bool) {
+	h := s.values[v]
+	if h == nil || s.ordinal-h.first < minSamplesToJudge {
+		return false, false
+	}
+	if !s.showsSubsets(now) {
+		return h.longestRun < minConsecutive, true
+	}
+	// After a single return, as of a failover and its end, only a day must pass.
+	if s.returnedBefore.IsZero() || now.Sub(s.returnedBefore) > valueMemory {
+		return false, true
+	}
+	rate := s.rate(h)
+	if h.count < minConsecutive || rate <= 0 {
+		return true, true
+	}
+	sets := make(map[uint64]bool)
+	for _, p := range s.samples {
+		sets[p.set] = true
+	}
+	return float64(len(sets))*-math.Log1p(-rate) < powerBefore, true
 }
 
 // sampledAll reports whether every current server was asked at or after t.

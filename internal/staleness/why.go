@@ -19,6 +19,7 @@ type Why struct {
 
 	Failure     measurement.SampleFailure // why the authoritative servers' samples are unusable
 	Remaining   time.Duration             // of learning; at least a second
+	Pause       time.Duration             // between rounds, that made learning start again; 0 if there was none
 	Interval    time.Duration             // between rounds
 	MaxInterval time.Duration             // the longest interval that allows a verdict
 	// TTLFrozen is set if the resolver is ok but its TTLs do not count down.
@@ -50,14 +51,16 @@ const (
 
 // Reasons for the verdict unknown.
 const (
-	WhyNoAnswer         WhyKind = "no_answer"         // the resolver gives no address
-	WhyNotConfigured    WhyKind = "not_configured"    // nothing is remembered of this host; set by the caller
-	WhyAuthorityOff     WhyKind = "authority_off"     // authority.mode: off
-	WhyNotSampled       WhyKind = "not_sampled"       // the authoritative servers have not been asked yet
-	WhySampleFailed     WhyKind = "sample_failed"     // Failure
-	WhyNoZoneAddress    WhyKind = "no_zone_address"   // the zone has no address of this family, the resolver has
-	WhyRoundsTooFar     WhyKind = "rounds_too_far"    // Interval, MaxInterval
-	WhyLearning         WhyKind = "learning"          // Remaining
+	WhyNoAnswer      WhyKind = "no_answer"       // the resolver gives no address
+	WhyNotConfigured WhyKind = "not_configured"  // nothing is remembered of this host; set by the caller
+	WhyAuthorityOff  WhyKind = "authority_off"   // authority.mode: off
+	WhyNotSampled    WhyKind = "not_sampled"     // the authoritative servers have not been asked yet
+	WhySampleFailed  WhyKind = "sample_failed"   // Failure
+	WhyNoZoneAddress WhyKind = "no_zone_address" // the zone has no address of this family, the resolver has
+	WhyRoundsTooFar  WhyKind = "rounds_too_far"  // Interval, MaxInterval
+	WhyLearning      WhyKind = "learning"        // Remaining, Pause
+	// WhyValuesReturn: the zone's values come and go, so that samples cannot show that one is withdrawn.
+	WhyValuesReturn     WhyKind = "values_return"
 	WhyForeignAddresses WhyKind = "foreign_addresses" // none of the answer's addresses is known at the zone
 )
 
@@ -73,6 +76,6 @@ var WhyKinds = []WhyKind{
 	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyStaleAnswersSeldom, WhyStaleAnswersUnverified,
 	WhyStaleFirst,
 	WhyNoAnswer, WhyNotConfigured, WhyAuthorityOff, WhyNotSampled, WhySampleFailed, WhyNoZoneAddress, WhyRoundsTooFar,
-	WhyLearning, WhyForeignAddresses,
+	WhyLearning, WhyValuesReturn, WhyForeignAddresses,
 	WhyNoSign, WhyWithinExpectedTTL,
 }

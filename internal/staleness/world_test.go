@@ -53,12 +53,13 @@ type version struct {
 
 // zone is the authoritative servers, each of which follows the primary with its own lag.
 type zone struct {
-	rnd     *rand.Rand
-	owners  map[string][]version // ascending from
-	lags    []float64            // by server
-	outages [][2]float64
-	loss    float64 // probability that one exchange is lost
-	fronted bool    // a cache in front of the servers counts TTLs down
+	rnd       *rand.Rand
+	owners    map[string][]version // ascending from
+	lags      []float64            // by server
+	outages   [][2]float64
+	loss      float64 // probability that one exchange is lost
+	fronted   bool    // a cache in front of the servers counts TTLs down
+	perServer bool    // every server publishes one of the values
 	// otherTTL is the TTL that some instances behind every server's address publish; otherShare is the probability that
 	// such an instance answers.
 	otherTTL, otherShare float64
@@ -94,6 +95,9 @@ func (z *zone) server(now float64, server int, owner string) ([]rec, bool) {
 		return nil, false
 	}
 	values := v.values
+	if z.perServer {
+		values = values[server%len(values) : server%len(values)+1]
+	}
 	if v.choose > 0 && v.choose < len(values) {
 		values = append([]string(nil), values...)
 		z.rnd.Shuffle(len(values), func(i, j int) { values[i], values[j] = values[j], values[i] })
@@ -165,8 +169,12 @@ func newCache(rnd *rand.Rand, from source, h behaviour) *cache {
 
 func (c *cache) fetch(now float64, owner string) *entry {
 	r, ok := c.from.ask(now, owner)
-	if !ok || len(r.records) == 0 {
+	if !ok {
 		return nil
+	}
+	if len(r.records) == 0 { // the name does not exist
+		delete(c.entries, owner)
+		return &entry{fetched: now}
 	}
 	e := &entry{records: r.records, fetched: now, kept: r.records[0].ttl, stale: r.stale}
 	for _, x := range r.records {
@@ -188,6 +196,9 @@ func (c *cache) ask(now float64, owner string) (reply, bool) {
 		r, ok := c.one(now, owner)
 		if !ok {
 			return reply{}, false
+		}
+		if len(r.records) == 0 {
+			return reply{}, true
 		}
 		out.records = append(out.records, r.records...)
 		out.stale = out.stale || r.stale
@@ -369,6 +380,10 @@ func (w *world) sample(now float64, server int, walked bool, out *outcome) measu
 			st.Records = append(st.Records, w.record(r))
 		}
 		s.Steps = append(s.Steps, st)
+		if len(rs) == 0 {
+			s.Failure = measurement.SampleNoAddress
+			return s
+		}
 		if !isName(rs[0].value) {
 			return s
 		}
@@ -390,6 +405,9 @@ func (w *world) answer(now float64) *measurement.Answer {
 		if !ok {
 			a.Rcode, a.Failure = 2, measurement.DNSServFail
 			return a
+		}
+		if len(r.records) == 0 {
+			a.Rcode, a.Failure = rcodeNXDomain, measurement.DNSNXDomain
 		}
 		for _, x := range r.records {
 			a.Chain = append(a.Chain, w.record(x))
@@ -462,7 +480,7 @@ func (w *world) run() outcome {
 		for range w.zone.lags {
 			server = (server + 1) % len(w.zone.lags)
 			s := w.sample(t, server, false, &out)
-			if s.Failure == "" || s.Failure == w.blocked {
+			if s.Failure == "" || s.Failure == measurement.SampleNoAddress || s.Failure == w.blocked {
 				valid = true
 				h.Sample(s)
 				break

@@ -1,9 +1,11 @@
 package staleness
 
 import (
+	"cmp"
 	"flag"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -200,6 +202,26 @@ var honestKinds = []worldKind{
 		w.resolver = drawHonest(t, rnd, z)
 		return w
 	}},
+	{"names that are removed for a while", func(t *rapid.T, rnd *rand.Rand) *world {
+		const until = 4 * 3600
+		z := drawZone(t, rnd, until)
+		for owner, versions := range z.owners {
+			var with []version
+			for _, v := range versions {
+				with = append(with, v)
+				if rnd.IntN(3) == 0 {
+					v.from += 20 + rnd.Float64()*400
+					v.values = nil
+					with = append(with, v)
+				}
+			}
+			slices.SortFunc(with, func(a, b version) int { return cmp.Compare(a.from, b.from) })
+			z.owners[owner] = with
+		}
+		w := drawWorld(t, rnd, z, until)
+		w.resolver = drawHonest(t, rnd, z)
+		return w
+	}},
 	{"TTL lowered before the start, many caches", func(t *rapid.T, rnd *rand.Rand) *world {
 		return drawLowered(t, rnd, honest())
 	}},
@@ -330,6 +352,22 @@ var violatorKinds = []worldKind{
 			b.extendBy = 900 + extension
 			return b
 		})
+	}},
+	{"removed name kept", func(t *rapid.T, rnd *rand.Rand) *world {
+		const until = 4 * 3600
+		z := moving(rnd, 60, rapid.IntRange(1, 4).Draw(t, "addresses"), 1e6, until)
+		removed := z.owners[host][0]
+		removed.from, removed.values = float64(rapid.IntRange(1500, 7000).Draw(t, "removed at")), nil
+		z.owners[host] = append(z.owners[host], removed)
+		z.lags = make([]float64, rapid.IntRange(1, 4).Draw(t, "servers"))
+		w := drawViolator(t, rnd, z, until, func(*world) behaviour {
+			b := honest()
+			b.extendBy = 86400
+			return b
+		})
+		w.interval = min(w.interval, 30)
+		w.offsets = nil
+		return w
 	}},
 	{"stale first with EDE", func(t *rapid.T, rnd *rand.Rand) *world {
 		ttl, _ := drawExtension(t)

@@ -42,19 +42,41 @@ func (z *zoneView) add(s measurement.Sample, maxGap time.Duration) {
 		z.validSince = s.Received
 	}
 	z.lastAnswered = s.Received
+	if s.Walked && (s.Failure == "" || len(s.Steps) > 0) {
+		z.lastWalked = s.Asked
+	}
 	if s.Failure != "" {
+		z.addMissing(s, maxGap)
 		return
 	}
 	if z.lastValid.IsZero() || s.Received.Sub(z.lastValid) > maxGap {
 		z.coverageStart = s.Received
 	}
 	z.lastValid = s.Received
-	if s.Walked {
-		z.lastWalked = s.Asked
-	}
 	z.chain = z.chain[:0]
 	for _, step := range s.Steps[:min(len(s.Steps), maxOwners)] {
 		z.addStep(step, s.Asked, s.Received, maxGap)
+	}
+}
+
+// addMissing takes a sample whose last step has no records: the RRset there is empty, or its name does not exist. A
+// name or an RRset that was removed is withdrawn like any other value.
+func (z *zoneView) addMissing(s measurement.Sample, maxGap time.Duration) {
+	steps := s.Steps[:min(len(s.Steps), maxOwners)]
+	if len(steps) == 0 || len(z.chain) == 0 {
+		return
+	}
+	name := z.chain[0]
+	for _, step := range steps {
+		if len(step.Records) == 0 {
+			if set := z.rrsets[name]; set != nil {
+				set.add(nil, step, s.Asked, s.Received, maxGap)
+			}
+			return
+		}
+		if target := step.Records[len(step.Records)-1].Target; target != "" {
+			name = target
+		}
 	}
 }
 
@@ -166,6 +188,31 @@ func (z *zoneView) samplesNeeded(now time.Time) int {
 		}
 	}
 	return samplesEach
+}
+
+// cannotShowWithdrawal reports whether the samples could not show that the zone withdraws the values of an answer, at
+// any owner name of the chain.
+func (z *zoneView) cannotShowWithdrawal(a *answer, now time.Time) bool {
+	for _, name := range z.chain {
+		judged, blind := 0, 0
+		for _, r := range a.records {
+			s := z.rrsets[name]
+			if r.Owner != name || s == nil {
+				continue
+			}
+			b, known := s.cannotShowAbsent(valueOf(r), now)
+			if known {
+				judged++
+			}
+			if b {
+				blind++
+			}
+		}
+		if judged > 0 && blind == judged {
+			return true
+		}
+	}
+	return false
 }
 
 // newestCoverageStart is when the youngest coverage of an RRset began. It changes when one begins again.
