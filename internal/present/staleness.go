@@ -56,6 +56,9 @@ func whyText(w *staleness.Why) string {
 	case staleness.WhyViewUnprovenTTL:
 		return fmt.Sprintf("answers with TTL %s where the zone publishes %s to us; not proved: it may see another view of the "+
 			"zone (set single_view or authority.whoami)", lifetime(w.TTL), lifetime(w.ZoneTTL))
+	case staleness.WhyFormerServer:
+		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; not proved: it may still ask servers that "+
+			"the zone used before its delegation moved", w.Value, w.LastSeen.UTC().Format(time.RFC3339))
 	case staleness.WhyStaleAnswersSeldom:
 		return "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof"
 	case staleness.WhyStaleAnswersUnverified:

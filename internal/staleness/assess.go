@@ -161,6 +161,8 @@ func (f *finding) why() Why {
 		return Why{Kind: WhyViewUnprovenTTL, TTL: f.ttl, ZoneTTL: f.maxTTL}
 	case f.kind == TTLInflated:
 		return Why{Kind: WhyTTLInflatedOnce, TTL: f.ttl, ZoneTTL: f.maxTTL}
+	case f.kind == WithdrawnAddress && f.formerServer:
+		return Why{Kind: WhyFormerServer, Value: f.value.String(), LastSeen: f.lastSeen}
 	case f.kind == WithdrawnAddress && f.viewUnproven:
 		return Why{Kind: WhyViewUnproven, Value: f.value.String(), LastSeen: f.lastSeen}
 	case f.kind == WithdrawnAddress:

@@ -93,6 +93,7 @@ type finding struct {
 	lastSeen      time.Time     // at the authoritative servers
 	shownGoneAt   time.Time     // when their samples had shown it to be gone
 	staleness     time.Duration // proven time past the permitted lifetime
+	formerServer  bool          // a server that the zone no longer uses may still publish the value
 	subset        bool          // the zone shows subsets, so that shownGoneAt excludes chance
 	samples       int           // since lastSeen, all without the value
 	otherAnswers  int           // of the resolver since lastSeen that lacked the value
@@ -248,11 +249,14 @@ func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestT
 	if !h.lastSeen.Before(queryDeadline) || s.coverageStart.After(h.lastSeen) {
 		return f, false
 	}
-	shownGoneAt, ok := s.shownAbsent(f.value, h.lastSeen, queryDeadline, power{each: samplesEach, need: powerBefore})
+	shownGoneAt, ok := s.gone(f.value, h, queryDeadline)
 	if !ok {
 		return f, false
 	}
 	f.kind, f.proof, f.shownGoneAt = WithdrawnAddress, true, shownGoneAt
+	if s.atFormerServer(h, a.asked) {
+		f.proof, f.formerServer = false, true
+	}
 	f.staleness = queryDeadline.Sub(shownGoneAt)
 	f.subset, f.samples = s.showsSubsets(queryDeadline), int(s.ordinal-h.last)
 	if since := x.state.shownSince(f.value); since.After(h.lastSeen.Add(f.maxTTL)) {

@@ -55,11 +55,16 @@ func (v value) String() string {
 
 // valueHistory is when and how often the authoritative servers showed one value.
 type valueHistory struct {
-	lastSeen           time.Time // end of the last sample that held it
-	first, last        uint64    // ordinals of the first and last sample that held it
-	count              int       // samples that held it
-	run, longestRun    int       // samples in a row that held it
-	shownBy, droppedBy uint32    // servers whose newest sample held it; servers that showed it and then did not
+	lastSeen        time.Time // end of the last sample that held it
+	first, last     uint64    // ordinals of the first and last sample that held it
+	count           int       // samples that held it
+	run, longestRun int       // samples in a row that held it
+	// goneAt is when samples first had the power to show that it is not published any more, since lastSeen; zero if
+	// they have not. goneSubsets is set if they had it although they show subsets. The samples themselves may be
+	// forgotten since.
+	goneAt             time.Time
+	goneSubsets        bool
+	shownBy, droppedBy uint32 // servers whose newest sample held it; servers that showed it and then did not
 }
 
 // sample is one authoritative answer for the RRset.
@@ -77,6 +82,7 @@ type rrset struct {
 	servers        []netip.AddrPort // a server's index is its bit in the masks
 	currentServers uint32           // those that the zone has now
 	tooManyServers bool             // more than maxServers: nothing can be shown to be absent
+	serverLeft     time.Time        // when a server last ceased to be a current one
 	samples        []sample         // oldest first
 	ordinal        uint64           // of the newest sample
 	valueReturned  time.Time        // when a server last showed a value again that it had dropped
@@ -101,7 +107,11 @@ func (s *rrset) add(
 	if s.firstSampled.IsZero() {
 		s.firstSampled = received
 	}
+	before := s.currentServers
 	s.setServers(step.Servers, step.Server)
+	if before&^s.currentServers != 0 {
+		s.serverLeft = received
+	}
 	server := s.serverIndex(step.Server)
 	if server < 0 {
 		return
@@ -149,6 +159,7 @@ func (s *rrset) valueSeen(v value, server int, at time.Time) {
 	}
 	h.shownBy |= 1 << server
 	h.lastSeen = later(h.lastSeen, at)
+	h.goneAt = time.Time{}
 	h.last = s.ordinal
 	h.count++
 	h.run++
@@ -316,6 +327,30 @@ func (s *rrset) shownAbsent(v value, from, to time.Time, p power) (at time.Time,
 		}
 	}
 	return time.Time{}, false
+}
+
+// delegationTime is how long a resolver may follow an old delegation: the TTL of NS records is usually at most two
+// days.
+const delegationTime = 48 * time.Hour
+
+// atFormerServer reports whether a server that the zone no longer uses showed the value last. A resolver that follows
+// the old delegation may still receive it from there.
+func (s *rrset) atFormerServer(h *valueHistory, now time.Time) bool {
+	return h.shownBy&^s.currentServers != 0 && now.Sub(s.serverLeft) <= delegationTime
+}
+
+// gone is shownAbsent for the samples since v was last seen, until deadline. It remembers the result beyond
+// sampleWindow.
+func (s *rrset) gone(v value, h *valueHistory, deadline time.Time) (at time.Time, ok bool) {
+	subsets := s.showsSubsets(deadline)
+	if !h.goneAt.IsZero() && !h.goneAt.After(deadline) && (h.goneSubsets || !subsets) {
+		return h.goneAt, true
+	}
+	at, ok = s.shownAbsent(v, h.lastSeen, deadline, power{each: samplesEach, need: powerBefore})
+	if ok {
+		h.goneAt, h.goneSubsets = at, subsets
+	}
+	return at, ok
 }
 
 // rate is a cautious estimate of the probability that one answer of the servers holds the value: the smaller of k/n and

@@ -43,7 +43,9 @@ const (
 	WhyWithdrawnAddressOnce WhyKind = "withdrawn_address_once" // Value, LastSeen
 	WhyViewUnproven         WhyKind = "view_unproven"          // Value, LastSeen; the resolver may see another view
 	WhyViewUnprovenTTL      WhyKind = "view_unproven_ttl"      // TTL, ZoneTTL; the resolver may see another view
-	WhyStaleAnswersSeldom   WhyKind = "stale_answers_seldom"
+	// WhyFormerServer: Value, LastSeen; servers that the zone no longer uses may still publish the value.
+	WhyFormerServer       WhyKind = "former_server"
+	WhyStaleAnswersSeldom WhyKind = "stale_answers_seldom"
 	// WhyStaleAnswersUnverified: marked by the resolver itself, and the authoritative servers cannot be asked.
 	WhyStaleAnswersUnverified WhyKind = "stale_answers_unverified"
 	WhyStaleFirst             WhyKind = "stale_first" // expired record first, refreshed afterwards
@@ -73,7 +75,7 @@ const (
 // WhyKinds lists every reason.
 var WhyKinds = []WhyKind{
 	WhyTTLInflated, WhyExpectedTTLExceeded, WhyWithdrawnAddress, WhyStaleAnswers,
-	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyStaleAnswersSeldom, WhyStaleAnswersUnverified,
+	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyFormerServer, WhyStaleAnswersSeldom, WhyStaleAnswersUnverified,
 	WhyStaleFirst,
 	WhyNoAnswer, WhyNotConfigured, WhyAuthorityOff, WhyNotSampled, WhySampleFailed, WhyNoZoneAddress, WhyRoundsTooFar,
 	WhyLearning, WhyValuesReturn, WhyForeignAddresses,

@@ -316,6 +316,11 @@ type world struct {
 	typ      uint16
 	options  Options
 	consts   Constants
+	// previous is the zone at the servers of an old delegation. The exporter samples both zones' servers (union), or
+	// from moved on only the new ones.
+	previous *zone
+	union    bool
+	moved    float64
 	lazy     bool // requested samples are taken in the next round only
 	toStale  bool // ends at the first verdict stale
 	blocked  measurement.SampleFailure
@@ -347,6 +352,23 @@ func (w *world) record(r rec) measurement.Record {
 	return e
 }
 
+// servers are the authoritative servers that the exporter knows. Those of the previous zone come first.
+func (w *world) servers(now float64) []netip.AddrPort {
+	var out []netip.AddrPort
+	if w.previous != nil && (w.union || now < w.moved) {
+		for i := range w.previous.lags {
+			out = append(out, serverAddr(100+i))
+		}
+		if !w.union {
+			return out
+		}
+	}
+	for i := range w.zone.lags {
+		out = append(out, serverAddr(i))
+	}
+	return out
+}
+
 // sample takes a direct sample of the chain from one server.
 func (w *world) sample(now float64, server int, walked bool, out *outcome) measurement.Sample {
 	s := measurement.Sample{Type: w.typ, Asked: at(now), Walked: walked, Received: at(now + 0.02)}
@@ -354,9 +376,15 @@ func (w *world) sample(now float64, server int, walked bool, out *outcome) measu
 		s.Failure = w.blocked
 		return s
 	}
-	var servers []netip.AddrPort
-	for i := range w.zone.lags {
-		servers = append(servers, serverAddr(i))
+	servers := w.servers(now)
+	if server >= len(servers) {
+		server = 0
+	}
+	z, index := w.zone, server
+	if w.previous != nil && (w.union || now < w.moved) {
+		if z = w.previous; server >= len(z.lags) {
+			z, index = w.zone, server-len(z.lags)
+		}
 	}
 	owner := host
 	for range 8 {
@@ -367,7 +395,7 @@ func (w *world) sample(now float64, server int, walked bool, out *outcome) measu
 			if w.rnd.Float64() < w.loss {
 				continue
 			}
-			if rs, ok = w.zone.server(now, server, owner); ok {
+			if rs, ok = z.server(now, index, owner); ok {
 				break
 			}
 		}
@@ -375,7 +403,7 @@ func (w *world) sample(now float64, server int, walked bool, out *outcome) measu
 			s.Failure = measurement.SampleSilent
 			return s
 		}
-		st := measurement.SampleStep{Server: serverAddr(server), Servers: servers}
+		st := measurement.SampleStep{Server: servers[server], Servers: servers}
 		for _, r := range rs {
 			st.Records = append(st.Records, w.record(r))
 		}
@@ -464,7 +492,7 @@ func (w *world) run() outcome {
 	takeSamples := func(now float64) {
 		for _, req := range wants {
 			for range req.Each {
-				for s := range w.zone.lags {
+				for s := range w.servers(now) {
 					h.Sample(w.sample(now, s, req.Walk, &out))
 				}
 			}
@@ -477,8 +505,9 @@ func (w *world) run() outcome {
 			h.Answer(w.answer(t))
 		}
 		valid := false
-		for range w.zone.lags {
-			server = (server + 1) % len(w.zone.lags)
+		servers := len(w.servers(t))
+		for range servers {
+			server = (server + 1) % servers
 			s := w.sample(t, server, false, &out)
 			if s.Failure == "" || s.Failure == measurement.SampleNoAddress || s.Failure == w.blocked {
 				valid = true
@@ -551,4 +580,17 @@ func moving(rnd *rand.Rand, ttl float64, count int, period, until float64) *zone
 		z.owners[host] = append(z.owners[host], v)
 	}
 	return z
+}
+
+// switched is a source that changes at a time.
+type switched struct {
+	at            float64
+	before, after source
+}
+
+func (s *switched) ask(now float64, owner string) (reply, bool) {
+	if now < s.at {
+		return s.before.ask(now, owner)
+	}
+	return s.after.ask(now, owner)
 }

@@ -90,7 +90,7 @@ func drawZone(t *rapid.T, rnd *rand.Rand, until float64) *zone {
 
 // drawHonest draws an honest resolver: caches, farms of caches, forwarders in front of them, CoreDNS hops. Some serve
 // stale while the authoritative servers fail, as RFC 8767 allows, with or without EDE.
-func drawHonest(t *rapid.T, rnd *rand.Rand, z *zone) source {
+func drawHonest(t *rapid.T, rnd *rand.Rand, z source) source {
 	cacheOf := func(from source) source {
 		h := honest()
 		switch rapid.IntRange(0, 4).Draw(t, "behaviour") {
@@ -220,6 +220,29 @@ var honestKinds = []worldKind{
 		}
 		w := drawWorld(t, rnd, z, until)
 		w.resolver = drawHonest(t, rnd, z)
+		return w
+	}},
+	{"delegation moved, the old servers go on", func(t *rapid.T, rnd *rand.Rand) *world {
+		const until = 4 * 3600
+		z := drawZone(t, rnd, until)
+		w := drawWorld(t, rnd, z, until)
+		// Before the move both zones are equal. Afterwards the old one stays as it was.
+		moved := rapid.Float64Range(-3600, 6000).Draw(t, "moved")
+		old := *z
+		old.owners = map[string][]version{}
+		old.lags = make([]float64, rapid.IntRange(1, 3).Draw(t, "old servers"))
+		old.outages = nil
+		for owner, versions := range z.owners {
+			for _, v := range versions {
+				if v.from <= moved {
+					old.owners[owner] = append(old.owners[owner], v)
+				}
+			}
+		}
+		w.previous, w.union = &old, moved < 0 || rapid.Bool().Draw(t, "union")
+		w.moved = moved + rapid.Float64Range(0, 3600).Draw(t, "found after")
+		follows := moved + rapid.Float64Range(0, 86400).Draw(t, "followed by the resolver for")
+		w.resolver = drawHonest(t, rnd, &switched{follows, &old, z})
 		return w
 	}},
 	{"TTL lowered before the start, many caches", func(t *rapid.T, rnd *rand.Rand) *world {
