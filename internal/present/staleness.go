@@ -56,6 +56,12 @@ func whyText(w *staleness.Why) string {
 	case staleness.WhyViewUnprovenTTL:
 		return fmt.Sprintf("answers with TTL %s where the zone publishes %s to us; not proved: it may see another view of the "+
 			"zone (set single_view or authority.whoami)", lifetime(w.TTL), lifetime(w.ZoneTTL))
+	case staleness.WhyUpstreamUntested:
+		return "keeps records past their TTL; before that is final, it is tested whether it reaches the zone's servers, since " +
+			"otherwise it may serve expired records"
+	case staleness.WhyUpstreamDown:
+		return "does not reach the zone's servers itself, so it may serve expired records (RFC 8767), and devices depend on them: " +
+			"repair its way to the Internet, and do not empty its cache"
 	case staleness.WhyFormerServer:
 		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; not proved: it may still ask servers that "+
 			"the zone used before its delegation moved", w.Value, w.LastSeen.UTC().Format(time.RFC3339))

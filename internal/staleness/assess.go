@@ -47,7 +47,11 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 
 func (h *Host) typeVerdict(r *resolver, typ uint16, now time.Time) typeVerdict {
 	st, z := r.states[typ], h.zones[typ]
-	switch h.answerContext(r, typ).proof(now) {
+	proof := h.answerContext(r, typ).proof(now)
+	if proof != "" && !h.upstreamHolds(r, proof) {
+		return typeVerdict{verdict: Suspect, why: Why{Kind: WhyUpstreamUntested}}
+	}
+	switch proof {
 	case TTLInflated:
 		return typeVerdict{verdict: Stale, why: inflatedWhy(st)}
 	case WithdrawnAddress:
@@ -56,6 +60,8 @@ func (h *Host) typeVerdict(r *resolver, typ uint16, now time.Time) typeVerdict {
 		return typeVerdict{verdict: Stale, why: Why{Kind: WhyStaleAnswers}}
 	}
 	switch {
+	case !r.upstream.failed.IsZero() && now.Sub(r.upstream.failed) <= h.c.Hold:
+		return typeVerdict{verdict: Unknown, why: Why{Kind: WhyUpstreamDown}}
 	case !st.suspectedAt.IsZero() && now.Sub(st.suspectedAt) <= h.c.Hold:
 		v := typeVerdict{verdict: Suspect, why: st.suspicion}
 		if ready := h.learningEnd(z, st); !z.coverageStart.IsZero() && now.Before(ready) {

@@ -34,6 +34,9 @@ type Options struct {
 	SingleView bool
 	// ExpectedTTL, if positive, is the asserted TTL of the whole chain. It replaces the published TTLs.
 	ExpectedTTL time.Duration
+	// UpstreamTest states that the caller makes the tests that [Host.WantsUpstream] asks for. A verdict then becomes
+	// stale only if the resolver reaches the authoritative servers.
+	UpstreamTest bool
 	// NoAuthority states that the authoritative servers are never asked (authority.mode: off).
 	NoAuthority bool
 }
@@ -62,8 +65,8 @@ type Zone struct {
 //
 // In every round, call [Host.Begin]; then [Host.Answer] for each resolver and type and [Host.Sample] for each type, in
 // any order; then [Host.Wants] and [Host.Sample] with the requested samples, until it wants none or time is up; then
-// [Host.Assess] for each resolver. All times come from one clock. If they have a monotonic reading, a step of the wall
-// clock is detected; everything learnt is then forgotten.
+// [Host.WantsUpstream] and [Host.Upstream]; then [Host.Assess] for each resolver. All times come from one clock. If
+// they have a monotonic reading, a step of the wall clock is detected; everything learnt is then forgotten.
 type Host struct {
 	c         Constants
 	o         Options
@@ -144,6 +147,7 @@ func (h *Host) Begin(now time.Time) {
 	if elapsed > h.maxGap() {
 		h.pausedUntil, h.pause = now, elapsed
 	}
+	h.forgetUpstream(now)
 	h.intervals = append(h.intervals, elapsed)
 	if len(h.intervals) > maxIntervals {
 		h.intervals = append(h.intervals[:0], h.intervals[1:]...)

@@ -8,6 +8,7 @@ import (
 // resolver is what is remembered of one resolver for one host.
 type resolver struct {
 	sameView    bool
+	upstream    upstreamState
 	states      map[uint16]*resolverState // by type
 	counts      map[Evidence]uint64
 	lastCounted map[Evidence]time.Time
@@ -197,6 +198,7 @@ func (h *Host) judge(r *resolver, typ uint16, now time.Time) (open []finding, wa
 			r.count(EDEStale, a.asked, h.c.Spacing)
 			st.suspect(a.asked, Why{Kind: WhyStaleAnswersUnverified})
 		}
+		r.recordUpstream(a.asked, found, h.c)
 		since := a.received
 		if x.proof(now) != "" {
 			since = now.Add(-h.c.Hold)

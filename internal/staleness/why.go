@@ -43,6 +43,8 @@ const (
 	WhyWithdrawnAddressOnce WhyKind = "withdrawn_address_once" // Value, LastSeen
 	WhyViewUnproven         WhyKind = "view_unproven"          // Value, LastSeen; the resolver may see another view
 	WhyViewUnprovenTTL      WhyKind = "view_unproven_ttl"      // TTL, ZoneTTL; the resolver may see another view
+	// WhyUpstreamUntested: proved, but it is not known yet whether the resolver reaches the authoritative servers.
+	WhyUpstreamUntested WhyKind = "upstream_untested"
 	// WhyFormerServer: Value, LastSeen; servers that the zone no longer uses may still publish the value.
 	WhyFormerServer       WhyKind = "former_server"
 	WhyStaleAnswersSeldom WhyKind = "stale_answers_seldom"
@@ -61,6 +63,8 @@ const (
 	WhyNoZoneAddress WhyKind = "no_zone_address" // the zone has no address of this family, the resolver has
 	WhyRoundsTooFar  WhyKind = "rounds_too_far"  // Interval, MaxInterval
 	WhyLearning      WhyKind = "learning"        // Remaining, Pause
+	// WhyUpstreamDown: the resolver itself does not reach the authoritative servers, so it may serve expired records.
+	WhyUpstreamDown WhyKind = "upstream_down"
 	// WhyValuesReturn: the zone's values come and go, so that samples cannot show that one is withdrawn.
 	WhyValuesReturn     WhyKind = "values_return"
 	WhyForeignAddresses WhyKind = "foreign_addresses" // none of the answer's addresses is known at the zone
@@ -75,9 +79,9 @@ const (
 // WhyKinds lists every reason.
 var WhyKinds = []WhyKind{
 	WhyTTLInflated, WhyExpectedTTLExceeded, WhyWithdrawnAddress, WhyStaleAnswers,
-	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyFormerServer, WhyStaleAnswersSeldom, WhyStaleAnswersUnverified,
+	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyFormerServer, WhyUpstreamUntested, WhyStaleAnswersSeldom, WhyStaleAnswersUnverified,
 	WhyStaleFirst,
 	WhyNoAnswer, WhyNotConfigured, WhyAuthorityOff, WhyNotSampled, WhySampleFailed, WhyNoZoneAddress, WhyRoundsTooFar,
-	WhyLearning, WhyValuesReturn, WhyForeignAddresses,
+	WhyLearning, WhyUpstreamDown, WhyValuesReturn, WhyForeignAddresses,
 	WhyNoSign, WhyWithinExpectedTTL,
 }

@@ -316,6 +316,8 @@ type world struct {
 	typ      uint16
 	options  Options
 	consts   Constants
+	// reaches reports whether the resolver reaches the authoritative servers; nil: always.
+	reaches func(now float64) bool
 	// previous is the zone at the servers of an old delegation. The exporter samples both zones' servers (union), or
 	// from moved on only the new ones.
 	previous *zone
@@ -334,6 +336,7 @@ type outcome struct {
 	last               Assessment
 	firstStale         string // reason of the first verdict stale
 	queries            int
+	upstreamTests      int
 }
 
 var resolverAddr = netip.MustParseAddrPort("192.0.2.53:53")
@@ -531,6 +534,10 @@ func (w *world) run() outcome {
 			}
 			takeSamples(t + 0.3 + float64(turn)/10)
 		}
+		for _, r := range h.WantsUpstream(at(t + 0.9)) {
+			out.upstreamTests++
+			h.Upstream(r, at(t+0.9), w.reaches == nil || w.reaches(t+0.9))
+		}
 		a := h.Assess(resolverAddr, at(t+1))
 		out.last = a
 		if a.Verdict == Stale && out.staleAt < 0 {
@@ -593,4 +600,19 @@ func (s *switched) ask(now float64, owner string) (reply, bool) {
 		return s.before.ask(now, owner)
 	}
 	return s.after.ask(now, owner)
+}
+
+// link is a source that is sometimes unreachable.
+type link struct {
+	source
+	down [][2]float64
+}
+
+func (l *link) up(now float64) bool { return !paused(l.down, now) }
+
+func (l *link) ask(now float64, owner string) (reply, bool) {
+	if !l.up(now) {
+		return reply{}, false
+	}
+	return l.source.ask(now, owner)
 }

@@ -1,0 +1,107 @@
+package staleness
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	// upstreamInterval is the least time between two tests of one resolver: a test costs the zone a query that no cache
+	// answers.
+	upstreamInterval = 10 * time.Minute
+	// upstreamTests is how many tests a proof by WithdrawnAddress or EDEStale needs. TTLInflated needs one: the TTLs of
+	// expired records do not count down from above the zone's.
+	upstreamTests = 2
+)
+
+// upstreamState is what tests have shown of whether a resolver reaches the authoritative servers.
+type upstreamState struct {
+	evidence time.Time // time of the newest answer with evidence
+	asked    time.Time // time of the newest test
+	reached  bool      // by the newest test
+	passed   int       // tests that reached them, while the evidence persisted
+	// persisted is set if there was evidence soon after the newest test, but so long after it that an honest resolver
+	// which reaches the servers would have refreshed its entry.
+	persisted bool
+	failed    time.Time // time of the newest test that did not reach them
+}
+
+// WantsUpstream returns the resolvers that must show that they reach the authoritative servers before a verdict can
+// become stale. "The zone answers us" does not mean that it answers the resolver, and a resolver whose upstream is down
+// rightly serves expired records (RFC 8767). The caller asks each of them for something below the host's zone that it
+// cannot have cached, for example a random label, with retries, and reports the result with [Host.Upstream]. It applies
+// only if Options.UpstreamTest is set.
+func (h *Host) WantsUpstream(now time.Time) []netip.AddrPort {
+	if !h.o.UpstreamTest {
+		return nil
+	}
+	var out []netip.AddrPort
+	for address, r := range h.resolvers {
+		u := &r.upstream
+		if u.passed < upstreamTests && now.Sub(u.asked) >= upstreamInterval && !u.evidence.Before(h.began) && h.provedOf(r, now) {
+			out = append(out, address)
+		}
+	}
+	slices.SortFunc(out, netip.AddrPort.Compare)
+	return out
+}
+
+// Upstream records the test of a resolver that was asked at a time: reached is true if the answer came from the
+// authoritative servers (NOERROR or NXDOMAIN, not marked as stale). A resolver that does not reach them has an honest
+// reason for all evidence so far, which is dropped.
+func (h *Host) Upstream(resolver netip.AddrPort, asked time.Time, reached bool) {
+	r := h.resolver(resolver)
+	u := &r.upstream
+	if !u.persisted {
+		u.passed = 0
+	}
+	u.asked, u.reached, u.persisted = asked, reached, false
+	if reached {
+		u.passed++
+		return
+	}
+	u.passed, u.failed = 0, asked
+	for _, st := range r.states {
+		st.inflatedProof, st.withdrawnProof, st.staleAnswerProof = inflatedTTLProof{}, withdrawnAddressProof{}, staleAnswerProof{}
+		st.suspectedAt, st.suspicion = time.Time{}, Why{}
+	}
+}
+
+// provedOf reports whether the evidence against a resolver is a proof, for any type.
+func (h *Host) provedOf(r *resolver, now time.Time) bool {
+	for typ := range r.states {
+		if h.answerContext(r, typ).proof(now) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// recordUpstream takes the findings of an answer asked at t.
+func (r *resolver) recordUpstream(t time.Time, found []finding, c Constants) {
+	if !slices.ContainsFunc(found, func(f finding) bool { return !f.viewUnproven }) {
+		return
+	}
+	u := &r.upstream
+	u.evidence = later(u.evidence, t)
+	if elapsed := t.Sub(u.asked); u.reached && elapsed >= 2*c.Spacing && elapsed <= upstreamInterval/2 {
+		u.persisted = true
+	}
+}
+
+// upstreamHolds reports whether the tests allow the verdict stale by a proof of this kind.
+func (h *Host) upstreamHolds(r *resolver, proof Evidence) bool {
+	u := &r.upstream
+	return !h.o.UpstreamTest || u.passed >= upstreamTests || proof == TTLInflated && u.passed > 0 && u.persisted
+}
+
+// forgetUpstream forgets the passed tests of the resolvers against which there is no proof any more, once evidence from
+// the time of the tests has lost its meaning too.
+func (h *Host) forgetUpstream(now time.Time) {
+	for _, r := range h.resolvers {
+		if u := &r.upstream; u.passed > 0 && now.Sub(u.asked) > evidenceHolds*h.c.Hold && !h.provedOf(r, now) {
+			r.upstream.passed = 0
+		}
+	}
+}
