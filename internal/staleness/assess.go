@@ -2,6 +2,7 @@ package staleness
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -25,13 +26,16 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 	r := h.resolver(resolver)
 	out := Assessment{Counts: zeroCounts()}
 	var worst *typeVerdict
-	for _, typ := range types {
-		h.judge(r, typ, now)
-		st := r.states[typ]
+	for _, key := range stateKeys {
+		h.judge(r, key, now)
+		st := r.states[key]
 		out.TTLExcess = max(out.TTLExcess, st.excess.within(now, h.c.Hold))
 		out.Staleness = max(out.Staleness, st.staleness.within(now, h.c.Hold))
-		out.Withdrawn = append(out.Withdrawn, h.withdrawnAddresses(r, typ, st.current)...)
-		v := h.typeVerdict(r, typ, now)
+		out.Withdrawn = append(out.Withdrawn, h.withdrawnAddresses(r, key, st.current)...)
+		v := h.typeVerdict(r, key, now)
+		if key.lastOwner && severity[v.verdict] < severity[Suspect] {
+			continue // the chain is judged by itself
+		}
 		switch {
 		case worst == nil, worst.noAddress && !v.noAddress,
 			worst.noAddress == v.noAddress && severity[v.verdict] > severity[worst.verdict]:
@@ -39,15 +43,17 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 		}
 	}
 	out.Verdict, out.Why, out.Ready = worst.verdict, worst.why, worst.ready
+	slices.SortFunc(out.Withdrawn, netip.Addr.Compare)
+	out.Withdrawn = slices.Compact(out.Withdrawn)
 	for k, n := range r.counts {
 		out.Counts[k] = n
 	}
 	return out
 }
 
-func (h *Host) typeVerdict(r *resolver, typ uint16, now time.Time) typeVerdict {
-	st, z := r.states[typ], h.zones[typ]
-	proof := h.answerContext(r, typ).proof(now)
+func (h *Host) typeVerdict(r *resolver, key stateKey, now time.Time) typeVerdict {
+	st, z := r.states[key], h.zones[key.typ]
+	proof := h.answerContext(r, key).proof(now)
 	if proof != "" && !h.upstreamHolds(r, proof) {
 		return typeVerdict{verdict: Suspect, why: Why{Kind: WhyUpstreamUntested}}
 	}

@@ -63,10 +63,11 @@ type Zone struct {
 // Host judges the resolvers' answers for one host name. It is not safe for concurrent use. Its memory is bounded,
 // whatever the input.
 //
-// In every round, call [Host.Begin]; then [Host.Answer] for each resolver and type and [Host.Sample] for each type, in
-// any order; then [Host.Wants] and [Host.Sample] with the requested samples, until it wants none or time is up; then
-// [Host.WantsUpstream] and [Host.Upstream]; then [Host.Assess] for each resolver. All times come from one clock. If
-// they have a monotonic reading, a step of the wall clock is detected; everything learnt is then forgotten.
+// In every round, call [Host.Begin]; then, in any order, [Host.Answer] for each resolver and type, [Host.OwnerAnswer]
+// if [Host.LastOwner] names an owner, and [Host.Sample] for each type; then [Host.Wants] and [Host.Sample] with the
+// requested samples, until it wants none or time is up; then [Host.WantsUpstream] and [Host.Upstream]; then
+// [Host.Assess] for each resolver. All times come from one clock. If they have a monotonic reading, a step of the wall
+// clock is detected; everything learnt is then forgotten.
 type Host struct {
 	c         Constants
 	o         Options
@@ -111,8 +112,6 @@ func (h *Host) reset() {
 	}
 	h.intervals = nil
 }
-
-func newStates() map[uint16]*resolverState { return map[uint16]*resolverState{typeA: {}, typeAAAA: {}} }
 
 func (h *Host) resolver(address netip.AddrPort) *resolver {
 	if r := h.resolvers[address]; r != nil {
@@ -197,9 +196,12 @@ func (h *Host) Sample(s measurement.Sample) {
 	}
 	// A coverage began with this sample. Answers given before it are still to be learnt.
 	for _, r := range h.resolvers {
-		st := r.states[s.Type]
-		st.learn(st.current)
-		st.learn(st.pendingAnswer)
+		for key, st := range r.states {
+			if key.typ == s.Type {
+				st.learn(st.current)
+				st.learn(st.pendingAnswer)
+			}
+		}
 	}
 }
 
@@ -210,39 +212,64 @@ func (h *Host) discardZone(typ uint16) *zoneView {
 	z := new(zoneView)
 	h.zones[typ] = z
 	for _, r := range h.resolvers {
-		st := r.states[typ]
-		kept := &resolverState{
-			promises: st.promises, otherPromises: st.otherPromises, largestTTLs: st.largestTTLs,
-			entries: st.entries, firstAnswer: st.firstAnswer, shown: st.shown,
-			coverageStart: st.coverageStart, lastAnswer: st.lastAnswer, current: st.current,
+		for key, st := range r.states {
+			if key.typ == typ {
+				r.states[key] = st.withoutZone(h.o)
+			}
 		}
-		if h.o.ExpectedTTL > 0 {
-			kept.secondLearning, kept.inflatedProof = st.secondLearning, st.inflatedProof
-			kept.lastInflated, kept.excess = st.lastInflated, st.excess
-		}
-		kept.learn(st.current)
-		r.states[typ] = kept
 	}
 	return z
+}
+
+// withoutZone returns what was learnt from the resolver itself.
+func (st *resolverState) withoutZone(o Options) *resolverState {
+	kept := &resolverState{
+		promises: st.promises, otherPromises: st.otherPromises, largestTTLs: st.largestTTLs,
+		entries: st.entries, firstAnswer: st.firstAnswer, shown: st.shown,
+		coverageStart: st.coverageStart, lastAnswer: st.lastAnswer, current: st.current,
+	}
+	if o.ExpectedTTL > 0 {
+		kept.secondLearning, kept.inflatedProof = st.secondLearning, st.inflatedProof
+		kept.lastInflated, kept.excess = st.lastInflated, st.excess
+	}
+	kept.learn(st.current)
+	return kept
 }
 
 // SameView records whether the resolver's egress address and ours were shown to be the same, by a whoami name.
 func (h *Host) SameView(resolver netip.AddrPort, same bool) { h.resolver(resolver).sameView = same }
 
-// Answer takes an answer of the resolver a.Server, or its failure.
-func (h *Host) Answer(a *measurement.Answer) {
+// LastOwner returns the owner name of the addresses if it is not the host itself, by the newest valid sample of a type;
+// else "". Ask every resolver for it by itself and hand the answer to [Host.OwnerAnswer]: where all records of a chain
+// have one TTL, only that answer shows the TTL of the addresses (design §7.7).
+func (h *Host) LastOwner(typ uint16) string {
+	z := h.zones[typ]
+	if z == nil || len(z.chain) < 2 || z.chain[len(z.chain)-1] == z.chain[0] {
+		return ""
+	}
+	return z.chain[len(z.chain)-1]
+}
+
+// OwnerAnswer takes a resolver's answer to the question for [Host.LastOwner].
+func (h *Host) OwnerAnswer(a *measurement.Answer) { h.answer(a, true) }
+
+// Answer takes an answer of the resolver a.Server to the question for the host, or its failure.
+func (h *Host) Answer(a *measurement.Answer) { h.answer(a, false) }
+
+func (h *Host) answer(a *measurement.Answer, lastOwner bool) {
 	z := h.zones[a.Type]
 	if z == nil {
 		return
 	}
 	r := h.resolver(a.Server)
-	st := r.states[a.Type]
+	key := stateKey{a.Type, lastOwner}
+	st := r.states[key]
 	got := newAnswer(a)
 	st.add(got, h.c, h.maxGap())
 	if len(got.records) == 0 {
 		return
 	}
-	x := h.answerContext(r, a.Type)
+	x := h.answerContext(r, key)
 	st.recordTTL(wholeChain, got.ttl(), got.received)
 	if h.o.ExpectedTTL > 0 {
 		x.recordEntry(wholeChain, got.received, got.ttl(), h.o.ExpectedTTL, 0)
@@ -260,6 +287,9 @@ func (h *Host) Answer(a *measurement.Answer) {
 			st.promise(rec.Owner, got.received.Add(seconds(rec.TTL)))
 		}
 	}
+	if lastOwner {
+		return // the same hints again
+	}
 	frozen, staleFirst := st.hints.answer(got.asked, got.ttl(), z.constantTTL(got.asked), h.c)
 	if frozen {
 		r.count(TTLFrozen, got.asked, h.c.Spacing)
@@ -271,9 +301,9 @@ func (h *Host) Answer(a *measurement.Answer) {
 	}
 }
 
-func (h *Host) answerContext(r *resolver, typ uint16) *answerContext {
+func (h *Host) answerContext(r *resolver, key stateKey) *answerContext {
 	return &answerContext{
-		c: h.c, o: h.o, zone: h.zones[typ], state: r.states[typ], sameView: r.sameView,
+		c: h.c, o: h.o, zone: h.zones[key.typ], state: r.states[key], sameView: r.sameView,
 		interval: h.interval(), maxGap: h.maxGap(),
 	}
 }
@@ -290,13 +320,18 @@ func (h *Host) Wants(now time.Time) []Request {
 		z := h.zones[typ]
 		req := Request{Type: typ}
 		for _, r := range h.resolvers {
-			open, walkedSince := h.judge(r, typ, now)
-			if len(open) > 0 {
-				req.Each = max(req.Each, z.samplesNeeded(now))
-				req.Walk = req.Walk || z.lastWalked.Before(walkedSince)
-			}
-			if h.turns == 1 && h.showsUnsampledValue(z, r.states[typ].current) {
-				req.Each = max(req.Each, z.samplesNeeded(now))
+			for _, key := range stateKeys {
+				if key.typ != typ {
+					continue
+				}
+				open, walkedSince := h.judge(r, key, now)
+				if len(open) > 0 {
+					req.Each = max(req.Each, z.samplesNeeded(now))
+					req.Walk = req.Walk || z.lastWalked.Before(walkedSince)
+				}
+				if h.turns == 1 && h.showsUnsampledValue(z, r.states[key].current) {
+					req.Each = max(req.Each, z.samplesNeeded(now))
+				}
 			}
 		}
 		if req.Each > 0 {

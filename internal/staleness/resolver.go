@@ -9,9 +9,27 @@ import (
 type resolver struct {
 	sameView    bool
 	upstream    upstreamState
-	states      map[uint16]*resolverState // by type
+	states      map[stateKey]*resolverState
 	counts      map[Evidence]uint64
 	lastCounted map[Evidence]time.Time
+}
+
+// stateKey identifies a question to a resolver: the type, and whether the name is the host or the last owner name of
+// its chain.
+type stateKey struct {
+	typ       uint16
+	lastOwner bool
+}
+
+// stateKeys lists all keys, in the order of reports.
+var stateKeys = []stateKey{{typeA, false}, {typeAAAA, false}, {typeA, true}, {typeAAAA, true}}
+
+func newStates() map[stateKey]*resolverState {
+	out := make(map[stateKey]*resolverState, len(stateKeys))
+	for _, key := range stateKeys {
+		out[key] = new(resolverState)
+	}
+	return out
 }
 
 // count counts a piece of evidence, at most one of a kind within spacing.
@@ -183,10 +201,10 @@ func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) 
 	}
 }
 
-// judge judges the answers of one type that are not judged yet, oldest first. It returns the findings that are still to
-// be confirmed, and the earliest time of a delegation walk that confirms them.
-func (h *Host) judge(r *resolver, typ uint16, now time.Time) (open []finding, walkedSince time.Time) {
-	st, x := r.states[typ], h.answerContext(r, typ)
+// judge judges the answers to one question that are not judged yet, oldest first. It returns the findings that are
+// still to be confirmed, and the earliest time of a delegation walk that confirms them.
+func (h *Host) judge(r *resolver, key stateKey, now time.Time) (open []finding, walkedSince time.Time) {
+	st, x := r.states[key], h.answerContext(r, key)
 	st.unconfirmed = nil
 	for _, a := range []*answer{st.pendingAnswer, st.current} {
 		if a == nil || a.judged {
@@ -242,11 +260,11 @@ func (h *Host) judge(r *resolver, typ uint16, now time.Time) (open []finding, wa
 
 // withdrawnAddresses lists the addresses of an answer that the zone is shown not to publish any more: because they were
 // withdrawn themselves, or because a CNAME that leads to them was.
-func (h *Host) withdrawnAddresses(r *resolver, typ uint16, a *answer) []netip.Addr {
+func (h *Host) withdrawnAddresses(r *resolver, key stateKey, a *answer) []netip.Addr {
 	if a == nil {
 		return nil
 	}
-	x := h.answerContext(r, typ)
+	x := h.answerContext(r, key)
 	x.ignorePromises = true
 	withdrawn := make(map[value]bool)
 	chainMoved := false
@@ -261,7 +279,7 @@ func (h *Host) withdrawnAddresses(r *resolver, typ uint16, a *answer) []netip.Ad
 	}
 	var out []netip.Addr
 	for _, rec := range a.records {
-		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !h.publishedNow(typ, valueOf(rec))) {
+		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !h.publishedNow(key.typ, valueOf(rec))) {
 			out = append(out, rec.Addr)
 		}
 	}

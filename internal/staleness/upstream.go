@@ -70,8 +70,8 @@ func (h *Host) Upstream(resolver netip.AddrPort, asked time.Time, reached bool) 
 
 // provedOf reports whether the evidence against a resolver is a proof, for any type.
 func (h *Host) provedOf(r *resolver, now time.Time) bool {
-	for typ := range r.states {
-		if h.answerContext(r, typ).proof(now) != "" {
+	for key := range r.states {
+		if h.answerContext(r, key).proof(now) != "" {
 			return true
 		}
 	}

@@ -323,6 +323,7 @@ type world struct {
 	previous *zone
 	union    bool
 	moved    float64
+	askOwner bool // the last owner name of the chain is asked for by itself
 	lazy     bool // requested samples are taken in the next round only
 	toStale  bool // ends at the first verdict stale
 	blocked  measurement.SampleFailure
@@ -424,15 +425,17 @@ func (w *world) sample(now float64, server int, walked bool, out *outcome) measu
 	return s
 }
 
-func (w *world) answer(now float64) *measurement.Answer {
-	a := &measurement.Answer{Server: resolverAddr, Name: host, Type: w.typ, Asked: at(now)}
+func (w *world) answer(now float64) *measurement.Answer { return w.answerFor(now, host) }
+
+func (w *world) answerFor(now float64, name string) *measurement.Answer {
+	a := &measurement.Answer{Server: resolverAddr, Name: name, Type: w.typ, Asked: at(now)}
 	for try := range 2 {
 		if w.rnd.Float64() < w.loss {
 			now += 2 * float64(try+1)
 			continue
 		}
 		a.Received = at(now + 0.01)
-		r, ok := w.resolver.ask(now, host)
+		r, ok := w.resolver.ask(now, name)
 		if !ok {
 			a.Rcode, a.Failure = 2, measurement.DNSServFail
 			return a
@@ -521,8 +524,11 @@ func (w *world) run() outcome {
 		if !valid && w.rnd.IntN(2) == 0 {
 			h.Sample(measurement.Sample{Type: w.typ, Asked: at(t), Received: at(t), Failure: measurement.SampleSilent})
 		}
-		if c := h.resolver(resolverAddr).states[w.typ].current; c == nil || c.asked.Before(h.began) {
+		if c := h.resolver(resolverAddr).states[stateKey{w.typ, false}].current; c == nil || c.asked.Before(h.began) {
 			h.Answer(w.answer(t + 0.05))
+		}
+		if name := h.LastOwner(w.typ); name != "" && w.askOwner {
+			h.OwnerAnswer(w.answerFor(t+0.08, name))
 		}
 		if w.lazy {
 			takeSamples(t + 0.1)

@@ -133,6 +133,7 @@ func drawWorld(t *rapid.T, rnd *rand.Rand, z *zone, until float64) *world {
 	w.visitor = rapid.Bool().Draw(t, "visitor")
 	w.loss = rapid.SampledFrom([]float64{0, 0, 0.02, 0.1}).Draw(t, "our loss")
 	w.lazy = rapid.Bool().Draw(t, "lazy")
+	w.askOwner = rapid.Bool().Draw(t, "ask for the last owner")
 	if rapid.IntRange(0, 3).Draw(t, "pause") == 0 {
 		from := rnd.Float64() * until
 		w.pauses = [][2]float64{{from, from + 20 + rnd.Float64()*900}}
@@ -387,8 +388,8 @@ var violatorKinds = []worldKind{
 		z := drawMovingZone(t, rnd, ttl, 6*3600)
 		return drawViolator(t, rnd, z, 6*3600, func(w *world) behaviour {
 			b := honest()
-			// Of a zone with TTL 0 the true TTL is a chance explanation for too long (design §6.4). A smaller minimum is seen in
-			// one answer per entry at most, which does not show that its TTL counts down (design §4.4).
+			// Of a zone with TTL 0 the true TTL is a chance explanation for too long (design §6.4). A smaller minimum
+			// is seen in one answer per entry at most, which does not show that its TTL counts down (design §4.4).
 			b.min, b.firstTrue = 2*ttl+3*w.interval+w.jitter+extension, true
 			return b
 		})
@@ -401,6 +402,18 @@ var violatorKinds = []worldKind{
 			b.extendBy = 900 + extension
 			return b
 		})
+	}},
+	{"minimum TTL equal to the TTL of the CNAME", func(t *rapid.T, rnd *rand.Rand) *world {
+		z := drawMovingZone(t, rnd, float64(rapid.SampledFrom([]int{5, 20, 60}).Draw(t, "ttl")), 6*3600)
+		ttl := float64(rapid.SampledFrom([]int{300, 600, 1800}).Draw(t, "cname ttl"))
+		z.owners["lb.example."], z.owners[host] = z.owners[host], []version{{from: -1e6, ttl: ttl, values: []string{"lb.example."}}}
+		w := drawViolator(t, rnd, z, 6*3600, func(*world) behaviour {
+			b := honest()
+			b.min = ttl
+			return b
+		})
+		w.askOwner = true
+		return w
 	}},
 	{"removed name kept", func(t *rapid.T, rnd *rand.Rand) *world {
 		const until = 4 * 3600
