@@ -64,8 +64,8 @@ func TestStaleByTTL(t *testing.T) {
 	})
 }
 
-// TestStaleByWithdrawnAddress has a zone move to another address and a resolver that keeps the old one with TTLs that
-// look honest (dnsmasq's min-cache-ttl with max-ttl). The old address then refuses TCP.
+// TestStaleByWithdrawnAddress has a zone move to another address and an honest resolver in front of one that keeps the old
+// address with a TTL that looks honest (dnsmasq's min-cache-ttl with max-ttl). The old address then refuses TCP.
 func TestStaleByWithdrawnAddress(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		var published atomic.Pointer[[]netip.Addr]
@@ -75,7 +75,7 @@ func TestStaleByWithdrawnAddress(t *testing.T) {
 		addresses := l.AddressesOf(bootstrapHost)
 		publish := func(address netip.Addr) { published.Store(&[]netip.Addr{address}) }
 		publish(addresses[0])
-		l.Resolver.Behave(lab.Habits{MinTTL: 24 * 3600, MaxTTL: 60})
+		l.Resolver.Upstream = lab.NewResolver(l.Resolver.Upstream, lab.Habits{MinTTL: 24 * 3600, MaxTTL: 60}, 2)
 		e := startExporterOn(t, network, l.Config())
 		labels := []string{`service="bootstrap"`, fmt.Sprintf("host=%q", bootstrapHost)}
 		if x := scrapeUntil(t, e, labels, "ok", "stale"); len(x.of("endpoint_path_withdrawn_addresses")) != 0 {

@@ -322,10 +322,11 @@ type world struct {
 	// from moved on only the new ones.
 	previous *zone
 	union    bool
-	moved    float64
-	askOwner bool // the last owner name of the chain is asked for by itself
-	lazy     bool // requested samples are taken in the next round only
-	toStale  bool // ends at the first verdict stale
+	moved    float64 // when the exporter finds the new servers, at the latest
+	walkable float64 // from when on a walk from the parent zone finds them
+	askOwner bool    // the last owner name of the chain is asked for by itself
+	lazy     bool    // requested samples are taken in the next round only
+	toStale  bool    // ends at the first verdict stale
 	blocked  measurement.SampleFailure
 }
 
@@ -497,6 +498,9 @@ func (w *world) run() outcome {
 	var wants []Request
 	takeSamples := func(now float64) {
 		for _, req := range wants {
+			if req.Walk && now >= w.walkable {
+				w.moved = min(w.moved, now)
+			}
 			for range req.Each {
 				for s := range w.servers(now) {
 					h.Sample(w.sample(now, s, req.Walk, &out))

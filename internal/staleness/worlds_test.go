@@ -241,6 +241,7 @@ var honestKinds = []worldKind{
 			}
 		}
 		w.previous, w.union = &old, moved < 0 || rapid.Bool().Draw(t, "union")
+		w.walkable = moved
 		w.moved = moved + rapid.Float64Range(0, 3600).Draw(t, "found after")
 		follows := moved + rapid.Float64Range(0, 86400).Draw(t, "followed by the resolver for")
 		w.resolver = drawHonest(t, rnd, &switched{follows, &old, z})

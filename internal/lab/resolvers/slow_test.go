@@ -27,7 +27,6 @@ func TestVerdictsAtRealConstants(t *testing.T) {
 	due := map[string]staleness.Evidence{
 		"unbound cache-min-ttl 300":            staleness.TTLInflated,
 		"dnsmasq min-cache-ttl 300":            staleness.TTLInflated,
-		"dnsmasq min-cache-ttl 3600 max-ttl":   staleness.WithdrawnAddress,
 		"dnsmasq use-stale-cache":              staleness.EDEStale,
 		"bind stale-answer-client-timeout 0":   staleness.EDEStale,
 		"powerdns minimum-ttl-override 300":    staleness.TTLInflated,
