@@ -19,11 +19,13 @@ import (
 
 // Query is one question. It is sent in the form that devices use, because the form selects the cache entry that answers:
 // dnsmasq and CoreDNS keep separate entries for DO, CD, client subnets, cookies or mixed case, or forward such questions. Hence
-// CD=0, DO=0, AD=0, lower case, and a plain OPT record (RFC 6891) of 1232 bytes; see [plainAfter].
+// CD=0, DO=0, AD=0, lower case, and a plain OPT record (RFC 6891) of 1232 bytes, unless the server cannot handle it.
 type Query struct {
 	Name      string // lower case, with the final dot
 	Type      uint16
 	Recursive bool // RD, set for questions to a resolver and clear for questions to an authoritative server
+	// WithoutEDNS asks without an OPT record, because the answer to a question with one was empty.
+	WithoutEDNS bool
 }
 
 // Exchanger asks one server one question. The reply contains the failure, if there is one.
@@ -51,9 +53,9 @@ const (
 	udpSize    = 1232 // announced in the OPT record (DNS flag day 2020)
 	readSize   = 4096 // more than any server may send after that
 	maxPackets = 256  // read before the exchange is abandoned: more than that is an attack
-	maxBad     = 2    // unusable answers before the exchange is abandoned
-	// plainAfter is the number of questions without any answer after which the next one is sent without an OPT record: DNS
-	// proxies of gateways are known to drop questions that have one (RFC 5625 §4.4), and most devices send none.
+	maxBad     = 2    // unusable answers before the exchange is abandoned: one with EDNS and one without
+	// plainAfter is the number of questions without any answer after which the next one is sent without an OPT record: some
+	// proxies drop questions that have one (RFC 5625 §4.4).
 	plainAfter = 2
 )
 
@@ -64,6 +66,8 @@ type Client struct {
 	Counts *Counts                                                              // nil: questions are not counted
 	// Resolver and Authority are the timers of recursive and of direct questions; zero: the defaults.
 	Resolver, Authority Timers
+
+	edns ednsMemory
 }
 
 func (c *Client) now() time.Time {
@@ -85,14 +89,18 @@ func (c *Client) timers(q Query) Timers {
 	return AuthorityTimers
 }
 
-// Exchange asks over UDP, again when nothing arrives or the server answered with a temporary error, and over TCP when the
-// answer is truncated. It returns when the timers' patience is over or ctx is done, at the latest.
+// Exchange asks over UDP, again when nothing arrives or the answer is unusable, and over TCP when the answer is truncated. It
+// returns when the timers' patience is over or ctx is done, at the latest. An answer is usable if it echoes the question and
+// has NXDOMAIN or NOERROR. If the answer to a question with EDNS is unusable, the next question is sent without.
 func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) Reply {
 	timers := c.timers(q)
 	own, cancel := context.WithTimeout(ctx, timers.Patience)
 	defer cancel()
-	x := &exchange{client: c, server: server, query: q, timers: timers, round: ctx, id: dns.Id(), edns: true}
 	asked := c.now()
+	avoided := q.WithoutEDNS || c.edns.avoided(server, asked)
+	x := &exchange{client: c, server: server, query: q, timers: timers, round: ctx, edns: !avoided, id: dns.Id()}
+	for x.plainID = dns.Id(); x.plainID == x.id; x.plainID = dns.Id() {
+	}
 	x.failed = Reply{Answer: measurement.Answer{Asked: asked}}
 	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailSilent})
 	reply, truncated := x.udp(own)
@@ -105,7 +113,21 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) R
 		reply.Detail.N, reply.Detail.After = x.sent, c.now().Sub(asked)
 	}
 	x.count(&reply)
+	x.learnEDNS(&reply, avoided)
 	return reply
+}
+
+// learnEDNS remembers whether the server can handle EDNS; avoided is true if it was not tried.
+func (x *exchange) learnEDNS(reply *Reply, avoided bool) {
+	answered := len(reply.Chain) > 0 || reply.Failure == measurement.DNSNXDomain
+	switch {
+	case answered && !reply.WithoutEDNS:
+		x.client.edns.worked(x.server)
+	case answered && x.query.WithoutEDNS:
+		x.client.edns.failed(x.server, true, x.client.now())
+	case !avoided && reply.WithoutEDNS && (answered || reply.Failure == measurement.DNSNoAddress):
+		x.client.edns.failed(x.server, x.ednsBroken, x.client.now())
+	}
 }
 
 // exchange is the state of one exchange.
@@ -115,9 +137,9 @@ type exchange struct {
 	query       Query
 	timers      Timers
 	round       context.Context
-	id          uint16
-	edns        bool // the next question has an OPT record
-	ednsRefused bool // the server has answered that it does not support EDNS
+	id, plainID uint16 // of the questions with and without an OPT record, so that a late answer is told from the expected one
+	edns        bool   // the next question has an OPT record
+	ednsBroken  bool   // an answer showed that the server cannot handle EDNS
 
 	failed         Reply // returned if no better reply arrives
 	bad            int   // unusable answers
@@ -171,13 +193,17 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 		case incomplete:
 			return Reply{}, true
 		case unusable:
-			x.failed = reply
+			if x.bad == 0 || reply.Failure != x.failed.Failure { // else the first one has the EDE
+				x.failed = reply
+			}
 			if x.bad++; x.bad >= maxBad {
 				return x.failed, false
 			}
 			next = time.Now().Add(x.timers.Pause)
-		case noEDNS:
-			x.edns, x.ednsRefused, next = false, true, time.Now()
+			if x.edns && x.ednsBroken {
+				next = time.Now() // the server need not recover
+			}
+			x.edns = false
 		case foreign:
 		}
 	}
@@ -210,7 +236,7 @@ func (x *exchange) tcp(own context.Context) Reply {
 		switch kind {
 		case usable, unusable:
 			return reply
-		case incomplete, noEDNS:
+		case incomplete:
 			x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailTCPTruncated})
 			return x.failed
 		case foreign:
@@ -247,10 +273,11 @@ func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
 // send sends the question, with a length prefix over a stream.
 func (x *exchange) send(conn net.Conn, stream bool) error {
 	m := new(dns.Msg)
-	m.Id = x.id
+	m.Id = x.plainID
 	m.RecursionDesired = x.query.Recursive
 	m.Question = []dns.Question{{Name: x.query.Name, Qtype: x.query.Type, Qclass: dns.ClassINET}}
 	if x.edns {
+		m.Id = x.id
 		m.SetEdns0(udpSize, false)
 	}
 	packet, err := m.Pack()
@@ -334,22 +361,28 @@ type packetKind int
 const (
 	foreign packetKind = iota // not an answer to this question: ignored, because the right one may follow
 	usable
-	unusable   // an error that may be temporary
-	noEDNS     // the server does not support EDNS (RFC 6891 §7)
+	unusable   // an error, or a message that breaks the protocol
 	incomplete // truncated
 )
 
 // read reads a packet that came from the server's address, since the socket is connected.
 func (x *exchange) read(packet []byte) (Reply, packetKind) {
 	m, state := parse(packet, x.id, x.query)
+	withoutEDNS := false
+	if state == unrelated {
+		m, state = parse(packet, x.plainID, x.query)
+		withoutEDNS = true
+	}
 	switch state {
 	case unrelated:
 		return Reply{}, foreign
 	case broken:
 		x.answered++
 		x.countOne(measurement.RcodeOther)
-		x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailBroken})
-		return x.failed, unusable
+		x.ednsBroken = x.ednsBroken || !withoutEDNS
+		reply := x.failed
+		reply.Failure, reply.Detail = measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailBroken}
+		return reply, unusable
 	case parsed:
 	}
 	x.answered++
@@ -357,15 +390,15 @@ func (x *exchange) read(packet []byte) (Reply, packetKind) {
 	if m.Truncated {
 		return Reply{}, incomplete
 	}
-	if !x.ednsRefused && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
-		return Reply{}, noEDNS
-	}
 	reply := interpret(m, x.query)
-	reply.Server, reply.Asked, reply.Received = x.server, x.failed.Asked, x.client.now()
-	if reply.Failure == measurement.DNSServFail {
-		return reply, unusable
+	reply.Server, reply.Asked, reply.Received, reply.WithoutEDNS = x.server, x.failed.Asked, x.client.now(), withoutEDNS
+	switch {
+	case m.Rcode == dns.RcodeSuccess && reply.Failure != measurement.DNSLoop && reply.Failure != measurement.DNSMalformed, m.Rcode == dns.RcodeNameError:
+		return reply, usable
+	case m.Rcode == dns.RcodeFormatError, m.Rcode == dns.RcodeNotImplemented, m.Rcode == dns.RcodeBadVers:
+		x.ednsBroken = x.ednsBroken || !withoutEDNS
 	}
-	return reply, usable
+	return reply, unusable
 }
 
 func (x *exchange) countOne(rcode string) { x.client.Counts.add(x.query, rcode, 1) }

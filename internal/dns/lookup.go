@@ -15,20 +15,39 @@ import (
 // Types are the address types, in the order in which they are asked and listed.
 var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 
-// Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the final dot.
+// Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the final dot. If
+// there is no address and an answer is empty, Lookup asks once more without EDNS, because some servers answer with an empty
+// message instead of an error.
 func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string) measurement.Lookup {
 	started := time.Now()
+	l := ask(ctx, x, resolver, host, false)
+	if emptyWithEDNS(&l) {
+		if plain := ask(ctx, x, resolver, host, true); len(plain.Addresses) > 0 || plain.Failure == measurement.DNSNXDomain {
+			l = plain
+		}
+	}
+	l.Took = time.Since(started)
+	return l
+}
+
+func ask(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, withoutEDNS bool) measurement.Lookup {
 	l := measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
 	var both sync.WaitGroup
 	for i, typ := range Types {
 		both.Go(func() {
-			l.Answers[i] = x.Exchange(ctx, resolver, Query{Name: host, Type: typ, Recursive: true}).Answer
+			l.Answers[i] = x.Exchange(ctx, resolver, Query{Name: host, Type: typ, Recursive: true, WithoutEDNS: withoutEDNS}).Answer
 		})
 	}
 	both.Wait()
-	l.Took = time.Since(started)
 	summarise(&l)
 	return l
+}
+
+// emptyWithEDNS reports whether a look-up has no address, and an answer to a question with EDNS was empty.
+func emptyWithEDNS(l *measurement.Lookup) bool {
+	return len(l.Addresses) == 0 && l.Failure != measurement.DNSNXDomain && slices.ContainsFunc(l.Answers, func(a measurement.Answer) bool {
+		return a.Failure == measurement.DNSNoAddress && !a.WithoutEDNS
+	})
 }
 
 // summarise derives the addresses, the TTL and the failure of a look-up from its two answers.

@@ -50,13 +50,15 @@ type Answer struct {
 	Asked    time.Time
 	Received time.Time // zero if no answer arrived
 	Rcode    int
-	AA       bool     // authoritative answer (RFC 1035 §4.1.1)
-	TCP      bool     // arrived over TCP, after a truncated answer over UDP
-	Tries    int      // questions sent
-	Chain    []Record // the records that lead from Name to its addresses, in order; other records are dropped
-	EDE      []EDE
-	Failure  DNSFailure
-	Detail   Detail
+	AA       bool // authoritative answer (RFC 1035 §4.1.1)
+	TCP      bool // arrived over TCP, after a truncated answer over UDP
+	Tries    int  // questions sent
+	// WithoutEDNS: the question that was answered had no OPT record, so that the answer could hold no EDE.
+	WithoutEDNS bool
+	Chain       []Record // the records that lead from Name to its addresses, in order; other records are dropped
+	EDE         []EDE
+	Failure     DNSFailure
+	Detail      Detail
 }
 
 // Addresses lists the addresses in the order of the answer.

@@ -2,6 +2,7 @@ package present
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -69,27 +70,25 @@ func rcodeText(rcode int, ede measurement.EDE) string {
 	return text(words)
 }
 
-// ZoneText words why there is no valid answer from a zone's authoritative servers; empty if there is one.
+// resolverText words the reason for the verdict on a resolver, and what limits the verdict.
+func resolverText(r *report.Resolver) string {
+	words := StalenessText(&r.Staleness)
+	if words != "" && slices.ContainsFunc(r.Lookup.Answers, func(a measurement.Answer) bool { return a.WithoutEDNS }) {
+		words = text(words + "; it answers only questions without EDNS, so it cannot mark an answer as expired (EDE)")
+	}
+	return words
+}
+
+// ZoneText words why there is no valid sample of a zone; empty if there is one. A failure of the sample is worded as in the
+// reason for a verdict.
 func ZoneText(z *report.Zone) string {
 	switch z.Failure {
 	case report.ZoneUnconfigured:
-		return "the host is not configured, so the authoritative servers of its zone are not asked"
+		return "the host is not configured, so its zone's servers are not asked"
 	case report.ZoneNotAsked:
-		return "the authoritative servers are not asked (authority.mode: off)"
+		return "the zone's servers are not asked (authority.mode: off)"
 	case report.ZoneNotFound:
-		return "the authoritative servers could not be found through the site's resolvers, or there was no time to ask them"
-	case report.ZoneSilent:
-		return "the authoritative servers do not answer"
-	case report.ZoneBlocked:
-		return "port 53 to the authoritative servers is blocked"
-	case report.ZoneIntercepted:
-		return "port 53 is intercepted: something on the path answers for the authoritative servers"
-	case report.ZoneNotAuthoritative:
-		return "the answers that arrive are not authoritative (a DNS proxy on the path?)"
-	case report.ZoneRefused:
-		return "the authoritative servers refuse to answer (or port 53 is redirected to a resolver?)"
-	case report.ZoneNoAddress:
-		return "the authoritative servers have no address for the host"
+		return "the zone's servers could not be found through the site's resolvers, or there was no time to ask them"
 	}
-	return ""
+	return sampleFailureText[measurement.SampleFailure(z.Failure)]
 }

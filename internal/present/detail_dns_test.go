@@ -6,6 +6,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 func TestDNSDetailText(t *testing.T) {
@@ -40,6 +41,27 @@ func TestDNSDetailText(t *testing.T) {
 			t.Errorf("%s is worded %q, as is %q", kind, words, seen[words])
 		}
 		seen[words] = kind
+	}
+}
+
+func TestResolverText(t *testing.T) {
+	learning := staleness.Assessment{Verdict: staleness.Unknown, Why: staleness.Why{Kind: staleness.WhyNotSampled}}
+	for _, test := range []struct {
+		name     string
+		resolver report.Resolver
+		want     string
+	}{
+		{"no assessment: empty", report.Resolver{Lookup: measurement.Lookup{Answers: []measurement.Answer{{WithoutEDNS: true}}}}, ""},
+		{"answers with EDNS: the reason", report.Resolver{Staleness: learning, Lookup: measurement.Lookup{Answers: []measurement.Answer{{}}}},
+			"the zone's servers have not been asked yet"},
+		{"answers without EDNS: no EDE", report.Resolver{Staleness: learning, Lookup: measurement.Lookup{Answers: []measurement.Answer{{}, {WithoutEDNS: true}}}},
+			"the zone's servers have not been asked yet; it answers only questions without EDNS, so it cannot mark an answer as expired (EDE)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := resolverText(&test.resolver); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
 	}
 }
 

@@ -216,7 +216,7 @@ func newResolver(h *report.Host, r *report.Resolver) Resolver {
 		Detail:        text(dnsDetailText(r.Lookup.Detail)),
 		Changes:       r.Changes,
 		Verdict:       text(r.Staleness.Verdict),
-		Why:           text(StalenessText(&r.Staleness)),
+		Why:           text(resolverText(r)),
 		Withdrawn:     addresses(r.Staleness.Withdrawn),
 		name:          serverName(r.Lookup.Resolver),
 	}
