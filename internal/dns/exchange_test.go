@@ -266,7 +266,7 @@ func TestExchange(t *testing.T) {
 			},
 		},
 		{
-			name: "a CNAME to a name that no host can have", failure: measurement.DNSMalformed,
+			name: "a CNAME to a name that no host can have, without its address: no address", failure: measurement.DNSNoAddress,
 			udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, host+` 60 IN CNAME bad\000\.name.example.`)) },
 		},
 		{

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"encoding/binary"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -56,7 +57,12 @@ func hold(t *testing.T, r Reply, q Query) {
 		if record.Owner != at {
 			t.Fatalf("record %d of %+v is not of %s", i, r.Records, at)
 		}
-		if _, ok := hostName(record.Owner); !ok || record.TTL >= 1<<31 {
+		for _, name := range []string{record.Owner, record.Target} {
+			if len(name) > 4*255 || strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
+				t.Fatalf("name %q", name)
+			}
+		}
+		if record.TTL >= 1<<31 {
 			t.Fatalf("record %+v", record)
 		}
 		if !record.Addr.IsValid() {

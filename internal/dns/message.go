@@ -1,9 +1,7 @@
 package dns
 
 import (
-	"encoding/binary"
 	"net/netip"
-	"strings"
 
 	"github.com/miekg/dns"
 
@@ -17,8 +15,8 @@ const (
 	maxEDE     = 8
 )
 
-// Reply is one server's reply to one question. Every name in it is a valid host name: lower case letters, digits, hyphens,
-// underscores and dots, at most 254 bytes.
+// Reply is one server's reply to one question. The names in Records are in presentation format, in which every byte that is not
+// printable ASCII is escaped (RFC 4343 §2.1). All other names are host names.
 type Reply struct {
 	measurement.Answer
 	// Records is the CNAME chain as far as the message contains it. Answer.Chain is the same if the chain ends in addresses,
@@ -32,44 +30,9 @@ type Reply struct {
 	SOA string
 }
 
-// parseState is how far a packet could be read.
-type parseState int
-
-const (
-	unrelated parseState = iota // another id or another question, or not a response
-	broken                      // answers the question, but breaks the protocol
-	parsed
-)
-
-const headerSize = 12 // RFC 1035 §4.1.1
-
-// parse reads a packet as the answer to q. A packet with another id or question is a late answer to an earlier question, or a
-// forgery, and is unrelated.
-func parse(packet []byte, id uint16, q Query) (*dns.Msg, parseState) {
-	if len(packet) < headerSize || binary.BigEndian.Uint16(packet) != id || packet[2]&0x80 == 0 {
-		return nil, unrelated
-	}
-	m := new(dns.Msg)
-	// A truncated message may end within a record; only its header and question are needed (RFC 2181 §9).
-	if err := m.Unpack(packet); err != nil && (!m.Response || !m.Truncated) {
-		return nil, broken
-	}
-	if len(m.Question) == 0 && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
-		return m, parsed // a server that cannot read a question need not repeat it
-	}
-	if m.Opcode != dns.OpcodeQuery || len(m.Question) != 1 {
-		return nil, unrelated
-	}
-	asked := m.Question[0]
-	if !strings.EqualFold(asked.Name, q.Name) || asked.Qtype != q.Type || asked.Qclass != dns.ClassINET {
-		return nil, unrelated
-	}
-	return m, parsed
-}
-
 // interpret returns what a message answers to q, and drops everything else in it.
-func interpret(m *dns.Msg, q Query) Reply {
-	r := Reply{Answer: measurement.Answer{Name: q.Name, Type: q.Type, Rcode: m.Rcode, AA: m.Authoritative, EDE: edes(m)}}
+func interpret(m *message, q Query) Reply {
+	r := Reply{Answer: measurement.Answer{Name: q.Name, Type: q.Type, Rcode: m.Rcode, AA: m.Authoritative, EDE: m.ede}}
 	r.servers(m, q)
 	for _, rr := range m.Ns {
 		if soa, ok := rr.(*dns.SOA); ok && r.SOA == "" {
@@ -98,7 +61,7 @@ func interpret(m *dns.Msg, q Query) Reply {
 
 // chain follows the CNAME chain from the name asked for to its addresses. The order of the records in the message has no
 // meaning.
-func (r *Reply) chain(m *dns.Msg, q Query) {
+func (r *Reply) chain(m *message, q Query) {
 	owners := make(map[string][]dns.RR)
 	for _, rr := range m.Answer {
 		h := rr.Header()
@@ -158,11 +121,7 @@ func (r *Reply) link(owner string, records []dns.RR) (next string, addresses boo
 	}
 	for _, rr := range records {
 		if v, ok := rr.(*dns.CNAME); ok {
-			target, ok := hostName(v.Target)
-			if !ok {
-				r.fail(measurement.DNSMalformed, measurement.DNSDetailBadCNAME)
-				return "", false
-			}
+			target := dns.CanonicalName(v.Target)
 			r.Records = append(r.Records, measurement.Record{Owner: owner, Type: dns.TypeCNAME, TTL: ttlOf(rr), Target: target})
 			return target, false
 		}
@@ -183,7 +142,7 @@ func (r *Reply) fail(why measurement.DNSFailure, detail measurement.DetailKind) 
 }
 
 // servers reads a set of NS records: the answer to a question of type NS, or a referral.
-func (r *Reply) servers(m *dns.Msg, q Query) {
+func (r *Reply) servers(m *message, q Query) {
 	section := m.Ns
 	if q.Type == dns.TypeNS {
 		section = append(append([]dns.RR(nil), m.Answer...), m.Ns...)
@@ -224,21 +183,6 @@ func (r *Reply) servers(m *dns.Msg, q Query) {
 			r.Glue[owner] = append(have, addr)
 		}
 	}
-}
-
-// edes reads the Extended DNS Errors (RFC 8914) from the OPT record.
-func edes(m *dns.Msg) []measurement.EDE {
-	opt := m.IsEdns0()
-	if opt == nil {
-		return nil
-	}
-	var out []measurement.EDE
-	for _, option := range opt.Option {
-		if e, ok := option.(*dns.EDNS0_EDE); ok && len(out) < maxEDE {
-			out = append(out, measurement.EDE{Code: e.InfoCode, Text: measurement.Text(e.ExtraText)})
-		}
-	}
-	return out
 }
 
 // hostName returns a name in lower case with its final dot. ok is false if it is not a valid host name (RFC 1123 §2.1, with the

@@ -28,8 +28,6 @@ const (
 	DNSDetailLoop DetailKind = "dns_loop"
 	// DNSDetailBadAddress: an address record of the answer holds no address.
 	DNSDetailBadAddress DetailKind = "dns_bad_address"
-	// DNSDetailBadCNAME: a CNAME leads to a name that no host can have.
-	DNSDetailBadCNAME DetailKind = "dns_bad_cname"
 	// DNSDetailNoAddress: the name exists, but has no address of the family asked for.
 	DNSDetailNoAddress DetailKind = "dns_no_address"
 )
@@ -38,5 +36,5 @@ const (
 var DNSDetailKinds = []DetailKind{
 	DNSDetailSilent, DNSDetailRoundEnded, DNSDetailNoSocket, DNSDetailUnreachable, DNSDetailTCPSilent, DNSDetailTCPFailed,
 	DNSDetailTCPClosed, DNSDetailTCPTruncated, DNSDetailTCPForeign, DNSDetailBroken, DNSDetailRcode, DNSDetailLoop,
-	DNSDetailBadAddress, DNSDetailBadCNAME, DNSDetailNoAddress,
+	DNSDetailBadAddress, DNSDetailNoAddress,
 }

@@ -29,11 +29,11 @@ var DNSFailures = []DNSFailure{
 
 // Record is one A, AAAA or CNAME record of an answer's chain.
 type Record struct {
-	Owner  string // lower case, with the final dot
+	Owner  string // lower case, in presentation format (unusual bytes escaped), with the final dot
 	Type   uint16 // 1 A, 28 AAAA, 5 CNAME
 	TTL    uint32 // seconds
 	Addr   netip.Addr
-	Target string // of a CNAME, lower case, with the final dot
+	Target string // of a CNAME, as Owner
 }
 
 // EDE is an Extended DNS Error (RFC 8914).

@@ -42,8 +42,6 @@ func dnsDetailText(d measurement.Detail) string {
 		words = "the CNAME chain does not end"
 	case measurement.DNSDetailBadAddress:
 		words = "an address record holds no address"
-	case measurement.DNSDetailBadCNAME:
-		words = "a CNAME leads to a name that no host can have"
 	case measurement.DNSDetailNoAddress:
 		words = "the answer holds no address"
 	}
