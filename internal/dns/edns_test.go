@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 // rawServer answers packets with packets, in memory, and logs the questions. It is safe for concurrent use.
 type rawServer struct {
 	answer func(q *dns.Msg) []byte // nil: silence
+	delay  time.Duration           // of an answer; 0: rawDelay
 
 	mu    sync.Mutex
 	asked []*dns.Msg
@@ -46,12 +48,12 @@ func (s *rawServer) dial(context.Context, string, string) (net.Conn, error) {
 			s.mu.Lock()
 			s.asked = append(s.asked, q)
 			s.mu.Unlock()
-			<-time.After(rawDelay)
-			if packet := s.answer(q); packet != nil {
-				if _, err := far.Write(packet); err != nil {
-					return
+			go func() {
+				<-time.After(cmp.Or(s.delay, rawDelay))
+				if packet := s.answer(q); packet != nil {
+					_, _ = far.Write(packet)
 				}
-			}
+			}()
 		}
 	}()
 	return near, nil
@@ -161,7 +163,7 @@ func TestLookupEDNS(t *testing.T) {
 				client := &Client{Dial: s.dial}
 				var before [2]int
 				for i, want := range [2][2]int{test.first, test.second} {
-					l := Lookup(context.Background(), client, somewhere, name)
+					l := Lookup(context.Background(), client, somewhere, name, 0)
 					if addresses := fmt.Sprint(l.Addresses); l.Failure != test.failure || (addresses == "[203.0.113.31]") != (test.failure == "") {
 						t.Errorf("look-up %d: %s, failure %q", i+1, addresses, l.Failure)
 					}
@@ -176,7 +178,7 @@ func TestLookupEDNS(t *testing.T) {
 				}
 				// It is remembered for an hour.
 				<-time.After(time.Hour)
-				Lookup(context.Background(), client, somewhere, name)
+				Lookup(context.Background(), client, somewhere, name, 0)
 				if with, _ := s.count(dns.TypeA); with == before[0] {
 					t.Error("an hour later it is not asked with OPT again")
 				}

@@ -26,6 +26,8 @@ type Query struct {
 	Recursive bool // RD, set for questions to a resolver and clear for questions to an authoritative server
 	// WithoutEDNS asks without an OPT record, because the answer to a question with one was empty.
 	WithoutEDNS bool
+	// Patience is the time for all tries together; 0: that of the client's timers.
+	Patience time.Duration
 }
 
 // Exchanger asks one server one question. The reply contains the failure, if there is one.
@@ -36,14 +38,18 @@ type Exchanger interface {
 // Timers are how long one server gets for one question.
 type Timers struct {
 	Patience time.Duration // for all tries together
-	Resend   time.Duration // until the question is sent again over UDP, if nothing arrives
+	Resend   time.Duration // until the question is sent again over UDP, if nothing arrives; doubled each time
 	Pause    time.Duration // before a server that answered with a temporary error is asked again
 }
 
-// ResolverTimers fit a look-up into the 2.5 s that a round of 10 s leaves for it: three datagrams, of which two may be lost.
-// While they wait for a silent authoritative server, Knot serves stale data only after 8 s and BIND after more than 5 s: such a
-// question times out here as it does on a device, and a later round sees the stale answer.
-var ResolverTimers = Timers{Patience: 2500 * time.Millisecond, Resend: 800 * time.Millisecond, Pause: 200 * time.Millisecond}
+// MaxPatience is how long a look-up waits for a resolver: as long as glibc waits for one try, and musl for all. While they wait
+// for a silent authoritative server, Knot serves stale data only after 8 s and BIND after more than 5 s: such a look-up times out
+// here as it does on a device, and a later round sees the stale answer.
+const MaxPatience = 5 * time.Second
+
+// ResolverTimers are for questions about zones, of which several follow each other in a search. Three datagrams are sent, of
+// which two may be lost. Look-ups of hosts have a patience of their own; see [Query].
+var ResolverTimers = Timers{Patience: 2500 * time.Millisecond, Resend: 600 * time.Millisecond, Pause: 200 * time.Millisecond}
 
 // AuthorityTimers are shorter, because a zone has more than one server. One datagram of each direction may be lost.
 var AuthorityTimers = Timers{Patience: 1200 * time.Millisecond, Resend: 600 * time.Millisecond, Pause: 200 * time.Millisecond}
@@ -78,15 +84,20 @@ func (c *Client) now() time.Time {
 }
 
 func (c *Client) timers(q Query) Timers {
+	timers := AuthorityTimers
 	switch {
 	case q.Recursive && c.Resolver != Timers{}:
-		return c.Resolver
+		timers = c.Resolver
 	case q.Recursive:
-		return ResolverTimers
+		timers = ResolverTimers
 	case c.Authority != Timers{}:
-		return c.Authority
+		timers = c.Authority
 	}
-	return AuthorityTimers
+	if q.Patience > 0 {
+		// With doubling, a third datagram is sent after three quarters of the patience at the latest.
+		timers.Patience, timers.Resend = q.Patience, min(timers.Resend, q.Patience/4)
+	}
+	return timers
 }
 
 // Exchange asks over UDP, again when nothing arrives or the answer is unusable, and over TCP when the answer is truncated. It
@@ -161,10 +172,10 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	for range maxPackets {
 		switch now := time.Now(); {
 		case now.Before(next):
-		case end.Sub(now) < x.timers.Pause: // too late for an answer
+		case x.sent > 0 && end.Sub(now) < x.timers.Pause: // too late for an answer
 			next = end.Add(x.timers.Pause)
 		default:
-			next = now.Add(x.timers.Resend)
+			next = now.Add(x.timers.Resend << x.sent)
 			if x.sent == plainAfter && x.answered == 0 {
 				x.edns = false
 			}
@@ -174,7 +185,8 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 		}
 		_ = conn.SetReadDeadline(next)
 		if own.Err() != nil { // checked after the deadline was set, which may have overwritten that of interrupt
-			break
+			x.expired(own)
+			return x.failed, false
 		}
 		n, err := conn.Read(buffer)
 		if err != nil {
@@ -207,7 +219,7 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 		case foreign:
 		}
 	}
-	x.expired(own)
+	x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailFlood, N: maxPackets})
 	return x.failed, false
 }
 
@@ -343,6 +355,9 @@ func isExhausted(err error) bool {
 	return false
 }
 
+// minDatagrams is the number of datagrams that must have gone unanswered for a server to count as silent.
+const minDatagrams = 2
+
 // expired tells the end of the round from the end of the exchange's own patience. An answer that arrived before is kept.
 func (x *exchange) expired(own context.Context) {
 	if x.failed.Failure != measurement.DNSTimeout {
@@ -350,7 +365,7 @@ func (x *exchange) expired(own context.Context) {
 	}
 	round, limited := x.round.Deadline()
 	end, _ := own.Deadline()
-	if x.round.Err() != nil || limited && !round.After(end) {
+	if x.round.Err() != nil || limited && !round.After(end) || x.sent < minDatagrams {
 		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailRoundEnded})
 	}
 }

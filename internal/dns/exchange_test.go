@@ -360,7 +360,7 @@ func TestExchange(t *testing.T) {
 		{name: "truncated, and TCP ends without an answer", udp: truncated, tcp: func(*dns.Msg, int) [][]byte { return nil }, failure: measurement.DNSMalformed},
 		{name: "truncated, and truncated over TCP", udp: truncated, tcp: truncated, failure: measurement.DNSMalformed},
 		{
-			name: "a flood of others' answers", failure: measurement.DNSTimeout,
+			name: "a flood of packets that answer other questions: malformed", failure: measurement.DNSMalformed,
 			udp: func(q *dns.Msg, _ int) [][]byte {
 				p := spoil(reply(q, good), func(m *dns.Msg) { m.Id++ })
 				out := make([][]byte, 2*maxPackets)
@@ -496,6 +496,7 @@ func TestExchangeTimers(t *testing.T) {
 			return reply(q, good)
 		})
 	}
+	patient := Query{Name: host, Type: dns.TypeA, Recursive: true, Patience: MaxPatience}
 	for _, test := range []struct {
 		name    string
 		server  lab.Answerer
@@ -509,7 +510,11 @@ func TestExchangeTimers(t *testing.T) {
 		{"silent authoritative server: timeout after its patience", silent, Query{Name: host, Type: dns.TypeA}, 0, measurement.DNSTimeout, 1200 * time.Millisecond, 2},
 		{"the round ends first: out of time", silent, asked, 400 * time.Millisecond, measurement.DNSOutOfTime, 400 * time.Millisecond, 1},
 		{"the round ends later: timeout", silent, asked, 9 * time.Second, measurement.DNSTimeout, 2500 * time.Millisecond, 3},
-		{"the third datagram arrives: an answer", after(2), asked, 0, "", 1600 * time.Millisecond, 3},
+		{"the third datagram arrives: an answer", after(2), asked, 0, "", 1800 * time.Millisecond, 3},
+		{"patience of a look-up, silent: timeout after it", silent, patient, 0, measurement.DNSTimeout, 5 * time.Second, 4},
+		{"patience of a look-up, the third datagram arrives: an answer", after(2), patient, 0, "", 1800 * time.Millisecond, 3},
+		{"a short patience, silent: three datagrams", silent, Query{Name: host, Type: dns.TypeA, Recursive: true, Patience: 2 * time.Second}, 0, measurement.DNSTimeout, 2 * time.Second, 3},
+		{"one datagram only, silent: out of time", silent, Query{Name: host, Type: dns.TypeA, Recursive: true, Patience: 100 * time.Millisecond}, 0, measurement.DNSOutOfTime, 100 * time.Millisecond, 1},
 		{"SERVFAIL: asked once more after a pause", servfail, asked, 0, measurement.DNSServFail, 200 * time.Millisecond, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -526,6 +531,37 @@ func TestExchangeTimers(t *testing.T) {
 				if took := time.Since(began); r.Failure != test.failure || took != test.took || r.Tries != test.tries {
 					t.Errorf("%q after %v with %d tries; want %q after %v with %d", r.Failure, took, r.Tries, test.failure, test.took, test.tries)
 				}
+			})
+		})
+	}
+}
+
+// TestExchangeSlowServer has a server answer after some time, as a forwarder does whose first upstream is dead.
+func TestExchangeSlowServer(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		delay   time.Duration
+		failure measurement.DNSFailure
+		took    time.Duration
+	}{
+		{"3 s: the answer", 3 * time.Second, "", 3 * time.Second},
+		{"4.9 s: the answer", 4900 * time.Millisecond, "", 4900 * time.Millisecond},
+		{"6 s: timeout", 6 * time.Second, measurement.DNSTimeout, MaxPatience},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &rawServer{delay: test.delay, answer: func(q *dns.Msg) []byte { return pack(reply(q, good)) }}
+				q := asked
+				q.Patience = MaxPatience
+				began := time.Now()
+				r := (&Client{Dial: s.dial}).Exchange(context.Background(), somewhere, q)
+				if took := time.Since(began); r.Failure != test.failure || took != test.took || r.WithoutEDNS {
+					t.Errorf("%q after %v, without EDNS %v", r.Failure, took, r.WithoutEDNS)
+				}
+				if r.Failure != "" && (r.Detail.N != r.Tries || r.Detail.After != MaxPatience) {
+					t.Errorf("detail %+v of %d tries", r.Detail, r.Tries)
+				}
+				pass(test.delay) // until the late answers have been sent
 			})
 		})
 	}

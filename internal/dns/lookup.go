@@ -17,12 +17,14 @@ var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 
 // Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the final dot. If
 // there is no address and an answer is empty, Lookup asks once more without EDNS, because some servers answer with an empty
-// message instead of an error.
-func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string) measurement.Lookup {
+// message instead of an error. patience is the time that the resolver gets; 0: that of [ResolverTimers].
+func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, patience time.Duration) measurement.Lookup {
 	started := time.Now()
-	l := ask(ctx, x, resolver, host, false)
+	q := Query{Name: host, Recursive: true, Patience: patience}
+	l := ask(ctx, x, resolver, q)
 	if emptyWithEDNS(&l) {
-		if plain := ask(ctx, x, resolver, host, true); len(plain.Addresses) > 0 || plain.Failure == measurement.DNSNXDomain {
+		q.WithoutEDNS = true
+		if plain := ask(ctx, x, resolver, q); len(plain.Addresses) > 0 || plain.Failure == measurement.DNSNXDomain {
 			l = plain
 		}
 	}
@@ -30,12 +32,15 @@ func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host stri
 	return l
 }
 
-func ask(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, withoutEDNS bool) measurement.Lookup {
+// ask asks a resolver for both types at the same time.
+func ask(ctx context.Context, x Exchanger, resolver netip.AddrPort, q Query) measurement.Lookup {
 	l := measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
 	var both sync.WaitGroup
 	for i, typ := range Types {
 		both.Go(func() {
-			l.Answers[i] = x.Exchange(ctx, resolver, Query{Name: host, Type: typ, Recursive: true, WithoutEDNS: withoutEDNS}).Answer
+			q := q
+			q.Type = typ
+			l.Answers[i] = x.Exchange(ctx, resolver, q).Answer
 		})
 	}
 	both.Wait()

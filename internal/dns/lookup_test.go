@@ -63,7 +63,7 @@ func TestLookup(t *testing.T) {
 					m.Rcode = s.rcode
 					return m
 				}))
-				l := Lookup(context.Background(), &Client{Dial: n.Dial}, somewhere, host)
+				l := Lookup(context.Background(), &Client{Dial: n.Dial}, somewhere, host, 0)
 				if got := fmt.Sprint(l.Addresses); got != test.addresses || l.TTL != test.ttl || l.Failure != test.failure {
 					t.Errorf("%s, TTL %v, failure %q", got, l.TTL, l.Failure)
 				}

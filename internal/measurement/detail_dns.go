@@ -22,6 +22,8 @@ const (
 	DNSDetailTCPForeign DetailKind = "dns_tcp_foreign"
 	// DNSDetailBroken: the answer could not be parsed.
 	DNSDetailBroken DetailKind = "dns_broken"
+	// DNSDetailFlood: N packets arrived that do not answer the question.
+	DNSDetailFlood DetailKind = "dns_flood"
 	// DNSDetailRcode: the server answered with an error. N is the response code; EDE explains it, if the server sent one.
 	DNSDetailRcode DetailKind = "dns_rcode"
 	// DNSDetailLoop: the CNAME chain does not end.
@@ -35,6 +37,6 @@ const (
 // DNSDetailKinds lists every kind of [Detail] that packages dns and resolve produce.
 var DNSDetailKinds = []DetailKind{
 	DNSDetailSilent, DNSDetailRoundEnded, DNSDetailNoSocket, DNSDetailUnreachable, DNSDetailTCPSilent, DNSDetailTCPFailed,
-	DNSDetailTCPClosed, DNSDetailTCPTruncated, DNSDetailTCPForeign, DNSDetailBroken, DNSDetailRcode, DNSDetailLoop,
+	DNSDetailTCPClosed, DNSDetailTCPTruncated, DNSDetailTCPForeign, DNSDetailBroken, DNSDetailFlood, DNSDetailRcode, DNSDetailLoop,
 	DNSDetailBadAddress, DNSDetailNoAddress,
 }

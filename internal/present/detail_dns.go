@@ -36,6 +36,8 @@ func dnsDetailText(d measurement.Detail) string {
 		words = "truncated over UDP, and the answers over TCP belong to other questions"
 	case measurement.DNSDetailBroken:
 		words = "the answer cannot be parsed"
+	case measurement.DNSDetailFlood:
+		words = fmt.Sprintf("%d packets arrived that do not answer the question", d.N)
 	case measurement.DNSDetailRcode:
 		words = rcodeText(d.N, d.EDE)
 	case measurement.DNSDetailLoop:

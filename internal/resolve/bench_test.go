@@ -92,7 +92,7 @@ func BenchmarkRound(b *testing.B) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		for i := range c.Endpoints {
-			r := s.Host(c.Endpoints[i].Host).Begin(ctx)
+			r := s.Host(c.Endpoints[i].Host).Begin(ctx, patience)
 			defer func() {
 				if resolvers, _ := r.Finish(); len(resolvers[0].Lookup.Addresses) != 3 {
 					b.Errorf("%+v", resolvers[0].Lookup)

@@ -39,7 +39,8 @@ func TestServiceOverSockets(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for i := range c.Endpoints {
-		r := s.Host(c.Endpoints[i].Host).Begin(ctx)
+		r := s.Host(c.Endpoints[i].Host).Begin(ctx, patience)
+		<-r.Arrivals()
 		lookups := r.Lookups()
 		if len(lookups) != 1 || len(lookups[0].Addresses) != 3 || lookups[0].TTL != time.Minute {
 			t.Errorf("%+v", lookups)
@@ -100,11 +101,11 @@ func TestPreliminary(t *testing.T) {
 		s.put(ns2, silence{})
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		r := s.names(0).Begin(ctx)
+		r := s.names(0).Begin(ctx, patience)
 		if resolvers, zone := r.Preliminary(); len(resolvers) != 0 || !zone.Known {
 			t.Errorf("before the look-ups: %+v, %+v", resolvers, zone)
 		}
-		r.Lookups()
+		<-r.Arrivals()
 		resolvers, zone := r.Preliminary()
 		if len(resolvers) != 1 || len(resolvers[0].Lookup.Addresses) == 0 || !reflect.DeepEqual(resolvers[0].Staleness, last.resolvers[0].Staleness) {
 			t.Errorf("after the look-ups: %+v", resolvers)
@@ -128,9 +129,9 @@ func TestRoundWithSilentServers(t *testing.T) {
 			looked, took time.Duration // at most
 		}{
 			{"no server is silent", nil, 50 * time.Millisecond, 50 * time.Millisecond},
-			{"a silent resolver", []netip.AddrPort{resolver2}, 2500 * time.Millisecond, 2600 * time.Millisecond},
+			{"a silent resolver", []netip.AddrPort{resolver2}, patience, patience + 100*time.Millisecond},
 			{"silent name servers", []netip.AddrPort{ns1, ns2, root}, 50 * time.Millisecond, 2600 * time.Millisecond},
-			{"all servers are silent", []netip.AddrPort{resolver1, resolver2, ns1, ns2, root}, 2500 * time.Millisecond, 2600 * time.Millisecond},
+			{"all servers are silent", []netip.AddrPort{resolver1, resolver2, ns1, ns2, root}, patience, patience + 100*time.Millisecond},
 		} {
 			s.put(resolver1, s.resolver)
 			s.put(resolver2, s.resolver)

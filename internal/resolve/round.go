@@ -15,13 +15,17 @@ import (
 // Round is one round of one host: its look-ups, its direct samples, and the judgement of its resolvers. It ends when its context
 // is done, at the latest.
 type Round struct {
-	service *Service
-	host    *hostState
-	ctx     context.Context
+	service  *Service
+	host     *hostState
+	ctx      context.Context
+	patience time.Duration // of a look-up
 
+	arrivals chan struct{} // receives a value for every look-up that ends; closed after the last
 	first    chan struct{} // closed when the first resolver has given an address
-	lookedUp chan struct{} // closed when lookups is complete
-	lookups  []measurement.Lookup
+	lookedUp chan struct{} // closed after the last look-up
+
+	mu      sync.Mutex            // guards lookups until lookedUp is closed
+	lookups []*measurement.Lookup // by resolver; nil until it ends
 
 	sameView  []bool // by resolver, see findSameViews; nil: not tested
 	done      chan struct{}
@@ -29,22 +33,35 @@ type Round struct {
 	zone      report.Zone       // readable after done
 }
 
-// Begin asks every resolver and the authoritative servers of the host's zone at the same time. The caller must call
-// [Round.Finish], which waits for the round to end.
-func (h *Host) Begin(ctx context.Context) *Round {
+// Begin asks every resolver and the authoritative servers of the host's zone at the same time. Each resolver gets the given
+// patience. The caller must call [Round.Finish], which waits for the round to end.
+func (h *Host) Begin(ctx context.Context, patience time.Duration) *Round {
+	resolvers := len(h.service.resolvers)
 	r := &Round{
-		service: h.service, host: h.state, ctx: ctx, first: make(chan struct{}), lookedUp: make(chan struct{}),
-		lookups: make([]measurement.Lookup, len(h.service.resolvers)), done: make(chan struct{}),
+		service: h.service, host: h.state, ctx: ctx, patience: patience,
+		arrivals: make(chan struct{}, resolvers), first: make(chan struct{}), lookedUp: make(chan struct{}),
+		lookups: make([]*measurement.Lookup, resolvers), done: make(chan struct{}),
 	}
 	h.state.begin(h.service.now())
 	go r.run()
 	return r
 }
 
-// Lookups waits for the resolvers only, so that the walks can begin while authoritative servers are still being asked.
+// Arrivals receives a value for every look-up that ends, and is closed after the last. So the walks can begin while other
+// resolvers and the authoritative servers are still being asked.
+func (r *Round) Arrivals() <-chan struct{} { return r.arrivals }
+
+// Lookups returns the look-ups that have ended, in the order of the resolvers.
 func (r *Round) Lookups() []measurement.Lookup {
-	<-r.lookedUp
-	return r.lookups
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]measurement.Lookup, 0, len(r.lookups))
+	for _, l := range r.lookups {
+		if l != nil {
+			out = append(out, *l)
+		}
+	}
+	return out
 }
 
 // Finish waits for the authoritative servers too, and returns the results of the round.
@@ -53,20 +70,15 @@ func (r *Round) Finish() ([]report.Resolver, report.Zone) {
 	return r.resolvers, r.zone
 }
 
-// Preliminary returns what is known while the round runs: the look-ups, once they are complete, with the assessments of the
-// round before. It does not wait.
+// Preliminary returns what is known while the round runs: the look-ups that have ended, with the assessments of the round before.
+// It does not wait.
 func (r *Round) Preliminary() ([]report.Resolver, report.Zone) {
-	h := r.host
+	h, lookups := r.host, r.Lookups()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	zone := h.zoneReport(r.service.now(), r.service.zoneClient != nil)
-	select {
-	case <-r.lookedUp:
-	default:
-		return nil, zone
-	}
-	out := make([]report.Resolver, len(r.lookups))
-	for i, l := range r.lookups {
+	out := make([]report.Resolver, len(lookups))
+	for i, l := range lookups {
 		out[i] = report.Resolver{Lookup: l, Staleness: h.latest[l.Resolver]}
 		if known := h.histories[l.Resolver]; known != nil {
 			out[i].Changes, out[i].LastChange = known.changes, known.lastChange
@@ -108,17 +120,21 @@ func (r *Round) intercepted() bool {
 // lookUp asks every resolver at the same time.
 func (r *Round) lookUp() {
 	defer close(r.lookedUp)
+	defer close(r.arrivals)
 	var all sync.WaitGroup
 	var once sync.Once
 	for i, resolver := range r.service.resolvers {
 		all.Go(func() {
-			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name())
-			r.lookups[i] = l
+			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name(), r.patience)
+			r.mu.Lock()
+			r.lookups[i] = &l
+			r.mu.Unlock()
 			r.host.answered(&l)
 			if len(l.Addresses) > 0 {
 				r.service.answered.Store(true)
 				once.Do(func() { close(r.first) })
 			}
+			r.arrivals <- struct{}{}
 		})
 	}
 	all.Wait()
@@ -227,8 +243,9 @@ func (r *Round) conclude(samples []measurement.Sample) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := s.now()
-	r.resolvers = make([]report.Resolver, len(r.lookups))
-	for i, l := range r.lookups {
+	lookups := r.Lookups() // all have ended
+	r.resolvers = make([]report.Resolver, len(lookups))
+	for i, l := range lookups {
 		if r.sameView != nil {
 			h.judge.SameView(l.Resolver, r.sameView[i])
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	endpointdns "github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -122,12 +123,17 @@ type result struct {
 	took      time.Duration
 }
 
+// patience is that of a look-up in a round of 6.25 s and more.
+const patience = endpointdns.MaxPatience
+
 // round makes a round with the given time.
 func (s *site) round(within time.Duration, names *Host) result {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	began := time.Now()
-	r := names.Begin(ctx)
+	r := names.Begin(ctx, patience)
+	for range r.Arrivals() {
+	}
 	out := result{lookups: r.Lookups()}
 	out.looked = time.Since(began)
 	out.resolvers, out.authority = r.Finish()

@@ -64,8 +64,11 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 			Finding: diagnose.SinkholeFinding(addr),
 		})
 	}
-	for j, addr := range s.plan.walk {
-		w := s.walks[i][j]
+	for _, addr := range s.plan.walk {
+		var w *report.Walk
+		if walks := s.walks[addr]; walks != nil {
+			w = walks[i]
+		}
 		if w == nil { // the deadline came before the walk began or ended
 			cut := r.judgeWalk(s.endpoint, &measurement.Outcome{
 				Address: netip.AddrPortFrom(addr, p.Port), Transport: p.Transport, Client: s.endpoint.Client,

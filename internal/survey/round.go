@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -23,6 +24,7 @@ type round struct {
 	unconfigured bool
 	gate         chan struct{}
 	names        *resolve.Host // nil if the host is an address
+	patience     time.Duration // of a look-up
 
 	mu        sync.Mutex // guards the fields below until Run returns
 	lookups   []measurement.Lookup
@@ -44,10 +46,11 @@ type slot struct {
 	// sinkhole reports which addresses must not be connected to; they are reported only.
 	sinkhole sinkholeRule
 
-	planned bool // plan is set
+	planned bool // plan has an address, or every look-up has ended
 	plan    addressPlan
-	// walks[i][j] is path i to plan.walk[j], judged; nil until it has been walked.
-	walks [][]*report.Walk
+	// walks holds the walks of every path to an address, judged; nil until it has been walked. An address that was planned before
+	// all look-ups had ended may no longer be in plan.
+	walks map[netip.Addr][]*report.Walk
 }
 
 // Run makes the round. It implements [share.Computation].
@@ -87,84 +90,122 @@ func (r *round) refreshAnchors(ctx context.Context) {
 	}
 }
 
+// minRound is the time for which a round is planned at least, so that an asker with less time does not shorten the patience for
+// the others.
+const minRound = 5 * time.Second
+
+// lookupPatience is how long a look-up waits for a resolver: at most [dns.MaxPatience], and at most 80 % of the time of the asker
+// that begins the round, so that this asker learns that a resolver is silent.
+func lookupPatience(ctx context.Context, timeout time.Duration) time.Duration {
+	planned := timeout
+	if deadline, limited := ctx.Deadline(); limited {
+		planned = min(timeout, max(minRound, time.Until(deadline)))
+	}
+	return min(dns.MaxPatience, planned*4/5)
+}
+
 // surveyHost resolves the host and walks its paths, while its authoritative servers are asked.
 func (r *round) surveyHost(ctx context.Context) {
-	addresses, ok := r.resolve(ctx)
-	defer r.finishNames()
-	if !ok {
-		return // the round was over before the look-up could begin
-	}
 	var walks sync.WaitGroup
 	defer walks.Wait()
-	for i := range r.slots {
-		if !r.walkEndpoint(ctx, &r.slots[i], addresses, &walks) {
-			return
-		}
-	}
-}
-
-// walkEndpoint plans an endpoint's addresses and begins the walks of its paths; false means that the round is over.
-func (r *round) walkEndpoint(ctx context.Context, s *slot, addresses [][]netip.Addr, walks *sync.WaitGroup) bool {
-	hasRoute := r.survey.opts.HasRoute
-	if r.unconfigured { // the caller is told which addresses are forbidden, whether they could be reached or not
-		hasRoute = func(addr netip.Addr) bool { return s.sinkhole(addr, nil) || r.survey.opts.HasRoute(addr) }
-	}
-	plan := planAddresses(addresses, s.sinkhole, hasRoute, r.site.Config.Survey.MaxAddresses)
-	r.mu.Lock()
-	s.plan, s.planned = plan, true
-	s.walks = make([][]*report.Walk, len(s.endpoint.Paths))
-	for i := range s.walks {
-		s.walks[i] = make([]*report.Walk, len(plan.walk))
-	}
-	r.mu.Unlock()
-	for j, addr := range plan.walk {
-		for i, p := range s.endpoint.Paths {
-			if !r.enter(ctx) {
-				return false
-			}
-			walks.Go(func() {
-				defer r.exit()
-				outcome := r.site.Walker.Walk(ctx, path.TargetFor(s.endpoint, p, addr))
-				// Judged within the bound on walks and without a lock, because a hostile chain can take a while.
-				walk := r.judgeWalk(s.endpoint, &outcome)
-				r.mu.Lock()
-				s.walks[i][j] = &walk
-				r.mu.Unlock()
-			})
-		}
-	}
-	return true
-}
-
-// resolve returns the addresses that each resolver gives; ok is false if the round was over before any was asked.
-func (r *round) resolve(ctx context.Context) (addresses [][]netip.Addr, ok bool) {
 	if r.names == nil {
-		addr, err := netip.ParseAddr(r.slots[0].endpoint.Host)
-		return [][]netip.Addr{{addr}}, err == nil
+		if addr, err := netip.ParseAddr(r.slots[0].endpoint.Host); err == nil {
+			r.plan([][]netip.Addr{{addr}}, true)
+			r.walkPlanned(ctx, &walks)
+		}
+		return
 	}
 	if !r.enter(ctx) {
-		return nil, false
+		return // the round was over before the look-up could begin
 	}
-	resolving := r.names.Begin(ctx)
+	leave := sync.OnceFunc(r.exit)
+	defer leave()
+	resolving := r.names.Begin(ctx, r.patience)
 	r.mu.Lock()
 	r.resolving = resolving
 	r.mu.Unlock()
-	lookups := resolving.Lookups()
-	r.exit()
-	for i := range lookups {
-		addresses = append(addresses, lookups[i].Addresses)
+	for range resolving.Arrivals() {
+		if r.plan(addressesOf(resolving.Lookups()), false) {
+			leave()
+			r.walkPlanned(ctx, &walks)
+		}
 	}
+	leave()
+	lookups := resolving.Lookups()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.lookups = lookups
-	return addresses, true
+	r.mu.Unlock()
+	r.plan(addressesOf(lookups), true)
+	r.walkPlanned(ctx, &walks)
+	r.finishNames()
+}
+
+// addressesOf lists the addresses of each look-up.
+func addressesOf(lookups []measurement.Lookup) [][]netip.Addr {
+	out := make([][]netip.Addr, len(lookups))
+	for i := range lookups {
+		out[i] = lookups[i].Addresses
+	}
+	return out
+}
+
+// plan plans the addresses of every endpoint, from those that the resolvers have given so far; complete is true if all have
+// answered. It reports whether there is an address.
+func (r *round) plan(addresses [][]netip.Addr, complete bool) bool {
+	any := false
+	for i := range r.slots {
+		s := &r.slots[i]
+		hasRoute := r.survey.opts.HasRoute
+		if r.unconfigured { // the caller is told which addresses are forbidden, whether they could be reached or not
+			hasRoute = func(addr netip.Addr) bool { return s.sinkhole(addr, nil) || r.survey.opts.HasRoute(addr) }
+		}
+		plan := planAddresses(addresses, s.sinkhole, hasRoute, r.site.Config.Survey.MaxAddresses)
+		planned := complete || len(plan.walk) > 0
+		r.mu.Lock()
+		if planned {
+			s.plan, s.planned = plan, true
+		}
+		r.mu.Unlock()
+		any = any || len(plan.walk) > 0
+	}
+	return any
+}
+
+// walkPlanned begins the walks to the planned addresses that have not been walked yet.
+func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
+	for i := range r.slots {
+		s := &r.slots[i]
+		for _, addr := range s.plan.walk {
+			if s.walks[addr] != nil {
+				continue
+			}
+			results := make([]*report.Walk, len(s.endpoint.Paths))
+			r.mu.Lock()
+			if s.walks == nil {
+				s.walks = make(map[netip.Addr][]*report.Walk)
+			}
+			s.walks[addr] = results
+			r.mu.Unlock()
+			for j, p := range s.endpoint.Paths {
+				if !r.enter(ctx) {
+					return
+				}
+				walks.Go(func() {
+					defer r.exit()
+					outcome := r.site.Walker.Walk(ctx, path.TargetFor(s.endpoint, p, addr))
+					// Judged within the bound on walks and without a lock, because a hostile chain can take a while.
+					walk := r.judgeWalk(s.endpoint, &outcome)
+					r.mu.Lock()
+					results[j] = &walk
+					r.mu.Unlock()
+				})
+			}
+		}
+	}
 }
 
 // finishNames waits for the authoritative servers and stores the judgement of the resolvers.
 func (r *round) finishNames() {
-	if r.resolving == nil {
-		return
-	}
 	resolvers, zone := r.resolving.Finish()
 	r.mu.Lock()
 	defer r.mu.Unlock()

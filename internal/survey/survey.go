@@ -142,7 +142,7 @@ func (s *Survey) Run(ctx context.Context) *report.Report {
 	slots := make(map[string]int) // endpoints of a host so far
 	for i := range site.Config.Endpoints {
 		host := site.Config.Endpoints[i].Host
-		if call, err := s.join(host); err == nil { // the only error is that of a closed survey
+		if call, err := s.join(ctx, host); err == nil { // the only error is that of a closed survey
 			parts = append(parts, part{call, slots[host]})
 			slots[host]++
 		}
@@ -163,10 +163,10 @@ func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, erro
 	var call *share.Call[*round]
 	var err error
 	if endpoints > 0 {
-		call, err = s.join(host)
+		call, err = s.join(ctx, host)
 	} else {
 		endpoints = 1
-		call, err = s.joinUnconfigured(host)
+		call, err = s.joinUnconfigured(ctx, host)
 	}
 	s.mu.Unlock()
 	var parts []part
@@ -182,10 +182,10 @@ func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, erro
 }
 
 // join joins the round of a configured host. s.mu is held.
-func (s *Survey) join(host string) (*share.Call[*round], error) {
+func (s *Survey) join(ctx context.Context, host string) (*share.Call[*round], error) {
 	bounds := &s.site.Config.Survey
 	return s.configured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
-		r := s.newRound(host)
+		r := s.newRound(ctx, host)
 		for i := range s.site.Config.Endpoints {
 			e := &s.site.Config.Endpoints[i]
 			if e.Host != host {
@@ -203,10 +203,10 @@ func (s *Survey) join(host string) (*share.Call[*round], error) {
 
 // joinUnconfigured joins the round of a host that is not configured: it is walked with a browser's hello, judged by the public
 // web's roots, and reached only at addresses that probe.allow permits. s.mu is held.
-func (s *Survey) joinUnconfigured(host string) (*share.Call[*round], error) {
+func (s *Survey) joinUnconfigured(ctx context.Context, host string) (*share.Call[*round], error) {
 	bounds, allowed := &s.site.Config.Survey, &s.site.Config.Probe
 	return s.unconfigured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
-		r := s.newRound(host)
+		r := s.newRound(ctx, host)
 		r.unconfigured = true
 		e := s.site.Config.Unconfigured(host)
 		r.slots = []slot{{
@@ -217,9 +217,9 @@ func (s *Survey) joinUnconfigured(host string) (*share.Call[*round], error) {
 	})
 }
 
-// newRound returns a round of one host, without slots. s.mu is held.
-func (s *Survey) newRound(host string) *round {
-	r := &round{survey: s, site: s.site, started: s.opts.Now(), gate: s.gate}
+// newRound returns a round of one host, without slots; ctx is that of the asker. s.mu is held.
+func (s *Survey) newRound(ctx context.Context, host string) *round {
+	r := &round{survey: s, site: s.site, started: s.opts.Now(), gate: s.gate, patience: lookupPatience(ctx, s.site.Config.Survey.Timeout)}
 	if _, err := netip.ParseAddr(host); err != nil {
 		r.names = s.site.Names.Host(host)
 	}

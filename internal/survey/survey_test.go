@@ -30,6 +30,8 @@ var resolver = netip.MustParseAddrPort("192.0.2.53:53")
 type world struct {
 	addresses map[string][]netip.Addr  // of a host; none: the name does not exist
 	lookup    time.Duration            // that a look-up takes
+	silent    netip.AddrPort           // a resolver that does not answer
+	resolvers []netip.AddrPort         // nil: resolver
 	walk      map[string]time.Duration // that a walk to an address takes; default: no time
 	outcome   map[string]measurement.Failure
 
@@ -48,8 +50,16 @@ func (w *world) Exchange(ctx context.Context, server netip.AddrPort, q dns.Query
 		w.lookups.Add(1)
 	}
 	r := dns.Reply{Answer: measurement.Answer{Server: server, Name: q.Name, Type: q.Type, Asked: time.Now()}}
-	if !wait(ctx, w.lookup) {
+	takes := w.lookup
+	if server == w.silent {
+		takes = time.Hour
+	}
+	switch {
+	case !wait(ctx, min(takes, q.Patience)):
 		r.Failure = measurement.DNSOutOfTime
+		return r
+	case takes >= q.Patience:
+		r.Failure = measurement.DNSTimeout
 		return r
 	}
 	r.Received = time.Now()
@@ -129,7 +139,10 @@ func (w *world) site(change func(*config.Config), hosts ...string) *Site {
 		change(&cfg)
 	}
 	cfg.Authority.Mode = config.AuthorityOff
-	names := resolve.New(resolve.Options{Config: &cfg, Resolvers: []netip.AddrPort{resolver}, Exchanger: w})
+	if w.resolvers == nil {
+		w.resolvers = []netip.AddrPort{resolver}
+	}
+	names := resolve.New(resolve.Options{Config: &cfg, Resolvers: w.resolvers, Exchanger: w})
 	return &Site{Config: &cfg, Anchors: w, Names: names, Walker: w}
 }
 
@@ -256,6 +269,88 @@ func TestRunEndsAtSurveyTimeout(t *testing.T) {
 	})
 }
 
+// TestLookupPatience has the only resolver silent: every scrape of 5 s and more, less the half second that the exporter keeps, gets
+// the verdict.
+func TestLookupPatience(t *testing.T) {
+	for _, test := range []struct {
+		scrape, timeout time.Duration // scrape_timeout and survey.timeout
+		want            time.Duration // of the patience
+	}{
+		{5 * time.Second, 10 * time.Second, 4 * time.Second},
+		{10 * time.Second, 10 * time.Second, 5 * time.Second},
+		{15 * time.Second, 10 * time.Second, 5 * time.Second},
+		{30 * time.Second, 30 * time.Second, 5 * time.Second},
+		{6 * time.Second, 30 * time.Second, 4400 * time.Millisecond},
+		{10 * time.Second, 3 * time.Second, 2400 * time.Millisecond},
+		{20 * time.Millisecond, 10 * time.Second, 4 * time.Second}, // an attacker shortens it by a second
+	} {
+		t.Run(fmt.Sprintf("scrape_timeout %v, survey.timeout %v: %v", test.scrape, test.timeout, test.want), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, silent: resolver}
+				s, _ := w.open(t, func(c *config.Config) { c.Survey.Timeout = test.timeout }, "a.test")
+				ctx, cancel := within(test.scrape - min(test.scrape/2, time.Second/2))
+				defer cancel()
+				if got := lookupPatience(ctx, test.timeout); got != test.want {
+					t.Errorf("patience %v, want %v", got, test.want)
+				}
+				p := s.Run(ctx).Hosts[0].Paths[0]
+				if known := test.scrape >= 5*time.Second; p.Known != known || known != (p.Finding.Reason == diagnose.DNSFailed) {
+					t.Errorf("known %v, reason %q", p.Known, p.Finding.Reason)
+				}
+			})
+		})
+	}
+}
+
+// TestWalksDoNotWaitForSilentResolver has one of two resolvers silent: the walks begin with the addresses from the other.
+func TestWalksDoNotWaitForSilentResolver(t *testing.T) {
+	other := netip.MustParseAddrPort("192.0.2.54:53")
+	for _, test := range []struct {
+		name   string
+		silent netip.AddrPort
+	}{{"the first is silent", resolver}, {"the second is silent", other}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{
+					addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, lookup: time.Second / 2,
+					silent: test.silent, resolvers: []netip.AddrPort{resolver, other},
+					walk: map[string]time.Duration{"198.51.100.1": time.Second},
+				}
+				s, _ := w.open(t, func(c *config.Config) { c.Survey.Concurrency = 1 }, "a.test")
+				ctx, cancel := within(2 * time.Second)
+				defer cancel()
+				h := s.Run(ctx).Hosts[0]
+				if !h.Up || w.walks.Load() != 1 || len(h.Resolvers) != 1 {
+					t.Errorf("after 2 s: up %v, %d walks, %d resolvers", h.Up, w.walks.Load(), len(h.Resolvers))
+				}
+				h = s.Run(context.Background()).Hosts[0]
+				failures := 0
+				for i := range h.Resolvers {
+					if l := h.Resolvers[i].Lookup; l.Failure == measurement.DNSTimeout && l.Resolver == test.silent {
+						failures++
+					}
+				}
+				if !h.Up || w.walks.Load() != 1 || len(h.Resolvers) != 2 || failures != 1 {
+					t.Errorf("at the end: up %v, %d walks, %d resolvers, %d of them silent", h.Up, w.walks.Load(), len(h.Resolvers), failures)
+				}
+			})
+		})
+	}
+}
+
+// TestSlowResolver has a resolver answer after 3 s, as a forwarder does whose first upstream is dead.
+func TestSlowResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, lookup: 3 * time.Second}
+		s, _ := w.open(t, nil, "a.test")
+		ctx, cancel := within(9500 * time.Millisecond)
+		defer cancel()
+		if h := s.Run(ctx).Hosts[0]; !h.Up {
+			t.Errorf("%+v", h.Paths[0].Finding)
+		}
+	})
+}
+
 func TestHostIsUnknownIfOpenPathWasCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{}}
@@ -366,7 +461,7 @@ func TestHostWithWithdrawnAddress(t *testing.T) {
 		}
 		s, _ := w.open(t, nil, "a.test")
 		s.Run(context.Background())
-		call, err := s.join("a.test") // the round of just now
+		call, err := s.join(context.Background(), "a.test") // the round of just now
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -163,12 +163,12 @@ func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 	names := w.service.Host(w.host.Host)
 	for n := 0; ; n++ {
 		round, cancel := context.WithTimeout(ctx, 10*time.Second)
-		r := names.Begin(round)
+		r := names.Begin(round, dns.MaxPatience)
 		if n%w.control == 0 {
 			w.look(round, &o)
 		}
-		lookup := r.Lookups()[0]
 		resolvers, _ := r.Finish()
+		lookup := r.Lookups()[0]
 		cancel()
 		o.last, o.took = resolvers[0].Staleness, time.Since(began)
 		o.answered(w, &lookup)
