@@ -89,8 +89,6 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 		out.Finding = out.Walks[0].Finding
 	case !s.planned:
 		out.Finding = diagnose.OutOfTimeFinding()
-	case out.Omitted > 0:
-		out.Finding = diagnose.NoRouteFinding()
 	default:
 		out.Finding = diagnose.DNSFinding(r.lookups)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 )
 
 // addressPlan is the selection of a host's addresses that a round walks.
@@ -15,45 +16,68 @@ type addressPlan struct {
 	sinkholes []netip.Addr
 	// sinkholeFirst is true if a device would connect to a sinkhole.
 	sinkholeFirst bool
-	// omitted counts the addresses beyond the limit, and those without a route.
+	// omitted counts the addresses beyond the limit, and those without a route where others have one.
 	omitted int
 }
 
 // planAddresses orders and bounds the addresses of one host. perResolver holds the addresses from each of the site's resolvers, in
-// the order of the configuration, IPv6 first in each list. A device resolves once and connects to the first address that it has a
-// route to, and to no other. So the first address of the first resolver that answered leads, and the union of all others follows.
-// sinkhole reports which of the host's addresses must not be connected to.
-func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, hasRoute func(netip.Addr) bool, limit int) addressPlan {
+// the order of the configuration. A device resolves once, sorts the addresses by RFC 6724, and connects to the first and to no
+// other. So the first address of the first resolver that answered leads, and the union of all others follows. Addresses without
+// a route are omitted, since getaddrinfo puts them last; if none has a route all are walked, so that the report shows what
+// happens. source returns the address that this machine sends from; sinkhole reports which addresses must not be connected to.
+func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, source sourceRule, limit int) addressPlan {
 	var plan addressPlan
+	sorted, anyRoute := sortAddresses(perResolver, source)
 	seen := make(map[netip.Addr]bool)
 	first := true
-	for _, addresses := range perResolver {
-		for _, addr := range addresses {
-			addr = addr.Unmap()
-			if seen[addr] {
+	for _, d := range sorted {
+		if seen[d.Addr] {
+			continue
+		}
+		seen[d.Addr] = true
+		switch {
+		case anyRoute && !d.Routed:
+			plan.omitted++
+			continue // a device uses the next address
+		case sinkhole(d.Addr, perResolver):
+			if len(plan.sinkholes) >= limit {
+				plan.omitted++
 				continue
 			}
-			seen[addr] = true
-			switch {
-			case !hasRoute(addr):
-				plan.omitted++
-				continue // a device without this route uses the next address
-			case sinkhole(addr, perResolver):
-				if len(plan.sinkholes) >= limit {
-					plan.omitted++
-					continue
-				}
-				plan.sinkholes = append(plan.sinkholes, addr)
-				plan.sinkholeFirst = plan.sinkholeFirst || first
-			case len(plan.walk) >= limit:
-				plan.omitted++
-			default:
-				plan.walk = append(plan.walk, addr)
-			}
-			first = false
+			plan.sinkholes = append(plan.sinkholes, d.Addr)
+			plan.sinkholeFirst = plan.sinkholeFirst || first
+		case len(plan.walk) >= limit:
+			plan.omitted++
+		default:
+			plan.walk = append(plan.walk, d.Addr)
 		}
+		first = false
 	}
 	return plan
+}
+
+// sourceRule returns the address that this machine sends from to an address of a host; ok is false without a route.
+type sourceRule func(addr netip.Addr) (source netip.Addr, ok bool)
+
+// sortAddresses sorts the addresses of each resolver as getaddrinfo does. anyRoute reports whether any has a route.
+func sortAddresses(perResolver [][]netip.Addr, source sourceRule) (sorted []route.Destination, anyRoute bool) {
+	known := make(map[netip.Addr]route.Destination)
+	for _, addresses := range perResolver {
+		first := len(sorted)
+		for _, addr := range addresses {
+			addr = addr.Unmap()
+			d, ok := known[addr]
+			if !ok {
+				d.Addr = addr
+				d.Source, d.Routed = source(addr)
+				known[addr] = d
+				anyRoute = anyRoute || d.Routed
+			}
+			sorted = append(sorted, d)
+		}
+		route.Sort(sorted[first:])
+	}
+	return sorted, anyRoute
 }
 
 // sinkholeRule reports whether an address of a host must not be connected to; among are all addresses of the host.

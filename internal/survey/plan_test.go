@@ -7,37 +7,60 @@ import (
 )
 
 func TestPlanAddresses(t *testing.T) {
-	everywhere := func(netip.Addr) bool { return true }
-	onlyIPv4 := func(a netip.Addr) bool { return a.Is4() }
+	const (
+		v6, v6b = "2001:db8::1", "2001:db8::2"
+		v4, v4b = "198.51.100.1", "198.51.100.2"
+	)
+	// by returns sources by family; "" is no route.
+	by := func(four, six string) sourceRule {
+		return func(a netip.Addr) (netip.Addr, bool) {
+			text := six
+			if a.Is4() {
+				text = four
+			}
+			if text == "" {
+				return netip.Addr{}, false
+			}
+			return netip.MustParseAddr(text), true
+		}
+	}
+	everywhere := by("192.0.2.7", "2001:db8:7::7")
+	onlyIPv4 := by("192.0.2.7", "")
+	uniqueLocal := by("192.168.1.7", "fd00:7::7")
+	nowhere := by("", "")
 	type lists [][]string
 	for name, test := range map[string]struct {
 		given    lists
 		sinkhole sinkholeRule
-		hasRoute func(netip.Addr) bool
+		source   sourceRule
 		limit    int
 		want     addressPlan
 	}{
-		"one resolver, in its order":                                                    {lists{{"2001:db8::1", "198.51.100.1"}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs("2001:db8::1", "198.51.100.1")}},
-		"the first resolver leads, the union follows":                                   {lists{{"198.51.100.1"}, {"198.51.100.2", "198.51.100.1"}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs("198.51.100.1", "198.51.100.2")}},
-		"one that gave nothing is passed over":                                          {lists{nil, {"198.51.100.2"}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs("198.51.100.2")}},
-		"a family without a route is counted":                                           {lists{{"2001:db8::1", "198.51.100.1"}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs("198.51.100.1"), omitted: 1}},
-		"what is over the limit is counted":                                             {lists{{"198.51.100.1", "198.51.100.2", "198.51.100.3"}}, notAnywhere, everywhere, 2, addressPlan{walk: addrs("198.51.100.1", "198.51.100.2"), omitted: 1}},
-		"a sinkhole is not walked":                                                      {lists{{"127.0.0.1", "198.51.100.1"}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs("198.51.100.1"), sinkholes: addrs("127.0.0.1"), sinkholeFirst: true}},
-		"a later sinkhole is not what a device takes":                                   {lists{{"198.51.100.1", "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs("198.51.100.1"), sinkholes: addrs("10.0.0.1")}},
-		"sinkholes are bounded too":                                                     {lists{{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}, notTheCloud, everywhere, 2, addressPlan{sinkholes: addrs("10.0.0.1", "10.0.0.2"), sinkholeFirst: true, omitted: 1}},
-		"a private address without a route: not a sinkhole, a device uses the next one": {lists{{"fd00::1", "198.51.100.1"}}, notTheCloud, onlyIPv4, 8, addressPlan{walk: addrs("198.51.100.1"), omitted: 1}},
-		"an IPv4 address behind the site's own NAT64 prefix":                            {lists{{"fd64:ff9b::c633:6401", "198.51.100.1"}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs("fd64:ff9b::c633:6401", "198.51.100.1")}},
-		"a NAT64 prefix before a sinkhole is one too":                                   {lists{{"fd64:ff9b::a00:1", "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{sinkholes: addrs("fd64:ff9b::a00:1", "10.0.0.1"), sinkholeFirst: true}},
-		"no route, then a sinkhole: the sinkhole leads":                                 {lists{{"2001:db8::1", "10.0.0.1"}}, notTheCloud, onlyIPv4, 8, addressPlan{sinkholes: addrs("10.0.0.1"), sinkholeFirst: true, omitted: 1}},
-		"an IPv4 address in IPv6 form is the same":                                      {lists{{"::ffff:198.51.100.1"}, {"198.51.100.1"}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs("198.51.100.1")}},
-		"nothing": {nil, notAnywhere, everywhere, 8, addressPlan{}},
+		"both families: IPv6 leads":                                       {lists{{v4, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v6, v4)}},
+		"a unique local IPv6 source only: IPv4 leads":                     {lists{{v6, v4}}, notAnywhere, uniqueLocal, 8, addressPlan{walk: addrs(v4, v6)}},
+		"two resolvers: the first leads, the union follows":               {lists{{v4}, {v4b, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v4b)}},
+		"two resolvers: each list is sorted by itself":                    {lists{{v4}, {v4b, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v6, v4b)}},
+		"the first resolver gave nothing: the second leads":               {lists{nil, {v4b}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4b)}},
+		"a family without a route: omitted":                               {lists{{v6, v4}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}},
+		"no route at all: walked":                                         {lists{{v6, v4}}, notAnywhere, nowhere, 8, addressPlan{walk: addrs(v6, v4)}},
+		"one family, without a route: walked":                             {lists{{v6, v6b}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v6, v6b)}},
+		"beyond the limit: omitted":                                       {lists{{v4, v4b, "198.51.100.3"}}, notAnywhere, everywhere, 2, addressPlan{walk: addrs(v4, v4b), omitted: 1}},
+		"a sinkhole: not walked":                                          {lists{{"10.0.0.1", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1"), sinkholeFirst: true}},
+		"a later sinkhole: not what a device connects to":                 {lists{{v4, "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1")}},
+		"many sinkholes: bounded":                                         {lists{{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}, notTheCloud, everywhere, 2, addressPlan{sinkholes: addrs("10.0.0.1", "10.0.0.2"), sinkholeFirst: true, omitted: 1}},
+		"a private address without a route: omitted":                      {lists{{"fd00::1", v4}}, notTheCloud, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}},
+		"an IPv4 address behind the site's own NAT64 prefix":              {lists{{"fd64:ff9b::c633:6401", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4, "fd64:ff9b::c633:6401")}},
+		"a NAT64 prefix before a sinkhole: a sinkhole too":                {lists{{"fd64:ff9b::a00:1", "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{sinkholes: addrs("10.0.0.1", "fd64:ff9b::a00:1"), sinkholeFirst: true}},
+		"an address without a route, then a sinkhole: the sinkhole leads": {lists{{v6, "10.0.0.1"}}, notTheCloud, onlyIPv4, 8, addressPlan{sinkholes: addrs("10.0.0.1"), sinkholeFirst: true, omitted: 1}},
+		"an IPv4-mapped IPv6 address: the same":                           {lists{{"::ffff:198.51.100.1"}, {v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4)}},
+		"nothing":                                                         {nil, notAnywhere, everywhere, 8, addressPlan{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var given [][]netip.Addr
 			for _, list := range test.given {
 				given = append(given, addrs(list...))
 			}
-			if got := planAddresses(given, test.sinkhole, test.hasRoute, test.limit); !reflect.DeepEqual(got, test.want) {
+			if got := planAddresses(given, test.sinkhole, test.source, test.limit); !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})

@@ -155,11 +155,7 @@ func (r *round) plan(addresses [][]netip.Addr, complete bool) bool {
 	any := false
 	for i := range r.slots {
 		s := &r.slots[i]
-		hasRoute := r.survey.opts.HasRoute
-		if r.unconfigured { // the caller is told which addresses are forbidden, whether they could be reached or not
-			hasRoute = func(addr netip.Addr) bool { return s.sinkhole(addr, nil) || r.survey.opts.HasRoute(addr) }
-		}
-		plan := planAddresses(addresses, s.sinkhole, hasRoute, r.site.Config.Survey.MaxAddresses)
+		plan := planAddresses(addresses, s.sinkhole, r.sourceOf(s), r.site.Config.Survey.MaxAddresses)
 		planned := complete || len(plan.walk) > 0
 		r.mu.Lock()
 		if planned {
@@ -169,6 +165,20 @@ func (r *round) plan(addresses [][]netip.Addr, complete bool) bool {
 		any = any || len(plan.walk) > 0
 	}
 	return any
+}
+
+// sourceOf returns the rule for the sources of an endpoint: an address has a route if any path has one, since a policy rule can
+// depend on the destination port.
+func (r *round) sourceOf(s *slot) sourceRule {
+	return func(addr netip.Addr) (source netip.Addr, ok bool) {
+		for _, p := range s.endpoint.Paths {
+			if source, ok = r.survey.opts.Source(netip.AddrPortFrom(addr, p.Port)); ok {
+				return source, true
+			}
+		}
+		// The asker for an unconfigured host is told which addresses are forbidden, whether they could be reached or not.
+		return netip.Addr{}, r.unconfigured && s.sinkhole(addr, nil)
+	}
 }
 
 // walkPlanned begins the walks to the planned addresses that have not been walked yet.

@@ -50,10 +50,12 @@ type Site struct {
 
 // Options are what stays the same over reloads.
 type Options struct {
-	Name     string                // name of this machine, for reports
-	Now      func() time.Time      // nil: time.Now
-	HasRoute func(netip.Addr) bool // nil: route.Exists
-	Logger   *slog.Logger
+	Name string           // name of this machine, for reports
+	Now  func() time.Time // nil: time.Now
+	// Source returns the address that this machine sends from to a remote address and port; ok is false without a route. nil:
+	// route.Source.
+	Source func(remote netip.AddrPort) (local netip.Addr, ok bool)
+	Logger *slog.Logger
 	// Observe is called with the report of each round, which is that of one host. It must not block.
 	Observe func(*report.Report)
 }
@@ -85,8 +87,8 @@ func New(site *Site, opts Options) *Survey {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.HasRoute == nil {
-		opts.HasRoute = route.Exists
+	if opts.Source == nil {
+		opts.Source = route.Source
 	}
 	s := &Survey{
 		opts:       opts,

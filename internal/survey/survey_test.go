@@ -120,7 +120,7 @@ func (w *world) open(t *testing.T, change func(*config.Config), hosts ...string)
 	t.Helper()
 	logged := &records{}
 	s := New(w.site(change, hosts...), Options{
-		Name: "site", HasRoute: func(netip.Addr) bool { return true }, Logger: slog.New(logged),
+		Name: "site", Source: routed, Logger: slog.New(logged),
 	})
 	t.Cleanup(s.Close)
 	return s, logged
@@ -172,6 +172,9 @@ func (r *records) count(message string) (n int) {
 	}
 	return n
 }
+
+// routed has a route to everywhere.
+func routed(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, true }
 
 func within(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)
@@ -294,7 +297,7 @@ func TestLookupPatience(t *testing.T) {
 					t.Errorf("patience %v, want %v", got, test.want)
 				}
 				p := s.Run(ctx).Hosts[0].Paths[0]
-				if known := test.scrape >= 5*time.Second; p.Known != known || known != (p.Finding.Reason == diagnose.DNSFailed) {
+				if known := test.scrape >= 5*time.Second; p.Known != known || known != (p.Finding.Reason == reason.DNSFailed) {
 					t.Errorf("known %v, reason %q", p.Known, p.Finding.Reason)
 				}
 			})
@@ -336,6 +339,18 @@ func TestWalksDoNotWaitForSilentResolver(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRouteByPort has a policy rule that routes port 5684 only.
+func TestRouteByPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}}
+		s, _ := w.open(t, nil, "a.test")
+		s.opts.Source = func(to netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, to.Port() == 5684 }
+		if p := s.Run(context.Background()).Hosts[0].Paths[0]; !p.Up || p.Omitted != 0 {
+			t.Errorf("%q, %d omitted", p.Finding.Reason, p.Omitted)
+		}
+	})
 }
 
 // TestSlowResolver has a resolver answer after 3 s, as a forwarder does whose first upstream is dead.
@@ -479,15 +494,18 @@ func TestHostWithWithdrawnAddress(t *testing.T) {
 
 func TestReasonWithoutAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{addresses: map[string][]netip.Addr{"six.test": addrs("2001:db8::1")}}
+		w := &world{
+			addresses: map[string][]netip.Addr{"six.test": addrs("2001:db8::1")},
+			outcome:   map[string]measurement.Failure{"2001:db8::1": measurement.Unreachable},
+		}
 		s, _ := w.open(t, nil, "none.test", "six.test")
-		s.opts.HasRoute = netip.Addr.Is4
+		s.opts.Source = func(to netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, to.Addr().Is4() }
 		rep := s.Run(context.Background())
 		if got := rep.Hosts[0].Paths[0].Finding.Reason; got != reason.DNSFailed {
 			t.Errorf("a name that does not exist: %q", got)
 		}
-		if p := rep.Hosts[1].Paths[0]; p.Finding.Reason != reason.Unreachable || p.Omitted != 1 {
-			t.Errorf("no route: %q, %d omitted", p.Finding.Reason, p.Omitted)
+		if p := rep.Hosts[1].Paths[0]; p.Finding.Reason != reason.Unreachable || p.Omitted != 0 || w.walks.Load() != 1 {
+			t.Errorf("no route: %q, %d omitted, %d walks", p.Finding.Reason, p.Omitted, w.walks.Load())
 		}
 		w.lookup = time.Hour
 		<-time.After(time.Minute)
@@ -577,7 +595,7 @@ func TestObserve(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Second}}
 		var seen []*report.Report
 		s := New(w.site(nil, "a.test"), Options{
-			Name: "site", Logger: slog.New(&records{}), HasRoute: func(netip.Addr) bool { return true },
+			Name: "site", Logger: slog.New(&records{}), Source: routed,
 			Observe: func(r *report.Report) { seen = append(seen, r) },
 		})
 		defer s.Close()
@@ -690,19 +708,19 @@ func TestRunHostUnconfiguredAddresses(t *testing.T) {
 		walked    int64
 		reasons   []reason.Reason
 	}{
-		"a public address":                       {addrs("8.8.8.8"), false, 1, []reason.Reason{reason.OK}},
-		"a private one, dressed as NAT64's":      {addrs("fd12:3456::808:808", "8.8.8.8"), false, 1, []reason.Reason{reason.Sinkhole, reason.OK}},
-		"a public one by NAT64":                  {addrs("64:ff9b::808:808", "8.8.8.8"), false, 2, []reason.Reason{reason.OK, reason.OK}},
-		"a private one by NAT64":                 {addrs("64:ff9b::a00:1"), false, 0, []reason.Reason{reason.Sinkhole}},
-		"a private one, which is not reached":    {addrs("10.1.2.3"), true, 0, []reason.Reason{reason.Sinkhole}},
-		"a private one after a public one":       {addrs("8.8.8.8", "10.1.2.3"), false, 1, []reason.Reason{reason.OK, reason.Sinkhole}},
-		"a public address that is not reachable": {addrs("8.8.8.8"), true, 0, nil},
+		"a public address":                    {addrs("8.8.8.8"), false, 1, []reason.Reason{reason.OK}},
+		"a private one, dressed as NAT64's":   {addrs("fd12:3456::808:808", "8.8.8.8"), false, 1, []reason.Reason{reason.Sinkhole, reason.OK}},
+		"a public one by NAT64":               {addrs("64:ff9b::808:808", "8.8.8.8"), false, 2, []reason.Reason{reason.OK, reason.OK}},
+		"a private one by NAT64":              {addrs("64:ff9b::a00:1"), false, 0, []reason.Reason{reason.Sinkhole}},
+		"a private one, which is not reached": {addrs("10.1.2.3"), true, 0, []reason.Reason{reason.Sinkhole}},
+		"a private one after a public one":    {addrs("8.8.8.8", "10.1.2.3"), false, 1, []reason.Reason{reason.OK, reason.Sinkhole}},
+		"a public address without a route":    {addrs("8.8.8.8"), true, 1, []reason.Reason{reason.OK}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &world{addresses: map[string][]netip.Addr{"x.unconfigured.test": test.addresses}}
 				s, _ := w.open(t, nil)
-				s.opts.HasRoute = func(netip.Addr) bool { return !test.noRoute }
+				s.opts.Source = func(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, !test.noRoute }
 				rep, err := s.RunHost(context.Background(), "x.unconfigured.test")
 				if err != nil {
 					t.Fatal(err)
