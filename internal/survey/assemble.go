@@ -90,10 +90,21 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 	case !s.planned:
 		out.Finding = diagnose.OutOfTimeFinding()
 	default:
-		out.Finding = diagnose.DNSFinding(r.lookups)
+		out.Finding = diagnose.DNSFinding(lookupsOf(s.endpoint, r.lookups))
 	}
 	out.Known = out.Finding.Reason != reason.OutOfTime
 	out.Up = out.Finding.Reason == reason.OK
+	return out
+}
+
+// lookupsOf returns the look-ups as an endpoint's devices see them: addresses of a family that they do not use are none.
+func lookupsOf(e *config.Endpoint, lookups []measurement.Lookup) []measurement.Lookup {
+	out := slices.Clone(lookups)
+	for i := range out {
+		if l := &out[i]; len(l.Addresses) > 0 && !slices.ContainsFunc(l.Addresses, e.Uses) {
+			l.Failure, l.Detail = measurement.DNSNoAddress, measurement.Detail{Kind: measurement.DNSDetailNoAddress}
+		}
+	}
 	return out
 }
 

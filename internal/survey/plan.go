@@ -20,14 +20,22 @@ type addressPlan struct {
 	omitted int
 }
 
-// planAddresses orders and bounds the addresses of one host. perResolver holds the addresses from each of the site's resolvers, in
+// planner holds the rules by which the addresses of one endpoint are planned.
+type planner struct {
+	uses     func(addr netip.Addr) bool // the endpoint's devices use the family of an address
+	sinkhole sinkholeRule
+	source   sourceRule
+	limit    int // of addresses to walk, and of sinkholes
+}
+
+// plan orders and bounds the addresses of one host. perResolver holds the addresses from each of the site's resolvers, in
 // the order of the configuration. A device resolves once, sorts the addresses by RFC 6724, and connects to the first and to no
 // other. So the first address of the first resolver that answered leads, and the union of all others follows. Addresses without
 // a route are omitted, since getaddrinfo puts them last; if none has a route all are walked, so that the report shows what
-// happens. source returns the address that this machine sends from; sinkhole reports which addresses must not be connected to.
-func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, source sourceRule, limit int) addressPlan {
+// happens.
+func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 	var plan addressPlan
-	sorted, anyRoute := sortAddresses(perResolver, source)
+	sorted, anyRoute := p.sort(perResolver)
 	seen := make(map[netip.Addr]bool)
 	first := true
 	for _, d := range sorted {
@@ -39,14 +47,14 @@ func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, source sou
 		case anyRoute && !d.Routed:
 			plan.omitted++
 			continue // a device uses the next address
-		case sinkhole(d.Addr, perResolver):
-			if len(plan.sinkholes) >= limit {
+		case p.sinkhole(d.Addr, perResolver):
+			if len(plan.sinkholes) >= p.limit {
 				plan.omitted++
 				continue
 			}
 			plan.sinkholes = append(plan.sinkholes, d.Addr)
 			plan.sinkholeFirst = plan.sinkholeFirst || first
-		case len(plan.walk) >= limit:
+		case len(plan.walk) >= p.limit:
 			plan.omitted++
 		default:
 			plan.walk = append(plan.walk, d.Addr)
@@ -59,17 +67,19 @@ func planAddresses(perResolver [][]netip.Addr, sinkhole sinkholeRule, source sou
 // sourceRule returns the address that this machine sends from to an address of a host; ok is false without a route.
 type sourceRule func(addr netip.Addr) (source netip.Addr, ok bool)
 
-// sortAddresses sorts the addresses of each resolver as getaddrinfo does. anyRoute reports whether any has a route.
-func sortAddresses(perResolver [][]netip.Addr, source sourceRule) (sorted []route.Destination, anyRoute bool) {
+// sort sorts the addresses of each resolver as getaddrinfo does. anyRoute reports whether any has a route.
+func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination, anyRoute bool) {
 	known := make(map[netip.Addr]route.Destination)
 	for _, addresses := range perResolver {
 		first := len(sorted)
 		for _, addr := range addresses {
-			addr = addr.Unmap()
+			if addr = addr.Unmap(); !p.uses(addr) {
+				continue
+			}
 			d, ok := known[addr]
 			if !ok {
 				d.Addr = addr
-				d.Source, d.Routed = source(addr)
+				d.Source, d.Routed = p.source(addr)
 				known[addr] = d
 				anyRoute = anyRoute || d.Routed
 			}
@@ -80,7 +90,7 @@ func sortAddresses(perResolver [][]netip.Addr, source sourceRule) (sorted []rout
 	return sorted, anyRoute
 }
 
-// sinkholeRule reports whether an address of a host must not be connected to; among are all addresses of the host.
+// sinkholeRule reports whether an address of a host must not be connected to; among are all addresses of the host, of any family.
 type sinkholeRule func(addr netip.Addr, among [][]netip.Addr) bool
 
 // notTheCloud is the rule for hosts that have public addresses: any other address is a sinkhole, except one that a DNS64 server

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestPlanAddresses(t *testing.T) {
+func TestPlan(t *testing.T) {
 	const (
 		v6, v6b = "2001:db8::1", "2001:db8::2"
 		v4, v4b = "198.51.100.1", "198.51.100.2"
@@ -35,36 +35,46 @@ func TestPlanAddresses(t *testing.T) {
 		source   sourceRule
 		limit    int
 		want     addressPlan
+		versions string // "4" or "6": the devices use one family only
 	}{
-		"both families: IPv6 leads":                                       {lists{{v4, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v6, v4)}},
-		"a unique local IPv6 source only: IPv4 leads":                     {lists{{v6, v4}}, notAnywhere, uniqueLocal, 8, addressPlan{walk: addrs(v4, v6)}},
-		"two resolvers: the first leads, the union follows":               {lists{{v4}, {v4b, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v4b)}},
-		"two resolvers: each list is sorted by itself":                    {lists{{v4}, {v4b, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v6, v4b)}},
-		"the first resolver gave nothing: the second leads":               {lists{nil, {v4b}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4b)}},
-		"a family without a route: omitted":                               {lists{{v6, v4}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}},
-		"no route at all: walked":                                         {lists{{v6, v4}}, notAnywhere, nowhere, 8, addressPlan{walk: addrs(v6, v4)}},
-		"one family, without a route: walked":                             {lists{{v6, v6b}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v6, v6b)}},
-		"beyond the limit: omitted":                                       {lists{{v4, v4b, "198.51.100.3"}}, notAnywhere, everywhere, 2, addressPlan{walk: addrs(v4, v4b), omitted: 1}},
-		"a sinkhole: not walked":                                          {lists{{"10.0.0.1", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1"), sinkholeFirst: true}},
-		"a later sinkhole: not what a device connects to":                 {lists{{v4, "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1")}},
-		"many sinkholes: bounded":                                         {lists{{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}, notTheCloud, everywhere, 2, addressPlan{sinkholes: addrs("10.0.0.1", "10.0.0.2"), sinkholeFirst: true, omitted: 1}},
-		"a private address without a route: omitted":                      {lists{{"fd00::1", v4}}, notTheCloud, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}},
-		"an IPv4 address behind the site's own NAT64 prefix":              {lists{{"fd64:ff9b::c633:6401", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4, "fd64:ff9b::c633:6401")}},
-		"a NAT64 prefix before a sinkhole: a sinkhole too":                {lists{{"fd64:ff9b::a00:1", "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{sinkholes: addrs("10.0.0.1", "fd64:ff9b::a00:1"), sinkholeFirst: true}},
-		"an address without a route, then a sinkhole: the sinkhole leads": {lists{{v6, "10.0.0.1"}}, notTheCloud, onlyIPv4, 8, addressPlan{sinkholes: addrs("10.0.0.1"), sinkholeFirst: true, omitted: 1}},
-		"an IPv4-mapped IPv6 address: the same":                           {lists{{"::ffff:198.51.100.1"}, {v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4)}},
-		"nothing":                                                         {nil, notAnywhere, everywhere, 8, addressPlan{}},
+		"devices use IPv4 only: IPv6 is left out": {lists{{v6, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4)}, "4"},
+		"devices use IPv6 only: IPv4 is left out": {lists{{v6, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v6)}, "6"},
+		"devices use IPv6 only, NAT64: the IPv4 address shows that it is no sinkhole": {lists{{"fd64:ff9b::c633:6401", v4}}, notTheCloud, everywhere, 8,
+			addressPlan{walk: addrs("fd64:ff9b::c633:6401")}, "6"},
+		"both families: IPv6 leads":                                       {lists{{v4, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v6, v4)}, ""},
+		"a unique local IPv6 source only: IPv4 leads":                     {lists{{v6, v4}}, notAnywhere, uniqueLocal, 8, addressPlan{walk: addrs(v4, v6)}, ""},
+		"two resolvers: the first leads, the union follows":               {lists{{v4}, {v4b, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v4b)}, ""},
+		"two resolvers: each list is sorted by itself":                    {lists{{v4}, {v4b, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v6, v4b)}, ""},
+		"the first resolver gave nothing: the second leads":               {lists{nil, {v4b}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4b)}, ""},
+		"a family without a route: omitted":                               {lists{{v6, v4}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}, ""},
+		"no route at all: walked":                                         {lists{{v6, v4}}, notAnywhere, nowhere, 8, addressPlan{walk: addrs(v6, v4)}, ""},
+		"one family, without a route: walked":                             {lists{{v6, v6b}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v6, v6b)}, ""},
+		"beyond the limit: omitted":                                       {lists{{v4, v4b, "198.51.100.3"}}, notAnywhere, everywhere, 2, addressPlan{walk: addrs(v4, v4b), omitted: 1}, ""},
+		"a sinkhole: not walked":                                          {lists{{"10.0.0.1", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1"), sinkholeFirst: true}, ""},
+		"a later sinkhole: not what a device connects to":                 {lists{{v4, "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1")}, ""},
+		"many sinkholes: bounded":                                         {lists{{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}, notTheCloud, everywhere, 2, addressPlan{sinkholes: addrs("10.0.0.1", "10.0.0.2"), sinkholeFirst: true, omitted: 1}, ""},
+		"a private address without a route: omitted":                      {lists{{"fd00::1", v4}}, notTheCloud, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}, ""},
+		"an IPv4 address behind the site's own NAT64 prefix":              {lists{{"fd64:ff9b::c633:6401", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4, "fd64:ff9b::c633:6401")}, ""},
+		"a NAT64 prefix before a sinkhole: a sinkhole too":                {lists{{"fd64:ff9b::a00:1", "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{sinkholes: addrs("10.0.0.1", "fd64:ff9b::a00:1"), sinkholeFirst: true}, ""},
+		"an address without a route, then a sinkhole: the sinkhole leads": {lists{{v6, "10.0.0.1"}}, notTheCloud, onlyIPv4, 8, addressPlan{sinkholes: addrs("10.0.0.1"), sinkholeFirst: true, omitted: 1}, ""},
+		"an IPv4-mapped IPv6 address: the same":                           {lists{{"::ffff:198.51.100.1"}, {v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4)}, ""},
+		"nothing":                                                         {nil, notAnywhere, everywhere, 8, addressPlan{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var given [][]netip.Addr
 			for _, list := range test.given {
 				given = append(given, addrs(list...))
 			}
-			if got := planAddresses(given, test.sinkhole, test.source, test.limit); !reflect.DeepEqual(got, test.want) {
+			if got := (&planner{uses: uses(test.versions), sinkhole: test.sinkhole, source: test.source, limit: test.limit}).plan(given); !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})
 	}
+}
+
+// uses is the rule of an endpoint with ip_versions.
+func uses(versions string) func(netip.Addr) bool {
+	return func(a netip.Addr) bool { return versions == "" || a.Is4() == (versions == "4") }
 }
 
 func addrs(texts ...string) []netip.Addr {

@@ -155,7 +155,8 @@ func (r *round) plan(addresses [][]netip.Addr, complete bool) bool {
 	any := false
 	for i := range r.slots {
 		s := &r.slots[i]
-		plan := planAddresses(addresses, s.sinkhole, r.sourceOf(s), r.site.Config.Survey.MaxAddresses)
+		p := planner{uses: s.endpoint.Uses, sinkhole: s.sinkhole, source: r.sourceOf(s), limit: r.site.Config.Survey.MaxAddresses}
+		plan := p.plan(addresses)
 		planned := complete || len(plan.walk) > 0
 		r.mu.Lock()
 		if planned {

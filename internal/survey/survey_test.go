@@ -341,6 +341,30 @@ func TestWalksDoNotWaitForSilentResolver(t *testing.T) {
 	}
 }
 
+// TestIPVersions has devices that use IPv4 only.
+func TestIPVersions(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		addresses []netip.Addr
+		reason    reason.Reason
+		walks     int64
+	}{
+		{"both families: the IPv4 address is walked", addrs("2001:db8::1", "198.51.100.1"), reason.OK, 1},
+		{"IPv6 only: the name has no address for the devices", addrs("2001:db8::1"), reason.DNSFailed, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{addresses: map[string][]netip.Addr{"a.test": test.addresses}}
+				s, _ := w.open(t, func(c *config.Config) { c.Endpoints[0].IPVersions = []config.IPVersion{config.IPv4} }, "a.test")
+				p := s.Run(context.Background()).Hosts[0].Paths[0]
+				if p.Finding.Reason != test.reason || w.walks.Load() != test.walks || p.Omitted != 0 {
+					t.Errorf("%q after %d walks, %d omitted", p.Finding.Reason, w.walks.Load(), p.Omitted)
+				}
+			})
+		})
+	}
+}
+
 // TestRouteByPort has a policy rule that routes port 5684 only.
 func TestRouteByPort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
