@@ -52,24 +52,26 @@ func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.Addr
 	}
 	began := c.client.options.Now()
 	next := *z
-	if servers := c.askParent(ctx, resolvers, z.name); len(servers) > 0 {
+	if servers, incomplete := c.askParent(ctx, resolvers, z.name); len(servers) > 0 {
 		for _, known := range z.servers {
 			if len(servers) < maxZoneServers && !slices.Contains(servers, known) {
 				servers = append(servers, known)
 			}
 		}
-		next.servers, next.walked = servers, began
+		next.servers, next.walked, next.walkingFailures = servers, began, 0
+		next.incomplete = next.incomplete || incomplete
 	} else {
-		next.nextWalking = c.client.options.Now().Add(failedFor)
+		next.walkingFailures++
+		next.nextWalking = c.client.options.Now().Add(retryAfter(next.walkingFailures))
 	}
 	c.store(&next)
 }
 
 // askParent asks the servers of the parent zone for the servers of a zone.
-func (c *zoneCache) askParent(ctx context.Context, resolvers []netip.AddrPort, name string) []netip.AddrPort {
+func (c *zoneCache) askParent(ctx context.Context, resolvers []netip.AddrPort, name string) (servers []netip.AddrPort, incomplete bool) {
 	parent, ok := c.parentZone(ctx, resolvers, name)
 	if !ok {
-		return nil
+		return nil, false
 	}
 	ask, tries := c.client.choose(parent.servers, false)
 	for _, at := range ask[:min(tries, len(ask))] {
@@ -77,11 +79,11 @@ func (c *zoneCache) askParent(ctx context.Context, resolvers []netip.AddrPort, n
 		if !asked || reply.Received.IsZero() || isError(&reply) || reply.Failure == measurement.DNSNXDomain || reply.Zone != name {
 			continue
 		}
-		if servers := c.addressesOf(ctx, resolvers, reply.NS, reply.Glue); len(servers) > 0 {
-			return servers
+		if servers, incomplete = c.addressesOf(ctx, resolvers, reply.NS, reply.Glue); len(servers) > 0 {
+			return servers, incomplete
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // parentZone is the zone above, including the root.

@@ -13,11 +13,18 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 )
 
-// How long a zone cut or a zone's servers are remembered, and how long after a failed search the next one is made.
+// How long a zone cut or a zone's servers are remembered, and how long after a failed search the next one is made: failedFor,
+// doubled with every failure in a row up to failedForMost.
 const (
-	foundFor  = time.Hour
-	failedFor = time.Minute
+	foundFor      = time.Hour
+	failedFor     = time.Minute
+	failedForMost = 15 * time.Minute
 )
+
+// retryAfter is the time until the next search after so many failures in a row.
+func retryAfter(failures int) time.Duration {
+	return min(failedForMost, failedFor<<min(failures-1, 10))
+}
 
 // Bounds of the zone cache and of one search.
 const (
@@ -25,6 +32,10 @@ const (
 	maxZones       = 256
 	maxZoneServers = 33 // one more than package staleness tells apart, so that it sees when the list is not complete
 	maxCuts        = 12 // questions from a name up to its zone cut
+	// A zone can name servers whose addresses cannot be found, to make the site's resolvers work. So at most maxServerNames names
+	// are looked up, one after the other, until maxFailedNames in a row have no address.
+	maxServerNames = 10
+	maxFailedNames = 4
 	// searchBudget bounds one search for a zone cut or for a zone's servers: a few look-ups one after the other, once an hour,
 	// or once a minute while they fail.
 	searchBudget = 5 * time.Second
@@ -32,12 +43,15 @@ const (
 
 // zone is a zone and its authoritative servers. It is not changed after it has been stored.
 type zone struct {
-	name        string // of the apex
-	servers     []netip.AddrPort
-	found       time.Time
-	walked      time.Time // start of the newest walk from the parent zone; zero: found through the resolvers only
-	nextSearch  time.Time // after a failed search: no search before this time
-	nextWalking time.Time // after a failed walk: no walk before this time
+	name            string // of the apex
+	servers         []netip.AddrPort
+	incomplete      bool // there are more servers, so that nothing can be shown to be absent from the zone
+	found           time.Time
+	walked          time.Time // start of the newest walk from the parent zone; zero: found through the resolvers only
+	nextSearch      time.Time // after a failed search: no search before this time
+	nextWalking     time.Time // after a failed walk: no walk before this time
+	failures        int       // searches that failed in a row
+	walkingFailures int       // walks that failed in a row
 }
 
 // zoneCut is the zone that holds a name.
@@ -45,6 +59,7 @@ type zoneCut struct {
 	zone       string // "" if not found
 	found      time.Time
 	nextSearch time.Time // after a failed search: no search before this time
+	failures   int       // searches that failed in a row
 }
 
 // zoneCache remembers which zone holds a name and which servers serve a zone. It asks the site's resolvers. Searches are
@@ -133,7 +148,8 @@ func (c *zoneCache) searchCut(ctx context.Context, resolvers []netip.AddrPort, n
 	if zone, ok := c.askForCut(ctx, resolvers, name); ok {
 		cut = zoneCut{zone: zone, found: now}
 	} else {
-		cut.nextSearch = now.Add(failedFor)
+		cut.failures++
+		cut.nextSearch = now.Add(retryAfter(cut.failures))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -210,14 +226,15 @@ func (c *zoneCache) searchServers(ctx context.Context, resolvers []netip.AddrPor
 	found := &zone{name: name, found: now}
 	reply, ok := c.askResolvers(ctx, resolvers, Query{Name: name, Type: dns.TypeNS, Recursive: true})
 	if ok && reply.Zone == name {
-		found.servers = c.addressesOf(ctx, resolvers, reply.NS, nil)
+		found.servers, found.incomplete = c.addressesOf(ctx, resolvers, reply.NS, nil)
 	}
 	if len(found.servers) == 0 {
 		found = &zone{name: name}
 		if before != nil {
 			*found = *before
 		}
-		found.nextSearch = now.Add(failedFor)
+		found.failures++
+		found.nextSearch = now.Add(retryAfter(found.failures))
 	}
 	c.store(found)
 }
@@ -231,34 +248,50 @@ func (c *zoneCache) store(z *zone) {
 }
 
 // addressesOf finds the addresses of name servers, in the glue or through the resolvers, and keeps those that can be reached.
-func (c *zoneCache) addressesOf(ctx context.Context, resolvers []netip.AddrPort, names []string, glue map[string][]netip.Addr) []netip.AddrPort {
-	var each [maxRecords][]netip.Addr
-	var all sync.WaitGroup
-	for i, name := range names {
-		if each[i] = glue[name]; len(each[i]) > 0 {
-			continue
+// incomplete reports whether there are more servers than the bounds allow.
+func (c *zoneCache) addressesOf(ctx context.Context, resolvers []netip.AddrPort, names []string, glue map[string][]netip.Addr) (
+	out []netip.AddrPort, incomplete bool,
+) {
+	lookups, failures := 0, 0
+	for _, name := range names {
+		addresses := glue[name]
+		if len(addresses) == 0 {
+			if lookups++; lookups > maxServerNames || failures >= maxFailedNames || ctx.Err() != nil {
+				incomplete = true
+				continue
+			}
+			addresses = c.lookUp(ctx, resolvers, name)
+			if failures++; len(addresses) > 0 {
+				failures = 0
+			}
 		}
-		for _, typ := range Types {
-			all.Go(func() {
-				reply, _ := c.askResolvers(ctx, resolvers, Query{Name: name, Type: typ, Recursive: true})
-				c.mu.Lock()
-				defer c.mu.Unlock()
-				each[i] = append(each[i], reply.Addresses()...)
-			})
-		}
-	}
-	all.Wait()
-	var out []netip.AddrPort
-	for _, addresses := range each {
 		slices.SortFunc(addresses, netip.Addr.Compare)
 		for _, addr := range addresses {
 			at := netip.AddrPortFrom(addr.Unmap(), c.client.options.Port)
-			if len(out) < maxZoneServers && c.client.options.Usable(at.Addr()) && !slices.Contains(out, at) {
+			switch {
+			case !c.client.options.Usable(at.Addr()) || slices.Contains(out, at):
+			case len(out) >= maxZoneServers:
+				incomplete = true
+			default:
 				out = append(out, at)
 			}
 		}
 	}
-	return out
+	return out, incomplete
+}
+
+// lookUp asks the resolvers for the addresses of a name server.
+func (c *zoneCache) lookUp(ctx context.Context, resolvers []netip.AddrPort, name string) []netip.Addr {
+	var each [len(Types)][]netip.Addr
+	var both sync.WaitGroup
+	for i, typ := range Types {
+		both.Go(func() {
+			reply, _ := c.askResolvers(ctx, resolvers, Query{Name: name, Type: typ, Recursive: true})
+			each[i] = reply.Addresses()
+		})
+	}
+	both.Wait()
+	return slices.Concat(each[:]...)
 }
 
 // forgetCut lets the zone cut of a name be searched again, but not more often than failed searches are repeated.

@@ -180,10 +180,13 @@ func (c *ZoneClient) zone(ctx context.Context, request sampleRequest, name strin
 	ctx, cancel := context.WithTimeout(ctx, searchBudget)
 	defer cancel()
 	z, ok = c.cache.zoneOf(ctx, request.resolvers, name)
+	if ok && z.incomplete {
+		return nil, false, false // what the other servers publish would be taken for absent
+	}
 	if !ok || request.walk.IsZero() {
 		return z, false, ok
 	}
-	if w, ok := c.cache.walkDelegation(ctx, request.resolvers, z, request.walk); ok {
+	if w, ok := c.cache.walkDelegation(ctx, request.resolvers, z, request.walk); ok && !w.incomplete {
 		return w, true, true
 	}
 	return z, false, true
