@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
 // Query is one question. It is sent in the form that devices use, because the form selects the cache entry that answers:
@@ -336,23 +336,13 @@ func (x *exchange) failTCP(own context.Context, err error) {
 func (x *exchange) failNetwork(own context.Context, err error, kind measurement.DetailKind) {
 	var timeout net.Error
 	switch {
+	case sockerr.Of(err) == sockerr.Shortage: // EAGAIN is a time-out by its type
+		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailNoSocket, Text: measurement.Text(err.Error())})
 	case own.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		x.expired(own)
-	case isExhausted(err):
-		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailNoSocket, Text: measurement.Text(err.Error())})
 	default:
 		x.fail(measurement.DNSUnreachable, measurement.Detail{Kind: kind, Text: measurement.Text(err.Error())})
 	}
-}
-
-// isExhausted reports whether this machine lacks a resource that it needs to ask.
-func isExhausted(err error) bool {
-	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
 }
 
 // minDatagrams is the number of datagrams that must have gone unanswered for a server to count as silent.
