@@ -152,8 +152,9 @@ type exchange struct {
 	edns        bool   // the next question has an OPT record
 	ednsBroken  bool   // an answer showed that the server cannot handle EDNS
 
-	failed         Reply // returned if no better reply arrives
-	bad            int   // unusable answers
+	late           time.Duration // how late this process ran after a deadline, at most
+	failed         Reply         // returned if no better reply arrives
+	bad            int           // unusable answers
 	sent, answered int
 }
 
@@ -170,10 +171,15 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	next := time.Now()
 	end, _ := own.Deadline()
 	for range maxPackets {
-		switch now := time.Now(); {
+		now := time.Now()
+		if !now.Before(end) || own.Err() != nil {
+			x.expired(own)
+			return x.failed, false
+		}
+		switch {
 		case now.Before(next):
 		case x.sent > 0 && end.Sub(now) < x.timers.Pause: // too late for an answer
-			next = end.Add(x.timers.Pause)
+			next = end
 		default:
 			next = now.Add(x.timers.Resend << x.sent)
 			if x.sent == plainAfter && x.answered == 0 {
@@ -183,12 +189,11 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 				return x.failed, false
 			}
 		}
-		_ = conn.SetReadDeadline(next)
-		if own.Err() != nil { // checked after the deadline was set, which may have overwritten that of interrupt
-			x.expired(own)
-			return x.failed, false
+		deadline := end
+		if next.Before(end) {
+			deadline = next
 		}
-		n, err := conn.Read(buffer)
+		n, err := x.receive(own, conn, buffer, deadline)
 		if err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				continue
@@ -223,6 +228,27 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	return x.failed, false
 }
 
+// lateWake is how late this process may run after a deadline. A later wake means that this machine was suspended or overloaded:
+// silence is then no statement about the server.
+const lateWake = 250 * time.Millisecond
+
+// receive reads a packet until the deadline. After a late wake the deadline has expired although a packet may wait in the socket,
+// so receive reads once more.
+func (x *exchange) receive(own context.Context, conn net.Conn, buffer []byte, deadline time.Time) (n int, err error) {
+	_ = conn.SetReadDeadline(deadline)
+	if errors.Is(own.Err(), context.Canceled) { // checked after the deadline was set, which may have overwritten that of interrupt
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err = conn.Read(buffer)
+	late := time.Since(deadline)
+	if late <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	x.late = max(x.late, late)
+	_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+	return conn.Read(buffer)
+}
+
 // tcp asks over TCP, once.
 func (x *exchange) tcp(own context.Context) Reply {
 	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailTCPSilent})
@@ -232,6 +258,8 @@ func (x *exchange) tcp(own context.Context) Reply {
 		return x.failed
 	}
 	defer conn.Close()
+	end, _ := own.Deadline()
+	_ = conn.SetDeadline(end)
 	defer interrupt(own, conn)()
 	if err := x.send(conn, true); err != nil {
 		x.failTCP(own, err)
@@ -277,9 +305,14 @@ func (x *exchange) dial(ctx context.Context, network string) (net.Conn, error) {
 	return dial(ctx, network, x.server.String())
 }
 
-// interrupt ends the reads and writes of a connection when ctx is done.
+// interrupt ends the reads and writes of a connection when ctx is cancelled. The end of its time is left to the connection's
+// deadlines, which [exchange.receive] extends after a late wake.
 func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			_ = conn.SetDeadline(time.Unix(1, 0))
+		}
+	})
 }
 
 // send sends the question, with a length prefix over a stream.
@@ -351,6 +384,10 @@ const minDatagrams = 2
 // expired tells the end of the round from the end of the exchange's own patience. An answer that arrived before is kept.
 func (x *exchange) expired(own context.Context) {
 	if x.failed.Failure != measurement.DNSTimeout {
+		return
+	}
+	if end, _ := own.Deadline(); max(x.late, time.Since(end)) > lateWake {
+		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailSuspended, After: max(x.late, time.Since(end))})
 		return
 	}
 	round, limited := x.round.Deadline()

@@ -7,9 +7,81 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
+
+// pausedConn has this process stop at a deadline and go on some time later, when the deadline has expired and packets may wait.
+type pausedConn struct {
+	net.Conn
+	pause   time.Duration
+	answers bool // an answer to the last question waits in the socket after the pause
+
+	question []byte
+	deadline time.Time
+	paused   bool
+}
+
+func (c *pausedConn) SetReadDeadline(t time.Time) error { c.deadline = t; return nil }
+func (c *pausedConn) SetDeadline(time.Time) error       { return nil }
+
+func (c *pausedConn) Write(b []byte) (int, error) {
+	c.question = append([]byte(nil), b...)
+	return len(b), nil
+}
+
+func (c *pausedConn) Read(b []byte) (int, error) {
+	if c.paused && c.answers && time.Until(c.deadline) > 0 {
+		q := new(dns.Msg)
+		if err := q.Unpack(c.question); err != nil {
+			return 0, err
+		}
+		return copy(b, pack(reply(q, good))), nil
+	}
+	if wait := time.Until(c.deadline); wait > 0 {
+		<-time.After(wait)
+	}
+	if !c.paused {
+		c.paused = true
+		<-time.After(c.pause)
+	}
+	return 0, os.ErrDeadlineExceeded
+}
+
+// TestExchangePause has this process pause in an exchange, as with SIGSTOP or a closed laptop.
+func TestExchangePause(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		pause   time.Duration
+		answers bool
+		failure measurement.DNSFailure
+		kind    measurement.DetailKind
+	}{
+		{"2.5 s, the answer waits: the answer", 2500 * time.Millisecond, true, "", ""},
+		{"2.5 s, no answer: out of time", 2500 * time.Millisecond, false, measurement.DNSOutOfTime, measurement.DNSDetailSuspended},
+		{"an hour, the answer waits: the answer", time.Hour, true, "", ""},
+		{"an hour, no answer: out of time", time.Hour, false, measurement.DNSOutOfTime, measurement.DNSDetailSuspended},
+		{"200 ms, no answer: timeout", 200 * time.Millisecond, false, measurement.DNSTimeout, measurement.DNSDetailSilent},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer far.Close()
+				conn := &pausedConn{Conn: near, pause: test.pause, answers: test.answers}
+				client := &Client{Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+				q := asked
+				q.Patience = MaxPatience
+				r := client.Exchange(context.Background(), somewhere, q)
+				if r.Failure != test.failure || r.Detail.Kind != test.kind {
+					t.Errorf("%q (%+v)", r.Failure, r.Detail)
+				}
+			})
+		})
+	}
+}
 
 // failingConn fails every write.
 type failingConn struct {

@@ -204,7 +204,7 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 		at := ask[(request.turn+i)%len(ask)]
 		reply, asked := c.ask(own, at, Query{Name: name, Type: request.typ})
 		switch {
-		case !asked && i == 0, reply.Failure == measurement.DNSOutOfTime && ctx.Err() != nil:
+		case !asked && i == 0, reply.Failure == measurement.DNSOutOfTime && isOver(ctx):
 			return measurement.SampleStep{}, "", "", false
 		case asked && reply.Failure == measurement.DNSRefused:
 			if failure == measurement.SampleSilent {
@@ -231,6 +231,12 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 		failure = measurement.SampleBlocked
 	}
 	return measurement.SampleStep{}, "", failure, true
+}
+
+// isOver reports whether ctx is done, or about to be because its deadline has passed.
+func isOver(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
 }
 
 // ask asks one server; asked is false if its rate limit did not allow that in time.

@@ -6,6 +6,8 @@ const (
 	DNSDetailSilent DetailKind = "dns_silent"
 	// DNSDetailRoundEnded: the round ended before an answer arrived.
 	DNSDetailRoundEnded DetailKind = "dns_round_ended"
+	// DNSDetailSuspended: no answer arrived, and this machine was suspended or overloaded: it ran After later than planned.
+	DNSDetailSuspended DetailKind = "dns_suspended"
 	// DNSDetailNoSocket: this machine could not open or use a socket; Text is the system's error.
 	DNSDetailNoSocket DetailKind = "dns_no_socket"
 	// DNSDetailUnreachable: no datagram could be sent, or ICMP answered it; Text is the system's error.
@@ -36,7 +38,7 @@ const (
 
 // DNSDetailKinds lists every kind of [Detail] that packages dns and resolve produce.
 var DNSDetailKinds = []DetailKind{
-	DNSDetailSilent, DNSDetailRoundEnded, DNSDetailNoSocket, DNSDetailUnreachable, DNSDetailTCPSilent, DNSDetailTCPFailed,
+	DNSDetailSilent, DNSDetailRoundEnded, DNSDetailSuspended, DNSDetailNoSocket, DNSDetailUnreachable, DNSDetailTCPSilent, DNSDetailTCPFailed,
 	DNSDetailTCPClosed, DNSDetailTCPTruncated, DNSDetailTCPForeign, DNSDetailBroken, DNSDetailFlood, DNSDetailRcode, DNSDetailLoop,
 	DNSDetailBadAddress, DNSDetailNoAddress,
 }

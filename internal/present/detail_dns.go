@@ -20,6 +20,8 @@ func dnsDetailText(d measurement.Detail) string {
 		words = fmt.Sprintf("no answer within %s (%d %s sent)", d.After.Round(100*time.Millisecond), d.N, plural(d.N, "datagram", "datagrams"))
 	case measurement.DNSDetailRoundEnded:
 		words = "the round ended before an answer arrived"
+	case measurement.DNSDetailSuspended:
+		words = fmt.Sprintf("this machine was suspended or overloaded (it ran %s late)", d.After.Round(100*time.Millisecond))
 	case measurement.DNSDetailNoSocket:
 		words = "this machine could not open a socket: " + words
 	case measurement.DNSDetailUnreachable:
