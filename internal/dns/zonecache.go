@@ -254,8 +254,8 @@ func (c *zoneCache) addressesOf(ctx context.Context, resolvers []netip.AddrPort,
 ) {
 	lookups, failures := 0, 0
 	for _, name := range names {
-		addresses := glue[name]
-		if len(addresses) == 0 {
+		addresses := slices.DeleteFunc(slices.Clone(glue[name]), func(a netip.Addr) bool { return !c.client.options.Usable(a.Unmap()) })
+		if len(addresses) == 0 { // also behind NAT64, where glue is IPv4 only and the resolver synthesises IPv6 addresses
 			if lookups++; lookups > maxServerNames || failures >= maxFailedNames || ctx.Err() != nil {
 				incomplete = true
 				continue

@@ -1,7 +1,10 @@
 package dns
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -94,4 +97,43 @@ func TestZoneCacheIncompleteZone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestZoneCacheBehindNAT64 has a site without IPv4, whose resolver synthesises IPv6 addresses: servers that have IPv4 addresses
+// only are asked through these, after the delegation was walked too, whose glue is IPv4 only.
+func TestZoneCacheBehindNAT64(t *testing.T) {
+	const synthesised = "[64:ff9b::cb00:7101]:53" // of ns1
+	inBubble(t, Options{Usable: netip.Addr.Is6}, func(t *testing.T, n *internet) {
+		through := func(at string) string { // the address of a server behind NAT64
+			v4 := addr(at).As4()
+			v6 := [16]byte{0, 0x64, 0xff, 0x9b, 12: v4[0], v4[1], v4[2], v4[3]}
+			return netip.AddrPortFrom(netip.AddrFrom16(v6), dnsPort).String()
+		}
+		upstream := lab.NewResolver(&lab.NameServer{Zones: []*lab.Zone{n.zones["example."], {Origin: ".", Servers: n.root.Servers}}}, lab.Habits{}, 1)
+		n.put(resolver, answers(func(q *dns.Msg, now time.Time) *dns.Msg {
+			if q.Question[0].Qtype != dns.TypeAAAA {
+				return upstream.Answer(q, now)
+			}
+			a := q.Copy()
+			a.Question[0].Qtype = dns.TypeA
+			m := reply(q)
+			for _, rr := range upstream.Answer(a, now).Answer {
+				if v, ok := rr.(*dns.A); ok {
+					at := through(net.JoinHostPort(v.A.String(), "53"))
+					m.Answer = append(m.Answer, reply(q, rr.Header().Name+" 60 IN AAAA "+addr(at).String()).Answer...)
+				}
+			}
+			return m
+		}))
+		for _, at := range []string{root, ns1, ns2} {
+			n.put(through(at), n.servers[at])
+		}
+		if s, ok := n.sample("plain.example.", 0); !ok || s.Failure != "" || s.Steps[0].Server.String() != synthesised {
+			t.Errorf("%v %+v", ok, s)
+		}
+		samples := n.zoneClient.Confirm(context.Background(), resolvers, "plain.example.", dns.TypeA, 1, time.Now())
+		if len(samples) < 2 || !samples[0].Walked || samples[0].Failure != "" {
+			t.Errorf("%+v", samples)
+		}
+	})
 }

@@ -59,6 +59,7 @@ type Service struct {
 	exchanger  dns.Exchanger
 	counts     *dns.Counts
 	zoneClient *dns.ZoneClient // nil: authoritative servers are not asked
+	nat64      *dns.NAT64
 	// answered is set when a resolver has answered for the first time: authoritative servers are not asked before.
 	answered *atomic.Bool
 	hosts    map[string]*hostState // by host; not changed after New
@@ -82,14 +83,19 @@ func New(o Options) *Service {
 	if s.exchanger == nil {
 		s.exchanger = &dns.Client{Dial: o.Dial, Now: s.now, Counts: s.counts}
 	}
+	if o.Previous != nil {
+		s.nat64 = o.Previous.nat64
+	} else {
+		s.nat64 = dns.NewNAT64(s.exchanger, s.now)
+	}
 	switch {
 	case o.Previous != nil && reflect.DeepEqual(o.Previous.config.Authority, o.Config.Authority):
 		s.zoneClient, s.answered = o.Previous.zoneClient, o.Previous.answered
 	case o.Config.Authority.Mode != config.AuthorityOff:
 		s.zoneClient = dns.NewZoneClient(s.zoneOptions(o))
 	}
-	if o.Previous != nil && o.Previous.zoneClient != s.zoneClient {
-		o.Previous.Close()
+	if o.Previous != nil && o.Previous.zoneClient != nil && o.Previous.zoneClient != s.zoneClient {
+		o.Previous.zoneClient.Close()
 	}
 	for i := range o.Config.Endpoints {
 		host := o.Config.Endpoints[i].Host
@@ -175,8 +181,9 @@ func (s *Service) Port53State() measurement.Port53State {
 // Queries counts the questions asked since start, by leg and outcome, including the counts that are 0.
 func (s *Service) Queries() []measurement.QueryCount { return s.counts.All() }
 
-// Close ends the searches for authoritative servers that run, and waits for them. Rounds must have ended.
+// Close ends the searches that run, and waits for them. Rounds must have ended.
 func (s *Service) Close() {
+	s.nat64.Close()
 	if s.zoneClient != nil {
 		s.zoneClient.Close()
 	}

@@ -119,6 +119,27 @@ func TestPreliminary(t *testing.T) {
 	})
 }
 
+// TestNAT64 has a resolver synthesise IPv6 addresses with a unique local prefix, and leave out IPv4 addresses.
+func TestNAT64(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newSite(lab.RecordSet{TTL: lab.TTL(60), Addresses: lab.Fixed(netip.MustParseAddr("fd64::c633:6401"))}, lab.Habits{})
+		s.resolver = lab.NewResolver(&lab.NameServer{Zones: []*lab.Zone{s.zone, {Origin: "arpa.", Names: map[string]lab.RecordSet{
+			"ipv4only.arpa.": {TTL: lab.TTL(60), Addresses: lab.Fixed(netip.MustParseAddr("fd64::c000:aa"))},
+		}}}}, lab.Habits{}, 1)
+		s.put(resolver1, s.resolver)
+		s.start()
+		defer s.service.Close()
+		r := s.names(0).Begin(context.Background(), patience)
+		for range r.Arrivals() {
+		}
+		got := r.NAT64()
+		if fmt.Sprint(got.Prefixes) != "[fd64::/96]" || len(got.IPv4) != 0 {
+			t.Errorf("%+v", got)
+		}
+		r.Finish()
+	})
+}
+
 func TestRoundWithSilentServers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start(resolver1, resolver2)

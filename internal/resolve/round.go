@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,8 +25,9 @@ type Round struct {
 	first    chan struct{} // closed when the first resolver has given an address
 	lookedUp chan struct{} // closed after the last look-up
 
-	mu      sync.Mutex            // guards lookups until lookedUp is closed
-	lookups []*measurement.Lookup // by resolver; nil until it ends
+	mu       sync.Mutex            // guards the fields below until lookedUp is closed
+	lookups  []*measurement.Lookup // by resolver; nil until it ends
+	prefixes []netip.Prefix        // see NAT64
 
 	sameView  []bool // by resolver, see findSameViews; nil: not tested
 	done      chan struct{}
@@ -59,6 +61,46 @@ func (r *Round) Lookups() []measurement.Lookup {
 	for _, l := range r.lookups {
 		if l != nil {
 			out = append(out, *l)
+		}
+	}
+	return out
+}
+
+// isUniqueLocal reports whether an address is a unique local IPv6 address (RFC 4193), which a site's NAT64 prefix may be.
+func isUniqueLocal(addr netip.Addr) bool { return addr.Is6() && addr.IsPrivate() }
+
+// NAT64 is what is known of how IPv6 addresses of the host may have been synthesised from IPv4 addresses.
+type NAT64 struct {
+	// Prefixes are those of the resolvers that gave unique local addresses.
+	Prefixes []netip.Prefix
+	// IPv4 are the host's IPv4 addresses: of this round's answers, of the zone, and of earlier answers.
+	IPv4 []netip.Addr
+}
+
+// NAT64 returns what is known after the look-ups that have ended.
+func (r *Round) NAT64() NAT64 {
+	r.mu.Lock()
+	out := NAT64{Prefixes: slices.Clone(r.prefixes)}
+	r.mu.Unlock()
+	add := func(addr netip.Addr) {
+		if addr = addr.Unmap(); addr.Is4() && !slices.Contains(out.IPv4, addr) {
+			out.IPv4 = append(out.IPv4, addr)
+		}
+	}
+	for _, l := range r.Lookups() {
+		for _, addr := range l.Addresses {
+			add(addr)
+		}
+	}
+	h := r.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, addr := range h.zone {
+		add(addr)
+	}
+	for _, known := range h.histories {
+		for addr := range known.seen {
+			add(addr)
 		}
 	}
 	return out
@@ -126,8 +168,13 @@ func (r *Round) lookUp() {
 	for i, resolver := range r.service.resolvers {
 		all.Go(func() {
 			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name(), r.patience)
+			var prefixes []netip.Prefix
+			if slices.ContainsFunc(l.Addresses, isUniqueLocal) {
+				prefixes = r.service.nat64.Prefixes(r.ctx, resolver)
+			}
 			r.mu.Lock()
 			r.lookups[i] = &l
+			r.prefixes = append(r.prefixes, prefixes...)
 			r.mu.Unlock()
 			r.host.answered(&l)
 			if len(l.Addresses) > 0 {

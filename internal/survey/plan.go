@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 )
 
@@ -22,6 +24,7 @@ type addressPlan struct {
 
 // planner holds the rules by which the addresses of one endpoint are planned.
 type planner struct {
+	nat64    resolve.NAT64
 	uses     func(addr netip.Addr) bool // the endpoint's devices use the family of an address
 	sinkhole sinkholeRule
 	source   sourceRule
@@ -47,7 +50,7 @@ func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 		case anyRoute && !d.Routed:
 			plan.omitted++
 			continue // a device uses the next address
-		case p.sinkhole(d.Addr, perResolver):
+		case p.sinkhole(d.Addr, p.nat64):
 			if len(plan.sinkholes) >= p.limit {
 				plan.omitted++
 				continue
@@ -90,25 +93,33 @@ func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination, 
 	return sorted, anyRoute
 }
 
-// sinkholeRule reports whether an address of a host must not be connected to; among are all addresses of the host, of any family.
-type sinkholeRule func(addr netip.Addr, among [][]netip.Addr) bool
+// sinkholeRule reports whether an address of a host must not be connected to.
+type sinkholeRule func(addr netip.Addr, nat64 resolve.NAT64) bool
 
 // notTheCloud is the rule for hosts that have public addresses: any other address is a sinkhole, except one that a DNS64 server
-// (RFC 6147) synthesised from a public address of the host. The prefix of the site's translator may be private (RFC 6052); the
-// last 32 bits are then the IPv4 address.
-func notTheCloud(addr netip.Addr, among [][]netip.Addr) bool {
+// (RFC 6147) synthesised from a public address of the host. The prefix of the site's translator may be private (RFC 6052).
+//
+// If the prefix is not known, the address is compared with the IPv4 addresses of the host. If these are not known either, as
+// behind a resolver that filters A records, nothing shows that the address is a sinkhole, and the walk finds out.
+func notTheCloud(addr netip.Addr, nat64 resolve.NAT64) bool {
 	if !diagnose.IsSinkhole(addr) {
 		return false
 	}
-	if !addr.Is6() || addr.IsLoopback() || addr.IsUnspecified() {
+	if !addr.Is6() || !addr.IsPrivate() {
 		return true
 	}
-	bytes := addr.As16()
-	within := netip.AddrFrom4([4]byte(bytes[12:]))
-	return diagnose.IsSinkhole(within) || !slices.ContainsFunc(among, func(addresses []netip.Addr) bool {
-		return slices.ContainsFunc(addresses, func(a netip.Addr) bool { return a.Unmap() == within })
-	})
+	for _, prefix := range nat64.Prefixes {
+		if v4, ok := measurement.EmbeddedIPv4(addr, prefix.Bits()); ok && prefix.Contains(addr) {
+			return diagnose.IsSinkhole(v4)
+		}
+	}
+	for _, length := range measurement.NAT64Lengths {
+		if v4, ok := measurement.EmbeddedIPv4(addr, length); ok && slices.Contains(nat64.IPv4, v4) {
+			return diagnose.IsSinkhole(v4)
+		}
+	}
+	return len(nat64.Prefixes) > 0 || len(nat64.IPv4) > 0
 }
 
 // notAnywhere is the rule for hosts that may have any address.
-func notAnywhere(netip.Addr, [][]netip.Addr) bool { return false }
+func notAnywhere(netip.Addr, resolve.NAT64) bool { return false }

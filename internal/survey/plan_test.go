@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
 )
 
 func TestPlan(t *testing.T) {
@@ -65,8 +67,57 @@ func TestPlan(t *testing.T) {
 			for _, list := range test.given {
 				given = append(given, addrs(list...))
 			}
-			if got := (&planner{uses: uses(test.versions), sinkhole: test.sinkhole, source: test.source, limit: test.limit}).plan(given); !reflect.DeepEqual(got, test.want) {
+			if got := (&planner{nat64: nat64Of(given), uses: uses(test.versions), sinkhole: test.sinkhole, source: test.source, limit: test.limit}).plan(given); !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+// nat64Of returns what the answers themselves show.
+func nat64Of(given [][]netip.Addr) (out resolve.NAT64) {
+	for _, addresses := range given {
+		for _, addr := range addresses {
+			if addr.Is4() {
+				out.IPv4 = append(out.IPv4, addr)
+			}
+		}
+	}
+	return out
+}
+
+func TestNotTheCloud(t *testing.T) {
+	prefixes := func(texts ...string) (out []netip.Prefix) {
+		for _, text := range texts {
+			out = append(out, netip.MustParsePrefix(text))
+		}
+		return out
+	}
+	for name, test := range map[string]struct {
+		addr  string
+		nat64 resolve.NAT64
+		want  bool
+	}{
+		"a public address: no sinkhole":                                  {"198.51.100.1", resolve.NAT64{}, false},
+		"a private IPv4 address: a sinkhole":                             {"10.0.0.1", resolve.NAT64{}, true},
+		"loopback: a sinkhole":                                           {"::1", resolve.NAT64{}, true},
+		"link-local: a sinkhole":                                         {"fe80::1", resolve.NAT64{}, true},
+		"unspecified: a sinkhole":                                        {"::", resolve.NAT64{}, true},
+		"under a known /96: no sinkhole":                                 {"fd64::c633:6401", resolve.NAT64{Prefixes: prefixes("fd64::/96")}, false},
+		"under a known /64: no sinkhole":                                 {"fd64:0:0:1:c6:3364:100::", resolve.NAT64{Prefixes: prefixes("fd64:0:0:1::/64")}, false},
+		"under a known /32: no sinkhole":                                 {"fd64:0:c633:6401::", resolve.NAT64{Prefixes: prefixes("fd64::/32")}, false},
+		"a private address under a known prefix: a sinkhole":             {"fd64::a00:1", resolve.NAT64{Prefixes: prefixes("fd64::/96")}, true},
+		"under another prefix than the known one: a sinkhole":            {"fd65::c633:6401", resolve.NAT64{Prefixes: prefixes("fd64::/96")}, true},
+		"no prefix, the IPv4 address known, /96: no sinkhole":            {"fd64::c633:6401", resolve.NAT64{IPv4: addrs("198.51.100.1")}, false},
+		"no prefix, the IPv4 address known, /64: no sinkhole":            {"fd64:0:0:1:c6:3364:100::", resolve.NAT64{IPv4: addrs("198.51.100.1")}, false},
+		"no prefix, the IPv4 address known, /40: no sinkhole":            {"fd64:0:c6:3364:1::", resolve.NAT64{IPv4: addrs("198.51.100.1")}, false},
+		"no prefix, another IPv4 address known: a sinkhole":              {"fd64::1", resolve.NAT64{IPv4: addrs("198.51.100.1")}, true},
+		"no prefix, a private IPv4 address known: a sinkhole":            {"fd64::a00:1", resolve.NAT64{IPv4: addrs("10.0.0.1")}, true},
+		"no prefix, no IPv4 address known: nothing shows that it is one": {"fd64::1", resolve.NAT64{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := notTheCloud(netip.MustParseAddr(test.addr), test.nat64); got != test.want {
+				t.Errorf("%v, want %v", got, test.want)
 			}
 		})
 	}

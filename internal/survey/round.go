@@ -110,7 +110,7 @@ func (r *round) surveyHost(ctx context.Context) {
 	defer walks.Wait()
 	if r.names == nil {
 		if addr, err := netip.ParseAddr(r.slots[0].endpoint.Host); err == nil {
-			r.plan([][]netip.Addr{{addr}}, true)
+			r.plan([][]netip.Addr{{addr}}, resolve.NAT64{}, true)
 			r.walkPlanned(ctx, &walks)
 		}
 		return
@@ -125,7 +125,7 @@ func (r *round) surveyHost(ctx context.Context) {
 	r.resolving = resolving
 	r.mu.Unlock()
 	for range resolving.Arrivals() {
-		if r.plan(addressesOf(resolving.Lookups()), false) {
+		if r.plan(addressesOf(resolving.Lookups()), resolving.NAT64(), false) {
 			leave()
 			r.walkPlanned(ctx, &walks)
 		}
@@ -135,7 +135,7 @@ func (r *round) surveyHost(ctx context.Context) {
 	r.mu.Lock()
 	r.lookups = lookups
 	r.mu.Unlock()
-	r.plan(addressesOf(lookups), true)
+	r.plan(addressesOf(lookups), resolving.NAT64(), true)
 	r.walkPlanned(ctx, &walks)
 	r.finishNames()
 }
@@ -151,11 +151,11 @@ func addressesOf(lookups []measurement.Lookup) [][]netip.Addr {
 
 // plan plans the addresses of every endpoint, from those that the resolvers have given so far; complete is true if all have
 // answered. It reports whether there is an address.
-func (r *round) plan(addresses [][]netip.Addr, complete bool) bool {
+func (r *round) plan(addresses [][]netip.Addr, nat64 resolve.NAT64, complete bool) bool {
 	any := false
 	for i := range r.slots {
 		s := &r.slots[i]
-		p := planner{uses: s.endpoint.Uses, sinkhole: s.sinkhole, source: r.sourceOf(s), limit: r.site.Config.Survey.MaxAddresses}
+		p := planner{nat64: nat64, uses: s.endpoint.Uses, sinkhole: s.sinkhole, source: r.sourceOf(s), limit: r.site.Config.Survey.MaxAddresses}
 		plan := p.plan(addresses)
 		planned := complete || len(plan.walk) > 0
 		r.mu.Lock()
@@ -178,7 +178,7 @@ func (r *round) sourceOf(s *slot) sourceRule {
 			}
 		}
 		// The asker for an unconfigured host is told which addresses are forbidden, whether they could be reached or not.
-		return netip.Addr{}, r.unconfigured && s.sinkhole(addr, nil)
+		return netip.Addr{}, r.unconfigured && s.sinkhole(addr, resolve.NAT64{})
 	}
 }
 

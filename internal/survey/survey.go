@@ -213,7 +213,7 @@ func (s *Survey) joinUnconfigured(ctx context.Context, host string) (*share.Call
 		e := s.site.Config.Unconfigured(host)
 		r.slots = []slot{{
 			endpoint: e, counts: newEndpointCounts(e, nil),
-			sinkhole: func(addr netip.Addr, _ [][]netip.Addr) bool { return !allowed.AllowsAddress(addr) },
+			sinkhole: func(addr netip.Addr, _ resolve.NAT64) bool { return !allowed.AllowsAddress(addr) },
 		}}
 		return r
 	})
