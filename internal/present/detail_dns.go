@@ -75,6 +75,9 @@ func rcodeText(rcode int, ede measurement.EDE) string {
 // resolverText words the reason for the verdict on a resolver, and what limits the verdict.
 func resolverText(r *report.Resolver) string {
 	words := StalenessText(&r.Staleness)
+	if words != "" && r.Stub {
+		words += "; it is this machine's own stub (systemd-resolved), which devices do not ask"
+	}
 	if words != "" && slices.ContainsFunc(r.Lookup.Answers, func(a measurement.Answer) bool { return a.WithoutEDNS }) {
 		words = text(words + "; it answers only questions without EDNS, so it cannot mark an answer as expired (EDE)")
 	}

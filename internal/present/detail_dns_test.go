@@ -54,6 +54,8 @@ func TestResolverText(t *testing.T) {
 		{"no assessment: empty", report.Resolver{Lookup: measurement.Lookup{Answers: []measurement.Answer{{WithoutEDNS: true}}}}, ""},
 		{"answers with EDNS: the reason", report.Resolver{Staleness: learning, Lookup: measurement.Lookup{Answers: []measurement.Answer{{}}}},
 			"the zone's servers have not been asked yet"},
+		{"the machine's own stub: devices do not ask it", report.Resolver{Staleness: learning, Stub: true},
+			"the zone's servers have not been asked yet; it is this machine's own stub (systemd-resolved), which devices do not ask"},
 		{"answers without EDNS: no EDE", report.Resolver{Staleness: learning, Lookup: measurement.Lookup{Answers: []measurement.Answer{{}, {WithoutEDNS: true}}}},
 			"the zone's servers have not been asked yet; it answers only questions without EDNS, so it cannot mark an answer as expired (EDE)"},
 	} {

@@ -77,6 +77,7 @@ var ZoneFailures = []ZoneFailure{
 // Resolver is one host at one of the site's resolvers.
 type Resolver struct {
 	Lookup     measurement.Lookup
+	Stub       bool      // it is this machine's own stub resolver, which devices do not ask
 	Changes    uint64    // of the address set since start
 	LastChange time.Time // zero if there was none
 	Staleness  staleness.Assessment

@@ -121,7 +121,7 @@ func (r *Round) Preliminary() ([]report.Resolver, report.Zone) {
 	zone := h.zoneReport(r.service.now(), r.service.zoneClient != nil)
 	out := make([]report.Resolver, len(lookups))
 	for i, l := range lookups {
-		out[i] = report.Resolver{Lookup: l, Staleness: h.latest[l.Resolver]}
+		out[i] = report.Resolver{Lookup: l, Stub: dns.IsStub(l.Resolver.Addr()), Staleness: h.latest[l.Resolver]}
 		if known := h.histories[l.Resolver]; known != nil {
 			out[i].Changes, out[i].LastChange = known.changes, known.lastChange
 		}
@@ -311,7 +311,9 @@ func (r *Round) conclude(samples []measurement.Sample) {
 			r.logVerdict(l.Resolver, a)
 			h.latest[l.Resolver] = a
 		}
-		r.resolvers[i] = report.Resolver{Lookup: l, Changes: known.changes, LastChange: known.lastChange, Staleness: a}
+		r.resolvers[i] = report.Resolver{
+			Lookup: l, Stub: dns.IsStub(l.Resolver.Addr()), Changes: known.changes, LastChange: known.lastChange, Staleness: a,
+		}
 	}
 	if r.intercepted() {
 		h.zone = nil
