@@ -278,7 +278,8 @@ var table = withTransports([metricCount]Metric{
 	},
 	dnsAddressChanges: {
 		Name: "endpoint_dns_address_changes_total", Type: Counter, Labels: ofResolver, Group: groupDNS,
-		Help: "Changes of the set of addresses that the resolver gives for the host.",
+		Help: "New addresses of the host at the resolver, after three answers and 3 TTLs (at most 1 h) without one: " +
+			"a failover counts once each way, a pool that rotates does not count.",
 	},
 	dnsLastChange: {
 		Name: "endpoint_dns_last_change_timestamp_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,

@@ -99,7 +99,7 @@ func (r *Round) NAT64() NAT64 {
 		add(addr)
 	}
 	for _, known := range h.histories {
-		for addr := range known.seen {
+		for addr := range known.current {
 			add(addr)
 		}
 	}
@@ -301,7 +301,7 @@ func (r *Round) conclude(samples []measurement.Sample) {
 			known = new(addressHistory)
 			h.histories[l.Resolver] = known
 		}
-		if added := known.add(l.Addresses, now); len(added) > 0 && !h.unconfigured {
+		if added := known.add(l.Addresses, l.TTL, now); len(added) > 0 && !h.unconfigured {
 			s.logger.Info("host has new addresses", "host", h.host, "resolver", l.Resolver, "addresses", added)
 		}
 		a := h.judge.Assess(l.Resolver, now)
