@@ -15,7 +15,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint generate fuzz worlds bench demo
+.PHONY: all build image test test-unit release-check lint generate fuzz worlds bench demo golden
 all: build
 
 build: ## build both programs into the current directory
@@ -28,7 +28,8 @@ image: ## the container's image, which knows its version
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
 	go vet -tags realpeers ./...
-	go test -race -tags realpeers -timeout 40m ./...
+	go test -race -tags realpeers -timeout 40m -coverprofile coverage.out ./...
+	@go tool cover -func coverage.out | tail -n 1
 
 test-unit: ## what needs only Go, not root: all but the tests with real programs and network namespaces
 	go test ./...
@@ -37,6 +38,10 @@ test-unit: ## what needs only Go, not root: all but the tests with real programs
 
 release-check: ## a release, made but not published: archives, packages and the image, installed and run
 	scripts/release-check
+
+GOLDEN_PACKAGES = $$(git grep -l 'internal/golden"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
+golden: ## rewrite the golden files; read the diff before you commit it
+	GOLDEN_UPDATE=1 go test $(GOLDEN_PACKAGES)
 
 generate: ## docs/metrics.md and the dashboards, from the collector's table
 	go generate ./...
@@ -48,8 +53,8 @@ fuzz: ## every fuzz target, each for FUZZTIME
 	    echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$dir; done; done
 
 WORLDS ?= 10000
-worlds: ## so many new worlds for the DNS judge, honest ones and others: docs/dns-staleness.md speaks of such runs
-	go test -run '^Test(HonestCachesAreNeverStale|ExtendingCachesAreStale)$$' -count 1 -timeout 0 -v ./internal/staleness \
+worlds: ## draw WORLDS new random worlds for the staleness proof, honest ones and violators
+	go test -run '^TestWorlds(Honest|Violators)$$' -count 1 -timeout 0 -v ./internal/staleness \
 	  -rapid.seed=0 -rapid.checks=$(WORLDS)
 
 bench: ## what docs/performance.md speaks of; compare runs with benchstat

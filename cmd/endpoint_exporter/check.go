@@ -170,7 +170,7 @@ func (o openVerdicts) count(rep *report.Report) (ready time.Time, open int) {
 			case staleness.OK, staleness.Stale:
 				continue
 			case staleness.Suspect:
-			default:
+			case staleness.Unknown:
 				if !learning && o.unknown[key] >= maxUnknownRounds {
 					continue
 				}

@@ -330,6 +330,7 @@ func (c *Client) takeMessage(m message) (Step, error) {
 			c.state = established
 			return Done, nil
 		}
+	case flightComplete, established: // repeated messages of the server are ignored
 	}
 	return Waiting, nil
 }

@@ -105,6 +105,8 @@ func answered(s path.Session) bool {
 	switch out.Failure {
 	case measurement.Completed, measurement.Unfit, measurement.Alert, measurement.HTTP, measurement.NotTLS, measurement.Malformed:
 		return true
+	case measurement.Refused, measurement.Unreachable, measurement.Reset, measurement.Closed, measurement.Silent,
+		measurement.FinishFailed, measurement.CertificateNeeded, measurement.OutOfTime, measurement.Internal:
 	}
 	return false
 }

@@ -94,6 +94,8 @@ func webHelloHelps(f measurement.Failure) bool {
 	switch f {
 	case measurement.Alert, measurement.Reset, measurement.Closed, measurement.Silent, measurement.NotTLS:
 		return true
+	case measurement.Completed, measurement.Refused, measurement.Unreachable, measurement.HTTP, measurement.Malformed,
+		measurement.Unfit, measurement.FinishFailed, measurement.CertificateNeeded, measurement.OutOfTime, measurement.Internal:
 	}
 	return false
 }

@@ -13,6 +13,8 @@ func trustDetailText(d measurement.Detail) string {
 	if d.N > 1 {
 		certificate = fmt.Sprintf("certificate %d of the server's list", d.N)
 	}
+	// Not exhaustive: the other kinds are worded in files of their own; a test runs over all kinds.
+	//exhaustive:ignore
 	switch d.Kind {
 	case measurement.DetailTrustOtherIssuer:
 		return "the certificate is signed by another authority"

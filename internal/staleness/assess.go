@@ -64,6 +64,7 @@ func (h *Host) typeVerdict(r *resolver, key stateKey, now time.Time) typeVerdict
 		return typeVerdict{verdict: Stale, why: withdrawnWhy(st)}
 	case EDEStale:
 		return typeVerdict{verdict: Stale, why: Why{Kind: WhyStaleAnswers}}
+	case TTLFrozen, StaleFirst, ViewUnproven: // not proofs
 	}
 	switch {
 	case !r.upstream.failed.IsZero() && now.Sub(r.upstream.failed) <= h.c.Hold:

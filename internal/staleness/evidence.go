@@ -207,6 +207,7 @@ func (x *answerContext) zoneKnown(now time.Time) bool {
 	switch x.zone.failure {
 	case measurement.SampleBlocked, measurement.SampleIntercepted, measurement.SampleNotAuthoritative, measurement.SampleRefused:
 		return false
+	case measurement.SampleSilent, measurement.SampleNoAddress, "":
 	}
 	return !x.o.NoAuthority && !x.zone.lastAnswered.IsZero() && now.Sub(x.zone.lastAnswered) <= valueMemory
 }

@@ -198,6 +198,7 @@ func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) 
 		st.lastWithdrawn = f
 	case EDEStale:
 		st.staleAnswerProof.confirm(a.asked, x.zone.validSince, h.c)
+	case TTLFrozen, StaleFirst, ViewUnproven: // not proofs
 	}
 }
 

@@ -141,6 +141,8 @@ func (a *Anchor) Check(client measurement.Client) error {
 
 // rootProblem says in an error message why a device cannot use a root.
 func rootProblem(f devicecert.Finding) string {
+	// Not exhaustive: the other problems are named by their own value.
+	//exhaustive:ignore
 	switch f.Problem {
 	case devicecert.UnreadableKey:
 		return "its key is " + f.Text + ", not ECDSA on P-256"

@@ -68,6 +68,7 @@ func (j *Judgement) ProvesInterception(withdrawn bool) bool {
 	switch j.Verdict {
 	case WrongIssuer, ForgedIssuer, KeyNotProved:
 		return !withdrawn || j.NamesHost && !j.SelfSigned
+	case Good, Unrooted, Unfit, Expired, NotYetValid, WrongName:
 	}
 	return false
 }
