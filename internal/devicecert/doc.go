@@ -41,15 +41,16 @@ const (
 	ChainTooLong       Problem = "chain_too_long"      // more than [MaxIntermediates] intermediates
 
 	// These are problems of a root only, see [NewRoot].
-	NotCA     Problem = "not_ca"       // basicConstraints does not mark it as a CA
-	NoSigning Problem = "no_cert_sign" // keyUsage lacks keyCertSign, or limits the key to one direction of key agreement
+	RootTooLong Problem = "root_too_long" // longer than [MaxRoot]
+	NotCA       Problem = "not_ca"        // basicConstraints does not mark it as a CA
+	NoSigning   Problem = "no_cert_sign"  // keyUsage lacks keyCertSign, or limits the key to one direction of key agreement
 )
 
 // Problems lists every problem.
 var Problems = []Problem{
 	UnknownSignature, NoCertificate, TooShort, Malformed, UnknownVersion, SignatureForm, MalformedName, MalformedDate,
 	UnreadableKey, MalformedKey, CriticalExtension, CriticalPolicy, RepeatedExtension, MalformedExtension, KeyAgreementOnly,
-	ChainTooLong, NotCA, NoSigning,
+	ChainTooLong, RootTooLong, NotCA, NoSigning,
 }
 
 // Finding is a problem and, where one name says more, the algorithm or the object identifier that it is about. Text is
@@ -63,6 +64,8 @@ type Finding struct {
 const (
 	// MinSize is the least size in bytes of a certificate in a Certificate message.
 	MinSize = 128
+	// MaxRoot is the greatest size in bytes of a root that a device can store.
+	MaxRoot = 1024
 	// MaxIntermediates is how many intermediate certificates a chain may have between leaf and root.
 	MaxIntermediates = 8
 )

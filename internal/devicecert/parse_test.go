@@ -346,7 +346,7 @@ func TestSignedByRSA(t *testing.T) {
 }
 
 func TestProblemsIsComplete(t *testing.T) {
-	met := map[Problem]bool{NoCertificate: true, KeyAgreementOnly: true, ChainTooLong: true, NotCA: true, NoSigning: true} // in verify_test.go
+	met := map[Problem]bool{NoCertificate: true, KeyAgreementOnly: true, ChainTooLong: true, RootTooLong: true, NotCA: true, NoSigning: true} // in verify_test.go
 	for _, test := range certificateCases {
 		if p := test.want.Problem; p != NoProblem {
 			met[p] = true

@@ -12,6 +12,8 @@ import (
 func NewRoot(der []byte) (*Certificate, Finding) {
 	c := Parse(der)
 	switch {
+	case len(der) > MaxRoot:
+		return c, Finding{Problem: RootTooLong}
 	case c.Problem.Problem != NoProblem:
 		return c, c.Problem
 	case c.agreementOnly:

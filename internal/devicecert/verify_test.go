@@ -185,6 +185,15 @@ func TestVerifyTellsTheLeafsFlagsApart(t *testing.T) {
 
 func TestNewRoot(t *testing.T) {
 	p384, rsaKey, _ := otherKeys()
+	sized := func(size int) []byte { // signatures differ in length
+		for {
+			for padding := size - 500; padding < size-300; padding++ {
+				if der := mint(root, root, template{extensions: append(slices.Clone(ca), extension(idUnknown, false, make([]byte, padding)))}); len(der) == size {
+					return der
+				}
+			}
+		}
+	}
 	with := func(extensions ...[]byte) []byte { return mint(root, root, template{extensions: extensions}) }
 	tests := []struct {
 		name string
@@ -205,6 +214,8 @@ func TestNewRoot(t *testing.T) {
 		{"keyUsage without keyCertSign", with(basicConstraints(true), keyUsage(0x82)), Finding{Problem: NoSigning}},
 		{"a key for ECDH", mint(root, root, template{key: ecKey(idECDH, oid(idP256), spkiOf(&root.key.PublicKey)[26:]), extensions: ca}), Finding{Problem: KeyAgreementOnly}},
 		{"no certificate", []byte("x"), Finding{Problem: Malformed}},
+		{"1024 octets", sized(1024), Finding{}},
+		{"1025 octets", sized(1025), Finding{Problem: RootTooLong}},
 		{"shorter than a server may send", mint(signer{root.key, cn("")}, signer{root.key, cn("")}, template{extensions: ca}), Finding{}},
 	}
 	for _, test := range tests {

@@ -148,6 +148,8 @@ func rootProblem(f devicecert.Finding) string {
 		return "its key is " + f.Text + ", not ECDSA on P-256"
 	case devicecert.UnknownSignature:
 		return "it is signed with " + f.Text
+	case devicecert.RootTooLong:
+		return fmt.Sprintf("it has more than %d bytes", devicecert.MaxRoot)
 	case devicecert.NotCA:
 		return "its basicConstraints do not mark it as a CA"
 	case devicecert.NoSigning:

@@ -67,6 +67,7 @@ func TestAnchorCheck(t *testing.T) {
 		{"a CA signed with SHA-384", file(spec{ca: true, algorithm: x509.ECDSAWithSHA384}), "certificate 1 (C=GB, O=ARM Ltd, CN=CA): it is signed with ecdsa-with-SHA384", ""},
 		{"an RSA CA", file(spec{ca: true, key: newRSAKey(t)}), "it is signed with sha256WithRSAEncryption", ""},
 		{"the second of two", file(spec{ca: true}, spec{ca: true, key: newRSAKey(t)}), "certificate 2 (C=GB, O=ARM Ltd, CN=CA)", ""},
+		{"more than 1024 bytes", file(spec{ca: true, names: []string{strings.Repeat("a.", 400) + "example"}}), "it has more than 1024 bytes", ""},
 		{"no basicConstraints", file(spec{}), "its basicConstraints do not mark it as a CA", ""},
 		{"a server's own certificate", file(spec{names: []string{"a.example"}}), "", ""},
 		{"keyUsage without keyCertSign", file(spec{ca: true, usage: x509.KeyUsageCRLSign}), "its keyUsage lacks keyCertSign", ""},
