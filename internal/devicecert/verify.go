@@ -115,6 +115,12 @@ func Verify(list, roots []*Certificate, now time.Time, signed Signed) Result {
 	return result
 }
 
+// Aborts reports whether a device aborts the handshake at a list because of a certificate, whatever roots it stores.
+func Aborts(list []*Certificate) bool {
+	leaf := slices.IndexFunc(list, func(c *Certificate) bool { return !c.Skipped() })
+	return leaf < 0 || list[leaf].agreementOnly || slices.ContainsFunc(list, (*Certificate).Fatal)
+}
+
 // verification is one walk from a leaf to a root.
 type verification struct {
 	roots  []*Certificate

@@ -168,6 +168,9 @@ func TestVerify(t *testing.T) {
 			if got.Trusted != trusted {
 				t.Errorf("trusted: %v", got.Trusted)
 			}
+			if got := Aborts(ParseList(test.list)); got != (test.problem != NoProblem && test.problem != ChainTooLong) {
+				t.Errorf("aborts: %v", got)
+			}
 			if got.Accepted() != (test.problem == NoProblem && test.flags == 0) {
 				t.Errorf("accepted: %v", got.Accepted())
 			}

@@ -2,6 +2,7 @@ package devicetls
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/tls"
 	"crypto/x509"
 	"slices"
@@ -18,18 +19,24 @@ func TestFlightRawChain(t *testing.T) {
 	tests := []struct {
 		name            string
 		server          testServer
-		raw, parsed     int // certificates
+		raw             int // certificates
+		rejected        bool
 		checked, proved bool
 	}{
-		{"one certificate", testServer{}, 1, 1, true, true},
-		{"two certificates", testServer{second: func(*x509.Certificate) {}}, 2, 2, true, true},
-		{"a negative serial number", testServer{leafDER: negative}, 1, 0, true, true},
-		{"a negative serial number and another key", testServer{leafDER: negative, wrongKey: true}, 1, 0, true, false},
-		{"a negative serial number before another certificate", testServer{leafDER: negative, second: func(*x509.Certificate) {}}, 2, 0, true, true},
-		{"a leaf that is not a certificate", testServer{leafDER: junk}, 1, 0, false, false},
-		{"a leaf that a device skips", testServer{leaf: signedWith(x509.ECDSAWithSHA384)}, 1, 1, true, true},
-		{"a certificate that a device skips before the leaf", testServer{leaf: signedWith(x509.ECDSAWithSHA384), second: func(*x509.Certificate) {}}, 1, 2, true, true},
-		{"the same for a browser", testServer{suite: tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, leaf: signedWith(x509.ECDSAWithSHA384), second: func(*x509.Certificate) {}}, 2, 2, true, true},
+		{"one certificate", testServer{}, 1, false, true, true},
+		{"two certificates", testServer{second: func(*x509.Certificate) {}}, 2, false, true, true},
+		{"a negative serial number", testServer{leafDER: negative}, 1, false, true, true},
+		{"a negative serial number and another key", testServer{leafDER: negative, wrongKey: true}, 1, false, true, false},
+		{"a negative serial number before another certificate", testServer{leafDER: negative, second: func(*x509.Certificate) {}}, 2, false, true, true},
+		{"a leaf that is not a certificate", testServer{leafDER: junk}, 1, true, false, false},
+		{"a leaf that a device skips", testServer{leaf: signedWith(x509.ECDSAWithSHA384)}, 1, true, true, true},
+		{"a certificate that a device skips before the leaf", testServer{leaf: signedWith(x509.ECDSAWithSHA384), second: func(*x509.Certificate) {}}, 1, false, true, true},
+		{"the same for a browser", testServer{suite: tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, leaf: signedWith(x509.ECDSAWithSHA384), second: func(*x509.Certificate) {}}, 2, false, true, true},
+		{"an RSA key", testServer{signer: rsaKey(t), scheme: 0x0401}, 1, true, true, true},
+		{"a key on P-384", testServer{signer: ecdsaKey(t, elliptic.P384()), leaf: signedWith(x509.ECDSAWithSHA256)}, 1, true, true, true},
+		{"an unknown critical extension", testServer{leaf: with(extension(true, 1, 2, 3, 4)(5, 0))}, 1, true, true, true},
+		{"an unknown critical extension in the second certificate", testServer{second: with(extension(true, 1, 2, 3, 4)(5, 0))}, 2, true, true, true},
+		{"a key usage that a device sees after the handshake", testServer{leaf: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }}, 1, false, true, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -39,8 +46,8 @@ func TestFlightRawChain(t *testing.T) {
 				t.Fatalf("step %d, error %v", step, err)
 			}
 			seen := c.Flight().Seen()
-			if len(seen.RawChain) != test.raw || len(seen.Chain) != test.parsed || seen.SignatureChecked != test.checked || seen.KeyProved != test.proved {
-				t.Errorf("%d certificates, %d parsed, signature checked %v, key proved %v", len(seen.RawChain), len(seen.Chain), seen.SignatureChecked, seen.KeyProved)
+			if len(seen.RawChain) != test.raw || c.Flight().Rejected != test.rejected || seen.SignatureChecked != test.checked || seen.KeyProved != test.proved {
+				t.Errorf("%d certificates, rejected %v, signature checked %v, key proved %v", len(seen.RawChain), c.Flight().Rejected, seen.SignatureChecked, seen.KeyProved)
 			}
 		})
 	}

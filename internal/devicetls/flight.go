@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/tls"
-	"crypto/x509"
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -23,9 +22,10 @@ const VersionDTLS = 0xfefd
 type Flight struct {
 	Version, Cipher uint16
 	Random          [32]byte
-	// RawChain and Chain are set by the Certificate message, see [measurement.TLS].
+	// RawChain is set by the Certificate message, see [measurement.TLS]; Rejected if a device aborts the handshake there.
+	// Package trust says why.
 	RawChain [][]byte
-	Chain    []*x509.Certificate
+	Rejected bool
 	// SignatureChecked is set if ServerKeyExchange had a signature that could be checked; KeyProved if that signature was
 	// made with the leaf's key over both randoms of this handshake.
 	SignatureChecked, KeyProved bool
@@ -70,7 +70,7 @@ func (f *Flight) Seen() *measurement.TLS {
 		return nil
 	}
 	return &measurement.TLS{
-		Version: f.Version, Cipher: f.Cipher, RawChain: f.RawChain, Chain: f.Chain,
+		Version: f.Version, Cipher: f.Cipher, RawChain: f.RawChain,
 		KeyProved: f.KeyProved, SignatureChecked: f.SignatureChecked,
 		CertificateRequested: f.CertificateRequested, FlightBytes: f.Bytes, Unfit: f.Unfit,
 	}
@@ -280,15 +280,14 @@ func VersionName(version uint16) string {
 	return tls.VersionName(version)
 }
 
-// takeCertificates reads a Certificate message (RFC 5246 §7.4.2). RawChain gets every certificate, Chain those that
-// crypto/x509 can parse; package devicecert decides what a device makes of them.
+// takeCertificates reads a Certificate message (RFC 5246 §7.4.2).
 func (f *Flight) takeCertificates(body []byte) error {
 	s := cryptobyte.String(body)
 	var list cryptobyte.String
 	if !s.ReadUint24LengthPrefixed(&list) || !s.Empty() {
 		return malformed(measurement.DetailMalformedMessage, typeCertificate)
 	}
-	for first := true; !list.Empty(); first = false {
+	for !list.Empty() {
 		var der cryptobyte.String
 		if !list.ReadUint24LengthPrefixed(&der) || der.Empty() {
 			return malformed(measurement.DetailMalformedMessage, typeCertificate)
@@ -296,28 +295,23 @@ func (f *Flight) takeCertificates(body []byte) error {
 		if len(f.RawChain) < measurement.MaxChain {
 			f.RawChain = append(f.RawChain, der)
 		}
-		certificate, err := x509.ParseCertificate(der)
-		if err == nil && (first || len(f.Chain) > 0) {
-			f.Chain = append(f.Chain, certificate)
-			f.checkCritical(certificate)
-		}
 	}
-	f.takeLeafKey()
-	if len(f.Chain) > 0 {
-		f.checkLeaf(f.Chain[0])
-	}
+	f.judgeCertificates()
 	return nil
 }
 
-// takeLeafKey sets the key that must sign the handshake: that of the first certificate that a device does not skip.
-func (f *Flight) takeLeafKey() {
+// judgeCertificates sets the key that must sign the handshake, that of the first certificate that a device does not skip,
+// and whether a device goes on with the list.
+func (f *Flight) judgeCertificates() {
 	list := devicecert.ParseList(f.RawChain)
-	if leaf := slices.IndexFunc(list, func(c *devicecert.Certificate) bool { return !c.Skipped() }); leaf > 0 && f.Cipher == SuiteCCM8 {
+	leaf := slices.IndexFunc(list, func(c *devicecert.Certificate) bool { return !c.Skipped() })
+	if leaf > 0 && f.Cipher == SuiteCCM8 {
 		f.RawChain, list = f.RawChain[leaf:], list[leaf:]
 	}
 	if len(list) > 0 {
 		f.leafKey = list[0].PublicKey()
 	}
+	f.Rejected = devicecert.Aborts(list)
 }
 
 // takeKeyExchange reads a ServerKeyExchange of ECDHE (RFC 8422 §5.4) and checks its signature. Another cipher suite may

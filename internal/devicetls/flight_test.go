@@ -22,42 +22,26 @@ func TestFlight(t *testing.T) {
 		unfit  []measurement.UnfitKind // in order
 		proved bool
 	}{
-		"what a device expects: fit":                                  {proved: true},
-		"no CertificateRequest: fit":                                  {server: testServer{noRequest: true}, proved: true},
-		"ServerKeyExchange signed with SHA-224: fit":                  {server: testServer{scheme: 0x0303}, proved: true},
-		"ServerKeyExchange signed with SHA-1: unfit":                  {server: testServer{scheme: 0x0203}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},
-		"ServerKeyExchange signed with SHA-384: unfit":                {server: testServer{scheme: 0x0503}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},
-		"unknown signature scheme: unfit, not checked":                {server: testServer{scheme: 0x0707}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}},
-		"signature of another key: not proved":                        {server: testServer{wrongKey: true}},
-		"RSA leaf: unfit":                                             {server: testServer{signer: rsaKey(t), scheme: 0x0401}, unfit: []measurement.UnfitKind{measurement.UnfitLeafKey, measurement.UnfitLeafSignature, measurement.UnfitSignatureScheme}, proved: true},
-		"RSA leaf, scheme of ECDSA: unfit, not checked":               {server: testServer{signer: rsaKey(t), scheme: 0x0401, announcedScheme: 0x0403}, unfit: []measurement.UnfitKind{measurement.UnfitLeafKey, measurement.UnfitLeafSignature}},
-		"RSA leaf with PSS: unfit":                                    {server: testServer{signer: rsaKey(t), scheme: 0x0804}, unfit: []measurement.UnfitKind{measurement.UnfitLeafKey, measurement.UnfitLeafSignature, measurement.UnfitSignatureScheme}, proved: true},
-		"leaf on secp384r1: unfit":                                    {server: testServer{signer: ecdsaKey(t, elliptic.P384())}, unfit: []measurement.UnfitKind{measurement.UnfitLeafCurve, measurement.UnfitLeafSignature}, proved: true},
-		"key exchange on secp384r1: unfit":                            {server: testServer{curve: 24}, unfit: []measurement.UnfitKind{measurement.UnfitCurve}, proved: true},
-		"leaf keyUsage without digitalSignature: unfit":               {server: testServer{leaf: keyAgreementOnly}, unfit: []measurement.UnfitKind{measurement.UnfitKeyUsage}, proved: true},
-		"leaf without keyUsage: fit":                                  {server: testServer{leaf: noKeyUsage}, proved: true},
-		"leaf keyUsage without any bit: unfit":                        {server: testServer{leaf: with(extension(false, 2, 5, 29, 15)(3, 2, 0, 0))}, unfit: []measurement.UnfitKind{measurement.UnfitKeyUsage}, proved: true},
-		"leaf extendedKeyUsage clientAuth: unfit":                     {server: testServer{leaf: extendedKeyUsage(x509.ExtKeyUsageClientAuth)}, unfit: []measurement.UnfitKind{measurement.UnfitExtendedKeyUsage}, proved: true},
-		"leaf extendedKeyUsage clientAuth and serverAuth: fit":        {server: testServer{leaf: extendedKeyUsage(x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth)}, proved: true},
-		"leaf extendedKeyUsage any: fit":                              {server: testServer{leaf: extendedKeyUsage(x509.ExtKeyUsageAny)}, proved: true},
-		"leaf extendedKeyUsage unknown: unfit":                        {server: testServer{leaf: with(extension(false, 2, 5, 29, 37)(0x30, 4, 6, 2, 0x2a, 3))}, unfit: []measurement.UnfitKind{measurement.UnfitExtendedKeyUsage}, proved: true},
-		"leaf signed with SHA-384: unfit":                             {server: testServer{leaf: signedWith(x509.ECDSAWithSHA384)}, unfit: []measurement.UnfitKind{measurement.UnfitLeafSignature}, proved: true},
-		"leaf signed with SHA-224: fit":                               {server: testServer{leafDER: signedWithSHA224}, proved: true},
-		"unknown extension: fit":                                      {server: testServer{leaf: with(extension(false, 1, 2, 3, 4)(5, 0))}, proved: true},
-		"unknown critical extension: unfit":                           {server: testServer{leaf: with(extension(true, 1, 2, 3, 4)(5, 0))}, unfit: []measurement.UnfitKind{measurement.UnfitCriticalExtension}, proved: true},
-		"unknown critical extension in the second certificate: unfit": {server: testServer{second: with(extension(true, 1, 2, 3, 4)(5, 0))}, unfit: []measurement.UnfitKind{measurement.UnfitCriticalExtension}, proved: true},
-		"two unknown critical extensions: unfit, one reason":          {server: testServer{leaf: with(extension(true, 1, 2, 3, 4)(5, 0), extension(true, 1, 2, 3, 5)(5, 0))}, unfit: []measurement.UnfitKind{measurement.UnfitCriticalExtension}, proved: true},
-		"critical nameConstraints: unfit":                             {server: testServer{leaf: nameConstraints}, unfit: []measurement.UnfitKind{measurement.UnfitCriticalExtension}, proved: true},
-		"critical certificatePolicies: unfit":                         {server: testServer{leaf: with(extension(true, 2, 5, 29, 32)(0x30, 6, 0x30, 4, 6, 2, 0x2a, 3))}, unfit: []measurement.UnfitKind{measurement.UnfitCriticalPolicy}, proved: true},
-		"critical certificatePolicies anyPolicy: fit":                 {server: testServer{leaf: with(extension(true, 2, 5, 29, 32)(0x30, 8, 0x30, 6, 6, 4, 0x55, 0x1d, 0x20, 0))}, proved: true},
-		"all known extensions critical: fit":                          {server: testServer{leaf: allKnown}, proved: true},
-		"second certificate signed with SHA-384: fit":                 {server: testServer{second: signedWith(x509.ECDSAWithSHA384)}, proved: true},
-		"certificate of more than 1024 bytes: fit":                    {server: testServer{extra: 1000}, proved: true},
-		"message too long: unfit":                                     {server: testServer{extra: 4000}, unfit: []measurement.UnfitKind{measurement.UnfitMessageTooLong}, proved: true},
-		"cipher suite not offered: unfit":                             {server: testServer{suite: 0xc02b}, unfit: []measurement.UnfitKind{measurement.UnfitCipher}, proved: true},
-		"cipher suite without ECDHE: unfit, no signature":             {server: testServer{suite: 0xc0a0, noExchange: true}, unfit: []measurement.UnfitKind{measurement.UnfitCipher, measurement.UnfitKeyExchange}},
-		"TLS 1.1: unfit, not checked":                                 {server: testServer{version: 0x0302}, unfit: []measurement.UnfitKind{measurement.UnfitVersion}},
-		"no extended_master_secret: fit":                              {server: testServer{extensions: withoutEMS}, proved: true},
+		"what a device expects: fit":                      {proved: true},
+		"no CertificateRequest: fit":                      {server: testServer{noRequest: true}, proved: true},
+		"ServerKeyExchange signed with SHA-224: fit":      {server: testServer{scheme: 0x0303}, proved: true},
+		"ServerKeyExchange signed with SHA-1: unfit":      {server: testServer{scheme: 0x0203}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},
+		"ServerKeyExchange signed with SHA-384: unfit":    {server: testServer{scheme: 0x0503}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},
+		"unknown signature scheme: unfit, not checked":    {server: testServer{scheme: 0x0707}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}},
+		"signature of another key: not proved":            {server: testServer{wrongKey: true}},
+		"RSA leaf: unfit":                                 {server: testServer{signer: rsaKey(t), scheme: 0x0401}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},
+		"RSA leaf, scheme of ECDSA: not checked":          {server: testServer{signer: rsaKey(t), scheme: 0x0401, announcedScheme: 0x0403}},
+		"RSA leaf with PSS: unfit":                        {server: testServer{signer: rsaKey(t), scheme: 0x0804}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},
+		"leaf on secp384r1: proved":                       {server: testServer{signer: ecdsaKey(t, elliptic.P384())}, proved: true},
+		"key exchange on secp384r1: unfit":                {server: testServer{curve: 24}, unfit: []measurement.UnfitKind{measurement.UnfitCurve}, proved: true},
+		"leaf signed with SHA-224: fit":                   {server: testServer{leafDER: signedWithSHA224}, proved: true},
+		"second certificate signed with SHA-384: fit":     {server: testServer{second: signedWith(x509.ECDSAWithSHA384)}, proved: true},
+		"certificate of more than 1024 bytes: fit":        {server: testServer{extra: 1000}, proved: true},
+		"message too long: unfit":                         {server: testServer{extra: 4000}, unfit: []measurement.UnfitKind{measurement.UnfitMessageTooLong}, proved: true},
+		"cipher suite not offered: unfit":                 {server: testServer{suite: 0xc02b}, unfit: []measurement.UnfitKind{measurement.UnfitCipher}, proved: true},
+		"cipher suite without ECDHE: unfit, no signature": {server: testServer{suite: 0xc0a0, noExchange: true}, unfit: []measurement.UnfitKind{measurement.UnfitCipher, measurement.UnfitKeyExchange}},
+		"TLS 1.1: unfit, not checked":                     {server: testServer{version: 0x0302}, unfit: []measurement.UnfitKind{measurement.UnfitVersion}},
+		"no extended_master_secret: fit":                  {server: testServer{extensions: withoutEMS}, proved: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := New([32]byte{1, 2, 3})
@@ -90,17 +74,6 @@ func kindsOf(reasons []measurement.UnfitReason) (kinds []measurement.UnfitKind) 
 	return kinds
 }
 
-func keyAgreementOnly(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }
-func noKeyUsage(c *x509.Certificate)       { c.KeyUsage = 0 }
-
-func nameConstraints(c *x509.Certificate) {
-	c.PermittedDNSDomains, c.PermittedDNSDomainsCritical = []string{"example.com"}, true
-}
-
-func extendedKeyUsage(usages ...x509.ExtKeyUsage) func(*x509.Certificate) {
-	return func(c *x509.Certificate) { c.ExtKeyUsage = usages }
-}
-
 func signedWith(algorithm x509.SignatureAlgorithm) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.SignatureAlgorithm = algorithm }
 }
@@ -119,17 +92,6 @@ func extension(critical bool, id ...int) func(value ...byte) pkix.Extension {
 // with sets ExtraExtensions, which replace those that the template implies.
 func with(extensions ...pkix.Extension) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.ExtraExtensions = extensions }
-}
-
-// allKnown marks as critical every extension that a device knows.
-func allKnown(c *x509.Certificate) {
-	with(
-		extension(true, 2, 5, 29, 15)(3, 2, 7, 0x80),                             // keyUsage: digitalSignature
-		extension(true, 2, 5, 29, 37)(0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1), // extendedKeyUsage: serverAuth
-		extension(true, 2, 5, 29, 17)(0x30, 3, 0x82, 1, 'x'),                     // subjectAltName
-		extension(true, 2, 5, 29, 19)(0x30, 0),                                   // basicConstraints
-		extension(true, 2, 16, 840, 1, 113730, 1, 1)(3, 2, 6, 0x40),              // Netscape's certificate type: server
-	)(c)
 }
 
 // TestFlightRecords cuts one flight into records in many ways, all of which are valid TLS.

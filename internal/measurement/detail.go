@@ -112,34 +112,26 @@ type UnfitReason struct {
 }
 
 const (
-	UnfitMessageTooLong    UnfitKind = "message_too_long"   // a handshake message of N bytes; a device takes Max
-	UnfitRecordTooLong     UnfitKind = "record_too_long"    // a record of N bytes; a device takes Max
-	UnfitSplitMessage      UnfitKind = "split_message"      // the message Text is split across TLS records
-	UnfitSplitFragments    UnfitKind = "split_fragments"    // a DTLS record has several fragments of one message
-	UnfitTrailingBytes     UnfitKind = "trailing_bytes"     // a datagram has N bytes after its last record
-	UnfitVersion           UnfitKind = "version"            // the protocol version Text
-	UnfitCipher            UnfitKind = "cipher"             // the cipher suite Text, which a device does not offer
-	UnfitExtension         UnfitKind = "extension"          // the server answers the extension Text, which a device does not offer
-	UnfitPointFormats      UnfitKind = "point_formats"      // ec_point_formats without a format that a device supports
-	UnfitTicketMissing     UnfitKind = "ticket_missing"     // the server announces a session ticket and sends none
-	UnfitTicketUnexpected  UnfitKind = "ticket_unexpected"  // the server sends a session ticket that it did not announce
-	UnfitNoCertificate     UnfitKind = "no_certificate"     // the flight has no certificate
-	UnfitKeyExchange       UnfitKind = "key_exchange"       // the key exchange is not ECDHE
-	UnfitCurve             UnfitKind = "curve"              // ECDHE on the curve Text
-	UnfitSignatureScheme   UnfitKind = "signature_scheme"   // ServerKeyExchange signed by the scheme N
-	UnfitLeafCurve         UnfitKind = "leaf_curve"         // the leaf's key is on the curve Text
-	UnfitLeafKey           UnfitKind = "leaf_key"           // the leaf's key is of the algorithm Text
-	UnfitLeafSignature     UnfitKind = "leaf_signature"     // the leaf is signed by the algorithm Text
-	UnfitKeyUsage          UnfitKind = "key_usage"          // the leaf's keyUsage lacks digitalSignature
-	UnfitExtendedKeyUsage  UnfitKind = "extended_key_usage" // the leaf's extendedKeyUsage lacks serverAuth
-	UnfitCriticalExtension UnfitKind = "critical_extension" // a critical certificate extension Text that a device does not know
-	UnfitCriticalPolicy    UnfitKind = "critical_policy"    // critical certificatePolicies other than anyPolicy
+	UnfitMessageTooLong   UnfitKind = "message_too_long"  // a handshake message of N bytes; a device takes Max
+	UnfitRecordTooLong    UnfitKind = "record_too_long"   // a record of N bytes; a device takes Max
+	UnfitSplitMessage     UnfitKind = "split_message"     // the message Text is split across TLS records
+	UnfitSplitFragments   UnfitKind = "split_fragments"   // a DTLS record has several fragments of one message
+	UnfitTrailingBytes    UnfitKind = "trailing_bytes"    // a datagram has N bytes after its last record
+	UnfitVersion          UnfitKind = "version"           // the protocol version Text
+	UnfitCipher           UnfitKind = "cipher"            // the cipher suite Text, which a device does not offer
+	UnfitExtension        UnfitKind = "extension"         // the server answers the extension Text, which a device does not offer
+	UnfitPointFormats     UnfitKind = "point_formats"     // ec_point_formats without a format that a device supports
+	UnfitTicketMissing    UnfitKind = "ticket_missing"    // the server announces a session ticket and sends none
+	UnfitTicketUnexpected UnfitKind = "ticket_unexpected" // the server sends a session ticket that it did not announce
+	UnfitNoCertificate    UnfitKind = "no_certificate"    // the flight has no certificate
+	UnfitKeyExchange      UnfitKind = "key_exchange"      // the key exchange is not ECDHE
+	UnfitCurve            UnfitKind = "curve"             // ECDHE on the curve Text
+	UnfitSignatureScheme  UnfitKind = "signature_scheme"  // ServerKeyExchange signed by the scheme N
 )
 
 // UnfitKinds lists every kind.
 var UnfitKinds = []UnfitKind{
 	UnfitMessageTooLong, UnfitRecordTooLong, UnfitSplitMessage, UnfitSplitFragments, UnfitTrailingBytes, UnfitVersion,
 	UnfitCipher, UnfitExtension, UnfitPointFormats, UnfitTicketMissing, UnfitTicketUnexpected,
-	UnfitNoCertificate, UnfitKeyExchange, UnfitCurve, UnfitSignatureScheme, UnfitLeafCurve, UnfitLeafKey, UnfitLeafSignature,
-	UnfitKeyUsage, UnfitExtendedKeyUsage, UnfitCriticalExtension, UnfitCriticalPolicy,
+	UnfitNoCertificate, UnfitKeyExchange, UnfitCurve, UnfitSignatureScheme,
 }

@@ -203,8 +203,6 @@ type TLS struct {
 	// RawChain holds the certificates in DER as sent, the leaf first, at most [MaxChain]. It is what package trust judges. In
 	// a flight for a device, certificates before the leaf that a device skips are left out.
 	RawChain [][]byte
-	// Chain holds the certificates that package x509 can parse, leaf first; none if it cannot parse the leaf.
-	Chain []*x509.Certificate
 	// KeyProved is true if the server signed this handshake's randoms with the leaf's key: it holds that key.
 	KeyProved bool
 	// SignatureChecked is true if that signature came and could be checked. Where it is false, KeyProved is false too and
@@ -221,10 +219,14 @@ type TLS struct {
 	HasAlert bool
 }
 
-// Leaf is the server's own certificate, nil if none came.
+// Leaf returns the server's own certificate, nil without one or if package x509 cannot parse it.
 func (t *TLS) Leaf() *x509.Certificate {
-	if t == nil || len(t.Chain) == 0 {
+	if t == nil || len(t.RawChain) == 0 {
 		return nil
 	}
-	return t.Chain[0]
+	leaf, err := x509.ParseCertificate(t.RawChain[0])
+	if err != nil {
+		return nil
+	}
+	return leaf
 }

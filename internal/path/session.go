@@ -138,14 +138,14 @@ func recordAlert(out *measurement.Outcome, description uint8) measurement.Detail
 	return measurement.Detail{Kind: measurement.DetailAlert, N: int(description)}
 }
 
-// helloDone ends a hello that was answered by a complete flight. The certificate is not sent to a server that has not
-// proved its key: a device stops here too.
+// helloDone ends a hello that was answered by a complete flight. A device stops here too if the server has not proved its
+// key, or if it cannot read the server's certificates.
 func (s *baseSession) helloDone(took time.Duration, flight *devicetls.Flight) bool {
 	s.completed(measurement.Hello, took)
 	if len(flight.Unfit) > 0 {
 		return s.fail(measurement.Hello, measurement.Unfit, unfitDetail(flight))
 	}
-	return flight.KeyProved
+	return flight.KeyProved && !flight.Rejected
 }
 
 // finishDone ends a finish that reached its goal. What a device cannot use of it is known only now.

@@ -72,13 +72,9 @@ func TestUnfitOfRealServers(t *testing.T) {
 	}{
 		"leaf without key usages: fit":                           {extensions: []string{"subjectAltName=DNS:server.test"}},
 		"leaf for servers and clients: fit":                      {extensions: []string{"keyUsage=critical,digitalSignature", "extendedKeyUsage=critical,serverAuth,clientAuth"}},
-		"leaf for clients: unfit":                                {extensions: []string{"extendedKeyUsage=clientAuth"}, tcp: measurement.UnfitExtendedKeyUsage, udp: measurement.UnfitExtendedKeyUsage},
-		"leaf signed with SHA-384: unfit":                        {digest: "sha384", tcp: measurement.UnfitLeafSignature, udp: measurement.UnfitLeafSignature},
 		"leaf signed with SHA-224: fit":                          {digest: "sha224"},
 		"known critical extensions: fit":                         {extensions: []string{"basicConstraints=critical,CA:FALSE", "subjectAltName=critical,DNS:server.test", "nsCertType=critical,server", "certificatePolicies=critical,2.5.29.32.0"}},
-		"unknown critical extension: unfit":                      {extensions: []string{"1.2.3.4.5=critical,ASN1:UTF8String:hello"}, tcp: measurement.UnfitCriticalExtension, udp: measurement.UnfitCriticalExtension},
 		"unknown extension: fit":                                 {extensions: []string{"1.2.3.4.5=ASN1:UTF8String:hello"}},
-		"critical policy: unfit":                                 {extensions: []string{"certificatePolicies=critical,1.3.6.1.4.1.32473.1"}, tcp: measurement.UnfitCriticalPolicy, udp: measurement.UnfitCriticalPolicy},
 		"leaf split into records of 512 bytes: unfit over TCP":   {extensions: []string{long}, more: small, tcp: measurement.UnfitSplitMessage},
 		"ticket split into records of 512 bytes: unfit over TCP": {more: small, tcp: measurement.UnfitSplitMessage, in: measurement.Finish},
 		"records of 512 bytes, nothing split: fit":               {more: append(small, "-no_ticket")},

@@ -102,7 +102,7 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 		InsecureSkipVerify: true, //nolint:gosec // package trust verifies the certificate
 		// Called as soon as the certificate is received, so that it is kept whatever happens next.
 		VerifyConnection: func(state tls.ConnectionState) error {
-			h.out.TLS = &measurement.TLS{Version: state.Version, Cipher: state.CipherSuite, Chain: state.PeerCertificates}
+			h.out.TLS = &measurement.TLS{Version: state.Version, Cipher: state.CipherSuite}
 			for _, c := range state.PeerCertificates[:min(len(state.PeerCertificates), measurement.MaxChain)] {
 				h.out.TLS.RawChain = append(h.out.TLS.RawChain, c.Raw)
 			}

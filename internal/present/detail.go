@@ -159,20 +159,6 @@ func unfitText(u measurement.UnfitReason) string {
 		return fmt.Sprintf("key exchange on the curve %s; a device supports only secp256r1", text(u.Text))
 	case measurement.UnfitSignatureScheme:
 		return fmt.Sprintf("signature algorithm %#04x; a device offers 0x0403 and 0x0303", u.N)
-	case measurement.UnfitLeafCurve:
-		return fmt.Sprintf("leaf key on %s; a device supports only secp256r1", text(u.Text))
-	case measurement.UnfitLeafKey:
-		return fmt.Sprintf("%s leaf key; a device supports only ECDSA", text(u.Text))
-	case measurement.UnfitLeafSignature:
-		return fmt.Sprintf("leaf signed with %s; a device supports only ecdsa-with-SHA256 and ecdsa-with-SHA224", text(u.Text))
-	case measurement.UnfitKeyUsage:
-		return "the leaf's keyUsage lacks digitalSignature"
-	case measurement.UnfitExtendedKeyUsage:
-		return "the leaf's extendedKeyUsage lacks serverAuth"
-	case measurement.UnfitCriticalExtension:
-		return fmt.Sprintf("critical certificate extension %s, which a device does not know", text(u.Text))
-	case measurement.UnfitCriticalPolicy:
-		return "critical certificatePolicies, of which a device knows only anyPolicy"
 	}
 	return text(string(u.Kind))
 }

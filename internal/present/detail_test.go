@@ -70,7 +70,7 @@ func TestDetailTextHasOneClauseForEachKind(t *testing.T) {
 		seen[clause] = kind
 	}
 	for _, kind := range measurement.PathDetails {
-		d := measurement.Detail{Kind: kind, N: 46, Max: 40, After: 30 * time.Millisecond, Text: foreign, Unfit: measurement.UnfitReason{Kind: measurement.UnfitKeyUsage}}
+		d := measurement.Detail{Kind: kind, N: 46, Max: 40, After: 30 * time.Millisecond, Text: foreign, Unfit: measurement.UnfitReason{Kind: measurement.UnfitCurve}}
 		clause := detailText(d)
 		check(t, string(kind), clause)
 		if clause == foreign && kind != measurement.DetailHTTP {
