@@ -22,6 +22,9 @@ var (
 	// ErrNoPong is returned when the deadline passed, or more than [maxMessages] messages came, without an answer to the
 	// ping. The session may still be established: a server may ignore the ping of a client that has not registered.
 	ErrNoPong = errors.New("no answer to the ping")
+	// ErrOtherFraming is wrapped by an ErrNoPong if the server frames CoAP by RFC 8323 and the ping was sent as RFC 7252 has
+	// it: its Capabilities and Settings message was received.
+	ErrOtherFraming = errors.New("the server frames CoAP by RFC 8323")
 	// ErrMalformed is returned when the server's bytes cannot be parsed (RFC 8323 framing only; a malformed RFC 7252 message
 	// is ignored, as RFC 7252 §4.2 requires).
 	ErrMalformed = errors.New("malformed CoAP")
@@ -97,6 +100,12 @@ func (p Pinger) pingMessage(conn Conn, deadline time.Time) (took time.Duration, 
 	timeout := ackTimeout + rand.N(ackTimeout/2)
 	started := time.Now()
 	repeat := deadline
+	otherFraming := false
+	defer func() {
+		if otherFraming && errors.Is(err, ErrNoPong) {
+			err = fmt.Errorf("%w: %w", err, ErrOtherFraming)
+		}
+	}()
 	for others := 0; others < maxMessages; {
 		if sent == 0 || !repeat.After(time.Now()) && repeat.Before(deadline) {
 			if _, err := conn.Write(ping); err != nil {
@@ -117,6 +126,7 @@ func (p Pinger) pingMessage(conn Conn, deadline time.Time) (took time.Duration, 
 			return time.Since(started), sent, nil
 		default:
 			others++ // a request of the server, or an answer to an earlier message
+			otherFraming = otherFraming || !p.Unreliable && isCSM(buf[:n])
 		}
 	}
 	return 0, sent, fmt.Errorf("%w among %d other messages", ErrNoPong, maxMessages)

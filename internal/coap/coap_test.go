@@ -163,6 +163,9 @@ func TestPing(t *testing.T) {
 		},
 		"flood of other messages: no pong": {answer: flood, want: ErrNoPong, writes: 1},
 		"connection reset: its error":      {answer: func(int, []byte) []late { return nil }, end: gone, want: gone, writes: 1},
+		"settings of RFC 8323 in answer to a ping of RFC 7252: other framing": {
+			answer: func(int, []byte) []late { return []late{at(time.Millisecond, 0x30, 0xe1, 0x22, 0x04, 0x80)} }, want: ErrOtherFraming, writes: 1,
+		},
 		"RFC 8323 settings then pong": {
 			pinger: Pinger{Framing: measurement.RFC8323},
 			answer: func(_ int, b []byte) []late {

@@ -77,6 +77,12 @@ func frame(buf []byte) (h coder.MessageHeader, err error) {
 	return h, nil
 }
 
+// isCSM reports whether b begins with a Capabilities and Settings message (RFC 8323 §5.3).
+func isCSM(b []byte) bool {
+	h, err := frame(b)
+	return err == nil && h.Code == codes.CSM
+}
+
 // signal returns a signalling message (RFC 8323 §5) without options.
 func signal(code codes.Code, token []byte) []byte {
 	buf := make([]byte, 2+len(token))

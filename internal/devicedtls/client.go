@@ -67,6 +67,7 @@ type Client struct {
 	MTU int
 
 	random   [32]byte
+	body     func(random [32]byte, cookie []byte) []byte // of the hello
 	offersID bool
 	state    state
 	helloSeq uint16 // message number of the current hello
@@ -89,13 +90,24 @@ type Client struct {
 
 // New returns a client with the hello of a device on Linux or Mbed OS, which offers a connection id. The hello is its current
 // flight.
-func New(random [32]byte) *Client { return newClient(random, true) }
+func New(random [32]byte) *Client {
+	return newClient(random, true, func(random [32]byte, cookie []byte) []byte { return Hello(random, cookie, true) })
+}
 
 // NewWithoutID returns a client whose hello does not offer a connection id.
-func NewWithoutID(random [32]byte) *Client { return newClient(random, false) }
+func NewWithoutID(random [32]byte) *Client {
+	return newClient(random, false, func(random [32]byte, cookie []byte) []byte { return Hello(random, cookie, false) })
+}
 
-func newClient(random [32]byte, offersID bool) *Client {
-	c := &Client{random: random, offersID: offersID}
+// NewWide returns a client whose hello offers what browsers did when they spoke TLS 1.2, with RSA key exchange: it shows the
+// certificate of a server that does not support the device's hello. The handshake must not be finished. An empty host sends no
+// server name.
+func NewWide(random [32]byte, host string) *Client {
+	return newClient(random, false, func(random [32]byte, cookie []byte) []byte { return wideHello(random, cookie, host) })
+}
+
+func newClient(random [32]byte, offersID bool, body func(random [32]byte, cookie []byte) []byte) *Client {
+	c := &Client{random: random, offersID: offersID, body: body}
 	c.newFlight()
 	c.setHello(0)
 	return c
@@ -117,7 +129,7 @@ func (c *Client) CookieSeen() bool { return c.cookies > 0 }
 // setHello makes the hello with this message number the current flight. The transcript begins with the last hello: one
 // that was answered by a HelloVerifyRequest is not part of it (RFC 6347 §4.2.1).
 func (c *Client) setHello(seq uint16) {
-	hello := message{devicetls.Message{Type: typeClientHello, Body: Hello(c.random, c.cookie, c.offersID)}, seq}
+	hello := message{devicetls.Message{Type: typeClientHello, Body: c.body(c.random, c.cookie)}, seq}
 	c.helloSeq = seq
 	c.out = []outgoing{{contentType: recordHandshake, version: versionHello, message: hello}}
 	c.transcript = hello.appendWhole(nil)
@@ -346,6 +358,9 @@ func (c *Client) discardFlight() {
 	c.messageBytes = 0
 	c.replay[0] = replayWindow{} // a server that begins again numbers its records from 0
 }
+
+// CipherChanged reports whether the server has sent ChangeCipherSpec: it has accepted the client's flight.
+func (c *Client) CipherChanged() bool { return c.ccsSeen }
 
 // Received returns the oldest application data; ok is false if no data waits.
 func (c *Client) Received() (data []byte, ok bool) {

@@ -148,15 +148,10 @@ func (c *Client) detectTLS(data []byte) error {
 		}
 		c.notTLS = true
 	}
-	if len(data) >= maxLine || bytes.IndexByte(data, '\n') >= 0 {
+	if line := bytes.TrimLeft(data, blank); len(data) >= 2*maxLine || len(line) >= maxLine || bytes.IndexByte(line, '\n') >= 0 {
 		return newNotTLSError(data)
 	}
 	return nil
-}
-
-func newNotTLSError(data []byte) error {
-	line, _, _ := bytes.Cut(data[:min(len(data), maxLine)], []byte("\n"))
-	return &NotTLSError{Line: bytes.TrimSuffix(bytes.Clone(line), []byte("\r")), HTTP: bytes.HasPrefix(line, []byte("HTTP/"))}
 }
 
 // checkLength bounds a record (RFC 5246 §6.2.1, §6.2.3). Only application data may be empty, which is always encrypted, and
@@ -287,6 +282,9 @@ func (c *Client) takeMessage(message []byte) (Step, error) {
 	}
 	return Waiting, malformed(measurement.DetailUnexpectedMessage, int(messageType))
 }
+
+// CipherChanged reports whether the server has sent ChangeCipherSpec: it has accepted the client's flight.
+func (c *Client) CipherChanged() bool { return c.state >= encrypted }
 
 // Received returns the oldest application data; ok is false if no data waits. Call it until then after each step
 // Data: the client keeps everything that was given to Take.

@@ -17,6 +17,7 @@
 package devicetls
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -108,8 +109,44 @@ var ErrTooLong error = &MalformedError{measurement.Detail{Kind: measurement.Deta
 type NotTLSError struct {
 	// Line is the first line of the answer, or as much of it as was waited for. It is not safe to show: see Preview.
 	Line []byte
-	// HTTP is set if the answer is an HTTP response.
+	// HTTP is set if the answer is an HTTP response or an HTML document.
 	HTTP bool
+	// Page is set if it is one with which a proxy or firewall blocks, and not the error of a server that expected HTTP: a
+	// document, a redirect, or the status 403, 407, 451 or 511.
+	Page bool
+}
+
+func newNotTLSError(data []byte) error {
+	data = bytes.TrimLeft(data, blank)
+	line, _, _ := bytes.Cut(data[:min(len(data), maxLine)], []byte("\n"))
+	e := &NotTLSError{Line: bytes.TrimSuffix(bytes.Clone(line), []byte("\r"))}
+	lower := bytes.ToLower(e.Line)
+	for _, tag := range []string{"<html", "<!doctype html", "<head", "<body"} {
+		if bytes.HasPrefix(lower, []byte(tag)) {
+			e.HTTP, e.Page = true, true
+		}
+	}
+	if bytes.HasPrefix(lower, []byte("http/")) {
+		e.HTTP, e.Page = true, blockingStatus(lower)
+	}
+	return e
+}
+
+// blank is what may precede the first line of an answer.
+const blank = " \t\r\n"
+
+// blockingStatus reports whether a status line is that of a page or redirect.
+func blockingStatus(line []byte) bool {
+	fields := bytes.Fields(line)
+	if len(fields) < 2 || len(fields[1]) != 3 {
+		return false
+	}
+	switch status := string(fields[1]); status {
+	case "403", "407", "451", "511":
+		return true
+	default:
+		return status[0] == '2' || status[0] == '3'
+	}
 }
 
 func (e *NotTLSError) Error() string { return "not a TLS record: " + e.Preview() }

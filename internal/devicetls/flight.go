@@ -72,7 +72,7 @@ func (f *Flight) Seen() *measurement.TLS {
 	return &measurement.TLS{
 		Version: f.Version, Cipher: f.Cipher, RawChain: f.RawChain,
 		KeyProved: f.KeyProved, SignatureChecked: f.SignatureChecked,
-		CertificateRequested: f.CertificateRequested, FlightBytes: f.Bytes, Unfit: f.Unfit,
+		CertificateRequested: f.CertificateRequested, ConnectionID: len(f.ConnectionID) > 0, FlightBytes: f.Bytes, Unfit: f.Unfit,
 	}
 }
 

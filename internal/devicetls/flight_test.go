@@ -368,19 +368,31 @@ func TestClientAlert(t *testing.T) {
 func TestClientNotTLS(t *testing.T) {
 	for name, test := range map[string]struct {
 		sent, line string
-		http       bool
+		http, page bool
 	}{
-		"HTTP status line: HTTP":           {"HTTP/1.1 403 Forbidden\r\nServer: x\r\n", "HTTP/1.1 403 Forbidden", true},
-		"SSH banner: not TLS":              {"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0-OpenSSH_9.2", false},
-		"SSL 2 record: not TLS":            {"\x80\x2e\x01\x00\x02", "\x80\x2e\x01\x00\x02", false},
-		"HTTP line without end: HTTP, cut": {"HTTP/1.1 " + strings.Repeat("x", 4096), "HTTP/1.1 " + strings.Repeat("x", maxLine-9), true},
-		"one byte: not TLS":                {"x", "x", false},
+		"HTTP status line: HTTP":           {"HTTP/1.1 403 Forbidden\r\nServer: x\r\n", "HTTP/1.1 403 Forbidden", true, true},
+		"lower case: page":                 {"http/1.1 403 forbidden\r\n", "http/1.1 403 forbidden", true, true},
+		"redirect: page":                   {"HTTP/1.0 302 Found\r\n", "HTTP/1.0 302 Found", true, true},
+		"proxy authentication: page":       {"HTTP/1.1 407 Proxy Authentication Required\r\n", "HTTP/1.1 407 Proxy Authentication Required", true, true},
+		"legal reasons: page":              {"HTTP/1.1 451 x\r\n", "HTTP/1.1 451 x", true, true},
+		"network authentication: page":     {"HTTP/1.1 511 x\r\n", "HTTP/1.1 511 x", true, true},
+		"document with status: page":       {"HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK", true, true},
+		"HTML without status: page":        {"\r\n<HTML><head></head>", "<HTML><head></head>", true, true},
+		"HTML with a doctype: page":        {"<!DOCTYPE html>\n<html>", "<!DOCTYPE html>", true, true},
+		"bad request: server without TLS":  {"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400 Bad Request", true, false},
+		"unavailable: server without TLS":  {"HTTP/1.1 503 x\r\n", "HTTP/1.1 503 x", true, false},
+		"no status: server without TLS":    {"HTTP/1.1\r\n", "HTTP/1.1", true, false},
+		"other markup: not HTTP":           {"<stream:stream>\n", "<stream:stream>", false, false},
+		"SSH banner: not TLS":              {"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0-OpenSSH_9.2", false, false},
+		"SSL 2 record: not TLS":            {"\x80\x2e\x01\x00\x02", "\x80\x2e\x01\x00\x02", false, false},
+		"HTTP line without end: HTTP, cut": {"HTTP/1.1 " + strings.Repeat("x", 4096), "HTTP/1.1 " + strings.Repeat("x", maxLine-9), true, false},
+		"one byte: not TLS":                {"x", "x", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, size := range []int{1, len(test.sent)} {
 				_, err := takeInPieces(New([32]byte{}), []byte(test.sent), size)
 				var other *NotTLSError
-				if !errors.As(err, &other) || other.HTTP != test.http || string(other.Line) != test.line {
+				if !errors.As(err, &other) || other.HTTP != test.http || other.Page != test.page || string(other.Line) != test.line {
 					t.Errorf("in pieces of %d: %v, want %q", size, err, test.line)
 				}
 			}

@@ -20,25 +20,28 @@ type Detail struct {
 
 // Details of a connect, and of opening a socket.
 const (
-	DetailConnectRST      DetailKind = "connect_rst"       // RST answered the SYN
-	DetailConnectSilent   DetailKind = "connect_silent"    // nothing answered the SYN within After
-	DetailConnectFailed   DetailKind = "connect_failed"    // the operating system gave up, for the reason in Text
-	DetailConnectDeadline DetailKind = "connect_deadline"  // the round's deadline came first
-	DetailSocketFailed    DetailKind = "socket_failed"     // this machine could not open a socket, for the reason in Text
-	DetailNoRoute         DetailKind = "no_route"          // this machine has no route to the address; Text is its error
-	DetailLocalFailure    DetailKind = "local_failure"     // another error of this machine: Text
-	DetailBadCredential   DetailKind = "bad_credential"    // the client certificate cannot be used
-	DetailNotSentInTime   DetailKind = "not_sent_in_time"  // the round's deadline came before anything was sent
-	DetailPacketFilter    DetailKind = "packet_filter"     // this machine's own packet filter drops the datagrams: Text
-	DetailICMP            DetailKind = "icmp"              // ICMP reports the error in Text
-	DetailPortUnreachable DetailKind = "port_unreachable"  // ICMP port unreachable
-	DetailPortClosedLater DetailKind = "port_closed_later" // ICMP port unreachable after the client's certificate was sent
+	DetailConnectRST      DetailKind = "connect_rst"      // RST answered the SYN
+	DetailConnectSilent   DetailKind = "connect_silent"   // nothing answered the SYN within After
+	DetailConnectFailed   DetailKind = "connect_failed"   // the operating system gave up, for the reason in Text
+	DetailConnectDeadline DetailKind = "connect_deadline" // the round's deadline came first
+	DetailSocketFailed    DetailKind = "socket_failed"    // this machine could not open a socket, for the reason in Text
+	DetailNoRoute         DetailKind = "no_route"         // this machine has no route to the address; Text is its error
+	DetailLocalFailure    DetailKind = "local_failure"    // another error of this machine: Text
+	DetailBadCredential   DetailKind = "bad_credential"   // the client certificate cannot be used
+	DetailNotSentInTime   DetailKind = "not_sent_in_time" // the round's deadline came before anything was sent
+	DetailPacketFilter    DetailKind = "packet_filter"    // this machine's own packet filter drops the datagrams: Text
+	DetailICMP            DetailKind = "icmp"             // ICMP reports the error in Text
+	DetailPortUnreachable DetailKind = "port_unreachable" // ICMP port unreachable
+	DetailSuspended       DetailKind = "suspended"        // this machine was suspended or overloaded when the answer should have come
 )
 
 // Details of a hello and of the server flight.
 const (
 	DetailHelloUnanswered    DetailKind = "hello_unanswered"     // no answer to the device's hello, which was sent N times
 	DetailHelloDeadline      DetailKind = "hello_deadline"       // the round's deadline came before any answer to the hello
+	DetailHelloNotDelivered  DetailKind = "hello_not_delivered"  // no answer, and the hello was not acknowledged (TCP)
+	DetailHelloDelivered     DetailKind = "hello_delivered"      // no answer, although the hello was acknowledged (TCP)
+	DetailSegmentsLost       DetailKind = "segments_lost"        // N later segments of the flight arrived, but not those before them
 	DetailWebHelloUnanswered DetailKind = "web_hello_unanswered" // no answer to the browser's hello
 	DetailFlightIncomplete   DetailKind = "flight_incomplete"    // N bytes of the server flight came, and then nothing
 	DetailFlightDeadline     DetailKind = "flight_deadline"      // the round's deadline came after N bytes of the server flight
@@ -48,16 +51,23 @@ const (
 	DetailFragmentsMissing   DetailKind = "fragments_missing"    // the first datagram came after After, but not all of the flight
 	DetailNotDTLS            DetailKind = "not_dtls"             // N datagrams came, none of them a DTLS record
 	DetailNotTLS             DetailKind = "not_tls"              // the answer is not a TLS record; Text is how it begins
-	DetailHTTP               DetailKind = "http"                 // the answer is an HTTP response; Text is its first line
+	DetailHTTP               DetailKind = "http"                 // the answer is an HTTP page or redirect; Text is its first line
+	DetailHTTPServer         DetailKind = "http_server"          // a server without TLS answers in HTTP; Text is its first line
 	DetailUnfit              DetailKind = "unfit"                // a device cannot use the flight: the first of N reasons
 )
 
-// Details of a TLS alert.
+// Details of a finish, a ping, and a TLS alert.
 const (
 	DetailAlert             DetailKind = "alert"                // the server sent the alert with the code N
 	DetailAlertAfterCert    DetailKind = "alert_after_cert"     // the same, after the client's certificate
-	DetailEndedAfterCert    DetailKind = "ended_after_cert"     // FIN or RST after the client's certificate
+	DetailEndedAfterCert    DetailKind = "ended_after_cert"     // FIN, RST or close_notify after the client's certificate
 	DetailFinishSilent      DetailKind = "finish_silent"        // no Finished of the server within After
+	DetailFinishLost        DetailKind = "finish_lost"          // no Finished within After, and the client's flight was not acknowledged
+	DetailFinishCut         DetailKind = "finish_cut"           // FIN or RST before the client's flight was sent or acknowledged
+	DetailFinishEnded       DetailKind = "finish_ended"         // FIN or RST after the client's flight, which has no certificate or was accepted
+	DetailIDRecordsLost     DetailKind = "id_records_lost"      // only records with a connection id are lost
+	DetailSessionEnded      DetailKind = "session_ended"        // the server ended the session before it answered the ping
+	DetailFramingRFC8323    DetailKind = "framing_rfc8323"      // the server frames CoAP by RFC 8323: it sent a CSM
 	DetailFinishDeadline    DetailKind = "finish_deadline"      // the round's deadline came before the server's Finished
 	DetailFinishFailed      DetailKind = "finish_failed"        // the handshake failed for the reason in Text
 	DetailFinishNotVerified DetailKind = "finish_not_verified"  // a record or the Finished is not protected with the handshake's keys
@@ -86,13 +96,15 @@ const (
 var PathDetails = []DetailKind{
 	DetailConnectRST, DetailConnectSilent, DetailConnectFailed, DetailConnectDeadline, DetailSocketFailed, DetailNoRoute,
 	DetailLocalFailure, DetailBadCredential, DetailNotSentInTime, DetailPacketFilter, DetailICMP, DetailPortUnreachable,
-	DetailPortClosedLater,
+	DetailSuspended,
 
-	DetailHelloUnanswered, DetailHelloDeadline, DetailWebHelloUnanswered, DetailFlightIncomplete, DetailFlightDeadline,
+	DetailHelloUnanswered, DetailHelloNotDelivered, DetailHelloDelivered, DetailSegmentsLost, DetailHelloDeadline, DetailWebHelloUnanswered, DetailFlightIncomplete, DetailFlightDeadline,
 	DetailFlightClosed, DetailFlightReset, DetailCookieOnly, DetailFragmentsMissing, DetailNotDTLS, DetailNotTLS, DetailHTTP,
+	DetailHTTPServer,
 	DetailUnfit,
 
-	DetailAlert, DetailAlertAfterCert, DetailEndedAfterCert, DetailFinishSilent, DetailFinishDeadline, DetailFinishFailed,
+	DetailAlert, DetailAlertAfterCert, DetailEndedAfterCert, DetailFinishSilent, DetailFinishLost,
+	DetailFinishCut, DetailFinishEnded, DetailIDRecordsLost, DetailSessionEnded, DetailFramingRFC8323, DetailFinishDeadline, DetailFinishFailed,
 	DetailFinishNotVerified, DetailKeyNotProved, DetailPingDeadline, DetailWebHandshake, DetailWebDeadline,
 
 	DetailUnexpectedMessage, DetailMalformedMessage, DetailUnexpectedRecord, DetailRecordLength, DetailRecordMissing,

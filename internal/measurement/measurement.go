@@ -105,7 +105,7 @@ const (
 	Unreachable       Failure = "unreachable"        // no connection in the time a connect gets, or ICMP host/net unreachable
 	Reset             Failure = "reset"              // RST after our hello
 	Closed            Failure = "closed"             // FIN after our hello, before the flight was whole
-	Silent            Failure = "silent"             // nothing (or not all) came back in the time a hello gets
+	Silent            Failure = "silent"             // nothing, or not all of the flight, came back in the time that the phase gets
 	Alert             Failure = "alert"              // a TLS alert answered our hello
 	NotTLS            Failure = "not_tls"            // bytes that are no TLS record
 	HTTP              Failure = "http"               // an HTTP response where TLS was due
@@ -148,6 +148,13 @@ type Outcome struct {
 	Retransmissions int
 	// RTT is the kernel's smoothed round-trip time at the end of the connect; 0 where the kernel gives none.
 	RTT time.Duration
+	// Unproven is set with the failure CertificateNeeded if the connection ended without a TLS alert after the server had
+	// acknowledged the client's certificate, or where the acknowledgement is not known. It is not proved who ended it: the
+	// server that refuses the certificate, or a middlebox.
+	Unproven bool
+	// Ended is set if the server ended an established session, by close_notify, FIN, RST or a fatal alert, before it answered
+	// the ping. A server that ignores the ping leaves Ponged and Ended unset.
+	Ended bool
 	// FinishSkipped is set when the session was not asked to be completed.
 	FinishSkipped bool
 	// Pinged says that an empty CoAP message was sent; Ponged that its reset came. A server may ignore strangers.
@@ -210,6 +217,9 @@ type TLS struct {
 	SignatureChecked bool
 	// CertificateRequested is true if the server asks for a client certificate.
 	CertificateRequested bool
+	// ConnectionID is true if the server chose a connection id, so that the device's records after ChangeCipherSpec have the
+	// content type 25 (DTLS only).
+	ConnectionID bool
 	// FlightBytes is the size of the handshake messages from ServerHello to ServerHelloDone, headers included.
 	FlightBytes int
 	// Unfit lists the reasons why a device cannot use this flight; empty if it can, or if the client is not a device.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
 // connect opens a TCP connection and records in out how that went; it returns nil if the connect failed.
@@ -25,12 +26,14 @@ func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, 
 	if err != nil {
 		out.FailedIn = measurement.Connect
 		out.Failure, out.Detail = connectFailure(ctx, phase, err)
-		out.Detail.After = took
+		if out.Detail.Kind == measurement.DetailConnectSilent {
+			out.Detail.After = took
+		}
 		return nil
 	}
 	out.Times = append(out.Times, measurement.PhaseTime{Phase: measurement.Connect, Took: took})
 	out.Local = localAddr(conn)
-	out.RTT = roundTrip(conn)
+	out.RTT = infoOf(conn).rtt
 	return conn
 }
 
@@ -46,20 +49,29 @@ func localAddr(conn net.Conn) netip.AddrPort {
 
 // connectFailure maps the error of a connect. A reset of the half-open connection is a refusal.
 func connectFailure(ctx, phase context.Context, err error) (measurement.Failure, measurement.Detail) {
-	detail := func(kind measurement.DetailKind) measurement.Detail {
-		return measurement.Detail{Kind: kind, Text: measurement.Text(err.Error())}
-	}
+	fault := sockerr.Of(err)
 	switch {
-	case isRefused(err), isReset(err):
+	case fault == sockerr.Refused, fault == sockerr.Reset:
 		return measurement.Refused, measurement.Detail{Kind: measurement.DetailConnectRST}
-	case ctx.Err() != nil, timedOut(err) && endsWith(ctx, phase):
+	case ctx.Err() != nil, fault == sockerr.Unknown && timedOut(err) && endsWith(ctx, phase):
 		return measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailConnectDeadline}
-	case timedOut(err):
+	case fault == sockerr.Filtered:
+		return measurement.Unreachable, errorDetail(measurement.DetailPacketFilter, err)
+	case fault == sockerr.Unreachable:
+		return measurement.Unreachable, errorDetail(measurement.DetailConnectFailed, err)
+	case fault == sockerr.Unknown && timedOut(err) && lateAfter(phase):
+		return measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailSuspended}
+	case fault == sockerr.TimedOut, fault == sockerr.Unknown && timedOut(err):
 		return measurement.Unreachable, measurement.Detail{Kind: measurement.DetailConnectSilent}
-	case isNoConnection(err):
-		return measurement.Unreachable, detail(measurement.DetailConnectFailed)
 	}
-	return measurement.Internal, detail(measurement.DetailSocketFailed)
+	return measurement.Internal, errorDetail(measurement.DetailSocketFailed, err)
+}
+
+// lateAfter reports whether the phase's deadline passed longer ago than lateWake: this machine did not run in time to see
+// an answer.
+func lateAfter(phase context.Context) bool {
+	end, ok := phase.Deadline()
+	return ok && time.Since(end) > lateWake
 }
 
 func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) || isTimeout(err) }

@@ -27,7 +27,9 @@ func TestConnectFailure(t *testing.T) {
 		"time-out of the phase: unreachable":  {os.ErrDeadlineExceeded, measurement.Unreachable, measurement.DetailConnectSilent},
 		"no descriptors left: internal":       {syscall.EMFILE, measurement.Internal, measurement.DetailSocketFailed},
 		"no local ports left: internal":       {syscall.EADDRNOTAVAIL, measurement.Internal, measurement.DetailSocketFailed},
-		"local packet filter: internal":       {syscall.EPERM, measurement.Internal, measurement.DetailSocketFailed},
+		"local packet filter: unreachable":    {syscall.EPERM, measurement.Unreachable, measurement.DetailPacketFilter},
+		"no free port over UDP: internal":     {syscall.EAGAIN, measurement.Internal, measurement.DetailSocketFailed},
+		"ICMPv6 prohibited: unreachable":      {syscall.EACCES, measurement.Unreachable, measurement.DetailConnectFailed},
 		"no buffers left: internal":           {syscall.ENOBUFS, measurement.Internal, measurement.DetailSocketFailed},
 	} {
 		for _, client := range []measurement.Client{measurement.Device, measurement.Web} {

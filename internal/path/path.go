@@ -14,8 +14,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Patience is how long each phase may take before its failure is silent or unreachable. If the context's deadline comes
-// first, the failure is out_of_time instead, which says nothing about the path.
+// Patience is how long each phase may take at least before its failure is silent or unreachable. A phase after the first
+// exchange with the server may take slowTrips round trips if that is longer. If the context's deadline comes first, the failure
+// is out_of_time instead, which says nothing about the path.
 type Patience struct {
 	Connect time.Duration
 	Hello   time.Duration // of a TCP path
@@ -24,16 +25,22 @@ type Patience struct {
 	Ping    time.Duration // 0 means pingUDP over UDP, which allows one retransmission
 }
 
-// DefaultPatience fits a complete walk, and a second one with a web hello, into a scrape of 10 s after a look-up that took
-// its own 2.5 s. Connect allows one lost SYN, which the kernel repeats after 1 s, and its answer over a slow link. Flight
-// allows one lost datagram in each direction at the first retransmission timer of a Linux device (4 s).
+// DefaultPatience fits a complete walk, and a second one with a web hello, into a scrape of 10 s. Connect allows one lost SYN,
+// which the kernel repeats after 1 s, and its answer over a slow link. Hello and Finish allow two retransmissions of a segment.
+// Flight allows one lost datagram in each direction at the first retransmission timer of a Linux device (4 s).
 var DefaultPatience = Patience{
 	Connect: 3 * time.Second,
-	Hello:   2 * time.Second,
+	Hello:   3 * time.Second,
 	Flight:  6500 * time.Millisecond,
-	Finish:  2 * time.Second,
+	Finish:  3 * time.Second,
 	Ping:    2 * time.Second,
 }
+
+// slowTrips is the number of measured round trips that a phase may take: enough for one retransmission of a segment.
+const slowTrips = 3
+
+// scaled returns how long a phase may take over a path with this round-trip time.
+func scaled(patience, trip time.Duration) time.Duration { return max(patience, slowTrips*trip) }
 
 // pingUDP is the default patience of a ping over UDP. It allows one retransmission, which is sent after 2 to 3 s (RFC 7252
 // §4.8), and its answer.
@@ -74,14 +81,17 @@ type Walker struct {
 // Walk probes one path. It returns when the walk, and a second one with a web hello if there is one, has ended, or ctx
 // has.
 //
-// A device's walk over TCP whose hello failed in a way that a browser's hello may not is repeated with a web hello, if the
-// target has WebRetry.
+// A device's walk whose hello failed in a way that a browser's hello may not is repeated with a web hello: over TCP if the
+// target has WebRetry, over UDP after a TLS alert.
 func (w *Walker) Walk(ctx context.Context, t Target) measurement.Outcome {
-	if t.Client == measurement.Web && t.Transport != measurement.UDP {
+	if t.Transport == measurement.UDP {
+		return w.walkUDP(ctx, t)
+	}
+	if t.Client == measurement.Web {
 		return w.walkWeb(ctx, t)
 	}
-	out := w.walkDevice(ctx, t)
-	if t.WebRetry && t.Transport != measurement.UDP && out.FailedIn == measurement.Hello && webHelloHelps(out.Failure) && ctx.Err() == nil {
+	out := walkSession(ctx, w.Session(t), t)
+	if t.WebRetry && out.FailedIn == measurement.Hello && webHelloHelps(out.Failure) && ctx.Err() == nil {
 		web := w.walkWeb(ctx, t)
 		out.Web = &web
 	}

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
 // Session probes one path step by step, as a device does. Connect, Hello and Finish report whether the next step can be
@@ -41,8 +43,8 @@ var (
 	// ErrNoPong means that the server did not answer the ping in time. The session may still be established: a server may
 	// ignore the pings of a client that is not registered.
 	ErrNoPong = coap.ErrNoPong
-	// ErrUnsent means that the ping's time was over before it could be sent: this machine was suspended or overloaded. It
-	// says nothing about the path.
+	// ErrUnsent means that this machine was suspended or overloaded when the ping should have been sent, or its answer should
+	// have come. It says nothing about the path.
 	ErrUnsent = errors.New("the ping could not be sent in time")
 	// ErrEnded means that the server ended the session: FIN or close_notify.
 	ErrEnded = errors.New("the server ended the session")
@@ -54,23 +56,21 @@ var (
 
 // Session returns a session with a device's hello over the target's transport. It sends nothing.
 func (w *Walker) Session(t Target) Session {
-	base := baseSession{
+	if t.Transport == measurement.UDP {
+		return w.udpSession(t, devicedtls.New)
+	}
+	return &tcpSession{baseSession: w.baseSession(t)}
+}
+
+func (w *Walker) baseSession(t Target) baseSession {
+	return baseSession{
 		walker: w, patience: w.Patience.withDefaults(), target: t,
 		out: measurement.Outcome{Address: t.Address, Transport: measurement.TCP, Client: measurement.Device},
 	}
-	if t.Transport == measurement.UDP {
-		base.out.Transport = measurement.UDP
-		if w.Patience.Ping <= 0 {
-			base.patience.Ping = pingUDP
-		}
-		return &udpSession{baseSession: base}
-	}
-	return &tcpSession{baseSession: base}
 }
 
-// walkDevice runs a device's walk: connect, hello, finish, ping, close.
-func (w *Walker) walkDevice(ctx context.Context, t Target) measurement.Outcome {
-	s := w.Session(t)
+// walkSession runs the phases of a device's walk that the target asks for, and closes the session.
+func walkSession(ctx context.Context, s Session, t Target) measurement.Outcome {
 	defer s.Close()
 	if !s.Connect(ctx) {
 		return s.Outcome()
@@ -93,7 +93,9 @@ type baseSession struct {
 	target     Target
 	conn       net.Conn
 	buf        []byte
-	peerClosed bool // the server ended the session: no close_notify is sent
+	peerClosed bool          // the server ended the session: no close_notify is sent
+	trip       time.Duration // the longest round trip measured so far
+	suspended  bool          // this machine did not run for a part of a phase
 	out        measurement.Outcome
 }
 
@@ -101,8 +103,20 @@ func (s *baseSession) Outcome() measurement.Outcome { return s.out }
 
 // fail records a failure and returns false, the result of the step.
 func (s *baseSession) fail(in measurement.Phase, failure measurement.Failure, detail measurement.Detail) bool {
+	if s.suspended && dependsOnTime(failure, s.out.Unproven) {
+		failure, detail, s.out.Unproven = measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailSuspended}, false
+	}
 	s.out.FailedIn, s.out.Failure, s.out.Detail = in, failure, detail
 	return false
+}
+
+// dependsOnTime reports whether a failure may come from this machine being suspended: the server or a NAT gave up meanwhile.
+func dependsOnTime(failure measurement.Failure, unproven bool) bool {
+	switch failure {
+	case measurement.Silent, measurement.Closed, measurement.Reset, measurement.Refused:
+		return true
+	}
+	return unproven
 }
 
 // failLocally records an error of this machine that is not about the path.
@@ -126,16 +140,29 @@ func (s *baseSession) completed(phase measurement.Phase, took time.Duration) boo
 }
 
 // recordAlert records the alert that ended the handshake and returns its detail.
-func (s *baseSession) recordAlert(alert *devicetls.AlertError) measurement.Detail {
-	return recordAlert(&s.out, alert.Description)
-}
-
 func recordAlert(out *measurement.Outcome, description uint8) measurement.Detail {
 	if out.TLS == nil {
 		out.TLS = &measurement.TLS{}
 	}
 	out.TLS.Alert, out.TLS.HasAlert = description, true
 	return measurement.Detail{Kind: measurement.DetailAlert, N: int(description)}
+}
+
+// helloFailure maps the ends of a hello that both transports have; ok is false for any other error. It records the alert in out.
+func helloFailure(out *measurement.Outcome, err error) (failure measurement.Failure, detail measurement.Detail, ok bool) {
+	var alert *devicetls.AlertError
+	var malformed *devicetls.MalformedError
+	switch {
+	case errors.Is(err, errSuspended):
+		return measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailSuspended}, true
+	case errors.As(err, &alert) && alert.CloseNotify():
+		return measurement.Closed, measurement.Detail{Kind: measurement.DetailAlert}, true
+	case errors.As(err, &alert):
+		return measurement.Alert, recordAlert(out, alert.Description), true
+	case errors.As(err, &malformed):
+		return measurement.Malformed, malformed.Detail, true
+	}
+	return "", measurement.Detail{}, false
 }
 
 // helloDone ends a hello that was answered by a complete flight. A device stops here too if the server has not proved its
@@ -171,36 +198,73 @@ func (w *Walker) certificate() *tls.Certificate {
 	return nil
 }
 
-// failFinish records the end of a finish. A server that asked for a certificate and then ends the session refuses the
-// certificate, unless its alert is about the protocol.
-func (s *baseSession) failFinish(err error) bool {
+// finishEnd is what a session knows about the end of a finish that failed.
+type finishEnd struct {
+	err      error
+	patience time.Duration // of the phase
+	delivery delivery      // of the client's flight
+	accepted bool          // the server sent ChangeCipherSpec, so the certificate is not the reason
+}
+
+// failFinish records the end of a finish. Only a fatal TLS alert is a refusal of the client's certificate, unless it is about the
+// protocol. A connection that ends before the client's flight was acknowledged was cut on the way. If it ends later, and the
+// server had asked for a certificate, it is not proved who ended it.
+func (s *baseSession) failFinish(end finishEnd) bool {
+	failure, detail, unproven := finishFailure(&s.out, end)
+	s.out.Unproven = unproven
+	s.peerClosed = true
+	return s.fail(measurement.Finish, failure, detail)
+}
+
+// finishFailure maps the end of a finish for the walks of devices and browsers. It records the alert in out.
+func finishFailure(out *measurement.Outcome, end finishEnd) (failure measurement.Failure, detail measurement.Detail, unproven bool) {
 	var alert *devicetls.AlertError
 	var malformed *devicetls.MalformedError
-	requested := s.out.TLS.CertificateRequested
-	s.peerClosed = true
+	requested := out.TLS.CertificateRequested
+	alerted := errors.As(end.err, &alert)
+	fault := sockerr.Of(end.err)
+	closed := errors.Is(end.err, io.EOF) || errors.Is(end.err, io.ErrUnexpectedEOF) || alerted && alert.CloseNotify()
+	of := func(kind measurement.DetailKind) measurement.Detail { return measurement.Detail{Kind: kind} }
 	switch {
-	case errors.Is(err, errRoundOver):
-		return s.fail(measurement.Finish, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailFinishDeadline})
-	case errors.Is(err, errSilence):
-		return s.fail(measurement.Finish, measurement.FinishFailed,
-			measurement.Detail{Kind: measurement.DetailFinishSilent, After: s.patience.Finish})
-	case errors.As(err, &alert):
-		detail := s.recordAlert(alert)
-		if requested && refusesCertificate(alert.Description) {
-			detail.Kind = measurement.DetailAlertAfterCert
-			return s.fail(measurement.Finish, measurement.CertificateNeeded, detail)
+	case errors.Is(end.err, errRoundOver):
+		return measurement.OutOfTime, of(measurement.DetailFinishDeadline), false
+	case errors.Is(end.err, errSuspended):
+		return measurement.OutOfTime, of(measurement.DetailSuspended), false
+	case errors.Is(end.err, errSilence), fault == sockerr.TimedOut:
+		kind := measurement.DetailFinishSilent
+		if end.delivery == undelivered {
+			kind = measurement.DetailFinishLost
 		}
-		return s.fail(measurement.Finish, measurement.FinishFailed, detail)
-	case requested && (errors.Is(err, io.EOF) || isReset(err)):
-		return s.fail(measurement.Finish, measurement.CertificateNeeded, measurement.Detail{Kind: measurement.DetailEndedAfterCert})
-	case requested && isRefused(err):
-		return s.fail(measurement.Finish, measurement.CertificateNeeded, measurement.Detail{Kind: measurement.DetailPortClosedLater})
-	case errors.Is(err, devicetls.ErrNotVerified):
-		return s.fail(measurement.Finish, measurement.FinishFailed, measurement.Detail{Kind: measurement.DetailFinishNotVerified})
-	case errors.As(err, &malformed):
-		return s.fail(measurement.Finish, measurement.FinishFailed, malformed.Detail)
+		return measurement.Silent, measurement.Detail{Kind: kind, After: end.patience}, false
+	case alerted && !closed:
+		detail = recordAlert(out, alert.Description)
+		if requested && !end.accepted && refusesCertificate(alert.Description) {
+			detail.Kind = measurement.DetailAlertAfterCert
+			return measurement.CertificateNeeded, detail, false
+		}
+		return measurement.FinishFailed, detail, false
+	case closed, fault == sockerr.Reset:
+		failure = measurement.Closed
+		if !closed {
+			failure = measurement.Reset
+		}
+		switch {
+		case end.delivery == undelivered:
+			return failure, of(measurement.DetailFinishCut), false
+		case requested && !end.accepted:
+			return measurement.CertificateNeeded, of(measurement.DetailEndedAfterCert), true
+		}
+		return failure, of(measurement.DetailFinishEnded), false
+	case fault == sockerr.Refused:
+		return measurement.Refused, of(measurement.DetailPortUnreachable), false
+	case errors.Is(end.err, devicetls.ErrNotVerified):
+		return measurement.Malformed, of(measurement.DetailFinishNotVerified), false
+	case errors.As(end.err, &malformed):
+		return measurement.Malformed, malformed.Detail, false
+	case fault == sockerr.Shortage:
+		return measurement.Internal, errorDetail(measurement.DetailLocalFailure, end.err), false
 	}
-	return s.fail(measurement.Finish, measurement.FinishFailed, errorDetail(measurement.DetailFinishFailed, err))
+	return measurement.FinishFailed, errorDetail(measurement.DetailFinishFailed, end.err), false
 }
 
 // refusesCertificate reports whether a fatal alert (RFC 5246 §7.2.2) after the client's certificate is about the
@@ -215,7 +279,7 @@ func refusesCertificate(description uint8) bool {
 
 // ping pings over an established session. The carrier is created for the deadline of this phase.
 func (s *baseSession) ping(ctx context.Context, p coap.Pinger, carrier func(*phaseDeadline) coap.Conn) error {
-	d, err := startPhase(ctx, s.conn, s.patience.Ping)
+	d, err := startPhase(ctx, s.conn, scaled(s.patience.Ping, s.trip))
 	if err != nil {
 		return fmt.Errorf("ping: %w", ErrCut)
 	}
@@ -230,12 +294,16 @@ func (s *baseSession) ping(ctx context.Context, p coap.Pinger, carrier func(*pha
 	case errors.Is(cause, errRoundOver):
 		s.fail(measurement.Ping, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailPingDeadline})
 		return ErrRoundOver
-	case errors.Is(cause, errSilence) && sent == 0:
+	case errors.Is(cause, errSilence) && sent == 0, errors.Is(cause, errSuspended):
 		s.out.Pinged = false
 		return ErrUnsent
+	case errors.Is(err, coap.ErrOtherFraming):
+		s.out.Detail = measurement.Detail{Kind: measurement.DetailFramingRFC8323}
+		return ErrNoPong
 	case errors.Is(cause, errSilence), errors.Is(err, coap.ErrNoPong):
 		return ErrNoPong
 	}
+	s.out.Ended, s.out.Detail = true, measurement.Detail{Kind: measurement.DetailSessionEnded}
 	return fmt.Errorf("ping: %w", s.sessionEnd(err))
 }
 
@@ -258,7 +326,7 @@ func (s *baseSession) listen(ctx context.Context, size int, take func([]byte) er
 			}
 		}
 		switch {
-		case err == nil, s.out.Transport == measurement.UDP && isUnreachable(err):
+		case err == nil, s.out.Transport == measurement.UDP && sockerr.Of(err) == sockerr.Unreachable:
 		case errors.Is(d.cause(err), errRoundOver):
 			return nil
 		default:

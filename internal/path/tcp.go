@@ -11,10 +11,15 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
 // readSize is enough for a usual server flight in one read; a larger one takes several.
 const readSize = 4096
+
+// minProgress is how many bytes of the server flight must come within a phase's patience for the phase to go on. At the default
+// patience it is the speed at which a handshake takes a minute.
+const minProgress = 256
 
 // tcpSession is a [Session] over TCP.
 type tcpSession struct {
@@ -22,10 +27,13 @@ type tcpSession struct {
 	client   *devicetls.Client
 	unread   []byte // application data that the last read of the ping did not take
 	received int    // bytes from the server
+	sent     int    // bytes to the server
+	unsent   bool   // a write failed because the connection was reset
 }
 
 func (s *tcpSession) Connect(ctx context.Context) bool {
 	s.conn = s.walker.connect(ctx, s.target, s.patience.Connect, &s.out)
+	s.trip, _ = s.out.Took(measurement.Connect)
 	return s.conn != nil
 }
 
@@ -34,12 +42,13 @@ func (s *tcpSession) Hello(ctx context.Context) bool {
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	s.client = devicetls.New(random)
 	started := time.Now()
-	err := s.exchange(ctx, s.patience.Hello, s.client.Hello(), devicetls.FlightComplete)
+	err := s.exchange(ctx, scaled(s.patience.Hello, s.trip), s.client.Hello(), devicetls.FlightComplete)
 	took := time.Since(started)
 	s.out.TLS = s.client.Flight().Seen()
 	if err != nil {
 		return s.failHello(err)
 	}
+	s.trip = max(s.trip, took)
 	return s.helloDone(took, s.client.Flight())
 }
 
@@ -49,14 +58,19 @@ func (s *tcpSession) Finish(ctx context.Context) bool {
 	if err != nil {
 		return s.failLocally(measurement.Finish, err)
 	}
-	if err := s.exchange(ctx, s.patience.Finish, answer, devicetls.Done); err != nil {
-		return s.failFinish(err)
+	patience := scaled(s.patience.Finish, s.trip)
+	if err := s.exchange(ctx, patience, answer, devicetls.Done); err != nil {
+		end := finishEnd{err: err, patience: patience, delivery: deliveryOf(infoOf(s.conn), s.sent), accepted: s.client.CipherChanged()}
+		if s.unsent {
+			end.delivery = undelivered
+		}
+		return s.failFinish(end)
 	}
 	return s.finishDone(time.Since(started), s.client.Flight())
 }
 
 func (s *tcpSession) Ping(ctx context.Context) error {
-	return s.ping(ctx, coap.Pinger{Framing: s.target.Framing}, func(*phaseDeadline) coap.Conn { return (*tcpData)(s) })
+	return s.ping(ctx, coap.Pinger{Framing: s.target.Framing}, func(d *phaseDeadline) coap.Conn { return &tcpData{s, d} })
 }
 
 func (s *tcpSession) Listen(ctx context.Context) error {
@@ -79,21 +93,37 @@ func (s *tcpSession) Close() {
 }
 
 // exchange sends a flight and reads until the client has reached the goal. A server that refuses may end the connection
-// before everything was sent, and its alert can still be read: a reset of the write is reported only by the read.
+// before everything was sent, and its alert can still be read: a reset of the write is reported only by the read. A phase in
+// which the flight keeps coming is extended.
 func (s *tcpSession) exchange(ctx context.Context, patience time.Duration, send []byte, goal devicetls.Step) error {
 	d, err := startPhase(ctx, s.conn, patience)
 	if err != nil {
 		return fmt.Errorf("set a deadline: %w", err)
 	}
 	defer d.release()
-	if _, err := s.conn.Write(send); err != nil && !isReset(err) {
-		return d.cause(fmt.Errorf("send: %w", err))
+	defer func() { s.suspended = s.suspended || d.suspended }()
+	n, writeErr := s.conn.Write(send)
+	s.sent += n
+	s.unsent = sockerr.Of(writeErr) == sockerr.Reset
+	if writeErr != nil && !s.unsent {
+		return d.cause(fmt.Errorf("send: %w", writeErr))
 	}
 	step, err := s.client.Take(nil) // bytes that came with the previous flight
-	for err == nil && step < goal {
-		n, readErr := s.conn.Read(s.buffer(readSize))
+	for extended := s.received; err == nil && step < goal; {
+		n, readErr := d.read(s.buffer(readSize))
 		s.received += n
-		if step, err = s.client.Take(s.buf[:n]); err == nil && step < goal && readErr != nil {
+		step, err = s.client.Take(s.buf[:n])
+		switch {
+		case step >= goal:
+			return nil // even if the session ended in the same bytes
+		case err != nil || readErr == nil:
+		case errors.Is(d.cause(readErr), errSilence) && s.received-extended >= minProgress:
+			extended = s.received
+			err = d.extendTo(time.Now().Add(patience))
+		default:
+			if s.unsent && errors.Is(readErr, io.EOF) { // the kernel has reported the reset to the write
+				readErr = writeErr
+			}
 			if err = s.client.End(); err == nil {
 				err = d.cause(readErr)
 			}
@@ -105,41 +135,50 @@ func (s *tcpSession) exchange(ctx context.Context, patience time.Duration, send 
 // failHello records the end of a hello.
 func (s *tcpSession) failHello(err error) bool {
 	s.peerClosed = true
+	if failure, detail, ok := helloFailure(&s.out, err); ok {
+		return s.fail(measurement.Hello, failure, detail)
+	}
 	incomplete := func(kind measurement.DetailKind) measurement.Detail {
 		return measurement.Detail{Kind: kind, N: s.received}
 	}
-	var alert *devicetls.AlertError
 	var notTLS *devicetls.NotTLSError
-	var malformed *devicetls.MalformedError
+	fault := sockerr.Of(err)
 	switch {
 	case errors.Is(err, errRoundOver) && s.received == 0:
 		return s.fail(measurement.Hello, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailHelloDeadline})
 	case errors.Is(err, errRoundOver):
 		return s.fail(measurement.Hello, measurement.OutOfTime, incomplete(measurement.DetailFlightDeadline))
-	case errors.Is(err, errSilence) && s.received == 0:
-		return s.fail(measurement.Hello, measurement.Silent, measurement.Detail{Kind: measurement.DetailHelloUnanswered, N: 1})
-	case errors.Is(err, errSilence):
-		return s.fail(measurement.Hello, measurement.Silent, incomplete(measurement.DetailFlightIncomplete))
-	case errors.As(err, &alert):
-		detail := measurement.Detail{Kind: measurement.DetailAlert, N: int(alert.Description)}
-		if alert.CloseNotify() {
-			return s.fail(measurement.Hello, measurement.Closed, detail)
-		}
-		return s.fail(measurement.Hello, measurement.Alert, s.recordAlert(alert))
+	case errors.Is(err, errSilence), fault == sockerr.TimedOut:
+		return s.fail(measurement.Hello, measurement.Silent, silenceDetail(infoOf(s.conn), s.sent, s.received))
 	case errors.Is(err, io.EOF):
 		return s.fail(measurement.Hello, measurement.Closed, incomplete(measurement.DetailFlightClosed))
 	case errors.As(err, &notTLS):
 		return s.fail(measurement.Hello, notTLSFailure(notTLS), notTLSDetail(notTLS))
-	case errors.As(err, &malformed):
-		return s.fail(measurement.Hello, measurement.Malformed, malformed.Detail)
-	case isReset(err):
+	case fault == sockerr.Reset:
 		return s.fail(measurement.Hello, measurement.Reset, incomplete(measurement.DetailFlightReset))
 	}
 	return s.failLocally(measurement.Hello, err)
 }
 
+// silenceDetail returns what the kernel knows about a hello that was not answered by a complete flight.
+func silenceDetail(info tcpInfo, sent, received int) measurement.Detail {
+	switch {
+	case info.outOfOrder > 0:
+		return measurement.Detail{Kind: measurement.DetailSegmentsLost, N: int(info.outOfOrder)}
+	case received > 0:
+		return measurement.Detail{Kind: measurement.DetailFlightIncomplete, N: received}
+	}
+	switch deliveryOf(info, sent) {
+	case delivered:
+		return measurement.Detail{Kind: measurement.DetailHelloDelivered}
+	case undelivered:
+		return measurement.Detail{Kind: measurement.DetailHelloNotDelivered}
+	}
+	return measurement.Detail{Kind: measurement.DetailHelloUnanswered, N: 1}
+}
+
 func notTLSFailure(err *devicetls.NotTLSError) measurement.Failure {
-	if err.HTTP {
+	if err.Page {
 		return measurement.HTTP
 	}
 	return measurement.NotTLS
@@ -147,15 +186,21 @@ func notTLSFailure(err *devicetls.NotTLSError) measurement.Failure {
 
 func notTLSDetail(err *devicetls.NotTLSError) measurement.Detail {
 	kind := measurement.DetailNotTLS
-	if err.HTTP {
+	switch {
+	case err.Page:
 		kind = measurement.DetailHTTP
+	case err.HTTP:
+		kind = measurement.DetailHTTPServer
 	}
 	return measurement.Detail{Kind: kind, Text: err.Preview()}
 }
 
 // tcpData carries CoAP over an established session: a Write is one record, a Read returns the content of one. Its deadline
 // is that of the phase.
-type tcpData tcpSession
+type tcpData struct {
+	*tcpSession
+	deadline *phaseDeadline
+}
 
 // SetReadDeadline does nothing: see [tcpData].
 func (d *tcpData) SetReadDeadline(time.Time) error { return nil }
@@ -180,7 +225,7 @@ func (d *tcpData) Read(p []byte) (int, error) {
 		if _, ended := d.client.Take(nil); ended != nil {
 			return 0, ended // it was received with earlier data
 		}
-		n, err := d.conn.Read((*tcpSession)(d).buffer(readSize))
+		n, err := d.deadline.read(d.buffer(readSize))
 		_, ended := d.client.Take(d.buf[:n])
 		switch data, ok := d.client.Received(); {
 		case ok: // first, even if close_notify came with it

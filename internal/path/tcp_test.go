@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
@@ -117,31 +118,35 @@ func TestHelloOnTheWire(t *testing.T) {
 	})
 }
 
-// TestFinishTCP lets the hello and the server flight pass and ends the connection in the finish.
+// TestFinishTCP lets the hello and the server flight pass and ends the connection in the finish. Where the kernel does not say what
+// was acknowledged, a connection that just ends is in doubt.
 func TestFinishTCP(t *testing.T) {
-	alert := func(code byte) func(*memnet.Conn) {
-		return func(c *memnet.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, code}) }
+	alert := func(level, code byte) func(*memnet.Conn) {
+		return func(c *memnet.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, level, code}) }
 	}
 	wait := func(c *memnet.Conn) { _, _ = c.Read(make([]byte, 1)) }
+	write := func(b ...byte) func(*memnet.Conn) { return func(c *memnet.Conn) { _, _ = c.Write(b) } }
+	reset := func(c *memnet.Conn) { _ = c.SetLinger(0) }
 	for name, test := range map[string]struct {
-		end    func(*memnet.Conn)
-		want   measurement.Failure
-		detail measurement.DetailKind
+		end      func(*memnet.Conn)
+		want     measurement.Failure
+		detail   measurement.DetailKind
+		unproven bool
 	}{
-		"FIN: certificate needed":               {func(*memnet.Conn) {}, measurement.CertificateNeeded, measurement.DetailEndedAfterCert},
-		"RST: certificate needed":               {func(c *memnet.Conn) { _ = c.SetLinger(0) }, measurement.CertificateNeeded, measurement.DetailEndedAfterCert},
-		"bad_certificate: certificate needed":   {alert(42), measurement.CertificateNeeded, measurement.DetailAlertAfterCert},
-		"unknown_ca: certificate needed":        {alert(48), measurement.CertificateNeeded, measurement.DetailAlertAfterCert},
-		"access_denied: certificate needed":     {alert(49), measurement.CertificateNeeded, measurement.DetailAlertAfterCert},
-		"handshake_failure: certificate needed": {alert(40), measurement.CertificateNeeded, measurement.DetailAlertAfterCert},
-		"close_notify: certificate needed":      {alert(0), measurement.CertificateNeeded, measurement.DetailAlertAfterCert},
-		"decrypt_error: finish failed":          {alert(51), measurement.FinishFailed, measurement.DetailAlert},
-		"internal_error: finish failed":         {alert(80), measurement.FinishFailed, measurement.DetailAlert},
-		"silence: finish failed":                {wait, measurement.FinishFailed, measurement.DetailFinishSilent},
-		"Finished with other keys: finish failed": {func(c *memnet.Conn) {
-			_, _ = c.Write(append([]byte{20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 32}, make([]byte, 32)...))
-		}, measurement.FinishFailed, measurement.DetailFinishNotVerified},
-		"application data too early: finish failed": {func(c *memnet.Conn) { _, _ = c.Write([]byte{23, 3, 3, 0, 1, 1}) }, measurement.FinishFailed, measurement.DetailUnexpectedRecord},
+		"FIN: unproven":                         {func(*memnet.Conn) {}, measurement.CertificateNeeded, measurement.DetailEndedAfterCert, true},
+		"RST: unproven":                         {reset, measurement.CertificateNeeded, measurement.DetailEndedAfterCert, true},
+		"close_notify: unproven":                {alert(1, 0), measurement.CertificateNeeded, measurement.DetailEndedAfterCert, true},
+		"bad_certificate: certificate needed":   {alert(2, 42), measurement.CertificateNeeded, measurement.DetailAlertAfterCert, false},
+		"unknown_ca: certificate needed":        {alert(2, 48), measurement.CertificateNeeded, measurement.DetailAlertAfterCert, false},
+		"access_denied: certificate needed":     {alert(2, 49), measurement.CertificateNeeded, measurement.DetailAlertAfterCert, false},
+		"handshake_failure: certificate needed": {alert(2, 40), measurement.CertificateNeeded, measurement.DetailAlertAfterCert, false},
+		"decrypt_error: finish failed":          {alert(2, 51), measurement.FinishFailed, measurement.DetailAlert, false},
+		"internal_error: finish failed":         {alert(2, 80), measurement.FinishFailed, measurement.DetailAlert, false},
+		"silence: silent":                       {wait, measurement.Silent, measurement.DetailFinishSilent, false},
+		"ChangeCipherSpec, then FIN: closed":    {write(20, 3, 3, 0, 1, 1), measurement.Closed, measurement.DetailFinishEnded, false},
+		"ChangeCipherSpec, then RST: reset":     {func(c *memnet.Conn) { write(20, 3, 3, 0, 1, 1)(c); pause(); reset(c) }, measurement.Reset, measurement.DetailFinishEnded, false},
+		"Finished with other keys: malformed":   {write(append([]byte{20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 32}, make([]byte, 32)...)...), measurement.Malformed, measurement.DetailFinishNotVerified, false},
+		"application data too early: malformed": {write(23, 3, 3, 0, 1, 1), measurement.Malformed, measurement.DetailUnexpectedRecord, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
@@ -149,17 +154,196 @@ func TestFinishTCP(t *testing.T) {
 				server := target.Address
 				target.Address = w.listen(t, func(c *memnet.Conn) { w.relayFlight(c, server); test.end(c) })
 				o := w.walker.Walk(t.Context(), target)
-				if o.Failure != test.want || o.FailedIn != measurement.Finish || o.Detail.Kind != test.detail ||
+				if o.Failure != test.want || o.FailedIn != measurement.Finish || o.Detail.Kind != test.detail || o.Unproven != test.unproven ||
 					!slices.Equal(phasesOf(o), upToHello) || !o.TLS.KeyProved || o.Pinged {
-					t.Errorf("%s, want %q (%s)", describe(o), test.want, test.detail)
+					t.Errorf("%s, unproven %v; want %q (%s)", describe(o), o.Unproven, test.want, test.detail)
 				}
 			})
 		})
 	}
 }
 
-// relayFlight relays the hello and the server flight and discards the client's answer.
-func (w *world) relayFlight(c *memnet.Conn, to netip.AddrPort) {
+// pause lets what was sent arrive.
+func pause() { <-time.After(10 * time.Millisecond) }
+
+// infoConnection is a connection with a TCP_INFO of the test's choice, in place of that of the kernel.
+type infoConnection struct {
+	net.Conn
+	info func() tcpInfo
+}
+
+func (c infoConnection) tcpInfo() tcpInfo { return c.info() }
+
+// withInfo makes the walker's TCP connections have a TCP_INFO.
+func (w *world) withInfo(info func() tcpInfo) {
+	dial := w.network.Dial
+	w.walker.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return infoConnection{conn, info}, nil
+	}
+}
+
+func TestFinishDelivery(t *testing.T) {
+	const helloOnly, all = 1 + 90, 1 << 20
+	wait := func(c *memnet.Conn) { _, _ = c.Read(make([]byte, 1)) }
+	for name, test := range map[string]struct {
+		acked  uint64
+		end    func(*memnet.Conn)
+		want   measurement.Failure
+		detail measurement.DetailKind
+	}{
+		"FIN, not acknowledged: closed":     {helloOnly, func(*memnet.Conn) {}, measurement.Closed, measurement.DetailFinishCut},
+		"RST, not acknowledged: reset":      {helloOnly, func(c *memnet.Conn) { _ = c.SetLinger(0) }, measurement.Reset, measurement.DetailFinishCut},
+		"silence, not acknowledged: silent": {helloOnly, wait, measurement.Silent, measurement.DetailFinishLost},
+		"FIN, acknowledged: unproven":       {all, func(*memnet.Conn) {}, measurement.CertificateNeeded, measurement.DetailEndedAfterCert},
+		"RST, acknowledged: unproven":       {all, func(c *memnet.Conn) { _ = c.SetLinger(0) }, measurement.CertificateNeeded, measurement.DetailEndedAfterCert},
+		"silence, acknowledged: silent":     {all, wait, measurement.Silent, measurement.DetailFinishSilent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+				w.withInfo(func() tcpInfo { return tcpInfo{acked: test.acked} })
+				target := w.target(t, measurement.TCP)
+				server := target.Address
+				target.Address = w.listen(t, func(c *memnet.Conn) { w.relayFlight(c, server); test.end(c) })
+				o := w.walker.Walk(t.Context(), target)
+				unproven := test.want == measurement.CertificateNeeded
+				if o.Failure != test.want || o.FailedIn != measurement.Finish || o.Detail.Kind != test.detail || o.Unproven != unproven {
+					t.Errorf("%s, unproven %v; want %q (%s)", describe(o), o.Unproven, test.want, test.detail)
+				}
+			})
+		})
+	}
+}
+
+// TestFinishUnsent resets the connection before the client sends its flight, so that the write fails.
+func TestFinishUnsent(t *testing.T) {
+	inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+		target := w.target(t, measurement.TCP)
+		server := target.Address
+		target.Address = w.listen(t, func(c *memnet.Conn) { w.relayUpToFlight(c, server); _ = c.SetLinger(0) })
+		s := w.walker.Session(target)
+		defer s.Close()
+		if !s.Connect(t.Context()) || !s.Hello(t.Context()) {
+			t.Fatal(describe(s.Outcome()))
+		}
+		pause()
+		s.Finish(t.Context())
+		if o := s.Outcome(); o.Failure != measurement.Reset || o.FailedIn != measurement.Finish || o.Detail.Kind != measurement.DetailFinishCut || o.Unproven {
+			t.Errorf("%s, want a reset", describe(o))
+		}
+	})
+}
+
+func TestHelloSilence(t *testing.T) {
+	for name, test := range map[string]struct {
+		info tcpInfo
+		want measurement.Detail
+	}{
+		"no TCP_INFO: unanswered":                  {tcpInfo{}, measurement.Detail{Kind: measurement.DetailHelloUnanswered, N: 1}},
+		"hello not acknowledged: not delivered":    {tcpInfo{acked: 1}, measurement.Detail{Kind: measurement.DetailHelloNotDelivered}},
+		"hello acknowledged: delivered":            {tcpInfo{acked: 91}, measurement.Detail{Kind: measurement.DetailHelloDelivered}},
+		"later segments only: segments lost (MTU)": {tcpInfo{acked: 91, outOfOrder: 2}, measurement.Detail{Kind: measurement.DetailSegmentsLost, N: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+				inflict(t, w.Lab, bootstrap, measurement.TCP, lab.Silence)
+				w.withInfo(func() tcpInfo { return test.info })
+				o := w.walker.Walk(t.Context(), w.target(t, measurement.TCP))
+				if o.Failure != measurement.Silent || o.Detail != test.want {
+					t.Errorf("%s, want %+v", describe(o), test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestWalkSlowLink walks a link with a round trip of 2.2 s, and one of 3.4 s to a server that takes 3 s for its flight.
+func TestWalkSlowLink(t *testing.T) {
+	for name, test := range map[string]struct {
+		delay time.Duration // each way
+		fault string
+	}{
+		"1.1 s each way: up":                  {1100 * time.Millisecond, lab.None},
+		"slow server on a fast link: up":      {time.Millisecond, lab.Slow + ":1100ms"},
+		"1.4 s each way, slow server too: up": {1400 * time.Millisecond, lab.Slow + ":1s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, transport measurement.Transport) {
+				inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+					w.network.Delay = test.delay
+					inflict(t, w.Lab, bootstrap, transport, test.fault)
+					target := w.target(t, transport)
+					target.Ping = false
+					if o := w.walker.Walk(t.Context(), target); o.Failure != measurement.Completed {
+						t.Error(describe(o))
+					}
+				})
+			})
+		})
+	}
+}
+
+// trickleConn delivers at most 300 bytes in a second.
+type trickleConn struct{ net.Conn }
+
+func (c trickleConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p[:min(len(p), 300)])
+	<-time.After(time.Second)
+	return n, err
+}
+
+// TestHelloProgress: a flight that keeps coming for longer than the patience is waited for.
+func TestHelloProgress(t *testing.T) {
+	inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+		w.walker.Patience.Hello = 1500 * time.Millisecond
+		dial := w.network.Dial
+		w.walker.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			return trickleConn{conn}, err
+		}
+		o := w.walker.Walk(t.Context(), w.target(t, measurement.TCP))
+		if took, ok := o.Took(measurement.Hello); !ok || took < 2*time.Second {
+			t.Errorf("hello after %v: %s", took, describe(o))
+		}
+	})
+}
+
+func TestHelloHTTP(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer string
+		want   measurement.Failure
+		detail measurement.DetailKind
+	}{
+		"block page: HTTP":                {"HTTP/1.1 403 Forbidden\r\n\r\n<html>", measurement.HTTP, measurement.DetailHTTP},
+		"redirect: HTTP":                  {"HTTP/1.1 302 Found\r\nLocation: http://portal/\r\n\r\n", measurement.HTTP, measurement.DetailHTTP},
+		"HTML without status: HTTP":       {"<html>blocked</html>", measurement.HTTP, measurement.DetailHTTP},
+		"lower case: HTTP":                {"http/1.1 451 no\r\n\r\n", measurement.HTTP, measurement.DetailHTTP},
+		"bad request: server without TLS": {"HTTP/1.1 400 Bad Request\r\n\r\n<html>", measurement.NotTLS, measurement.DetailHTTPServer},
+		"unavailable: server without TLS": {"HTTP/1.0 503 x\r\n\r\n", measurement.NotTLS, measurement.DetailHTTPServer},
+		"another protocol: not TLS":       {"220 mail ESMTP\r\n", measurement.NotTLS, measurement.DetailNotTLS},
+	} {
+		for _, client := range []measurement.Client{measurement.Device, measurement.Web} {
+			t.Run(name+"/"+string(client), func(t *testing.T) {
+				inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+					to := w.listen(t, func(c *memnet.Conn) {
+						_, _ = c.Read(make([]byte, 4096))
+						_, _ = c.Write([]byte(test.answer))
+					})
+					o := w.walker.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: client, Host: "a.test"})
+					if o.Failure != test.want || o.Detail.Kind != test.detail {
+						t.Errorf("%s, want %q (%s)", describe(o), test.want, test.detail)
+					}
+				})
+			})
+		}
+	}
+}
+
+// relayUpToFlight relays the hello and the server flight.
+func (w *world) relayUpToFlight(c *memnet.Conn, to netip.AddrPort) {
 	server, err := w.network.Dial(context.Background(), "tcp", to.String())
 	if err != nil {
 		return
@@ -173,5 +357,10 @@ func (w *world) relayFlight(c *memnet.Conn, to netip.AddrPort) {
 		}
 		_, _ = way[1].Write(buf[:n])
 	}
-	_, _ = c.Read(buf)
+}
+
+// relayFlight relays the hello and the server flight and discards the client's answer.
+func (w *world) relayFlight(c *memnet.Conn, to netip.AddrPort) {
+	w.relayUpToFlight(c, to)
+	_, _ = c.Read(make([]byte, 8192))
 }

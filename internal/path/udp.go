@@ -11,8 +11,8 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
 // The retransmission timers of a device on Linux: 4 s, doubling up to 32 s. (Mbed OS has 13 to 107 s, longer than a
@@ -30,15 +30,94 @@ const maxRepeats = 16
 // each perhaps repeated.
 const maxDatagrams = 2048
 
+// walkUDP runs a device's walk over UDP.
+//
+// A datagram may be lost, and with it the alert that refuses the client's certificate: a finish that ends in silence is tried
+// again with a new session. If the server chose a connection id, the second session offers none, so that a middlebox is found
+// that drops only records with one.
+func (w *Walker) walkUDP(ctx context.Context, t Target) measurement.Outcome {
+	out := walkSession(ctx, w.udpSession(t, devicedtls.New), t)
+	switch {
+	case ctx.Err() != nil:
+	case out.FailedIn == measurement.Finish && out.Failure == measurement.Silent && out.TLS.ConnectionID:
+		out = w.withoutID(ctx, t, out)
+	case out.FailedIn == measurement.Finish && out.Failure == measurement.Silent:
+		if again := walkSession(ctx, w.udpSession(t, devicedtls.New), t); pastFinish(again) {
+			return again
+		}
+	case out.FailedIn == measurement.Hello && out.Failure == measurement.Alert:
+		if look := w.lookUDP(ctx, t); look.TLS != nil {
+			out.Web = &look
+		}
+	}
+	return out
+}
+
+// withoutID repeats a walk whose finish ended in silence after the server had chosen a connection id. If a session without one is
+// refused by an alert, the first session's alert may just have been lost, which a third session decides.
+func (w *Walker) withoutID(ctx context.Context, t Target, out measurement.Outcome) measurement.Outcome {
+	without := walkSession(ctx, w.udpSession(t, devicedtls.NewWithoutID), t)
+	if !pastFinish(without) {
+		return out
+	}
+	if without.FailedIn == measurement.Finish && ctx.Err() == nil {
+		again := walkSession(ctx, w.udpSession(t, devicedtls.New), t)
+		switch {
+		case pastFinish(again):
+			return again
+		case again.FailedIn != measurement.Finish || again.Failure != measurement.Silent:
+			return without
+		}
+	}
+	out.Detail = measurement.Detail{Kind: measurement.DetailIDRecordsLost}
+	return out
+}
+
+// pastFinish reports whether the server answered the client's part of the handshake: by its Finished or by an alert.
+func pastFinish(o measurement.Outcome) bool {
+	_, finished := o.Took(measurement.Finish)
+	return finished || o.FailedIn == measurement.Finish && o.TLS.HasAlert
+}
+
+// lookUDP sends a browser's hello over UDP and reads the server flight, which shows the certificate of an interceptor that does not
+// support the device's cipher suite. It answers nothing.
+func (w *Walker) lookUDP(ctx context.Context, t Target) measurement.Outcome {
+	s := w.udpSession(t, func(random [32]byte) *devicedtls.Client { return devicedtls.NewWide(random, t.Host) })
+	s.out.Client = measurement.Web
+	defer s.Close()
+	if s.Connect(ctx) {
+		s.Hello(ctx)
+	}
+	out := s.Outcome()
+	if out.TLS != nil {
+		out.TLS.Unfit = nil // it is about devices
+	}
+	if out.Failure == measurement.Unfit {
+		out.Failure, out.FailedIn, out.Detail = measurement.Completed, "", measurement.Detail{}
+	}
+	return out
+}
+
 // udpSession is a [Session] over UDP.
 type udpSession struct {
 	baseSession
-	client *devicedtls.Client
+	newClient func(random [32]byte) *devicedtls.Client
+	client    *devicedtls.Client
 
 	helloSent time.Time // the first hello
 	notDTLS   int       // datagrams that were not DTLS
 	replies   int       // datagrams that were
 	softError error     // the last ICMP error, or error of this machine's packet filter, that may be transient
+}
+
+// udpSession returns a session whose hello is that of the client.
+func (w *Walker) udpSession(t Target, newClient func(random [32]byte) *devicedtls.Client) *udpSession {
+	s := &udpSession{baseSession: w.baseSession(t), newClient: newClient}
+	s.out.Transport = measurement.UDP
+	if w.Patience.Ping <= 0 {
+		s.patience.Ping = pingUDP
+	}
+	return s
 }
 
 func (s *udpSession) Connect(ctx context.Context) bool {
@@ -49,11 +128,13 @@ func (s *udpSession) Connect(ctx context.Context) bool {
 	}
 	conn, err := dial(ctx, "udp", s.target.Address.String())
 	if err != nil {
-		switch {
+		switch fault := sockerr.Of(err); {
 		case ctx.Err() != nil:
 			return s.fail(measurement.Hello, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailNotSentInTime})
-		case isUnreachable(err):
+		case fault == sockerr.Unreachable:
 			return s.fail(measurement.Hello, measurement.Unreachable, errorDetail(measurement.DetailNoRoute, err))
+		case fault == sockerr.Filtered:
+			return s.fail(measurement.Hello, measurement.Unreachable, errorDetail(measurement.DetailPacketFilter, err))
 		}
 		return s.fail(measurement.Hello, measurement.Internal, errorDetail(measurement.DetailSocketFailed, err))
 	}
@@ -65,7 +146,7 @@ func (s *udpSession) Connect(ctx context.Context) bool {
 func (s *udpSession) Hello(ctx context.Context) bool {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
-	s.client = devicedtls.New(random)
+	s.client = s.newClient(random)
 	s.helloSent = time.Now()
 	err := s.exchange(ctx, s.patience.Flight, s.timer(firstRetransmission), devicedtls.FlightComplete)
 	took := time.Since(s.helloSent)
@@ -83,9 +164,10 @@ func (s *udpSession) Finish(ctx context.Context) bool {
 	if err := s.client.Finish(s.walker.certificate()); err != nil {
 		return s.failLocally(measurement.Finish, err)
 	}
-	timer := s.timer(min(firstRetransmission, s.patience.Finish/3))
-	if err := s.exchange(ctx, s.patience.Finish, timer, devicedtls.Done); err != nil {
-		return s.failFinish(err)
+	patience := scaled(s.patience.Finish, s.trip)
+	timer := s.timer(min(firstRetransmission, max(s.patience.Finish/3, s.trip*3/2)))
+	if err := s.exchange(ctx, patience, timer, devicedtls.Done); err != nil {
+		return s.failFinish(finishEnd{err: err, patience: patience, accepted: s.client.CipherChanged()})
 	}
 	return s.finishDone(time.Since(started), s.client.Flight())
 }
@@ -127,6 +209,7 @@ func (s *udpSession) exchange(ctx context.Context, patience, first time.Duration
 		return fmt.Errorf("set a deadline: %w", err)
 	}
 	defer d.release()
+	defer func() { s.suspended = s.suspended || d.suspended }()
 	interval, repeats := first, 0
 	resendAt := time.Now().Add(interval)
 	if err := s.send(); err != nil {
@@ -139,6 +222,8 @@ func (s *udpSession) exchange(ctx context.Context, patience, first time.Duration
 		}
 		step, err := s.receive(d, wake)
 		switch {
+		case step >= goal: // even if the session ended in the same datagram
+			return nil
 		case isTimeout(err) && wake.Before(d.end) && ctx.Err() == nil:
 			interval = min(interval*2, lastRetransmission)
 			step = devicedtls.Resend
@@ -146,10 +231,11 @@ func (s *udpSession) exchange(ctx context.Context, patience, first time.Duration
 			return d.cause(err)
 		}
 		switch {
-		case step >= goal:
-			return nil
 		case step == devicedtls.Cookie:
 			interval = first
+			if err := d.extendTo(time.Now().Add(scaled(0, s.trip))); err != nil {
+				return fmt.Errorf("set a deadline: %w", err)
+			}
 		case step == devicedtls.Resend && repeats < maxRepeats:
 			repeats++
 			s.out.Retransmissions++
@@ -182,12 +268,13 @@ func (s *udpSession) receive(d *phaseDeadline, wake time.Time) (devicedtls.Step,
 	if err := d.wakeAt(wake); err != nil {
 		return devicedtls.NotDTLS, fmt.Errorf("set a deadline: %w", err)
 	}
-	n, err := s.conn.Read(s.buffer(devicedtls.MaxDatagram))
+	n, err := d.read(s.buffer(devicedtls.MaxDatagram))
 	if err != nil {
 		return devicedtls.Waiting, s.ignoreSoft(err)
 	}
 	if s.out.FirstReply == 0 {
 		s.out.FirstReply = max(time.Since(s.helloSent), 1)
+		s.trip = s.out.FirstReply // at most: the first hello may have been lost
 	}
 	step, err := s.client.Take(s.buf[:n])
 	if step == devicedtls.NotDTLS {
@@ -203,7 +290,8 @@ func (s *udpSession) receive(d *phaseDeadline, wake time.Time) (devicedtls.Step,
 // Port unreachable is an answer. A datagram that this machine's packet filter drops is a soft error too: TCP does not even
 // report it.
 func (s *udpSession) ignoreSoft(err error) error {
-	if isUnreachable(err) || isBarred(err) {
+	switch sockerr.Of(err) {
+	case sockerr.Unreachable, sockerr.Filtered:
 		s.softError = err
 		return nil
 	}
@@ -213,14 +301,15 @@ func (s *udpSession) ignoreSoft(err error) error {
 // failHello records the end of a hello.
 func (s *udpSession) failHello(err error) bool {
 	s.peerClosed = !errors.Is(err, errRoundOver) && !errors.Is(err, errSilence) // otherwise the server may still keep state
-	var alert *devicetls.AlertError
-	var malformed *devicetls.MalformedError
-	switch {
+	if failure, detail, ok := helloFailure(&s.out, err); ok {
+		return s.fail(measurement.Hello, failure, detail)
+	}
+	switch fault := sockerr.Of(err); {
 	case errors.Is(err, errRoundOver):
 		return s.fail(measurement.Hello, measurement.OutOfTime, s.deadlineDetail())
 	case errors.Is(err, errSilence) && s.client.Flight().Done:
 		return false // the flight does not prove its key, and no better one came: package trust has a verdict for that
-	case errors.Is(err, errSilence) && isBarred(s.softError):
+	case errors.Is(err, errSilence) && sockerr.Of(s.softError) == sockerr.Filtered:
 		return s.fail(measurement.Hello, measurement.Unreachable, errorDetail(measurement.DetailPacketFilter, s.softError))
 	case errors.Is(err, errSilence) && s.softError != nil:
 		return s.fail(measurement.Hello, measurement.Unreachable, errorDetail(measurement.DetailICMP, s.softError))
@@ -228,15 +317,7 @@ func (s *udpSession) failHello(err error) bool {
 		return s.fail(measurement.Hello, measurement.NotTLS, measurement.Detail{Kind: measurement.DetailNotDTLS, N: s.notDTLS})
 	case errors.Is(err, errSilence):
 		return s.fail(measurement.Hello, measurement.Silent, s.silenceDetail())
-	case errors.As(err, &alert):
-		detail := measurement.Detail{Kind: measurement.DetailAlert, N: int(alert.Description)}
-		if alert.CloseNotify() {
-			return s.fail(measurement.Hello, measurement.Closed, detail)
-		}
-		return s.fail(measurement.Hello, measurement.Alert, s.recordAlert(alert))
-	case errors.As(err, &malformed):
-		return s.fail(measurement.Hello, measurement.Malformed, malformed.Detail)
-	case isRefused(err):
+	case fault == sockerr.Refused, fault == sockerr.Reset: // Windows reports ICMP port unreachable as a reset
 		return s.fail(measurement.Hello, measurement.Refused, measurement.Detail{Kind: measurement.DetailPortUnreachable})
 	}
 	return s.failLocally(measurement.Hello, err)
@@ -291,11 +372,11 @@ func (d *udpData) Read(p []byte) (int, error) {
 		if _, ended := d.client.Take(nil); ended != nil {
 			return 0, ended // it was received with earlier data
 		}
-		n, err := d.conn.Read(d.buffer(devicedtls.MaxDatagram))
+		n, err := d.deadline.read(d.buffer(devicedtls.MaxDatagram))
 		switch {
 		case d.deadline.ctx.Err() != nil:
 			return 0, errRoundOver // not a time-out, which would lead to a retransmission
-		case isUnreachable(err):
+		case sockerr.Of(err) == sockerr.Unreachable:
 		case err != nil:
 			return 0, err
 		default:

@@ -33,27 +33,28 @@ func TestWalkUDPFaults(t *testing.T) {
 		replies bool   // at least one datagram came back
 		issuer  string // "" means no certificate
 		resent  int    // flights
+		web     bool   // a web hello was sent
 	}{
-		{lab.None, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0},
-		{lab.NoPong, measurement.Completed, "", "", upToFinUDP, true, true, "ARM Bootstrap CA", 0},
-		{lab.Refuse, measurement.Refused, measurement.Hello, measurement.DetailPortUnreachable, nil, false, false, "", 0},
-		{lab.Drop, measurement.Silent, measurement.Hello, measurement.DetailHelloUnanswered, nil, false, false, "", 1},
-		{lab.DropFirst + ":1", measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 1},
-		{lab.Duplicate, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", anyNumber},
-		{lab.Reorder, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0},
-		{lab.Fragments, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0},
-		{lab.Slow + ":20ms", measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0},
-		{lab.NoAnswerAfter, measurement.Silent, measurement.Hello, measurement.DetailCookieOnly, nil, false, true, "", 1},
-		{lab.Garbage, measurement.NotTLS, measurement.Hello, measurement.DetailNotDTLS, nil, false, true, "", 1},
-		{lab.Alert + ":70", measurement.Alert, measurement.Hello, measurement.DetailAlert, nil, false, true, "", 0},
-		{lab.Alert + ":0", measurement.Closed, measurement.Hello, measurement.DetailAlert, nil, false, true, "", 0},
-		{lab.Intercept, measurement.Completed, "", "", allUDP, true, true, "SSLInspect", 0},
-		{lab.ForgedIssuer, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0},
-		{lab.Replay, measurement.Completed, "", "", upToHelloUDP, false, true, "ARM Bootstrap CA", 1},
-		{lab.Expired, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0},
-		{lab.OversizedChain, measurement.Unfit, measurement.Hello, measurement.DetailUnfit, upToHelloUDP, true, true, "ARM Bootstrap CA", 0},
-		{lab.ClientOnlyLeaf, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0}, // a device notices after the handshake
-		{lab.RefuseCertificate, measurement.CertificateNeeded, measurement.Finish, measurement.DetailAlertAfterCert, upToHelloUDP, true, true, "ARM Bootstrap CA", 0},
+		{lab.None, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false},
+		{lab.NoPong, measurement.Completed, "", "", upToFinUDP, true, true, "ARM Bootstrap CA", 0, false},
+		{lab.Refuse, measurement.Refused, measurement.Hello, measurement.DetailPortUnreachable, nil, false, false, "", 0, false},
+		{lab.Drop, measurement.Silent, measurement.Hello, measurement.DetailHelloUnanswered, nil, false, false, "", 1, false},
+		{lab.DropFirst + ":1", measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 1, false},
+		{lab.Duplicate, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", anyNumber, false},
+		{lab.Reorder, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false},
+		{lab.Fragments, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false},
+		{lab.Slow + ":20ms", measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false},
+		{lab.NoAnswerAfter, measurement.Silent, measurement.Hello, measurement.DetailCookieOnly, nil, false, true, "", 1, false},
+		{lab.Garbage, measurement.NotTLS, measurement.Hello, measurement.DetailNotDTLS, nil, false, true, "", 1, false},
+		{lab.Alert + ":70", measurement.Alert, measurement.Hello, measurement.DetailAlert, nil, false, true, "", 0, true},
+		{lab.Alert + ":0", measurement.Closed, measurement.Hello, measurement.DetailAlert, nil, false, true, "", 0, false},
+		{lab.Intercept, measurement.Completed, "", "", allUDP, true, true, "SSLInspect", 0, false},
+		{lab.ForgedIssuer, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false},
+		{lab.Replay, measurement.Completed, "", "", upToHelloUDP, false, true, "ARM Bootstrap CA", 1, false},
+		{lab.Expired, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false},
+		{lab.OversizedChain, measurement.Unfit, measurement.Hello, measurement.DetailUnfit, upToHelloUDP, true, true, "ARM Bootstrap CA", 0, false},
+		{lab.ClientOnlyLeaf, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false}, // a device notices after the handshake
+		{lab.RefuseCertificate, measurement.CertificateNeeded, measurement.Finish, measurement.DetailAlertAfterCert, upToHelloUDP, true, true, "ARM Bootstrap CA", 0, false},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
@@ -65,8 +66,8 @@ func TestWalkUDPFaults(t *testing.T) {
 				if o.Retransmissions != test.resent && test.resent != anyNumber {
 					t.Errorf("%d flights were sent again, want %d", o.Retransmissions, test.resent)
 				}
-				if (o.FirstReply > 0) != test.replies || o.Web != nil {
-					t.Errorf("first reply after %v, want one: %v; web %v", o.FirstReply, test.replies, o.Web)
+				if (o.FirstReply > 0) != test.replies || (o.Web != nil) != test.web {
+					t.Errorf("first reply after %v, want one: %v; web %+v", o.FirstReply, test.replies, o.Web)
 				}
 				leaf := o.TLS.Leaf()
 				if test.issuer == "" {
@@ -232,9 +233,9 @@ func TestFinishUDP(t *testing.T) {
 		want   measurement.Failure
 		detail measurement.DetailKind
 	}{
-		{lab.Drop, measurement.FinishFailed, measurement.DetailFinishSilent},
-		{lab.Garbage, measurement.FinishFailed, measurement.DetailFinishSilent},
-		{lab.Refuse, measurement.CertificateNeeded, measurement.DetailPortClosedLater},
+		{lab.Drop, measurement.Silent, measurement.DetailFinishSilent},
+		{lab.Garbage, measurement.Silent, measurement.DetailFinishSilent},
+		{lab.Refuse, measurement.Refused, measurement.DetailPortUnreachable},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			inWorld(t, deviceHost(), func(t *testing.T, w *world) {

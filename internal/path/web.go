@@ -8,10 +8,13 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
 // In TLS 1.3 a server refuses a client certificate only after the client's handshake is complete, one round trip later (RFC
@@ -40,20 +43,25 @@ func (w *Walker) walkWeb(ctx context.Context, t Target) measurement.Outcome {
 
 // webHandshake is one handshake of crypto/tls and what its callbacks observed.
 type webHandshake struct {
-	wire    *recordedConn
-	out     *measurement.Outcome
-	started time.Time
+	wire     *recordedConn
+	out      *measurement.Outcome
+	started  time.Time
+	patience time.Duration
 	// requested is set once the server flight is complete and asks for a client certificate.
 	requested bool
 	hello     time.Duration // from the hello until then, or until the end of the handshake
+	suspended bool          // this machine did not run for a part of the handshake
 }
 
 func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Patience) {
-	d, err := startPhase(ctx, h.wire, patience.Hello)
+	connect, _ := h.out.Took(measurement.Connect)
+	h.patience = scaled(patience.Hello, connect)
+	d, err := startPhase(ctx, h.wire.Conn, h.patience)
 	if err != nil {
 		h.fail(measurement.Hello, measurement.Internal, errorDetail(measurement.DetailLocalFailure, err))
 		return
 	}
+	h.wire.phase = d
 	h.started = time.Now()
 	conn := tls.Client(h.wire, h.config(w, t))
 	err = conn.HandshakeContext(context.WithoutCancel(ctx)) // the phase ends it, and knows which deadline came first
@@ -67,6 +75,7 @@ func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Pa
 		}
 	}
 	d.release()
+	h.wire.phase, h.suspended = nil, d.suspended
 	if h.out.TLS == nil {
 		h.readTLS12()
 	}
@@ -98,8 +107,8 @@ func (h *webHandshake) readTLS12() {
 func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 	config := &tls.Config{
 		ServerName:         t.Host,
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, //nolint:gosec // package trust verifies the certificate
+		MinVersion:         tls.VersionTLS12, // browsers offer no older version
+		InsecureSkipVerify: true,             //nolint:gosec // package trust verifies the certificate
 		// Called as soon as the certificate is received, so that it is kept whatever happens next.
 		VerifyConnection: func(state tls.ConnectionState) error {
 			h.out.TLS = &measurement.TLS{Version: state.Version, Cipher: state.CipherSuite}
@@ -118,6 +127,9 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 		KeyLogWriter: keyProof{h},
 	}
 	if t.Client == measurement.Device {
+		// No data is sent over this session, so old versions and RSA key exchange do no harm, and an interceptor may have nothing
+		// else.
+		config.MinVersion, config.CipherSuites = tls.VersionTLS10, everySuite()
 		// This hello is sent only to see who answers, so any middlebox should accept it. With the post-quantum key share of
 		// today's browsers it would fill two segments, which old middleboxes drop.
 		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
@@ -125,18 +137,31 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 	return config
 }
 
+// everySuite returns the cipher suites of crypto/tls for TLS 1.2 and older, those with RSA key exchange last.
+func everySuite() (ids []uint16) {
+	for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		ids = append(ids, suite.ID)
+	}
+	return ids
+}
+
 // keyProof learns from the key log that the server has proved its key. crypto/tls has no callback for that, and a server
 // that requires a client certificate may end the handshake afterwards. In TLS 1.2 the line CLIENT_RANDOM is written after
-// the signature of ServerKeyExchange is verified (without RSA key exchange, which is off by default, there always is one);
-// in TLS 1.3 CLIENT_TRAFFIC_SECRET_0 is written after CertificateVerify and the server's Finished are verified. The secrets
-// are not kept.
+// the signature of ServerKeyExchange is verified; with RSA key exchange, which has none, only Finished proves the key. In TLS 1.3
+// CLIENT_TRAFFIC_SECRET_0 is written after CertificateVerify and the server's Finished are verified. The secrets are not kept.
 type keyProof struct{ h *webHandshake }
 
 func (p keyProof) Write(line []byte) (int, error) {
-	if p.h.out.TLS != nil && (bytes.HasPrefix(line, []byte("CLIENT_RANDOM ")) || bytes.HasPrefix(line, []byte("CLIENT_TRAFFIC_SECRET_0 "))) {
+	proved := bytes.HasPrefix(line, []byte("CLIENT_RANDOM ")) || bytes.HasPrefix(line, []byte("CLIENT_TRAFFIC_SECRET_0 "))
+	if proved && p.h.out.TLS != nil && !rsaKeyExchange(p.h.out.TLS.Cipher) {
 		p.h.out.TLS.KeyProved, p.h.out.TLS.SignatureChecked = true, true
 	}
 	return len(line), nil
+}
+
+// rsaKeyExchange reports whether a cipher suite of crypto/tls has no ServerKeyExchange.
+func rsaKeyExchange(suite uint16) bool {
+	return strings.HasPrefix(tls.CipherSuiteName(suite), "TLS_RSA_")
 }
 
 // awaitRefusal waits for an alert after the handshake. Silence means that the client certificate, or its absence, is
@@ -161,47 +186,51 @@ func (h *webHandshake) awaitRefusal(ctx context.Context, conn *tls.Conn) error {
 }
 
 func (h *webHandshake) fail(in measurement.Phase, failure measurement.Failure, detail measurement.Detail) {
+	if h.suspended && dependsOnTime(failure, h.out.Unproven) {
+		failure, detail, h.out.Unproven = measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailSuspended}, false
+	}
 	h.out.FailedIn, h.out.Failure, h.out.Detail = in, failure, detail
 }
 
 // classify records what ended the handshake.
 func (h *webHandshake) classify(err error) {
-	phase := measurement.Hello
-	if h.requested {
-		phase = measurement.Finish // the flight was complete and the client certificate sent
+	alert, alerted := remoteAlert(err)
+	if alerted {
+		err = &devicetls.AlertError{Description: alert}
 	}
+	if h.requested { // the flight was complete and the client certificate sent
+		var failure measurement.Failure
+		var detail measurement.Detail
+		end := finishEnd{err: err, patience: h.patience, delivery: deliveryOf(infoOf(h.wire.Conn), h.wire.sent)}
+		failure, detail, h.out.Unproven = finishFailure(h.out, end)
+		if failure != measurement.FinishFailed || alerted {
+			h.fail(measurement.Finish, failure, detail)
+			return
+		}
+	}
+	if failure, detail, ok := helloFailure(h.out, err); ok {
+		h.fail(measurement.Hello, failure, detail)
+		return
+	}
+	received := len(h.wire.received)
 	incomplete := func(kind measurement.DetailKind) measurement.Detail {
-		return measurement.Detail{Kind: kind, N: len(h.wire.received)}
+		return measurement.Detail{Kind: kind, N: received}
 	}
 	var header tls.RecordHeaderError
-	alert, alerted := remoteAlert(err)
-	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || alerted && alert == 0
+	fault := sockerr.Of(err)
 	switch {
 	case errors.Is(err, errRoundOver):
-		h.fail(phase, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailWebDeadline})
-	case errors.Is(err, errSilence) && h.requested:
-		h.fail(phase, measurement.FinishFailed, measurement.Detail{Kind: measurement.DetailFinishSilent, After: time.Since(h.started)})
-	case errors.Is(err, errSilence) && len(h.wire.received) == 0:
-		h.fail(phase, measurement.Silent, measurement.Detail{Kind: measurement.DetailWebHelloUnanswered})
-	case errors.Is(err, errSilence):
-		h.fail(phase, measurement.Silent, incomplete(measurement.DetailFlightIncomplete))
-	case h.requested && (ended || isReset(err)):
-		h.fail(phase, measurement.CertificateNeeded, measurement.Detail{Kind: measurement.DetailEndedAfterCert})
-	case alerted && !ended:
-		detail := recordAlert(h.out, alert)
-		switch {
-		case h.requested && refusesCertificate(alert):
-			detail.Kind = measurement.DetailAlertAfterCert
-			h.fail(phase, measurement.CertificateNeeded, detail)
-		case h.requested:
-			h.fail(phase, measurement.FinishFailed, detail)
-		default:
-			h.fail(phase, measurement.Alert, detail)
+		h.fail(measurement.Hello, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailWebDeadline})
+	case errors.Is(err, errSilence), fault == sockerr.TimedOut:
+		detail := silenceDetail(infoOf(h.wire.Conn), h.wire.sent, received)
+		if detail.Kind == measurement.DetailHelloUnanswered {
+			detail = measurement.Detail{Kind: measurement.DetailWebHelloUnanswered}
 		}
-	case ended:
-		h.fail(phase, measurement.Closed, incomplete(measurement.DetailFlightClosed))
-	case isReset(err):
-		h.fail(phase, measurement.Reset, incomplete(measurement.DetailFlightReset))
+		h.fail(measurement.Hello, measurement.Silent, detail)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		h.fail(measurement.Hello, measurement.Closed, incomplete(measurement.DetailFlightClosed))
+	case fault == sockerr.Reset:
+		h.fail(measurement.Hello, measurement.Reset, incomplete(measurement.DetailFlightReset))
 	case errors.As(err, &header):
 		h.classifyNotTLS()
 	default:
@@ -272,9 +301,12 @@ func remoteAlert(err error) (code uint8, ok bool) {
 // again.
 const maxRecorded = 64 << 10
 
-// recordedConn is a connection that keeps the client's first write and the first bytes of the server.
+// recordedConn is a connection that keeps the client's first write and the first bytes of the server. During a phase it reads
+// by the phase's rules.
 type recordedConn struct {
 	net.Conn
+	phase    *phaseDeadline // nil outside a phase
+	sent     int            // bytes
 	hello    []byte
 	received []byte
 }
@@ -283,11 +315,17 @@ func (w *recordedConn) Write(p []byte) (int, error) {
 	if w.hello == nil {
 		w.hello = bytes.Clone(p)
 	}
-	return w.Conn.Write(p)
+	n, err := w.Conn.Write(p)
+	w.sent += n
+	return n, err
 }
 
 func (w *recordedConn) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
+	read := w.Conn.Read
+	if w.phase != nil {
+		read = w.phase.read
+	}
+	n, err := read(p)
 	w.received = append(w.received, p[:min(n, maxRecorded-len(w.received))]...)
 	return n, err
 }

@@ -41,14 +41,21 @@ func detailClause(d measurement.Detail) string {
 		return withText("ICMP error", d.Text)
 	case measurement.DetailPortUnreachable:
 		return "ICMP port unreachable"
-	case measurement.DetailPortClosedLater:
-		return "ICMP port unreachable after the client certificate"
+	case measurement.DetailSuspended:
+		return "this machine was suspended or overloaded when the answer should have arrived"
 
 	case measurement.DetailHelloUnanswered:
 		if d.N > 1 {
 			return fmt.Sprintf("no answer to the device's hello (sent %s)", times(d.N))
 		}
 		return "no answer to the device's hello"
+	case measurement.DetailHelloNotDelivered:
+		return "no answer to the device's hello, which was not acknowledged either: the packet with the hello is dropped"
+	case measurement.DetailHelloDelivered:
+		return "no answer to the device's hello, although it was acknowledged"
+	case measurement.DetailSegmentsLost:
+		return fmt.Sprintf("the first part of the server flight is missing, although %s arrived: large packets are lost (MTU)",
+			plural(d.N, "1 later segment", fmt.Sprintf("%d later segments", d.N)))
 	case measurement.DetailHelloDeadline:
 		return "the round ended before an answer to the device's hello"
 	case measurement.DetailWebHelloUnanswered:
@@ -71,6 +78,8 @@ func detailClause(d measurement.Detail) string {
 		return withText("the answer is not a TLS record", d.Text)
 	case measurement.DetailHTTP:
 		return text(d.Text)
+	case measurement.DetailHTTPServer:
+		return withText("a server without TLS answers in plain HTTP", d.Text)
 	case measurement.DetailUnfit:
 		if d.N > 1 {
 			return fmt.Sprintf("%s (and %d more)", unfitText(d.Unfit), d.N-1)
@@ -82,9 +91,21 @@ func detailClause(d measurement.Detail) string {
 	case measurement.DetailAlertAfterCert:
 		return fmt.Sprintf("the server sent the alert %s after the client certificate", devicetls.AlertName(uint8(d.N)))
 	case measurement.DetailEndedAfterCert:
-		return "the server ended the connection after the client certificate"
+		return "the connection ended after the client certificate, without a TLS alert about it"
 	case measurement.DetailFinishSilent:
 		return "no Finished from the server" + within(d.After)
+	case measurement.DetailFinishLost:
+		return "the client's flight was not acknowledged" + within(d.After)
+	case measurement.DetailFinishCut:
+		return "the connection ended before the client's flight was acknowledged"
+	case measurement.DetailFinishEnded:
+		return "the connection ended after the client's flight"
+	case measurement.DetailIDRecordsLost:
+		return "records with a connection id (DTLS content type 25) are lost: without one the handshake completes"
+	case measurement.DetailSessionEnded:
+		return "the server ended the session before it answered the ping"
+	case measurement.DetailFramingRFC8323:
+		return "the server frames CoAP by RFC 8323: it sent a Capabilities and Settings message"
 	case measurement.DetailFinishDeadline:
 		return "the round ended before the server's Finished"
 	case measurement.DetailFinishFailed:
