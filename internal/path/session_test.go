@@ -53,8 +53,12 @@ func TestPingFraming(t *testing.T) {
 							t.Errorf("ping: %v, want %v", err, want)
 						}
 					}
-					if o := s.Outcome(); o.Failure != measurement.Completed || o.Ponged != (want == nil) {
-						t.Errorf("%s, ponged %v", describe(o), o.Ponged)
+					kind := measurement.DetailKind("")
+					if client == measurement.RFC7252 && server == measurement.RFC8323 {
+						kind = measurement.DetailFramingRFC8323
+					}
+					if o := s.Outcome(); o.Failure != measurement.Completed || o.Ponged != (want == nil) || o.Detail.Kind != kind {
+						t.Errorf("%s, ponged %v, want detail %q", describe(o), o.Ponged, kind)
 					}
 				})
 			})
@@ -321,4 +325,31 @@ func TestPongWithCloseNotifyTCP(t *testing.T) {
 			t.Errorf("the next ping: %v, want ErrEnded", err)
 		}
 	})
+}
+
+// TestWalkEndedAfterFinished: a server that ends the session at once is distinguished from one that ignores the ping.
+func TestWalkEndedAfterFinished(t *testing.T) {
+	for name, test := range map[string]struct {
+		idleLimit time.Duration
+		fault     string
+		ended     bool
+		detail    measurement.DetailKind
+	}{
+		"close_notify behind Finished: ended": {100 * time.Microsecond, lab.None, true, measurement.DetailSessionEnded},
+		"ping ignored: not ended":             {0, lab.NoPong, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, transport measurement.Transport) {
+				o := deviceHost()
+				o.IdleLimit = test.idleLimit
+				inWorld(t, o, func(t *testing.T, w *world) {
+					inflict(t, w.Lab, bootstrap, transport, test.fault)
+					o := w.walker.Walk(t.Context(), w.target(t, transport))
+					if _, finished := o.Took(measurement.Finish); !finished || o.Failure != measurement.Completed || o.Ponged || o.Ended != test.ended || o.Detail.Kind != test.detail {
+						t.Errorf("%s, ponged %v, ended %v", describe(o), o.Ponged, o.Ended)
+					}
+				})
+			})
+		})
+	}
 }

@@ -166,3 +166,37 @@ func (c *closingConn) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// TestWalkWebLook probes interceptors that speak only old versions or only RSA key exchange: the hello that is sent after the
+// device's failed shows their certificate.
+func TestWalkWebLook(t *testing.T) {
+	for name, config := range map[string]*tls.Config{
+		"TLS 1.0":          {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10},
+		"TLS 1.1":          {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		"RSA key exchange": {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
+				leaf, err := w.Mint.Inspector.Issue(lab.Leaf{CommonName: "a.test", RSA: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				config.Certificates = []tls.Certificate{leaf}
+				to := w.listen(t, func(c *memnet.Conn) {
+					server := tls.Server(c, config)
+					if server.Handshake() == nil {
+						_, _ = server.Read(make([]byte, 1))
+					}
+				})
+				o := w.walker.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Device, Host: "a.test", WebRetry: true})
+				seen, by := o.SawTLS()
+				if by != measurement.Web || o.Web.Failure != measurement.Completed || seen.Leaf() == nil || !seen.KeyProved {
+					t.Errorf("%s, web %+v", describe(o), o.Web)
+				}
+				if o := w.walkWebServer(t, "a.test", config); o.Failure != measurement.Alert {
+					t.Errorf("a web host: %s, want an alert", describe(o))
+				}
+			})
+		})
+	}
+}
