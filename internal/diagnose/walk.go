@@ -126,7 +126,7 @@ func wireReason(o *measurement.Outcome, own trust.Judgement, credentialConfigure
 		}
 		return reason.OK
 	case measurement.CertificateNeeded:
-		if credentialConfigured {
+		if credentialConfigured && !o.Unproven {
 			return reason.CertificateRefused
 		}
 		return reason.OK
@@ -162,8 +162,14 @@ func wireReason(o *measurement.Outcome, own trust.Judgement, credentialConfigure
 // wireAdvice is the kind of advice that the facts of a walk ask for, where it is not the one of the reason's record.
 func wireAdvice(o *measurement.Outcome, r reason.Reason) reason.Advice {
 	switch {
-	case o.Failure == measurement.Internal:
+	case o.Failure == measurement.Internal, o.Detail.Kind == measurement.DetailSuspended:
 		return reason.CheckThisMachine
+	case o.Detail.Kind == measurement.DetailHTTPServer:
+		return reason.CheckServer
+	case o.Detail.Kind == measurement.DetailSegmentsLost:
+		return reason.LetLargePacketsPass
+	case o.Detail.Kind == measurement.DetailIDRecordsLost:
+		return reason.LetIDRecordsPass
 	case r == reason.Reset || r == reason.Closed || r == reason.Silent:
 		switch {
 		case o.FailedIn == measurement.Finish:

@@ -49,6 +49,10 @@ func TestWalk(t *testing.T) {
 	failed := func(f measurement.Failure, in measurement.Phase) measurement.Outcome {
 		return measurement.Outcome{Failure: f, FailedIn: in, Detail: measurement.Detail{Text: "said the wire"}}
 	}
+	unproven := func(o measurement.Outcome) measurement.Outcome { o.Unproven = true; return o }
+	detailed := func(f measurement.Failure, in measurement.Phase, kind measurement.DetailKind) measurement.Outcome {
+		return measurement.Outcome{Failure: f, FailedIn: in, Detail: measurement.Detail{Kind: kind, Text: "said the wire"}}
+	}
 	with := func(o measurement.Outcome, seen *measurement.TLS) measurement.Outcome { o.TLS = seen; return o }
 	retried := func(f measurement.Failure, web measurement.Outcome) measurement.Outcome {
 		o := failed(f, measurement.Hello)
@@ -105,6 +109,11 @@ func TestWalk(t *testing.T) {
 
 		{name: "the throw-away certificate is refused, as expected", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, want: reason.OK},
 		{name: "the configured certificate is refused", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, credential: true, want: reason.CertificateRefused},
+		{name: "the configured certificate is not proved to be refused", outcome: unproven(with(failed(measurement.CertificateNeeded, finish), shown(true))), own: good, credential: true, want: reason.OK},
+		{name: "this machine was suspended", outcome: detailed(measurement.OutOfTime, hello, measurement.DetailSuspended), want: reason.OutOfTime, advice: reason.CheckThisMachine},
+		{name: "a server without TLS", outcome: detailed(measurement.NotTLS, hello, measurement.DetailHTTPServer), want: reason.NotTLS, advice: reason.CheckServer},
+		{name: "large packets are lost", outcome: detailed(measurement.Silent, hello, measurement.DetailSegmentsLost), want: reason.Silent, advice: reason.LetLargePacketsPass},
+		{name: "records with a connection id are lost", outcome: with(detailed(measurement.Silent, finish, measurement.DetailIDRecordsLost), shown(true)), own: good, want: reason.Silent, advice: reason.LetIDRecordsPass},
 		{name: "the finish ends by an alert", outcome: with(failed(measurement.FinishFailed, finish), alerted(shown(true))), own: good, want: reason.Alert},
 		{name: "the finish ends otherwise", outcome: with(failed(measurement.FinishFailed, finish), shown(true)), own: good, want: reason.Closed, advice: reason.LetSessionFinish},
 		{name: "the finish is met with silence", outcome: with(failed(measurement.Silent, finish), shown(true)), own: good, want: reason.Silent, advice: reason.LetSessionFinish},

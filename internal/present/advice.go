@@ -92,6 +92,16 @@ func task(a *report.Advice) Task {
 	case reason.LetLargeDatagramsPass:
 		t.Text = fmt.Sprintf("Large datagrams are lost on %s: small ones pass in both directions, the server's full answer does not arrive.%s "+
 			"Ask the network's owner to let fragments, and datagrams up to the path's MTU, pass in both directions on %s.", p.paths, blockedText(a), p.these)
+	case reason.LetLargePacketsPass:
+		t.Text = fmt.Sprintf("Large packets are lost on %s: the first part of the server's answer does not arrive, and a later part does.%s "+
+			"Ask the network's owner to check the MTU of tunnels and to let ICMP \"fragmentation needed\" and \"packet too big\" pass for %s.",
+			p.paths, blockedText(a), p.these)
+	case reason.LetIDRecordsPass:
+		t.Text = fmt.Sprintf("DTLS records with a connection id are dropped on %s: the hello passes, and everything after it is lost.%s "+
+			"Ask the network's owner to let DTLS records of the content type 25 pass on %s.", p.paths, blockedText(a), p.these)
+	case reason.CheckServer:
+		t.Text = fmt.Sprintf("A server without TLS answers on %s. Check the port in the configuration first, then the load balancer in front of the "+
+			"cloud; if both are right, ask the network's owner what answers there.", p.paths)
 	case reason.AllowByName:
 		t.Text = fmt.Sprintf("Partly blocked: %s, while other addresses of %s pass. Devices that are given a blocked address stay offline. "+
 			"Allow-lists by address go stale: ask the network's owner to allow the name instead.", p.paths, plural(len(a.Places), "the host", "these hosts"))

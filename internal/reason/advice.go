@@ -18,6 +18,9 @@ const (
 	StopHelloFiltering     Advice = "stop_hello_filtering"      // the same, while a browser's hello passes
 	LetSessionFinish       Advice = "let_session_finish"        // the hello was answered, the handshake could not be finished
 	LetLargeDatagramsPass  Advice = "let_large_datagrams_pass"  // only small datagrams pass
+	LetLargePacketsPass    Advice = "let_large_packets_pass"    // only small TCP segments pass
+	LetIDRecordsPass       Advice = "let_id_records_pass"       // only DTLS records with a connection id are lost
+	CheckServer            Advice = "check_server"              // a server without TLS answers
 	AllowByName            Advice = "allow_by_name"             // some addresses of a host are blocked, others pass
 	CheckAddress           Advice = "check_address"             // another site's server answers at the address
 	FindRoute              Advice = "find_route"                // this machine has no route to any address of the host
@@ -96,6 +99,9 @@ var advice = []AdviceInfo{
 	{StopHelloFiltering, RequestAllow},
 	{LetSessionFinish, RequestAllow},
 	{LetLargeDatagramsPass, RequestLargeDatagrams},
+	{LetLargePacketsPass, RequestLargeDatagrams},
+	{LetIDRecordsPass, RequestAllow},
+	{CheckServer, NoRequest},
 	{AllowByName, RequestAllow},
 	{CheckAddress, RequestBox},
 	{FindRoute, RequestRoute},
