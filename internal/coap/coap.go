@@ -1,8 +1,8 @@
-// Package coap pings a CoAP server: with the empty confirmable message of RFC 7252 §4.3, which every endpoint must answer
-// with a reset, or with the ping of RFC 8323 §5.4 for servers that use the standard framing of CoAP over TCP.
+// Package coap pings a CoAP server: with the empty confirmable message of RFC 7252 §4.3, which every endpoint must
+// answer with a reset, or with the ping of RFC 8323 §5.4 for servers that use the standard framing of CoAP over TCP.
 //
-// It opens no socket: the caller gives it a [Conn]. The codec is go-coap's. The exchange is written here because go-coap's
-// client runs its own goroutines, which a single ping over an existing session does not need.
+// It opens no socket: the caller gives it a [Conn]. The codec is go-coap's. The exchange is written here because
+// go-coap's client runs its own goroutines, which a single ping over an existing session does not need.
 package coap
 
 import (
@@ -19,21 +19,22 @@ import (
 )
 
 var (
-	// ErrNoPong is returned when the deadline passed, or more than [maxMessages] messages came, without an answer to the
-	// ping. The session may still be established: a server may ignore the ping of a client that has not registered.
+	// ErrNoPong is returned when the deadline passed, or more than [maxMessages] messages came, without an answer to
+	// the ping. The session may still be established: a server may ignore the ping of a client that has not
+	// registered.
 	ErrNoPong = errors.New("no answer to the ping")
-	// ErrOtherFraming is wrapped by an ErrNoPong if the server frames CoAP by RFC 8323 and the ping was sent as RFC 7252 has
-	// it: its Capabilities and Settings message was received.
+	// ErrOtherFraming is wrapped by an ErrNoPong if the server frames CoAP by RFC 8323 and the ping was sent as RFC
+	// 7252 has it: its Capabilities and Settings message was received.
 	ErrOtherFraming = errors.New("the server frames CoAP by RFC 8323")
-	// ErrMalformed is returned when the server's bytes cannot be parsed (RFC 8323 framing only; a malformed RFC 7252 message
-	// is ignored, as RFC 7252 §4.2 requires).
+	// ErrMalformed is returned when the server's bytes cannot be parsed (RFC 8323 framing only; a malformed RFC 7252
+	// message is ignored, as RFC 7252 §4.2 requires).
 	ErrMalformed = errors.New("malformed CoAP")
 	// ErrReleased is returned when the server ended the session by RFC 8323 Release or Abort (§5.5, §5.6).
 	ErrReleased = errors.New("released by the server")
 )
 
-// Transmission parameters of RFC 7252 §4.8. The time-out of an exchange is chosen at random from ackTimeout to ackTimeout ×
-// 1.5 and doubles with each of at most maxRetransmit retransmissions.
+// Transmission parameters of RFC 7252 §4.8. The time-out of an exchange is chosen at random from ackTimeout to
+// ackTimeout × 1.5 and doubles with each of at most maxRetransmit retransmissions.
 const (
 	ackTimeout    = 2 * time.Second
 	maxRetransmit = 4
@@ -42,12 +43,13 @@ const (
 // maxMessages bounds the other messages that one ping ignores: notifications and requests of the server.
 const maxMessages = 64
 
-// maxMessage is the longest message that is read, in bytes; it is larger than the default of RFC 7252 §4.6. A longer message
-// is truncated by the read and ignored (RFC 7252) or ends the exchange (RFC 8323).
+// maxMessage is the longest message that is read, in bytes; it is larger than the default of RFC 7252 §4.6. A longer
+// message is truncated by the read and ignored (RFC 7252) or ends the exchange (RFC 8323).
 const maxMessage = 2048
 
-// Conn is a session that carries CoAP. One Write is one datagram or TLS record. One Read returns one datagram or record, or
-// any part of the stream for RFC 8323. The error of a Read that reaches its deadline has a method Timeout that returns true.
+// Conn is a session that carries CoAP. One Write is one datagram or TLS record. One Read returns one datagram or
+// record, or any part of the stream for RFC 8323. The error of a Read that reaches its deadline has a method Timeout
+// that returns true.
 type Conn interface {
 	Read(p []byte) (int, error)
 	Write(p []byte) (int, error)
@@ -61,8 +63,8 @@ type Pinger struct {
 	Unreliable bool
 }
 
-// Ping sends one ping and waits until deadline for its answer. took is the time from the first message to the answer; it is
-// set only if err is nil. sent counts the messages, retransmissions included. Errors of conn are wrapped.
+// Ping sends one ping and waits until deadline for its answer. took is the time from the first message to the answer;
+// it is set only if err is nil. sent counts the messages, retransmissions included. Errors of conn are wrapped.
 func (p Pinger) Ping(conn Conn, deadline time.Time) (took time.Duration, sent int, err error) {
 	if p.Framing == measurement.RFC8323 {
 		return pingStream(conn, deadline)

@@ -287,8 +287,8 @@ func FuzzIsReset(f *testing.F) {
 	})
 }
 
-// FuzzStream gives hostile bytes, cut into records, as answer to an RFC 8323 ping: it must end without a pong, unless the
-// bytes hold one: our token, or the code of a pong without any.
+// FuzzStream gives hostile bytes, cut into records, as answer to an RFC 8323 ping: it must end without a pong, unless
+// the bytes hold one: our token, or the code of a pong without any.
 func FuzzStream(f *testing.F) {
 	f.Add([]byte{0x00, 0xe1, 0x02, 0xe3, 1, 2}, 3)
 	f.Add([]byte{0xd0, 0xff, 0x45}, 1)

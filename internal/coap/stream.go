@@ -12,9 +12,9 @@ import (
 	"github.com/plgd-dev/go-coap/v3/tcp/coder"
 )
 
-// pingStream pings by RFC 8323: it sends a Capabilities and Settings message with the default settings, which must be the
-// first message of a connection (§5.3), and a Ping whose token the Pong should repeat (§5.4). It answers a Ping of the server
-// and ignores its settings and requests.
+// pingStream pings by RFC 8323: it sends a Capabilities and Settings message with the default settings, which must be
+// the first message of a connection (§5.3), and a Ping whose token the Pong should repeat (§5.4). It answers a Ping
+// of the server and ignores its settings and requests.
 //
 // A session that is pinged again sends its settings again, which §5.3 allows at any time.
 func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, err error) {

@@ -20,7 +20,8 @@ const (
 	// Resend means that the current flight must be sent again: the server repeats its own flight, or its flight was
 	// discarded.
 	Resend
-	// Cookie means that a HelloVerifyRequest came (RFC 6347 §4.2.1). The current flight is now the hello with its cookie.
+	// Cookie means that a HelloVerifyRequest came (RFC 6347 §4.2.1). The current flight is now the hello with its
+	// cookie.
 	Cookie
 	// FlightComplete means that the server flight is complete; see [Client.Flight].
 	FlightComplete
@@ -88,8 +89,8 @@ type Client struct {
 	ended        error // the error that ended the session, returned by every later Take
 }
 
-// New returns a client with the hello of a device on Linux or Mbed OS, which offers a connection id. The hello is its current
-// flight.
+// New returns a client with the hello of a device on Linux or Mbed OS, which offers a connection id. The hello is its
+// current flight.
 func New(random [32]byte) *Client {
 	return newClient(random, true, func(random [32]byte, cookie []byte) []byte { return Hello(random, cookie, true) })
 }
@@ -99,9 +100,9 @@ func NewWithoutID(random [32]byte) *Client {
 	return newClient(random, false, func(random [32]byte, cookie []byte) []byte { return Hello(random, cookie, false) })
 }
 
-// NewWide returns a client whose hello offers what browsers did when they spoke TLS 1.2, with RSA key exchange: it shows the
-// certificate of a server that does not support the device's hello. The handshake must not be finished. An empty host sends no
-// server name.
+// NewWide returns a client whose hello offers what browsers did when they spoke TLS 1.2, with RSA key exchange: it
+// shows the certificate of a server that does not support the device's hello. The handshake must not be finished. An
+// empty host sends no server name.
 func NewWide(random [32]byte, host string) *Client {
 	return newClient(random, false, func(random [32]byte, cookie []byte) []byte { return wideHello(random, cookie, host) })
 }
@@ -135,8 +136,8 @@ func (c *Client) setHello(seq uint16) {
 	c.transcript = hello.appendWhole(nil)
 }
 
-// Send returns the datagrams of the current flight. Each call gives the records new numbers, as a retransmission must (RFC
-// 6347 §4.2.4); the messages stay the same.
+// Send returns the datagrams of the current flight. Each call gives the records new numbers, as a retransmission must
+// (RFC 6347 §4.2.4); the messages stay the same.
 func (c *Client) Send() [][]byte {
 	mtu := c.MTU
 	if mtu == 0 {
@@ -183,8 +184,8 @@ func (c *Client) appendRecord(b []byte, contentType uint8, version, epoch uint16
 	return c.answer.Out.SealNumbered(b, number, contentType, version, body)
 }
 
-// Take processes a datagram. Records that are malformed, cannot be decrypted or are out of order are ignored, as RFC 6347
-// §4.1.2.7 advises. An error ends the session: a [devicetls.AlertError], a [devicetls.MalformedError] or
+// Take processes a datagram. Records that are malformed, cannot be decrypted or are out of order are ignored, as RFC
+// 6347 §4.1.2.7 advises. An error ends the session: a [devicetls.AlertError], a [devicetls.MalformedError] or
 // [devicetls.ErrNotVerified].
 func (c *Client) Take(datagram []byte) (Step, error) {
 	step := NotDTLS
@@ -293,8 +294,8 @@ func (c *Client) takeFragment(epoch uint16, f fragment) (Step, error) {
 	}
 }
 
-// takeCookie processes a HelloVerifyRequest: a version and a cookie of at most 255 bytes. A fragmented one is ignored: a
-// server sends it before it keeps any state. A device answers each one that has the next message number.
+// takeCookie processes a HelloVerifyRequest: a version and a cookie of at most 255 bytes. A fragmented one is
+// ignored: a server sends it before it keeps any state. A device answers each one that has the next message number.
 func (c *Client) takeCookie(f fragment) Step {
 	if c.state > cookieSent || c.flight.Bytes > 0 || f.seq != c.in.next || c.cookies >= maxCookies ||
 		len(f.data) != f.length || len(f.data) < 3 || len(f.data) < 3+int(f.data[2]) {
@@ -348,9 +349,9 @@ func (c *Client) takeMessage(m message) (Step, error) {
 }
 
 // discardFlight makes the client wait for another flight in answer to the same hello. It is called once, for a flight
-// whose signature belongs to another handshake. When datagrams are lost, the halves of two flights can be combined: of a
-// server that begins again with each repeated hello, or of two servers behind one address. A server without the key fails
-// the second time too.
+// whose signature belongs to another handshake. When datagrams are lost, the halves of two flights can be combined:
+// of a server that begins again with each repeated hello, or of two servers behind one address. A server without the
+// key fails the second time too.
 func (c *Client) discardFlight() {
 	c.discarded = true
 	c.in = reassembler{next: c.helloSeq} // the server's first message has the number of the hello that it answers
@@ -380,8 +381,8 @@ func (c *Client) Seal(data []byte) []byte {
 	return c.appendRecord(nil, recordApplicationData, Version, 1, data)
 }
 
-// Close returns a datagram with a close_notify alert, on which the server drops its state and stops retransmitting; nil if
-// the server has no state yet.
+// Close returns a datagram with a close_notify alert, on which the server drops its state and stops retransmitting;
+// nil if the server has no state yet.
 func (c *Client) Close() []byte {
 	notify := []byte{alertWarning, alertCloseNotify}
 	switch {

@@ -36,7 +36,8 @@ func captured(t testing.TB, name string) [][]byte {
 	return out
 }
 
-// renumbered returns copies of datagrams whose records have the next numbers from first on, as a server numbers what it repeats.
+// renumbered returns copies of datagrams whose records have the next numbers from first on, as a server numbers what
+// it repeats.
 func renumbered(first uint64, datagrams ...[]byte) [][]byte {
 	var out [][]byte
 	for _, d := range datagrams {
@@ -118,8 +119,8 @@ func TestFlightOfRealServers(t *testing.T) {
 	}
 }
 
-// TestDiscardFlight combines the halves of two flights, as with two servers behind one address and lost datagrams. Only the
-// second failure means that the server lacks the key.
+// TestDiscardFlight combines the halves of two flights, as with two servers behind one address and lost datagrams.
+// Only the second failure means that the server lacks the key.
 func TestDiscardFlight(t *testing.T) {
 	openssl, gnutls := captured(t, "openssl"), captured(t, "gnutls")
 	for name, half := range map[string][][]byte{

@@ -9,8 +9,8 @@ import (
 )
 
 // FuzzDatagram gives any two datagrams to a client in each of its states. The client must not panic, keep more than
-// MaxHandshake bytes, return undocumented errors, or complete a handshake without the keys. All inputs use copies of the same
-// clients, because an ECDH key takes longer to generate than an input to run.
+// MaxHandshake bytes, return undocumented errors, or complete a handshake without the keys. All inputs use copies of
+// the same clients, because an ECDH key takes longer to generate than an input to run.
 func FuzzDatagram(f *testing.F) {
 	for state := range uint8(4) {
 		for _, name := range []string{"openssl", "gnutls", "openssl-refuses"} {

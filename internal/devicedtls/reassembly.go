@@ -48,8 +48,8 @@ func parseFragment(b []byte) (f fragment, rest []byte, ok bool) {
 	return f, b[messageHeader+n:], true
 }
 
-// add adds a fragment. A fragment is ignored if it is old, too far ahead, contradicts an earlier one, or belongs to a message
-// with which the reassembler would keep more than [devicetls.MaxHandshake] bytes.
+// add adds a fragment. A fragment is ignored if it is old, too far ahead, contradicts an earlier one, or belongs to a
+// message with which the reassembler would keep more than [devicetls.MaxHandshake] bytes.
 func (r *reassembler) add(f fragment) {
 	ahead := int(f.seq) - int(r.next)
 	if ahead < 0 || ahead >= maxAhead {

@@ -20,8 +20,8 @@ const (
 	maxRecord     = maxPlaintext + 2048 // RFC 6347 §4.1 and RFC 5246 §6.2.3
 	messageHeader = 12                  // RFC 6347 §4.2.2
 	maxSequence   = 1<<48 - 1
-	// maxOverhead is the largest size of a record without its content: header, connection id, explicit nonce, padding, and
-	// the tag of AES-GCM.
+	// maxOverhead is the largest size of a record without its content: header, connection id, explicit nonce,
+	// padding, and the tag of AES-GCM.
 	maxOverhead = recordHeader + maxConnectionID + 8 + 16 + 16
 	// maxConnectionID is the longest connection id of a server, in bytes; see [devicetls.Flight].
 	maxConnectionID = 32
@@ -60,8 +60,8 @@ func parseRecord(datagram []byte) (r record, rest []byte, ok bool) {
 	}, datagram[recordHeader+length:], true
 }
 
-// replayWindow detects records that were received before (RFC 6347 §4.1.2.6). It has one bit for each of the last 64 record
-// numbers of an epoch, as that of a device.
+// replayWindow detects records that were received before (RFC 6347 §4.1.2.6). It has one bit for each of the last 64
+// record numbers of an epoch, as that of a device.
 type replayWindow struct {
 	any     bool
 	highest uint64
@@ -90,8 +90,8 @@ func (w *replayWindow) add(number uint64) {
 	}
 }
 
-// appendHeader appends a record header; id is the connection id of a record that carries one, length the size of what follows
-// the header.
+// appendHeader appends a record header; id is the connection id of a record that carries one, length the size of what
+// follows the header.
 func appendHeader(b []byte, contentType uint8, version uint16, number uint64, id []byte, length int) []byte {
 	b = append(b, contentType)
 	b = binary.BigEndian.AppendUint16(b, version)

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// What the wide hello offers: every cipher suite, group and signature algorithm that a TLS-inspecting proxy may be limited to.
+// What the wide hello offers: every cipher suite, group and signature algorithm that a TLS-inspecting proxy may be
+// limited to.
 var (
 	wideSuites = []uint16{
 		0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, // ECDHE with AES-GCM and ChaCha20

@@ -13,9 +13,9 @@ const (
 	alertNoRenegotiation = 100
 )
 
-// CheckAlert returns the error with which the content of an alert record ends a device's session; nil for an alert that a
-// device ignores. A device ignores every alert that is not fatal, except close_notify and, because it does not expect it in
-// a first handshake, no_renegotiation.
+// CheckAlert returns the error with which the content of an alert record ends a device's session; nil for an alert
+// that a device ignores. A device ignores every alert that is not fatal, except close_notify and, because it does not
+// expect it in a first handshake, no_renegotiation.
 func CheckAlert(body []byte) error {
 	switch {
 	case len(body) != 2:

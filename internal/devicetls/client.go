@@ -76,8 +76,8 @@ func (c *Client) Flight() *Flight { return c.flight }
 // Take processes received bytes, in pieces of any size. An error ends the session: an [AlertError], a [NotTLSError], a
 // [MalformedError] or [ErrNotVerified]. The error does not depend on how the bytes are cut.
 //
-// After FlightComplete no more records are processed until [Client.Finish]: bytes that come earlier are kept for the next
-// call.
+// After FlightComplete no more records are processed until [Client.Finish]: bytes that come earlier are kept for the
+// next call.
 func (c *Client) Take(b []byte) (Step, error) {
 	if c.ended != nil {
 		return Waiting, c.ended
@@ -133,8 +133,8 @@ func (c *Client) process(data []byte) (step Step, rest []byte, err error) {
 	return step, data, nil
 }
 
-// detectTLS distinguishes a record header from other bytes. The result for other bytes is delayed until the end of their
-// first line, or maxLine bytes, so that it does not depend on how they are cut.
+// detectTLS distinguishes a record header from other bytes. The result for other bytes is delayed until the end of
+// their first line, or maxLine bytes, so that it does not depend on how they are cut.
 func (c *Client) detectTLS(data []byte) error {
 	if !c.notTLS {
 		const newest = 4 // TLS 1.3, which no record of TLS 1.2 has, but which is not another protocol either
@@ -154,8 +154,8 @@ func (c *Client) detectTLS(data []byte) error {
 	return nil
 }
 
-// checkLength bounds a record (RFC 5246 §6.2.1, §6.2.3). Only application data may be empty, which is always encrypted, and
-// then has at least its nonce and tag.
+// checkLength bounds a record (RFC 5246 §6.2.1, §6.2.3). Only application data may be empty, which is always
+// encrypted, and then has at least its nonce and tag.
 func (c *Client) checkLength(length int) error {
 	most := maxPlaintext
 	if c.state >= encrypted {
@@ -208,14 +208,15 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 }
 
 // checkRecord reports what a device cannot use in a handshake record. RFC 5246 §6.2.1 allows several messages in one
-// record, and one message in several records. Mbed TLS 2.28 accepts the first, but over TCP does not reassemble a message
-// from several records, even if only its header is split. Its buffer holds one record of at most MaxMessage bytes.
+// record, and one message in several records. Mbed TLS 2.28 accepts the first, but over TCP does not reassemble a
+// message from several records, even if only its header is split. Its buffer holds one record of at most MaxMessage
+// bytes.
 func (c *Client) checkRecord(body []byte) {
 	switch continued := c.processed < len(c.messages); {
 	case continued && !c.split:
 		c.split = true
 		c.flight.unfit(measurement.UnfitReason{Kind: measurement.UnfitSplitMessage, Text: MessageName(c.messages[c.processed])})
-	case !continued && len(body) > MaxMessage && len(body) > messageSize(body): // otherwise the message is too long itself
+	case !continued && len(body) > MaxMessage && len(body) > messageSize(body): // otherwise the message is too long
 		c.flight.unfit(measurement.UnfitReason{Kind: measurement.UnfitRecordTooLong, N: len(body), Max: MaxMessage})
 	}
 }

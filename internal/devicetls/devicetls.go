@@ -1,5 +1,5 @@
-// Package devicetls implements the device's TLS 1.2 over TCP (RFC 5246): its ClientHello byte for byte, the server flight
-// read from pieces of any size, the finish with TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, and application data.
+// Package devicetls implements the device's TLS 1.2 over TCP (RFC 5246): its ClientHello byte for byte, the server
+// flight read from pieces of any size, the finish with TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, and application data.
 //
 // A [Client] opens no socket and reads no clock. Received bytes go in by [Client.Take]; bytes to send are returned by
 // [Client.Hello], [Client.Finish], [Client.Seal] and [Client.Close].
@@ -12,8 +12,8 @@
 //	Seal(data)                 ◄──────────►   application data                       Data
 //	Close()                    ───────────►
 //
-// A [Flight] reads the handshake messages without their records. DTLS has the same message bodies, so package devicedtls
-// uses it too. docs/design/002-own-tls-and-dtls.md says why this is not crypto/tls.
+// A [Flight] reads the handshake messages without their records. DTLS has the same message bodies, so package
+// devicedtls uses it too. docs/design/002-own-tls-and-dtls.md says why this is not crypto/tls.
 package devicetls
 
 import (
@@ -28,8 +28,8 @@ import (
 // Version is TLS 1.2 on the wire.
 const Version = 0x0303
 
-// The cipher suites whose records [DeriveKeys] can protect. A device offers only the first. The second is for the servers
-// of tests; a device gives up when a server selects it.
+// The cipher suites whose records [DeriveKeys] can protect. A device offers only the first. The second is for the
+// servers of tests; a device gives up when a server selects it.
 const (
 	SuiteCCM8 = 0xc0ae // TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8 (RFC 7251)
 	SuiteGCM  = 0xc02b // TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 (RFC 5289)
@@ -39,8 +39,8 @@ const (
 // accepts, in bytes (Mbed TLS as the vendor configures it).
 const MaxMessage = 4096
 
-// MaxHandshake bounds the bytes of handshake messages that a client reads. It is sixteen times the limit of a device for
-// one message, so that the size of a flight that is too long for a device can still be reported.
+// MaxHandshake bounds the bytes of handshake messages that a client reads. It is sixteen times the limit of a device
+// for one message, so that the size of a flight that is too long for a device can still be reported.
 const MaxHandshake = 64 << 10
 
 // Handshake message types (RFC 5246 §7.4, RFC 5077 §3.3).
@@ -111,8 +111,8 @@ type NotTLSError struct {
 	Line []byte
 	// HTTP is set if the answer is an HTTP response or an HTML document.
 	HTTP bool
-	// Page is set if it is one with which a proxy or firewall blocks, and not the error of a server that expected HTTP: a
-	// document, a redirect, or the status 403, 407, 451 or 511.
+	// Page is set if it is one with which a proxy or firewall blocks, and not the error of a server that expected
+	// HTTP: a document, a redirect, or the status 403, 407, 451 or 511.
 	Page bool
 }
 

@@ -26,8 +26,8 @@ type Flight struct {
 	// Package trust says why.
 	RawChain [][]byte
 	Rejected bool
-	// SignatureChecked is set if ServerKeyExchange had a signature that could be checked; KeyProved if that signature was
-	// made with the leaf's key over both randoms of this handshake.
+	// SignatureChecked is set if ServerKeyExchange had a signature that could be checked; KeyProved if that signature
+	// was made with the leaf's key over both randoms of this handshake.
 	SignatureChecked, KeyProved bool
 	CertificateRequested        bool
 	ExtendedMasterSecret        bool
@@ -235,8 +235,8 @@ func checkCertificateRequest(body []byte) error {
 	return nil
 }
 
-// TakeTicket processes the body of a NewSessionTicket (RFC 5077 §3.3). A device accepts exactly one, and only if ServerHello
-// announced it.
+// TakeTicket processes the body of a NewSessionTicket (RFC 5077 §3.3). A device accepts exactly one, and only if
+// ServerHello announced it.
 func (f *Flight) TakeTicket(body []byte) error {
 	if !f.ticketAnnounced || f.ticketSeen {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitTicketUnexpected})

@@ -78,8 +78,8 @@ func signedWith(algorithm x509.SignatureAlgorithm) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.SignatureAlgorithm = algorithm }
 }
 
-// signedWithSHA224 replaces the signature algorithm by one that package x509 does not support. The signature becomes invalid,
-// which these tests do not check.
+// signedWithSHA224 replaces the signature algorithm by one that package x509 does not support. The signature becomes
+// invalid, which these tests do not check.
 func signedWithSHA224(der []byte) []byte {
 	id := []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3}
 	return bytes.ReplaceAll(der, append(id, 2), append(id, 1))

@@ -62,8 +62,8 @@ func sameHowever(t *testing.T, b []byte, size int) {
 	}
 }
 
-// FuzzFlight checks for any bytes that the client does not panic, keeps at most MaxHandshake bytes, returns only documented
-// errors, and gives the same result however the bytes are cut.
+// FuzzFlight checks for any bytes that the client does not panic, keeps at most MaxHandshake bytes, returns only
+// documented errors, and gives the same result however the bytes are cut.
 func FuzzFlight(f *testing.F) {
 	for _, name := range []string{"openssl", "gnutls", "openssl-refuses"} {
 		f.Add(captured(f, name), 7)
@@ -93,8 +93,8 @@ func FuzzFlight(f *testing.F) {
 	})
 }
 
-// FuzzSession gives any bytes to a client that waits for the server's Finished. All inputs use copies of one client, because
-// its ECDH key takes longer to generate than an input to run.
+// FuzzSession gives any bytes to a client that waits for the server's Finished. All inputs use copies of one client,
+// because its ECDH key takes longer to generate than an input to run.
 func FuzzSession(f *testing.F) {
 	finished := New([32]byte{})
 	if _, err := finished.Take(captured(f, "openssl")); err != nil {
@@ -123,7 +123,8 @@ func FuzzSession(f *testing.F) {
 	})
 }
 
-// clone returns an independent copy of a client after Finish. The certificates and the AEADs, which never change, are shared.
+// clone returns an independent copy of a client after Finish. The certificates and the AEADs, which never change, are
+// shared.
 func (c *Client) clone() *Client {
 	out, flight, answer, in := *c, *c.flight, *c.answer, *c.answer.In
 	answer.In, answer.transcript = &in, slices.Clone(answer.transcript)

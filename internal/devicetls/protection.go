@@ -42,8 +42,8 @@ type Protection struct {
 	sequence uint64
 }
 
-// DeriveKeys derives the record protection of both directions from the master secret and the randoms (RFC 5246 §6.3). The
-// suite is [SuiteCCM8] or [SuiteGCM].
+// DeriveKeys derives the record protection of both directions from the master secret and the randoms (RFC 5246 §6.3).
+// The suite is [SuiteCCM8] or [SuiteGCM].
 func DeriveKeys(suite uint16, master, clientRandom, serverRandom []byte) (client, server *Protection, err error) {
 	keys, err := prf.GenerateEncryptionKeys(master, clientRandom, serverRandom, 0, keyLength, saltLength, sha256.New)
 	if err != nil {
@@ -91,9 +91,9 @@ func (p *Protection) nonce(explicit []byte) []byte {
 	return append(append(make([]byte, 0, saltLength+explicitNonce), p.salt[:]...), explicit...)
 }
 
-// SealNumbered appends the protected content of a record without its header. The caller keeps the record number, which in
-// DTLS is the epoch and the sequence number (RFC 6347 §4.1.2.1). The number is also the explicit nonce and must never be
-// used twice.
+// SealNumbered appends the protected content of a record without its header. The caller keeps the record number,
+// which in DTLS is the epoch and the sequence number (RFC 6347 §4.1.2.1). The number is also the explicit nonce and
+// must never be used twice.
 func (p *Protection) SealNumbered(dst []byte, number uint64, contentType uint8, version uint16, payload []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, number)
 	nonce := p.nonce(dst[len(dst)-explicitNonce:])
@@ -106,8 +106,9 @@ const TypeConnectionID = 25
 // idPadding is the multiple to which a device pads the content of a record that carries a connection id.
 const idPadding = 16
 
-// SealConnectionID appends the protected content of a DTLS record that carries a connection id, without its header. The rules
-// are those of draft-ietf-tls-dtls-connection-id-05 §5, which Mbed TLS 2.28 implements; those of RFC 9146 differ.
+// SealConnectionID appends the protected content of a DTLS record that carries a connection id, without its header.
+// The rules are those of draft-ietf-tls-dtls-connection-id-05 §5, which Mbed TLS 2.28 implements; those of RFC 9146
+// differ.
 func (p *Protection) SealConnectionID(dst []byte, number uint64, contentType uint8, version uint16, id, payload []byte) []byte {
 	inner := append(append(make([]byte, 0, len(payload)+idPadding), payload...), contentType)
 	for len(inner)%idPadding != 0 {
@@ -118,8 +119,8 @@ func (p *Protection) SealConnectionID(dst []byte, number uint64, contentType uin
 	return p.aead.Seal(dst, nonce, inner, additionalDataID(number, version, id, len(inner)))
 }
 
-// OpenConnectionID reverses [Protection.SealConnectionID]. It returns [ErrNotVerified] if the content was not sealed with this
-// key for that header.
+// OpenConnectionID reverses [Protection.SealConnectionID]. It returns [ErrNotVerified] if the content was not sealed
+// with this key for that header.
 func (p *Protection) OpenConnectionID(number uint64, version uint16, id, sealed []byte) (contentType uint8, payload []byte, err error) {
 	length := len(sealed) - p.Overhead()
 	if length < 0 {

@@ -234,8 +234,8 @@ func (s *testServer) flight(t testing.TB, clientRandom [32]byte) []byte {
 	return out
 }
 
-// finish checks the client's answer and returns the server's: [NewSessionTicket], ChangeCipherSpec, Finished. out protects the
-// server's next records.
+// finish checks the client's answer and returns the server's: [NewSessionTicket], ChangeCipherSpec, Finished. out
+// protects the server's next records.
 func (s *testServer) finish(t testing.TB, c *Client, answer []byte) (reply []byte, in, out *Protection) {
 	t.Helper()
 	transcript := append([]byte(nil), c.hello[recordHeader:]...)

@@ -11,8 +11,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 )
 
-// maxRSA is the longest RSA key, in bits, that a signature is checked with. crypto/tls has the same limit: with a longer
-// key a check can take seconds.
+// maxRSA is the longest RSA key, in bits, that a signature is checked with. crypto/tls has the same limit: with a
+// longer key a check can take seconds.
 const maxRSA = 8192
 
 // scheme is a SignatureScheme taken apart.
@@ -49,8 +49,8 @@ func parseScheme(id uint16) (s scheme, ok bool) {
 }
 
 // verify checks the signature over both randoms and the key exchange parameters (RFC 8422 §5.4). It supports more
-// algorithms than a device offers, because whether the server has the key and whether a device accepts the signature are
-// separate findings. checked is false if the signature cannot be checked.
+// algorithms than a device offers, because whether the server has the key and whether a device accepts the signature
+// are separate findings. checked is false if the signature cannot be checked.
 func (f *Flight) verify(leafKey crypto.PublicKey, id uint16, parameters, signature []byte) (checked, good bool) {
 	s, ok := parseScheme(id)
 	if !ok {

@@ -20,76 +20,134 @@ type Detail struct {
 
 // Details of a connect, and of opening a socket.
 const (
-	DetailConnectRST      DetailKind = "connect_rst"      // RST answered the SYN
-	DetailConnectSilent   DetailKind = "connect_silent"   // nothing answered the SYN within After
-	DetailConnectFailed   DetailKind = "connect_failed"   // the operating system gave up, for the reason in Text
-	DetailConnectDeadline DetailKind = "connect_deadline" // the round's deadline came first
-	DetailSocketFailed    DetailKind = "socket_failed"    // this machine could not open a socket, for the reason in Text
-	DetailNoRoute         DetailKind = "no_route"         // this machine has no route to the address; Text is its error
-	DetailLocalFailure    DetailKind = "local_failure"    // another error of this machine: Text
-	DetailBadCredential   DetailKind = "bad_credential"   // the client certificate cannot be used
-	DetailNotSentInTime   DetailKind = "not_sent_in_time" // the round's deadline came before anything was sent
-	DetailPacketFilter    DetailKind = "packet_filter"    // this machine's own packet filter drops the datagrams: Text
-	DetailICMP            DetailKind = "icmp"             // ICMP reports the error in Text
-	DetailPortUnreachable DetailKind = "port_unreachable" // ICMP port unreachable
-	DetailSuspended       DetailKind = "suspended"        // this machine was suspended or overloaded when the answer should have come
+	// DetailConnectRST: RST answered the SYN.
+	DetailConnectRST DetailKind = "connect_rst"
+	// DetailConnectSilent: nothing answered the SYN within After.
+	DetailConnectSilent DetailKind = "connect_silent"
+	// DetailConnectFailed: the operating system gave up, for the reason in Text.
+	DetailConnectFailed DetailKind = "connect_failed"
+	// DetailConnectDeadline: the round's deadline came first.
+	DetailConnectDeadline DetailKind = "connect_deadline"
+	// DetailSocketFailed: this machine could not open a socket, for the reason in Text.
+	DetailSocketFailed DetailKind = "socket_failed"
+	// DetailNoRoute: this machine has no route to the address; Text is its error.
+	DetailNoRoute DetailKind = "no_route"
+	// DetailLocalFailure: another error of this machine: Text.
+	DetailLocalFailure DetailKind = "local_failure"
+	// DetailBadCredential: the client certificate cannot be used.
+	DetailBadCredential DetailKind = "bad_credential"
+	// DetailNotSentInTime: the round's deadline came before anything was sent.
+	DetailNotSentInTime DetailKind = "not_sent_in_time"
+	// DetailPacketFilter: this machine's own packet filter drops the packets: Text.
+	DetailPacketFilter DetailKind = "packet_filter"
+	// DetailICMP: ICMP reports the error in Text.
+	DetailICMP DetailKind = "icmp"
+	// DetailPortUnreachable: ICMP port unreachable.
+	DetailPortUnreachable DetailKind = "port_unreachable"
+	// DetailSuspended: this machine was suspended or overloaded when the answer should have come.
+	DetailSuspended DetailKind = "suspended"
 )
 
 // Details of a hello and of the server flight.
 const (
-	DetailHelloUnanswered    DetailKind = "hello_unanswered"     // no answer to the device's hello, which was sent N times
-	DetailHelloDeadline      DetailKind = "hello_deadline"       // the round's deadline came before any answer to the hello
-	DetailHelloNotDelivered  DetailKind = "hello_not_delivered"  // no answer, and the hello was not acknowledged (TCP)
-	DetailHelloDelivered     DetailKind = "hello_delivered"      // no answer, although the hello was acknowledged (TCP)
-	DetailSegmentsLost       DetailKind = "segments_lost"        // N later segments of the flight arrived, but not those before them
-	DetailWebHelloUnanswered DetailKind = "web_hello_unanswered" // no answer to the browser's hello
-	DetailFlightIncomplete   DetailKind = "flight_incomplete"    // N bytes of the server flight came, and then nothing
-	DetailFlightDeadline     DetailKind = "flight_deadline"      // the round's deadline came after N bytes of the server flight
-	DetailFlightClosed       DetailKind = "flight_closed"        // FIN after N bytes of the server flight
-	DetailFlightReset        DetailKind = "flight_reset"         // RST after N bytes of the server flight
-	DetailCookieOnly         DetailKind = "cookie_only"          // a HelloVerifyRequest came after After, and then no flight
-	DetailFragmentsMissing   DetailKind = "fragments_missing"    // the first datagram came after After, but not all of the flight
-	DetailNotDTLS            DetailKind = "not_dtls"             // N datagrams came, none of them a DTLS record
-	DetailNotTLS             DetailKind = "not_tls"              // the answer is not a TLS record; Text is how it begins
-	DetailHTTP               DetailKind = "http"                 // the answer is an HTTP page or redirect; Text is its first line
-	DetailHTTPServer         DetailKind = "http_server"          // a server without TLS answers in HTTP; Text is its first line
-	DetailUnfit              DetailKind = "unfit"                // a device cannot use the flight: the first of N reasons
+	// DetailHelloUnanswered: no answer to the device's hello, which was sent N times.
+	DetailHelloUnanswered DetailKind = "hello_unanswered"
+	// DetailHelloDeadline: the round's deadline came before any answer to the hello.
+	DetailHelloDeadline DetailKind = "hello_deadline"
+	// DetailHelloNotDelivered: no answer, and the hello was not acknowledged (TCP).
+	DetailHelloNotDelivered DetailKind = "hello_not_delivered"
+	// DetailHelloDelivered: no answer, although the hello was acknowledged (TCP).
+	DetailHelloDelivered DetailKind = "hello_delivered"
+	// DetailSegmentsLost: N later segments of the flight arrived, but not those before them.
+	DetailSegmentsLost DetailKind = "segments_lost"
+	// DetailWebHelloUnanswered: no answer to the browser's hello.
+	DetailWebHelloUnanswered DetailKind = "web_hello_unanswered"
+	// DetailFlightIncomplete: N bytes of the server flight came, and then nothing.
+	DetailFlightIncomplete DetailKind = "flight_incomplete"
+	// DetailFlightDeadline: the round's deadline came after N bytes of the server flight.
+	DetailFlightDeadline DetailKind = "flight_deadline"
+	// DetailFlightClosed: FIN after N bytes of the server flight.
+	DetailFlightClosed DetailKind = "flight_closed"
+	// DetailFlightReset: RST after N bytes of the server flight.
+	DetailFlightReset DetailKind = "flight_reset"
+	// DetailCookieOnly: a HelloVerifyRequest came after After, and then no flight.
+	DetailCookieOnly DetailKind = "cookie_only"
+	// DetailFragmentsMissing: the first datagram came after After, but not all of the flight.
+	DetailFragmentsMissing DetailKind = "fragments_missing"
+	// DetailNotDTLS: N datagrams came, none of them a DTLS record.
+	DetailNotDTLS DetailKind = "not_dtls"
+	// DetailNotTLS: the answer is not a TLS record; Text is how it begins.
+	DetailNotTLS DetailKind = "not_tls"
+	// DetailHTTP: the answer is an HTTP page or redirect; Text is its first line.
+	DetailHTTP DetailKind = "http"
+	// DetailHTTPServer: a server without TLS answers in HTTP; Text is its first line.
+	DetailHTTPServer DetailKind = "http_server"
+	// DetailUnfit: a device cannot use the flight: the first of N reasons.
+	DetailUnfit DetailKind = "unfit"
 )
 
 // Details of a finish, a ping, and a TLS alert.
 const (
-	DetailAlert             DetailKind = "alert"                // the server sent the alert with the code N
-	DetailAlertAfterCert    DetailKind = "alert_after_cert"     // the same, after the client's certificate
-	DetailEndedAfterCert    DetailKind = "ended_after_cert"     // FIN, RST or close_notify after the client's certificate
-	DetailFinishSilent      DetailKind = "finish_silent"        // no Finished of the server within After
-	DetailFinishLost        DetailKind = "finish_lost"          // no Finished within After, and the client's flight was not acknowledged
-	DetailFinishCut         DetailKind = "finish_cut"           // FIN or RST before the client's flight was sent or acknowledged
-	DetailFinishEnded       DetailKind = "finish_ended"         // FIN or RST after the client's flight, which has no certificate or was accepted
-	DetailIDRecordsLost     DetailKind = "id_records_lost"      // only records with a connection id are lost
-	DetailSessionEnded      DetailKind = "session_ended"        // the server ended the session before it answered the ping
-	DetailFramingRFC8323    DetailKind = "framing_rfc8323"      // the server frames CoAP by RFC 8323: it sent a CSM
-	DetailFinishDeadline    DetailKind = "finish_deadline"      // the round's deadline came before the server's Finished
-	DetailFinishFailed      DetailKind = "finish_failed"        // the handshake failed for the reason in Text
-	DetailFinishNotVerified DetailKind = "finish_not_verified"  // a record or the Finished is not protected with the handshake's keys
-	DetailKeyNotProved      DetailKind = "key_not_proved"       // the server did not prove that it has the certificate's key; Text is the error
-	DetailPingDeadline      DetailKind = "ping_deadline"        // the round's deadline came before the answer to the ping
-	DetailWebHandshake      DetailKind = "web_handshake_failed" // crypto/tls rejected the server's messages for the reason in Text
-	DetailWebDeadline       DetailKind = "web_deadline"         // the round's deadline came before the end of the browser's handshake
+	// DetailAlert: the server sent the alert with the code N.
+	DetailAlert DetailKind = "alert"
+	// DetailAlertAfterCert: the same, after the client's certificate.
+	DetailAlertAfterCert DetailKind = "alert_after_cert"
+	// DetailEndedAfterCert: FIN, RST or close_notify after the client's certificate.
+	DetailEndedAfterCert DetailKind = "ended_after_cert"
+	// DetailFinishSilent: no Finished of the server within After.
+	DetailFinishSilent DetailKind = "finish_silent"
+	// DetailFinishLost: no Finished within After, and the client's flight was not acknowledged.
+	DetailFinishLost DetailKind = "finish_lost"
+	// DetailFinishCut: FIN or RST before the client's flight was sent or acknowledged.
+	DetailFinishCut DetailKind = "finish_cut"
+	// DetailFinishEnded: FIN or RST after the client's flight, which has no certificate or was accepted.
+	DetailFinishEnded DetailKind = "finish_ended"
+	// DetailIDRecordsLost: only records with a connection id are lost.
+	DetailIDRecordsLost DetailKind = "id_records_lost"
+	// DetailSessionEnded: the server ended the session before it answered the ping.
+	DetailSessionEnded DetailKind = "session_ended"
+	// DetailFramingRFC8323: the server frames CoAP by RFC 8323: it sent a CSM.
+	DetailFramingRFC8323 DetailKind = "framing_rfc8323"
+	// DetailFinishDeadline: the round's deadline came before the server's Finished.
+	DetailFinishDeadline DetailKind = "finish_deadline"
+	// DetailFinishFailed: the handshake failed for the reason in Text.
+	DetailFinishFailed DetailKind = "finish_failed"
+	// DetailFinishNotVerified: a record or the Finished is not protected with the handshake's keys.
+	DetailFinishNotVerified DetailKind = "finish_not_verified"
+	// DetailKeyNotProved: the server did not prove that it has the certificate's key; Text is the error.
+	DetailKeyNotProved DetailKind = "key_not_proved"
+	// DetailPingDeadline: the round's deadline came before the answer to the ping.
+	DetailPingDeadline DetailKind = "ping_deadline"
+	// DetailWebHandshake: crypto/tls rejected the server's messages for the reason in Text.
+	DetailWebHandshake DetailKind = "web_handshake_failed"
+	// DetailWebDeadline: the round's deadline came before the end of the browser's handshake.
+	DetailWebDeadline DetailKind = "web_deadline"
 )
 
 // Details of a breach of the protocol.
 const (
-	DetailUnexpectedMessage  DetailKind = "unexpected_message"  // a handshake message of type N out of order
-	DetailMalformedMessage   DetailKind = "malformed_message"   // a handshake message of type N that cannot be parsed
-	DetailUnexpectedRecord   DetailKind = "unexpected_record"   // a record of content type N out of order
-	DetailRecordLength       DetailKind = "record_length"       // a record of N bytes
-	DetailRecordMissing      DetailKind = "record_missing"      // bytes that do not begin a record follow a record
-	DetailRecordVersion      DetailKind = "record_version"      // a record of the protocol version N
-	DetailMalformedAlert     DetailKind = "malformed_alert"     // an alert of N bytes
-	DetailHandshakeTooLong   DetailKind = "handshake_too_long"  // more than Max bytes of handshake messages
-	DetailTooManyWarnings    DetailKind = "too_many_warnings"   // more than Max warning alerts
-	DetailUnsupportedCipher  DetailKind = "unsupported_cipher"  // the cipher suite N cannot be continued with
-	DetailRenegotiationFalse DetailKind = "renegotiation_false" // the server continues a session that did not exist (RFC 5746)
+	// DetailUnexpectedMessage: a handshake message of type N out of order.
+	DetailUnexpectedMessage DetailKind = "unexpected_message"
+	// DetailMalformedMessage: a handshake message of type N that cannot be parsed.
+	DetailMalformedMessage DetailKind = "malformed_message"
+	// DetailUnexpectedRecord: a record of content type N out of order.
+	DetailUnexpectedRecord DetailKind = "unexpected_record"
+	// DetailRecordLength: a record of N bytes.
+	DetailRecordLength DetailKind = "record_length"
+	// DetailRecordMissing: bytes that do not begin a record follow a record.
+	DetailRecordMissing DetailKind = "record_missing"
+	// DetailRecordVersion: a record of the protocol version N.
+	DetailRecordVersion DetailKind = "record_version"
+	// DetailMalformedAlert: an alert of N bytes.
+	DetailMalformedAlert DetailKind = "malformed_alert"
+	// DetailHandshakeTooLong: more than Max bytes of handshake messages.
+	DetailHandshakeTooLong DetailKind = "handshake_too_long"
+	// DetailTooManyWarnings: more than Max warning alerts.
+	DetailTooManyWarnings DetailKind = "too_many_warnings"
+	// DetailUnsupportedCipher: the cipher suite N cannot be continued with.
+	DetailUnsupportedCipher DetailKind = "unsupported_cipher"
+	// DetailRenegotiationFalse: the server continues a session that did not exist (RFC 5746).
+	DetailRenegotiationFalse DetailKind = "renegotiation_false"
 )
 
 // PathDetails lists every kind that package path gives.
@@ -124,21 +182,36 @@ type UnfitReason struct {
 }
 
 const (
-	UnfitMessageTooLong   UnfitKind = "message_too_long"  // a handshake message of N bytes; a device takes Max
-	UnfitRecordTooLong    UnfitKind = "record_too_long"   // a record of N bytes; a device takes Max
-	UnfitSplitMessage     UnfitKind = "split_message"     // the message Text is split across TLS records
-	UnfitSplitFragments   UnfitKind = "split_fragments"   // a DTLS record has several fragments of one message
-	UnfitTrailingBytes    UnfitKind = "trailing_bytes"    // a datagram has N bytes after its last record
-	UnfitVersion          UnfitKind = "version"           // the protocol version Text
-	UnfitCipher           UnfitKind = "cipher"            // the cipher suite Text, which a device does not offer
-	UnfitExtension        UnfitKind = "extension"         // the server answers the extension Text, which a device does not offer
-	UnfitPointFormats     UnfitKind = "point_formats"     // ec_point_formats without a format that a device supports
-	UnfitTicketMissing    UnfitKind = "ticket_missing"    // the server announces a session ticket and sends none
-	UnfitTicketUnexpected UnfitKind = "ticket_unexpected" // the server sends a session ticket that it did not announce
-	UnfitNoCertificate    UnfitKind = "no_certificate"    // the flight has no certificate
-	UnfitKeyExchange      UnfitKind = "key_exchange"      // the key exchange is not ECDHE
-	UnfitCurve            UnfitKind = "curve"             // ECDHE on the curve Text
-	UnfitSignatureScheme  UnfitKind = "signature_scheme"  // ServerKeyExchange signed by the scheme N
+	// UnfitMessageTooLong: a handshake message of N bytes; a device takes Max.
+	UnfitMessageTooLong UnfitKind = "message_too_long"
+	// UnfitRecordTooLong: a record of N bytes; a device takes Max.
+	UnfitRecordTooLong UnfitKind = "record_too_long"
+	// UnfitSplitMessage: the message Text is split across TLS records.
+	UnfitSplitMessage UnfitKind = "split_message"
+	// UnfitSplitFragments: a DTLS record has several fragments of one message.
+	UnfitSplitFragments UnfitKind = "split_fragments"
+	// UnfitTrailingBytes: a datagram has N bytes after its last record.
+	UnfitTrailingBytes UnfitKind = "trailing_bytes"
+	// UnfitVersion: the protocol version Text.
+	UnfitVersion UnfitKind = "version"
+	// UnfitCipher: the cipher suite Text, which a device does not offer.
+	UnfitCipher UnfitKind = "cipher"
+	// UnfitExtension: the server answers the extension Text, which a device does not offer.
+	UnfitExtension UnfitKind = "extension"
+	// UnfitPointFormats: ec_point_formats without a format that a device supports.
+	UnfitPointFormats UnfitKind = "point_formats"
+	// UnfitTicketMissing: the server announces a session ticket and sends none.
+	UnfitTicketMissing UnfitKind = "ticket_missing"
+	// UnfitTicketUnexpected: the server sends a session ticket that it did not announce.
+	UnfitTicketUnexpected UnfitKind = "ticket_unexpected"
+	// UnfitNoCertificate: the flight has no certificate.
+	UnfitNoCertificate UnfitKind = "no_certificate"
+	// UnfitKeyExchange: the key exchange is not ECDHE.
+	UnfitKeyExchange UnfitKind = "key_exchange"
+	// UnfitCurve: ECDHE on the curve Text.
+	UnfitCurve UnfitKind = "curve"
+	// UnfitSignatureScheme: ServerKeyExchange signed by the scheme N.
+	UnfitSignatureScheme UnfitKind = "signature_scheme"
 )
 
 // UnfitKinds lists every kind.

@@ -161,8 +161,9 @@ func BenchmarkWebWalk(b *testing.B) {
 	benchmarkWalk(b, "web", Target{Client: measurement.Web, Host: "server.test"})
 }
 
-// BenchmarkAccuracy walks paths of a known delay and reports by how much the hello came later than the path explains: one
-// round trip over TCP, two over UDP for the cookie. What remains is the server's and our own work and the machine's timers.
+// BenchmarkAccuracy walks paths of a known delay and reports by how much the hello came later than the path explains:
+// one round trip over TCP, two over UDP for the cookie. What remains is the server's and our own work and the
+// machine's timers.
 func BenchmarkAccuracy(b *testing.B) {
 	for _, transport := range []measurement.Transport{measurement.TCP, measurement.UDP} {
 		for _, delay := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
@@ -191,8 +192,8 @@ func BenchmarkAccuracy(b *testing.B) {
 	}
 }
 
-// BenchmarkWaiting reports the memory that a walk holds while it waits for a server that says nothing: heap and stack, over
-// TCP with those of the server's side of the connection.
+// BenchmarkWaiting reports the memory that a walk holds while it waits for a server that says nothing: heap and
+// stack, over TCP with those of the server's side of the connection.
 func BenchmarkWaiting(b *testing.B) {
 	for _, transport := range []measurement.Transport{measurement.TCP, measurement.UDP} {
 		b.Run(string(transport), func(b *testing.B) {

@@ -67,8 +67,8 @@ func connectFailure(ctx, phase context.Context, err error) (measurement.Failure,
 	return measurement.Internal, errorDetail(measurement.DetailSocketFailed, err)
 }
 
-// lateAfter reports whether the phase's deadline passed longer ago than lateWake: this machine did not run in time to see
-// an answer.
+// lateAfter reports whether the phase's deadline passed longer ago than lateWake: this machine did not run in time to
+// see an answer.
 func lateAfter(phase context.Context) bool {
 	end, ok := phase.Deadline()
 	return ok && time.Since(end) > lateWake
@@ -76,8 +76,8 @@ func lateAfter(phase context.Context) bool {
 
 func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) || isTimeout(err) }
 
-// endsWith reports whether phase, derived from ctx, has the deadline of ctx because its own would be later. A dial may time
-// out a moment before either context reports its end.
+// endsWith reports whether phase, derived from ctx, has the deadline of ctx because its own would be later. A dial
+// may time out a moment before either context reports its end.
 func endsWith(ctx, phase context.Context) bool {
 	round, limited := ctx.Deadline()
 	end, _ := phase.Deadline()

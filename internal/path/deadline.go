@@ -12,8 +12,8 @@ import (
 var pastDeadline = time.Unix(1, 0)
 
 const (
-	// lateRead is how late a read may return after its deadline before it is suspected to have missed data. A read whose
-	// deadline has passed returns a time-out even if data waits in the socket buffer.
+	// lateRead is how late a read may return after its deadline before it is suspected to have missed data. A read
+	// whose deadline has passed returns a time-out even if data waits in the socket buffer.
 	lateRead = 10 * time.Millisecond
 	// secondRead bounds the second read after a late one.
 	secondRead = 20 * time.Millisecond
@@ -26,7 +26,8 @@ var (
 	errSilence = errors.New("no answer in time")
 	// errRoundOver means that the round ended first, which says nothing about the path.
 	errRoundOver = errors.New("the round ended first")
-	// errSuspended means that this machine did not run when the answer should have come, which says nothing about the path.
+	// errSuspended means that this machine did not run when the answer should have come, which says nothing about the
+	// path.
 	errSuspended = errors.New("this machine was suspended or overloaded")
 )
 
@@ -42,8 +43,8 @@ type phaseDeadline struct {
 	release    func()
 }
 
-// startPhase sets the deadline of a phase on conn. A patience of 0 ends only with ctx. The caller must call release before
-// it starts the next phase; afterwards the phase has no effect on conn.
+// startPhase sets the deadline of a phase on conn. A patience of 0 ends only with ctx. The caller must call release
+// before it starts the next phase; afterwards the phase has no effect on conn.
 func startPhase(ctx context.Context, conn net.Conn, patience time.Duration) (*phaseDeadline, error) {
 	d := &phaseDeadline{ctx: ctx, conn: conn}
 	var end time.Time
@@ -100,8 +101,8 @@ func (d *phaseDeadline) wakeAt(t time.Time) error {
 	return d.checkRound()
 }
 
-// checkRound sets pastDeadline again if ctx ended before another deadline was set. If ctx ends from now on, startPhase's hook
-// runs later.
+// checkRound sets pastDeadline again if ctx ended before another deadline was set. If ctx ends from now on,
+// startPhase's hook runs later.
 func (d *phaseDeadline) checkRound() error {
 	if d.ctx.Err() != nil {
 		return d.conn.SetDeadline(pastDeadline)
@@ -109,9 +110,9 @@ func (d *phaseDeadline) checkRound() error {
 	return nil
 }
 
-// read reads from the connection. A read that returns late after its deadline is repeated once, and its delay is added to the
-// phase: this machine did not run, so the time was not the path's. If nothing waits and the read that ends the phase was more
-// than lateWake late, it returns errSuspended.
+// read reads from the connection. A read that returns late after its deadline is repeated once, and its delay is
+// added to the phase: this machine did not run, so the time was not the path's. If nothing waits and the read that
+// ends the phase was more than lateWake late, it returns errSuspended.
 func (d *phaseDeadline) read(p []byte) (int, error) {
 	n, err := d.conn.Read(p)
 	if n > 0 || d.wake.IsZero() || !errors.Is(err, os.ErrDeadlineExceeded) || d.ctx.Err() != nil {
@@ -145,7 +146,8 @@ func (d *phaseDeadline) read(p []byte) (int, error) {
 	return 0, err
 }
 
-// cause returns what a time-out of the connection means: errRoundOver or errSilence. Other errors are returned unchanged.
+// cause returns what a time-out of the connection means: errRoundOver or errSilence. Other errors are returned
+// unchanged.
 func (d *phaseDeadline) cause(err error) error {
 	switch {
 	case !errors.Is(err, os.ErrDeadlineExceeded):

@@ -17,8 +17,8 @@ import (
 
 const bootstrap, containers = "bootstrap.us-east-1.mbedcloud.com", "containers.us-east-1.mbedcloud.com"
 
-// world is a simulated cloud on a network in memory, and a walker that probes it with default patience. Everything runs in a
-// synctest bubble, so that time passes only while all of it waits.
+// world is a simulated cloud on a network in memory, and a walker that probes it with default patience. Everything
+// runs in a synctest bubble, so that time passes only while all of it waits.
 type world struct {
 	*lab.Lab
 	network *memnet.Network

@@ -77,7 +77,8 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// TestWalkLeaks walks many failing paths, which end in each phase, over the kernel's sockets and counts what stays open.
+// TestWalkLeaks walks many failing paths, which end in each phase, over the kernel's sockets and counts what stays
+// open.
 func TestWalkLeaks(t *testing.T) {
 	type path struct {
 		target Target

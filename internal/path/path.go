@@ -14,9 +14,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Patience is how long each phase may take at least before its failure is silent or unreachable. A phase after the first
-// exchange with the server may take slowTrips round trips if that is longer. If the context's deadline comes first, the failure
-// is out_of_time instead, which says nothing about the path.
+// Patience is how long each phase may take at least before its failure is silent or unreachable. A phase after the
+// first exchange with the server may take slowTrips round trips if that is longer. If the context's deadline comes
+// first, the failure is out_of_time instead, which says nothing about the path.
 type Patience struct {
 	Connect time.Duration
 	Hello   time.Duration // of a TCP path
@@ -25,9 +25,10 @@ type Patience struct {
 	Ping    time.Duration // 0 means pingUDP over UDP, which allows one retransmission
 }
 
-// DefaultPatience fits a complete walk, and a second one with a web hello, into a scrape of 10 s. Connect allows one lost SYN,
-// which the kernel repeats after 1 s, and its answer over a slow link. Hello and Finish allow two retransmissions of a segment.
-// Flight allows one lost datagram in each direction at the first retransmission timer of a Linux device (4 s).
+// DefaultPatience fits a complete walk, and a second one with a web hello, into a scrape of 10 s. Connect allows one
+// lost SYN, which the kernel repeats after 1 s, and its answer over a slow link. Hello and Finish allow two
+// retransmissions of a segment. Flight allows one lost datagram in each direction at the first retransmission timer
+// of a Linux device (4 s).
 var DefaultPatience = Patience{
 	Connect: 3 * time.Second,
 	Hello:   3 * time.Second,
@@ -42,8 +43,8 @@ const slowTrips = 3
 // scaled returns how long a phase may take over a path with this round-trip time.
 func scaled(patience, trip time.Duration) time.Duration { return max(patience, slowTrips*trip) }
 
-// pingUDP is the default patience of a ping over UDP. It allows one retransmission, which is sent after 2 to 3 s (RFC 7252
-// §4.8), and its answer.
+// pingUDP is the default patience of a ping over UDP. It allows one retransmission, which is sent after 2 to 3 s (RFC
+// 7252 §4.8), and its answer.
 const pingUDP = 3500 * time.Millisecond
 
 // withDefaults replaces zero fields by those of DefaultPatience.
@@ -81,8 +82,8 @@ type Walker struct {
 // Walk probes one path. It returns when the walk, and a second one with a web hello if there is one, has ended, or ctx
 // has.
 //
-// A device's walk whose hello failed in a way that a browser's hello may not is repeated with a web hello: over TCP if the
-// target has WebRetry, over UDP after a TLS alert.
+// A device's walk whose hello failed in a way that a browser's hello may not is repeated with a web hello: over TCP
+// if the target has WebRetry, over UDP after a TLS alert.
 func (w *Walker) Walk(ctx context.Context, t Target) measurement.Outcome {
 	if t.Transport == measurement.UDP {
 		return w.walkUDP(ctx, t)
@@ -98,8 +99,8 @@ func (w *Walker) Walk(ctx context.Context, t Target) measurement.Outcome {
 	return out
 }
 
-// webHelloHelps reports whether a browser's hello may show who ended the device's hello: an inspecting proxy that does not
-// support the device's cipher suite, or a firewall that filters by the hello's content.
+// webHelloHelps reports whether a browser's hello may show who ended the device's hello: an inspecting proxy that
+// does not support the device's cipher suite, or a firewall that filters by the hello's content.
 func webHelloHelps(f measurement.Failure) bool {
 	switch f {
 	case measurement.Alert, measurement.Reset, measurement.Closed, measurement.Silent, measurement.NotTLS:

@@ -35,8 +35,8 @@ type peer struct {
 	stdout io.Reader
 }
 
-// startPeer runs a server program and waits until it listens. It replaces {PORT}, {PORT-1}, {CERT}, {KEY}, {CLIENT_CA} (the
-// authority of the client certificate) and {CA} (another one) in the arguments.
+// startPeer runs a server program and waits until it listens. It replaces {PORT}, {PORT-1}, {CERT}, {KEY},
+// {CLIENT_CA} (the authority of the client certificate) and {CA} (another one) in the arguments.
 func startPeer(t *testing.T, mint *lab.Mint, transport measurement.Transport, env []string, name string, args ...string) *peer {
 	t.Helper()
 	leaf, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", DNSNames: []string{"server.test"}})
@@ -101,8 +101,8 @@ func startPeerShowing(t *testing.T, leaf tls.Certificate, mint *lab.Mint, transp
 	}
 }
 
-// listens reports whether a program listens on a port of this machine. For UDP it reads the kernel's table, because a datagram
-// would begin a session.
+// listens reports whether a program listens on a port of this machine. For UDP it reads the kernel's table, because a
+// datagram would begin a session.
 func listens(t *testing.T, transport measurement.Transport, at netip.AddrPort) bool {
 	t.Helper()
 	if transport == measurement.TCP {
@@ -209,7 +209,8 @@ func TestWalkTCPOfRealServers(t *testing.T) {
 	}
 }
 
-// TestPingOfOpenSSL answers the ping itself: s_server has no CoAP, but prints what it receives and sends its standard input.
+// TestPingOfOpenSSL answers the ping itself: s_server has no CoAP, but prints what it receives and sends its standard
+// input.
 func TestPingOfOpenSSL(t *testing.T) {
 	mint := newMint(t)
 	p := startPeer(t, mint, measurement.TCP, nil, "openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}",

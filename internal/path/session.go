@@ -16,8 +16,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
-// Session probes one path step by step, as a device does. Connect, Hello and Finish report whether the next step can be
-// taken; what they observed is in the Outcome. The path may be left silent between steps for as long as the caller wants.
+// Session probes one path step by step, as a device does. Connect, Hello and Finish report whether the next step can
+// be taken; what they observed is in the Outcome. The path may be left silent between steps for as long as the caller
+// wants.
 //
 // Close must be called whatever the steps returned. A Session is not safe for concurrent use.
 type Session interface {
@@ -30,8 +31,8 @@ type Session interface {
 	// Ping sends an empty CoAP message and waits for its reset. It returns nil, [ErrNoPong], [ErrUnsent], [ErrEnded],
 	// [ErrCut] or [ErrRoundOver], of which only the last makes the walk fail. It may be called again after a silence.
 	Ping(ctx context.Context) error
-	// Listen waits in silence until ctx ends, which is not an error, or until the server ends the session: [ErrEnded] or
-	// [ErrCut]. Data that the server sends meanwhile is discarded.
+	// Listen waits in silence until ctx ends, which is not an error, or until the server ends the session: [ErrEnded]
+	// or [ErrCut]. Data that the server sends meanwhile is discarded.
 	Listen(ctx context.Context) error
 	// Outcome returns what the steps so far observed.
 	Outcome() measurement.Outcome
@@ -40,11 +41,11 @@ type Session interface {
 }
 
 var (
-	// ErrNoPong means that the server did not answer the ping in time. The session may still be established: a server may
-	// ignore the pings of a client that is not registered.
+	// ErrNoPong means that the server did not answer the ping in time. The session may still be established: a server
+	// may ignore the pings of a client that is not registered.
 	ErrNoPong = coap.ErrNoPong
-	// ErrUnsent means that this machine was suspended or overloaded when the ping should have been sent, or its answer should
-	// have come. It says nothing about the path.
+	// ErrUnsent means that this machine was suspended or overloaded when the ping should have been sent, or its
+	// answer should have come. It says nothing about the path.
 	ErrUnsent = errors.New("the ping could not be sent in time")
 	// ErrEnded means that the server ended the session: FIN or close_notify.
 	ErrEnded = errors.New("the server ended the session")
@@ -110,7 +111,8 @@ func (s *baseSession) fail(in measurement.Phase, failure measurement.Failure, de
 	return false
 }
 
-// dependsOnTime reports whether a failure may come from this machine being suspended: the server or a NAT gave up meanwhile.
+// dependsOnTime reports whether a failure may come from this machine being suspended: the server or a NAT gave up
+// meanwhile.
 func dependsOnTime(failure measurement.Failure, unproven bool) bool {
 	switch failure {
 	case measurement.Silent, measurement.Closed, measurement.Reset, measurement.Refused:
@@ -148,7 +150,8 @@ func recordAlert(out *measurement.Outcome, description uint8) measurement.Detail
 	return measurement.Detail{Kind: measurement.DetailAlert, N: int(description)}
 }
 
-// helloFailure maps the ends of a hello that both transports have; ok is false for any other error. It records the alert in out.
+// helloFailure maps the ends of a hello that both transports have; ok is false for any other error. It records the
+// alert in out.
 func helloFailure(out *measurement.Outcome, err error) (failure measurement.Failure, detail measurement.Detail, ok bool) {
 	var alert *devicetls.AlertError
 	var malformed *devicetls.MalformedError
@@ -206,9 +209,9 @@ type finishEnd struct {
 	accepted bool          // the server sent ChangeCipherSpec, so the certificate is not the reason
 }
 
-// failFinish records the end of a finish. Only a fatal TLS alert is a refusal of the client's certificate, unless it is about the
-// protocol. A connection that ends before the client's flight was acknowledged was cut on the way. If it ends later, and the
-// server had asked for a certificate, it is not proved who ended it.
+// failFinish records the end of a finish. Only a fatal TLS alert is a refusal of the client's certificate, unless it
+// is about the protocol. A connection that ends before the client's flight was acknowledged was cut on the way. If it
+// ends later, and the server had asked for a certificate, it is not proved who ended it.
 func (s *baseSession) failFinish(end finishEnd) bool {
 	failure, detail, unproven := finishFailure(&s.out, end)
 	s.out.Unproven = unproven
@@ -271,7 +274,8 @@ func finishFailure(out *measurement.Outcome, end finishEnd) (failure measurement
 // certificate. Alerts about records, the Finished message or the server's own errors are not.
 func refusesCertificate(description uint8) bool {
 	switch description {
-	case 10, 20, 22, 47, 50, 51, 80: // unexpected_message, bad_record_mac, record_overflow, illegal_parameter, decode_error, decrypt_error, internal_error
+	case 10, 20, 22, 47, // unexpected_message, bad_record_mac, record_overflow, illegal_parameter
+		50, 51, 80: // decode_error, decrypt_error, internal_error
 		return false
 	}
 	return true

@@ -12,9 +12,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// suspendedConn is a connection on a machine that does not run from one time to another: a read that would return in between
-// returns when the machine runs again. If its deadline has passed by then, it returns a time-out, whatever waits in the socket
-// buffer, as the runtime's does.
+// suspendedConn is a connection on a machine that does not run from one time to another: a read that would return in
+// between returns when the machine runs again. If its deadline has passed by then, it returns a time-out, whatever
+// waits in the socket buffer, as the runtime's does.
 type suspendedConn struct {
 	net.Conn
 	from, to time.Time
@@ -64,8 +64,8 @@ func (w *world) suspended(after, length time.Duration) {
 	}
 }
 
-// TestWalkSuspended suspends this machine at any time of a walk over a healthy path. The walk completes, unless the server has given
-// up after a minute.
+// TestWalkSuspended suspends this machine at any time of a walk over a healthy path. The walk completes, unless the
+// server has given up after a minute.
 func TestWalkSuspended(t *testing.T) {
 	overBoth(t, func(t *testing.T, transport measurement.Transport) {
 		for after := 10 * time.Millisecond; after < 400*time.Millisecond; after += 13 * time.Millisecond {

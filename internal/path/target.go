@@ -20,8 +20,8 @@ type Target struct {
 	WebRetry bool
 }
 
-// TargetFor returns the target of one path of an endpoint at one address. With the zero [netip.Addr] it identifies the path
-// and everything that decides how it is probed.
+// TargetFor returns the target of one path of an endpoint at one address. With the zero [netip.Addr] it identifies
+// the path and everything that decides how it is probed.
 func TargetFor(e *config.Endpoint, p measurement.Path, addr netip.Addr) Target {
 	return Target{
 		Address:   netip.AddrPortFrom(addr, p.Port),

@@ -17,8 +17,8 @@ import (
 // readSize is enough for a usual server flight in one read; a larger one takes several.
 const readSize = 4096
 
-// minProgress is how many bytes of the server flight must come within a phase's patience for the phase to go on. At the default
-// patience it is the speed at which a handshake takes a minute.
+// minProgress is how many bytes of the server flight must come within a phase's patience for the phase to go on. At
+// the default patience it is the speed at which a handshake takes a minute.
 const minProgress = 256
 
 // tcpSession is a [Session] over TCP.
@@ -92,9 +92,9 @@ func (s *tcpSession) Close() {
 	s.close(s.client.Close())
 }
 
-// exchange sends a flight and reads until the client has reached the goal. A server that refuses may end the connection
-// before everything was sent, and its alert can still be read: a reset of the write is reported only by the read. A phase in
-// which the flight keeps coming is extended.
+// exchange sends a flight and reads until the client has reached the goal. A server that refuses may end the
+// connection before everything was sent, and its alert can still be read: a reset of the write is reported only by
+// the read. A phase in which the flight keeps coming is extended.
 func (s *tcpSession) exchange(ctx context.Context, patience time.Duration, send []byte, goal devicetls.Step) error {
 	d, err := startPhase(ctx, s.conn, patience)
 	if err != nil {
@@ -195,8 +195,8 @@ func notTLSDetail(err *devicetls.NotTLSError) measurement.Detail {
 	return measurement.Detail{Kind: kind, Text: err.Preview()}
 }
 
-// tcpData carries CoAP over an established session: a Write is one record, a Read returns the content of one. Its deadline
-// is that of the phase.
+// tcpData carries CoAP over an established session: a Write is one record, a Read returns the content of one. Its
+// deadline is that of the phase.
 type tcpData struct {
 	*tcpSession
 	deadline *phaseDeadline

@@ -41,8 +41,8 @@ func inNamespace(ctx context.Context, rules string, f func() error) error {
 	return <-result
 }
 
-// TestFinishBehindRealFirewall cuts the connection after the server's certificate, as a box that judges certificates does: the
-// hello has no server name.
+// TestFinishBehindRealFirewall cuts the connection after the server's certificate, as a box that judges certificates
+// does: the hello has no server name.
 func TestFinishBehindRealFirewall(t *testing.T) {
 	mint := newMint(t)
 	for name, test := range map[string]struct {

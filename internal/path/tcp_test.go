@@ -118,8 +118,8 @@ func TestHelloOnTheWire(t *testing.T) {
 	})
 }
 
-// TestFinishTCP lets the hello and the server flight pass and ends the connection in the finish. Where the kernel does not say what
-// was acknowledged, a connection that just ends is in doubt.
+// TestFinishTCP lets the hello and the server flight pass and ends the connection in the finish. Where the kernel
+// does not say what was acknowledged, a connection that just ends is in doubt.
 func TestFinishTCP(t *testing.T) {
 	alert := func(level, code byte) func(*memnet.Conn) {
 		return func(c *memnet.Conn) { _, _ = c.Write([]byte{21, 3, 3, 0, 2, level, code}) }

@@ -15,7 +15,7 @@ type tcpInfo struct {
 // infoConn is a connection of a test with its own TCP_INFO.
 type infoConn interface{ tcpInfo() tcpInfo }
 
-// infoOf returns the TCP_INFO of a connection; the zero value if there is none, as on macOS and Windows.
+// infoOf returns the TCP_INFO of a connection; the zero value where it is not available, as on macOS and Windows.
 func infoOf(conn net.Conn) tcpInfo {
 	switch c := conn.(type) {
 	case infoConn:

@@ -22,19 +22,19 @@ const (
 	lastRetransmission  = 32 * time.Second
 )
 
-// maxRepeats bounds the flights sent again in one phase. The timers send far fewer, but a server that keeps repeating its
-// own flight must not turn this side into a source of traffic.
+// maxRepeats bounds the flights sent again in one phase. The timers send far fewer, but a server that keeps repeating
+// its own flight must not turn this side into a source of traffic.
 const maxRepeats = 16
 
-// maxDatagrams bounds the datagrams and ICMP errors read in one phase. A flight in fragments of 100 bytes has about forty,
-// each perhaps repeated.
+// maxDatagrams bounds the datagrams and ICMP errors read in one phase. A flight in fragments of 100 bytes has about
+// forty, each perhaps repeated.
 const maxDatagrams = 2048
 
 // walkUDP runs a device's walk over UDP.
 //
-// A datagram may be lost, and with it the alert that refuses the client's certificate: a finish that ends in silence is tried
-// again with a new session. If the server chose a connection id, the second session offers none, so that a middlebox is found
-// that drops only records with one.
+// A datagram may be lost, and with it the alert that refuses the client's certificate: a finish that ends in silence
+// is tried again with a new session. If the server chose a connection id, the second session offers none, so that a
+// middlebox is found that drops only records with one.
 func (w *Walker) walkUDP(ctx context.Context, t Target) measurement.Outcome {
 	out := walkSession(ctx, w.udpSession(t, devicedtls.New), t)
 	switch {
@@ -53,8 +53,9 @@ func (w *Walker) walkUDP(ctx context.Context, t Target) measurement.Outcome {
 	return out
 }
 
-// withoutID repeats a walk whose finish ended in silence after the server had chosen a connection id. If a session without one is
-// refused by an alert, the first session's alert may just have been lost, which a third session decides.
+// withoutID repeats a walk whose finish ended in silence after the server had chosen a connection id. If a session
+// without one is refused by an alert, the first session's alert may just have been lost, which a third session
+// decides.
 func (w *Walker) withoutID(ctx context.Context, t Target, out measurement.Outcome) measurement.Outcome {
 	without := walkSession(ctx, w.udpSession(t, devicedtls.NewWithoutID), t)
 	if !pastFinish(without) {
@@ -79,8 +80,8 @@ func pastFinish(o measurement.Outcome) bool {
 	return finished || o.FailedIn == measurement.Finish && o.TLS.HasAlert
 }
 
-// lookUDP sends a browser's hello over UDP and reads the server flight, which shows the certificate of an interceptor that does not
-// support the device's cipher suite. It answers nothing.
+// lookUDP sends a browser's hello over UDP and reads the server flight, which shows the certificate of an interceptor
+// that does not support the device's cipher suite. It answers nothing.
 func (w *Walker) lookUDP(ctx context.Context, t Target) measurement.Outcome {
 	s := w.udpSession(t, func(random [32]byte) *devicedtls.Client { return devicedtls.NewWide(random, t.Host) })
 	s.out.Client = measurement.Web
@@ -157,8 +158,8 @@ func (s *udpSession) Hello(ctx context.Context) bool {
 	return s.helloDone(took, s.client.Flight())
 }
 
-// Finish retransmits sooner than a device does: a server repeats its last flight only when the client's is repeated (RFC
-// 6347 §4.2.4), and a datagram lost there costs a device some seconds, not the session.
+// Finish retransmits sooner than a device does: a server repeats its last flight only when the client's is repeated
+// (RFC 6347 §4.2.4), and a datagram lost there costs a device some seconds, not the session.
 func (s *udpSession) Finish(ctx context.Context) bool {
 	started := time.Now()
 	if err := s.client.Finish(s.walker.certificate()); err != nil {
@@ -250,8 +251,8 @@ func (s *udpSession) exchange(ctx context.Context, patience, first time.Duration
 	return errSilence
 }
 
-// send sends the client's current flight. A write may return the ICMP error of an earlier datagram, which means the same
-// as from a read.
+// send sends the client's current flight. A write may return the ICMP error of an earlier datagram, which means the
+// same as from a read.
 func (s *udpSession) send() error {
 	for _, datagram := range s.client.Send() {
 		if _, err := s.conn.Write(datagram); err != nil {
@@ -285,10 +286,10 @@ func (s *udpSession) receive(d *phaseDeadline, wake time.Time) (devicedtls.Step,
 	return step, err
 }
 
-// ignoreSoft remembers an error that may be transient and returns nil for it; other errors are returned unchanged. ICMP
-// host unreachable and the like are soft errors, as for TCP (RFC 1122 §4.2.3.9): the next retransmission may get through.
-// Port unreachable is an answer. A datagram that this machine's packet filter drops is a soft error too: TCP does not even
-// report it.
+// ignoreSoft remembers an error that may be transient and returns nil for it; other errors are returned unchanged.
+// ICMP host unreachable and the like are soft errors, as for TCP (RFC 1122 §4.2.3.9): the next retransmission may get
+// through. Port unreachable is an answer. A datagram that this machine's packet filter drops is a soft error too: TCP
+// does not even report it.
 func (s *udpSession) ignoreSoft(err error) error {
 	switch sockerr.Of(err) {
 	case sockerr.Unreachable, sockerr.Filtered:
@@ -300,7 +301,8 @@ func (s *udpSession) ignoreSoft(err error) error {
 
 // failHello records the end of a hello.
 func (s *udpSession) failHello(err error) bool {
-	s.peerClosed = !errors.Is(err, errRoundOver) && !errors.Is(err, errSilence) // otherwise the server may still keep state
+	// After silence the server may still keep state, which close_notify releases.
+	s.peerClosed = !errors.Is(err, errRoundOver) && !errors.Is(err, errSilence)
 	if failure, detail, ok := helloFailure(&s.out, err); ok {
 		return s.fail(measurement.Hello, failure, detail)
 	}
@@ -343,7 +345,8 @@ func (s *udpSession) deadlineDetail() measurement.Detail {
 	return measurement.Detail{Kind: measurement.DetailFlightDeadline, N: s.client.Flight().Bytes}
 }
 
-// udpData carries CoAP over an established session: a Write is a record in a datagram, a Read returns the content of one.
+// udpData carries CoAP over an established session: a Write is a record in a datagram, a Read returns the content of
+// one.
 type udpData struct {
 	*udpSession
 	deadline *phaseDeadline

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// controlUDP makes the kernel report every ICMP error of the socket. Without it the kernel reports only hard errors such as
-// port unreachable, and a host that a router reports as unreachable would look silent.
+// controlUDP makes the kernel report every ICMP error of the socket. Without it the kernel reports only hard errors
+// such as port unreachable, and a host that a router reports as unreachable would look silent.
 func controlUDP(_ context.Context, network, _ string, raw syscall.RawConn) error {
 	level, option := unix.SOL_IP, unix.IP_RECVERR
 	if strings.HasSuffix(network, "6") {

@@ -94,8 +94,9 @@ func TestWalkUDPOfRealServers(t *testing.T) {
 	}
 }
 
-// resentEarly reports whether a flight was sent again within the first second. A server repeats its own flight after a second
-// (RFC 6347 §4.2.4.1), which asks for the client's: that is not a fault on a machine that is busy for so long.
+// resentEarly reports whether a flight was sent again within the first second. A server repeats its own flight after
+// a second (RFC 6347 §4.2.4.1), which asks for the client's: that is not a fault on a machine that is busy for so
+// long.
 func resentEarly(o measurement.Outcome) bool {
 	var took time.Duration
 	for _, p := range o.Times {

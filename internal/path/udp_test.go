@@ -123,8 +123,8 @@ func (m *mutedConn) Write(p []byte) (int, error) {
 	return m.Conn.Write(p)
 }
 
-// TestFirstReply checks the two durations of a hello: the first datagram shows that the path is open in both directions, the
-// phase ends when the flight is complete.
+// TestFirstReply checks the two durations of a hello: the first datagram shows that the path is open in both
+// directions, the phase ends when the flight is complete.
 func TestFirstReply(t *testing.T) {
 	inWorld(t, deviceHost(), func(t *testing.T, w *world) {
 		inflict(t, w.Lab, bootstrap, measurement.UDP, lab.Slow+":30ms")

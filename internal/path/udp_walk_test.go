@@ -54,8 +54,8 @@ func (w *world) dialWith(wrap func(net.Conn) net.Conn) {
 	}
 }
 
-// TestRefusedCertificateUDPWithLoss loses 5 % of the datagrams in both directions: a refused certificate is almost never taken
-// for silence.
+// TestRefusedCertificateUDPWithLoss loses 5 % of the datagrams in both directions: a refused certificate is almost
+// never taken for silence.
 func TestRefusedCertificateUDPWithLoss(t *testing.T) {
 	const walks, percent = 400, 5
 	random := rand.New(rand.NewPCG(1, 2))
@@ -87,8 +87,8 @@ func TestRefusedCertificateUDPWithLoss(t *testing.T) {
 	}
 }
 
-// TestWalkUDPLook probes a server that has only an RSA certificate, as an interceptor may: the device's hello is refused, and a wider
-// one shows the certificate.
+// TestWalkUDPLook probes a server that has only an RSA certificate, as an interceptor may: the device's hello is
+// refused, and a wider one shows the certificate.
 func TestWalkUDPLook(t *testing.T) {
 	mint, err := lab.NewMint(time.Now())
 	if err != nil {

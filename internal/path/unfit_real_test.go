@@ -21,7 +21,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// issueByOpenSSL returns a leaf that OpenSSL signed with that digest and those extensions, each a line of its configuration.
+// issueByOpenSSL returns a leaf that OpenSSL signed with that digest and those extensions, each a line of its
+// configuration.
 func issueByOpenSSL(t *testing.T, by *lab.Authority, digest string, extensions ...string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -58,8 +59,8 @@ func issueByOpenSSL(t *testing.T, by *lab.Authority, digest string, extensions .
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestUnfitOfRealServers probes OpenSSL with answers that are all valid TLS. Mbed TLS 2.28 with the vendor's configuration
-// accepts or refuses each as the case states.
+// TestUnfitOfRealServers probes OpenSSL with answers that are all valid TLS. Mbed TLS 2.28 with the vendor's
+// configuration accepts or refuses each as the case states.
 func TestUnfitOfRealServers(t *testing.T) {
 	long := "subjectAltName=DNS:server.test" + strings.Repeat(",DNS:another-name-of-the-server.test", 8)
 	small := []string{"-max_send_frag", "512"}

@@ -17,9 +17,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
-// In TLS 1.3 a server refuses a client certificate only after the client's handshake is complete, one round trip later (RFC
-// 8446 §4.4.2.4). If the server asked for a certificate, the walk waits for that alert: refusalTrips round trips, at least
-// refusalMin and at most refusalMax.
+// In TLS 1.3 a server refuses a client certificate only after the client's handshake is complete, one round trip
+// later (RFC 8446 §4.4.2.4). If the server asked for a certificate, the walk waits for that alert: refusalTrips round
+// trips, at least refusalMin and at most refusalMax.
 const (
 	refusalTrips = 4
 	refusalMin   = 100 * time.Millisecond
@@ -94,8 +94,8 @@ func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Pa
 	}
 }
 
-// readTLS12 keeps the certificate of a TLS 1.2 flight that ended right after it: crypto/tls reads the next message before it
-// reports the certificate. In TLS 1.3 the certificate is encrypted.
+// readTLS12 keeps the certificate of a TLS 1.2 flight that ended right after it: crypto/tls reads the next message
+// before it reports the certificate. In TLS 1.3 the certificate is encrypted.
 func (h *webHandshake) readTLS12() {
 	if seen := h.wire.flight().Seen(); seen != nil && len(seen.RawChain) > 0 {
 		seen.Unfit = nil // it is about devices
@@ -127,11 +127,11 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 		KeyLogWriter: keyProof{h},
 	}
 	if t.Client == measurement.Device {
-		// No data is sent over this session, so old versions and RSA key exchange do no harm, and an interceptor may have nothing
-		// else.
+		// No data is sent over this session, so old versions and RSA key exchange do no harm, and an interceptor may
+		// have nothing else.
 		config.MinVersion, config.CipherSuites = tls.VersionTLS10, everySuite()
-		// This hello is sent only to see who answers, so any middlebox should accept it. With the post-quantum key share of
-		// today's browsers it would fill two segments, which old middleboxes drop.
+		// This hello is sent only to see who answers, so any middlebox should accept it. With the post-quantum key
+		// share of today's browsers it would fill two segments, which old middleboxes drop.
 		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 	}
 	return config
@@ -145,10 +145,11 @@ func everySuite() (ids []uint16) {
 	return ids
 }
 
-// keyProof learns from the key log that the server has proved its key. crypto/tls has no callback for that, and a server
-// that requires a client certificate may end the handshake afterwards. In TLS 1.2 the line CLIENT_RANDOM is written after
-// the signature of ServerKeyExchange is verified; with RSA key exchange, which has none, only Finished proves the key. In TLS 1.3
-// CLIENT_TRAFFIC_SECRET_0 is written after CertificateVerify and the server's Finished are verified. The secrets are not kept.
+// keyProof learns from the key log that the server has proved its key. crypto/tls has no callback for that, and a
+// server that requires a client certificate may end the handshake afterwards. In TLS 1.2 the line CLIENT_RANDOM is
+// written after the signature of ServerKeyExchange is verified; with RSA key exchange, which has none, only Finished
+// proves the key. In TLS 1.3 CLIENT_TRAFFIC_SECRET_0 is written after CertificateVerify and the server's Finished are
+// verified. The secrets are not kept.
 type keyProof struct{ h *webHandshake }
 
 func (p keyProof) Write(line []byte) (int, error) {
@@ -255,12 +256,12 @@ func (h *webHandshake) classifyNotTLS() {
 	}
 }
 
-// classifyProtocolError records a message that crypto/tls rejected. If it is the proof of the key, the flight was complete
-// and package trust decides what a missing proof means; otherwise the server breaks the protocol.
+// classifyProtocolError records a message that crypto/tls rejected. If it is the proof of the key, the flight was
+// complete and package trust decides what a missing proof means; otherwise the server breaks the protocol.
 //
-// crypto/tls has no error type for a bad signature. A TLS 1.2 flight is in the clear, so it is parsed again. A TLS 1.3 flight
-// is encrypted, but between the certificate and the Finished only CertificateVerify can be rejected; records that cannot be
-// decrypted give a net.OpError.
+// crypto/tls has no error type for a bad signature. A TLS 1.2 flight is in the clear, so it is parsed again. A TLS
+// 1.3 flight is encrypted, but between the certificate and the Finished only CertificateVerify can be rejected;
+// records that cannot be decrypted give a net.OpError.
 func (h *webHandshake) classifyProtocolError(err error) {
 	seen := h.out.TLS
 	if seen != nil && !seen.SignatureChecked {
@@ -284,8 +285,8 @@ func (h *webHandshake) classifyProtocolError(err error) {
 	h.fail(phase, failure, errorDetail(measurement.DetailWebHandshake, err))
 }
 
-// remoteAlert returns the alert that the server sent, if err is one. crypto/tls reports it as a net.OpError whose Err is of
-// an unexported type with the underlying type uint8.
+// remoteAlert returns the alert that the server sent, if err is one. crypto/tls reports it as a net.OpError whose Err
+// is of an unexported type with the underlying type uint8.
 func remoteAlert(err error) (code uint8, ok bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
@@ -297,12 +298,12 @@ func remoteAlert(err error) (code uint8, ok bool) {
 	return 0, false
 }
 
-// maxRecorded bounds the bytes of the server that a recordedConn keeps. It is more than any TLS 1.2 flight that is parsed
-// again.
+// maxRecorded bounds the bytes of the server that a recordedConn keeps. It is more than any TLS 1.2 flight that is
+// parsed again.
 const maxRecorded = 64 << 10
 
-// recordedConn is a connection that keeps the client's first write and the first bytes of the server. During a phase it reads
-// by the phase's rules.
+// recordedConn is a connection that keeps the client's first write and the first bytes of the server. During a phase
+// it reads by the phase's rules.
 type recordedConn struct {
 	net.Conn
 	phase    *phaseDeadline // nil outside a phase
@@ -330,8 +331,8 @@ func (w *recordedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// flight parses the recorded TLS 1.2 server flight. The client's random follows the headers of record and message and the
-// version (RFC 5246 §7.4.1.2).
+// flight parses the recorded TLS 1.2 server flight. The client's random follows the headers of record and message and
+// the version (RFC 5246 §7.4.1.2).
 func (w *recordedConn) flight() *devicetls.Flight {
 	const offset = 5 + 4 + 2
 	var random [32]byte

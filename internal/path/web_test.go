@@ -167,8 +167,8 @@ func (c *closingConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// TestWalkWebLook probes interceptors that speak only old versions or only RSA key exchange: the hello that is sent after the
-// device's failed shows their certificate.
+// TestWalkWebLook probes interceptors that speak only old versions or only RSA key exchange: the hello that is sent
+// after the device's failed shows their certificate.
 func TestWalkWebLook(t *testing.T) {
 	for name, config := range map[string]*tls.Config{
 		"TLS 1.0":          {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10},

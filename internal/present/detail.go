@@ -9,8 +9,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// detailText returns the clause for what is known about a failure in addition to its kind; "" if nothing is. It begins in
-// lower case and has no full stop. A kind that this function does not know gives the text of the detail.
+// detailText returns the clause for what is known about a failure in addition to its kind; "" if nothing is. It
+// begins in lower case and has no full stop. A kind that this function does not know gives the text of the detail.
 func detailText(d measurement.Detail) string { return text(detailClause(d)) }
 
 func detailClause(d measurement.Detail) string {
@@ -36,7 +36,7 @@ func detailClause(d measurement.Detail) string {
 	case measurement.DetailNotSentInTime:
 		return "the round ended before the device's hello was sent"
 	case measurement.DetailPacketFilter:
-		return withText("this machine's packet filter drops the datagrams", d.Text)
+		return withText("this machine's packet filter drops the packets", d.Text)
 	case measurement.DetailICMP:
 		return withText("ICMP error", d.Text)
 	case measurement.DetailPortUnreachable:

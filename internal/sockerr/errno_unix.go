@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// faults has every errno of socket(2), bind(2), connect(2), send(2) and recv(2), of ip(7) and of the kernel's conversion of
-// ICMP errors, that is not a mistake of the caller.
+// faults has every errno of socket(2), bind(2), connect(2), send(2) and recv(2), of ip(7) and of the kernel's
+// conversion of ICMP errors, that is not a mistake of the caller.
 var faults = map[syscall.Errno]Fault{
 	unix.EMFILE:          Shortage, // descriptors of this process
 	unix.ENFILE:          Shortage, // descriptors of this machine
