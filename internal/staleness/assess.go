@@ -27,8 +27,11 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 	out := Assessment{Counts: zeroCounts()}
 	var worst *typeVerdict
 	for _, key := range stateKeys {
-		h.judge(r, key, now)
 		st := r.states[key]
+		if key.lastOwner && st.current == nil {
+			continue
+		}
+		h.judge(r, key, now)
 		out.TTLExcess = max(out.TTLExcess, st.excess.within(now, h.c.Hold))
 		out.Staleness = max(out.Staleness, st.staleness.within(now, h.c.Hold))
 		out.Withdrawn = append(out.Withdrawn, h.withdrawnAddresses(r, key, st.current)...)

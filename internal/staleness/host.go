@@ -321,7 +321,7 @@ func (h *Host) Wants(now time.Time) []Request {
 		req := Request{Type: typ}
 		for _, r := range h.resolvers {
 			for _, key := range stateKeys {
-				if key.typ != typ {
+				if key.typ != typ || r.states[key].current == nil {
 					continue
 				}
 				open, walkedSince := h.judge(r, key, now)

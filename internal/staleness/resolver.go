@@ -307,6 +307,13 @@ func (st *resolverState) recordShown(a *answer) {
 	if st.firstAnswer.IsZero() {
 		st.firstAnswer = a.received
 	}
+	same := len(a.records) == len(st.shown)
+	for i := 0; same && i < len(a.records); i++ {
+		same = st.shown[i].value == valueOf(a.records[i])
+	}
+	if same {
+		return
+	}
 	shown := make([]shownValue, len(a.records))
 	for i, r := range a.records {
 		shown[i] = shownValue{valueOf(r), a.asked}

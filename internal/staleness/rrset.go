@@ -393,8 +393,11 @@ func (s *rrset) cannotShowAbsent(v value, now time.Time) (blind, known bool) {
 	sets := make(map[uint64]bool)
 	for _, p := range s.samples {
 		sets[p.set] = true
+		if float64(len(sets))*-math.Log1p(-rate) >= powerBefore {
+			return false, true
+		}
 	}
-	return float64(len(sets))*-math.Log1p(-rate) < powerBefore, true
+	return true, true
 }
 
 // sampledAll reports whether every current server was asked at or after t.

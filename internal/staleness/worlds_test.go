@@ -12,11 +12,11 @@ import (
 )
 
 // seeds is how many seeds TestAssessHonestResolvers uses for every situation and interval.
-var seeds = flag.Uint64("seeds", 2, "number of seeds of TestAssessHonestResolvers")
+var seeds = flag.Uint64("seeds", 1, "number of seeds of TestAssessHonestResolvers")
 
 // TestMain makes the property tests draw few worlds unless -rapid.checks is given. `make worlds` draws thousands.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "10"); err != nil {
+	if err := flag.Set("rapid.checks", "3"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run()) // parses the flags

@@ -194,21 +194,22 @@ func (z *zoneView) samplesNeeded(now time.Time) int {
 // any owner name of the chain.
 func (z *zoneView) cannotShowWithdrawal(a *answer, now time.Time) bool {
 	for _, name := range z.chain {
-		judged, blind := 0, 0
+		s := z.rrsets[name]
+		if s == nil {
+			continue
+		}
+		blind := false
 		for _, r := range a.records {
-			s := z.rrsets[name]
-			if r.Owner != name || s == nil {
+			if r.Owner != name {
 				continue
 			}
-			b, known := s.cannotShowAbsent(valueOf(r), now)
-			if known {
-				judged++
-			}
-			if b {
-				blind++
+			cannot, known := s.cannotShowAbsent(valueOf(r), now)
+			if blind = blind || cannot; known && !cannot {
+				blind = false
+				break
 			}
 		}
-		if judged > 0 && blind == judged {
+		if blind {
 			return true
 		}
 	}
