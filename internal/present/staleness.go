@@ -12,6 +12,9 @@ import (
 // the subject.
 func StalenessText(a *staleness.Assessment) string {
 	said := whyText(&a.Why)
+	if a.Verdict == staleness.Suspect && a.Why.Remaining > 0 {
+		said += "; it can be proved in " + lifetime(a.Why.Remaining) + " at the earliest"
+	}
 	if said != "" && a.Why.Unconfirmed {
 		said += "; still to be confirmed at the zone's servers"
 	}

@@ -39,6 +39,11 @@ func TestStalenessText(t *testing.T) {
 			[]string{"seen once so far; still to be confirmed"},
 		},
 		{
+			"suspect says when it can be proved",
+			staleness.Why{Kind: staleness.WhyTTLInflatedOnce, TTL: time.Hour, ZoneTTL: time.Minute, Remaining: 23 * time.Hour},
+			[]string{"TTL 60 min where the zone publishes 60 s", "it can be proved in 23 h at the earliest"},
+		},
+		{
 			"learning says how long", staleness.Why{Kind: staleness.WhyLearning, Remaining: 12 * time.Minute},
 			[]string{"still learning: 12 min left"},
 		},
@@ -61,7 +66,11 @@ func TestStalenessText(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := StalenessText(&staleness.Assessment{Why: tt.why})
+			verdict := staleness.Verdict("")
+			if tt.why.Kind == staleness.WhyTTLInflatedOnce {
+				verdict = staleness.Suspect
+			}
+			got := StalenessText(&staleness.Assessment{Verdict: verdict, Why: tt.why})
 			for _, part := range tt.parts {
 				if !strings.Contains(got, part) {
 					t.Errorf("%q does not contain %q", got, part)

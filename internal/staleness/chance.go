@@ -35,7 +35,7 @@ const (
 )
 
 // entryCounts counts a resolver's cache entries of one owner name: those whose TTL is above the published one, and
-// others. Entries are told apart by their expiry. The counts cover the present period and the one before it.
+// others. Entries are identified by their expiry. The counts cover the present period and the one before it.
 type entryCounts struct {
 	expiries  []time.Time // of the newest entries with an inflated TTL
 	lastOther time.Time   // expiry of the newest other entry

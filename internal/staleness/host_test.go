@@ -340,7 +340,7 @@ func FuzzHost(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09abcdefghijklmnop"))
 	f.Add([]byte("\x05\x01\xff\xff\x04\x01\xff\xff\x05\x01\xff\xff\x03\x03\x03\x02\x01\x02\x03\x04\x05\x06"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		h := New(defaults(), Options{SingleView: true})
+		h := New(defaults(), Options{SingleView: true, UpstreamTest: true})
 		next := func() int {
 			if len(data) == 0 {
 				return 0
@@ -365,7 +365,12 @@ func FuzzHost(f *testing.F) {
 		}
 		for len(data) > 0 {
 			typ := []uint16{1, 28, 5, 1}[next()%4]
-			switch next() % 6 {
+			switch next() % 7 {
+			case 6:
+				h.OwnerAnswer(&measurement.Answer{Server: resolverAddr, Name: h.LastOwner(typ), Type: typ, Asked: at(now), Chain: records()})
+				for _, r := range h.WantsUpstream(at(now)) {
+					h.Upstream(r, at(now), next()%2 == 0)
+				}
 			case 0:
 				now += float64(next()) - 20
 				h.Begin(at(now))
@@ -406,6 +411,10 @@ func FuzzHost(f *testing.F) {
 			for _, st := range r.states {
 				if len(st.promises) > maxOwners || len(st.staleAnswerProof.renewals) > maxRenewals || len(st.hints.staleFirst) > staleFirstEvents {
 					t.Errorf("%d promises, %d renewals", len(st.promises), len(st.staleAnswerProof.renewals))
+				}
+				if len(st.entries) > maxOwners+1 || len(st.shown) > maxRecords || len(st.withdrawnProof.withdrawals) > maxWithdrawals {
+					t.Errorf("%d entry counts, %d shown values, %d withdrawals", len(st.entries), len(st.shown),
+						len(st.withdrawnProof.withdrawals))
 				}
 			}
 		}

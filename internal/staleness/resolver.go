@@ -182,7 +182,8 @@ func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) 
 	}
 	switch f.kind {
 	case TTLInflated:
-		if x.mayBeOld(f.owner, st.entries[f.owner].countsDown(), a.asked) {
+		if wait := x.untilOldExpired(f.owner, st.entries[f.owner].countsDown(), a.asked); wait > 0 {
+			st.suspicion.Remaining = wait
 			return
 		}
 		if st.isLargest(f.owner, f.ttl, h.sameTTLTolerance()) {
@@ -190,7 +191,8 @@ func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) 
 			st.lastInflated = f
 		}
 	case WithdrawnAddress:
-		if x.mayBeOld(f.owner, st.unpublished.countsDown(), a.asked) {
+		if wait := x.untilOldExpired(f.owner, st.unpublished.countsDown(), a.asked); wait > 0 {
+			st.suspicion.Remaining = wait
 			return
 		}
 		st.withdrawnProof.add(a.asked, &f, learntUntil, x.zone.withdrawnPieces(a.asked, h.c), h.c)
@@ -385,11 +387,11 @@ func (x *answerContext) recordUnpublished(a *answer) {
 // cannot be seen.
 const oldEntryTime = 24 * time.Hour
 
-// mayBeOld reports whether an answer given at t may be from an entry that is older than our first answer or sample,
-// when the zone may have published a longer TTL. An old entry lives no longer than the largest TTL that the resolver
-// showed. If the TTLs of the answers in question do not count down, the resolver may limit the TTLs that it shows, and
-// the remaining lifetime is not seen (design §4.4).
-func (x *answerContext) mayBeOld(owner string, countsDown bool, t time.Time) bool {
+// untilOldExpired returns how long after t answers may be from an entry that is older than our first answer or sample,
+// when the zone may have published a longer TTL; at most 0 if none can be. An old entry lives no longer than the
+// largest TTL that the resolver showed. If the TTLs of the answers in question do not count down, the resolver may
+// limit the TTLs that it shows, and the remaining lifetime is not seen (design §4.4).
+func (x *answerContext) untilOldExpired(owner string, countsDown bool, t time.Time) time.Duration {
 	since := x.state.firstAnswer
 	lifetime := x.state.largestTTLs[owner].ttl
 	if s := x.zone.rrsets[owner]; s != nil {
@@ -400,7 +402,7 @@ func (x *answerContext) mayBeOld(owner string, countsDown bool, t time.Time) boo
 	if !countsDown {
 		lifetime = max(lifetime, oldEntryTime)
 	}
-	return t.Before(since.Add(lifetime))
+	return since.Add(lifetime).Sub(t)
 }
 
 // slidingMax is the largest duration within a time, kept in sixteenths of that time.

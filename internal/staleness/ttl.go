@@ -71,7 +71,7 @@ func (t *ttlHistory) retire(start time.Time, largest uint32, now time.Time) {
 //
 // A TTL that changes often is counted down by a cache in front of the authoritative servers, or changed by the zone.
 // The largest one seen is then only a sample, so bounds returns twice its value, and steady is false. steady is also
-// false until unsteadyChanges samples in a row agree after a change. An unsteady TTL is no basis for TTLInflated.
+// false until unsteadyChanges samples in a row agree after a change. An unsteady TTL proves nothing.
 func (t *ttlHistory) bounds(now time.Time) (smallest, largest time.Duration, steady, ok bool) {
 	changes := 0
 	var earlier uint32 // largest TTL of more than a day ago whose records may still be cached

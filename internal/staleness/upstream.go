@@ -96,7 +96,7 @@ func (h *Host) upstreamHolds(r *resolver, proof Evidence) bool {
 	return !h.o.UpstreamTest || u.passed >= upstreamTests || proof == TTLInflated && u.passed > 0 && u.persisted
 }
 
-// forgetUpstream forgets the passed tests of the resolvers against which there is no proof any more, once evidence from
+// forgetUpstream forgets the passed tests of the resolvers that have no proof against them any more, once evidence from
 // the time of the tests has lost its meaning too.
 func (h *Host) forgetUpstream(now time.Time) {
 	for _, r := range h.resolvers {

@@ -18,7 +18,7 @@ type Why struct {
 	LastSeen time.Time     // end of the last authoritative sample with Value
 
 	Failure     measurement.SampleFailure // why the authoritative servers' samples are unusable
-	Remaining   time.Duration             // of learning; at least a second
+	Remaining   time.Duration             // of learning, or until evidence can be a proof; at least a second
 	Pause       time.Duration             // between rounds, that made learning start again; 0 if there was none
 	Interval    time.Duration             // between rounds
 	MaxInterval time.Duration             // the longest interval that allows a verdict
@@ -39,8 +39,8 @@ const (
 
 // Reasons for the verdict suspect.
 const (
-	WhyTTLInflatedOnce      WhyKind = "ttl_inflated_once"      // TTL, ZoneTTL
-	WhyWithdrawnAddressOnce WhyKind = "withdrawn_address_once" // Value, LastSeen
+	WhyTTLInflatedOnce      WhyKind = "ttl_inflated_once"      // TTL, ZoneTTL, Remaining
+	WhyWithdrawnAddressOnce WhyKind = "withdrawn_address_once" // Value, LastSeen, Remaining
 	WhyViewUnproven         WhyKind = "view_unproven"          // Value, LastSeen; the resolver may see another view
 	WhyViewUnprovenTTL      WhyKind = "view_unproven_ttl"      // TTL, ZoneTTL; the resolver may see another view
 	// WhyUpstreamUntested: proved, but it is not known yet whether the resolver reaches the authoritative servers.
