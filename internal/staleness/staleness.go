@@ -11,6 +11,7 @@
 //   - resolver.go: what one resolver answered and promised (design §4).
 //   - evidence.go: one answer compared with the zone: the findings (design §5).
 //   - proof.go: which findings together prove staleness (design §6).
+//   - oldentry.go, chance.go, upstream.go: honest explanations that a proof must exclude (design §4.4, §6.4, §6.5).
 //   - hints.go: patterns that are reported but prove nothing.
 //   - assess.go: the verdict.
 package staleness
