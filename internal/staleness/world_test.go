@@ -481,7 +481,6 @@ func (w *world) rounds(yield func(float64) bool) {
 	}
 }
 
-var dbgHost *Host
 
 // run simulates all rounds.
 func (w *world) run() outcome {
@@ -492,7 +491,6 @@ func (w *world) run() outcome {
 		w.consts = defaults()
 	}
 	h := New(w.consts, w.options)
-	dbgHost = h
 	out := outcome{staleAt: -1, suspectAt: -1, lapsedAt: -1, okAt: -1, doubtAt: -1}
 	server := 0
 	var wants []Request
