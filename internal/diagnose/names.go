@@ -37,19 +37,30 @@ func OutOfTimeFinding() report.Finding {
 }
 
 // DNSFinding is the finding for a host for which no resolver gave an address. If the deadline cut off every look-up,
-// nothing is known, and the finding is [OutOfTimeFinding].
-func DNSFinding(lookups []measurement.Lookup) report.Finding {
+// nothing is known, and the finding is [OutOfTimeFinding]. zone is what the host's zone answers.
+func DNSFinding(lookups []measurement.Lookup, zone report.ZoneFailure) report.Finding {
 	f := finding(reason.DNSFailed)
 	if len(lookups) == 0 {
 		f.Advice = reason.SetResolvers
 		return f
 	}
+	known, missing := false, false
 	for i := range lookups {
-		if failure := lookups[i].Failure; failure != measurement.DNSOK && failure != measurement.DNSOutOfTime {
+		if _, filtered := lookups[i].Filtered(); filtered {
+			f.Advice = reason.UnblockName
 			return f
 		}
+		failure := lookups[i].Failure
+		known = known || failure != measurement.DNSOK && failure != measurement.DNSOutOfTime
+		missing = missing || failure == measurement.DNSNXDomain || failure == measurement.DNSNoAddress
 	}
-	return OutOfTimeFinding()
+	switch {
+	case !known:
+		return OutOfTimeFinding()
+	case missing && zone == report.ZoneNoAddress:
+		f.Advice = reason.CheckHostName // the resolver repeats what the zone answers
+	}
+	return f
 }
 
 // finding has a reason and the advice of its record.

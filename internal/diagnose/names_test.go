@@ -31,6 +31,8 @@ func TestIsSinkhole(t *testing.T) {
 func TestFindingsWithoutWalk(t *testing.T) {
 	at := netip.MustParseAddrPort("192.0.2.53:53")
 	lookup := func(f measurement.DNSFailure) measurement.Lookup { return measurement.Lookup{Resolver: at, Failure: f} }
+	filtered := lookup(measurement.DNSNXDomain)
+	filtered.Answers = []measurement.Answer{{}, {EDE: []measurement.EDE{{Code: 22}, {Code: 17, Text: "ads"}}}}
 	for _, tt := range []struct {
 		name    string
 		finding report.Finding
@@ -40,10 +42,14 @@ func TestFindingsWithoutWalk(t *testing.T) {
 		{"sinkhole", SinkholeFinding(netip.MustParseAddr("127.0.0.1")), reason.Sinkhole, reason.ExemptNameFromFilter},
 		{"no route", NoRouteFinding(), reason.Unreachable, reason.FindRoute},
 		{"the round ended", OutOfTimeFinding(), reason.OutOfTime, reason.AllowMoreTimeForNames},
-		{"the name does not exist", DNSFinding([]measurement.Lookup{lookup(measurement.DNSNXDomain)}), reason.DNSFailed, reason.ResolveName},
-		{"one look-up cut off, the other failed", DNSFinding([]measurement.Lookup{lookup(measurement.DNSOutOfTime), lookup(measurement.DNSServFail)}), reason.DNSFailed, reason.ResolveName},
-		{"all look-ups cut off", DNSFinding([]measurement.Lookup{lookup(measurement.DNSOutOfTime)}), reason.OutOfTime, reason.AllowMoreTimeForNames},
-		{"no resolver", DNSFinding(nil), reason.DNSFailed, reason.SetResolvers},
+		{"the name does not exist", DNSFinding([]measurement.Lookup{lookup(measurement.DNSNXDomain)}, ""), reason.DNSFailed, reason.ResolveName},
+		{"one look-up cut off, the other failed", DNSFinding([]measurement.Lookup{lookup(measurement.DNSOutOfTime), lookup(measurement.DNSServFail)}, ""), reason.DNSFailed, reason.ResolveName},
+		{"all look-ups cut off", DNSFinding([]measurement.Lookup{lookup(measurement.DNSOutOfTime)}, ""), reason.OutOfTime, reason.AllowMoreTimeForNames},
+		{"the name does not exist in the zone either", DNSFinding([]measurement.Lookup{lookup(measurement.DNSNXDomain)}, report.ZoneNoAddress), reason.DNSFailed, reason.CheckHostName},
+		{"no answer, and the zone has no address", DNSFinding([]measurement.Lookup{lookup(measurement.DNSTimeout)}, report.ZoneNoAddress), reason.DNSFailed, reason.ResolveName},
+		{"the server filters the name", DNSFinding([]measurement.Lookup{filtered}, ""), reason.DNSFailed, reason.UnblockName},
+		{"the server filters the name, which the zone does not have", DNSFinding([]measurement.Lookup{filtered}, report.ZoneNoAddress), reason.DNSFailed, reason.UnblockName},
+		{"no resolver", DNSFinding(nil, ""), reason.DNSFailed, reason.SetResolvers},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.finding.Reason != tt.want || tt.finding.Advice != tt.advice {

@@ -223,7 +223,7 @@ func TestSummarizeCause(t *testing.T) {
 			h.Resolvers = append(h.Resolvers, report.Resolver{Lookup: l})
 		}
 		for i := range h.Paths {
-			h.Paths[i].Finding = DNSFinding(lookups)
+			h.Paths[i].Finding = DNSFinding(lookups, h.Zone.Failure)
 		}
 		return h
 	}

@@ -76,6 +76,9 @@ func summarise(l *measurement.Lookup) {
 		}
 	}
 	if len(l.Addresses) > 0 {
+		if ede, ok := l.Filtered(); ok { // beside 0.0.0.0, or the address of a block page
+			l.Detail = measurement.Detail{Kind: measurement.DNSDetailFiltered, EDE: ede}
+		}
 		return
 	}
 	best := len(failureRank)

@@ -75,6 +75,49 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// TestLookupFiltered has a resolver explain that it filters the name.
+func TestLookupFiltered(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		code  uint16
+		addr  string // "": NXDOMAIN
+		found bool
+		kind  measurement.DetailKind
+	}{
+		{"blocked, with the address 0.0.0.0: the explanation", dns.ExtendedErrorCodeBlocked, "0.0.0.0", true, measurement.DNSDetailFiltered},
+		{"censored, with NXDOMAIN: the explanation of the failure", dns.ExtendedErrorCodeCensored, "", true, measurement.DNSDetailRcode},
+		{"filtered, with an address: the explanation", dns.ExtendedErrorCodeFiltered, "198.51.100.1", true, measurement.DNSDetailFiltered},
+		{"prohibited, with an address: nothing", dns.ExtendedErrorCodeProhibited, "198.51.100.1", false, ""},
+		{"stale, with an address: nothing", dns.ExtendedErrorCodeStaleAnswer, "198.51.100.1", false, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := new(lab.Network)
+				n.Put(somewhere, answers(func(q *dns.Msg, _ time.Time) *dns.Msg {
+					m := reply(q)
+					switch {
+					case test.addr == "":
+						m.Rcode = dns.RcodeNameError
+					case q.Question[0].Qtype == dns.TypeA:
+						m = reply(q, host+" 60 IN A "+test.addr)
+					}
+					m.SetEdns0(1232, false)
+					m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: test.code, ExtraText: "policy"})
+					return m
+				}))
+				l := Lookup(context.Background(), &Client{Dial: n.Dial}, somewhere, host, 0)
+				ede, ok := l.Filtered()
+				if ok != test.found || ok && ede != (measurement.EDE{Code: test.code, Text: "policy"}) || l.Detail.Kind != test.kind {
+					t.Errorf("%+v, %v; detail %+v", ede, ok, l.Detail)
+				}
+				if ok && l.Detail.EDE != ede {
+					t.Errorf("detail %+v", l.Detail)
+				}
+			})
+		})
+	}
+}
+
 func TestLookupFailureRank(t *testing.T) {
 	for _, failure := range []measurement.DNSFailure{
 		measurement.DNSNXDomain, measurement.DNSServFail, measurement.DNSRefused, measurement.DNSNoAddress, measurement.DNSTimeout, measurement.DNSUnreachable,

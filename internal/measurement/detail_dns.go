@@ -28,6 +28,8 @@ const (
 	DNSDetailFlood DetailKind = "dns_flood"
 	// DNSDetailRcode: the server answered with an error. N is the response code; EDE explains it, if the server sent one.
 	DNSDetailRcode DetailKind = "dns_rcode"
+	// DNSDetailFiltered: the server gives addresses, and EDE says that it filters the name.
+	DNSDetailFiltered DetailKind = "dns_filtered"
 	// DNSDetailLoop: the CNAME chain does not end.
 	DNSDetailLoop DetailKind = "dns_loop"
 	// DNSDetailBadAddress: an address record of the answer holds no address.
@@ -39,6 +41,6 @@ const (
 // DNSDetailKinds lists every kind of [Detail] that packages dns and resolve produce.
 var DNSDetailKinds = []DetailKind{
 	DNSDetailSilent, DNSDetailRoundEnded, DNSDetailSuspended, DNSDetailNoSocket, DNSDetailUnreachable, DNSDetailTCPSilent, DNSDetailTCPFailed,
-	DNSDetailTCPClosed, DNSDetailTCPTruncated, DNSDetailTCPForeign, DNSDetailBroken, DNSDetailFlood, DNSDetailRcode, DNSDetailLoop,
+	DNSDetailTCPClosed, DNSDetailTCPTruncated, DNSDetailTCPForeign, DNSDetailBroken, DNSDetailFlood, DNSDetailRcode, DNSDetailFiltered, DNSDetailLoop,
 	DNSDetailBadAddress, DNSDetailNoAddress,
 }

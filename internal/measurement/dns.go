@@ -94,6 +94,24 @@ type Lookup struct {
 	Detail    Detail
 }
 
+// The Extended DNS Errors of a server that filters names: blocked, censored and filtered (RFC 8914 §4.16 to §4.18).
+const (
+	edeBlocked  = 15
+	edeFiltered = 17
+)
+
+// Filtered returns the Extended DNS Error with which the resolver states that it filters the name; ok is false without one.
+func (l *Lookup) Filtered() (ede EDE, ok bool) {
+	for i := range l.Answers {
+		for _, e := range l.Answers[i].EDE {
+			if edeBlocked <= e.Code && e.Code <= edeFiltered {
+				return e, true
+			}
+		}
+	}
+	return EDE{}, false
+}
+
 // SampleFailure is why a direct sample of a zone is not valid: a closed list. "" is a valid sample.
 type SampleFailure string
 

@@ -141,6 +141,14 @@ func task(a *report.Advice) Task {
 		t.Text = fmt.Sprintf("No DNS server gives an address for %s: devices cannot find %s. Ask the administrator of the site's DNS servers to let %s, "+
 			"and to allow their queries to the Internet on port 53.", p.hosts, p.they, plural(len(a.Places), "the name resolve", "these names resolve"))
 		t.For = hostLines(a)
+	case reason.UnblockName:
+		t.Text = fmt.Sprintf("The site's DNS server says that it filters %s. Ask the network's owner to exempt %s from DNS filtering.",
+			p.hosts, plural(len(a.Places), "the name", "these names"))
+		t.For = hostLines(a)
+	case reason.CheckHostName:
+		t.Text = fmt.Sprintf("The zone's own servers have no such name or no address for %s. Check the spelling of %s in the configuration; if it is right, "+
+			"tell the cloud's operator.", p.hosts, plural(len(a.Places), "the host", "these hosts"))
+		t.For = hostLines(a)
 	case reason.SetResolvers:
 		t.Text = "Name the site's DNS servers in the configuration (resolvers: [ADDRESS]), or correct /etc/resolv.conf."
 		t.For = nil

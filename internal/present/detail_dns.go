@@ -44,6 +44,8 @@ func dnsDetailText(d measurement.Detail) string {
 		words = fmt.Sprintf("%d packets arrived that do not answer the question", d.N)
 	case measurement.DNSDetailRcode:
 		words = rcodeText(d.N, d.EDE)
+	case measurement.DNSDetailFiltered:
+		words = "the server says that it filters the name: " + edeText(d.EDE)
 	case measurement.DNSDetailLoop:
 		words = "the CNAME chain does not end"
 	case measurement.DNSDetailBadAddress:
@@ -63,15 +65,19 @@ func rcodeText(rcode int, ede measurement.EDE) string {
 	if ede == (measurement.EDE{}) {
 		return words
 	}
+	return text(words + ": " + edeText(ede))
+}
+
+// edeText names an Extended DNS Error, with the server's own text.
+func edeText(ede measurement.EDE) string {
 	name, ok := dns.ExtendedErrorCodeToString[ede.Code]
 	if !ok {
 		name = fmt.Sprintf("extended error %d", ede.Code)
 	}
-	words += ": " + name
 	if ede.Text != "" {
-		words += " (" + ede.Text + ")"
+		name += " (" + ede.Text + ")"
 	}
-	return text(words)
+	return text(name)
 }
 
 // resolverText words the reason for the verdict on a resolver, and what limits the verdict.

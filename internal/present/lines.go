@@ -226,6 +226,9 @@ func resolverLine(r *Resolver, zone *Authority) string {
 	if len(r.sinkholes) > 0 {
 		out += "; " + list(r.sinkholes) + " cannot be the cloud"
 	}
+	if r.Detail != "" {
+		out += "; " + r.Detail
+	}
 	switch r.Verdict {
 	case staleness.Stale:
 		out += "; proved to keep records past their TTL"

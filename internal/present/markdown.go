@@ -155,6 +155,9 @@ func markdownResolver(b *strings.Builder, h *Host, r *Resolver) {
 	case len(r.sinkholes) > 0:
 		answer += " (" + list(r.sinkholes) + " cannot be the cloud)"
 	}
+	if r.Failure == measurement.DNSOK && r.Detail != "" {
+		answer += "; " + r.Detail
+	}
 	var ttl, zone string
 	if r.TTLSeconds != nil {
 		ttl = fmt.Sprintf("%g s", *r.TTLSeconds)

@@ -153,7 +153,7 @@ func (s *site) diagnosed() *report.Report {
 			case p.Omitted > 0:
 				p.Finding = diagnose.NoRouteFinding()
 			default:
-				p.Finding = diagnose.DNSFinding(lookups)
+				p.Finding = diagnose.DNSFinding(lookups, h.Zone.Failure)
 			}
 			p.Known = p.Finding.Reason != reason.OutOfTime
 			p.Up = p.Finding.Reason == reason.OK

@@ -33,6 +33,8 @@ const (
 	CheckClock             Advice = "check_clock"               // the certificate is not valid now
 	CheckName              Advice = "check_name"                // the certificate is for another name
 	ResolveName            Advice = "resolve_name"              // no DNS server gives an address
+	UnblockName            Advice = "unblock_name"              // a DNS server says that it filters the name
+	CheckHostName          Advice = "check_host_name"           // the zone itself has no such name
 	SetResolvers           Advice = "set_resolvers"             // no DNS server is known
 	AllowMoreTime          Advice = "allow_more_time"           // the round ended before the path was probed
 	AllowMoreTimeForNames  Advice = "allow_more_time_for_names" // the round ended before the name was resolved
@@ -114,6 +116,8 @@ var advice = []AdviceInfo{
 	{CheckClock, NoRequest},
 	{CheckName, NoRequest},
 	{ResolveName, RequestNames},
+	{UnblockName, RequestExemptNames},
+	{CheckHostName, NoRequest},
 	{SetResolvers, NoRequest},
 	{AllowMoreTime, NoRequest},
 	{AllowMoreTimeForNames, NoRequest},

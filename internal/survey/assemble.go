@@ -87,10 +87,13 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 	switch {
 	case len(out.Walks) > 0:
 		out.Finding = out.Walks[0].Finding
+		if s.plan.noRoute && out.Finding.Reason == reason.Unreachable {
+			out.Finding = diagnose.NoRouteFinding()
+		}
 	case !s.planned:
 		out.Finding = diagnose.OutOfTimeFinding()
 	default:
-		out.Finding = diagnose.DNSFinding(lookupsOf(s.endpoint, r.lookups))
+		out.Finding = diagnose.DNSFinding(lookupsOf(s.endpoint, r.lookups), r.zone.Failure)
 	}
 	out.Known = out.Finding.Reason != reason.OutOfTime
 	out.Up = out.Finding.Reason == reason.OK

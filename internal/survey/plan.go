@@ -20,6 +20,8 @@ type addressPlan struct {
 	sinkholeFirst bool
 	// omitted counts the addresses beyond the limit, and those without a route where others have one.
 	omitted int
+	// noRoute is true if this machine has no route to any of the addresses.
+	noRoute bool
 }
 
 // planner holds the rules by which the addresses of one endpoint are planned.
@@ -39,6 +41,7 @@ type planner struct {
 func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 	var plan addressPlan
 	sorted, anyRoute := p.sort(perResolver)
+	plan.noRoute = len(sorted) > 0 && !anyRoute
 	seen := make(map[netip.Addr]bool)
 	first := true
 	for _, d := range sorted {

@@ -528,7 +528,7 @@ func TestReasonWithoutAddress(t *testing.T) {
 		if got := rep.Hosts[0].Paths[0].Finding.Reason; got != reason.DNSFailed {
 			t.Errorf("a name that does not exist: %q", got)
 		}
-		if p := rep.Hosts[1].Paths[0]; p.Finding.Reason != reason.Unreachable || p.Omitted != 0 || w.walks.Load() != 1 {
+		if p := rep.Hosts[1].Paths[0]; p.Finding.Reason != reason.Unreachable || p.Finding.Advice != reason.FindRoute || p.Omitted != 0 || w.walks.Load() != 1 {
 			t.Errorf("no route: %q, %d omitted, %d walks", p.Finding.Reason, p.Omitted, w.walks.Load())
 		}
 		w.lookup = time.Hour
