@@ -11,11 +11,12 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// walkDelegation asks the servers of the parent zone for the present delegation of z, unless that was done after since. The
-// resolver itself may have cached an old delegation, whose servers may go on to answer with what the zone held before.
+// walkDelegation asks the servers of the parent zone for the present delegation of z, unless that was done after
+// since. The resolver itself may have cached an old delegation, whose servers may go on to answer with what the zone
+// held before.
 //
-// Servers known through the resolver are kept in addition to those found: a resolver that follows the zone's own NS records may
-// still ask them, and every address that they hold is one that the resolver may honestly have.
+// Servers known through the resolver are kept in addition to those found: a resolver that follows the zone's own NS
+// records may still ask them, and every address that they hold is one that the resolver may honestly have.
 func (c *zoneCache) walkDelegation(ctx context.Context, resolvers []netip.AddrPort, z *zone, since time.Time) (*zone, bool) {
 	for range 2 { // the first search may have begun before since
 		walked, done := c.cachedDelegation(z.name, since)
@@ -30,8 +31,8 @@ func (c *zoneCache) walkDelegation(ctx context.Context, resolvers []netip.AddrPo
 	return walked, walked != nil
 }
 
-// cachedDelegation is the zone if its delegation was walked after since; done is true if it need not, or must not yet, be
-// walked.
+// cachedDelegation is the zone if its delegation was walked after since; done is true if it need not, or must not
+// yet, be walked.
 func (c *zoneCache) cachedDelegation(name string, since time.Time) (walked *zone, done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

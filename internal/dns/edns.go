@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// Some DNS servers and the proxies of gateways cannot handle the OPT record of EDNS (RFC 6891): they answer with an error, with a
-// broken or empty message, or not at all. Devices send no OPT record and do not notice. A question whose answer is unusable is
-// therefore asked once more without it, and a server that answers only then is asked without it from then on.
+// Some DNS servers and the proxies of gateways cannot handle the OPT record of EDNS (RFC 6891): they answer with an
+// error, with a broken or empty message, or not at all. Devices send no OPT record and do not notice. A question
+// whose answer is unusable is therefore asked once more without it, and a server that answers only then is asked
+// without it from then on.
 const (
 	withoutEDNSFor = time.Hour
-	// ednsFailures is how many exchanges in a row must succeed only without EDNS, where the failure with it may have been
-	// temporary. One look-up makes two exchanges.
+	// ednsFailures is how many exchanges in a row must succeed only without EDNS, where the failure with it may have
+	// been temporary. One look-up makes two exchanges.
 	ednsFailures = 2
 	// maxEDNSServers bounds the servers remembered.
 	maxEDNSServers = 1024
@@ -43,8 +44,8 @@ func (m *ednsMemory) worked(at netip.AddrPort) {
 	delete(m.servers, at)
 }
 
-// failed records a usable answer that came only after asking without EDNS. certain is true if the failure with EDNS cannot have
-// been temporary.
+// failed records a usable answer that came only after asking without EDNS. certain is true if the failure with EDNS
+// cannot have been temporary.
 func (m *ednsMemory) failed(at netip.AddrPort, certain bool, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -85,11 +85,13 @@ func packet(q *dns.Msg, text string) []byte {
 	return out
 }
 
-// misplacedOPT is an answer to coap.example A with the OPT record in the answer section and the address in the additional one.
+// misplacedOPT is an answer to coap.example A with the OPT record in the answer section and the address in the
+// additional one.
 const misplacedOPT = "12348180 0001 0001 0000 0001 | 04636f6170 076578616d706c65 00 0001 0001 | " +
 	"00 0029 04d0 00000000 0000 | c00c 0001 0001 0000003c 0004 cb00711f"
 
-// TestLookupEDNS looks up a host with an IPv4 address only, at servers that cannot handle an OPT record. Devices send none.
+// TestLookupEDNS looks up a host with an IPv4 address only, at servers that cannot handle an OPT record. Devices send
+// none.
 func TestLookupEDNS(t *testing.T) {
 	const name = "coap.example."
 	good := func(q *dns.Msg) *dns.Msg {

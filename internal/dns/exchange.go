@@ -17,9 +17,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
-// Query is one question. It is sent in the form that devices use, because the form selects the cache entry that answers:
-// dnsmasq and CoreDNS keep separate entries for DO, CD, client subnets, cookies or mixed case, or forward such questions. Hence
-// CD=0, DO=0, AD=0, lower case, and a plain OPT record (RFC 6891) of 1232 bytes, unless the server cannot handle it.
+// Query is one question. It is sent in the form that devices use, because the form selects the cache entry that
+// answers: dnsmasq and CoreDNS keep separate entries for DO, CD, client subnets, cookies or mixed case, or forward
+// such questions. Hence CD=0, DO=0, AD=0, lower case, and a plain OPT record (RFC 6891) of 1232 bytes, unless the
+// server cannot handle it.
 type Query struct {
 	Name      string // lower case, with the final dot
 	Type      uint16
@@ -42,13 +43,13 @@ type Timers struct {
 	Pause    time.Duration // before a server that answered with a temporary error is asked again
 }
 
-// MaxPatience is how long a look-up waits for a resolver: as long as glibc waits for one try, and musl for all. While they wait
-// for a silent authoritative server, Knot serves stale data only after 8 s and BIND after more than 5 s: such a look-up times out
-// here as it does on a device, and a later round sees the stale answer.
+// MaxPatience is how long a look-up waits for a resolver: as long as glibc waits for one try, and musl for all. While
+// they wait for a silent authoritative server, Knot serves stale data only after 8 s and BIND after more than 5 s:
+// such a look-up times out here as it does on a device, and a later round sees the stale answer.
 const MaxPatience = 5 * time.Second
 
-// ResolverTimers are for questions about zones, of which several follow each other in a search. Three datagrams are sent, of
-// which two may be lost. Look-ups of hosts have a patience of their own; see [Query].
+// ResolverTimers are for questions about zones, of which several follow each other in a search. Three datagrams are
+// sent, of which two may be lost. Look-ups of hosts have a patience of their own; see [Query].
 var ResolverTimers = Timers{Patience: 2500 * time.Millisecond, Resend: 600 * time.Millisecond, Pause: 200 * time.Millisecond}
 
 // AuthorityTimers are shorter, because a zone has more than one server. One datagram of each direction may be lost.
@@ -60,15 +61,15 @@ const (
 	readSize   = 4096 // more than any server may send after that
 	maxPackets = 256  // read before the exchange is abandoned: more than that is an attack
 	maxBad     = 2    // unusable answers before the exchange is abandoned: one with EDNS and one without
-	// plainAfter is the number of questions without any answer after which the next one is sent without an OPT record: some
-	// proxies drop questions that have one (RFC 5625 §4.4).
+	// plainAfter is the number of questions without any answer after which the next one is sent without an OPT
+	// record: some proxies drop questions that have one (RFC 5625 §4.4).
 	plainAfter = 2
 )
 
 // Client asks servers over the network. The zero value is ready to use. It is safe for concurrent use.
 type Client struct {
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: a net.Dialer
-	Now    func() time.Time                                                     // nil: time.Now; for the times of answers
+	Now    func() time.Time                                                     // of answers; nil: time.Now
 	Counts *Counts                                                              // nil: questions are not counted
 	// Resolver and Authority are the timers of recursive and of direct questions; zero: the defaults.
 	Resolver, Authority Timers
@@ -100,9 +101,10 @@ func (c *Client) timers(q Query) Timers {
 	return timers
 }
 
-// Exchange asks over UDP, again when nothing arrives or the answer is unusable, and over TCP when the answer is truncated. It
-// returns when the timers' patience is over or ctx is done, at the latest. An answer is usable if it echoes the question and
-// has NXDOMAIN or NOERROR. If the answer to a question with EDNS is unusable, the next question is sent without.
+// Exchange asks over UDP, again when nothing arrives or the answer is unusable, and over TCP when the answer is
+// truncated. It returns when the timers' patience is over or ctx is done, at the latest. An answer is usable if it
+// echoes the question and has NXDOMAIN or NOERROR. If the answer to a question with EDNS is unusable, the next
+// question is sent without.
 func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) Reply {
 	timers := c.timers(q)
 	own, cancel := context.WithTimeout(ctx, timers.Patience)
@@ -148,7 +150,7 @@ type exchange struct {
 	query       Query
 	timers      Timers
 	round       context.Context
-	id, plainID uint16 // of the questions with and without an OPT record, so that a late answer is told from the expected one
+	id, plainID uint16 // of the questions with and without an OPT record, whose answers must be told apart
 	edns        bool   // the next question has an OPT record
 	ednsBroken  bool   // an answer showed that the server cannot handle EDNS
 
@@ -228,15 +230,15 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	return x.failed, false
 }
 
-// lateWake is how late this process may run after a deadline. A later wake means that this machine was suspended or overloaded:
-// silence is then no statement about the server.
+// lateWake is how late this process may run after a deadline. A later wake means that this machine was suspended or
+// overloaded: silence is then no statement about the server.
 const lateWake = 250 * time.Millisecond
 
-// receive reads a packet until the deadline. After a late wake the deadline has expired although a packet may wait in the socket,
-// so receive reads once more.
+// receive reads a packet until the deadline. After a late wake the deadline has expired although a packet may wait in
+// the socket, so receive reads once more.
 func (x *exchange) receive(own context.Context, conn net.Conn, buffer []byte, deadline time.Time) (n int, err error) {
 	_ = conn.SetReadDeadline(deadline)
-	if errors.Is(own.Err(), context.Canceled) { // checked after the deadline was set, which may have overwritten that of interrupt
+	if errors.Is(own.Err(), context.Canceled) { // the deadline of interrupt may just have been overwritten
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err = conn.Read(buffer)
@@ -305,8 +307,8 @@ func (x *exchange) dial(ctx context.Context, network string) (net.Conn, error) {
 	return dial(ctx, network, x.server.String())
 }
 
-// interrupt ends the reads and writes of a connection when ctx is cancelled. The end of its time is left to the connection's
-// deadlines, which [exchange.receive] extends after a late wake.
+// interrupt ends the reads and writes of a connection when ctx is cancelled. The end of its time is left to the
+// connection's deadlines, which [exchange.receive] extends after a late wake.
 func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
 		if errors.Is(ctx.Err(), context.Canceled) {
@@ -337,7 +339,8 @@ func (x *exchange) send(conn net.Conn, stream bool) error {
 	return err
 }
 
-// failedTry records an error of the kernel, such as ICMP causes, and reports whether to try again: the server may be starting.
+// failedTry records an error of the kernel, such as ICMP causes, and reports whether to try again: the server may be
+// starting.
 func (x *exchange) failedTry(own context.Context, err error, next *time.Time) bool {
 	x.failUDP(own, err)
 	x.answered++
@@ -381,7 +384,8 @@ func (x *exchange) failNetwork(own context.Context, err error, kind measurement.
 // minDatagrams is the number of datagrams that must have gone unanswered for a server to count as silent.
 const minDatagrams = 2
 
-// expired tells the end of the round from the end of the exchange's own patience. An answer that arrived before is kept.
+// expired tells the end of the round from the end of the exchange's own patience. An answer that arrived before is
+// kept.
 func (x *exchange) expired(own context.Context) {
 	if x.failed.Failure != measurement.DNSTimeout {
 		return

@@ -11,8 +11,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// FuzzAnswer parses arbitrary packets: what is kept of them is bounded and safe to show, and a chain leads from the name asked
-// for to addresses.
+// FuzzAnswer parses arbitrary packets: what is kept of them is bounded and safe to show, and a chain leads from the
+// name asked for to addresses.
 func FuzzAnswer(f *testing.F) {
 	q := new(dns.Msg)
 	q.SetQuestion(host, dns.TypeA)

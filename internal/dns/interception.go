@@ -9,8 +9,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// How long the result of an interception test holds: clean, intercepted (while nothing else is asked), and clean before a
-// delegation is walked for a verdict.
+// How long the result of an interception test holds: clean, intercepted (while nothing else is asked), and clean
+// before a delegation is walked for a verdict.
 const (
 	testClean       = time.Hour
 	testIntercepted = 10 * time.Minute
@@ -24,12 +24,12 @@ type interceptionTest struct {
 	valid  bool // the test was completed
 }
 
-// TestInterception asks a documentation address for host, unless a recent test holds: nothing there should answer, so that
-// anything that does answers for any address. A test holds for an hour, or for five minutes before a verdict. None is made
-// before some server has answered, because there is nothing to doubt yet.
+// TestInterception asks a documentation address for host, unless a recent test holds: nothing there should answer, so
+// that anything that does answers for any address. A test holds for an hour, or for five minutes before a verdict.
+// None is made before some server has answered, because there is nothing to doubt yet.
 //
-// One test serves all hosts; a caller waits for a test that runs. TestInterception returns false if no test could be completed
-// before ctx was done: the answers of authoritative servers must then not be believed.
+// One test serves all hosts; a caller waits for a test that runs. TestInterception returns false if no test could be
+// completed before ctx was done: the answers of authoritative servers must then not be believed.
 func (c *ZoneClient) TestInterception(ctx context.Context, host string, beforeVerdict bool) (valid bool) {
 	if !c.options.InterceptionTest || !c.port53.hasAnswered() {
 		return true

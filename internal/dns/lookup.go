@@ -15,9 +15,10 @@ import (
 // Types are the address types, in the order in which they are asked and listed.
 var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 
-// Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the final dot. If
-// there is no address and an answer is empty, Lookup asks once more without EDNS, because some servers answer with an empty
-// message instead of an error. patience is the time that the resolver gets; 0: that of [ResolverTimers].
+// Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the
+// final dot. If there is no address and an answer is empty, Lookup asks once more without EDNS, because some servers
+// answer with an empty message instead of an error. patience is the time that the resolver gets; 0: that of
+// [ResolverTimers].
 func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, patience time.Duration) measurement.Lookup {
 	started := time.Now()
 	q := Query{Name: host, Recursive: true, Patience: patience}
@@ -92,9 +93,9 @@ func summarise(l *measurement.Lookup) {
 	}
 }
 
-// failureRank orders failures by how much they tell about the name: where the two answers fail differently, the look-up gets
-// the failure that stands first. "No address" stands last, because it holds only if both answers agree: the other answer, had
-// it arrived, might have held an address.
+// failureRank orders failures by how much they tell about the name: where the two answers fail differently, the
+// look-up gets the failure that stands first. "No address" stands last, because it holds only if both answers agree:
+// the other answer, had it arrived, might have held an address.
 var failureRank = []measurement.DNSFailure{
 	measurement.DNSNXDomain, measurement.DNSRefused, measurement.DNSServFail, measurement.DNSLoop, measurement.DNSMalformed, measurement.DNSRcode,
 	measurement.DNSUnreachable, measurement.DNSTimeout, measurement.DNSOutOfTime, measurement.DNSNoAddress,

@@ -15,12 +15,12 @@ const (
 	maxEDE     = 8
 )
 
-// Reply is one server's reply to one question. The names in Records are in presentation format, in which every byte that is not
-// printable ASCII is escaped (RFC 4343 §2.1). All other names are host names.
+// Reply is one server's reply to one question. The names in Records are in presentation format, in which every byte
+// that is not printable ASCII is escaped (RFC 4343 §2.1). All other names are host names.
 type Reply struct {
 	measurement.Answer
-	// Records is the CNAME chain as far as the message contains it. Answer.Chain is the same if the chain ends in addresses,
-	// else empty.
+	// Records is the CNAME chain as far as the message contains it. Answer.Chain is the same if the chain ends in
+	// addresses, else empty.
 	Records []measurement.Record
 	// NS names the servers of Zone: the answer to a question of type NS, or a referral.
 	Zone string
@@ -59,8 +59,8 @@ func interpret(m *message, q Query) Reply {
 	return r
 }
 
-// chain follows the CNAME chain from the name asked for to its addresses. The order of the records in the message has no
-// meaning.
+// chain follows the CNAME chain from the name asked for to its addresses. The order of the records in the message has
+// no meaning.
 func (r *Reply) chain(m *message, q Query) {
 	owners := make(map[string][]dns.RR)
 	for _, rr := range m.Answer {
@@ -185,8 +185,8 @@ func (r *Reply) servers(m *message, q Query) {
 	}
 }
 
-// hostName returns a name in lower case with its final dot. ok is false if it is not a valid host name (RFC 1123 §2.1, with the
-// underscore that is in use), so that no other bytes from the network get into names.
+// hostName returns a name in lower case with its final dot. ok is false if it is not a valid host name (RFC 1123
+// §2.1, with the underscore that is in use), so that no other bytes from the network get into names.
 func hostName(name string) (string, bool) {
 	name = dns.CanonicalName(name)
 	if len(name) < 2 || len(name) > 254 {

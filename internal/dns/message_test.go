@@ -11,8 +11,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// wire is the hex form of the answer to coap.example A: the header with the counts of answer, authority and additional records,
-// the question, and the records.
+// wire is the hex form of the answer to coap.example A: the header with the counts of answer, authority and
+// additional records, the question, and the records.
 func wire(an, ns, ar string, records ...string) string {
 	return "1234 8180 0001" + an + ns + ar + " 04636f6170 076578616d706c65 00 0001 0001" + strings.Join(records, "")
 }
@@ -26,7 +26,8 @@ const (
 	wireECSAndEDE = "00 0029 04d0 00000000 0013 0008 0008 0000 1800 c6336400 000f 0003 0003 78"
 )
 
-// TestParse reads answers in wire format, as libc does: what is not needed from the answer section does not void the rest.
+// TestParse reads answers in wire format, as libc does: what is not needed from the answer section does not void the
+// rest.
 func TestParse(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -15,14 +15,14 @@ const HostRate = 2.0
 
 const (
 	burstSeconds = 10 // how many seconds' worth of questions may be sent at once
-	// longestQueue is how long a question may wait for its turn. A longer wait would lengthen the round, so the question is left
-	// to the next round.
+	// longestQueue is how long a question may wait for its turn. A longer wait would lengthen the round, so the
+	// question is left to the next round.
 	longestQueue = time.Second
 )
 
-// A server is backing off when backoffAfter questions in a row, over at least backoffFor, went unanswered. It is then no part
-// of the zone, because a server that is never heard would keep every address from being proved withdrawn. It is asked again
-// every backoffFor.
+// A server is backing off when backoffAfter questions in a row, over at least backoffFor, went unanswered. It is then
+// no part of the zone, because a server that is never heard would keep every address from being proved withdrawn. It
+// is asked again every backoffFor.
 const (
 	backoffAfter = 3
 	backoffFor   = 5 * time.Minute
@@ -34,7 +34,8 @@ const maxInFlight = 64
 // maxNameServers bounds the servers remembered; the one asked longest ago makes room.
 const maxNameServers = 1024
 
-// nameServers is the load and the availability of each authoritative server, over all zones. It is safe for concurrent use.
+// nameServers is the load and the availability of each authoritative server, over all zones. It is safe for
+// concurrent use.
 type nameServers struct {
 	now   func() time.Time
 	slots chan struct{}
@@ -89,7 +90,8 @@ func (s *nameServers) get(at netip.AddrPort, now time.Time) *nameServer {
 	return k
 }
 
-// enter waits until the server may be asked. It returns false if that would take too long; after true the caller must call leave.
+// enter waits until the server may be asked. It returns false if that would take too long; after true the caller must
+// call leave.
 func (s *nameServers) enter(ctx context.Context, at netip.AddrPort) bool {
 	wait, ok := s.reserve(ctx, at)
 	if !ok {

@@ -12,7 +12,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 )
 
-// ipv4only is a name that has IPv4 addresses only, so that its IPv6 addresses show the NAT64 prefix of the site (RFC 7050).
+// ipv4only is a name that has IPv4 addresses only, so that its IPv6 addresses show the NAT64 prefix of the site (RFC
+// 7050).
 const ipv4only = "ipv4only.arpa."
 
 // The addresses of ipv4only.
@@ -38,8 +39,8 @@ func NewNAT64(x Exchanger, now func() time.Time) *NAT64 {
 // Close ends the searches that run and waits for them.
 func (n *NAT64) Close() { n.searches.Close() }
 
-// Prefixes returns the prefixes with which a resolver synthesises IPv6 addresses (RFC 6147), at most an hour old. It is empty if
-// the resolver synthesises none, or if ctx is done first.
+// Prefixes returns the prefixes with which a resolver synthesises IPv6 addresses (RFC 6147), at most an hour old. It
+// is empty if the resolver synthesises none, or if ctx is done first.
 func (n *NAT64) Prefixes(ctx context.Context, resolver netip.AddrPort) []netip.Prefix {
 	call, err := n.searches.Join(resolver, foundFor, searchBudget, func() *prefixSearch {
 		return &prefixSearch{exchanger: n.exchanger, resolver: resolver}

@@ -31,11 +31,11 @@ const (
 	optionEDE        = 15 // RFC 8914
 )
 
-// parse reads a packet as the answer to q. A packet with another id or question is a late answer to an earlier question, or a
-// forgery, and is unrelated.
+// parse reads a packet as the answer to q. A packet with another id or question is a late answer to an earlier
+// question, or a forgery, and is unrelated.
 //
-// Like libc, parse depends on the answer section only: it reads the other sections as far as it can. The reader of the library
-// rejects the whole message for one record or option that it cannot read.
+// Like libc, parse depends on the answer section only: it reads the other sections as far as it can. The reader of
+// the library rejects the whole message for one record or option that it cannot read.
 func parse(packet []byte, id uint16, q Query) (*message, parseState) {
 	if len(packet) < headerSize || binary.BigEndian.Uint16(packet) != id || packet[2]&0x80 == 0 {
 		return nil, unrelated
@@ -80,7 +80,8 @@ type recordReader struct {
 	failed  bool // the rest of the packet cannot be read
 }
 
-// section reads up to count records. It leaves out those whose content cannot be read, and ends early where the packet does.
+// section reads up to count records. It leaves out those whose content cannot be read, and ends early where the
+// packet does.
 func (r *recordReader) section(count int) (out []dns.RR) {
 	for range count {
 		rr, ok := r.next()

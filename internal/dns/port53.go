@@ -10,8 +10,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Port 53 counts as blocked when blockedAfter questions, to two servers where there are two, have gone unanswered and no
-// server at all has answered for blockedFor. The outage of a single zone can look the same; the verdict is unknown in either case.
+// Port 53 counts as blocked when blockedAfter questions, to two servers where there are two, have gone unanswered and
+// no server at all has answered for blockedFor. The outage of a single zone can look the same; the verdict is unknown
+// in either case.
 const (
 	blockedAfter = 3
 	blockedFor   = 5 * time.Minute

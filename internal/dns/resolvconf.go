@@ -16,8 +16,8 @@ const (
 	dnsPort       = 53
 )
 
-// readResolvConf reads the name servers of a resolv.conf(5) as libc does: it ignores lines that it cannot use, and servers that
-// are listed twice.
+// readResolvConf reads the name servers of a resolv.conf(5) as libc does: it ignores lines that it cannot use, and
+// servers that are listed twice.
 func readResolvConf(r io.Reader) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
 	lines := bufio.NewScanner(io.LimitReader(r, maxResolvConf))
@@ -43,8 +43,8 @@ func readResolvConf(r io.Reader) ([]netip.AddrPort, error) {
 // DefaultResolver is the resolver that libc asks if resolv.conf(5) lists none.
 var DefaultResolver = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), dnsPort)
 
-// IsStub reports whether an address is that of the stub of systemd-resolved, which forwards this machine's questions to the
-// resolvers of the site (systemd-resolved(8)). Devices do not ask it.
+// IsStub reports whether an address is that of the stub of systemd-resolved, which forwards this machine's questions
+// to the resolvers of the site (systemd-resolved(8)). Devices do not ask it.
 func IsStub(addr netip.Addr) bool {
 	return addr == netip.AddrFrom4([4]byte{127, 0, 0, 53}) || addr == netip.AddrFrom4([4]byte{127, 0, 0, 54})
 }

@@ -13,13 +13,15 @@ import (
 const (
 	// resolvConf is the file that lists the resolvers of this machine.
 	resolvConf = "/etc/resolv.conf"
-	// upstreamConf lists the resolvers that systemd-resolved asks, where resolvConf lists only its stub (systemd-resolved(8)).
+	// upstreamConf lists the resolvers that systemd-resolved asks, where resolvConf lists only its stub
+	// (systemd-resolved(8)).
 	upstreamConf = "/run/systemd/resolve/resolv.conf"
 )
 
-// SystemResolvers returns the resolvers listed in /etc/resolv.conf, at most three. If that is only the stub of systemd-resolved,
-// SystemResolvers returns the resolvers that the stub asks, because devices ask those. It returns none if the file lists none or
-// does not exist, which can be so for a moment while the file is replaced; see [DefaultResolver].
+// SystemResolvers returns the resolvers listed in /etc/resolv.conf, at most three. If that is only the stub of
+// systemd-resolved, SystemResolvers returns the resolvers that the stub asks, because devices ask those. It returns
+// none if the file lists none or does not exist, which can be so for a moment while the file is replaced; see
+// [DefaultResolver].
 func SystemResolvers() ([]netip.AddrPort, error) { return systemResolvers(resolvConf, upstreamConf) }
 
 func systemResolvers(resolvConf, upstreamConf string) ([]netip.AddrPort, error) {

@@ -14,7 +14,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// pausedConn has this process stop at a deadline and go on some time later, when the deadline has expired and packets may wait.
+// pausedConn has this process stop at a deadline and go on some time later, when the deadline has expired and packets
+// may wait.
 type pausedConn struct {
 	net.Conn
 	pause   time.Duration
@@ -91,7 +92,8 @@ type failingConn struct {
 
 func (c failingConn) Write([]byte) (int, error) { return 0, c.err }
 
-// TestExchangeErrno has each call fail with the error of the system: a shortage of this machine is no statement about the server.
+// TestExchangeErrno has each call fail with the error of the system: a shortage of this machine is no statement about
+// the server.
 func TestExchangeErrno(t *testing.T) {
 	for _, test := range []struct {
 		name    string

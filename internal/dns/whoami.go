@@ -20,8 +20,9 @@ type viewTest struct {
 	same     bool
 }
 
-// SameView reports whether the resolver's queries were shown to leave from the same address as this machine's, at most an
-// hour ago: the servers of name answer with the address of the asker. It returns false if this could not be shown.
+// SameView reports whether the resolver's queries were shown to leave from the same address as this machine's, at
+// most an hour ago: the servers of name answer with the address of the asker. It returns false if this could not be
+// shown.
 func (c *ZoneClient) SameView(ctx context.Context, resolver netip.AddrPort, name string) bool {
 	call, err := c.views.Join(resolver, foundFor, searchBudget, func() *viewTest {
 		return &viewTest{client: c, resolver: resolver, name: name}

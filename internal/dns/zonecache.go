@@ -13,8 +13,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 )
 
-// How long a zone cut or a zone's servers are remembered, and how long after a failed search the next one is made: failedFor,
-// doubled with every failure in a row up to failedForMost.
+// How long a zone cut or a zone's servers are remembered, and how long after a failed search the next one is made:
+// failedFor, doubled with every failure in a row up to failedForMost.
 const (
 	foundFor      = time.Hour
 	failedFor     = time.Minute
@@ -32,12 +32,12 @@ const (
 	maxZones       = 256
 	maxZoneServers = 33 // one more than package staleness tells apart, so that it sees when the list is not complete
 	maxCuts        = 12 // questions from a name up to its zone cut
-	// A zone can name servers whose addresses cannot be found, to make the site's resolvers work. So at most maxServerNames names
-	// are looked up, one after the other, until maxFailedNames in a row have no address.
+	// A zone can name servers whose addresses cannot be found, to make the site's resolvers work. So at most
+	// maxServerNames names are looked up, one after the other, until maxFailedNames in a row have no address.
 	maxServerNames = 10
 	maxFailedNames = 4
-	// searchBudget bounds one search for a zone cut or for a zone's servers: a few look-ups one after the other, once an hour,
-	// or once a minute while they fail.
+	// searchBudget bounds one search for a zone cut or for a zone's servers: a few look-ups one after the other, once
+	// an hour, or once a minute while they fail.
 	searchBudget = 5 * time.Second
 )
 
@@ -62,8 +62,9 @@ type zoneCut struct {
 	failures   int       // searches that failed in a row
 }
 
-// zoneCache remembers which zone holds a name and which servers serve a zone. It asks the site's resolvers. Searches are
-// shared: a caller that leaves early ends none, so that its lack of time is not taken for a failure. It is safe for concurrent use.
+// zoneCache remembers which zone holds a name and which servers serve a zone. It asks the site's resolvers. Searches
+// are shared: a caller that leaves early ends none, so that its lack of time is not taken for a failure. It is safe
+// for concurrent use.
 type zoneCache struct {
 	client   *ZoneClient
 	searches *share.Group[searchKey, search]
@@ -247,15 +248,15 @@ func (c *zoneCache) store(z *zone) {
 	c.zones[z.name] = z
 }
 
-// addressesOf finds the addresses of name servers, in the glue or through the resolvers, and keeps those that can be reached.
-// incomplete reports whether there are more servers than the bounds allow.
+// addressesOf finds the addresses of name servers, in the glue or through the resolvers, and keeps those that can be
+// reached. incomplete reports whether there are more servers than the bounds allow.
 func (c *zoneCache) addressesOf(ctx context.Context, resolvers []netip.AddrPort, names []string, glue map[string][]netip.Addr) (
 	out []netip.AddrPort, incomplete bool,
 ) {
 	lookups, failures := 0, 0
 	for _, name := range names {
 		addresses := slices.DeleteFunc(slices.Clone(glue[name]), func(a netip.Addr) bool { return !c.client.options.Usable(a.Unmap()) })
-		if len(addresses) == 0 { // also behind NAT64, where glue is IPv4 only and the resolver synthesises IPv6 addresses
+		if len(addresses) == 0 { // behind NAT64, glue is IPv4 only, and the resolver synthesises IPv6 addresses
 			if lookups++; lookups > maxServerNames || failures >= maxFailedNames || ctx.Err() != nil {
 				incomplete = true
 				continue

@@ -13,8 +13,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// TestZoneCacheAmplification has a hostile zone that names many servers without addresses: one search costs the site's resolver
-// a bounded number of questions, and failed searches become rare.
+// TestZoneCacheAmplification has a hostile zone that names many servers without addresses: one search costs the
+// site's resolver a bounded number of questions, and failed searches become rare.
 func TestZoneCacheAmplification(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -71,8 +71,8 @@ func TestZoneCacheAmplification(t *testing.T) {
 	}
 }
 
-// TestZoneCacheIncompleteZone has a zone with more servers than are looked up: it is not sampled, since the other servers may
-// publish other records.
+// TestZoneCacheIncompleteZone has a zone with more servers than are looked up: it is not sampled, since the other
+// servers may publish other records.
 func TestZoneCacheIncompleteZone(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -99,8 +99,8 @@ func TestZoneCacheIncompleteZone(t *testing.T) {
 	}
 }
 
-// TestZoneCacheBehindNAT64 has a site without IPv4, whose resolver synthesises IPv6 addresses: servers that have IPv4 addresses
-// only are asked through these, after the delegation was walked too, whose glue is IPv4 only.
+// TestZoneCacheBehindNAT64 has a site without IPv4, whose resolver synthesises IPv6 addresses: servers that have IPv4
+// addresses only are asked through these, after the delegation was walked too, whose glue is IPv4 only.
 func TestZoneCacheBehindNAT64(t *testing.T) {
 	const synthesised = "[64:ff9b::cb00:7101]:53" // of ns1
 	inBubble(t, Options{Usable: netip.Addr.Is6}, func(t *testing.T, n *internet) {

@@ -17,18 +17,21 @@ import (
 type Options struct {
 	Exchanger Exchanger
 	Now       func() time.Time // nil: time.Now
-	// Servers, if not empty, stand for the servers of every zone: none are searched, and walking a delegation means asking them.
+	// Servers, if not empty, stand for the servers of every zone: none are searched, and walking a delegation means
+	// asking them.
 	Servers []netip.AddrPort
 	// Usable reports whether a discovered server can be reached at an address; nil: all can.
 	Usable func(netip.Addr) bool
-	// InterceptionTest allows questions to Unanswered, to find out whether something answers on port 53 for any address.
+	// InterceptionTest allows questions to Unanswered, to find out whether something answers on port 53 for any
+	// address.
 	InterceptionTest bool
-	Unanswered       netip.AddrPort // where nothing should answer; zero: 192.0.2.53:53, a documentation address (RFC 5737)
+	Unanswered       netip.AddrPort // where nothing should answer (RFC 5737); zero: 192.0.2.53:53
 	Port             uint16         // of discovered servers; 0: 53
 }
 
-// ZoneClient asks the authoritative servers of zones. What it learns of zones and servers is shared by all hosts. It must not
-// be used before one of the site's resolvers has answered: the caller ensures that. It is safe for concurrent use.
+// ZoneClient asks the authoritative servers of zones. What it learns of zones and servers is shared by all hosts. It
+// must not be used before one of the site's resolvers has answered: the caller ensures that. It is safe for
+// concurrent use.
 type ZoneClient struct {
 	options Options
 	servers *nameServers
@@ -60,7 +63,8 @@ func NewZoneClient(o Options) *ZoneClient {
 	return c
 }
 
-// SetRate sets how many questions per second each server gets at most, averaged over ten seconds; [HostRate] until then.
+// SetRate sets how many questions per second each server gets at most, averaged over ten seconds; [HostRate] until
+// then.
 func (c *ZoneClient) SetRate(perSecond float64) { c.servers.setRate(perSecond) }
 
 // Close ends the searches and tests that run and waits for them. Samples that need them then fail.
@@ -74,8 +78,8 @@ func (c *ZoneClient) Close() {
 const (
 	maxSteps = 8 // zones of one chain
 	maxTries = 3 // servers of one zone asked until one answers
-	// samplePatience bounds the questions of one step. A sample ends with the first step without an answer, so that servers
-	// that drop everything cost a round no more than this, at the same time as the walks of its paths.
+	// samplePatience bounds the questions of one step. A sample ends with the first step without an answer, so that
+	// servers that drop everything cost a round no more than this, at the same time as the walks of its paths.
 	samplePatience = 2500 * time.Millisecond
 )
 
@@ -89,16 +93,16 @@ type sampleRequest struct {
 	walk      time.Time // if not zero: delegations not walked since are walked again
 }
 
-// Sample takes one sample of host (lower case, with the final dot). turn selects the servers: counting it up uses all of them
-// in turn. A server that does not answer is replaced by the next. ok is false without a result: the zone's servers are not known,
-// or ctx ended first.
+// Sample takes one sample of host (lower case, with the final dot). turn selects the servers: counting it up uses all
+// of them in turn. A server that does not answer is replaced by the next. ok is false without a result: the zone's
+// servers are not known, or ctx ended first.
 func (c *ZoneClient) Sample(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, turn int) (s measurement.Sample, ok bool) {
 	return c.sample(ctx, sampleRequest{resolvers: resolvers, host: host, typ: typ, turn: turn})
 }
 
-// Confirm takes each samples from every server of every zone of the chain. If walk is not zero, delegations not walked since
-// are walked first; where that fails one sample is enough, because it confirms nothing. Samples that could not be taken before
-// ctx ended are missing.
+// Confirm takes each samples from every server of every zone of the chain. If walk is not zero, delegations not
+// walked since are walked first; where that fails one sample is enough, because it confirms nothing. Samples that
+// could not be taken before ctx ended are missing.
 func (c *ZoneClient) Confirm(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, each int, walk time.Time) []measurement.Sample {
 	request := sampleRequest{resolvers: resolvers, host: host, typ: typ, walk: walk}
 	first, ok := c.sample(ctx, request)
@@ -168,7 +172,7 @@ func (c *ZoneClient) sample(ctx context.Context, request sampleRequest) (s measu
 		}
 		name = next
 	}
-	s.Failure, s.Steps, s.Received = measurement.SampleSilent, nil, c.options.Now() // a chain without end is an error of the zone
+	s.Failure, s.Steps, s.Received = measurement.SampleSilent, nil, c.options.Now() // an endless chain is an error of the zone
 	return s, true
 }
 
@@ -192,7 +196,8 @@ func (c *ZoneClient) zone(ctx context.Context, request sampleRequest, name strin
 	return z, false, true
 }
 
-// step asks a server of the zone for name. next is the name with which the chain goes on in another zone or another answer.
+// step asks a server of the zone for name. next is the name with which the chain goes on in another zone or another
+// answer.
 func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sampleRequest) (
 	step measurement.SampleStep, next string, failure measurement.SampleFailure, ok bool,
 ) {
@@ -265,8 +270,9 @@ func isReferral(r *Reply, z *zone) bool {
 	return !r.AA && len(r.Records) == 0 && r.Zone != "" && r.Zone != z.name && dns.IsSubDomain(z.name, r.Zone)
 }
 
-// inZone takes the records of an answer that belong to the server's own zone: AA covers only the first owner (RFC 1035 §4.1.1),
-// and beyond a zone cut the servers of another zone are authoritative. complete is false if the name has no address of the type.
+// inZone takes the records of an answer that belong to the server's own zone: AA covers only the first owner (RFC
+// 1035 §4.1.1), and beyond a zone cut the servers of another zone are authoritative. complete is false if the name
+// has no address of the type.
 func (c *ZoneClient) inZone(ctx context.Context, z *zone, resolvers []netip.AddrPort, records []measurement.Record) (
 	own []measurement.Record, next string, complete bool,
 ) {
@@ -297,8 +303,8 @@ func (c *ZoneClient) holds(ctx context.Context, z *zone, resolvers []netip.AddrP
 	return ok && cut == z.name
 }
 
-// choose lists the servers to ask, and how many of them until one answers: those that are not backing off, and those that may
-// be tried again. If all are backing off, one try is enough.
+// choose lists the servers to ask, and how many of them until one answers: those that are not backing off, and those
+// that may be tried again. If all are backing off, one try is enough.
 func (c *ZoneClient) choose(all []netip.AddrPort, only bool) (ask []netip.AddrPort, tries int) {
 	for _, at := range all {
 		if backingOff, retryDue := c.servers.backingOff(at); !backingOff || retryDue && !only {

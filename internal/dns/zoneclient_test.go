@@ -19,8 +19,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// internet is a network in memory: a root, two zones with one or two servers each, and the site's resolver, which knows all
-// zones.
+// internet is a network in memory: a root, two zones with one or two servers each, and the site's resolver, which
+// knows all zones.
 //
 //	host.example.  300 CNAME edge.other.      ns1, ns2.example.  at 203.0.113.1, .2 (and 2001:db8::2)
 //	edge.other.     60 198.51.100.1           ns.other.          at 203.0.113.3
@@ -307,7 +307,8 @@ func TestZoneCacheResolverDropsNS(t *testing.T) {
 	})
 }
 
-// TestNameServersRate requests many samples: a server gets at most two questions per second and host, averaged over ten seconds.
+// TestNameServersRate requests many samples: a server gets at most two questions per second and host, averaged over
+// ten seconds.
 func TestNameServersRate(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		var all sync.WaitGroup

@@ -19,7 +19,7 @@ const (
 	DNSMalformed   DNSFailure = "malformed"   // the answer breaks the protocol
 	DNSLoop        DNSFailure = "loop"        // the CNAME chain does not end
 	DNSRcode       DNSFailure = "rcode"       // another response code
-	DNSOutOfTime   DNSFailure = "out_of_time" // the round ended first, or this machine had no socket left: no statement about the server
+	DNSOutOfTime   DNSFailure = "out_of_time" // the round ended first, or this machine could not ask: says nothing
 )
 
 // DNSFailures lists every failure.
@@ -72,8 +72,8 @@ func (a *Answer) Addresses() []netip.Addr {
 	return out
 }
 
-// TTL is the least TTL of the chain in seconds, which bounds how long the answer may be cached (RFC 2181 §8). ok is false
-// without a record.
+// TTL is the least TTL of the chain in seconds, which bounds how long the answer may be cached (RFC 2181 §8). ok is
+// false without a record.
 func (a *Answer) TTL() (ttl uint32, ok bool) {
 	for _, r := range a.Chain {
 		if !ok || r.TTL < ttl {
@@ -100,7 +100,8 @@ const (
 	edeFiltered = 17
 )
 
-// Filtered returns the Extended DNS Error with which the resolver states that it filters the name; ok is false without one.
+// Filtered returns the Extended DNS Error with which the resolver states that it filters the name; ok is false
+// without one.
 func (l *Lookup) Filtered() (ede EDE, ok bool) {
 	for i := range l.Answers {
 		for _, e := range l.Answers[i].EDE {
@@ -124,8 +125,8 @@ const (
 	SampleIntercepted SampleFailure = "intercepted"
 	// SampleNotAuthoritative: answers arrive without AA, from a cache or a proxy.
 	SampleNotAuthoritative SampleFailure = "not_authoritative"
-	// SampleRefused: the answer is REFUSED: from a resolver that port 53 is redirected to and that refuses questions without
-	// recursion (Unbound's default), or from servers that no longer serve the zone.
+	// SampleRefused: the answer is REFUSED: from a resolver that port 53 is redirected to and that refuses questions
+	// without recursion (Unbound's default), or from servers that no longer serve the zone.
 	SampleRefused SampleFailure = "refused"
 	// SampleNoAddress: a valid authoritative answer states that the name has no address of this type.
 	SampleNoAddress SampleFailure = "no_address"
@@ -150,16 +151,16 @@ type Sample struct {
 // SampleStep is the part of the chain that one server of one zone answered.
 type SampleStep struct {
 	Server netip.AddrPort
-	// Servers are all servers of that zone that this machine can ask, Server among them, without those of a family that has
-	// no route and those that have been silent for long. They are the union of the servers that any resolver may still ask:
-	// those of the parent zone, and those learnt through every resolver. A server that is listed and never heard prevents a
+	// Servers are all servers of that zone that this machine can ask, Server among them, without those of a family
+	// that has no route and those that have been silent for long. They are the union of the servers that any resolver may
+	// still ask: those of the parent zone, and those learnt through every resolver. A server that is listed and never heard prevents a
 	// proof that an address is withdrawn, because the resolver may have the address from it.
 	Servers []netip.AddrPort
 	Records []Record // of the chain, with the TTLs of the zone
 }
 
-// Port53State is whether this machine reaches authoritative servers beyond the site on port 53: a closed list, used as the
-// label `state`; "" while nothing is known.
+// Port53State is whether this machine reaches authoritative servers beyond the site on port 53: a closed list, used
+// as the label `state`; "" while nothing is known.
 type Port53State string
 
 const (
@@ -180,13 +181,13 @@ const (
 	LegAuthority = "authority" // an authoritative server of a zone
 )
 
-// DNSRcodes are the outcomes of a question that are counted: a closed list, used as the label `rcode`. The first six stand in
-// the order of their response codes (RFC 1035 §4.1.1).
+// DNSRcodes are the outcomes of a question that are counted: a closed list, used as the label `rcode`. The first six
+// stand in the order of their response codes (RFC 1035 §4.1.1).
 var DNSRcodes = []string{"noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", RcodeTimeout, RcodeOther}
 
 const (
 	RcodeTimeout = "timeout" // no answer arrived
-	RcodeOther   = "other"   // another response code, an answer that breaks the protocol, ICMP, or a question that the round's end cut off
+	RcodeOther   = "other"   // another code, a broken answer, ICMP, or cut off by the end of the round
 )
 
 // QueryCount is how many questions of one leg had one outcome since start.

@@ -2,7 +2,8 @@ package measurement
 
 import "net/netip"
 
-// nat64Positions are the bytes of an IPv6 address that hold the IPv4 address, by the length of the NAT64 prefix (RFC 6052 §2.2).
+// nat64Positions are the bytes of an IPv6 address that hold the IPv4 address, by the length of the NAT64 prefix (RFC
+// 6052 §2.2).
 var nat64Positions = map[int][4]int{
 	32: {4, 5, 6, 7}, 40: {5, 6, 7, 9}, 48: {6, 7, 9, 10}, 56: {7, 9, 10, 11}, 64: {9, 10, 11, 12}, 96: {12, 13, 14, 15},
 }
@@ -10,8 +11,8 @@ var nat64Positions = map[int][4]int{
 // NAT64Lengths lists the lengths that a NAT64 prefix can have, the longest first.
 var NAT64Lengths = []int{96, 64, 56, 48, 40, 32}
 
-// EmbeddedIPv4 returns the IPv4 address in an IPv6 address that was synthesised with a NAT64 prefix of the given length (RFC 6052).
-// ok is false if the address cannot be of that form.
+// EmbeddedIPv4 returns the IPv4 address in an IPv6 address that was synthesised with a NAT64 prefix of the given
+// length (RFC 6052). ok is false if the address cannot be of that form.
 func EmbeddedIPv4(addr netip.Addr, length int) (v4 netip.Addr, ok bool) {
 	positions, valid := nat64Positions[length]
 	if !valid || !addr.Is6() || addr.Is4In6() {

@@ -11,8 +11,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// dnsDetailText words what is known about a failed look-up besides its failure. It is empty for a detail without a kind and
-// without a text.
+// dnsDetailText words what is known about a failed look-up besides its failure. It is empty for a detail without a
+// kind and without a text.
 func dnsDetailText(d measurement.Detail) string {
 	words := text(d.Text)
 	// Not exhaustive: the other kinds are worded in files of their own; a test runs over all kinds.
@@ -92,8 +92,8 @@ func resolverText(r *report.Resolver) string {
 	return words
 }
 
-// ZoneText words why there is no valid sample of a zone; empty if there is one. A failure of the sample is worded as in the
-// reason for a verdict.
+// ZoneText words why there is no valid sample of a zone; empty if there is one. A failure of the sample is worded as
+// in the reason for a verdict.
 func ZoneText(z *report.Zone) string {
 	switch z.Failure {
 	case report.ZoneUnconfigured:

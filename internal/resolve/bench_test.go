@@ -20,8 +20,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// serveBenchmark in the environment makes the test binary a resolver and an authoritative server, so that the benchmark measures
-// the service only.
+// serveBenchmark in the environment makes the test binary a resolver and an authoritative server, so that the
+// benchmark measures the service only.
 const serveBenchmark = "ENDPOINT_BENCHMARK_SERVER"
 
 const benchmarkHosts = 50

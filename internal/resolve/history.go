@@ -13,8 +13,9 @@ const (
 	maxLogged     = 8              // new addresses listed in one log line
 )
 
-// A set of addresses has settled when settledAnswers answers in a row, over settledTTLs times the TTL or settledFor, whichever is
-// shorter, held no other address. A pool that rotates with each refresh never settles before all of it has been seen.
+// A set of addresses has settled when settledAnswers answers in a row, over settledTTLs times the TTL or settledFor,
+// whichever is shorter, held no other address. A pool that rotates with each refresh never settles before all of it
+// has been seen.
 const (
 	settledAnswers = 3
 	settledTTLs    = 3
@@ -23,10 +24,10 @@ const (
 
 // addressHistory counts the changes of the addresses that a resolver gives for a host.
 //
-// A change is an answer with an address that is not in the current set, after that set has settled. The answer then begins the
-// new current set, to which further new addresses are added until it has settled. So a failover counts once, and so does the way
-// back; a balancer that rotates through a pool counts none, nor does an address that only disappears (the authoritative servers
-// show that: package staleness).
+// A change is an answer with an address that is not in the current set, after that set has settled. The answer then
+// begins the new current set, to which further new addresses are added until it has settled. So a failover counts
+// once, and so does the way back; a balancer that rotates through a pool counts none, nor does an address that only
+// disappears (the authoritative servers show that: package staleness).
 type addressHistory struct {
 	current    map[netip.Addr]time.Time // when last seen
 	ttl        time.Duration            // the longest of an answer since the current set began

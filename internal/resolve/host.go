@@ -19,8 +19,8 @@ type Host struct {
 	state   *hostState
 }
 
-// hostState is what is remembered of one host from round to round. Its size is bounded: package staleness bounds its own part,
-// and there is one history of bounded size per configured resolver.
+// hostState is what is remembered of one host from round to round. Its size is bounded: package staleness bounds its
+// own part, and there is one history of bounded size per configured resolver.
 type hostState struct {
 	host         string
 	constants    staleness.Constants
@@ -33,7 +33,7 @@ type hostState struct {
 	latest     map[netip.AddrPort]staleness.Assessment // by resolver, of the newest round that ended
 	turn       int                                     // selects the authoritative server of the next sample
 	zone       []netip.Addr                            // addresses of the newest round with a valid sample
-	confirming time.Time                               // when authoritative servers were last asked to confirm a suspicion
+	confirming time.Time                               // when a suspicion was last to be confirmed
 }
 
 func newHostState(host string, c staleness.Constants, o staleness.Options) *hostState {
@@ -80,7 +80,8 @@ func (h *hostState) sampled(samples []measurement.Sample) {
 	}
 }
 
-// intercepted records that something on the path answers for the authoritative servers, which voids this round's samples.
+// intercepted records that something on the path answers for the authoritative servers, which voids this round's
+// samples.
 func (h *hostState) intercepted(now time.Time) {
 	samples := make([]measurement.Sample, len(dns.Types))
 	for i, typ := range dns.Types {
@@ -89,8 +90,9 @@ func (h *hostState) intercepted(now time.Time) {
 	h.sampled(samples)
 }
 
-// wants returns the samples that would confirm or refute a suspicion against a resolver. Once a resolver is proved to be stale,
-// and while no other is suspect, its answers are not confirmed in every round, which spares the authoritative servers.
+// wants returns the samples that would confirm or refute a suspicion against a resolver. Once a resolver is proved to
+// be stale, and while no other is suspect, its answers are not confirmed in every round, which spares the
+// authoritative servers.
 func (h *hostState) wants(now time.Time) []staleness.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()

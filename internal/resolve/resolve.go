@@ -1,6 +1,6 @@
-// Package resolve resolves the configured hosts for the survey: it asks the site's resolvers for each host, takes direct samples
-// from the authoritative servers of its zone at the same time, and keeps what package staleness needs from round to round to
-// judge the resolvers.
+// Package resolve resolves the configured hosts for the survey: it asks the site's resolvers for each host, takes
+// direct samples from the authoritative servers of its zone at the same time, and keeps what package staleness needs
+// from round to round to judge the resolvers.
 //
 // Package dns knows how to ask, package staleness what the answers mean. This package joins the two:
 //
@@ -32,15 +32,15 @@ import (
 type Options struct {
 	Config    *config.Config
 	Resolvers []netip.AddrPort // the site's resolvers, in the order in which devices ask them
-	// Previous is the service of the configuration before a reload. The new service takes over its counts and what it remembers
-	// of the hosts that stay. Rounds of the previous service that run go on.
+	// Previous is the service of the configuration before a reload. The new service takes over its counts and what it
+	// remembers of the hosts that stay. Rounds of the previous service that run go on.
 	Previous *Service
 	Now      func() time.Time // nil: time.Now
 	Logger   *slog.Logger     // nil: nothing is logged
 	// Dial opens the sockets; nil: a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Usable reports whether a discovered authoritative server can be reached at an address; nil: at global unicast addresses
-	// that this machine has a route to.
+	// Usable reports whether a discovered authoritative server can be reached at an address; nil: at global unicast
+	// addresses that this machine has a route to.
 	Usable func(netip.Addr) bool
 
 	// The remaining fields are for tests.
@@ -123,8 +123,8 @@ func (s *Service) zoneOptions(o Options) dns.Options {
 	return out
 }
 
-// reachable reports whether a discovered authoritative server may be asked: loopback and link-local addresses belong to no
-// server of a zone.
+// reachable reports whether a discovered authoritative server may be asked: loopback and link-local addresses belong
+// to no server of a zone.
 func reachable(addr netip.Addr) bool {
 	return addr.IsGlobalUnicast() && route.Exists(addr)
 }
@@ -148,8 +148,8 @@ func (s *Service) constants() staleness.Constants {
 	}
 }
 
-// options combines what the endpoints of one host assert about its zone: an assertion of one endpoint holds for the name. Of
-// several expected TTLs the longest counts, so that none is a false accusation of a resolver.
+// options combines what the endpoints of one host assert about its zone: an assertion of one endpoint holds for the
+// name. Of several expected TTLs the longest counts, so that none is a false accusation of a resolver.
 func (s *Service) options(host string) staleness.Options {
 	o := staleness.Options{NoAuthority: s.zoneClient == nil}
 	for _, e := range s.config.EndpointsOf(host) {
@@ -159,8 +159,8 @@ func (s *Service) options(host string) staleness.Options {
 	return o
 }
 
-// Host returns the host of the given name. If no endpoint has that host (/probe was asked for it), its state belongs to the
-// caller only: its resolvers are asked, its authoritative servers are not, and nothing of it is remembered.
+// Host returns the host of the given name. If no endpoint has that host (/probe was asked for it), its state belongs
+// to the caller only: its resolvers are asked, its authoritative servers are not, and nothing of it is remembered.
 func (s *Service) Host(name string) *Host {
 	if h := s.hosts[name]; h != nil {
 		return &Host{service: s, state: h}

@@ -13,8 +13,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// Round is one round of one host: its look-ups, its direct samples, and the judgement of its resolvers. It ends when its context
-// is done, at the latest.
+// Round is one round of one host: its look-ups, its direct samples, and the judgement of its resolvers. It ends when
+// its context is done, at the latest.
 type Round struct {
 	service  *Service
 	host     *hostState
@@ -35,8 +35,8 @@ type Round struct {
 	zone      report.Zone       // readable after done
 }
 
-// Begin asks every resolver and the authoritative servers of the host's zone at the same time. Each resolver gets the given
-// patience. The caller must call [Round.Finish], which waits for the round to end.
+// Begin asks every resolver and the authoritative servers of the host's zone at the same time. Each resolver gets the
+// given patience. The caller must call [Round.Finish], which waits for the round to end.
 func (h *Host) Begin(ctx context.Context, patience time.Duration) *Round {
 	resolvers := len(h.service.resolvers)
 	r := &Round{
@@ -49,8 +49,8 @@ func (h *Host) Begin(ctx context.Context, patience time.Duration) *Round {
 	return r
 }
 
-// Arrivals receives a value for every look-up that ends, and is closed after the last. So the walks can begin while other
-// resolvers and the authoritative servers are still being asked.
+// Arrivals receives a value for every look-up that ends, and is closed after the last. So the walks can begin while
+// other resolvers and the authoritative servers are still being asked.
 func (r *Round) Arrivals() <-chan struct{} { return r.arrivals }
 
 // Lookups returns the look-ups that have ended, in the order of the resolvers.
@@ -66,7 +66,8 @@ func (r *Round) Lookups() []measurement.Lookup {
 	return out
 }
 
-// isUniqueLocal reports whether an address is a unique local IPv6 address (RFC 4193), which a site's NAT64 prefix may be.
+// isUniqueLocal reports whether an address is a unique local IPv6 address (RFC 4193), which a site's NAT64 prefix may
+// be.
 func isUniqueLocal(addr netip.Addr) bool { return addr.Is6() && addr.IsPrivate() }
 
 // NAT64 is what is known of how IPv6 addresses of the host may have been synthesised from IPv4 addresses.
@@ -112,8 +113,8 @@ func (r *Round) Finish() ([]report.Resolver, report.Zone) {
 	return r.resolvers, r.zone
 }
 
-// Preliminary returns what is known while the round runs: the look-ups that have ended, with the assessments of the round before.
-// It does not wait.
+// Preliminary returns what is known while the round runs: the look-ups that have ended, with the assessments of the
+// round before. It does not wait.
 func (r *Round) Preliminary() ([]report.Resolver, report.Zone) {
 	h, lookups := r.host, r.Lookups()
 	h.mu.Lock()
@@ -153,8 +154,8 @@ func (r *Round) run() {
 // asksZone reports whether the authoritative servers of the host's zone may be asked.
 func (r *Round) asksZone() bool { return r.service.zoneClient != nil && !r.host.unconfigured }
 
-// intercepted reports whether something on the path was found to answer for the authoritative servers: by this round or by that
-// of another host, possibly after the samples of this one were taken.
+// intercepted reports whether something on the path was found to answer for the authoritative servers: by this round
+// or by that of another host, possibly after the samples of this one were taken.
 func (r *Round) intercepted() bool {
 	return r.asksZone() && r.service.zoneClient.Port53State() == measurement.Port53Intercepted
 }
@@ -199,8 +200,8 @@ func (r *Round) resolverAnswered() bool {
 	return r.service.answered.Load()
 }
 
-// sample takes one direct sample of each type, and returns them if any is valid. They are recorded only when the interception
-// test holds.
+// sample takes one direct sample of each type, and returns them if any is valid. They are recorded only when the
+// interception test holds.
 func (r *Round) sample() []measurement.Sample {
 	c, h := r.service.zoneClient, r.host
 	turn, resolvers := h.nextTurn(), r.service.resolvers
@@ -234,8 +235,8 @@ func (r *Round) sample() []measurement.Sample {
 	return out
 }
 
-// confirm takes the samples that confirm or refute a suspicion from this round's answers. Before a verdict the delegation is
-// walked, and interception is tested at the same time.
+// confirm takes the samples that confirm or refute a suspicion from this round's answers. Before a verdict the
+// delegation is walked, and interception is tested at the same time.
 func (r *Round) confirm() (valid []measurement.Sample) {
 	c, h, answered := r.service.zoneClient, r.host, r.service.now()
 	for r.ctx.Err() == nil {
@@ -267,8 +268,8 @@ func (r *Round) confirm() (valid []measurement.Sample) {
 	return valid
 }
 
-// findSameViews finds out for each resolver whether its queries leave from the same address as this machine's, if the proof
-// needs to know.
+// findSameViews finds out for each resolver whether its queries leave from the same address as this machine's, if the
+// proof needs to know.
 func (r *Round) findSameViews() {
 	s := r.service
 	whoami := s.config.Authority.Whoami

@@ -20,8 +20,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// site is a network in memory and in virtual time: a root and a zone with two servers, a resolver that knows both, and the
-// service under test.
+// site is a network in memory and in virtual time: a root and a zone with two servers, a resolver that knows both,
+// and the service under test.
 type site struct {
 	network  *lab.Network
 	zone     *lab.Zone

@@ -110,7 +110,8 @@ func stories() []story {
 	}
 }
 
-// pinned answers host.example. from a local entry (Unbound local-data, a hosts file, a response policy) with an old address.
+// pinned answers host.example. from a local entry (Unbound local-data, a hosts file, a response policy) with an old
+// address.
 type pinned struct {
 	lab.Answerer
 	ttl  uint32
@@ -184,7 +185,8 @@ func tell(t *testing.T, s *site, story story, interval, length time.Duration) {
 	}
 }
 
-// TestFirstRoundIntercepted has port 53 intercepted from the start: even the samples of the first round are not believed.
+// TestFirstRoundIntercepted has port 53 intercepted from the start: even the samples of the first round are not
+// believed.
 func TestFirstRoundIntercepted(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start()
@@ -196,7 +198,8 @@ func TestFirstRoundIntercepted(t *testing.T) {
 	})
 }
 
-// TestRoundRefused has a router redirect port 53 to a resolver that refuses questions without recursion (the default of Unbound).
+// TestRoundRefused has a router redirect port 53 to a resolver that refuses questions without recursion (the default
+// of Unbound).
 func TestRoundRefused(t *testing.T) {
 	refuses := &lab.NameServer{Rcode: mdns.RcodeRefused}
 	for _, test := range []struct {
@@ -235,8 +238,8 @@ func TestRoundRefused(t *testing.T) {
 	}
 }
 
-// TestInterceptionOfManyHosts resolves seven hosts at once. One of them makes the interception test, the others wait for it, and
-// all drop the samples of the interceptor.
+// TestInterceptionOfManyHosts resolves seven hosts at once. One of them makes the interception test, the others wait
+// for it, and all drop the samples of the interceptor.
 func TestInterceptionOfManyHosts(t *testing.T) {
 	const hosts = 7
 	for _, test := range []struct {
@@ -323,7 +326,8 @@ func TestWhoami(t *testing.T) {
 	}
 }
 
-// TestVerdictHoldsAndEnds repairs a stale resolver: the verdict holds until then, with few confirmations, and ends after hold.
+// TestVerdictHoldsAndEnds repairs a stale resolver: the verdict holds until then, with few confirmations, and ends
+// after hold.
 func TestVerdictHoldsAndEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(20*time.Minute), lab.Habits{MinTTL: 300}).start()

@@ -14,9 +14,9 @@ type Destination struct {
 	Routed bool       // this machine has a route to Addr
 }
 
-// Sort sorts destinations in the order of RFC 6724 §6, in which getaddrinfo returns them. Devices connect to the first. The order
-// of equal destinations is kept. Rules 3, 4 and 7 need properties of source addresses that a device rarely has, and are left out,
-// as in musl.
+// Sort sorts destinations in the order of RFC 6724 §6, in which getaddrinfo returns them. Devices connect to the
+// first. The order of equal destinations is kept. Rules 3, 4 and 7 need properties of source addresses that a device
+// rarely has, and are left out, as in musl.
 func Sort(destinations []Destination) {
 	slices.SortStableFunc(destinations, func(a, b Destination) int {
 		return cmp.Or(

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isNoRoute reports whether the kernel cannot reach an address: it has no route, a route that rejects, no local address of the
-// family, or no support for the family.
+// isNoRoute reports whether the kernel cannot reach an address: it has no route, a route that rejects, no local
+// address of the family, or no support for the family.
 func isNoRoute(err error) bool {
 	for _, errno := range []error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EADDRNOTAVAIL, unix.EACCES, unix.EINVAL, unix.EAFNOSUPPORT} {
 		if errors.Is(err, errno) {

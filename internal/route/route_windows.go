@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// isNoRoute reports whether the system cannot reach an address: it has no route, no local address of the family, or no support
-// for the family.
+// isNoRoute reports whether the system cannot reach an address: it has no route, no local address of the family, or
+// no support for the family.
 func isNoRoute(err error) bool {
 	for _, errno := range []error{
 		windows.WSAENETUNREACH, windows.WSAEHOSTUNREACH, windows.WSAEADDRNOTAVAIL, windows.WSAEACCES, windows.WSAEINVAL, windows.WSAEAFNOSUPPORT,

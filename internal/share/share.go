@@ -1,13 +1,13 @@
 // Package share runs a computation once for everyone who asks for it at about the same time.
 //
-// A [Group] keeps at most one current [Call] per key. [Group.Join] returns that call while it runs, and after it has ended
-// as long as it is younger than the caller accepts; otherwise it starts a new one. A caller waits with [Call.Wait] for as
-// long as its own context lasts.
+// A [Group] keeps at most one current [Call] per key. [Group.Join] returns that call while it runs, and after it has
+// ended as long as it is younger than the caller accepts; otherwise it starts a new one. A caller waits with
+// [Call.Wait] for as long as its own context lasts.
 //
-// A call runs in a goroutine of the group, with its own budget. It is not cancelled when its callers stop waiting:
-// it ends by itself, at the latest when its budget is spent or the group is closed. A caller that leaves early therefore
-// neither delays the others nor causes the work to be done again for the next one; docs/design/003-rounds-at-scrape-time.md
-// has the reasons.
+// A call runs in a goroutine of the group, with its own budget. It is not cancelled when its callers stop waiting: it
+// ends by itself, at the latest when its budget is spent or the group is closed. A caller that leaves early therefore
+// neither delays the others nor causes the work to be done again for the next one;
+// docs/design/003-rounds-at-scrape-time.md has the reasons.
 package share
 
 import (
@@ -18,14 +18,15 @@ import (
 	"time"
 )
 
-// MaxAge returns the age below which the result of a call is young enough for callers that want a new one every interval.
-// It is less than the interval, so that a caller that arrives exactly once per interval never gets the previous result again.
+// MaxAge returns the age below which the result of a call is young enough for callers that want a new one every
+// interval. It is less than the interval, so that a caller that arrives exactly once per interval never gets the
+// previous result again.
 func MaxAge(interval time.Duration) time.Duration { return interval * 3 / 4 }
 
 // Computation is what a group shares.
 type Computation interface {
-	// Run computes the result and stores it in the Computation, which must not change after Run has returned. keep is false
-	// for a result that is of no use to later callers: only those that have already joined get it.
+	// Run computes the result and stores it in the Computation, which must not change after Run has returned. keep is
+	// false for a result that is of no use to later callers: only those that have already joined get it.
 	Run(ctx context.Context) (keep bool)
 }
 
@@ -72,8 +73,8 @@ func NewGroup[K comparable, C Computation](o Options) *Group[K, C] {
 	return g
 }
 
-// Join returns the call for key: the current one if it runs or started less than maxAge ago, else a new one, which create
-// makes and which gets the budget. It does not wait for the result. The error is [ErrBusy] or [ErrClosed].
+// Join returns the call for key: the current one if it runs or started less than maxAge ago, else a new one, which
+// create makes and which gets the budget. It does not wait for the result. The error is [ErrBusy] or [ErrClosed].
 //
 // create is called with the group locked, so it must not use the group.
 func (g *Group[K, C]) Join(key K, maxAge, budget time.Duration, create func() C) (*Call[C], error) {
@@ -139,8 +140,8 @@ func (g *Group[K, C]) Close() {
 	g.running.Wait()
 }
 
-// Computation returns what is computed. Until the call has ended it may still change; its own methods define what can be read
-// before then.
+// Computation returns what is computed. Until the call has ended it may still change; its own methods define what can
+// be read before then.
 func (c *Call[C]) Computation() C { return c.computation }
 
 // Ended reports whether the call has ended.

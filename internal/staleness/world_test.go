@@ -481,7 +481,6 @@ func (w *world) rounds(yield func(float64) bool) {
 	}
 }
 
-
 // run simulates all rounds.
 func (w *world) run() outcome {
 	if w.typ == 0 {

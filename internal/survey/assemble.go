@@ -100,7 +100,8 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 	return out
 }
 
-// lookupsOf returns the look-ups as an endpoint's devices see them: addresses of a family that they do not use are none.
+// lookupsOf returns the look-ups as an endpoint's devices see them: addresses of a family that they do not use are
+// none.
 func lookupsOf(e *config.Endpoint, lookups []measurement.Lookup) []measurement.Lookup {
 	out := slices.Clone(lookups)
 	for i := range out {
@@ -132,8 +133,8 @@ func (r *round) judgeWalk(e *config.Endpoint, o *measurement.Outcome) report.Wal
 	return report.Walk{Outcome: *o, Judgement: shown, Finding: diagnose.Walk(o, own, web, r.site.CredentialConfigured)}
 }
 
-// judge judges a server's certificates by the endpoint's anchor, for the endpoint's client. So does the judgement of the web
-// hello that was sent instead of a device's.
+// judge judges a server's certificates by the endpoint's anchor, for the endpoint's client. So does the judgement of
+// the web hello that was sent instead of a device's.
 func (r *round) judge(e *config.Endpoint, seen *measurement.TLS) trust.Judgement {
 	if seen == nil || len(seen.RawChain) == 0 {
 		return trust.Judgement{}
@@ -149,9 +150,10 @@ func (r *round) judge(e *config.Endpoint, seen *measurement.TLS) trust.Judgement
 	return j
 }
 
-// public judges a server's certificates by the authorities of the public web. ok is true if one of them signed it, or if it is for
-// this host and appears to be signed by one: in date or not, no inspecting firewall can have issued it. A certificate for other
-// names belongs to the present owner of the address: a DNS server that keeps old records leads there too, without interception.
+// public judges a server's certificates by the authorities of the public web. ok is true if one of them signed it, or
+// if it is for this host and appears to be signed by one: in date or not, no inspecting firewall can have issued it.
+// A certificate for other names belongs to the present owner of the address: a DNS server that keeps old records
+// leads there too, without interception.
 func (r *round) public(e *config.Endpoint, seen *measurement.TLS) (j trust.Judgement, ok bool) {
 	s := r.subject(e, seen)
 	s.Client = measurement.Web

@@ -10,8 +10,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// endpointCounts are the counts of an endpoint's paths. The map is not changed once made: a reload makes another one, which
-// shares the counts of the paths that stay, so that a round that runs adds to the counts that the next one reads.
+// endpointCounts are the counts of an endpoint's paths. The map is not changed once made: a reload makes another one,
+// which shares the counts of the paths that stay, so that a round that runs adds to the counts that the next one
+// reads.
 type endpointCounts map[measurement.Path]*pathCounts
 
 // pathCounts counts the rounds in which a path carried a device or did not. It is safe for concurrent use.
@@ -40,8 +41,8 @@ func (c endpointCounts) of(p measurement.Path) (ok, failed uint64) {
 	return known.ok, known.failed
 }
 
-// count adds the result of a round to the counts of a path, which it stores in the report. It logs a change of state; logger is
-// nil if nothing is to be logged.
+// count adds the result of a round to the counts of a path, which it stores in the report. It logs a change of state;
+// logger is nil if nothing is to be logged.
 func (c endpointCounts) count(e *config.Endpoint, p *report.Path, logger *slog.Logger) {
 	known := c[p.Path]
 	known.mu.Lock()

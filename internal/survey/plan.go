@@ -33,11 +33,11 @@ type planner struct {
 	limit    int // of addresses to walk, and of sinkholes
 }
 
-// plan orders and bounds the addresses of one host. perResolver holds the addresses from each of the site's resolvers, in
-// the order of the configuration. A device resolves once, sorts the addresses by RFC 6724, and connects to the first and to no
-// other. So the first address of the first resolver that answered leads, and the union of all others follows. Addresses without
-// a route are omitted, since getaddrinfo puts them last; if none has a route all are walked, so that the report shows what
-// happens.
+// plan orders and bounds the addresses of one host. perResolver holds the addresses from each of the site's
+// resolvers, in the order of the configuration. A device resolves once, sorts the addresses by RFC 6724, and connects
+// to the first and to no other. So the first address of the first resolver that answered leads, and the union of all
+// others follows. Addresses without a route are omitted, since getaddrinfo puts them last; if none has a route all
+// are walked, so that the report shows what happens.
 func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 	var plan addressPlan
 	sorted, anyRoute := p.sort(perResolver)
@@ -99,11 +99,13 @@ func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination, 
 // sinkholeRule reports whether an address of a host must not be connected to.
 type sinkholeRule func(addr netip.Addr, nat64 resolve.NAT64) bool
 
-// notTheCloud is the rule for hosts that have public addresses: any other address is a sinkhole, except one that a DNS64 server
-// (RFC 6147) synthesised from a public address of the host. The prefix of the site's translator may be private (RFC 6052).
+// notTheCloud is the rule for hosts that have public addresses: any other address is a sinkhole, except one that a
+// DNS64 server (RFC 6147) synthesised from a public address of the host. The prefix of the site's translator may be
+// private (RFC 6052).
 //
-// If the prefix is not known, the address is compared with the IPv4 addresses of the host. If these are not known either, as
-// behind a resolver that filters A records, nothing shows that the address is a sinkhole, and the walk finds out.
+// If the prefix is not known, the address is compared with the IPv4 addresses of the host. If these are not known
+// either, as behind a resolver that filters A records, nothing shows that the address is a sinkhole, and the walk
+// finds out.
 func notTheCloud(addr netip.Addr, nat64 resolve.NAT64) bool {
 	if !diagnose.IsSinkhole(addr) {
 		return false

@@ -15,8 +15,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 )
 
-// round is one round of one host, with one slot per endpoint. It fills the slots as the work is done, so that what is known can
-// be reported at any time.
+// round is one round of one host, with one slot per endpoint. It fills the slots as the work is done, so that what is
+// known can be reported at any time.
 type round struct {
 	survey       *Survey
 	site         *Site
@@ -48,8 +48,8 @@ type slot struct {
 
 	planned bool // plan has an address, or every look-up has ended
 	plan    addressPlan
-	// walks holds the walks of every path to an address, judged; nil until it has been walked. An address that was planned before
-	// all look-ups had ended may no longer be in plan.
+	// walks holds the walks of every path to an address, judged; nil until it has been walked. An address that was
+	// planned before all look-ups had ended may no longer be in plan.
 	walks map[netip.Addr][]*report.Walk
 }
 
@@ -90,12 +90,12 @@ func (r *round) refreshAnchors(ctx context.Context) {
 	}
 }
 
-// minRound is the time for which a round is planned at least, so that an asker with less time does not shorten the patience for
-// the others.
+// minRound is the time for which a round is planned at least, so that an asker with less time does not shorten the
+// patience for the others.
 const minRound = 5 * time.Second
 
-// lookupPatience is how long a look-up waits for a resolver: at most [dns.MaxPatience], and at most 80 % of the time of the asker
-// that begins the round, so that this asker learns that a resolver is silent.
+// lookupPatience is how long a look-up waits for a resolver: at most [dns.MaxPatience], and at most 80 % of the time
+// of the asker that begins the round, so that this asker learns that a resolver is silent.
 func lookupPatience(ctx context.Context, timeout time.Duration) time.Duration {
 	planned := timeout
 	if deadline, limited := ctx.Deadline(); limited {
@@ -149,8 +149,8 @@ func addressesOf(lookups []measurement.Lookup) [][]netip.Addr {
 	return out
 }
 
-// plan plans the addresses of every endpoint, from those that the resolvers have given so far; complete is true if all have
-// answered. It reports whether there is an address.
+// plan plans the addresses of every endpoint, from those that the resolvers have given so far; complete is true if
+// all have answered. It reports whether there is an address.
 func (r *round) plan(addresses [][]netip.Addr, nat64 resolve.NAT64, complete bool) bool {
 	any := false
 	for i := range r.slots {
@@ -168,8 +168,8 @@ func (r *round) plan(addresses [][]netip.Addr, nat64 resolve.NAT64, complete boo
 	return any
 }
 
-// sourceOf returns the rule for the sources of an endpoint: an address has a route if any path has one, since a policy rule can
-// depend on the destination port.
+// sourceOf returns the rule for the sources of an endpoint: an address has a route if any path has one, since a
+// policy rule can depend on the destination port.
 func (r *round) sourceOf(s *slot) sourceRule {
 	return func(addr netip.Addr) (source netip.Addr, ok bool) {
 		for _, p := range s.endpoint.Paths {
@@ -177,7 +177,8 @@ func (r *round) sourceOf(s *slot) sourceRule {
 				return source, true
 			}
 		}
-		// The asker for an unconfigured host is told which addresses are forbidden, whether they could be reached or not.
+		// The asker for an unconfigured host is told which addresses are forbidden, whether they could be reached or
+		// not.
 		return netip.Addr{}, r.unconfigured && s.sinkhole(addr, resolve.NAT64{})
 	}
 }

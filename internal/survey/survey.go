@@ -30,7 +30,8 @@ type Anchors interface {
 	Get(name string) *trust.Anchor
 	// Public is the anchor of the public web, whatever roots this machine has.
 	Public() *trust.Anchor
-	// Refresh reads changed files again. The error names those that could not be read, whose last good content stays in use.
+	// Refresh reads changed files again. The error names those that could not be read, whose last good content stays
+	// in use.
 	Refresh() error
 }
 
@@ -52,8 +53,8 @@ type Site struct {
 type Options struct {
 	Name string           // name of this machine, for reports
 	Now  func() time.Time // nil: time.Now
-	// Source returns the address that this machine sends from to a remote address and port; ok is false without a route. nil:
-	// route.Source.
+	// Source returns the address that this machine sends from to a remote address and port; ok is false without a
+	// route. nil: route.Source.
 	Source func(remote netip.AddrPort) (local netip.Addr, ok bool)
 	Logger *slog.Logger
 	// Observe is called with the report of each round, which is that of one host. It must not block.
@@ -102,8 +103,8 @@ func New(site *Site, opts Options) *Survey {
 	return s
 }
 
-// Reload changes what is watched. Rounds that run go on with the configuration that they began with. Paths of endpoints that stay
-// (same service and host) keep their counts.
+// Reload changes what is watched. Rounds that run go on with the configuration that they began with. Paths of
+// endpoints that stay (same service and host) keep their counts.
 func (s *Survey) Reload(site *Site) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,8 +136,8 @@ type part struct {
 	slot int
 }
 
-// Run surveys every endpoint. It returns when all rounds have ended or ctx is done, whichever is sooner, and then reports what is
-// known. Callers that come closer together than survey.min_interval share the rounds.
+// Run surveys every endpoint. It returns when all rounds have ended or ctx is done, whichever is sooner, and then
+// reports what is known. Callers that come closer together than survey.min_interval share the rounds.
 func (s *Survey) Run(ctx context.Context) *report.Report {
 	s.mu.Lock()
 	site := s.site
@@ -156,9 +157,9 @@ func (s *Survey) Run(ctx context.Context) *report.Report {
 	return out
 }
 
-// RunHost surveys the endpoints of one host in the same way. If the host is not configured, nothing of it is remembered and it
-// may be reached only at addresses that probe.allow permits. The only error is [ErrBusy]. The report has nothing about the
-// exporter as a whole.
+// RunHost surveys the endpoints of one host in the same way. If the host is not configured, nothing of it is
+// remembered and it may be reached only at addresses that probe.allow permits. The only error is [ErrBusy]. The
+// report has nothing about the exporter as a whole.
 func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, error) {
 	s.mu.Lock()
 	endpoints := len(s.site.Config.EndpointsOf(host))
@@ -203,8 +204,8 @@ func (s *Survey) join(ctx context.Context, host string) (*share.Call[*round], er
 	})
 }
 
-// joinUnconfigured joins the round of a host that is not configured: it is walked with a browser's hello, judged by the public
-// web's roots, and reached only at addresses that probe.allow permits. s.mu is held.
+// joinUnconfigured joins the round of a host that is not configured: it is walked with a browser's hello, judged by
+// the public web's roots, and reached only at addresses that probe.allow permits. s.mu is held.
 func (s *Survey) joinUnconfigured(ctx context.Context, host string) (*share.Call[*round], error) {
 	bounds, allowed := &s.site.Config.Survey, &s.site.Config.Probe
 	return s.unconfigured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {

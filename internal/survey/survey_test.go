@@ -218,8 +218,8 @@ func TestRunShares(t *testing.T) {
 	}
 }
 
-// TestRunWithLittleTime has scrapes with less time than the round takes: they return at their deadline with what is known, and the
-// round goes on for the next one.
+// TestRunWithLittleTime has scrapes with less time than the round takes: they return at their deadline with what is
+// known, and the round goes on for the next one.
 func TestRunWithLittleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
@@ -272,8 +272,8 @@ func TestRunEndsAtSurveyTimeout(t *testing.T) {
 	})
 }
 
-// TestLookupPatience has the only resolver silent: every scrape of 5 s and more, less the half second that the exporter keeps, gets
-// the verdict.
+// TestLookupPatience has the only resolver silent: every scrape of 5 s and more, less the half second that the
+// exporter keeps, gets the verdict.
 func TestLookupPatience(t *testing.T) {
 	for _, test := range []struct {
 		scrape, timeout time.Duration // scrape_timeout and survey.timeout
@@ -305,7 +305,8 @@ func TestLookupPatience(t *testing.T) {
 	}
 }
 
-// TestWalksDoNotWaitForSilentResolver has one of two resolvers silent: the walks begin with the addresses from the other.
+// TestWalksDoNotWaitForSilentResolver has one of two resolvers silent: the walks begin with the addresses from the
+// other.
 func TestWalksDoNotWaitForSilentResolver(t *testing.T) {
 	other := netip.MustParseAddrPort("192.0.2.54:53")
 	for _, test := range []struct {
@@ -634,7 +635,8 @@ func TestObserve(t *testing.T) {
 	})
 }
 
-// TestRoundThatEndsBeforeLookup has one place in flight and slow look-ups, so that the deadline comes while a host still waits.
+// TestRoundThatEndsBeforeLookup has one place in flight and slow look-ups, so that the deadline comes while a host
+// still waits.
 func TestRoundThatEndsBeforeLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}, lookup: 3 * time.Second}

@@ -15,11 +15,11 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// TestDiscoveryThroughRealResolvers finds the servers of a zone through each product with its default configuration, and again
-// through the servers of the parent zone.
+// TestDiscoveryThroughRealResolvers finds the servers of a zone through each product with its default configuration,
+// and again through the servers of the parent zone.
 //
-// The zone's servers use a port other than 53, where resolvers would not ask them. So the resolvers are configured to ask the
-// server of the parent zone for the zone below, which it serves too.
+// The zone's servers use a port other than 53, where resolvers would not ask them. So the resolvers are configured to
+// ask the server of the parent zone for the zone below, which it serves too.
 func TestDiscoveryThroughRealResolvers(t *testing.T) {
 	const below = "sub.cloud.test."
 	childServers := []lab.Server{{Name: "ns1." + below, Address: netip.MustParseAddr("127.0.53.2")}}

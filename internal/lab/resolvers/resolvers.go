@@ -39,13 +39,13 @@ type Config struct {
 	// Zone is the zone that Authority serves, with the final dot. Questions for other names fail.
 	Zone      string
 	Authority netip.AddrPort
-	// Settings are configuration lines in the syntax of the product: for the server clause of Unbound, the configuration file of
-	// dnsmasq, the options block of BIND, or the configuration file of PowerDNS Recursor.
+	// Settings are configuration lines in the syntax of the product: for the server clause of Unbound, the
+	// configuration file of dnsmasq, the options block of BIND, or the configuration file of PowerDNS Recursor.
 	Settings string
 }
 
-// Configurations returns the configurations of docs/dns-staleness.md that the installed programs support, by name. Their times are
-// scaled for a zone with a TTL of 2 s.
+// Configurations returns the configurations of docs/dns-staleness.md that the installed programs support, by name.
+// Their times are scaled for a zone with a TTL of 2 s.
 func Configurations() map[string]Config {
 	return map[string]Config{
 		"unbound default":                              {Product: Unbound},

@@ -23,7 +23,8 @@ import (
 
 const ttl = 2
 
-// scaled is the pace for a zone with a TTL of 2 s. An address lives long enough for the shortest extension (8 s) to be seen.
+// scaled is the pace for a zone with a TTL of 2 s. An address lives long enough for the shortest extension (8 s) to
+// be seen.
 var scaled = pace{
 	ttl: ttl, lives: 12 * time.Second, interval: 500 * time.Millisecond, rate: 100, control: 8,
 	constants: config.Freshness{
@@ -125,8 +126,8 @@ func sixOnly(time.Time, uint64) []netip.Addr {
 	return []netip.Addr{netip.MustParseAddr("2001:db8:1::1"), netip.MustParseAddr("2001:db8:1::2")}
 }
 
-// TestVerdictsOnRealResolvers judges every configuration of every product through the whole resolve service, all at the same time,
-// in real time, with scaled constants.
+// TestVerdictsOnRealResolvers judges every configuration of every product through the whole resolve service, all at
+// the same time, in real time, with scaled constants.
 func TestVerdictsOnRealResolvers(t *testing.T) {
 	outcomes := make(map[string]*outcome)
 	all := trials()

@@ -36,8 +36,8 @@ type pace struct {
 	interval  time.Duration // between rounds
 	constants config.Freshness
 	rate      float64 // questions a second to one name server; 0: the usual
-	// control is the number of rounds after which the true age of the resolver's data is measured. Measuring it each time would
-	// keep the cache of a stale-first resolver fresh.
+	// control is the number of rounds after which the true age of the resolver's data is measured. Measuring it each
+	// time would keep the cache of a stale-first resolver fresh.
 	control int
 }
 
