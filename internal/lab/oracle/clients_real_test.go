@@ -16,9 +16,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
@@ -70,7 +70,7 @@ func newDevice(dir string, pair tls.Certificate) (*device, error) {
 
 // connect runs the device against a server and returns the line that it prints.
 func (d *device) connect(ctx context.Context, at netip.AddrPort, p *peer, ca string) (string, error) {
-	args := []string{"--ca", ca, "--cert", d.cert, "--key", d.key, "--timeout", fmt.Sprint(p.patience.Milliseconds())}
+	args := []string{"--ping", fmt.Sprint(pingPatience.Milliseconds()), "--ca", ca, "--cert", d.cert, "--key", d.key, "--timeout", fmt.Sprint(p.patience.Milliseconds())}
 	if p.udp {
 		args = append(args, "--udp", "--retransmit", "1000-8000")
 		if !p.withoutCID {
@@ -82,8 +82,16 @@ func (d *device) connect(ctx context.Context, at netip.AddrPort, p *peer, ca str
 	if err != nil {
 		return "", fmt.Errorf("device: %w\n%s", err, out)
 	}
-	return strings.TrimSpace(string(out)), nil
+	line := strings.TrimSpace(string(out))
+	if p.refuses && refused.MatchString(line) {
+		return "handshake=refused", nil
+	}
+	return line, nil
 }
+
+// refused matches what a device finds where the server refuses the client's certificate. A server that sends its alert and
+// closes while the rest of the client's flight is on the way makes the kernel send RST, which may overtake the alert.
+var refused = regexp.MustCompile(`^handshake=(ended flags=none alert=none|-0x7780 flags=none alert=\d+) `)
 
 // works reports whether a device's line is that of a handshake that succeeded, with the peer's chain verified.
 func works(line string) bool { return strings.HasPrefix(line, "handshake=0 flags=0x0 ") }
@@ -136,7 +144,7 @@ endpoints:
 	phase := p.patience
 	site := &survey.Site{Config: cfg, Anchors: loaded, Names: resolve.New(resolve.Options{Config: cfg}), Walker: &path.Walker{
 		Credential: func() *path.Credential { return &path.Credential{Certificate: pair} },
-		Patience:   path.Patience{Connect: phase, Hello: phase, Flight: phase, Finish: phase, Ping: 2 * time.Second},
+		Patience:   path.Patience{Connect: phase, Hello: phase, Flight: phase, Finish: phase, Ping: pingPatience},
 	}}
 	s := survey.New(site, survey.Options{Name: "oracle", Logger: slog.New(slog.DiscardHandler)})
 	defer s.Close()

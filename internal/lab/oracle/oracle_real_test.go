@@ -50,6 +50,7 @@ type peer struct {
 	ca         []byte  // the authority that the device has stored; nil: the minter's root
 	fileOnly   bool    // the anchor cannot be told by its key
 	patience   time.Duration
+	refuses    bool // the server refuses the client's certificate
 	withoutCID bool // the device offers no connection id over UDP
 }
 
@@ -66,6 +67,7 @@ func (p *peer) row() string {
 const (
 	patience      = 8 * time.Second
 	shortPatience = 2 * time.Second
+	pingPatience  = time.Second // of an answer that decides nothing
 )
 
 // finding is what came out of one row.
@@ -99,6 +101,8 @@ type bench struct {
 	device   *device // nil: the recorded verdicts stand in for it
 	recorded map[string]string
 	places   chan struct{} // rows that run at once
+	// backend is a CoAP server without TLS for the programs that terminate TLS; nobody listens at the other address.
+	backend, nobody string
 }
 
 func newBench(t *testing.T) *bench {
@@ -108,6 +112,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{minter: newMinter(time.Now()), pair: pair, recorded: readTable(t, "testdata/verdicts"), places: make(chan struct{}, 32)}
+	b.backend, b.nobody = startBackend(t)
 	b.device, err = newDevice(t.TempDir(), pair)
 	switch {
 	case errors.Is(err, errNoDevice):
@@ -127,14 +132,13 @@ func (b *bench) try(t testing.TB, p *peer, on netip.Addr) finding {
 	if ca == nil {
 		ca = b.minter.root
 	}
-	at := p.serve(t, on, p.udp)
 	found := finding{device: b.recorded[p.row()], exporter: make(map[string]string)}
 	if b.device != nil {
 		file := t.TempDir() + "/ca.der"
 		if err := os.WriteFile(file, ca, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		line, err := b.device.connect(ctx, at, p, file)
+		line, err := b.device.connect(ctx, p.serve(t, on, p.udp), p, file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +149,7 @@ func (b *bench) try(t testing.TB, p *peer, on netip.Addr) finding {
 		forms = forms[:1]
 	}
 	for _, form := range forms {
-		seen, err := walk(t, ctx, at, p, anchorOf(t, form, ca), b.pair)
+		seen, err := walk(t, ctx, p.serve(t, on, p.udp), p, anchorOf(t, form, ca), b.pair)
 		switch {
 		case err != nil:
 			found.exporter[form] = "refused configuration"

@@ -37,6 +37,9 @@ func (b *bench) peers(t testing.TB) []*peer {
 		p.udp, p.withoutCID = true, h.withoutCID
 		add(p, false)
 	}
+	for _, p := range b.realRows() {
+		add(p, false)
+	}
 	seen := make(map[string]bool)
 	for _, p := range rows {
 		if seen[p.row()] {
@@ -44,6 +47,7 @@ func (b *bench) peers(t testing.TB) []*peer {
 		}
 		seen[p.row()] = true
 		p.patience = patience
+		p.refuses = strings.HasSuffix(p.name, "client certificate refused") || p.script != nil && p.script.refuse != 0
 		if strings.HasPrefix(b.recorded[p.row()], "handshake=timeout ") {
 			p.patience = shortPatience
 		}
