@@ -70,7 +70,7 @@ func newDevice(dir string, pair tls.Certificate) (*device, error) {
 
 // connect runs the device against a server and returns the line that it prints.
 func (d *device) connect(ctx context.Context, at netip.AddrPort, p *peer, ca string) (string, error) {
-	args := []string{"--ping", fmt.Sprint(pingPatience.Milliseconds()), "--ca", ca, "--cert", d.cert, "--key", d.key, "--timeout", fmt.Sprint(p.patience.Milliseconds())}
+	args := []string{"--ping", fmt.Sprint(p.ping.Milliseconds()), "--ca", ca, "--cert", d.cert, "--key", d.key, "--timeout", fmt.Sprint(p.patience.Milliseconds())}
 	if p.udp {
 		args = append(args, "--udp", "--retransmit", "1000-8000")
 		if !p.withoutCID {

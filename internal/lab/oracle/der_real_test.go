@@ -250,6 +250,7 @@ type certificate struct {
 	unique     []byte   // issuerUniqueID and subjectUniqueID
 	extensions [][]byte // nil: no extensions at all
 	wrap       func(list []byte) []byte
+	edits      []func(tbs []byte) []byte // change the signed part before it is signed
 	signer     crypto.Signer
 	signature  func([]byte) []byte // changes the signature
 	after      []byte              // bytes behind the certificate
@@ -274,6 +275,9 @@ func (c *certificate) encode() []byte {
 		fields = append(fields, tlv(0xa3, list))
 	}
 	tbs := seq(fields...)
+	for _, edit := range c.edits {
+		tbs = edit(tbs)
+	}
 	digest := tbs
 	if c.algorithm.hash != 0 {
 		h := c.algorithm.hash.New()

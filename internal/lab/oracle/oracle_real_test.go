@@ -28,7 +28,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
 
-var update = flag.Bool("update", false, "write what the device finds to testdata/verdicts")
+var (
+	update = flag.Bool("update", false, "write what the device finds to testdata/verdicts")
+	random = flag.Duration("random", 0, "draw servers at random for this long")
+)
 
 // TestMain lets many rows run at once: most of them wait. How many may compute is bounded by bench.places.
 func TestMain(m *testing.M) {
@@ -46,12 +49,13 @@ type peer struct {
 	udp  bool
 	// serve starts the server; the address is one of loopback's.
 	serve      func(t testing.TB, on netip.Addr, udp bool) netip.AddrPort
-	script     *script // of a server of our own; nil: a real one
-	ca         []byte  // the authority that the device has stored; nil: the minter's root
-	fileOnly   bool    // the anchor cannot be told by its key
-	patience   time.Duration
-	refuses    bool // the server refuses the client's certificate
-	withoutCID bool // the device offers no connection id over UDP
+	script     *script       // of a server of our own; nil: a real one
+	ca         []byte        // the authority that the device has stored; nil: the minter's root
+	fileOnly   bool          // the anchor cannot be told by its key
+	patience   time.Duration // of each phase
+	ping       time.Duration // of the device for the answer to its ping
+	refuses    bool          // the server refuses the client's certificate
+	withoutCID bool          // the device offers no connection id over UDP
 }
 
 func (p *peer) row() string {
@@ -67,7 +71,7 @@ func (p *peer) row() string {
 const (
 	patience      = 8 * time.Second
 	shortPatience = 2 * time.Second
-	pingPatience  = time.Second // of an answer that decides nothing
+	pingPatience  = time.Second // of an answer that decides nothing, and is not known to come
 )
 
 // finding is what came out of one row.

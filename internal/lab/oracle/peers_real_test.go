@@ -37,6 +37,9 @@ func (b *bench) peers(t testing.TB) []*peer {
 		p.udp, p.withoutCID = true, h.withoutCID
 		add(p, false)
 	}
+	for _, p := range b.mutatedRows(t) {
+		add(p, false)
+	}
 	for _, p := range b.realRows() {
 		add(p, false)
 	}
@@ -46,7 +49,10 @@ func (b *bench) peers(t testing.TB) []*peer {
 			t.Fatalf("two rows have the name %s", p.row())
 		}
 		seen[p.row()] = true
-		p.patience = patience
+		p.patience, p.ping = patience, pingPatience
+		if strings.HasSuffix(b.recorded[p.row()], " ping=answered") {
+			p.ping = patience
+		}
 		p.refuses = strings.HasSuffix(p.name, "client certificate refused") || p.script != nil && p.script.refuse != 0
 		if strings.HasPrefix(b.recorded[p.row()], "handshake=timeout ") {
 			p.patience = shortPatience

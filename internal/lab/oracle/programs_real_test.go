@@ -503,7 +503,7 @@ func (b *bench) goRows() []*peer {
 		return listenLab(t, on, &lab.DeviceServer{Certificate: b.pairOf("")})
 	})
 	row("the lab's own server, client certificate refused", false, func(t testing.TB, on netip.Addr) netip.AddrPort {
-		return listenLab(t, on, &lab.DeviceServer{Certificate: b.pairOf(""), RefuseStrangers: true})
+		return listenLab(t, on, &lab.DeviceServer{Certificate: b.pairOf(""), RefuseClients: true})
 	})
 	return rows
 }
