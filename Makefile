@@ -15,7 +15,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint generate fuzz worlds bench demo golden
+.PHONY: all build image test test-unit release-check lint generate fuzz worlds bench demo golden oracle
 all: build
 
 build: ## build both programs into the current directory
@@ -50,7 +50,11 @@ FUZZTIME ?= 30s
 fuzz: ## every fuzz target, each for FUZZTIME
 	@set -e; for dir in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
 	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$dir/*_test.go | cut -c6-); do \
-	    echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$dir; done; done
+	    echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$dir; done; done
+
+ORACLE ?= 10m
+oracle: ## compare device and exporter on randomly changed servers, for ORACLE
+	go test -tags realpeers -run '^TestMutatedPeers$$' -count 1 -timeout 0 -v ./internal/lab/oracle -random $(ORACLE)
 
 WORLDS ?= 10000
 worlds: ## draw WORLDS new random worlds for the staleness proof, honest ones and violators
