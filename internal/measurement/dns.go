@@ -152,9 +152,9 @@ type Sample struct {
 type SampleStep struct {
 	Server netip.AddrPort
 	// Servers are all servers of that zone that this machine can ask, Server among them, without those of a family
-	// that has no route and those that have been silent for long. They are the union of the servers that any resolver may
-	// still ask: those of the parent zone, and those learnt through every resolver. A server that is listed and never heard prevents a
-	// proof that an address is withdrawn, because the resolver may have the address from it.
+	// that has no route and those that have been silent for long. They are the union of the servers that any resolver
+	// may still ask: those of the parent zone, and those learnt through every resolver. A server that is listed and
+	// never heard prevents a proof that an address is withdrawn, because the resolver may have the address from it.
 	Servers []netip.AddrPort
 	Records []Record // of the chain, with the TTLs of the zone
 }

@@ -294,8 +294,8 @@ func TestInterceptionOfManyHosts(t *testing.T) {
 	}
 }
 
-// TestWhoami has no single_view: an inflated TTL is only suspect, unless the resolver's queries leave from this machine's
-// address.
+// TestWhoami has no single_view: an inflated TTL is only suspect, unless the resolver's queries leave from this
+// machine's address.
 func TestWhoami(t *testing.T) {
 	here := netip.MustParseAddr("198.51.100.44")
 	for _, test := range []struct {
