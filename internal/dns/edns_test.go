@@ -147,7 +147,9 @@ func TestLookupEDNS(t *testing.T) {
 		}, first: [2]int{1, 1}, second: [2]int{0, 1}},
 		{name: "SERVFAIL to both: the failure", withOPT: rcode(dns.RcodeServerFailure), plain: rcode(dns.RcodeServerFailure),
 			failure: measurement.DNSServFail, first: [2]int{1, 1}, second: [2]int{1, 1}},
-		{name: "NXDOMAIN: an answer", withOPT: rcode(dns.RcodeNameError), failure: measurement.DNSNXDomain, first: [2]int{1, 0}, second: [2]int{1, 0}},
+		{name: "NXDOMAIN: asked without", withOPT: rcode(dns.RcodeNameError), first: [2]int{1, 1}, second: [2]int{0, 1}},
+		{name: "NXDOMAIN to both: the failure", withOPT: rcode(dns.RcodeNameError), plain: rcode(dns.RcodeNameError),
+			failure: measurement.DNSNXDomain, first: [2]int{1, 1}, second: [2]int{1, 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

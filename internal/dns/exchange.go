@@ -136,7 +136,7 @@ func (x *exchange) learnEDNS(reply *Reply, avoided bool) {
 	switch {
 	case answered && !reply.WithoutEDNS:
 		x.client.edns.worked(x.server)
-	case answered && x.query.WithoutEDNS:
+	case len(reply.Chain) > 0 && x.query.WithoutEDNS:
 		x.client.edns.failed(x.server, true, x.client.now())
 	case !avoided && reply.WithoutEDNS && (answered || reply.Failure == measurement.DNSNoAddress):
 		x.client.edns.failed(x.server, x.ednsBroken, x.client.now())

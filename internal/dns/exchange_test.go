@@ -170,16 +170,22 @@ func TestExchange(t *testing.T) {
 	}{
 		{name: "an address", udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, good)) }, chain: "host.example. 60 198.51.100.1"},
 		{
-			name: "a chain of CNAMEs in the wrong order, in capitals, with what was not asked for",
+			name: "a chain of CNAMEs in capitals, with other records: the chain",
 			udp: func(q *dns.Msg, _ int) [][]byte {
-				return one(reply(q, "End.Example. 20 IN A 198.51.100.2", "other.example. 5 IN A 198.51.100.9", "MID.example. 30 IN CNAME END.example.",
-					"HOST.example. 300 IN CNAME mid.EXAMPLE.", "end.example. 20 IN AAAA 2001:db8::1", "end.example. 20 IN A 198.51.100.1"))
+				return one(reply(q, "other.example. 5 IN A 198.51.100.9", "HOST.example. 300 IN CNAME mid.EXAMPLE.", "MID.example. 30 IN CNAME END.example.",
+					"End.Example. 20 IN A 198.51.100.2", "end.example. 20 IN AAAA 2001:db8::1", "end.example. 20 IN A 198.51.100.1"))
 			},
 			chain: "host.example. 300 mid.example., mid.example. 30 end.example., end.example. 20 198.51.100.2, end.example. 20 198.51.100.1",
 			check: func(t *testing.T, r *Reply) {
 				if ttl, ok := r.TTL(); !ok || ttl != 20 {
 					t.Errorf("TTL %d", ttl)
 				}
+			},
+		},
+		{
+			name: "the address before its CNAME: no address, as with glibc", failure: measurement.DNSNoAddress,
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				return one(reply(q, "end.example. 20 IN A 198.51.100.2", host+" 300 IN CNAME end.example."))
 			},
 		},
 		{

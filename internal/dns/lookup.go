@@ -23,9 +23,9 @@ func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host stri
 	started := time.Now()
 	q := Query{Name: host, Recursive: true, Patience: patience}
 	l := ask(ctx, x, resolver, q)
-	if emptyWithEDNS(&l) {
+	if mayBeEDNS(&l) {
 		q.WithoutEDNS = true
-		if plain := ask(ctx, x, resolver, q); len(plain.Addresses) > 0 || plain.Failure == measurement.DNSNXDomain {
+		if plain := ask(ctx, x, resolver, q); len(plain.Addresses) > 0 {
 			l = plain
 		}
 	}
@@ -49,10 +49,11 @@ func ask(ctx context.Context, x Exchanger, resolver netip.AddrPort, q Query) mea
 	return l
 }
 
-// emptyWithEDNS reports whether a look-up has no address, and an answer to a question with EDNS was empty.
-func emptyWithEDNS(l *measurement.Lookup) bool {
-	return len(l.Addresses) == 0 && l.Failure != measurement.DNSNXDomain && slices.ContainsFunc(l.Answers, func(a measurement.Answer) bool {
-		return a.Failure == measurement.DNSNoAddress && !a.WithoutEDNS
+// mayBeEDNS reports whether a look-up has no address, and an answer to a question with EDNS said so: [Client.Exchange] has
+// repeated all other questions without EDNS.
+func mayBeEDNS(l *measurement.Lookup) bool {
+	return len(l.Addresses) == 0 && slices.ContainsFunc(l.Answers, func(a measurement.Answer) bool {
+		return (a.Failure == measurement.DNSNoAddress || a.Failure == measurement.DNSNXDomain) && !a.WithoutEDNS
 	})
 }
 
@@ -75,6 +76,11 @@ func summarise(l *measurement.Lookup) {
 				l.TTL, haveTTL = time.Duration(ttl)*time.Second, true
 			}
 		}
+	}
+	if len(l.Addresses) > 0 && l.Answers[0].Failure == measurement.DNSTimeout {
+		// libc waits for both answers, and gives up if that for A does not arrive.
+		l.Addresses, l.TTL, l.Failure, l.Detail = nil, 0, l.Answers[0].Failure, l.Answers[0].Detail
+		return
 	}
 	if len(l.Addresses) > 0 {
 		if ede, ok := l.Filtered(); ok { // beside 0.0.0.0, or the address of a block page

@@ -42,6 +42,8 @@ func TestLookup(t *testing.T) {
 			"[198.51.100.2]", time.Minute, ""},
 		{"an IPv4-mapped IPv6 address: listed once", said{records: []string{v4a}}, said{records: []string{host + " 60 IN AAAA ::ffff:198.51.100.2"}},
 			"[198.51.100.2]", time.Minute, ""},
+		{"IPv4 silent, IPv6 good: libc gives up", said{silent: true}, said{records: []string{v6}}, "[]", 0, measurement.DNSTimeout},
+		{"IPv6 silent, IPv4 good: the address", said{records: []string{v4a}}, said{silent: true}, "[198.51.100.2]", time.Minute, ""},
 		{"no address of either family", said{}, said{}, "[]", 0, measurement.DNSNoAddress},
 		{"no IPv4 address, and silence on IPv6", said{}, said{silent: true}, "[]", 0, measurement.DNSTimeout},
 		{"NXDOMAIN tells more than silence", said{silent: true}, said{rcode: dns.RcodeNameError}, "[]", 0, measurement.DNSNXDomain},

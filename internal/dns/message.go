@@ -10,7 +10,7 @@ import (
 
 // Bounds of what is kept of one message.
 const (
-	maxRecords = 64 // addresses, or name servers
+	maxRecords = 64 // of a chain, or name servers
 	maxCNAMEs  = 16 // of a chain; a longer one counts as endless (BIND has the same limit)
 	maxEDE     = 8
 )
@@ -59,74 +59,61 @@ func interpret(m *message, q Query) Reply {
 	return r
 }
 
-// chain follows the CNAME chain from the name asked for to its addresses. The order of the records in the message has
-// no meaning.
+// chain follows the CNAME chain from the name asked for to its addresses, in the order of the records and without
+// regard to their class, as glibc does. An address before the CNAME that leads to it does not count.
 func (r *Reply) chain(m *message, q Query) {
-	owners := make(map[string][]dns.RR)
+	name, seen := q.Name, map[string]bool{q.Name: true}
 	for _, rr := range m.Answer {
-		h := rr.Header()
-		if h.Class == dns.ClassINET && (h.Rrtype == q.Type || h.Rrtype == dns.TypeCNAME) {
-			owner := dns.CanonicalName(h.Name)
-			owners[owner] = append(owners[owner], rr)
+		if dns.CanonicalName(rr.Header().Name) != name {
+			continue
+		}
+		switch v := rr.(type) {
+		case *dns.CNAME:
+			if r.hasAddress() {
+				continue
+			}
+			target := dns.CanonicalName(v.Target)
+			if seen[target] || len(seen) > maxCNAMEs {
+				r.fail(measurement.DNSLoop, measurement.DNSDetailLoop)
+				return
+			}
+			r.Records = append(r.Records, measurement.Record{Owner: name, Type: dns.TypeCNAME, TTL: ttlOf(rr), Target: target})
+			name = target
+			seen[name] = true
+		case *dns.A:
+			r.address(name, rr, v.A.To4(), q)
+		case *dns.AAAA:
+			r.address(name, rr, v.AAAA.To16(), q)
+		}
+		if r.Failure != "" {
+			return
 		}
 	}
-	name, seen := q.Name, map[string]bool{}
-	for {
-		if seen[name] || len(seen) > maxCNAMEs {
-			r.fail(measurement.DNSLoop, measurement.DNSDetailLoop)
-			return
-		}
-		seen[name] = true
-		next, found := r.link(name, owners[name])
-		switch {
-		case r.Failure != "":
-			return
-		case found:
-			r.Chain = r.Records
-			return
-		case next == "":
-			if len(r.NS) == 0 || q.Type != dns.TypeNS {
-				r.fail(measurement.DNSNoAddress, measurement.DNSDetailNoAddress)
-			}
-			return
-		}
-		name = next
+	switch {
+	case r.hasAddress():
+		r.Chain = r.Records
+	case q.Type != dns.TypeNS || len(r.NS) == 0:
+		r.fail(measurement.DNSNoAddress, measurement.DNSDetailNoAddress)
 	}
 }
 
-// link appends the records of one owner: its addresses, or the CNAME that leads to next.
-func (r *Reply) link(owner string, records []dns.RR) (next string, addresses bool) {
-	for _, rr := range records {
-		record := measurement.Record{Owner: owner, TTL: ttlOf(rr)}
-		switch v := rr.(type) {
-		case *dns.A:
-			record.Type = dns.TypeA
-			record.Addr, _ = netip.AddrFromSlice(v.A.To4())
-		case *dns.AAAA:
-			record.Type = dns.TypeAAAA
-			record.Addr, _ = netip.AddrFromSlice(v.AAAA.To16())
-		default:
-			continue
-		}
-		if !record.Addr.IsValid() {
-			r.fail(measurement.DNSMalformed, measurement.DNSDetailBadAddress)
-			return "", false
-		}
-		if addresses = true; len(r.Records) < maxRecords {
-			r.Records = append(r.Records, record)
-		}
+// address appends an address record of the type asked for.
+func (r *Reply) address(owner string, rr dns.RR, ip []byte, q Query) {
+	typ := rr.Header().Rrtype
+	if typ != q.Type || len(r.Records) >= maxRecords {
+		return
 	}
-	if addresses {
-		return "", true
+	addr, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		r.fail(measurement.DNSMalformed, measurement.DNSDetailBadAddress)
+		return
 	}
-	for _, rr := range records {
-		if v, ok := rr.(*dns.CNAME); ok {
-			target := dns.CanonicalName(v.Target)
-			r.Records = append(r.Records, measurement.Record{Owner: owner, Type: dns.TypeCNAME, TTL: ttlOf(rr), Target: target})
-			return target, false
-		}
-	}
-	return "", false
+	r.Records = append(r.Records, measurement.Record{Owner: owner, Type: typ, TTL: ttlOf(rr), Addr: addr})
+}
+
+// hasAddress reports whether the chain has reached its addresses.
+func (r *Reply) hasAddress() bool {
+	return len(r.Records) > 0 && r.Records[len(r.Records)-1].Addr.IsValid()
 }
 
 // ttlOf returns a record's TTL; one with the high bit set counts as 0 (RFC 2181 §8).
