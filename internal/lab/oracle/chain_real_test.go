@@ -49,7 +49,7 @@ func (m *minter) rootCert() *certificate {
 
 // leafCert is a server's certificate as the cloud's are: keyUsage, extendedKeyUsage, a name.
 func (m *minter) leafCert() *certificate {
-	c := m.base(common("server.test"), m.keys.leaf)
+	c := m.base(common("server.test"), m.leaf)
 	c.extensions = [][]byte{
 		extension(oidBasicConstraints, true, seq()),
 		keyUsage(digitalSignature | keyAgreement),
@@ -143,7 +143,7 @@ func (m *minter) chains() []shown {
 	extra("one with a subjectAltName twice", unrelated(func(c *certificate) { c.extensions = append(c.extensions, san(), san()) }))
 	extra("one of version 1", unrelated(func(c *certificate) { c.version, c.extensions = []byte{}, nil }))
 	extra("one with bytes behind it", append(bytes.Clone(m.root), 0, 0))
-	extra("bytes that are no certificate", []byte("no certificate")).overUDP = true
+	extra("bytes that are not a certificate", []byte("no certificate")).overUDP = true
 	extra("an empty SEQUENCE", seq())
 	extra("an entry of no bytes", []byte{})
 	extra("half a certificate", m.root[:len(m.root)/2])
@@ -165,7 +165,7 @@ func (m *minter) chains() []shown {
 	via("signed with SHA-224", m.issuing, func(c *certificate) { c.algorithm = ecdsaSHA224 })
 	via("expired", m.issuing, func(c *certificate) { c.notAfter = at(m.now.Add(-day / 2)) }).overUDP = true
 	via("not yet valid", m.issuing, func(c *certificate) { c.notBefore = at(m.now.Add(day)) })
-	via("that is no CA", m.issuing, func(c *certificate) { c.replaceExtension(oidBasicConstraints, basicConstraints(false, -1)) }).overUDP = true
+	via("that is not a CA", m.issuing, func(c *certificate) { c.replaceExtension(oidBasicConstraints, basicConstraints(false, -1)) }).overUDP = true
 	via("without basicConstraints", m.issuing, func(c *certificate) { c.replaceExtension(oidBasicConstraints) })
 	via("with pathlen 0", m.issuing, func(c *certificate) { c.replaceExtension(oidBasicConstraints, basicConstraints(true, 0)) })
 	via("without keyUsage", m.issuing, func(c *certificate) { c.replaceExtension(oidKeyUsage) })
@@ -295,7 +295,7 @@ func (m *minter) anchors() []stored {
 	row("signed with SHA-1", func(c *certificate) { c.algorithm = ecdsaSHA1 })
 	row("with a wrong signature", func(c *certificate) { c.signer = m.otherRoot })
 	row("without basicConstraints", func(c *certificate) { c.replaceExtension(oidBasicConstraints) })
-	row("that is no CA", func(c *certificate) { c.replaceExtension(oidBasicConstraints, basicConstraints(false, -1)) })
+	row("that is not a CA", func(c *certificate) { c.replaceExtension(oidBasicConstraints, basicConstraints(false, -1)) })
 	row("with basicConstraints not critical", func(c *certificate) {
 		c.replaceExtension(oidBasicConstraints, extension(oidBasicConstraints, false, seq(tlv(tagBoolean, []byte{0xff}))))
 	})

@@ -60,8 +60,8 @@ func frameDTLS(kind byte, sequence uint16, body []byte) []byte {
 func (w *dtlsWire) ours(kind byte, body []byte) []byte {
 	sequence := w.next1
 	w.next1++
-	if w.script.sequence != nil {
-		sequence = w.script.sequence(sequence)
+	if w.sequence != nil {
+		sequence = w.sequence(sequence)
 	}
 	return frameDTLS(kind, sequence, body)
 }
@@ -252,7 +252,7 @@ func (w *dtlsWire) flush() error {
 	return w.resend()
 }
 
-// resend sends the last flight, its records numbered anew.
+// resend sends the last flight, with new record numbers.
 func (w *dtlsWire) resend() error {
 	most := w.datagram
 	if most == 0 {
@@ -338,7 +338,7 @@ func (w *dtlsWire) drain() {
 	}
 }
 
-// listenUDP runs a script on a port of its own until the test ends. Each client address is one session.
+// listenUDP runs a script on a free port until the test ends. Each client address is one session.
 func listenUDP(t testing.TB, on netip.Addr, s *script) netip.AddrPort {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(on, 0)))

@@ -231,7 +231,7 @@ func (b *bench) requestRows(add handshakeRow) {
 		return slices.Concat([]byte{1, 64, 0, 2, 4, 3, byte(len(list) >> 8), byte(len(list))}, list)
 	}
 	request("an authority that signed nothing", authorities(common("Unknown CA"))...).overUDP = true
-	request("an authority's name that is no DER", authorities([]byte("x"))...)
+	request("an authority's name that is not DER", authorities([]byte("x"))...)
 	request("an authority's name of no bytes", authorities([]byte{})...)
 	request("of 4092 bytes", authorities(slices.Repeat([][]byte{common("Unknown authority")}, 136)...)...)
 	large := authorities(make([]byte, 4092-10))
@@ -257,7 +257,7 @@ func (b *bench) certificateMessageRows(add handshakeRow) {
 	body("half an entry behind the leaf", slices.Concat([]byte{list[0], list[1], list[2] + 2}, list[3:], []byte{0, 0}))
 	body("an entry's length over 64 kB", slices.Concat(list[:3], []byte{1}, list[4:]))
 	body("a leaf of no bytes", []byte{0, 0, 3, 0, 0, 0}).overUDP = true
-	body("a leaf that is no certificate", certificateList([]byte("no certificate")))
+	body("a leaf that is not a certificate", certificateList([]byte("no certificate")))
 }
 
 // messages finds the position of a message in a flight.
@@ -581,10 +581,10 @@ func (b *bench) alertRows(add handshakeRow) {
 	add("alert", "after ChangeCipherSpec, protected", &script{final: func(_ *session, flight []item) []item { return []item{flight[0], alert(fatal, internalError), closes} }})
 	add("alert", "with Finished, fatal", &script{final: func(_ *session, flight []item) []item { return append(flight, alert(fatal, internalError), closes) }}).overUDP = true
 	add("alert", "with Finished, close_notify", &script{final: func(_ *session, flight []item) []item { return append(flight, alert(warning, closeNotify), closes) }}).overUDP = true
-	add("alert", "after Finished, close_notify in a segment of its own", &script{final: func(_ *session, flight []item) []item {
+	add("alert", "after Finished, close_notify in a separate segment", &script{final: func(_ *session, flight []item) []item {
 		return append(flight, pause(100*time.Millisecond), alert(warning, closeNotify), closes)
 	}}).overUDP = true
-	add("alert", "after Finished, fatal, in a segment of its own", &script{final: func(_ *session, flight []item) []item {
+	add("alert", "after Finished, fatal, in a separate segment", &script{final: func(_ *session, flight []item) []item {
 		return append(flight, pause(100*time.Millisecond), alert(fatal, internalError), closes)
 	}})
 	add("alert", "in the clear after Finished", &script{final: func(_ *session, flight []item) []item {
@@ -605,10 +605,10 @@ func (b *bench) endRows(add handshakeRow) {
 			h := add("end", end.name+" after "+name, &script{first: func(_ *session, flight []item) []item { return append(flight[:n+1:n+1], end.item) }})
 			h.overUDP = overUDP && n == 1
 		}
-		h := add("end", end.name+" within Certificate", &script{first: func(_ *session, flight []item) []item {
+		add("end", end.name+" within Certificate", &script{first: func(_ *session, flight []item) []item {
 			return []item{flight[0], {raw: []byte{recordHandshake, 3, 3, 2, 0, messageCertificate, 0, 1, 0xfc}}, end.item}
 		}})
-		h = add("end", end.name+" after ServerHelloDone", &script{first: func(_ *session, flight []item) []item { return append(flight, end.item) }})
+		h := add("end", end.name+" after ServerHelloDone", &script{first: func(_ *session, flight []item) []item { return append(flight, end.item) }})
 		h.overUDP = overUDP
 		h = add("end", end.name+" after the client's flight", &script{final: func(*session, []item) []item { return []item{end.item} }})
 		h.overUDP = overUDP

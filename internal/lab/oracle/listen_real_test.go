@@ -14,7 +14,7 @@ import (
 // sessionLife bounds a session whose client does not end it.
 const sessionLife = 30 * time.Second
 
-// listenTCP runs a script on a port of its own until the test ends.
+// listenTCP runs a script on a free port until the test ends.
 func listenTCP(t testing.TB, on netip.Addr, s *script) netip.AddrPort {
 	t.Helper()
 	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(on, 0)))

@@ -364,7 +364,7 @@ func TestMutatedPeers(t *testing.T) {
 func (b *bench) disagree(t *testing.T, udp bool, list []mutation) (differ bool) {
 	t.Helper()
 	for range 2 {
-		// A test of its own, so that the server ends with it.
+		// A separate test, so that the server ends with it.
 		t.Run("", func(t *testing.T) {
 			p := b.mutated(udp, list)
 			p.patience, p.ping = shortPatience, 100*time.Millisecond

@@ -68,7 +68,7 @@ func (p *peer) row() string {
 }
 
 // How long either client waits for the server in one phase: longer than a loaded machine takes, and than the first
-// retransmission over UDP; less where the device is known to wait in vain.
+// retransmission over UDP; less where the device is known to wait until it gives up.
 const (
 	patience      = 8 * time.Second
 	shortPatience = 2 * time.Second
@@ -110,8 +110,11 @@ type bench struct {
 	device   *device // nil: the recorded verdicts stand in for it
 	recorded map[string]string
 	places   chan struct{} // rows that run at once
-	// backend is a CoAP server without TLS for the programs that terminate TLS; nobody listens at the other address.
-	backend, nobody string
+	// backend is a CoAP server without TLS for the programs that terminate TLS; closed is an address where nothing listens.
+	backend, closed string
+
+	mu    sync.Mutex
+	ports map[uint16]bool // given to programs
 }
 
 func newBench(t *testing.T) *bench {
@@ -120,8 +123,8 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{minter: newMinter(time.Now()), pair: pair, recorded: readTable(t, "testdata/verdicts"), places: make(chan struct{}, 32)}
-	b.backend, b.nobody = startBackend(t)
+	b := &bench{minter: newMinter(time.Now()), pair: pair, recorded: readTable(t, "testdata/verdicts"), places: make(chan struct{}, 32), ports: make(map[uint16]bool)}
+	b.backend, b.closed = startBackend(t)
 	b.device, err = newDevice(t.TempDir(), pair)
 	switch {
 	case errors.Is(err, errNoDevice):
@@ -198,6 +201,7 @@ func TestExporterAgreesWithDevice(t *testing.T) {
 					b.places <- struct{}{}
 					defer func() { <-b.places }()
 					found := b.try(t, p, on)
+					t.Logf("device: %s; exporter: %s", found.device, found.exporterText())
 					mu.Lock()
 					defer mu.Unlock()
 					if before, twice := verdicts[p.row()]; twice && before != found.device {

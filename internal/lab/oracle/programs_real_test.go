@@ -32,16 +32,16 @@ import (
 //
 //	{ADDRESS} {PORT} {AT}   where it listens; {AT} is both, with brackets around an IPv6 address
 //	{CERT} {KEY} {PEM}      files with the chain, its key, and both
-//	{CA} {STRANGERS}        an authority that signed nothing, and the one that signed the clients' certificate
-//	{FILE} {DIR}            the file with the configuration, and a directory of its own
-//	{BACKEND}               the address of a CoAP server without TLS; {NOBODY} one where nothing listens
+//	{CA} {CLIENTCA}        an authority that signed nothing, and the one that signed the clients' certificate
+//	{FILE} {DIR}            the file with the configuration, and a directory for the program
+//	{BACKEND}               the address of a CoAP server without TLS; {CLOSED} one where nothing listens
 type real struct {
 	name    string
 	udp     bool
 	args    []string
 	file    string
 	env     []string
-	chain   string // "": the leaf alone; "long": leaf, issuing CA and root; "rsa": a leaf with an RSA key; "p384"
+	chain   string // "": only the leaf; "long": leaf, issuing CA and root; "rsa": a leaf with an RSA key; "p384"
 	program string // built by scripts/device-client; args are then its arguments
 }
 
@@ -62,7 +62,7 @@ func reals() []real {
 	openssl("client certificate asked for", "-verify", "1")
 	openssl("authorities named, anyone accepted", "-Verify", "1", "-CAfile", "{CA}")
 	openssl("client certificate refused", "-Verify", "1", "-verify_return_error", "-CAfile", "{CA}")
-	openssl("client certificate accepted by its authority", "-Verify", "1", "-verify_return_error", "-CAfile", "{STRANGERS}")
+	openssl("client certificate accepted by its authority", "-Verify", "1", "-verify_return_error", "-CAfile", "{CLIENTCA}")
 	openssl("no session ticket", "-no_ticket")
 	openssl("no session ticket, no cache", "-no_ticket", "-no_cache", "-Verify", "1")
 	openssl("records of 512 bytes", "-max_send_frag", "512")
@@ -168,7 +168,7 @@ func reals() []real {
 	}
 	for _, udp := range []bool{false, true} {
 		mbed("plain", udp)
-		mbed("client certificate demanded", udp, "auth_mode=required", "ca_file={STRANGERS}")
+		mbed("client certificate demanded", udp, "auth_mode=required", "ca_file={CLIENTCA}")
 		mbed("client certificate optional, of another authority", udp, "auth_mode=optional", "ca_file={CA}")
 		mbed("client certificate refused", udp, "auth_mode=required", "ca_file={CA}")
 		mbed("no session ticket", udp, "tickets=0")
@@ -195,7 +195,7 @@ func reals() []real {
 		mbed(fmt.Sprintf("connection id of %d bytes", len(id)/2), true, "cid=1", "cid_val="+id)
 	}
 	mbed("connection id and small datagrams", true, "cid=1", "cid_val=c1c2", "mtu=256")
-	mbed("connection id and client certificate demanded", true, "cid=1", "cid_val=c1c2", "auth_mode=required", "ca_file={STRANGERS}")
+	mbed("connection id and client certificate demanded", true, "cid=1", "cid_val=c1c2", "auth_mode=required", "ca_file={CLIENTCA}")
 	mbed("connection id and renegotiation", true, "cid=1", "cid_val=c1c2", "renegotiation=1", "renegotiate=1")
 
 	haproxy := func(name, bind, backend string) *real {
@@ -221,12 +221,12 @@ backend coap
 	haproxy("TLS 1.2 and 1.3", "", "{BACKEND}")
 	haproxy("client certificate optional", "ca-file {CA} verify optional crt-ignore-err all ca-ignore-err all", "{BACKEND}")
 	haproxy("client certificate demanded, any accepted", "ca-file {CA} verify required crt-ignore-err all ca-ignore-err all", "{BACKEND}")
-	haproxy("client certificate demanded, accepted by its authority", "ca-file {STRANGERS} verify required", "{BACKEND}")
+	haproxy("client certificate demanded, accepted by its authority", "ca-file {CLIENTCA} verify required", "{BACKEND}")
 	haproxy("client certificate refused", "ca-file {CA} verify required", "{BACKEND}")
 	haproxy("no session ticket", "no-tls-tickets", "{BACKEND}")
 	haproxy("a long chain", "", "{BACKEND}").chain = "long"
 	haproxy("an RSA key", "", "{BACKEND}").chain = "rsa"
-	haproxy("a dead backend", "", "{NOBODY}")
+	haproxy("a dead backend", "", "{CLOSED}")
 	haproxy("TLS 1.3 only", "ssl-min-ver TLSv1.3", "{BACKEND}")
 	haproxy("curve P-384 only", "curves P-384", "{BACKEND}")
 
@@ -277,7 +277,7 @@ ciphers = ` + ccm8 + "\n" + more})
 	}
 	stunnel("plain", "")
 	stunnel("no session ticket", "options = NO_TICKET\n")
-	stunnel("client certificate demanded", "requireCert = yes\nverifyChain = yes\nCAfile = {STRANGERS}\n")
+	stunnel("client certificate demanded", "requireCert = yes\nverifyChain = yes\nCAfile = {CLIENTCA}\n")
 	stunnel("client certificate refused", "requireCert = yes\nverifyChain = yes\nCAfile = {CA}\n")
 	stunnel("curve P-384 only", "curves = P-384\n")
 	stunnel("a long chain", "").chain = "long"
@@ -289,7 +289,7 @@ ciphers = ` + ccm8 + "\n" + more})
 		}
 		for _, udp := range []bool{false, true} {
 			libcoap("plain", udp, "-n")
-			libcoap("client certificate demanded", udp, "-C", "{STRANGERS}")
+			libcoap("client certificate demanded", udp, "-C", "{CLIENTCA}")
 			libcoap("client certificate refused", udp, "-C", "{CA}")
 		}
 	}
@@ -326,38 +326,72 @@ func (b *bench) pairOf(kind string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{m.leafCert().encode()}, PrivateKey: m.leaf}
 }
 
-// start runs a server program until the test ends.
+// start runs a server program until the test ends. Another process may take the port before the program does, so it is
+// tried on several.
 func (b *bench) start(t testing.TB, on netip.Addr, r real) netip.AddrPort {
 	t.Helper()
-	at := netip.AddrPortFrom(on, program.FreePort(t).Port())
-	pair := b.pairOf(r.chain)
-	chain, key, err := lab.PEM(pair)
+	var err error
+	for range 3 {
+		at := netip.AddrPortFrom(on, b.port(t))
+		if err = b.startAt(t, at, r); err == nil {
+			return at
+		}
+	}
+	t.Fatal(err)
+	return netip.AddrPort{}
+}
+
+// port is a free one that no other row has been given, nor the one below it.
+func (b *bench) port(t testing.TB) uint16 {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		port := program.FreePort(t).Port()
+		if !b.ports[port] && !b.ports[port-1] && !b.ports[port+1] {
+			b.ports[port] = true
+			return port
+		}
+	}
+}
+
+// files writes what a program reads, and returns what replaces the placeholders.
+func (b *bench) files(t testing.TB, at netip.AddrPort, r real) (replace func(string) string) {
+	t.Helper()
+	chain, key, err := lab.PEM(b.pairOf(r.chain))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	stranger := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.pair.Certificate[0]})
 	foreign := b.minter.rootCert()
 	foreign.issuer, foreign.subject = common("Another Root"), common("Another Root")
 	foreign.spki, foreign.signer = spki(b.minter.otherRoot), b.minter.otherRoot
-	fill := []string{
-		"{ADDRESS}", on.String(), "{PORT}", fmt.Sprint(at.Port()), "{PORT-1}", fmt.Sprint(at.Port() - 1), "{AT}", at.String(), "{DIR}", dir,
-		"{BACKEND}", b.backend, "{NOBODY}", b.nobody,
-	}
-	for name, content := range map[string][]byte{
-		"CERT": chain, "KEY": key, "PEM": append(bytes.Clone(chain), key...), "STRANGERS": stranger,
-		"CA": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: foreign.encode()}),
-	} {
-		fill = append(fill, "{"+name+"}", filepath.Join(dir, name))
+	dir := t.TempDir()
+	write := func(name string, content []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	fill = append(fill, "{FILE}", filepath.Join(dir, "FILE"))
-	replace := strings.NewReplacer(fill...).Replace
-	if err := os.WriteFile(filepath.Join(dir, "FILE"), []byte(replace(r.file)), 0o600); err != nil {
-		t.Fatal(err)
+	fill := []string{
+		"{ADDRESS}", at.Addr().String(), "{PORT}", fmt.Sprint(at.Port()), "{PORT-1}", fmt.Sprint(at.Port() - 1), "{AT}", at.String(), "{DIR}", dir,
+		"{BACKEND}", b.backend, "{CLOSED}", b.closed, "{FILE}", filepath.Join(dir, "FILE"),
 	}
+	for name, content := range map[string][]byte{
+		"CERT": chain, "KEY": key, "PEM": append(bytes.Clone(chain), key...),
+		"CLIENTCA": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: b.pair.Certificate[0]}),
+		"CA":       pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: foreign.encode()}),
+	} {
+		write(name, content)
+		fill = append(fill, "{"+name+"}", filepath.Join(dir, name))
+	}
+	replace = strings.NewReplacer(fill...).Replace
+	write("FILE", []byte(replace(r.file)))
+	return replace
+}
+
+// startAt runs a server program at an address until the test ends. An error says that it ended or did not listen.
+func (b *bench) startAt(t testing.TB, at netip.AddrPort, r real) error {
+	t.Helper()
+	replace := b.files(t, at, r)
 	args := make([]string, len(r.args))
 	for i := range args {
 		args[i] = replace(r.args[i])
@@ -395,17 +429,20 @@ func (b *bench) start(t testing.TB, on netip.Addr, r real) netip.AddrPort {
 		<-exited
 		_ = stdin.Close()
 	})
-	for end := time.Now().Add(30 * time.Second); !listens(t, r.udp, at.Port()); {
+	for end := time.Now().Add(10 * time.Second); ; {
 		select {
 		case <-exited:
-			t.Fatalf("%v ended\n%s", args, complaints.String())
+			return fmt.Errorf("%v ended\n%s", args, complaints.String())
 		case <-time.After(10 * time.Millisecond):
 		}
-		if time.Now().After(end) {
-			t.Fatalf("%v does not listen", args)
+		switch {
+		case listens(t, r.udp, at.Port()):
+			return nil
+		case time.Now().After(end):
+			cancel()
+			return fmt.Errorf("%v does not listen", args)
 		}
 	}
-	return at
 }
 
 // listens reports whether a socket of this machine is bound to a port, by the kernel's tables: a connection to find out
@@ -431,9 +468,9 @@ func listens(t testing.TB, udp bool, port uint16) bool {
 	return false
 }
 
-// startBackend runs what the programs that only terminate TLS lead to: a CoAP server over plain TCP. nobody is an address
+// startBackend runs what the programs that only terminate TLS lead to: a CoAP server over plain TCP. closed is an address
 // where nothing listens.
-func startBackend(t testing.TB) (backend, nobody string) {
+func startBackend(t testing.TB) (backend, closed string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -301,8 +301,8 @@ func (s *session) run() error {
 		}
 	}
 	flight := s.firstFlight()
-	if s.script.first != nil {
-		flight = s.script.first(s, flight)
+	if s.first != nil {
+		flight = s.first(s, flight)
 	}
 	if err := s.w.send(flight, s.records); err != nil {
 		return err
@@ -414,8 +414,8 @@ func (s *session) firstFlight() []item {
 	if _, ok := s.offered[extensionCID]; ok && s.cid != nil {
 		h.add(extensionCID, append([]byte{byte(len(s.cid))}, s.cid...)...)
 	}
-	if s.script.hello != nil {
-		s.script.hello(s, &h)
+	if s.hello != nil {
+		s.hello(s, &h)
 	}
 	s.serverRandom = h.random
 	s.extended = h.has(extensionExtended)
