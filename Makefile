@@ -27,6 +27,7 @@ image: ## the container's image, which knows its version
 
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
+	scripts/device-client >/dev/null || [ $$? = 3 ] # 3: it cannot be built here, recorded verdicts stand in for it
 	go vet -tags realpeers ./...
 	go test -race -tags realpeers -timeout 40m -coverprofile coverage.out ./...
 	@go tool cover -func coverage.out | tail -n 1

@@ -610,7 +610,10 @@ func (b *bench) endRows(add handshakeRow) {
 		}})
 		h := add("end", end.name+" after ServerHelloDone", &script{first: func(_ *session, flight []item) []item { return append(flight, end.item) }})
 		h.overUDP = overUDP
-		h = add("end", end.name+" after the client's flight", &script{final: func(*session, []item) []item { return []item{end.item} }})
+		h = add("end", end.name+" after the client's flight", &script{final: func(*session, []item) []item {
+			// The kernel acknowledges the flight 40 ms after it came, if nothing is sent before.
+			return []item{pause(100 * time.Millisecond), end.item}
+		}})
 		h.overUDP = overUDP
 		h = add("end", end.name+" after ChangeCipherSpec", &script{final: func(_ *session, flight []item) []item { return []item{flight[0], end.item} }})
 		h.overUDP = overUDP

@@ -50,7 +50,7 @@ func (b *bench) peers(t testing.TB) []*peer {
 		}
 		seen[p.row()] = true
 		p.patience, p.ping = patience, pingPatience
-		if strings.HasSuffix(b.recorded[p.row()], " ping=answered") {
+		if *update || strings.HasSuffix(b.recorded[p.row()], " ping=answered") {
 			p.ping = patience
 		}
 		p.refuses = strings.HasSuffix(p.name, "client certificate refused") || p.script != nil && p.script.refuse != 0
