@@ -102,8 +102,19 @@ func TestHostileTexts(t *testing.T) {
 }
 
 func FuzzHostile(f *testing.F) {
-	f.Add(hostileTexts["markup"]) // TestHostileTexts runs the others
-	f.Fuzz(func(t *testing.T, s string) { checkHostile(t, s) })
+	f.Add(hostileTexts["markup"], false) // TestHostileTexts runs the others, and whole reports
+	f.Fuzz(func(t *testing.T, s string, closed bool) {
+		if len(s) > 300 { // cut at 200 bytes in every view, which TestHostileTexts covers
+			return
+		}
+		checkViews(t, hostile(oneHost(sick()), s, closed))
+	})
+}
+
+// oneHost cuts a report down to its first host, so that fuzzing tries more texts in the same time.
+func oneHost(rep *report.Report) *report.Report {
+	rep.Hosts = rep.Hosts[:1]
+	return rep
 }
 
 // checkHostile tests that a text in a report stays text in every view.
@@ -157,11 +168,10 @@ func checkText(t *testing.T, text string, width int) {
 	}
 }
 
-// checkPage: the page has no element or attribute but its own.
-func checkPage(t *testing.T, text string) {
-	t.Helper()
-	elements := strings.Fields("html head meta title style body h1 h2 small p section ol ul li table tbody tr th td footer a")
-	attributes := map[string]*regexp.Regexp{
+// The elements and attributes of the page.
+var (
+	pageElements   = strings.Fields("html head meta title style body h1 h2 small p section ol ul li table tbody tr th td footer a")
+	pageAttributes = map[string]*regexp.Regexp{
 		"class":      regexp.MustCompile(`^(up|down|unknown|muted|cause|todo|s|n|n (up|down|unknown))$`),
 		"href":       regexp.MustCompile(`^(/metrics|/api/v1/report|/sd)$`),
 		"lang":       regexp.MustCompile(`^en$`),
@@ -171,6 +181,11 @@ func checkPage(t *testing.T, text string) {
 		"content":    regexp.MustCompile(`^(width=device-width, initial-scale=1|default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; base-uri 'none'; form-action 'none')$`),
 		"colspan":    regexp.MustCompile(`^3$`),
 	}
+)
+
+// checkPage: the page has no element or attribute but its own.
+func checkPage(t *testing.T, text string) {
+	t.Helper()
 	z := html.NewTokenizer(strings.NewReader(text))
 	for {
 		switch z.Next() {
@@ -180,11 +195,11 @@ func checkPage(t *testing.T, text string) {
 			t.Errorf("comment: %s", z.Raw())
 		case html.StartTagToken, html.SelfClosingTagToken, html.EndTagToken:
 			token := z.Token()
-			if !slices.Contains(elements, token.Data) {
+			if !slices.Contains(pageElements, token.Data) {
 				t.Errorf("element %q", token.Data)
 			}
 			for _, a := range token.Attr {
-				if allowed := attributes[a.Key]; allowed == nil || !allowed.MatchString(a.Val) {
+				if allowed := pageAttributes[a.Key]; allowed == nil || !allowed.MatchString(a.Val) {
 					t.Errorf("attribute %s=%q of %s", a.Key, a.Val, token.Data)
 				}
 			}
