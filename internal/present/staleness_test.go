@@ -86,10 +86,10 @@ func TestStalenessTextClosedLists(t *testing.T) {
 	for _, kind := range staleness.WhyKinds {
 		texts = append(texts, StalenessText(&staleness.Assessment{Why: staleness.Why{Kind: kind, Failure: measurement.SampleSilent}}))
 	}
-	for _, failure := range []measurement.SampleFailure{
-		measurement.SampleBlocked, measurement.SampleIntercepted, measurement.SampleNotAuthoritative, measurement.SampleRefused,
-		measurement.SampleNoAddress,
-	} {
+	for _, failure := range measurement.SampleFailures {
+		if failure == measurement.SampleSilent {
+			continue // is in the loop above
+		}
 		why := staleness.Why{Kind: staleness.WhySampleFailed, Failure: failure}
 		texts = append(texts, StalenessText(&staleness.Assessment{Why: why}))
 	}

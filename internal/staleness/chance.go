@@ -126,7 +126,8 @@ func (x *answerContext) instancesExcluded(owner string) bool {
 		samples = int(s.ordinal - min(before.firstSample, s.ordinal))
 	}
 	// Where the TTL does not count down, every answer seems to be from another entry.
-	entries := min(p.inflated+before.inflated, 1+int(float64(p.inflatedAnswers+before.inflatedAnswers)*x.interval.Seconds()/lifetime))
+	answers := float64(p.inflatedAnswers + before.inflatedAnswers)
+	entries := min(p.inflated+before.inflated, 1+int(answers*x.interval.Seconds()/lifetime))
 	if chance(entries, p.other+before.other, samples) < chanceLimit {
 		return false
 	}
@@ -134,7 +135,7 @@ func (x *answerContext) instancesExcluded(owner string) bool {
 	// fetches, by as much as its lifetime is longer.
 	_, published, _, _ := s.ttls.bounds(x.state.lastAnswer)
 	ordinary := max(published, time.Second).Seconds()
-	share := float64(p.inflatedAnswers+before.inflatedAnswers) / float64(p.answers+before.answers)
+	share := answers / float64(p.answers+before.answers)
 	share = share * ordinary / (lifetime - share*(lifetime-ordinary))
 	return share >= 1 || float64(samples)*-math.Log1p(-share) >= chanceLimit
 }

@@ -205,7 +205,8 @@ func (x *answerContext) zoneAnswers(a *answer) bool {
 // they fail are allowed (RFC 8767).
 func (x *answerContext) zoneKnown(now time.Time) bool {
 	switch x.zone.failure {
-	case measurement.SampleBlocked, measurement.SampleIntercepted, measurement.SampleNotAuthoritative, measurement.SampleRefused:
+	case measurement.SampleBlocked, measurement.SampleIntercepted, measurement.SampleNotAuthoritative,
+		measurement.SampleRefused:
 		return false
 	case measurement.SampleSilent, measurement.SampleNoAddress, "":
 	}

@@ -39,7 +39,8 @@ func (h *Host) WantsUpstream(now time.Time) []netip.AddrPort {
 	var out []netip.AddrPort
 	for address, r := range h.resolvers {
 		u := &r.upstream
-		if u.passed < upstreamTests && now.Sub(u.asked) >= upstreamInterval && !u.evidence.Before(h.began) && h.provedOf(r, now) {
+		due := u.passed < upstreamTests && now.Sub(u.asked) >= upstreamInterval
+		if due && !u.evidence.Before(h.began) && h.provedOf(r, now) {
 			out = append(out, address)
 		}
 	}
@@ -63,7 +64,9 @@ func (h *Host) Upstream(resolver netip.AddrPort, asked time.Time, reached bool) 
 	}
 	u.passed, u.failed = 0, asked
 	for _, st := range r.states {
-		st.inflatedProof, st.withdrawnProof, st.staleAnswerProof = inflatedTTLProof{}, withdrawnAddressProof{}, staleAnswerProof{}
+		st.inflatedProof = inflatedTTLProof{}
+		st.withdrawnProof = withdrawnAddressProof{}
+		st.staleAnswerProof = staleAnswerProof{}
 		st.suspectedAt, st.suspicion = time.Time{}, Why{}
 	}
 }

@@ -79,8 +79,8 @@ const (
 // WhyKinds lists every reason.
 var WhyKinds = []WhyKind{
 	WhyTTLInflated, WhyExpectedTTLExceeded, WhyWithdrawnAddress, WhyStaleAnswers,
-	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyFormerServer, WhyUpstreamUntested, WhyStaleAnswersSeldom, WhyStaleAnswersUnverified,
-	WhyStaleFirst,
+	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyFormerServer, WhyUpstreamUntested,
+	WhyStaleAnswersSeldom, WhyStaleAnswersUnverified, WhyStaleFirst,
 	WhyNoAnswer, WhyNotConfigured, WhyAuthorityOff, WhyNotSampled, WhySampleFailed, WhyNoZoneAddress, WhyRoundsTooFar,
 	WhyLearning, WhyUpstreamDown, WhyValuesReturn, WhyForeignAddresses,
 	WhyNoSign, WhyWithinExpectedTTL,
