@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,18 +207,18 @@ func TestExchangeTransientFailure(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				fails := true
+				var fails atomic.Bool
 				s := &rawServer{answer: func(q *dns.Msg) []byte {
-					if fails && q.IsEdns0() != nil {
+					if fails.Load() && q.IsEdns0() != nil {
 						return test.fail(q)
 					}
 					return pack(reply(q, good))
 				}}
 				client := &Client{Dial: s.dial}
 				for range 3 {
-					fails = true
+					fails.Store(true)
 					client.Exchange(context.Background(), somewhere, asked)
-					fails = false
+					fails.Store(false)
 					client.Exchange(context.Background(), somewhere, asked)
 				}
 				before, _ := s.count(dns.TypeA)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 )
 
@@ -182,13 +183,18 @@ func (c *zoneCache) askForCut(ctx context.Context, resolvers []netip.AddrPort, n
 
 // askResolvers asks one resolver after the other until one answers.
 func (c *zoneCache) askResolvers(ctx context.Context, resolvers []netip.AddrPort, q Query) (Reply, bool) {
+	return c.askUntil(ctx, resolvers, q, func(*Reply) bool { return true })
+}
+
+// askUntil asks one resolver after the other until one gives an answer that is enough.
+func (c *zoneCache) askUntil(ctx context.Context, resolvers []netip.AddrPort, q Query, enough func(*Reply) bool) (Reply, bool) {
 	c.mu.Lock()
 	first := max(0, slices.Index(resolvers, c.resolver))
 	c.mu.Unlock()
 	for i := range resolvers {
 		at := resolvers[(first+i)%len(resolvers)]
 		reply := c.client.options.Exchanger.Exchange(ctx, at, q)
-		if !reply.Received.IsZero() && !isError(&reply) {
+		if !reply.Received.IsZero() && !isError(&reply) && enough(&reply) {
 			c.mu.Lock()
 			c.resolver = at
 			c.mu.Unlock()
@@ -225,10 +231,7 @@ func (c *zoneCache) searchServers(ctx context.Context, resolvers []netip.AddrPor
 	}
 	now := c.client.options.Now()
 	found := &zone{name: name, found: now}
-	reply, ok := c.askResolvers(ctx, resolvers, Query{Name: name, Type: dns.TypeNS, Recursive: true})
-	if ok && reply.Zone == name {
-		found.servers, found.incomplete = c.addressesOf(ctx, resolvers, reply.NS, nil)
-	}
+	found.servers, found.incomplete = c.addressesOf(ctx, resolvers, c.namesOf(ctx, resolvers, name), nil)
 	if len(found.servers) == 0 {
 		found = &zone{name: name}
 		if before != nil {
@@ -238,6 +241,29 @@ func (c *zoneCache) searchServers(ctx context.Context, resolvers []netip.AddrPor
 		found.nextSearch = now.Add(retryAfter(found.failures))
 	}
 	c.store(found)
+}
+
+// namesOf asks every resolver for the names of a zone's servers, and returns their union: while a delegation moves, one
+// resolver may follow the old one and another the new one.
+func (c *zoneCache) namesOf(ctx context.Context, resolvers []netip.AddrPort, zone string) (names []string) {
+	replies := make([]Reply, len(resolvers))
+	var all sync.WaitGroup
+	for i, at := range resolvers {
+		all.Go(func() {
+			replies[i] = c.client.options.Exchanger.Exchange(ctx, at, Query{Name: zone, Type: dns.TypeNS, Recursive: true})
+		})
+	}
+	all.Wait()
+	for i := range replies {
+		if r := &replies[i]; !r.Received.IsZero() && !isError(r) && r.Zone == zone {
+			for _, name := range r.NS {
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	return names
 }
 
 func (c *zoneCache) store(z *zone) {
@@ -281,13 +307,15 @@ func (c *zoneCache) addressesOf(ctx context.Context, resolvers []netip.AddrPort,
 	return out, incomplete
 }
 
-// lookUp asks the resolvers for the addresses of a name server.
+// lookUp asks for the addresses of a name server at one resolver after the other, until one knows the name: while a
+// delegation moves, not all of them do.
 func (c *zoneCache) lookUp(ctx context.Context, resolvers []netip.AddrPort, name string) []netip.Addr {
+	exists := func(r *Reply) bool { return r.Failure != measurement.DNSNXDomain }
 	var each [len(Types)][]netip.Addr
 	var both sync.WaitGroup
 	for i, typ := range Types {
 		both.Go(func() {
-			reply, _ := c.askResolvers(ctx, resolvers, Query{Name: name, Type: typ, Recursive: true})
+			reply, _ := c.askUntil(ctx, resolvers, Query{Name: name, Type: typ, Recursive: true}, exists)
 			each[i] = reply.Addresses()
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,22 @@ func TestZoneCacheIncompleteZone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestZoneCacheAsksEveryResolver has two resolvers follow different delegations: the zone's servers are those of both.
+func TestZoneCacheAsksEveryResolver(t *testing.T) {
+	const resolver2, moved = "192.0.2.11:53", "203.0.113.9:53"
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		after := *n.zones["example."]
+		after.Servers = []lab.Server{{Name: "ns9.example.", Address: addr(moved)}}
+		n.put(resolver2, lab.NewResolver(&lab.NameServer{Zones: []*lab.Zone{&after, {Origin: ".", Servers: n.root.Servers}}}, lab.Habits{}, 1))
+		n.server(moved, &after)
+		both := []netip.AddrPort{netip.MustParseAddrPort(resolver), netip.MustParseAddrPort(resolver2)}
+		s, ok := n.zoneClient.Sample(context.Background(), both, "plain.example.", dns.TypeA, 0)
+		if want := "203.0.113.1 of 203.0.113.1 203.0.113.2 203.0.113.9"; !ok || !strings.HasPrefix(steps(s), want) {
+			t.Errorf("%v %s, want %s", ok, steps(s), want)
+		}
+	})
 }
 
 // TestZoneCacheBehindNAT64 has a site without IPv4, whose resolver synthesises IPv6 addresses: servers that have IPv4

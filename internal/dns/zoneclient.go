@@ -163,7 +163,12 @@ func (c *ZoneClient) sample(ctx context.Context, request sampleRequest) (s measu
 			return measurement.Sample{}, false
 		}
 		s.Received = c.options.Now()
-		if s.Failure = failure; failure != "" {
+		switch s.Failure = failure; failure {
+		case "":
+		case measurement.SampleNoAddress: // the servers that said so are part of the sample
+			s.Steps = append(s.Steps, step)
+			return s, true
+		default:
 			s.Steps = nil
 			return s, true
 		}
@@ -228,7 +233,7 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 		step = measurement.SampleStep{Server: at, Servers: c.listed(z.servers, at)}
 		var complete bool
 		if step.Records, next, complete = c.inZone(ctx, z, request.resolvers, reply.Records); !complete {
-			return measurement.SampleStep{}, "", measurement.SampleNoAddress, true
+			return step, "", measurement.SampleNoAddress, true
 		}
 		return step, next, "", true
 	}

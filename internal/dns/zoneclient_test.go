@@ -245,8 +245,12 @@ func TestSampleNoAddress(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		for _, name := range []string{"plain.example.", host, "none.example."} {
 			s, ok := n.zoneClient.Sample(context.Background(), resolvers, name, dns.TypeAAAA, 0)
-			if !ok || s.Failure != measurement.SampleNoAddress {
+			if !ok || s.Failure != measurement.SampleNoAddress || len(s.Steps) == 0 {
 				t.Errorf("%s: %v %+v", name, ok, s)
+				continue
+			}
+			if last := s.Steps[len(s.Steps)-1]; len(last.Records) != 0 || len(last.Servers) == 0 || !last.Server.IsValid() {
+				t.Errorf("%s: the last step is %+v", name, last)
 			}
 		}
 		if s, ok := n.sample("loop.example.", 0); !ok || s.Failure != measurement.SampleSilent {
