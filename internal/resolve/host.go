@@ -71,6 +71,20 @@ func (h *hostState) answered(l *measurement.Lookup) {
 	}
 }
 
+// lastOwner is the owner of the host's addresses of a type, by the samples of earlier rounds; "" if it is the host.
+func (h *hostState) lastOwner(typ uint16) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.judge.LastOwner(typ)
+}
+
+// ownerAnswered records the answer of a resolver to the question for lastOwner.
+func (h *hostState) ownerAnswered(a *measurement.Answer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.judge.OwnerAnswer(a)
+}
+
 // sampled records direct samples.
 func (h *hostState) sampled(samples []measurement.Sample) {
 	h.mu.Lock()

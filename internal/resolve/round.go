@@ -135,6 +135,7 @@ func (r *Round) run() {
 	defer close(r.done)
 	var all sync.WaitGroup
 	all.Go(r.lookUp)
+	all.Go(r.lookUpLastOwner)
 	var valid []measurement.Sample
 	if r.asksZone() && r.resolverAnswered() {
 		all.Go(r.findSameViews)
@@ -186,6 +187,26 @@ func (r *Round) lookUp() {
 		})
 	}
 	all.Wait()
+}
+
+// lookUpLastOwner asks every resolver for the owner of the host's addresses by itself, if a CNAME leads there: where all
+// records of a chain have one TTL, only that answer shows the TTL of the addresses.
+func (r *Round) lookUpLastOwner() {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, typ := range dns.Types {
+		owner := r.host.lastOwner(typ)
+		if owner == "" {
+			continue
+		}
+		q := dns.Query{Name: owner, Type: typ, Recursive: true, Patience: r.patience}
+		for _, resolver := range r.service.resolvers {
+			all.Go(func() {
+				answer := r.service.exchanger.Exchange(r.ctx, resolver, q).Answer
+				r.host.ownerAnswered(&answer)
+			})
+		}
+	}
 }
 
 // resolverAnswered waits until a resolver has answered for any host, and reports whether one has: nothing is sent to

@@ -62,6 +62,8 @@ func stories() []story {
 		{name: "minimum TTL 3600, shown as 60, two hours", habits: lab.Habits{MinTTL: 3600, MaxTTL: 60}, minutes: 120},
 		{name: "minimum TTL 3600, shown as 60, a day", habits: lab.Habits{MinTTL: 3600, MaxTTL: 60}, minutes: 25 * 60,
 			interval: time.Minute, by: staleness.WithdrawnAddress},
+		{name: "minimum TTL 300 over a CNAME of 300", habits: lab.Habits{MinTTL: 300}, set: alias(300), by: staleness.TTLInflated},
+		{name: "honest, over a CNAME of 300", set: alias(300), ok: true},
 		{name: "stale first, says so", habits: lab.Habits{StaleFirst: true, StaleTTL: 30, EDE: true}, by: staleness.EDEStale},
 		{name: "a local entry for the name, TTL 3600", set: pin(3600), minutes: 130},
 		{name: "a local entry for the name, the zone's TTL", set: pin(60), minutes: 120},
@@ -129,6 +131,14 @@ func (p pinned) Answer(q *mdns.Msg, now time.Time) *mdns.Msg {
 func pin(ttl uint32) func(*site, time.Time) {
 	return func(s *site, now time.Time) {
 		s.put(resolver1, pinned{s.resolver, ttl, s.zone.Names["host.example."].Addresses(now, 0)[0]})
+	}
+}
+
+// alias makes host.example. a CNAME with the given TTL, which leads to its records.
+func alias(ttl uint32) func(*site, time.Time) {
+	return func(s *site, _ time.Time) {
+		s.zone.Names["edge.example."] = s.zone.Names["host.example."]
+		s.zone.Names["host.example."] = lab.RecordSet{TTL: lab.TTL(ttl), CNAME: "edge.example."}
 	}
 }
 
