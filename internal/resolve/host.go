@@ -85,6 +85,20 @@ func (h *hostState) ownerAnswered(a *measurement.Answer) {
 	h.judge.OwnerAnswer(a)
 }
 
+// wantsUpstream returns the resolvers that must show that they reach the zone.
+func (h *hostState) wantsUpstream(now time.Time) []netip.AddrPort {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.judge.WantsUpstream(now)
+}
+
+// upstream records whether a resolver reaches the zone.
+func (h *hostState) upstream(resolver netip.AddrPort, asked time.Time, reaches bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.judge.Upstream(resolver, asked, reaches)
+}
+
 // sampled records direct samples.
 func (h *hostState) sampled(samples []measurement.Sample) {
 	h.mu.Lock()

@@ -48,6 +48,8 @@ type Options struct {
 	Port       uint16         // of discovered authoritative servers; 0: 53
 	Unanswered netip.AddrPort // where nothing should answer; zero: 192.0.2.53:53
 	Rate       float64        // questions per second to one authoritative server; 0: dns.HostRate for each host
+	// NoUpstreamTest proves staleness without testing that the resolver reaches the zone, which takes ten minutes.
+	NoUpstreamTest bool
 }
 
 // Service resolves hosts for one configuration. It is safe for concurrent use.
@@ -62,6 +64,7 @@ type Service struct {
 	nat64      *dns.NAT64
 	// answered is set when a resolver has answered for the first time: authoritative servers are not asked before.
 	answered *atomic.Bool
+	upstream bool                  // resolvers are tested before a verdict becomes stale
 	hosts    map[string]*hostState // by host; not changed after New
 }
 
@@ -83,6 +86,7 @@ func New(o Options) *Service {
 	if s.exchanger == nil {
 		s.exchanger = &dns.Client{Dial: o.Dial, Now: s.now, Counts: s.counts}
 	}
+	s.upstream = !o.NoUpstreamTest
 	if o.Previous != nil {
 		s.nat64 = o.Previous.nat64
 	} else {
@@ -151,7 +155,7 @@ func (s *Service) constants() staleness.Constants {
 // options combines what the endpoints of one host assert about its zone: an assertion of one endpoint holds for the
 // name. Of several expected TTLs the longest counts, so that none is a false accusation of a resolver.
 func (s *Service) options(host string) staleness.Options {
-	o := staleness.Options{NoAuthority: s.zoneClient == nil}
+	o := staleness.Options{NoAuthority: s.zoneClient == nil, UpstreamTest: s.zoneClient != nil && s.upstream}
 	for _, e := range s.config.EndpointsOf(host) {
 		o.SingleView = o.SingleView || e.SingleView
 		o.ExpectedTTL = max(o.ExpectedTTL, e.ExpectedTTL)

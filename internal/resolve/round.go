@@ -144,6 +144,7 @@ func (r *Round) run() {
 	all.Wait()
 	if len(valid) > 0 {
 		valid = append(valid, r.confirm()...)
+		r.testUpstream()
 	}
 	if r.intercepted() {
 		r.host.intercepted(r.service.now())
@@ -287,6 +288,22 @@ func (r *Round) confirm() (valid []measurement.Sample) {
 		}
 	}
 	return valid
+}
+
+// testUpstream finds out for each resolver whose verdict is about to become stale whether it reaches the zone itself: one
+// whose own upstream is down rightly serves expired records (RFC 8767).
+func (r *Round) testUpstream() {
+	s, h := r.service, r.host
+	var all sync.WaitGroup
+	for _, resolver := range h.wantsUpstream(s.now()) {
+		all.Go(func() {
+			asked := s.now()
+			if reaches, ok := s.zoneClient.Reaches(r.ctx, s.resolvers, resolver, h.name()); ok {
+				h.upstream(resolver, asked, reaches)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // findSameViews finds out for each resolver whether its queries leave from the same address as this machine's, if the

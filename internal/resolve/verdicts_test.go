@@ -70,6 +70,9 @@ func stories() []story {
 		{name: "frozen TTL", habits: lab.Habits{FrozenTTL: true}, ok: true},
 		{name: "stale while the zone is down, says so", habits: lab.Habits{ServeStale: true, StaleTTL: 30, EDE: true},
 			set: func(s *site, _ time.Time) { down(s, 25, 40) }, ok: true},
+		{name: "minimum TTL 300, and the resolver does not reach the zone", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
+			s.put(resolver1, cutOff{s.resolver})
+		}},
 		{name: "10 % of all questions are lost", set: func(s *site, _ time.Time) {
 			var mu sync.Mutex
 			random := rand.New(rand.NewPCG(1, 1))
@@ -140,6 +143,17 @@ func alias(ttl uint32) func(*site, time.Time) {
 		s.zone.Names["edge.example."] = s.zone.Names["host.example."]
 		s.zone.Names["host.example."] = lab.RecordSet{TTL: lab.TTL(ttl), CNAME: "edge.example."}
 	}
+}
+
+// cutOff is a resolver that answers from its cache only: names that it has never been asked for fail.
+type cutOff struct{ lab.Answerer }
+
+func (c cutOff) Answer(q *mdns.Msg, now time.Time) *mdns.Msg {
+	m := c.Answerer.Answer(q, now)
+	if label, _, _ := strings.Cut(q.Question[0].Name, "."); len(label) > 20 && m != nil {
+		m.Answer, m.Rcode = nil, mdns.RcodeServerFailure
+	}
+	return m
 }
 
 // TestVerdicts watches each story for an hour or two of virtual time.

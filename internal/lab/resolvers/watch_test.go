@@ -118,7 +118,7 @@ func (w *world) ask(at netip.AddrPort) {
 		Freshness: w.constants,
 		Endpoints: []config.Endpoint{*w.host},
 	}
-	w.service = resolve.New(resolve.Options{Config: cfg, Resolvers: []netip.AddrPort{w.at}, Rate: w.rate})
+	w.service = resolve.New(resolve.Options{Config: cfg, Resolvers: []netip.AddrPort{w.at}, Rate: w.rate, NoUpstreamTest: true})
 }
 
 // outcome is the result of watching.
