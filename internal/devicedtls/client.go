@@ -201,6 +201,9 @@ func (c *Client) Take(datagram []byte) (Step, error) {
 			break
 		}
 		datagram = rest
+		if len(r.body) == 0 && len(rest) > 0 {
+			c.flight.AddUnfit(measurement.UnfitReason{Kind: measurement.UnfitEmptyRecord})
+		}
 		s, err := c.takeRecord(r)
 		if step = max(step, s); err != nil {
 			c.ended = err

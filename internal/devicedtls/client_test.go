@@ -332,6 +332,18 @@ func TestTakeUnfit(t *testing.T) {
 			func(d [][]byte) [][]byte { d[2] = slices.Concat(d[2], []byte{1, 2, 3}); return d },
 			[]measurement.UnfitReason{{Kind: measurement.UnfitTrailingBytes, N: 3}},
 		},
+		"an empty record before others: unfit": {
+			func(d [][]byte) [][]byte {
+				d[1] = slices.Concat(appendHeader(nil, recordApplicationData, Version, 60, nil, 0), d[1])
+				return d
+			},
+			[]measurement.UnfitReason{{Kind: measurement.UnfitEmptyRecord}},
+		},
+		"an empty record in its own datagram: fit": {
+			func(d [][]byte) [][]byte {
+				return slices.Insert(d, 1, appendHeader(nil, recordApplicationData, Version, 60, nil, 0))
+			}, nil,
+		},
 		"a datagram of other bytes: fit": {func(d [][]byte) [][]byte { return slices.Insert(d, 1, []byte{1, 2, 3}) }, nil},
 		"two fragments in one record: unfit": {
 			func(d [][]byte) [][]byte {

@@ -190,6 +190,8 @@ const (
 	UnfitSplitMessage UnfitKind = "split_message"
 	// UnfitSplitFragments: a DTLS record has several fragments of one message.
 	UnfitSplitFragments UnfitKind = "split_fragments"
+	// UnfitEmptyRecord: a datagram has an empty record before others.
+	UnfitEmptyRecord UnfitKind = "empty_record"
 	// UnfitTrailingBytes: a datagram has N bytes after its last record.
 	UnfitTrailingBytes UnfitKind = "trailing_bytes"
 	// UnfitVersion: the protocol version Text.
@@ -216,7 +218,8 @@ const (
 
 // UnfitKinds lists every kind.
 var UnfitKinds = []UnfitKind{
-	UnfitMessageTooLong, UnfitRecordTooLong, UnfitSplitMessage, UnfitSplitFragments, UnfitTrailingBytes, UnfitVersion,
+	UnfitMessageTooLong, UnfitRecordTooLong, UnfitSplitMessage, UnfitSplitFragments, UnfitEmptyRecord, UnfitTrailingBytes,
+	UnfitVersion,
 	UnfitCipher, UnfitExtension, UnfitPointFormats, UnfitTicketMissing, UnfitTicketUnexpected,
 	UnfitNoCertificate, UnfitKeyExchange, UnfitCurve, UnfitSignatureScheme,
 }

@@ -158,6 +158,8 @@ func unfitText(u measurement.UnfitReason) string {
 		return text(u.Text) + " is split across TLS records, which a device does not reassemble"
 	case measurement.UnfitSplitFragments:
 		return "several fragments of a message in one DTLS record, which a device does not reassemble"
+	case measurement.UnfitEmptyRecord:
+		return "an empty record in a datagram, of which a device drops the rest"
 	case measurement.UnfitTrailingBytes:
 		return fmt.Sprintf("%s after the last record of a datagram, on which a device fails", byteCount(u.N))
 	case measurement.UnfitVersion:
