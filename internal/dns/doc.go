@@ -6,7 +6,8 @@
 //   - zonecache.go, delegation.go: finding these servers through the site's resolvers, and through the parent zone
 //   - nameservers.go: the load on each authoritative server
 //   - port53.go, interception.go: whether port 53 beyond the site is open, and who answers there
-//   - whoami.go, nat64.go: whether resolver and exporter see the same view of a zone, and the site's NAT64 prefixes
+//   - whoami.go, reach.go, nat64.go: whether resolver and exporter see the same view of a zone, whether the resolver
+//     reaches the zone, and the site's NAT64 prefixes
 //   - resolvconf.go: the resolvers of this machine
 //
 // Package dns does not judge staleness: see package staleness.

@@ -150,7 +150,7 @@ type exchange struct {
 	query       Query
 	timers      Timers
 	round       context.Context
-	id, plainID uint16 // of the questions with and without an OPT record, whose answers must be told apart
+	id, plainID uint16 // of the questions with and without an OPT record, whose answers mean different things
 	edns        bool   // the next question has an OPT record
 	ednsBroken  bool   // an answer showed that the server cannot handle EDNS
 

@@ -27,8 +27,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 )
 
-// A device resolves with getaddrinfo, so glibc and musl are the reference: in a network namespace they and the exporter ask the
-// same DNS server, which answers from a table.
+// A device resolves with getaddrinfo, so glibc and musl are the reference: in a network namespace they and the exporter
+// ask the same DNS server, which answers from a table.
 
 // libcAnswer answers a question of one type; nil: silence. withOPT reports whether the question had an OPT record.
 type libcAnswer func(q *dns.Msg, withOPT bool) [][]byte
@@ -51,8 +51,8 @@ const (
 	libcV6 = "2001:db8:5::1"
 )
 
-// insideNamespace in the environment makes this binary the part that runs in the namespace. Its value is the directory of the C
-// programs. insideSite is then the site.
+// insideNamespace in the environment makes this binary the part that runs in the namespace. Its value is the directory
+// of the C programs. insideSite is then the site.
 const (
 	insideNamespace = "ENDPOINT_GETADDRINFO"
 	insideSite      = "ENDPOINT_GETADDRINFO_SITE"
@@ -194,8 +194,8 @@ func runInside(dir, site string) error {
 	return json.NewEncoder(os.Stdout).Encode(rows)
 }
 
-// exporterLookup looks a name up as the survey does. Each name has a client of its own, so that what it learns of EDNS helps none
-// of the others.
+// exporterLookup looks a name up as the survey does. Each name has its own client, so that what it learns of EDNS helps
+// none of the others.
 func exporterLookup(name string) libcResult {
 	began := time.Now()
 	l := Lookup(context.Background(), new(Client), netip.MustParseAddrPort("127.0.0.1:53"), name+".", MaxPatience)
@@ -246,7 +246,7 @@ func serveTable(cases []libcCase) (stop func(), err error) {
 			return nil
 		}
 		c := cases[i]
-		time.Sleep(c.delay) //nolint:forbidigo // the server's delay, in a process of its own
+		time.Sleep(c.delay) //nolint:forbidigo // the server's delay, in its own process
 		by := c.a
 		if q.Question[0].Qtype == dns.TypeAAAA {
 			by = c.aaaa

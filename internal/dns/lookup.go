@@ -49,8 +49,8 @@ func ask(ctx context.Context, x Exchanger, resolver netip.AddrPort, q Query) mea
 	return l
 }
 
-// mayBeEDNS reports whether a look-up has no address, and an answer to a question with EDNS said so: [Client.Exchange] has
-// repeated all other questions without EDNS.
+// mayBeEDNS reports whether a look-up has no address, and an answer to a question with EDNS said so: [Client.Exchange]
+// has repeated all other questions without EDNS.
 func mayBeEDNS(l *measurement.Lookup) bool {
 	return len(l.Addresses) == 0 && slices.ContainsFunc(l.Answers, func(a measurement.Answer) bool {
 		return (a.Failure == measurement.DNSNoAddress || a.Failure == measurement.DNSNXDomain) && !a.WithoutEDNS

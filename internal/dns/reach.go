@@ -15,9 +15,9 @@ import (
 // reachTries is how often a resolver is asked before it counts as cut off from a zone: its own questions may be lost.
 const reachTries = 3
 
-// Reaches reports whether a resolver reaches the authoritative servers of host's zone, asked through resolvers: it asks
-// the resolver for a random name of the zone, which no cache can hold. ok is false if ctx ended first or the zone is not
-// known.
+// Reaches reports whether a resolver reaches the authoritative servers of host's zone, asked through resolvers: it
+// asks the resolver for a random name of the zone, which no cache can hold. ok is false if ctx ended first or the
+// zone is not known.
 func (c *ZoneClient) Reaches(ctx context.Context, resolvers []netip.AddrPort, resolver netip.AddrPort, host string) (reaches, ok bool) {
 	zone := host
 	if len(c.options.Servers) == 0 {

@@ -163,16 +163,13 @@ func (c *ZoneClient) sample(ctx context.Context, request sampleRequest) (s measu
 			return measurement.Sample{}, false
 		}
 		s.Received = c.options.Now()
-		switch s.Failure = failure; failure {
-		case "":
-		case measurement.SampleNoAddress: // the servers that said so are part of the sample
-			s.Steps = append(s.Steps, step)
-			return s, true
-		default:
+		s.Failure = failure
+		if failure != "" && failure != measurement.SampleNoAddress {
 			s.Steps = nil
 			return s, true
 		}
-		if s.Steps = append(s.Steps, step); next == "" {
+		// Without an address, the servers that said so are part of the sample.
+		if s.Steps = append(s.Steps, step); failure != "" || next == "" {
 			return s, true
 		}
 		name = next

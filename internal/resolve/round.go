@@ -70,7 +70,7 @@ func (r *Round) Lookups() []measurement.Lookup {
 // be.
 func isUniqueLocal(addr netip.Addr) bool { return addr.Is6() && addr.IsPrivate() }
 
-// NAT64 is what is known of how IPv6 addresses of the host may have been synthesised from IPv4 addresses.
+// NAT64 shows how IPv6 addresses of the host may have been synthesised from IPv4 addresses.
 type NAT64 struct {
 	// Prefixes are those of the resolvers that gave unique local addresses.
 	Prefixes []netip.Prefix
@@ -190,8 +190,8 @@ func (r *Round) lookUp() {
 	all.Wait()
 }
 
-// lookUpLastOwner asks every resolver for the owner of the host's addresses by itself, if a CNAME leads there: where all
-// records of a chain have one TTL, only that answer shows the TTL of the addresses.
+// lookUpLastOwner asks every resolver for the owner of the host's addresses by itself, if a CNAME leads there: where
+// all records of a chain have one TTL, only that answer shows the TTL of the addresses.
 func (r *Round) lookUpLastOwner() {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -290,8 +290,8 @@ func (r *Round) confirm() (valid []measurement.Sample) {
 	return valid
 }
 
-// testUpstream finds out for each resolver whose verdict is about to become stale whether it reaches the zone itself: one
-// whose own upstream is down rightly serves expired records (RFC 8767).
+// testUpstream finds out for each resolver whose verdict is about to become stale whether it reaches the zone itself:
+// one whose own upstream is down rightly serves expired records (RFC 8767).
 func (r *Round) testUpstream() {
 	s, h := r.service, r.host
 	var all sync.WaitGroup
