@@ -180,7 +180,7 @@ func TestExporterBehindRealProxy(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	intercepted, open := view.Hosts[0].Paths[0], view.Hosts[1].Paths[0]
-	if intercepted.Reason != "wrong_issuer" || intercepted.Class != "interception" || !strings.Contains(intercepted.Seen, "CN=SSLInspect") ||
+	if intercepted.Reason != "wrong_issuer" || intercepted.Class != "interception" || !strings.Contains(intercepted.Seen, `signed by "SSLInspect"`) ||
 		!strings.Contains(intercepted.Advice, "exempt") {
 		t.Errorf("through Squid: %s (%s), seen %s, advice %s", intercepted.Reason, intercepted.Class, intercepted.Seen, intercepted.Advice)
 	}
