@@ -7,6 +7,7 @@ import (
 	"crypto"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +17,7 @@ const day = 24 * time.Hour
 type minter struct {
 	*keys
 	now    time.Time
-	serial byte
+	serial atomic.Uint32
 	root   []byte // the authority's certificate, which a device stores
 }
 
@@ -27,8 +28,7 @@ func newMinter(now time.Time) *minter {
 }
 
 func (m *minter) nextSerial() []byte {
-	m.serial++
-	return tlv(tagInteger, []byte{0x10, m.serial})
+	return tlv(tagInteger, []byte{0x10, byte(m.serial.Add(1))})
 }
 
 // base is a certificate by the root, valid from a day ago, for 90 days.

@@ -294,8 +294,8 @@ func (c *certificate) encode() []byte {
 	return append(seq(tbs, c.algorithm.id, tlv(tagBitString, []byte{0}, signature)), c.after...)
 }
 
-// ofSize pads the certificate until it is encoded in exactly size bytes. The length of a signature varies by a few bytes,
-// so it takes some attempts.
+// ofSize pads the certificate until it is encoded in exactly size bytes. The length of a signature varies by a few
+// bytes, so it takes some attempts.
 func (c *certificate) ofSize(size int) []byte {
 	plain := c.extensions
 	defer func() { c.extensions = plain }()

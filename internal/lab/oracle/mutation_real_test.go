@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// mutation changes one thing of a server that shows a leaf and its issuing CA and finishes the handshake. at and value are
-// taken modulo what there is to choose from, so that each mutation can be applied to each server.
+// mutation changes one thing of a server that shows a leaf and its issuing CA and finishes the handshake. at and value
+// are taken modulo what there is to choose from, so that each mutation can be applied to each server.
 type mutation struct {
 	what, op  string
 	at, value int
@@ -116,8 +116,8 @@ type element struct {
 	children []*element
 }
 
-// parseElements reads a list of elements; ok is false if the bytes are something else. The content of an OCTET STRING is
-// read too, since that is where extensions have theirs.
+// parseElements reads a list of elements; ok is false if the bytes are something else. The content of an OCTET STRING
+// is read too, since that is where extensions have theirs.
 func parseElements(der []byte) (list []*element, ok bool) {
 	for len(der) > 0 {
 		if len(der) < 2 || der[0]&0x1f == 0x1f {
@@ -309,8 +309,8 @@ func (b *bench) mutatedRows(t testing.TB) []*peer {
 // draws is how many servers a run without -random draws: the same each time.
 const draws = 100
 
-// TestMutatedPeers draws servers that are changed at random and reports those of which the exporter finds something else
-// than a device, as a row to add to testdata/mutations. With -random it draws others at each run, for that time.
+// TestMutatedPeers draws servers that are changed at random and reports those of which the exporter finds something
+// else than a device, as a row to add to testdata/mutations. With -random it draws others at each run, for that time.
 func TestMutatedPeers(t *testing.T) {
 	b := newBench(t)
 	if b.device == nil {

@@ -81,8 +81,8 @@ type finding struct {
 	exporter map[string]string // by the form of the anchor: "up", or the reason
 }
 
-// What the exporter finds of a path whose server did not accept the throw-away certificate: the path is up, but the
-// handshake was not finished. upUnproven has no proof that it was the server that ended the connection.
+// What the exporter finds of a path whose server did not accept the throw-away certificate: the path is up, but
+// the handshake was not finished. upUnproven has no proof that it was the server that ended the connection.
 const (
 	upRefused  = "up, certificate refused"
 	upUnproven = "up, unproven"
