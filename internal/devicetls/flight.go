@@ -22,15 +22,19 @@ const VersionDTLS = 0xfefd
 type Flight struct {
 	Version, Cipher uint16
 	Random          [32]byte
-	// RawChain is set by the Certificate message, see [measurement.TLS]; Rejected if a device aborts the handshake there.
-	// Package trust says why.
+	// RawChain is set by the Certificate message, see [measurement.TLS]; Rejected if a device aborts the handshake
+	// there. Package trust says why.
 	RawChain [][]byte
 	Rejected bool
 	// SignatureChecked is set if ServerKeyExchange had a signature that could be checked; KeyProved if that signature
 	// was made with the leaf's key over both randoms of this handshake.
 	SignatureChecked, KeyProved bool
 	CertificateRequested        bool
-	ExtendedMasterSecret        bool
+	// RefusesSignature is set if CertificateRequest does not list the algorithm with which a device signs
+	// CertificateVerify. A device signs all the same, and most servers then end the handshake, whatever the
+	// certificate.
+	RefusesSignature     bool
+	ExtendedMasterSecret bool
 	// ConnectionID is what the records to the server must carry after ChangeCipherSpec (DTLS only); empty without one.
 	ConnectionID []byte
 	// Bytes is the size of the messages so far, headers included.
@@ -111,7 +115,7 @@ func (f *Flight) Take(messageType uint8, body []byte) error {
 		return f.takeKeyExchange(body)
 	case typeCertificateRequest:
 		f.CertificateRequested = true
-		return checkCertificateRequest(body)
+		return f.takeCertificateRequest(body)
 	}
 	if len(body) != 0 {
 		return malformed(measurement.DetailMalformedMessage, typeServerHelloDone)
@@ -224,13 +228,22 @@ func (f *Flight) takeExtension(id uint16, data cryptobyte.String) error {
 	return nil
 }
 
-// checkCertificateRequest checks the structure of a CertificateRequest (RFC 5246 §7.4.4). A device ignores its content.
-func checkCertificateRequest(body []byte) error {
+// takeCertificateRequest reads a CertificateRequest (RFC 5246 §7.4.4). A device checks its structure and ignores its
+// content.
+func (f *Flight) takeCertificateRequest(body []byte) error {
 	s := cryptobyte.String(body)
 	var types, algorithms, authorities cryptobyte.String
 	if !s.ReadUint8LengthPrefixed(&types) || !s.ReadUint16LengthPrefixed(&algorithms) || !s.ReadUint16LengthPrefixed(&authorities) ||
 		!s.Empty() {
 		return malformed(measurement.DetailMalformedMessage, typeCertificateRequest)
+	}
+	f.RefusesSignature = true
+	for !algorithms.Empty() {
+		var scheme uint16
+		if !algorithms.ReadUint16(&scheme) {
+			break
+		}
+		f.RefusesSignature = f.RefusesSignature && scheme != uint16(tls.ECDSAWithP256AndSHA256)
 	}
 	return nil
 }
@@ -300,8 +313,8 @@ func (f *Flight) takeCertificates(body []byte) error {
 	return nil
 }
 
-// judgeCertificates sets the key that must sign the handshake, that of the first certificate that a device does not skip,
-// and whether a device goes on with the list.
+// judgeCertificates sets the key that must sign the handshake, that of the first certificate that a device does not
+// skip, and whether a device goes on with the list.
 func (f *Flight) judgeCertificates() {
 	list := devicecert.ParseList(f.RawChain)
 	leaf := slices.IndexFunc(list, func(c *devicecert.Certificate) bool { return !c.Skipped() })

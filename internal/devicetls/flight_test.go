@@ -308,21 +308,27 @@ func TestCertificateRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		body      []byte
 		malformed bool
+		refuses   bool // a device's signature
 	}{
-		"no type, no algorithm":           {body: []byte{0, 0, 0, 0, 0}},
-		"odd length of algorithms":        {body: []byte{1, 64, 0, 1, 4, 0, 0}},
-		"authorities that are not DER":    {body: []byte{1, 64, 0, 0, 0, 3, 1, 2, 3}},
-		"empty: malformed":                {body: []byte{}, malformed: true},
-		"no authorities: malformed":       {body: []byte{1, 64, 0, 2, 4, 3}, malformed: true},
-		"without algorithms: malformed":   {body: []byte{1, 64, 0, 0}, malformed: true},
-		"bytes after the list: malformed": {body: []byte{1, 64, 0, 2, 4, 3, 0, 0, 0}, malformed: true},
-		"types too long: malformed":       {body: []byte{9, 64, 0, 2, 4, 3, 0, 0}, malformed: true},
+		"ECDSA with SHA-256: signature accepted": {body: []byte{1, 64, 0, 4, 5, 3, 4, 3, 0, 0}},
+		"RSA only: signature refused":            {body: []byte{1, 64, 0, 4, 4, 1, 8, 4, 0, 0}, refuses: true},
+		"no type, no algorithm":                  {body: []byte{0, 0, 0, 0, 0}, refuses: true},
+		"odd length of algorithms":               {body: []byte{1, 64, 0, 1, 4, 0, 0}, refuses: true},
+		"authorities that are not DER":           {body: []byte{1, 64, 0, 0, 0, 3, 1, 2, 3}, refuses: true},
+		"empty: malformed":                       {body: []byte{}, malformed: true},
+		"no authorities: malformed":              {body: []byte{1, 64, 0, 2, 4, 3}, malformed: true},
+		"without algorithms: malformed":          {body: []byte{1, 64, 0, 0}, malformed: true},
+		"bytes after the list: malformed":        {body: []byte{1, 64, 0, 2, 4, 3, 0, 0, 0}, malformed: true},
+		"types too long: malformed":              {body: []byte{9, 64, 0, 2, 4, 3, 0, 0}, malformed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := New([32]byte{1})
 			_, err := c.Take((&testServer{request: test.body}).flight(t, c.random))
 			if errors.Is(err, ErrMalformed) != test.malformed || !test.malformed && err != nil {
 				t.Errorf("error %v, want malformed: %v", err, test.malformed)
+			}
+			if c.Flight().RefusesSignature != test.refuses {
+				t.Errorf("refuses the signature: %v, want %v", c.Flight().RefusesSignature, test.refuses)
 			}
 		})
 	}

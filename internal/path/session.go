@@ -168,8 +168,8 @@ func helloFailure(out *measurement.Outcome, err error) (failure measurement.Fail
 	return "", measurement.Detail{}, false
 }
 
-// helloDone ends a hello that was answered by a complete flight. A device stops here too if the server has not proved its
-// key, or if it cannot read the server's certificates.
+// helloDone ends a hello that was answered by a complete flight. A device stops here too if the server has not proved
+// its key, or if it cannot read the server's certificates.
 func (s *baseSession) helloDone(took time.Duration, flight *devicetls.Flight) bool {
 	s.completed(measurement.Hello, took)
 	if len(flight.Unfit) > 0 {
@@ -207,6 +207,7 @@ type finishEnd struct {
 	patience time.Duration // of the phase
 	delivery delivery      // of the client's flight
 	accepted bool          // the server sent ChangeCipherSpec, so the certificate is not the reason
+	refuses  bool          // the server does not accept a device's signature algorithm, so the certificate is not the reason
 }
 
 // failFinish records the end of a finish. Only a fatal TLS alert is a refusal of the client's certificate, unless it
@@ -241,7 +242,7 @@ func finishFailure(out *measurement.Outcome, end finishEnd) (failure measurement
 		return measurement.Silent, measurement.Detail{Kind: kind, After: end.patience}, false
 	case alerted && !closed:
 		detail = recordAlert(out, alert.Description)
-		if requested && !end.accepted && refusesCertificate(alert.Description) {
+		if requested && !end.accepted && !end.refuses && refusesCertificate(alert.Description) {
 			detail.Kind = measurement.DetailAlertAfterCert
 			return measurement.CertificateNeeded, detail, false
 		}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
@@ -350,6 +351,31 @@ func TestWalkEndedAfterFinished(t *testing.T) {
 					}
 				})
 			})
+		})
+	}
+}
+
+func TestFinishFailureOfAlerts(t *testing.T) {
+	for name, test := range map[string]struct {
+		alert     uint8
+		requested bool
+		end       finishEnd
+		want      measurement.Failure
+	}{
+		"handshake_failure after the certificate: refused":  {40, true, finishEnd{}, measurement.CertificateNeeded},
+		"without a certificate: not refused":                {40, false, finishEnd{}, measurement.FinishFailed},
+		"after ChangeCipherSpec: not refused":               {40, true, finishEnd{accepted: true}, measurement.FinishFailed},
+		"signature algorithm not accepted: not refused":     {40, true, finishEnd{refuses: true}, measurement.FinishFailed},
+		"an alert about the protocol: not refused":          {51, true, finishEnd{}, measurement.FinishFailed},
+		"close_notify, delivery unknown: refused, unproven": {0, true, finishEnd{}, measurement.CertificateNeeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.end.err = &devicetls.AlertError{Level: 2, Description: test.alert}
+			out := measurement.Outcome{TLS: &measurement.TLS{CertificateRequested: test.requested}}
+			failure, _, unproven := finishFailure(&out, test.end)
+			if failure != test.want || unproven != (test.alert == 0) {
+				t.Errorf("%q, unproven %v; want %q", failure, unproven, test.want)
+			}
 		})
 	}
 }

@@ -61,6 +61,7 @@ func (s *tcpSession) Finish(ctx context.Context) bool {
 	patience := scaled(s.patience.Finish, s.trip)
 	if err := s.exchange(ctx, patience, answer, devicetls.Done); err != nil {
 		end := finishEnd{err: err, patience: patience, delivery: deliveryOf(infoOf(s.conn), s.sent), accepted: s.client.CipherChanged()}
+		end.refuses = s.client.Flight().RefusesSignature
 		if s.unsent {
 			end.delivery = undelivered
 		}

@@ -168,7 +168,8 @@ func (s *udpSession) Finish(ctx context.Context) bool {
 	patience := scaled(s.patience.Finish, s.trip)
 	timer := s.timer(min(firstRetransmission, max(s.patience.Finish/3, s.trip*3/2)))
 	if err := s.exchange(ctx, patience, timer, devicedtls.Done); err != nil {
-		return s.failFinish(finishEnd{err: err, patience: patience, accepted: s.client.CipherChanged()})
+		flight := s.client.Flight()
+		return s.failFinish(finishEnd{err: err, patience: patience, accepted: s.client.CipherChanged(), refuses: flight.RefusesSignature})
 	}
 	return s.finishDone(time.Since(started), s.client.Flight())
 }
