@@ -117,8 +117,12 @@ func dependsOnTime(failure measurement.Failure, unproven bool) bool {
 	switch failure {
 	case measurement.Silent, measurement.Closed, measurement.Reset, measurement.Refused:
 		return true
+	case measurement.CertificateNeeded:
+		return unproven
+	case measurement.Completed, measurement.Unreachable, measurement.Alert, measurement.NotTLS, measurement.HTTP, measurement.Malformed,
+		measurement.Unfit, measurement.FinishFailed, measurement.OutOfTime, measurement.Internal:
 	}
-	return unproven
+	return false
 }
 
 // failLocally records an error of this machine that is not about the path.

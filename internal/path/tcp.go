@@ -174,6 +174,7 @@ func silenceDetail(info tcpInfo, sent, received int) measurement.Detail {
 		return measurement.Detail{Kind: measurement.DetailHelloDelivered}
 	case undelivered:
 		return measurement.Detail{Kind: measurement.DetailHelloNotDelivered}
+	case deliveryUnknown:
 	}
 	return measurement.Detail{Kind: measurement.DetailHelloUnanswered, N: 1}
 }

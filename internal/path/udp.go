@@ -292,8 +292,7 @@ func (s *udpSession) receive(d *phaseDeadline, wake time.Time) (devicedtls.Step,
 // through. Port unreachable is an answer. A datagram that this machine's packet filter drops is a soft error too: TCP
 // does not even report it.
 func (s *udpSession) ignoreSoft(err error) error {
-	switch sockerr.Of(err) {
-	case sockerr.Unreachable, sockerr.Filtered:
+	if fault := sockerr.Of(err); fault == sockerr.Unreachable || fault == sockerr.Filtered {
 		s.softError = err
 		return nil
 	}
