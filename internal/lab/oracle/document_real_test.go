@@ -22,7 +22,7 @@ const (
 type setCount struct{ rows, works, differs int }
 
 // compareDocument holds the document's table and list to be those of the rows, or writes them.
-func compareDocument(t *testing.T, rows []*peer, verdicts, differences map[string]string) {
+func compareDocument(t *testing.T, rows []*peer, verdicts map[string]string, differences map[string]difference) {
 	t.Helper()
 	data, err := os.ReadFile(document)
 	if err != nil {
@@ -48,7 +48,7 @@ func compareDocument(t *testing.T, rows []*peer, verdicts, differences map[strin
 }
 
 // agreement is the table of agreement.
-func agreement(rows []*peer, verdicts, differences map[string]string) string {
+func agreement(rows []*peer, verdicts map[string]string, differences map[string]difference) string {
 	counts := map[string]map[bool]*setCount{}
 	sum := map[bool]*setCount{false: {}, true: {}}
 	for _, p := range rows {
