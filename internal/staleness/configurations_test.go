@@ -41,6 +41,7 @@ func TestAssessKnownConfigurations(t *testing.T) {
 	for _, tt := range tests {
 		for _, interval := range []float64{15, 60} {
 			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
 				until := max(3*3600, tt.within)
 				rnd := rand.New(rand.NewPCG(1, uint64(interval)))
 				z := moving(rnd, tt.ttl, 3, 1200, until)

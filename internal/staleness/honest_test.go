@@ -283,6 +283,7 @@ func TestAssessHonestResolvers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			for _, interval := range []float64{15, 30, 60} {
 				for seed := range *seeds {
 					rnd := rand.New(rand.NewPCG(seed, uint64(interval)))

@@ -325,6 +325,7 @@ func drawLowered(t *rapid.T, rnd *rand.Rand, b behaviour) *world {
 func TestWorldsHonest(t *testing.T) {
 	for _, kind := range honestKinds {
 		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
 			worlds, suspects := 0, 0
 			rapid.Check(t, func(t *rapid.T) {
 				w := kind.draw(t, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)))
@@ -453,6 +454,7 @@ func drawExtension(t *rapid.T) (ttl, extension float64) {
 func TestWorldsViolators(t *testing.T) {
 	for _, kind := range violatorKinds {
 		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
 			worlds, last := 0, 0.0
 			rapid.Check(t, func(t *rapid.T) {
 				w := kind.draw(t, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)))
