@@ -61,6 +61,7 @@ const (
 	pathWithdrawnAddresses
 	pathBehindNAT
 	pathFinished
+	pathUnproven
 
 	pathDuration
 	handshakeDuration
@@ -187,6 +188,12 @@ var table = withTransports([metricCount]Metric{
 		Help: "1 if the TLS or DTLS session was completed in the last round, 0 if the attempt failed; absent if it was not attempted, " +
 			"or the deadline cut it off. 0 while endpoint_path_up is 1 is expected from a server that refuses unregistered certificates, " +
 			"unless client_certificate is configured.",
+	},
+	pathUnproven: {
+		Name: "endpoint_path_unproven", Type: Gauge, Labels: ofPath, Group: groupHosts,
+		Help: "1 if the session ended without a TLS alert after the temporary client certificate, so that it is not proved whether " +
+			"the server refuses that certificate or a firewall cuts the session, 0 if that is known; absent where endpoint_path_finished is. " +
+			"endpoint_path_up is 1 meanwhile. A device's certificate as client_certificate decides it.",
 	},
 
 	pathDuration: {

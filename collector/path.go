@@ -99,6 +99,7 @@ func (s *series) walk(of []string, w *report.Walk) {
 	}
 	if finished, tried := o.Finished(); tried {
 		s.add(pathFinished, number(finished), of)
+		s.add(pathUnproven, number(w.Unproven), of)
 	}
 	if o.Pinged && o.Failure != measurement.OutOfTime { // otherwise the deadline came before the answer, and nothing is known
 		s.add(coapUp, number(o.Ponged), of)

@@ -35,7 +35,7 @@ type check struct {
 
 func addCheck(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &check{common: c}
-	cmd := app.Command("check", "Probe every path once, and report what is wrong and what to do. Exit code 0: all is well; 1: something is wrong or not known; 2: usage or configuration.")
+	cmd := app.Command("check", "Probe every path once, and report what is wrong and what to do. Exit code 0: all is well; 1: something is wrong; 2: usage or configuration; 3: not known or not proved.")
 	cmd.Arg("host", "What to check: a host of the configuration, its first label, or a service; default: all.").StringsVar(&k.hosts)
 	flags.Choice(cmd.Flag("output", "Format of the result: text, json, or markdown to send to the network's owner."), &k.output, "text", "json", "markdown").
 		Short('o').Default("text")
@@ -200,10 +200,14 @@ func (k *check) report(rep *report.Report, stdout, stderr io.Writer) int {
 		present.WriteError(stderr, "check", fmt.Errorf("write the result: %w", err))
 		return exitUnhealthy
 	}
-	if !view.Healthy {
-		return exitUnhealthy
+	switch rep.Summary.State {
+	case report.Up:
+		return exitOK
+	case report.Unknown:
+		return exitUnknown
+	case report.Down:
 	}
-	return exitOK
+	return exitUnhealthy
 }
 
 // palette is that of the terminal that w writes to: its width, and colours unless NO_COLOR is set

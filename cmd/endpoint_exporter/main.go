@@ -23,8 +23,9 @@ import (
 // Exit codes of every command.
 const (
 	exitOK        = 0
-	exitUnhealthy = 1 // something is wrong with a path or the server, or not known
+	exitUnhealthy = 1 // something is wrong with a path or the server
 	exitUsage     = 2 // the arguments or the configuration cannot be used: nothing was looked at
+	exitUnknown   = 3 // check: nothing is known to be wrong, and not everything is known, or proved, to be well
 )
 
 func main() {

@@ -31,10 +31,13 @@ func siteCause(r *report.Report, servers []report.ResolverSummary) explanation {
 	return explanation{}
 }
 
-// blockedEverywhere reports whether a path is blocked, and none of its addresses carries a device.
+// blockedEverywhere reports whether a path is blocked, and nothing passes to any of its addresses: neither a device nor
+// a browser.
 func blockedEverywhere(p *report.Path) bool {
 	return p.Finding.Reason.Class() == reason.Blocked &&
-		!slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return w.Finding.Reason == reason.OK && !w.Withdrawn })
+		!slices.ContainsFunc(p.Walks, func(w report.Walk) bool {
+			return !w.Withdrawn && (w.Finding.Reason == reason.OK || w.Finding.Advice == reason.StopHelloFiltering)
+		})
 }
 
 // namesCause is the cause for a site whose DNS servers give no address of any host. The name of a single host that does

@@ -171,7 +171,7 @@ func passingPaths(h *report.Host) []measurement.Path {
 	var out []measurement.Path
 	for i := range h.Paths {
 		p := &h.Paths[i]
-		if p.Up && !slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return !w.Withdrawn && failed(&w.Finding) }) {
+		if p.Up && !slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return !w.Withdrawn && (w.Unproven || failed(&w.Finding)) }) {
 			out = append(out, p.Path)
 		}
 	}
@@ -216,10 +216,13 @@ func pathItems(out items, h *report.Host, p *report.Path) items {
 	somePass := slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return !w.Withdrawn && w.Finding.Reason == reason.OK })
 	for i := range p.Walks {
 		w := &p.Walks[i]
-		if w.Withdrawn || w.Finding.Reason == reason.OK {
+		if w.Withdrawn || w.Finding.Reason == reason.OK && !w.Unproven {
 			continue
 		}
 		kind, other := w.Finding.Advice, w.Finding.Other
+		if w.Unproven {
+			kind = reason.ConfigureCertificate
+		}
 		if isBlockOfAddress(kind) {
 			if foreign, ok := otherServer(h, w.Outcome.Address.Addr()); ok {
 				kind, other = reason.CheckAddress, foreign
@@ -249,9 +252,10 @@ func otherServer(h *report.Host, addr netip.Addr) (other report.Certificate, ok 
 	return report.Certificate{}, false
 }
 
-// isBlockOfAddress reports whether a kind of advice is about a block that may depend on the address.
+// isBlockOfAddress reports whether a kind of advice is about a block that may depend on the address. Where a browser's
+// hello or the server's flight passes, the block depends on something else.
 func isBlockOfAddress(kind reason.Advice) bool {
-	return slices.Contains([]reason.Advice{reason.AllowOutbound, reason.StopFiltering, reason.StopHelloFiltering, reason.LetSessionFinish}, kind)
+	return slices.Contains([]reason.Advice{reason.AllowOutbound, reason.StopFiltering}, kind)
 }
 
 // idleItem adds what to do about a path that drops a silent connection sooner than the host's devices send a keepalive.

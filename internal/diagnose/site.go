@@ -68,6 +68,7 @@ const (
 	urgencyPath            // a path or an address fails, and others pass
 	urgencyResolver        // a DNS server that fails some devices, now or after the next change of address
 	urgencyKeepalive
+	urgencyDoubt
 	urgencySurvey
 )
 
@@ -75,6 +76,8 @@ func (i *item) urgency() int {
 	switch {
 	case i.class == reason.Survey:
 		return urgencySurvey
+	case i.Kind == reason.ConfigureCertificate:
+		return urgencyDoubt
 	case i.Kind == reason.ShortenKeepalive:
 		return urgencyKeepalive
 	case slices.Contains(aboutServer, i.Kind):
@@ -124,6 +127,8 @@ func countPaths(r *report.Report) report.PathCount {
 			switch {
 			case !p.Known:
 				c.Unknown++
+			case p.Unproven:
+				c.Unproven++
 			case p.Up:
 				c.Up++
 				if slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return failed(&w.Finding) }) {
@@ -142,14 +147,14 @@ func countPaths(r *report.Report) report.PathCount {
 
 // siteState is Up only if everything is known to be well, and Down only if something is known to be wrong.
 func siteState(r *report.Report, s *report.Summary) report.State {
-	if c := s.Paths; c.Up+c.Unknown < c.All || c.PartlyUp > 0 {
+	if c := s.Paths; c.Up+c.Unproven+c.Unknown < c.All || c.PartlyUp > 0 {
 		return report.Down
 	}
 	if slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.Stale || len(r.OnlyHere) > 0 }) {
 		return report.Down
 	}
 	incomplete := anyPath(r, func(p *report.Path) bool {
-		return !p.Known || slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return !w.Withdrawn && w.Finding.Reason != reason.OK })
+		return !p.Known || slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return !w.Withdrawn && (w.Unproven || w.Finding.Reason != reason.OK) })
 	})
 	unanswered := slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.CutOff > 0 || len(r.Failing) > 0 })
 	if incomplete || unanswered || s.Paths.All == 0 {

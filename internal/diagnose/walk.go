@@ -9,9 +9,19 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// Walk diagnoses one walk. own is the judgement on the certificate that the walk itself saw; web is the judgement on
-// the one that the browser's hello saw, nil if none was sent after the device's failed. credentialConfigured tells that
-// the client certificate is the site's own: the server's refusal of the temporary one made at start is not a failure.
+// Evidence is what [Walk] judges.
+type Evidence struct {
+	Outcome *measurement.Outcome
+	Own     trust.Judgement  // on the certificate that the walk itself saw
+	Web     *trust.Judgement // on the one that the browser's hello saw; nil if none was sent after the device's failed
+	// CredentialConfigured tells that the client certificate is the site's own: that a session with the temporary
+	// certificate made at start is not completed is not a failure.
+	CredentialConfigured bool
+	// Withdrawn tells that the host's zone no longer lists the address, which may have another owner by now.
+	Withdrawn bool
+}
+
+// Walk diagnoses one walk.
 //
 // The first line that applies decides:
 //
@@ -23,17 +33,30 @@ import (
 //     may belong to another site by now;
 //   - the failure on the wire.
 //
+// At a withdrawn address, a page and a certificate that its present owner can have do not prove interception.
+//
+// A session that ended in doubt ([measurement.Outcome.Unproven]) after the temporary certificate is not a failure yet:
+// see [SettleDoubt]. After the site's own certificate it is one, because a device with that certificate gets no
+// further either.
+//
 // A failure of this machine (no socket, no memory) has the same reason as a round that ended, reason.OutOfTime, because
 // nothing is known about the path either; the kind of advice differs.
-func Walk(o *measurement.Outcome, own trust.Judgement, web *trust.Judgement, credentialConfigured bool) report.Finding {
+func Walk(e Evidence) report.Finding {
+	o, web := e.Outcome, e.Web
 	base := report.Finding{Phase: o.FailedIn, Detail: o.Detail, Client: o.Client, Transport: o.Transport}
 	base.Detail.Text = measurement.Text(o.Detail.Text)
-	if r := certificateReason(own, o.TLS); r != reason.OK {
-		return withCertificate(base, r, own)
+	if r := certificateReason(e.Own, o.TLS); r != reason.OK {
+		if r.Class() == reason.Interception && !e.Own.ProvesInterception(e.Withdrawn) {
+			return otherOwner(base, reason.DeviceUnfit, certificateOf(e.Own))
+		}
+		return withCertificate(base, r, e.Own)
 	}
-	r := wireReason(o, own, credentialConfigured)
-	if r == reason.OK {
+	r := wireReason(o, e.Own, e.CredentialConfigured)
+	switch {
+	case r == reason.OK:
 		return report.Finding{}
+	case r == reason.BlockPage && e.Withdrawn:
+		return otherOwner(base, reason.NotTLS, report.Certificate{})
 	}
 	f := base
 	f.Reason, f.Advice = r, wireAdvice(o, r)
@@ -41,6 +64,9 @@ func Walk(o *measurement.Outcome, own trust.Judgement, web *trust.Judgement, cre
 		return f
 	}
 	if o.Web.Failure == measurement.HTTP {
+		if e.Withdrawn {
+			return otherOwner(base, r, report.Certificate{})
+		}
 		page := finding(reason.BlockPage)
 		page.Phase, page.Detail = o.Web.FailedIn, o.Web.Detail
 		page.Detail.Text = measurement.Text(o.Web.Detail.Text)
@@ -51,6 +77,9 @@ func Walk(o *measurement.Outcome, own trust.Judgement, web *trust.Judgement, cre
 		return f
 	}
 	if seen := certificateReason(*web, o.Web.TLS); seen.Class() == reason.Interception {
+		if !web.ProvesInterception(e.Withdrawn) {
+			return otherOwner(base, r, certificateOf(*web))
+		}
 		f = withCertificate(base, seen, *web)
 		f.Client, f.DeviceResult = measurement.Web, r
 		return f
@@ -64,6 +93,13 @@ func Walk(o *measurement.Outcome, own trust.Judgement, web *trust.Judgement, cre
 		f.Advice = reason.StopHelloFiltering
 	}
 	return f
+}
+
+// otherOwner is the finding that another owner's server answers at a withdrawn address. other is its certificate, the
+// zero value if it showed none.
+func otherOwner(base report.Finding, r reason.Reason, other report.Certificate) report.Finding {
+	base.Reason, base.Advice, base.Other = r, reason.CheckAddress, other
+	return base
 }
 
 // withCertificate is a finding that a certificate decides.
@@ -126,10 +162,13 @@ func wireReason(o *measurement.Outcome, own trust.Judgement, credentialConfigure
 		}
 		return reason.OK
 	case measurement.CertificateNeeded:
-		if credentialConfigured && !o.Unproven {
-			return reason.CertificateRefused
+		switch {
+		case !credentialConfigured:
+			return reason.OK
+		case o.Unproven:
+			return endReason(o)
 		}
-		return reason.OK
+		return reason.CertificateRefused
 	case measurement.Refused:
 		return reason.Refused
 	case measurement.Unreachable:
@@ -170,10 +209,12 @@ func wireAdvice(o *measurement.Outcome, r reason.Reason) reason.Advice {
 		return reason.LetLargePacketsPass
 	case o.Detail.Kind == measurement.DetailIDRecordsLost:
 		return reason.LetIDRecordsPass
+	case o.Unproven:
+		return reason.CheckCertificateThenFirewall
+	case r.Class() == reason.Blocked && o.FailedIn == measurement.Finish:
+		return reason.LetSessionFinish // the port is open, and the server's whole flight passed
 	case r == reason.Reset || r == reason.Closed || r == reason.Silent:
 		switch {
-		case o.FailedIn == measurement.Finish:
-			return reason.LetSessionFinish
 		case r == reason.Silent && o.Transport == measurement.UDP && o.FailedIn == measurement.Hello && o.FirstReply > 0:
 			return reason.LetLargeDatagramsPass // a datagram came back, but not the whole server flight
 		case o.Transport == measurement.UDP:

@@ -46,6 +46,8 @@ var nothingSeen trust.Judgement
 func TestWalk(t *testing.T) {
 	good, wrong, forged := judged(trust.Good), judged(trust.WrongIssuer), judged(trust.ForgedIssuer)
 	unproved, expired, wrongName := judged(trust.KeyNotProved), judged(trust.Expired), judged(trust.WrongName)
+	forHost, selfSigned := wrong, wrong
+	forHost.NamesHost, selfSigned.NamesHost, selfSigned.SelfSigned = true, true, true
 	failed := func(f measurement.Failure, in measurement.Phase) measurement.Outcome {
 		return measurement.Outcome{Failure: f, FailedIn: in, Detail: measurement.Detail{Text: "said the wire"}}
 	}
@@ -68,6 +70,7 @@ func TestWalk(t *testing.T) {
 		own        trust.Judgement
 		web        *trust.Judgement
 		credential bool // the client certificate is the site's own
+		withdrawn  bool // the zone has withdrawn the address
 		want       reason.Reason
 		advice     reason.Advice // "": that of the reason's record
 		device     reason.Reason // the result of the device's own hello, if the browser's decides
@@ -109,7 +112,9 @@ func TestWalk(t *testing.T) {
 
 		{name: "the throw-away certificate is refused, as expected", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, want: reason.OK},
 		{name: "the configured certificate is refused", outcome: with(failed(measurement.CertificateNeeded, finish), shown(true)), own: good, credential: true, want: reason.CertificateRefused},
-		{name: "the configured certificate is not proved to be refused", outcome: unproven(with(failed(measurement.CertificateNeeded, finish), shown(true))), own: good, credential: true, want: reason.OK},
+		{name: "the configured certificate is not proved to be refused", outcome: unproven(with(failed(measurement.CertificateNeeded, finish), shown(true))), own: good, credential: true, want: reason.Closed, advice: reason.CheckCertificateThenFirewall},
+		{name: "the session is reset after the configured certificate", outcome: unproven(with(detailed(measurement.CertificateNeeded, finish, measurement.DetailResetAfterCert), shown(true))), own: good, credential: true, want: reason.Reset, advice: reason.CheckCertificateThenFirewall},
+		{name: "the session is reset after the temporary certificate", outcome: unproven(with(detailed(measurement.CertificateNeeded, finish, measurement.DetailResetAfterCert), shown(true))), own: good, want: reason.OK},
 		{name: "this machine was suspended", outcome: detailed(measurement.OutOfTime, hello, measurement.DetailSuspended), want: reason.OutOfTime, advice: reason.CheckThisMachine},
 		{name: "a server without TLS", outcome: detailed(measurement.NotTLS, hello, measurement.DetailHTTPServer), want: reason.NotTLS, advice: reason.CheckServer},
 		{name: "large packets are lost", outcome: detailed(measurement.Silent, hello, measurement.DetailSegmentsLost), want: reason.Silent, advice: reason.LetLargePacketsPass},
@@ -117,6 +122,7 @@ func TestWalk(t *testing.T) {
 		{name: "the finish ends by an alert", outcome: with(failed(measurement.FinishFailed, finish), alerted(shown(true))), own: good, want: reason.Alert},
 		{name: "the finish ends otherwise", outcome: with(failed(measurement.FinishFailed, finish), shown(true)), own: good, want: reason.Closed, advice: reason.LetSessionFinish},
 		{name: "the finish is met with silence", outcome: with(failed(measurement.Silent, finish), shown(true)), own: good, want: reason.Silent, advice: reason.LetSessionFinish},
+		{name: "ICMP port unreachable in the finish", outcome: with(failed(measurement.Refused, finish), shown(true)), own: good, want: reason.Refused, advice: reason.LetSessionFinish},
 		{name: "the finish is cut", outcome: with(failed(measurement.Reset, finish), shown(true)), own: good, want: reason.Reset, advice: reason.LetSessionFinish},
 		{name: "the round ended in the finish", outcome: with(failed(measurement.OutOfTime, finish), shown(true)), own: good, want: reason.OutOfTime},
 
@@ -132,6 +138,14 @@ func TestWalk(t *testing.T) {
 		{name: "another site's server has the address", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &wrongName, want: reason.Alert, advice: reason.CheckAddress},
 		{name: "the browser fares no better", outcome: retried(measurement.Reset, failed(measurement.Reset, hello)), web: &nothingSeen, want: reason.Reset},
 		{name: "the round ended with the browser", outcome: retried(measurement.Reset, failed(measurement.OutOfTime, hello)), web: &nothingSeen, want: reason.Reset},
+		{name: "withdrawn: another name of another authority", outcome: with(measurement.Outcome{}, shown(true)), own: wrong, withdrawn: true, want: reason.DeviceUnfit, advice: reason.CheckAddress},
+		{name: "withdrawn: a self-signed certificate for the host", outcome: with(measurement.Outcome{}, shown(true)), own: selfSigned, withdrawn: true, want: reason.DeviceUnfit, advice: reason.CheckAddress},
+		{name: "not withdrawn: a self-signed certificate for the host", outcome: with(measurement.Outcome{}, shown(true)), own: selfSigned, want: reason.WrongIssuer},
+		{name: "withdrawn: a certificate of another authority for the host", outcome: with(measurement.Outcome{}, shown(true)), own: forHost, withdrawn: true, want: reason.WrongIssuer},
+		{name: "withdrawn: an HTTP page", outcome: failed(measurement.HTTP, hello), withdrawn: true, want: reason.NotTLS, advice: reason.CheckAddress},
+		{name: "withdrawn: a page for browsers", outcome: retried(measurement.Silent, failed(measurement.HTTP, hello)), web: &nothingSeen, withdrawn: true, want: reason.Silent, advice: reason.CheckAddress},
+		{name: "withdrawn: another authority in answer to the browser", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &wrong, withdrawn: true, want: reason.Alert, advice: reason.CheckAddress},
+		{name: "withdrawn: another authority for the host in answer to the browser", outcome: retried(measurement.Alert, with(measurement.Outcome{}, shown(true))), web: &forHost, withdrawn: true, want: reason.WrongIssuer, device: reason.Alert},
 		{name: "a retry that was not judged", outcome: retried(measurement.Reset, with(measurement.Outcome{}, shown(true))), web: nil, want: reason.Reset},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -140,7 +154,7 @@ func TestWalk(t *testing.T) {
 			if o.Client == "" {
 				o.Client = measurement.Device
 			}
-			f := Walk(&o, tt.own, tt.web, tt.credential)
+			f := Walk(Evidence{Outcome: &o, Own: tt.own, Web: tt.web, CredentialConfigured: tt.credential, Withdrawn: tt.withdrawn})
 			if tt.advice == "" {
 				info, _ := tt.want.Info()
 				tt.advice = info.Advice
@@ -164,23 +178,23 @@ func TestWalkFacts(t *testing.T) {
 		Address: netip.MustParseAddrPort("[2001:db8::1]:5684"), Transport: measurement.UDP, Client: measurement.Device,
 		Failure: measurement.Silent, FailedIn: measurement.Hello, Detail: measurement.Detail{Text: "as measured"},
 	}
-	if f := Walk(&silent, nothingSeen, nil, false); f.Advice != reason.AllowOutbound || f.Detail.Text != "as measured" || f.Phase != measurement.Hello {
+	if f := Walk(Evidence{Outcome: &silent}); f.Advice != reason.AllowOutbound || f.Detail.Text != "as measured" || f.Phase != measurement.Hello {
 		t.Errorf("UDP: %+v", f)
 	}
 	answered := silent
 	answered.FirstReply = 20 * time.Millisecond
-	if f := Walk(&answered, nothingSeen, nil, false); f.Advice != reason.LetLargeDatagramsPass {
+	if f := Walk(Evidence{Outcome: &answered}); f.Advice != reason.LetLargeDatagramsPass {
 		t.Errorf("UDP, a datagram came back: %+v", f)
 	}
 	elsewhere := silent
 	elsewhere.Transport, elsewhere.Web = measurement.TCP, &measurement.Outcome{Client: measurement.Web, TLS: shown(true)}
 	tenant := judged(trust.WrongName)
-	if f := Walk(&elsewhere, nothingSeen, &tenant, false); f.Advice != reason.CheckAddress || f.Other.Subject != "CN=cloud" || f.Certificate != (report.Certificate{}) {
+	if f := Walk(Evidence{Outcome: &elsewhere, Web: &tenant}); f.Advice != reason.CheckAddress || f.Other.Subject != "CN=cloud" || f.Certificate != (report.Certificate{}) {
 		t.Errorf("another site's server: %+v", f)
 	}
 	unrooted := judged(trust.Unrooted)
 	complete := measurement.Outcome{Client: measurement.Web, Transport: measurement.TCP, TLS: shown(true)}
-	if f := Walk(&complete, unrooted, nil, false); f.Reason != reason.DeviceUnfit || f.Advice != reason.CompleteChain {
+	if f := Walk(Evidence{Outcome: &complete, Own: unrooted}); f.Reason != reason.DeviceUnfit || f.Advice != reason.CompleteChain {
 		t.Errorf("no chain: %+v", f)
 	}
 }
@@ -191,7 +205,7 @@ func TestEveryFailureIsMapped(t *testing.T) {
 	for _, failure := range closedlist.Constants(t, "../measurement", "Failure") {
 		for _, phase := range measurement.Phases {
 			o := measurement.Outcome{Failure: measurement.Failure(failure), FailedIn: phase, Transport: measurement.TCP, Client: measurement.Device}
-			f := Walk(&o, nothingSeen, nil, true)
+			f := Walk(Evidence{Outcome: &o, CredentialConfigured: true})
 			checkFinding(t, f)
 			noVerdict := o.Failure == measurement.OutOfTime || o.Failure == measurement.Internal
 			if got := f.Reason == reason.OutOfTime; got != (noVerdict && phase != measurement.Ping) {
@@ -281,6 +295,6 @@ func FuzzWalk(f *testing.F) {
 		if flag(12) {
 			o.Transport, o.Address = measurement.UDP, netip.MustParseAddrPort("192.0.2.1:5684")
 		}
-		checkFinding(t, Walk(o, judgement(int(verdict)), web, flag(13)))
+		checkFinding(t, Walk(Evidence{Outcome: o, Own: judgement(int(verdict)), Web: web, CredentialConfigured: flag(13), Withdrawn: flag(14)}))
 	})
 }

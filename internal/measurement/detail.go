@@ -92,8 +92,10 @@ const (
 	DetailAlert DetailKind = "alert"
 	// DetailAlertAfterCert: the same, after the client's certificate.
 	DetailAlertAfterCert DetailKind = "alert_after_cert"
-	// DetailEndedAfterCert: FIN, RST or close_notify after the client's certificate.
+	// DetailEndedAfterCert: FIN or close_notify after the client's certificate.
 	DetailEndedAfterCert DetailKind = "ended_after_cert"
+	// DetailResetAfterCert: RST after the client's certificate.
+	DetailResetAfterCert DetailKind = "reset_after_cert"
 	// DetailFinishSilent: no Finished of the server within After.
 	DetailFinishSilent DetailKind = "finish_silent"
 	// DetailFinishLost: no Finished within After, and the client's flight was not acknowledged.
@@ -161,7 +163,7 @@ var PathDetails = []DetailKind{
 	DetailHTTPServer,
 	DetailUnfit,
 
-	DetailAlert, DetailAlertAfterCert, DetailEndedAfterCert, DetailFinishSilent, DetailFinishLost,
+	DetailAlert, DetailAlertAfterCert, DetailEndedAfterCert, DetailResetAfterCert, DetailFinishSilent, DetailFinishLost,
 	DetailFinishCut, DetailFinishEnded, DetailIDRecordsLost, DetailSessionEnded, DetailFramingRFC8323, DetailFinishDeadline, DetailFinishFailed,
 	DetailFinishNotVerified, DetailKeyNotProved, DetailPingDeadline, DetailWebHandshake, DetailWebDeadline,
 

@@ -253,14 +253,15 @@ func finishFailure(out *measurement.Outcome, end finishEnd) (failure measurement
 		return measurement.FinishFailed, detail, false
 	case closed, fault == sockerr.Reset:
 		failure = measurement.Closed
+		afterCertificate := measurement.DetailEndedAfterCert
 		if !closed {
-			failure = measurement.Reset
+			failure, afterCertificate = measurement.Reset, measurement.DetailResetAfterCert
 		}
 		switch {
 		case end.delivery == undelivered:
 			return failure, of(measurement.DetailFinishCut), false
 		case requested && !end.accepted:
-			return measurement.CertificateNeeded, of(measurement.DetailEndedAfterCert), true
+			return measurement.CertificateNeeded, of(afterCertificate), true
 		}
 		return failure, of(measurement.DetailFinishEnded), false
 	case fault == sockerr.Refused:

@@ -134,7 +134,7 @@ func TestFinishTCP(t *testing.T) {
 		unproven bool
 	}{
 		"FIN: unproven":                         {func(*memnet.Conn) {}, measurement.CertificateNeeded, measurement.DetailEndedAfterCert, true},
-		"RST: unproven":                         {reset, measurement.CertificateNeeded, measurement.DetailEndedAfterCert, true},
+		"RST: unproven":                         {reset, measurement.CertificateNeeded, measurement.DetailResetAfterCert, true},
 		"close_notify: unproven":                {alert(1, 0), measurement.CertificateNeeded, measurement.DetailEndedAfterCert, true},
 		"bad_certificate: certificate needed":   {alert(2, 42), measurement.CertificateNeeded, measurement.DetailAlertAfterCert, false},
 		"unknown_ca: certificate needed":        {alert(2, 48), measurement.CertificateNeeded, measurement.DetailAlertAfterCert, false},
@@ -199,7 +199,7 @@ func TestFinishDelivery(t *testing.T) {
 		"RST, not acknowledged: reset":      {helloOnly, func(c *memnet.Conn) { _ = c.SetLinger(0) }, measurement.Reset, measurement.DetailFinishCut},
 		"silence, not acknowledged: silent": {helloOnly, wait, measurement.Silent, measurement.DetailFinishLost},
 		"FIN, acknowledged: unproven":       {all, func(*memnet.Conn) {}, measurement.CertificateNeeded, measurement.DetailEndedAfterCert},
-		"RST, acknowledged: unproven":       {all, func(c *memnet.Conn) { _ = c.SetLinger(0) }, measurement.CertificateNeeded, measurement.DetailEndedAfterCert},
+		"RST, acknowledged: unproven":       {all, func(c *memnet.Conn) { _ = c.SetLinger(0) }, measurement.CertificateNeeded, measurement.DetailResetAfterCert},
 		"silence, acknowledged: silent":     {all, wait, measurement.Silent, measurement.DetailFinishSilent},
 	} {
 		t.Run(name, func(t *testing.T) {

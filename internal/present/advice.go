@@ -65,8 +65,7 @@ func task(a *report.Advice) Task {
 	case reason.NoAdvice:
 		return Task{}
 	case reason.ExemptFromInspection:
-		t.Text = fmt.Sprintf("TLS is inspected on %s: %s, and devices refuse %s.%s Ask the network's owner to exempt %s from TLS inspection.",
-			p.paths, inspectedText(a), plural(a.Paths, "it", "them"), passingText(a), p.these)
+		t.Text = inspectionText(a, p)
 	case reason.ExemptFromForgery:
 		t.Text = fmt.Sprintf("TLS is inspected on %s: the certificates copy the issuer's name, but the expected authority did not sign them, "+
 			"and devices refuse them.%s Ask the network's owner to exempt %s from TLS inspection.", p.paths, passingText(a), p.these)
@@ -88,7 +87,7 @@ func task(a *report.Advice) Task {
 			"Ask the network's owner to exempt %s from filtering by content.", p.paths, blockedText(a), p.these)
 	case reason.LetSessionFinish:
 		t.Text = fmt.Sprintf("Handshake stopped: the server answers the hello on %s, but the session is cut before it is complete.%s "+
-			"Ask the network's owner whether a firewall, or a limit on the size of packets, acts on %s.", p.paths, blockedText(a), p.these)
+			"Ask the network's owner whether a firewall, for example one that inspects certificates, or a limit on the size of packets acts on %s.", p.paths, blockedText(a), p.these)
 	case reason.LetLargeDatagramsPass:
 		t.Text = fmt.Sprintf("Large datagrams are lost on %s: small ones pass in both directions, the server's full answer does not arrive.%s "+
 			"Ask the network's owner to let fragments, and datagrams up to the path's MTU, pass in both directions on %s.", p.paths, blockedText(a), p.these)
@@ -131,6 +130,13 @@ func task(a *report.Advice) Task {
 	case reason.CheckClientCertificate:
 		t.Text = fmt.Sprintf("The cloud refuses the configured client certificate on %s. Check that the certificate in client_certificate is valid and "+
 			"known to the cloud.", p.paths)
+	case reason.CheckCertificateThenFirewall:
+		t.Text = fmt.Sprintf("The session ends after the configured client certificate, without a TLS alert, on %s. Check that the certificate in "+
+			"client_certificate is valid and known to the cloud; if it is, ask the network's owner whether a firewall cuts %s.", p.paths, p.these)
+	case reason.ConfigureCertificate:
+		t.Text = fmt.Sprintf("Not proved: on %s the session ends after the temporary client certificate, without a TLS alert. Either the cloud refuses "+
+			"unregistered certificates in this way, or a firewall cuts the session. To decide it, set client_certificate to a device's certificate and "+
+			"run the check again.", p.paths)
 	case reason.CheckClock:
 		t.Text = fmt.Sprintf("The certificate on %s is not valid now. First check this machine's clock; if it is right, ask the cloud's operator for "+
 			"a valid certificate.", p.paths)
@@ -229,6 +235,19 @@ func serversText(a *report.Advice) string {
 		out = append(out, serverName(a.Resolvers[i].Server))
 	}
 	return list(out)
+}
+
+// inspectionText says that another authority signed, what can explain it, and what decides between the explanations.
+func inspectionText(a *report.Advice, p places) string {
+	signed := fmt.Sprintf("on %s, %s, and devices refuse %s.%s", p.paths, inspectedText(a), plural(a.Paths, "it", "them"), passingText(a))
+	if a.Certificate.Detail.Kind == measurement.DetailTrustMachineRoot {
+		return fmt.Sprintf("TLS is inspected %s An administrator has installed that signer's root on this machine, and devices do not have it. "+
+			"Ask the network's owner to exempt %s from TLS inspection. If the devices of this site do have that root, set ca_file or system_roots "+
+			"in the configuration.", signed, p.these)
+	}
+	return fmt.Sprintf("TLS is probably inspected %s Compare with another site or network: if the same signer appears there, "+
+		"ask the cloud's operator whether the cloud has a new authority; otherwise ask the network's owner to exempt %s from TLS inspection.",
+		signed, p.these)
 }
 
 // inspectedText says who signed instead of the expected authority.

@@ -91,7 +91,9 @@ func detailClause(d measurement.Detail) string {
 	case measurement.DetailAlertAfterCert:
 		return fmt.Sprintf("the server sent the alert %s after the client certificate", devicetls.AlertName(uint8(d.N)))
 	case measurement.DetailEndedAfterCert:
-		return "the connection ended after the client certificate, without a TLS alert about it"
+		return "the connection ended after the client certificate, without a TLS alert"
+	case measurement.DetailResetAfterCert:
+		return "the connection was reset after the client certificate, without a TLS alert"
 	case measurement.DetailFinishSilent:
 		return "no Finished from the server" + within(d.After)
 	case measurement.DetailFinishLost:

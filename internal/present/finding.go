@@ -11,8 +11,8 @@ import (
 // FindingText says in one clause what a finding rests on; "" if the path carries a device.
 func FindingText(f *report.Finding) string {
 	out := findingClause(f)
-	if f.Advice == reason.CheckAddress {
-		out += fmt.Sprintf("; a browser's hello gets a certificate for %s, signed by %s, which is for other names",
+	if f.Advice == reason.CheckAddress && f.Reason != reason.DeviceUnfit && f.Other != (report.Certificate{}) {
+		out += fmt.Sprintf("; a browser's hello gets another server's certificate, for %s, signed by %s",
 			subject(f.Other.Subject), signer(f.Other.Issuer))
 	}
 	if f.DeviceResult != reason.OK {
@@ -48,7 +48,11 @@ func findingClause(f *report.Finding) string {
 		return ""
 	case reason.WrongIssuer:
 		is, expected := signerAndExpected(f.Certificate.Issuer, f.Certificate.Expected)
-		return fmt.Sprintf("signed by %s, not by %s", is, expected)
+		out := fmt.Sprintf("signed by %s, not by %s", is, expected)
+		if f.Certificate.Detail.Kind == measurement.DetailTrustMachineRoot {
+			out += "; this machine trusts that signer, devices do not"
+		}
+		return out
 	case reason.ForgedIssuer:
 		return fmt.Sprintf("the certificate names %s as its issuer, but that authority's key did not sign it", signer(f.Certificate.Issuer))
 	case reason.KeyNotProved:
@@ -80,6 +84,10 @@ func findingClause(f *report.Finding) string {
 	case reason.DeviceUnfit:
 		if f.Advice == reason.CompleteChain {
 			return fmt.Sprintf("signed by %s, and no chain leads from there to a known authority", signer(f.Certificate.Issuer))
+		}
+		if f.Advice == reason.CheckAddress {
+			return fmt.Sprintf("another server answers, with a certificate for %s, signed by %s, at an address that the zone has withdrawn",
+				subject(f.Other.Subject), signer(f.Other.Issuer))
 		}
 		if f.Certificate != (report.Certificate{}) {
 			return withDetail("a device cannot use the server's certificates", trustDetailText(f.Certificate.Detail))

@@ -20,7 +20,10 @@ type word struct {
 	State report.State
 }
 
-func reasonWord(r reason.Reason) word {
+func reasonWord(r reason.Reason, unproven bool) word {
+	if unproven {
+		return word{"?", report.Unknown}
+	}
 	if r == reason.OK {
 		return word{"ok", report.Up}
 	}
@@ -130,12 +133,20 @@ func addressLine(a *Address) string {
 		parts = append(parts, unfinished)
 	}
 	if a.CoAP != "" {
-		parts = append(parts, "ping "+a.CoAP)
+		parts = append(parts, "ping "+a.CoAP+framingHint(a))
 	}
 	if a.Retransmissions > 0 {
 		parts = append(parts, "retransmitted "+times(a.Retransmissions))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// framingHint says why a server leaves the ping unanswered, if it frames CoAP in another way than the configured one.
+func framingHint(a *Address) string {
+	if a.detail.Kind != measurement.DetailFramingRFC8323 {
+		return ""
+	}
+	return " (" + a.Detail + "; set framing: rfc8323 for this endpoint if its devices use it)"
 }
 
 // lastDay is the last day of a certificate that expires soon.
@@ -151,13 +162,13 @@ type addressFacts struct {
 	finding                        report.Finding
 	detail                         measurement.Detail
 	issuer, lastDay, session, coap string
-	withdrawn                      bool
+	withdrawn, unproven            bool
 	retransmissions                int
 }
 
 func factsOf(a *Address) addressFacts {
 	out := addressFacts{
-		finding: a.finding, detail: a.detail, session: a.Session, coap: a.CoAP, withdrawn: a.Withdrawn, retransmissions: a.Retransmissions,
+		finding: a.finding, detail: a.detail, session: a.Session, coap: a.CoAP, withdrawn: a.Withdrawn, unproven: a.Unproven, retransmissions: a.Retransmissions,
 	}
 	out.lastDay, _ = lastDay(a)
 	if a.Certificate != nil {
@@ -166,9 +177,12 @@ func factsOf(a *Address) addressFacts {
 	return out
 }
 
-// unfinishedText says how a session ended that was not completed although nothing is wrong: the server refused the
-// temporary certificate.
+// unfinishedText says how a session ended that was not completed although nothing is known to be wrong: the server
+// refused the temporary certificate, or it is not proved who ended the session.
 func unfinishedText(a *Address) string {
+	if a.Unproven {
+		return "not proved: " + a.Detail
+	}
 	if a.Session != sessionUnfinished || a.Reason != reason.OK {
 		return ""
 	}

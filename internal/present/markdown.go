@@ -74,7 +74,7 @@ func markdownPath(b *strings.Builder, host string, p *Path) {
 			cell(pathName(measurement.Path{Transport: p.Transport, Port: p.Port})), cell(from), cell(to), cell(result), cell(observation), cell(expected))
 	}
 	if len(p.Addresses) == 0 {
-		row("", "", resultText(p.Reason), p.Seen, "")
+		row("", "", resultText(p.Reason, p.Unproven), p.Seen, "")
 	}
 	for i := range p.Addresses {
 		a := &p.Addresses[i]
@@ -85,7 +85,7 @@ func markdownPath(b *strings.Builder, host string, p *Path) {
 		if a.Certificate != nil {
 			expected = a.Certificate.Expected
 		}
-		row(a.Local, to, resultText(a.Reason), observationText(a), expected)
+		row(a.Local, to, resultText(a.Reason, a.Unproven), observationText(a), expected)
 	}
 	if p.Omitted > 0 {
 		row("", omittedText(p.Omitted), "not known", "", "")
@@ -135,7 +135,10 @@ func helloOf(c measurement.Client) string {
 	return "device's"
 }
 
-func resultText(r reason.Reason) string {
+func resultText(r reason.Reason, unproven bool) string {
+	if unproven {
+		return "not proved"
+	}
 	if r == reason.OK {
 		return "passes"
 	}

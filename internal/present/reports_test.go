@@ -144,7 +144,7 @@ func (s *site) diagnosed() *report.Report {
 			p := &h.Paths[j]
 			for k := range p.Walks {
 				if w := &p.Walks[k]; w.Finding.Reason == reason.OK {
-					w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, false)
+					w.Finding = diagnose.Walk(diagnose.Evidence{Outcome: &w.Outcome, Own: w.Judgement})
 				}
 			}
 			switch {
@@ -249,7 +249,7 @@ func elsewhere() *report.Report {
 		w.Outcome.Web = &measurement.Outcome{Client: measurement.Web, TLS: seenTLS()}
 		tenant := judgement(h.Endpoint)
 		tenant.Verdict, tenant.Subject, tenant.Issuer = trust.WrongName, "CN=tenant.example.net", "CN=Web CA 1, O=Trust Services"
-		w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, &tenant, false)
+		w.Finding = diagnose.Walk(diagnose.Evidence{Outcome: &w.Outcome, Own: w.Judgement, Web: &tenant})
 	}
 	return s.diagnosed()
 }
@@ -323,7 +323,7 @@ func sick() *report.Report {
 	w := &h.Paths[0].Walks[0]
 	w.Outcome.Failure, w.Outcome.FailedIn, w.Outcome.Detail = measurement.CertificateNeeded, measurement.Finish, measurement.Detail{Text: "TLS alert 48, unknown_ca"}
 	w.Outcome.Pinged, w.Outcome.Ponged, w.Outcome.Retransmissions = false, false, 1
-	w.Finding = diagnose.Walk(&w.Outcome, w.Judgement, nil, true)
+	w.Finding = diagnose.Walk(diagnose.Evidence{Outcome: &w.Outcome, Own: w.Judgement, CredentialConfigured: true})
 
 	// A name that only one resolver refuses to know.
 	h = s.host("containers")

@@ -147,7 +147,7 @@ func (t *printer) host(h *Host) {
 func (t *printer) path(p *Path) {
 	name := fmt.Sprintf("%s %d", p.Transport, p.Port)
 	if len(p.Addresses) == 0 {
-		t.row(reasonWord(p.Reason), name, "–", "–", pathLine(p))
+		t.row(reasonWord(p.Reason, p.Unproven), name, "–", "–", pathLine(p))
 	}
 	for i := range p.Addresses {
 		a := &p.Addresses[i]
@@ -155,7 +155,7 @@ func (t *printer) path(p *Path) {
 		if i > 0 && factsOf(a) == factsOf(&p.Addresses[i-1]) {
 			last = "as above"
 		}
-		t.row(reasonWord(a.Reason), name, a.Address, tookText(a), last)
+		t.row(reasonWord(a.Reason, a.Unproven), name, a.Address, tookText(a), last)
 		name = "" // the path is named once, before its further addresses
 	}
 	if p.Omitted > 0 {

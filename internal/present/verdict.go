@@ -38,6 +38,9 @@ func verdictStart(s *report.Summary) string {
 	case report.Down:
 		return "Something is wrong"
 	case report.Unknown:
+		if s.Paths.Unproven > 0 && s.Paths.Unknown == 0 {
+			return "Not proved"
+		}
 	}
 	return "Not all is known"
 }
@@ -55,11 +58,18 @@ func pathsText(c *report.PathCount) string {
 	case c.All:
 		out = plural(c.All, "the path carries a device", fmt.Sprintf("all %d paths carry a device", c.All))
 	case 0:
+		if c.Unproven > 0 {
+			out = plural(c.All, "the path is not proved to carry a device", fmt.Sprintf("none of the %d paths is proved to carry a device", c.All))
+			break
+		}
 		out = plural(c.All, "the path does not carry a device", fmt.Sprintf("none of the %d paths carries a device", c.All))
 	default:
 		out = fmt.Sprintf("%d of %d paths %s a device", c.Up, c.All, plural(c.Up, "carries", "carry"))
 	}
 	var others []string
+	if c.Unproven > 0 && c.Unproven < c.All {
+		others = append(others, fmt.Sprintf("%d not proved", c.Unproven))
+	}
 	if c.Diverted > 0 {
 		others = append(others, fmt.Sprintf("%d diverted by DNS", c.Diverted))
 	}

@@ -29,7 +29,7 @@ type View struct {
 	Site            string                  `json:"site"`
 	Started         time.Time               `json:"started"`
 	Finished        time.Time               `json:"finished"`
-	Healthy         bool                    `json:"healthy"` // every path carries a device, every resolver answers, and none is proved stale
+	Healthy         bool                    `json:"healthy"` // every path is proved to carry a device, every resolver answers, and none is proved stale
 	Verdict         string                  `json:"verdict"` // how the site stands, in one sentence
 	Cause           string                  `json:"cause,omitempty"`
 	Todo            []Task                  `json:"todo,omitempty"`
@@ -83,6 +83,7 @@ type Path struct {
 	Transport measurement.Transport `json:"transport"`
 	Port      uint16                `json:"port"`
 	State     report.State          `json:"state"`
+	Unproven  bool                  `json:"unproven,omitempty"` // state is up, but it is not proved that a device gets through
 	Reason    reason.Reason         `json:"reason,omitempty"`
 	Class     reason.Class          `json:"class,omitempty"`
 	Seen      string                `json:"seen,omitempty"`
@@ -98,6 +99,7 @@ type Address struct {
 	Local           string             `json:"local,omitempty"`
 	BehindNAT       bool               `json:"behind_nat,omitempty"` // a private local address towards a public one
 	Withdrawn       bool               `json:"withdrawn,omitempty"`
+	Unproven        bool               `json:"unproven,omitempty"`
 	Reason          reason.Reason      `json:"reason,omitempty"`
 	Class           reason.Class       `json:"class,omitempty"`
 	Seen            string             `json:"seen,omitempty"`
@@ -126,6 +128,7 @@ const (
 // Certificate is the one that the server sent.
 type Certificate struct {
 	Authentic       bool               `json:"authentic"`
+	MachineRoot     bool               `json:"machine_root,omitempty"` // a root that only this machine trusts signed it
 	Issuer          string             `json:"issuer"`
 	Subject         string             `json:"subject"`
 	Expected        string             `json:"expected,omitempty"`
@@ -242,12 +245,13 @@ func newPath(h *report.Host, p *report.Path) Path {
 		Transport: text(p.Transport),
 		Port:      p.Port,
 		State:     stateOf(p.Up, p.Known),
+		Unproven:  p.Unproven,
 		Reason:    text(p.Finding.Reason),
 		Class:     p.Finding.Reason.Class(),
 		Seen:      text(pathFindingText(h, p)),
 		Omitted:   p.Omitted,
 	}
-	if p.Finding.Reason != reason.OK {
+	if p.Finding.Reason != reason.OK || p.Unproven {
 		out.Advice = text(pathAdviceText(h, p))
 	}
 	for i := range p.Walks {
@@ -268,6 +272,7 @@ func newAddress(w *report.Walk) Address {
 		Address:         address(o.Address.Addr()),
 		BehindNAT:       o.BehindNAT(),
 		Withdrawn:       w.Withdrawn,
+		Unproven:        w.Unproven,
 		Reason:          text(w.Finding.Reason),
 		Class:           w.Finding.Reason.Class(),
 		Seen:            FindingText(&w.Finding),
@@ -303,7 +308,7 @@ func newAddress(w *report.Walk) Address {
 	if j := &w.Judgement; j.Seen {
 		_, by := o.SawTLS()
 		out.Certificate = &Certificate{
-			Authentic: j.Authentic, Issuer: text(j.Issuer), Subject: text(j.Subject), Expected: text(j.Expected),
+			Authentic: j.Authentic, MachineRoot: j.MachineRoot, Issuer: text(j.Issuer), Subject: text(j.Subject), Expected: text(j.Expected),
 			PublicKeySHA256: text(j.PublicKeySHA256), NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: text(by),
 		}
 	}

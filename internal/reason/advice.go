@@ -8,37 +8,41 @@ const NoAdvice Advice = "" // nothing is wrong
 
 // Kinds of advice about the paths to a host.
 const (
-	ExemptFromInspection   Advice = "exempt_from_inspection"    // another issuer: a box inspects TLS
-	ExemptFromForgery      Advice = "exempt_from_forgery"       // a box inspects TLS and copies the issuer's name
-	FindReplayingBox       Advice = "find_replaying_box"        // a box replays the cloud's certificate without its key
-	BypassProxy            Advice = "bypass_proxy"              // a proxy answers with its own page
-	ExemptNameFromFilter   Advice = "exempt_name_from_filter"   // DNS leads to a sinkhole
-	AllowOutbound          Advice = "allow_outbound"            // the port is blocked
-	StopFiltering          Advice = "stop_filtering"            // the connection opens, and the handshake is stopped
-	StopHelloFiltering     Advice = "stop_hello_filtering"      // the same, while a browser's hello passes
-	LetSessionFinish       Advice = "let_session_finish"        // the hello was answered, the handshake could not be finished
-	LetLargeDatagramsPass  Advice = "let_large_datagrams_pass"  // only small datagrams pass
-	LetLargePacketsPass    Advice = "let_large_packets_pass"    // only small TCP segments pass
-	LetIDRecordsPass       Advice = "let_id_records_pass"       // only DTLS records with a connection id are lost
-	CheckServer            Advice = "check_server"              // a server without TLS answers
-	AllowByName            Advice = "allow_by_name"             // some addresses of a host are blocked, others pass
-	CheckAddress           Advice = "check_address"             // another site's server answers at the address
-	FindRoute              Advice = "find_route"                // this machine has no route to any address of the host
-	AskAboutAlert          Advice = "ask_about_alert"           // a TLS alert answers the device
-	AskAboutDeviceAlert    Advice = "ask_about_device_alert"    // the same, while a browser's hello passes
-	FindAlteringBox        Advice = "find_altering_box"         // the answer is not TLS
-	ReportUnfitAnswer      Advice = "report_unfit_answer"       // a device cannot use the server's answer
-	CompleteChain          Advice = "complete_chain"            // no chain from a public certificate to a known authority
-	CheckClientCertificate Advice = "check_client_certificate"  // the configured client certificate is refused
-	CheckClock             Advice = "check_clock"               // the certificate is not valid now
-	CheckName              Advice = "check_name"                // the certificate is for another name
-	ResolveName            Advice = "resolve_name"              // no DNS server gives an address
-	UnblockName            Advice = "unblock_name"              // a DNS server says that it filters the name
-	CheckHostName          Advice = "check_host_name"           // the zone itself has no such name
-	SetResolvers           Advice = "set_resolvers"             // no DNS server is known
-	AllowMoreTime          Advice = "allow_more_time"           // the round ended before the path was probed
-	AllowMoreTimeForNames  Advice = "allow_more_time_for_names" // the round ended before the name was resolved
-	CheckThisMachine       Advice = "check_this_machine"        // this machine could not probe the path
+	ExemptFromInspection   Advice = "exempt_from_inspection"   // another issuer: a box inspects TLS
+	ExemptFromForgery      Advice = "exempt_from_forgery"      // a box inspects TLS and copies the issuer's name
+	FindReplayingBox       Advice = "find_replaying_box"       // a box replays the cloud's certificate without its key
+	BypassProxy            Advice = "bypass_proxy"             // a proxy answers with its own page
+	ExemptNameFromFilter   Advice = "exempt_name_from_filter"  // DNS leads to a sinkhole
+	AllowOutbound          Advice = "allow_outbound"           // the port is blocked
+	StopFiltering          Advice = "stop_filtering"           // the connection opens, and the handshake is stopped
+	StopHelloFiltering     Advice = "stop_hello_filtering"     // the same, while a browser's hello passes
+	LetSessionFinish       Advice = "let_session_finish"       // the hello was answered, the handshake could not be finished
+	LetLargeDatagramsPass  Advice = "let_large_datagrams_pass" // only small datagrams pass
+	LetLargePacketsPass    Advice = "let_large_packets_pass"   // only small TCP segments pass
+	LetIDRecordsPass       Advice = "let_id_records_pass"      // only DTLS records with a connection id are lost
+	CheckServer            Advice = "check_server"             // a server without TLS answers
+	AllowByName            Advice = "allow_by_name"            // some addresses of a host are blocked, others pass
+	CheckAddress           Advice = "check_address"            // another site's server answers at the address
+	FindRoute              Advice = "find_route"               // this machine has no route to any address of the host
+	AskAboutAlert          Advice = "ask_about_alert"          // a TLS alert answers the device
+	AskAboutDeviceAlert    Advice = "ask_about_device_alert"   // the same, while a browser's hello passes
+	FindAlteringBox        Advice = "find_altering_box"        // the answer is not TLS
+	ReportUnfitAnswer      Advice = "report_unfit_answer"      // a device cannot use the server's answer
+	CompleteChain          Advice = "complete_chain"           // no chain from a public certificate to a known authority
+	CheckClientCertificate Advice = "check_client_certificate" // the configured client certificate is refused
+	// CheckCertificateThenFirewall: the session ends after the configured client certificate without a TLS alert.
+	CheckCertificateThenFirewall Advice = "check_certificate_then_firewall"
+	// ConfigureCertificate: the same after the temporary one, which proves nothing.
+	ConfigureCertificate  Advice = "configure_certificate"
+	CheckClock            Advice = "check_clock"               // the certificate is not valid now
+	CheckName             Advice = "check_name"                // the certificate is for another name
+	ResolveName           Advice = "resolve_name"              // no DNS server gives an address
+	UnblockName           Advice = "unblock_name"              // a DNS server says that it filters the name
+	CheckHostName         Advice = "check_host_name"           // the zone itself has no such name
+	SetResolvers          Advice = "set_resolvers"             // no DNS server is known
+	AllowMoreTime         Advice = "allow_more_time"           // the round ended before the path was probed
+	AllowMoreTimeForNames Advice = "allow_more_time_for_names" // the round ended before the name was resolved
+	CheckThisMachine      Advice = "check_this_machine"        // this machine could not probe the path
 )
 
 // Kinds of advice about a cause that explains every failure of the site.
@@ -113,6 +117,8 @@ var advice = []AdviceInfo{
 	{ReportUnfitAnswer, NoRequest},
 	{CompleteChain, NoRequest},
 	{CheckClientCertificate, NoRequest},
+	{CheckCertificateThenFirewall, NoRequest},
+	{ConfigureCertificate, NoRequest},
 	{CheckClock, NoRequest},
 	{CheckName, NoRequest},
 	{ResolveName, RequestNames},

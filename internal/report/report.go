@@ -91,6 +91,8 @@ type Path struct {
 	// Up is true if the address that a device would take now carries it. Known is false if the deadline cut that
 	// address off; Up is then false and means nothing.
 	Up, Known bool
+	// Unproven is that of the first address; Up is then true, because a device's certificate may be accepted.
+	Unproven bool
 	// Finding is that of the first address, or why the path has none (dns_failed, sinkhole).
 	Finding Finding
 	// OK and Failed count the rounds since start.
@@ -107,4 +109,8 @@ type Walk struct {
 	// Withdrawn marks an address that a resolver still gives although the zone has withdrawn it. It is probed to know
 	// the harm, and counts in none of the path's sums.
 	Withdrawn bool
+	// Unproven marks a session that ended without a TLS alert after a client certificate that is not the site's own.
+	// Either the server refuses that certificate or a firewall cuts the session; nothing in the report decides which.
+	// The finding is then the zero value.
+	Unproven bool
 }

@@ -20,7 +20,8 @@ const (
 
 // Summary is the verdict on the whole site.
 type Summary struct {
-	// State is Up if every path carries a device by each address, every resolver answers, and none is proved stale.
+	// State is Up if every path is proved to carry a device by each address, every resolver answers, and none is proved
+	// stale.
 	State State
 	Paths PathCount
 	// Resolvers are the site's DNS servers over all hosts, in the order in which devices ask them.
@@ -40,6 +41,7 @@ type Summary struct {
 // PathCount counts the site's paths.
 type PathCount struct {
 	All, Up, Unknown int
+	Unproven         int // neither proved to carry a device nor known to fail; not counted in Up
 	PartlyUp         int // of those that are up: with an address that fails
 	Diverted         int // by DNS, to an address that cannot be the cloud
 	// ByClass counts the paths that are not up, except those diverted.

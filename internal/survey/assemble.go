@@ -65,19 +65,17 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 		})
 	}
 	for _, addr := range s.plan.walk {
-		var w *report.Walk
+		var w *judgedWalk
 		if walks := s.walks[addr]; walks != nil {
 			w = walks[i]
 		}
 		if w == nil { // the deadline came before the walk began or ended
-			cut := r.judgeWalk(s.endpoint, &measurement.Outcome{
+			w = r.judgeWalk(s.endpoint, &measurement.Outcome{
 				Address: netip.AddrPortFrom(addr, p.Port), Transport: p.Transport, Client: s.endpoint.Client,
 				Failure: measurement.OutOfTime,
 			})
-			w = &cut
 		}
-		out.Walks = append(out.Walks, *w)
-		out.Walks[len(out.Walks)-1].Withdrawn = slices.Contains(withdrawn, addr)
+		out.Walks = append(out.Walks, r.walk(w, slices.Contains(withdrawn, addr)))
 	}
 	if len(s.plan.walk) > 0 && !s.plan.sinkholeFirst {
 		// A device would not connect to the sinkholes, so they stand last.
@@ -97,6 +95,7 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 	}
 	out.Known = out.Finding.Reason != reason.OutOfTime
 	out.Up = out.Finding.Reason == reason.OK
+	out.Unproven = out.Up && out.Walks[0].Unproven
 	return out
 }
 
@@ -112,25 +111,44 @@ func lookupsOf(e *config.Endpoint, lookups []measurement.Lookup) []measurement.L
 	return out
 }
 
-// judgeWalk judges and diagnoses one walk.
-func (r *round) judgeWalk(e *config.Endpoint, o *measurement.Outcome) report.Walk {
-	own := r.judge(e, o.TLS)
-	shown := own
-	var web *trust.Judgement
-	if o.Web != nil {
-		j := r.judge(e, o.Web.TLS)
-		if !own.Seen {
-			shown = j
-		}
-		web = &j
-		if j.Verdict == trust.WrongIssuer {
-			// A browser may be shown another certificate than a device.
-			if public, ok := r.public(e, o.Web.TLS); ok {
-				web = &public
-			}
+// judgedWalk is a walk whose certificates are judged. It is diagnosed when it is reported, because only then is it known
+// whether the zone has withdrawn the address.
+type judgedWalk struct {
+	outcome measurement.Outcome
+	own     trust.Judgement
+	web     *trust.Judgement // nil if no browser's hello was sent after the device's own
+	shown   trust.Judgement  // the one to report
+}
+
+// judgeWalk judges the certificates of one walk.
+func (r *round) judgeWalk(e *config.Endpoint, o *measurement.Outcome) *judgedWalk {
+	out := &judgedWalk{outcome: *o, own: r.judge(e, o.TLS)}
+	out.shown = out.own
+	if o.Web == nil {
+		return out
+	}
+	j := r.judge(e, o.Web.TLS)
+	if !out.own.Seen {
+		out.shown = j
+	}
+	out.web = &j
+	if j.Verdict == trust.WrongIssuer {
+		// A browser may be shown another certificate than a device.
+		if public, ok := r.public(e, o.Web.TLS); ok {
+			out.web = &public
 		}
 	}
-	return report.Walk{Outcome: *o, Judgement: shown, Finding: diagnose.Walk(o, own, web, r.site.CredentialConfigured)}
+	return out
+}
+
+// walk diagnoses a walk.
+func (r *round) walk(w *judgedWalk, withdrawn bool) report.Walk {
+	f := diagnose.Walk(diagnose.Evidence{
+		Outcome: &w.outcome, Own: w.own, Web: w.web, CredentialConfigured: r.site.CredentialConfigured, Withdrawn: withdrawn,
+	})
+	return report.Walk{
+		Outcome: w.outcome, Judgement: w.shown, Finding: f, Withdrawn: withdrawn, Unproven: w.outcome.Unproven && f.Reason == reason.OK,
+	}
 }
 
 // judge judges a server's certificates by the endpoint's anchor, for the endpoint's client. So does the judgement of

@@ -57,10 +57,10 @@ func TestJudgeWalkCertificates(t *testing.T) {
 			w := &world{anchor: anchor, public: public}
 			s, _ := w.open(t, nil, host)
 			r := &round{survey: s, site: w.site(nil, host)}
-			walk := r.judgeWalk(&config.Endpoint{Service: "lwm2m", Host: host, Client: test.client}, &measurement.Outcome{
+			walk := r.walk(r.judgeWalk(&config.Endpoint{Service: "lwm2m", Host: host, Client: test.client}, &measurement.Outcome{
 				Transport: measurement.TCP, Client: test.client, FailedIn: measurement.Ping, // nothing failed before it
 				TLS: &measurement.TLS{RawChain: test.chain, SignatureChecked: true, KeyProved: true},
-			})
+			}), false)
 			if walk.Finding.Reason != test.want || !strings.Contains(walk.Judgement.Issuer, test.issuer) {
 				t.Errorf("%s, issuer %q, want %s, %q", walk.Finding.Reason, walk.Judgement.Issuer, test.want, test.issuer)
 			}

@@ -45,12 +45,12 @@ func TestJudgeWalkWebHello(t *testing.T) {
 			w := &world{anchor: device, public: trust.NewRoots(mint.Web.Pool())}
 			s, _ := w.open(t, nil, host)
 			r := &round{survey: s, site: w.site(nil, host)}
-			walk := r.judgeWalk(&config.Endpoint{Service: "lwm2m", Host: host, Client: measurement.Device}, &measurement.Outcome{
+			walk := r.walk(r.judgeWalk(&config.Endpoint{Service: "lwm2m", Host: host, Client: measurement.Device}, &measurement.Outcome{
 				Transport: measurement.TCP, Client: measurement.Device, FailedIn: measurement.Hello, Failure: measurement.Reset,
 				Web: &measurement.Outcome{Client: measurement.Web, TLS: &measurement.TLS{
 					RawChain: [][]byte{leaf.Raw}, SignatureChecked: true, KeyProved: !test.replayed,
 				}},
-			})
+			}), false)
 			if walk.Finding.Reason != test.want {
 				t.Errorf("%s (%+v), want %s", walk.Finding.Reason, walk.Finding, test.want)
 			}
@@ -103,13 +103,13 @@ func TestJudgeWalkWebHost(t *testing.T) {
 			w := &world{anchor: trust.NewRoots(mint.LwM2M.Pool()), public: trust.NewRoots(mint.Web.Pool())}
 			s, _ := w.open(t, nil, host)
 			r := &round{survey: s, site: w.site(nil, host)}
-			walk := r.judgeWalk(&config.Endpoint{Service: "api", Host: host, Client: measurement.Web}, &measurement.Outcome{
+			walk := r.walk(r.judgeWalk(&config.Endpoint{Service: "api", Host: host, Client: measurement.Web}, &measurement.Outcome{
 				Transport: measurement.TCP, Client: measurement.Web, FailedIn: measurement.Ping, // nothing failed before it
 				TLS: &measurement.TLS{
 					RawChain:         [][]byte{issued(t, test.authority, lab.Leaf{DNSNames: test.names}).Raw},
 					SignatureChecked: true, KeyProved: !test.replayed,
 				},
-			})
+			}), false)
 			if walk.Finding.Reason != test.want {
 				t.Errorf("%s (%+v), want %s", walk.Finding.Reason, walk.Finding, test.want)
 			}

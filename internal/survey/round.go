@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
@@ -50,7 +51,7 @@ type slot struct {
 	plan    addressPlan
 	// walks holds the walks of every path to an address, judged; nil until it has been walked. An address that was
 	// planned before all look-ups had ended may no longer be in plan.
-	walks map[netip.Addr][]*report.Walk
+	walks map[netip.Addr][]*judgedWalk
 }
 
 // Run makes the round. It implements [share.Computation].
@@ -64,6 +65,9 @@ func (r *round) Run(ctx context.Context) (keep bool) {
 	}
 	for i := range r.slots {
 		made.Hosts[i] = r.snapshot(i)
+	}
+	diagnose.SettleDoubt(made.Hosts) // before the paths are counted
+	for i := range made.Hosts {
 		for j := range made.Hosts[i].Paths {
 			if p := &made.Hosts[i].Paths[j]; p.Known {
 				r.slots[i].counts.count(r.slots[i].endpoint, p, logger)
@@ -191,10 +195,10 @@ func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
 			if s.walks[addr] != nil {
 				continue
 			}
-			results := make([]*report.Walk, len(s.endpoint.Paths))
+			results := make([]*judgedWalk, len(s.endpoint.Paths))
 			r.mu.Lock()
 			if s.walks == nil {
-				s.walks = make(map[netip.Addr][]*report.Walk)
+				s.walks = make(map[netip.Addr][]*judgedWalk)
 			}
 			s.walks[addr] = results
 			r.mu.Unlock()
@@ -208,7 +212,7 @@ func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
 					// Judged within the bound on walks and without a lock, because a hostile chain can take a while.
 					walk := r.judgeWalk(s.endpoint, &outcome)
 					r.mu.Lock()
-					results[j] = &walk
+					results[j] = walk
 					r.mu.Unlock()
 				})
 			}

@@ -251,6 +251,7 @@ func (s *Survey) report(ctx context.Context, parts []part) *report.Report {
 	if len(parts) == 0 {
 		out.Started, out.Finished = s.opts.Now(), s.opts.Now()
 	}
+	diagnose.SettleDoubt(out.Hosts) // other hosts of the service may decide
 	diagnose.Summarize(out)
 	return out
 }
