@@ -72,30 +72,35 @@ func TestCheckCommand(t *testing.T) {
 				if test.config != nil {
 					config = test.config(config)
 				}
-				k := test.flags
-				k.common = &common{configFile: configFile(t, config), logLevel: "info", logFormat: "logfmt", dial: network.Dial}
-				k.interval = 15 * time.Second // the flag's default
-				var stdout, stderr bytes.Buffer
-				if code := k.run(t.Context(), &stdout, &stderr); code != test.code || stderr.Len() > 0 {
-					t.Errorf("exit code %d, want %d; stderr %q", code, test.code, &stderr)
-				}
-				matches := func(pattern string) bool {
-					return regexp.MustCompile("(?s)" + strings.ReplaceAll(pattern, " ", `\s+`)).MatchString(stdout.String())
-				}
-				for _, pattern := range test.patterns {
-					if !matches(pattern) {
-						t.Errorf("no match of %s", pattern)
-					}
-				}
-				for _, pattern := range test.absent {
-					if matches(pattern) {
-						t.Errorf("a match of %s", pattern)
-					}
-				}
-				if t.Failed() {
-					t.Logf("output:\n%s", &stdout)
-				}
+				checkCommand(t, network, config, test.flags, test.code, test.patterns, test.absent)
 			})
 		})
+	}
+}
+
+// checkCommand runs the check command and compares its exit code and its standard output.
+func checkCommand(t *testing.T, network *memnet.Network, config string, k check, code int, patterns, absent []string) {
+	t.Helper()
+	k.common = &common{configFile: configFile(t, config), logLevel: "info", logFormat: "logfmt", dial: network.Dial}
+	k.interval = 15 * time.Second // the flag's default
+	var stdout, stderr bytes.Buffer
+	if got := k.run(t.Context(), &stdout, &stderr); got != code || stderr.Len() > 0 {
+		t.Errorf("exit code %d, want %d; stderr %q", got, code, &stderr)
+	}
+	matches := func(pattern string) bool {
+		return regexp.MustCompile("(?s)" + strings.ReplaceAll(pattern, " ", `\s+`)).MatchString(stdout.String())
+	}
+	for _, pattern := range patterns {
+		if !matches(pattern) {
+			t.Errorf("no match of %s", pattern)
+		}
+	}
+	for _, pattern := range absent {
+		if matches(pattern) {
+			t.Errorf("a match of %s", pattern)
+		}
+	}
+	if t.Failed() {
+		t.Logf("output:\n%s", &stdout)
 	}
 }

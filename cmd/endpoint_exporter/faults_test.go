@@ -18,32 +18,38 @@ import (
 type faultCase struct {
 	fault string // with its argument; "": the name
 	check func(t *testing.T, x exposition, p lab.Place, labels []string)
+	host  string // the service that the lab is limited to; "": all
 }
 
 // TestExporterUnderEveryFault sets every fault of the lab on every path that can have it and compares the reason, the
 // class and the metrics with those expected, from the configuration file to the exposition.
 func TestExporterUnderEveryFault(t *testing.T) {
 	cases := map[string]faultCase{
-		lab.NoPong:        {"", neverPongs},
-		lab.DropFirst:     {"", sentAgain},
-		lab.Slow:          {"slow:40ms", slowed},
-		lab.NATForgets:    {"", nil},
-		lab.Alert:         {"alert:70", nil},
-		lab.Intercept:     {"", intercepted},
-		lab.ForgedIssuer:  {"", notAuthentic},
-		lab.Replay:        {"", notAuthentic},
-		lab.Expired:       {"", authentic},
-		lab.NotYetValid:   {"", authentic},
-		lab.Silence:       {"", connectedOnly},
-		lab.None:          {"", carried},
-		lab.Fragments:     {"", carried},
-		lab.Duplicate:     {"", carried},
-		lab.Reorder:       {"", carried},
-		lab.Refuse:        {"", neverConnected},
-		lab.Drop:          {"", neverConnected},
-		lab.NoAnswerAfter: {"", cookieOnly},
+		lab.NoPong:        {"", neverPongs, ""},
+		lab.DropFirst:     {"", sentAgain, ""},
+		lab.Slow:          {"slow:40ms", slowed, ""},
+		lab.NATForgets:    {"", nil, ""},
+		lab.Alert:         {"alert:70", nil, ""},
+		lab.Intercept:     {"", intercepted, ""},
+		lab.ForgedIssuer:  {"", notAuthentic, ""},
+		lab.Replay:        {"", notAuthentic, ""},
+		lab.Expired:       {"", authentic, ""},
+		lab.NotYetValid:   {"", authentic, ""},
+		lab.Silence:       {"", connectedOnly, ""},
+		lab.None:          {"", carried, ""},
+		lab.Fragments:     {"", carried, ""},
+		lab.Duplicate:     {"", carried, ""},
+		lab.Reorder:       {"", carried, ""},
+		lab.Refuse:        {"", neverConnected, ""},
+		lab.Drop:          {"", neverConnected, ""},
+		lab.NoAnswerAfter: {"", cookieOnly, ""},
 
-		lab.RefuseCertificate: {"", neverFinished},
+		lab.RefuseCertificate: {"", neverFinished, ""},
+
+		lab.InterceptNegativeSerial: {"", intercepted, ""},
+		// On a host with UDP, the other path decides: see TestSessionsEndedAfterCertificate.
+		lab.CloseAfterCertificate: {"", unproven, "tcp-lwm2m"},
+		lab.ResetAfterCertificate: {"", unproven, "tcp-lwm2m"},
 	}
 	for _, f := range lab.Faults() {
 		test := cases[f.Name]
@@ -53,7 +59,7 @@ func TestExporterUnderEveryFault(t *testing.T) {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
-				l := startLab(t, lab.Options{Network: network})
+				l := startLab(t, lab.Options{Hosts: hostsOf(test.host), Network: network})
 				if err := l.Set("*", test.fault); err != nil {
 					t.Fatal(err)
 				}
@@ -68,6 +74,11 @@ func TestExporterUnderEveryFault(t *testing.T) {
 			})
 		})
 	}
+}
+
+// hostsOf lists the lab's hosts of a service; "": all.
+func hostsOf(service string) []lab.Host {
+	return slices.DeleteFunc(lab.Izuma(), func(h lab.Host) bool { return service != "" && h.Service != service })
 }
 
 func pathLabels(p lab.Place) []string {
@@ -153,8 +164,23 @@ func neverFinished(t *testing.T, x exposition, p lab.Place, labels []string) {
 	phases(t, x, labels, slices.DeleteFunc(full(p), func(phase string) bool { return phase == "ping" || phase == "finish" })...)
 	authentic(t, x, p, labels)
 	checkFinished(t, x, labels, 0)
+	if p.Fault == lab.RefuseCertificate {
+		checkUnproven(t, x, labels, 0) // an alert is a refusal
+	}
 	if len(x.of("endpoint_coap_up", labels...)) != 0 {
 		t.Errorf("%v: coap_up without a session", labels)
+	}
+}
+
+func unproven(t *testing.T, x exposition, p lab.Place, labels []string) {
+	neverFinished(t, x, p, labels)
+	checkUnproven(t, x, labels, 1)
+}
+
+func checkUnproven(t *testing.T, x exposition, labels []string, want float64) {
+	t.Helper()
+	if got, ok := x.one("endpoint_path_unproven", labels...); !ok || got != want {
+		t.Errorf("%v: path_unproven %v (%v), want %v", labels, got, ok, want)
 	}
 }
 
@@ -303,6 +329,82 @@ func TestRefusedClientCertificate(t *testing.T) {
 						t.Errorf("%v: %v", labels, x.of("endpoint_path_failure", labels[:4]...))
 					}
 				}
+			})
+		})
+	}
+}
+
+// TestSessionsEndedAfterCertificate ends sessions after the client certificate without an alert. Memory has no TCP_INFO:
+// whether the server received the certificate is not known.
+func TestSessionsEndedAfterCertificate(t *testing.T) {
+	type set struct{ where, fault string }
+	for name, test := range map[string]struct {
+		service    string
+		faults     []set
+		configured bool
+		reason     string // of the TCP paths with a fault
+		unproven   bool
+		code       int // of check
+		patterns   []string
+	}{
+		"RST on every path: not proved": {
+			service: "tcp-lwm2m", faults: []set{{"*", lab.ResetAfterCertificate}}, unproven: true, code: exitUnknown,
+			patterns: []string{`^Not proved: none of the 2 paths is proved to carry a device`, ` \? tcp \d+ .*not proved: the connection was reset after the client certificate`,
+				`set client_certificate to a device's certificate`},
+		},
+		"RST, the other path finishes: reset": {
+			service: "tcp-lwm2m", faults: []set{{"tcp-lwm2m/tcp:5684", lab.ResetAfterCertificate}}, reason: "reset", code: exitUnhealthy,
+			patterns: []string{`^Something is wrong: 1 of 2 paths carries a device \(1 blocked\)`, `FAIL .* reset: the connection was reset after the client certificate`,
+				`Handshake stopped: the server answers the hello .* whether a firewall`},
+		},
+		"FIN, the other path refuses the certificate with an alert: closed": {
+			service: "tcp-lwm2m", faults: []set{{"tcp-lwm2m/tcp:5684", lab.CloseAfterCertificate}, {"tcp-lwm2m/tcp:443", lab.RefuseCertificate}},
+			reason: "closed", code: exitUnhealthy, patterns: []string{`FAIL .* closed: the connection ended after the client certificate`},
+		},
+		"FIN over TCP, UDP finishes: closed": {
+			service: "bootstrap", faults: []set{{"*/tcp", lab.CloseAfterCertificate}}, reason: "closed", code: exitUnhealthy,
+			patterns: []string{`^Something is wrong: 1 of 3 paths carries a device \(2 blocked\)`},
+		},
+		"RST after a device's own certificate: reset": {
+			service: "tcp-lwm2m", faults: []set{{"*", lab.ResetAfterCertificate}}, configured: true, reason: "reset", code: exitUnhealthy,
+			patterns: []string{`after the configured client certificate, without a TLS alert`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inMemory(t, func(t *testing.T, network *memnet.Network) {
+				l := startLab(t, lab.Options{Hosts: hostsOf(test.service), Network: network})
+				for _, f := range test.faults {
+					if err := l.Set(f.where, f.fault); err != nil {
+						t.Fatal(err)
+					}
+				}
+				config := l.Config()
+				if test.configured {
+					certFile, keyFile := clientPair(t, l)
+					config += fmt.Sprintf("client_certificate: {cert_file: %q, key_file: %q}\n", certFile, keyFile)
+				}
+				x := scrape(t, startExporterOn(t, network, config))
+				for _, p := range l.Places() {
+					if p.Fault != lab.CloseAfterCertificate && p.Fault != lab.ResetAfterCertificate {
+						continue
+					}
+					labels := pathLabels(p)
+					up := map[bool]float64{true: 1, false: 0}[test.unproven]
+					if got, ok := x.one("endpoint_path_up", labels...); !ok || got != up {
+						t.Errorf("%v: path_up %v (%v), want %v", labels, got, ok, up)
+					}
+					checkFinished(t, x, labels, 0)
+					checkUnproven(t, x, labels, up)
+					failures := x.of("endpoint_path_failure", labels...)
+					if n, _ := x.one("endpoint_path_failure", append(labels, fmt.Sprintf("reason=%q", test.reason), `class="blocked"`)...); (n == 1) == test.unproven || len(failures) != int(1-up) {
+						t.Errorf("%v: %v, want %q", labels, failures, test.reason)
+					}
+					if n, ok := x.one("endpoint_path_attempts_total", append(labels, `result="ok"`)...); !ok || n != up {
+						t.Errorf("%v: %v good attempts (%v)", labels, n, ok)
+					}
+				}
+				checkCommand(t, network, config, check{}, test.code, test.patterns, nil)
 			})
 		})
 	}

@@ -66,6 +66,8 @@ type DeviceServer struct {
 	Certificate tls.Certificate
 	// RefuseClients answers every client certificate with unknown_ca.
 	RefuseClients bool
+	// EndUnfinished closes the connection without an alert instead of sending the server's Finished.
+	EndUnfinished bool
 	CoAP          CoAP
 	// IdleLimit ends a session with close_notify and FIN after that long without a record; 0: none.
 	IdleLimit time.Duration
@@ -308,6 +310,9 @@ func (h *deviceHandshake) finish() error {
 	}
 	if err := h.verifyFinished(master); err != nil {
 		return err
+	}
+	if h.server.EndUnfinished {
+		return errRefused
 	}
 	return h.sendFinished(master, keys)
 }

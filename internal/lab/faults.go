@@ -57,15 +57,19 @@ const (
 	Endless           = "endless"
 	Alert             = "alert"
 	RefuseCertificate = "refuse_certificate"
-	NoPong            = "no_pong"
-	Slow              = "slow"
-	NATForgets        = "nat_forgets"
-	NATResets         = "nat_resets"
-	DropFirst         = "drop_first"
-	Duplicate         = "duplicate"
-	Reorder           = "reorder"
-	NoAnswerAfter     = "no_answer_after_cookie"
-	Fragments         = "fragments_100"
+
+	CloseAfterCertificate   = "close_after_certificate"
+	ResetAfterCertificate   = "reset_after_certificate"
+	InterceptNegativeSerial = "intercept_negative_serial"
+	NoPong                  = "no_pong"
+	Slow                    = "slow"
+	NATForgets              = "nat_forgets"
+	NATResets               = "nat_resets"
+	DropFirst               = "drop_first"
+	Duplicate               = "duplicate"
+	Reorder                 = "reorder"
+	NoAnswerAfter           = "no_answer_after_cookie"
+	Fragments               = "fragments_100"
 )
 
 // Faults lists every fault, in the order of help and documentation.
@@ -80,6 +84,7 @@ func Faults() []Fault {
 		{BlockPage, "", "answers the hello with an HTTP 403 page", intercepted("block_page"), nil, intercepted("block_page")},
 		{Intercept, "", "terminates any TLS with a certificate from CN=SSLInspect", intercepted("wrong_issuer"), intercepted("wrong_issuer"), intercepted("wrong_issuer")},
 		{InterceptNoCCM, "", "the same by a box without AES-CCM: alerts devices, intercepts browsers", intercepted("wrong_issuer"), nil, intercepted("wrong_issuer")},
+		{InterceptNegativeSerial, "", "the same with a negative serial number, which strict parsers reject", intercepted("wrong_issuer"), intercepted("wrong_issuer"), intercepted("wrong_issuer")},
 		{ForgedIssuer, "", "a certificate with the right issuer's name, signed with another key", intercepted("forged_issuer"), intercepted("forged_issuer"), intercepted("forged_issuer")},
 		{Replay, "", "the true certificate, sent by a server without its key", intercepted("key_not_proved"), intercepted("key_not_proved"), intercepted("key_not_proved")},
 		{Expired, "", "the certificate expired an hour ago", certificate("expired"), certificate("expired"), certificate("expired")},
@@ -93,6 +98,8 @@ func Faults() []Fault {
 		{Endless, "", "an endless certificate message, as fast as it is read", server("not_tls"), nil, server("not_tls")},
 		{Alert, "code of the alert, default 40", "answers the hello with a fatal alert", server("alert"), server("alert"), server("alert")},
 		{RefuseCertificate, "", "a server that refuses any client certificate with unknown_ca", carried, carried, nil},
+		{CloseAfterCertificate, "", "sends FIN instead of a TLS alert or its Finished after the client certificate", carried, nil, nil},
+		{ResetAfterCertificate, "", "the same with RST", carried, nil, nil},
 		{NoPong, "", "a server that ignores CoAP pings", carried, carried, nil},
 		{Slow, "delay, default 100ms", "delays everything by this much in each direction", carried, carried, carried},
 		{NATForgets, "idle timeout, default 30s", "a NAT with an idle timeout that then drops packets", carried, carried, carried},

@@ -20,7 +20,7 @@ type identity struct {
 // certificate is the one that the host sends under a fault: the true one unless the fault is about the certificate.
 func (i *identity) certificate(fault string) (tls.Certificate, error) {
 	switch fault {
-	case Intercept, InterceptNoCCM, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RSALeaf, ClientOnlyLeaf:
+	case Intercept, InterceptNoCCM, InterceptNegativeSerial, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RSALeaf, ClientOnlyLeaf:
 	default:
 		fault = None
 	}
@@ -46,6 +46,8 @@ func (i *identity) issue(fault string) (tls.Certificate, error) {
 	switch fault {
 	case Intercept, InterceptNoCCM:
 		by = i.mint.Inspector
+	case InterceptNegativeSerial:
+		by, leaf.NegativeSerial = i.mint.Inspector, true
 	case ForgedIssuer:
 		forged, err := i.authority.Forge()
 		if err != nil {

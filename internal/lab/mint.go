@@ -47,6 +47,7 @@ type Leaf struct {
 	RSA                 bool      // an RSA 2048 key instead of P-256
 	ClientOnly          bool      // extended key usage for TLS clients only
 	Padding             int       // bytes of a private extension that makes the certificate larger
+	NegativeSerial      bool      // a negative serial number, against RFC 5280 §4.1.2.2
 	Chain               int       // further certificates sent after the leaf, about 1,100 bytes each
 }
 
@@ -168,6 +169,13 @@ func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
 		return tls.Certificate{}, fmt.Errorf("issue %q: %w", leaf.CommonName, err)
 	}
 	out := tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate}
+	if leaf.NegativeSerial {
+		negative, err := a.negateSerial(certificate)
+		if err != nil {
+			return tls.Certificate{}, fmt.Errorf("serial number of %q: %w", leaf.CommonName, err)
+		}
+		out.Certificate[0], out.Leaf = negative, nil // crypto/x509 cannot parse it
+	}
 	for i := range leaf.Chain {
 		filler := *template
 		filler.SerialNumber = serial()
@@ -180,6 +188,28 @@ func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
 		out.Certificate = append(out.Certificate, extra.Raw)
 	}
 	return out, nil
+}
+
+// negateSerial signs a certificate of the authority again, with a negative serial number.
+func (a *Authority) negateSerial(certificate *x509.Certificate) ([]byte, error) {
+	var signed struct {
+		TBS       asn1.RawValue
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(certificate.Raw, &signed); err != nil {
+		return nil, err
+	}
+	serial := certificate.SerialNumber.Bytes()
+	at := bytes.Index(signed.TBS.FullBytes, serial)
+	signed.TBS.FullBytes[at] |= 0x80 // the first octet has the sign
+	sum := sha256.Sum256(signed.TBS.FullBytes)
+	signature, err := ecdsa.SignASN1(rand.Reader, a.key, sum[:])
+	if err != nil {
+		return nil, err
+	}
+	signed.Signature = asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
+	return asn1.Marshal(signed)
 }
 
 // WithoutKey returns the certificate with another key: a replay by a server that has recorded it.

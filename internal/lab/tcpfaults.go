@@ -45,7 +45,10 @@ func (f *tcpFront) inflict(conn stream, s *setting) {
 		f.serve(delayed(f.ctx, &f.wg, conn, s.delay), s, f.web)
 	case NATForgets, NATResets:
 		translate(f.ctx, &f.wg, conn, s, func(far net.Conn) { f.serve(far, s, f.web) })
-	case Intercept, InterceptNoCCM:
+	case ResetAfterCertificate:
+		_ = conn.SetLinger(0) // close then sends RST instead of FIN
+		f.serve(conn, s, f.web)
+	case Intercept, InterceptNoCCM, InterceptNegativeSerial:
 		f.intercept(conn, s)
 	default:
 		f.serve(conn, s, f.web)
@@ -68,6 +71,7 @@ func (f *tcpFront) serve(conn net.Conn, s *setting, web bool) {
 	_ = (&DeviceServer{
 		Certificate:   certificate,
 		RefuseClients: s.fault == RefuseCertificate,
+		EndUnfinished: s.fault == CloseAfterCertificate || s.fault == ResetAfterCertificate,
 		CoAP:          coap,
 		IdleLimit:     f.idleLimit,
 	}).Serve(f.ctx, conn)
