@@ -31,12 +31,13 @@ func siteCause(r *report.Report, servers []report.ResolverSummary) explanation {
 	return explanation{}
 }
 
-// blockedEverywhere reports whether a path is blocked, and nothing passes to any of its addresses: neither a device nor
-// a browser.
+// blockedEverywhere reports whether a path is blocked, and nothing passes to any of its addresses: no device, no
+// browser's hello and no part of the server's answer.
 func blockedEverywhere(p *report.Path) bool {
 	return p.Finding.Reason.Class() == reason.Blocked &&
 		!slices.ContainsFunc(p.Walks, func(w report.Walk) bool {
-			return !w.Withdrawn && (w.Finding.Reason == reason.OK || w.Finding.Advice == reason.StopHelloFiltering)
+			f := &w.Finding
+			return !w.Withdrawn && (f.Reason == reason.OK || f.Reason.Class() == reason.Blocked && !isBlockOfAddress(f.Advice))
 		})
 }
 

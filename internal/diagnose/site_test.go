@@ -147,7 +147,11 @@ func TestSummarizeOrder(t *testing.T) {
 func TestSummarizePaths(t *testing.T) {
 	blocked := failing(reason.Refused)
 	stopped := failing(reason.Reset)
-	up := report.Finding{}
+	up, filtered := report.Finding{}, failing(reason.Reset, reason.StopHelloFiltering)
+	unproven := func(p report.Path) report.Path {
+		p.Unproven, p.Walks[0].Unproven = true, true
+		return p
+	}
 	for _, tt := range []struct {
 		name  string
 		paths []report.Path
@@ -190,6 +194,24 @@ func TestSummarizePaths(t *testing.T) {
 			Kind: reason.CheckAddress, Paths: 2,
 			Places: []report.Place{{Host: "h", Paths: []measurement.Path{tcp5684, tcp443}, Addresses: []netip.Addr{addr(1)}, Down: true}},
 		}}},
+		{"a browser's hello passes on two paths", []report.Path{walked(tcp5684, filtered, up), walked(tcp443, filtered)}, []report.Advice{{
+			Kind: reason.StopHelloFiltering, Paths: 2,
+			Places: []report.Place{{Host: "h", Paths: []measurement.Path{tcp5684, tcp443}, Addresses: []netip.Addr{addr(1)}, Down: true}},
+		}}},
+		{"the session is cut at one address of two", []report.Path{walked(tcp5684, failing(reason.Reset, reason.LetSessionFinish), up)}, []report.Advice{{
+			Kind: reason.LetSessionFinish, Paths: 1,
+			Places: []report.Place{{Host: "h", Paths: []measurement.Path{tcp5684}, Addresses: []netip.Addr{addr(1)}, Down: true}},
+		}}},
+		{"a session not proved does not count as a way out", []report.Path{walked(udp5684, blocked), unproven(walked(tcp5684, up))}, []report.Advice{
+			{
+				Kind: reason.AllowOutbound, Paths: 1,
+				Places: []report.Place{{Host: "h", Paths: []measurement.Path{udp5684}, Addresses: []netip.Addr{addr(1)}}},
+			},
+			{
+				Kind: reason.ConfigureCertificate, Paths: 1,
+				Places: []report.Place{{Host: "h", Paths: []measurement.Path{tcp5684}, Addresses: []netip.Addr{addr(1)}}},
+			},
+		}},
 		{"an address cut off is not blocked", []report.Path{walked(tcp5684, up, failing(reason.OutOfTime))}, []report.Advice{{
 			Kind: reason.AllowMoreTime, Paths: 1,
 			Places: []report.Place{{Host: "h", Paths: []measurement.Path{tcp5684}, Addresses: []netip.Addr{addr(2)}}},
@@ -256,6 +278,12 @@ func TestSummarizeCause(t *testing.T) {
 		{"no route", []report.Host{noRoute("a"), noRoute("b")}, report.CauseNoRoute, reason.FindOwnRoute},
 		{"all blocked", []report.Host{blocked("a", false), blocked("b", false)}, report.CauseAllBlocked, reason.OpenNetwork},
 		{"all blocked, some connect", []report.Host{blocked("a", false), blocked("b", true)}, report.CauseAllStopped, reason.OpenNetwork},
+		{"a browser's hello passes everywhere", []report.Host{
+			hostOf("a", walked(tcp5684, failing(reason.Reset, reason.StopHelloFiltering))), hostOf("b", walked(tcp443, failing(reason.Reset, reason.StopHelloFiltering))),
+		}, report.CauseNone, reason.StopHelloFiltering},
+		{"every session is cut in the finish", []report.Host{
+			hostOf("a", walked(tcp5684, failing(reason.Reset, reason.LetSessionFinish))), hostOf("b", walked(udp5684, failing(reason.Silent, reason.LetSessionFinish))),
+		}, report.CauseNone, reason.LetSessionFinish},
 		{"one host blocked", []report.Host{blocked("a", true)}, report.CauseNone, reason.StopFiltering},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -289,6 +317,14 @@ func TestSummarizeState(t *testing.T) {
 		{"all is well", []report.Host{up("a"), up("b")}, report.Up},
 		{"a path fails", []report.Host{up("a"), hostOf("b", walked(tcp5684, failing(reason.Reset)))}, report.Down},
 		{"a second address fails", []report.Host{hostOf("a", walked(tcp5684, report.Finding{}, failing(reason.Reset)))}, report.Down},
+		{"a session not proved", []report.Host{up("a"), with(func(h *report.Host) { h.Paths[0].Unproven, h.Paths[0].Walks[0].Unproven = true, true })}, report.Unknown},
+		{"a session not proved, a path fails", []report.Host{
+			hostOf("a", walked(tcp5684, failing(reason.Reset))), with(func(h *report.Host) { h.Paths[0].Unproven, h.Paths[0].Walks[0].Unproven = true, true }),
+		}, report.Down},
+		{"a session with a second address not proved", []report.Host{with(func(h *report.Host) {
+			h.Paths[0] = walked(tcp5684, report.Finding{}, report.Finding{})
+			h.Paths[0].Walks[1].Unproven = true
+		})}, report.Unknown},
 		{"a path cut off", []report.Host{up("a"), hostOf("b", walked(tcp5684, failing(reason.OutOfTime)))}, report.Unknown},
 		{"a second address cut off", []report.Host{hostOf("a", walked(tcp5684, report.Finding{}, failing(reason.OutOfTime)))}, report.Unknown},
 		{"a stale resolver", []report.Host{with(func(h *report.Host) { h.Resolvers[1].Staleness.Verdict = staleness.Stale })}, report.Down},

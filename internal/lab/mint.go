@@ -202,6 +202,9 @@ func (a *Authority) negateSerial(certificate *x509.Certificate) ([]byte, error) 
 	}
 	serial := certificate.SerialNumber.Bytes()
 	at := bytes.Index(signed.TBS.FullBytes, serial)
+	if serial[0]&0x80 != 0 {
+		at-- // the encoding begins with a zero octet
+	}
 	signed.TBS.FullBytes[at] |= 0x80 // the first octet has the sign
 	sum := sha256.Sum256(signed.TBS.FullBytes)
 	signature, err := ecdsa.SignASN1(rand.Reader, a.key, sum[:])

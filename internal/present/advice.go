@@ -239,15 +239,15 @@ func serversText(a *report.Advice) string {
 
 // inspectionText says that another authority signed, what can explain it, and what decides between the explanations.
 func inspectionText(a *report.Advice, p places) string {
-	signed := fmt.Sprintf("on %s, %s, and devices refuse %s.%s", p.paths, inspectedText(a), plural(a.Paths, "it", "them"), passingText(a))
+	signed := fmt.Sprintf("%s, and devices refuse %s.%s", inspectedText(a), plural(a.Paths, "it", "them"), passingText(a))
 	if a.Certificate.Detail.Kind == measurement.DetailTrustMachineRoot {
-		return fmt.Sprintf("TLS is inspected %s An administrator has installed that signer's root on this machine, and devices do not have it. "+
-			"Ask the network's owner to exempt %s from TLS inspection. If the devices of this site do have that root, set ca_file or system_roots "+
-			"in the configuration.", signed, p.these)
+		return fmt.Sprintf("TLS is inspected on %s: %s The root of that signer is installed on this machine; devices do not have it. "+
+			"Ask the network's owner to exempt %s from TLS inspection. If this site's devices do have that root, set ca_file or "+
+			"system_roots in the configuration.", p.paths, signed, plural(a.Paths, "this path", "these paths"))
 	}
-	return fmt.Sprintf("TLS is probably inspected %s Compare with another site or network: if the same signer appears there, "+
-		"ask the cloud's operator whether the cloud has a new authority; otherwise ask the network's owner to exempt %s from TLS inspection.",
-		signed, p.these)
+	return fmt.Sprintf("TLS is inspected on %s, or the cloud has a new authority: %s If other sites see the same signer (alert "+
+		"EndpointInterceptedAtMostSites), ask the cloud's operator whether it is theirs; if not, ask the network's owner to exempt %s from "+
+		"TLS inspection.", p.paths, signed, plural(a.Paths, "this path", "these paths"))
 }
 
 // inspectedText says who signed instead of the expected authority.

@@ -34,11 +34,12 @@ var forPrograms = map[string]string{
 	"Hosts.Paths.Advice":          "Todo has it, merged over the paths",
 	"Hosts.Paths.Addresses.Class": "the reason says more",
 
-	"Hosts.Paths.Addresses.Certificate.Authentic": "the reason says it",
-	"Hosts.Paths.Idle.Reason":                     "Why says it in words",
-	"Hosts.Paths.Idle.SurvivedSeconds":            "Why says it in words",
-	"Hosts.Paths.Idle.LostSeconds":                "Why says it in words",
-	"Hosts.Paths.Idle.ClosedSeconds":              "Why says it in words",
+	"Hosts.Paths.Addresses.Certificate.Authentic":   "the reason says it",
+	"Hosts.Paths.Idle.Reason":                       "Why says it in words",
+	"Hosts.Paths.Idle.SurvivedSeconds":              "Why says it in words",
+	"Hosts.Paths.Addresses.Certificate.MachineRoot": "Seen says it in words",
+	"Hosts.Paths.Idle.LostSeconds":                  "Why says it in words",
+	"Hosts.Paths.Idle.ClosedSeconds":                "Why says it in words",
 }
 
 // mutated returns another value than v; ok is false for a type that is not a leaf.

@@ -144,7 +144,8 @@ func (s *site) diagnosed() *report.Report {
 			p := &h.Paths[j]
 			for k := range p.Walks {
 				if w := &p.Walks[k]; w.Finding.Reason == reason.OK {
-					w.Finding = diagnose.Walk(diagnose.Evidence{Outcome: &w.Outcome, Own: w.Judgement})
+					w.Finding = diagnose.Walk(diagnose.Evidence{Outcome: &w.Outcome, Own: w.Judgement, Withdrawn: w.Withdrawn})
+					w.Unproven = w.Outcome.Unproven && w.Finding.Reason == reason.OK
 				}
 			}
 			switch {
@@ -157,6 +158,7 @@ func (s *site) diagnosed() *report.Report {
 			}
 			p.Known = p.Finding.Reason != reason.OutOfTime
 			p.Up = p.Finding.Reason == reason.OK
+			p.Unproven = p.Up && p.Walks[0].Unproven
 			if !p.Known {
 				s.IncompletePaths++
 			}
@@ -164,6 +166,7 @@ func (s *site) diagnosed() *report.Report {
 		}
 		h.Known = h.Known || h.Up
 	}
+	diagnose.SettleDoubt(s.Hosts)
 	diagnose.Summarize(s.Report)
 	return s.Report
 }
@@ -179,6 +182,8 @@ func reports() map[string]*report.Report {
 		"elsewhere":  elsewhere(),
 		"inspected":  inspected(),
 		"sick":       sick(),
+		"unproven":   unproven(),
+		"trusted":    trustedHere(),
 		"offline":    offline(),
 		"onesilent":  oneSilent(),
 		"servfail":   servfail(),
@@ -264,6 +269,43 @@ func inspected() *report.Report {
 		}
 		intercept(w, inspector)
 	})
+	return s.diagnosed()
+}
+
+// unproven has a host whose sessions end without an alert after the temporary certificate.
+func unproven() *report.Report {
+	s := newSite()
+	h := s.host("tcp-lwm2m")
+	for j := range h.Paths {
+		o := &h.Paths[j].Walks[0].Outcome
+		o.Failure, o.FailedIn, o.Detail.Kind, o.Unproven = measurement.CertificateNeeded, measurement.Finish, measurement.DetailResetAfterCert, true
+		o.Pinged, o.Ponged = false, false
+	}
+	return s.diagnosed()
+}
+
+// trustedHere has a web host behind a firewall whose root is installed on this machine, and one whose old address has
+// another owner by now.
+func trustedHere() *report.Report {
+	s := newSite()
+	h := s.host("containers")
+	intercept(&h.Paths[0].Walks[0], inspector)
+	h.Paths[0].Walks[0].Judgement.MachineRoot = true
+	h.Paths[0].Walks[0].Judgement.Detail.Kind = measurement.DetailTrustMachineRoot
+	h = s.host("tcp-lwm2m")
+	old := netip.MustParseAddr("203.0.113.99")
+	h.Resolvers[0].Staleness = staleness.Assessment{
+		Verdict: staleness.Stale, Withdrawn: []netip.Addr{old}, Why: staleness.Why{Kind: staleness.WhyTTLInflated, TTL: 5 * time.Minute, ZoneTTL: time.Minute},
+	}
+	for j := range h.Paths {
+		gone := passing(h.Endpoint, h.Paths[j].Path, old)
+		gone.Withdrawn = true
+		intercept(&gone, "CN=appliance")
+		gone.Judgement.SelfSigned, gone.Judgement.Subject = true, "CN=appliance"
+		h.Paths[j].Walks = append(h.Paths[j].Walks, gone)
+	}
+	w := &s.host("lwm2m").Paths[0].Walks[0]
+	w.Outcome.Ponged, w.Outcome.Detail.Kind = false, measurement.DetailFramingRFC8323
 	return s.diagnosed()
 }
 

@@ -74,7 +74,13 @@ func TestFindingText(t *testing.T) {
 		}), `signed by "SSLInspect" (O=Example Corp), not by "ARM Bootstrap CA"; the device's own hello failed (reset)`},
 		{"another site's server", wire(reason.Reset, func(f *report.Finding) {
 			f.Advice, f.Other = reason.CheckAddress, report.Certificate{Issuer: "CN=Web CA", Subject: "CN=tenant"}
-		}), `RST after the device's hello; a browser's hello gets a certificate for "tenant", signed by "Web CA", which is for other names`},
+		}), `RST after the device's hello; a browser's hello gets another server's certificate, for "tenant", signed by "Web CA"`},
+		{"another owner of a withdrawn address", wire(reason.DeviceUnfit, func(f *report.Finding) {
+			f.Advice, f.Other = reason.CheckAddress, report.Certificate{Issuer: "CN=appliance", Subject: "CN=appliance"}
+		}), `another server answers, with a certificate for "appliance", signed by "appliance", at an address that the zone has withdrawn`},
+		{"a root of this machine", wire(reason.WrongIssuer, func(f *report.Finding) {
+			f.Certificate = report.Certificate{Issuer: inspector, Expected: bootstrap, Detail: measurement.Detail{Kind: measurement.DetailTrustMachineRoot}}
+		}), `signed by "SSLInspect" (O=Example Corp), not by "ARM Bootstrap CA"; this machine trusts that signer, devices do not`},
 		{"silence, with its detail", wire(reason.Silent, func(f *report.Finding) { f.Detail.Text = "no answer to the device's hello (sent twice)" }),
 			"no answer to the device's hello (sent twice)"},
 		{"silence in the finish", wire(reason.Silent, func(f *report.Finding) { f.Phase = measurement.Finish }), "no answer to the client's last handshake messages"},
@@ -151,6 +157,9 @@ func TestVerdictText(t *testing.T) {
 		{"a suspicion", report.Summary{State: report.Up, Suspected: true, Paths: report.PathCount{All: 1, Up: 1}, Resolvers: []report.ResolverSummary{{Server: resolver, Suspect: true}}},
 			"Nothing is proved wrong: the path carries a device; DNS server 192.168.7.1 is suspected of keeping records past their TTL"},
 		{"nothing known", report.Summary{State: report.Unknown, Paths: report.PathCount{All: 2, Unknown: 2}}, "Not all is known: none of the 2 paths was probed to its end"},
+		{"nothing proved", report.Summary{State: report.Unknown, Paths: report.PathCount{All: 2, Unproven: 2}}, "Not proved: none of the 2 paths is proved to carry a device"},
+		{"one path not proved", report.Summary{State: report.Unknown, Paths: report.PathCount{All: 3, Up: 2, Unproven: 1}}, "Not proved: 2 of 3 paths carry a device (1 not proved)"},
+		{"the only path not proved", report.Summary{State: report.Unknown, Paths: report.PathCount{All: 1, Unproven: 1}}, "Not proved: the path is not proved to carry a device"},
 		{"failures by class", report.Summary{State: report.Down, Paths: report.PathCount{
 			All: 5, Up: 1, PartlyUp: 1, Diverted: 1, ByClass: map[reason.Class]int{reason.Blocked: 1, reason.Interception: 2},
 		}}, "Something is wrong: 1 of 5 paths carries a device (1 diverted by DNS, 2 intercepted, 1 blocked); some addresses fail on 1 path"},
