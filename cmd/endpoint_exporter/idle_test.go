@@ -60,7 +60,7 @@ func TestIdleCommand(t *testing.T) {
 		},
 		"interceptor: 1, not measured": {
 			where: "bootstrap/tcp", fault: lab.Intercept, target: host, flags: idleCommand{steps: "30s,1m"}, code: exitUnhealthy,
-			contains: []string{"tcp port DEVICE\nThis path does not carry a device (wrong_issuer): signed by ", "Ask the network's owner to exempt ",
+			contains: []string{"tcp port DEVICE\nThis path does not carry a device (wrong_issuer): signed by ", "ask the network's owner to exempt ",
 				"\nSilence is not measured: something other than the cloud answers."},
 			absent: []string{"survive", "Set the keepalive"},
 		},

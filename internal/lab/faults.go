@@ -98,7 +98,7 @@ func Faults() []Fault {
 		{Endless, "", "an endless certificate message, as fast as it is read", server("not_tls"), nil, server("not_tls")},
 		{Alert, "code of the alert, default 40", "answers the hello with a fatal alert", server("alert"), server("alert"), server("alert")},
 		{RefuseCertificate, "", "a server that refuses any client certificate with unknown_ca", carried, carried, nil},
-		{CloseAfterCertificate, "", "sends FIN instead of a TLS alert or its Finished after the client certificate", carried, nil, nil},
+		{CloseAfterCertificate, "", "sends FIN after the client certificate, without a TLS alert", carried, nil, nil},
 		{ResetAfterCertificate, "", "the same with RST", carried, nil, nil},
 		{NoPong, "", "a server that ignores CoAP pings", carried, carried, nil},
 		{Slow, "delay, default 100ms", "delays everything by this much in each direction", carried, carried, carried},
