@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -72,16 +74,18 @@ func TestCheckCommand(t *testing.T) {
 				if test.config != nil {
 					config = test.config(config)
 				}
-				checkCommand(t, network, config, test.flags, test.code, test.patterns, test.absent)
+				checkCommand(t, network.Dial, config, test.flags, test.code, test.patterns, test.absent)
 			})
 		})
 	}
 }
 
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
 // checkCommand runs the check command and compares its exit code and its standard output.
-func checkCommand(t *testing.T, network *memnet.Network, config string, k check, code int, patterns, absent []string) {
+func checkCommand(t *testing.T, dial dialFunc, config string, k check, code int, patterns, absent []string) {
 	t.Helper()
-	k.common = &common{configFile: configFile(t, config), logLevel: "info", logFormat: "logfmt", dial: network.Dial}
+	k.common = &common{configFile: configFile(t, config), logLevel: "info", logFormat: "logfmt", dial: dial}
 	k.interval = 15 * time.Second // the flag's default
 	var stdout, stderr bytes.Buffer
 	if got := k.run(t.Context(), &stdout, &stderr); got != code || stderr.Len() > 0 {

@@ -404,7 +404,7 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 						t.Errorf("%v: %v good attempts (%v)", labels, n, ok)
 					}
 				}
-				checkCommand(t, network, config, check{}, test.code, test.patterns, nil)
+				checkCommand(t, network.Dial, config, check{}, test.code, test.patterns, nil)
 			})
 		})
 	}
@@ -484,7 +484,12 @@ func TestShortScrape(t *testing.T) {
 // clientPair writes a client certificate of the lab's own, as a site would configure one.
 func clientPair(t *testing.T, l *lab.Lab) (certFile, keyFile string) {
 	t.Helper()
-	pair, err := l.Mint.Bootstrap.Issue(lab.Leaf{CommonName: "device"})
+	return clientPairOf(t, l.Mint)
+}
+
+func clientPairOf(t *testing.T, mint *lab.Mint) (certFile, keyFile string) {
+	t.Helper()
+	pair, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "device"})
 	if err != nil {
 		t.Fatal(err)
 	}
