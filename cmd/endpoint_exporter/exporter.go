@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,6 +29,7 @@ type exporter struct {
 	histograms *collector.Histograms
 	own        *prometheus.Registry // about the exporter itself
 	reloads    *collector.Reloads
+	answers    *answers
 
 	refused atomic.Pointer[time.Time] // when the configuration file was refused; nil if it is in use
 
@@ -53,6 +53,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		histograms: collector.NewHistograms(),
 		own:        prometheus.NewRegistry(),
 		reloads:    collector.NewReloads(),
+		answers:    newAnswers(),
 		current:    current,
 	}
 	e.adopt(current)
@@ -143,21 +144,6 @@ func (e *exporter) followResolvers() {
 func (e *exporter) Close() {
 	e.idle.Close()
 	e.survey.Close()
-}
-
-// errorLog tells the log of an exposition that failed in part. Where the asker has gone that is no fault, and is said of each
-// metric that could not be sent.
-type errorLog struct {
-	logger *slog.Logger
-	asker  context.Context // ends with the connection
-}
-
-func (l errorLog) Println(v ...any) {
-	level := slog.LevelError
-	if l.asker.Err() != nil {
-		level = slog.LevelDebug
-	}
-	l.logger.Log(context.Background(), level, "metrics not exposed in full", "err", fmt.Sprint(v...))
 }
 
 // hostname names this machine in reports.

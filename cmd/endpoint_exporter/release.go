@@ -43,12 +43,18 @@ func (r *idleReleaser) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		r.active.Add(1)
 		defer func() {
-			if r.active.Add(-1) == 0 {
-				r.timer.Reset(releaseAfter)
-			}
+			r.active.Add(-1)
+			r.schedule()
 		}()
 		next.ServeHTTP(w, request)
 	})
+}
+
+// schedule restarts the idle period, unless a request is in progress.
+func (r *idleReleaser) schedule() {
+	if r.active.Load() == 0 {
+		r.timer.Reset(releaseAfter)
+	}
 }
 
 // heapHeld is how many bytes of heap the process holds from the system.

@@ -82,11 +82,10 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	idle := newIdleReleaser()
 	defer idle.timer.Stop()
 	server := &http.Server{
-		Handler:           idle.wrap(exporter.handler()),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Handler:  idle.wrap(exporter.handler()),
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+	(&connections{released: idle.schedule}).install(server)
 	failed := make(chan error, 1)
 	go func() { failed <- web.ListenAndServe(server, s.web, logger) }()
 	for {

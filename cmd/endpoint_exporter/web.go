@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
@@ -54,50 +55,46 @@ func checkTelemetryPath(path string) error {
 // handler is the whole web surface.
 func (e *exporter) handler() http.Handler {
 	mux := http.NewServeMux()
-	bounded := e.bounded()
-	mux.HandleFunc("GET "+e.flags.telemetryPath, bounded(e.serveMetrics))
-	mux.HandleFunc("GET "+statusPath+"{$}", bounded(e.serveStatus))
-	mux.HandleFunc("GET "+probePath, bounded(e.serveProbe))
-	mux.HandleFunc("GET "+discoveryPath, bounded(e.serveDiscovery))
-	mux.HandleFunc("GET "+reportPath, bounded(e.serveReport))
-	mux.HandleFunc("POST "+reloadPath, e.serveReload)
+	mux.HandleFunc("GET "+e.flags.telemetryPath, e.serveMetrics)
+	mux.HandleFunc("GET "+statusPath+"{$}", e.serveStatus)
+	mux.HandleFunc("GET "+probePath, e.serveProbe)
+	mux.HandleFunc("GET "+discoveryPath, e.serveDiscovery)
+	mux.HandleFunc("GET "+reportPath, e.serveReport)
+	mux.Handle("POST "+reloadPath, http.NewCrossOriginProtection().Handler(http.HandlerFunc(e.serveReload)))
 	mux.HandleFunc("GET "+healthyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
 	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
-	return e.timed(mux)
+	return e.guard(mux)
 }
 
-// timed gives each asker a deadline for being heard and read.
-func (e *exporter) timed(next http.Handler) http.Handler {
+const (
+	// readTime is how long a client may take to receive a response after the longest round.
+	readTime = 30 * time.Second
+	// bodyTime is how long a client may take for the rest of a body that is refused.
+	bodyTime = time.Second
+)
+
+// guard refuses requests with a body, which no page uses, and sets the deadlines of the others: net/http would wait
+// for the body before it sends the response.
+func (e *exporter) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer begin(r.Context())()
+		connection := http.NewResponseController(w) // its errors mean that there is no connection, as in tests
+		if r.ContentLength != 0 {
+			_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
+			w.Header().Set("Connection", "close")
+			http.Error(w, "a request must not have a body", http.StatusBadRequest)
+			return
+		}
 		deadline := time.Now().Add(e.survey.Config().Survey.Timeout + readTime)
-		connection := http.NewResponseController(w) // these fail only where there is none, as in tests
 		_, _ = connection.SetReadDeadline(deadline), connection.SetWriteDeadline(deadline)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// Bounds of what askers can make the exporter hold: answers of some megabytes for each who asks and does not read, or who
-// announces a body that never comes, which net/http waits for before it answers.
-const (
-	maxRequests = 64
-	readTime    = 30 * time.Second // that an asker gets to read the answer
-)
-
-// bounded makes what bounds handlers whose answers can be large: so many at once.
-func (e *exporter) bounded() func(http.HandlerFunc) http.HandlerFunc {
-	places := make(chan struct{}, maxRequests)
-	return func(serve http.HandlerFunc) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			select {
-			case places <- struct{}{}:
-				defer func() { <-places }()
-			default:
-				http.Error(w, fmt.Sprintf("%d requests are being answered already", maxRequests), http.StatusServiceUnavailable)
-				return
-			}
-			e.followResolvers()
-			serve(w, r)
-		}
+// send sends a response that can be large.
+func (e *exporter) send(w http.ResponseWriter, r *http.Request, render func(http.ResponseWriter)) {
+	if err := e.answers.send(w, r, render); err != nil {
+		e.logger.Debug("response not sent", "path", r.URL.Path, "err", err)
 	}
 }
 
@@ -124,6 +121,7 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	var gatherers prometheus.Gatherers
 	if len(asked) == 0 || slices.Contains(asked, collectEndpoints) {
+		e.followResolvers()
 		gatherers = append(gatherers, e.gatherer(e.survey.Run(ctx)))
 	}
 	if len(asked) == 0 || slices.Contains(asked, collectExporter) {
@@ -145,10 +143,11 @@ func (e *exporter) gatherer(rep *report.Report) prometheus.Gatherer {
 
 // expose writes metrics in the format that the scraper asks for.
 func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics prometheus.Gatherer) {
-	promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
-		ErrorLog:      errorLog{e.logger, r.Context()},
+	handler := promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+		ErrorLog:      slog.NewLogLogger(e.logger.Handler(), slog.LevelError),
 		ErrorHandling: promhttp.ContinueOnError, // one bad series never drops the rest
-	}).ServeHTTP(w, r)
+	})
+	e.send(w, r, func(w http.ResponseWriter) { handler.ServeHTTP(w, r) })
 }
 
 // scrapeContext bounds a request by the scraper's own time-out less a reserve to answer in: a tenth, at most 0.5 s.
@@ -174,11 +173,14 @@ func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", present.ContentSecurityPolicy)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	e.followResolvers()
 	rep := e.survey.Run(r.Context())
 	options := present.PageOptions{MetricsPath: e.flags.telemetryPath, Notice: e.notice(), Now: time.Now()}
-	if err := present.Page(w, present.NewView(rep, version.Version), options); err != nil {
-		e.logger.Debug("status page not written", "err", err)
-	}
+	e.send(w, r, func(w http.ResponseWriter) {
+		if err := present.Page(w, present.NewView(rep, version.Version), options); err != nil {
+			e.logger.Error("status page not made", "err", err)
+		}
+	})
 }
 
 // serveReport gives the report to a program.
@@ -190,9 +192,13 @@ func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 	}
 	defer cancel()
 	w.Header().Set("Content-Type", "application/json")
-	if err := present.JSON(w, present.NewView(e.survey.Run(ctx), version.Version)); err != nil {
-		e.logger.Debug("report not written", "err", err)
-	}
+	e.followResolvers()
+	rep := e.survey.Run(ctx)
+	e.send(w, r, func(w http.ResponseWriter) {
+		if err := present.JSON(w, present.NewView(rep, version.Version)); err != nil {
+			e.logger.Error("report not made", "err", err)
+		}
+	})
 }
 
 // serveProbe surveys one host. A host that is neither configured nor allowed by probe.allow is refused, and one that is
@@ -228,6 +234,7 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer cancel()
+	e.followResolvers()
 	rep, err := e.survey.RunHost(ctx, host)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -265,7 +272,7 @@ type targetGroup struct {
 }
 
 // serveDiscovery lists the configured hosts, each once, as targets for /probe.
-func (e *exporter) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
+func (e *exporter) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	groups := []targetGroup{}
 	at := make(map[string]int)
 	for _, endpoint := range e.survey.Config().Endpoints {
@@ -278,9 +285,11 @@ func (e *exporter) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		groups[i].Labels["__meta_endpoint_services"] += "," + endpoint.Service
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(groups); err != nil {
-		e.logger.Debug("targets not written", "err", err)
-	}
+	e.send(w, r, func(w http.ResponseWriter) {
+		if err := json.NewEncoder(w).Encode(groups); err != nil {
+			e.logger.Error("targets not made", "err", err)
+		}
+	})
 }
 
 // serveReload reads the configuration again, where that is enabled.

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// maxConnections bounds the connections that are open at once. A client can make each hold about 40 kB before it
+	// has shown a password: headers, buffers and a goroutine.
+	maxConnections = 256
+	// maxHeader bounds the headers of a request in bytes; net/http adds 4096 to it.
+	maxHeader = 16<<10 - 4096
+	// maxStreams bounds the requests that one HTTP/2 connection has in progress.
+	maxStreams = 16
+	// requestTime is how long a client may take for a request, from its first byte to the end of its body, and for a
+	// TLS handshake.
+	requestTime = 5 * time.Second
+	// responseTime is how long a client may take to receive a response that no handler of the exporter makes, such as
+	// that to a wrong password. [exporter.guard] extends it for the others.
+	responseTime = 10 * time.Second
+	// keepAliveTime is how long a connection may be idle between two requests.
+	keepAliveTime = 2 * time.Minute
+)
+
+// connections bounds the connections of a server. A connection above the bound closes another one: that of the network
+// with the most connections which has waited longest without a request in progress. So clients that hold connections
+// lose them to those that have a request.
+type connections struct {
+	released func() // called after a connection has ended
+
+	mu     sync.Mutex
+	opened uint64
+	open   map[net.Conn]*connection
+}
+
+// connection is one open connection.
+type connection struct {
+	all     *connections
+	number  uint64       // in the order in which they were opened
+	network netip.Prefix // of the client
+
+	requests int // in progress; guarded by all.mu
+}
+
+type connectionKey struct{}
+
+// install sets the bounds of connections and requests in a server.
+func (c *connections) install(server *http.Server) {
+	c.open = make(map[net.Conn]*connection)
+	server.MaxHeaderBytes = maxHeader
+	server.ReadHeaderTimeout, server.ReadTimeout = requestTime, requestTime
+	server.WriteTimeout = responseTime
+	server.IdleTimeout = keepAliveTime
+	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams}
+	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, connectionKey{}, c.add(conn))
+	}
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateClosed || state == http.StateHijacked {
+			c.remove(conn)
+		}
+	}
+}
+
+// add registers a connection and closes another one, or itself, if there are too many.
+func (c *connections) add(conn net.Conn) *connection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opened++
+	added := &connection{all: c, number: c.opened, network: networkOf(conn.RemoteAddr())}
+	c.open[conn] = added
+	if len(c.open) > maxConnections {
+		victim := c.victim()
+		delete(c.open, victim)
+		// Close of a TLS connection could wait for the client.
+		if encrypted, ok := victim.(*tls.Conn); ok {
+			victim = encrypted.NetConn()
+		}
+		_ = victim.Close() // its goroutine gets the error
+	}
+	return added
+}
+
+func (c *connections) remove(conn net.Conn) {
+	c.mu.Lock()
+	delete(c.open, conn)
+	c.mu.Unlock()
+	c.released()
+}
+
+// victim returns the connection to close. c.mu is held.
+func (c *connections) victim() net.Conn {
+	count := make(map[netip.Prefix]int)
+	for _, a := range c.open {
+		count[a.network]++
+	}
+	var victim net.Conn
+	var worst *connection
+	for conn, a := range c.open {
+		if worst == nil || a.worse(worst, count) {
+			victim, worst = conn, a
+		}
+	}
+	return victim
+}
+
+// worse reports whether a connection is to be closed before another one.
+func (a *connection) worse(b *connection, count map[netip.Prefix]int) bool {
+	if m, n := count[a.network], count[b.network]; m != n {
+		return m > n
+	}
+	if (a.requests == 0) != (b.requests == 0) {
+		return a.requests == 0
+	}
+	return a.number < b.number
+}
+
+// begin marks a request of a connection as in progress until end is called. Without a connection, as in tests of
+// handlers, it does nothing.
+func begin(ctx context.Context) (end func()) {
+	a, ok := ctx.Value(connectionKey{}).(*connection)
+	if !ok {
+		return func() {}
+	}
+	a.count(1)
+	return func() { a.count(-1) }
+}
+
+func (a *connection) count(n int) {
+	a.all.mu.Lock()
+	defer a.all.mu.Unlock()
+	a.requests += n
+}
+
+// networkOf returns the network of a client that is counted as one: an IPv4 address or an IPv6 /64. It is the zero value
+// for addresses of other kinds.
+func networkOf(addr net.Addr) netip.Prefix {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	prefix, err := ip.Prefix(min(ip.BitLen(), 64))
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}

@@ -1,0 +1,309 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+// served is an exporter that serves HTTP on the kernel's loopback, as a process of its own.
+type served struct {
+	address  string
+	pid      int
+	series   int // of endpoint_path_up in a complete scrape
+	password string
+	client   *http.Client
+}
+
+const scraper = "prometheus"
+
+// serveProcess starts the program with a lab of one host; with a password, the pages require basic authentication.
+func serveProcess(t *testing.T, password, more string) *served {
+	t.Helper()
+	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+	s := &served{address: freeAddress(t), series: len(l.Places()), password: password, client: &http.Client{Timeout: 20 * time.Second}}
+	args := []string{"--config.file=" + configFile(t, l.Config()+more), "--web.listen-address=" + s.address, "--log.level=error"}
+	if password != "" {
+		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--web.config.file="+configFile(t, fmt.Sprintf("basic_auth_users: {%s: %q}\n", scraper, hash)))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	command := exec.CommandContext(ctx, "endpoint_exporter", args...)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	if err := command.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	s.pid = command.Process.Pid
+	t.Cleanup(func() {
+		s.client.CloseIdleConnections()
+		cancel()
+		_ = command.Wait() // it is killed
+		if t.Failed() {
+			t.Logf("%.2000s", &stderr)
+		}
+	})
+	await(t, 20*time.Second, "the program serves", func() bool { code, _ := s.get("/-/healthy"); return code == http.StatusOK })
+	return s
+}
+
+// await polls a condition.
+func await(t *testing.T, limit time.Duration, what string, met func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(limit); !met(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+// get returns the status and the body of a page; the status is 0 if there is none.
+func (s *served) get(path string) (int, string) {
+	request, err := http.NewRequest(http.MethodGet, "http://"+s.address+path, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	if s.password != "" {
+		request.SetBasicAuth(scraper, s.password)
+	}
+	request.Header.Set(timeoutHeader, "10")
+	response, err := s.client.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(body)
+}
+
+// scrape fails the test unless a scrape is complete.
+func (s *served) scrape(t *testing.T, when string) {
+	t.Helper()
+	code, body := s.get("/metrics")
+	if n := strings.Count(body, "\nendpoint_path_up{"); code != http.StatusOK || n != s.series {
+		t.Errorf("a scrape %s: %d with %d of %d paths: %.300s", when, code, n, s.series, body)
+	}
+}
+
+// resident is the resident memory of the program in bytes.
+func (s *served) resident(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	kilobytes, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes << 10
+}
+
+// descriptors is the number of open files of the program.
+func (s *served) descriptors(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
+}
+
+// connect opens connections that end with the test and sends a text on each, as far as the program takes it.
+func (s *served) connect(t *testing.T, n int, text string) []net.Conn {
+	t.Helper()
+	out := make([]net.Conn, n)
+	var all sync.WaitGroup
+	slots := make(chan struct{}, 64)
+	for i := range out {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			conn, err := net.DialTimeout("tcp", s.address, 10*time.Second)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			out[i] = conn
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_, _ = io.WriteString(conn, text)
+		})
+	}
+	all.Wait()
+	t.Cleanup(func() {
+		for _, conn := range out {
+			if conn != nil {
+				conn.Close()
+			}
+		}
+	})
+	return out
+}
+
+// closed waits until the program has ended connections, and counts those on which it answered with a status. It
+// fails the test if one is still open at the end of the limit.
+func closed(t *testing.T, connections []net.Conn, limit time.Duration, status string) int {
+	t.Helper()
+	var answered, held atomic.Int64
+	var all sync.WaitGroup
+	end := time.Now().Add(limit)
+	for _, conn := range connections {
+		all.Go(func() {
+			_ = conn.SetReadDeadline(end)
+			text, err := io.ReadAll(bufio.NewReader(conn))
+			if strings.HasPrefix(string(text), "HTTP/1.1 "+status) {
+				answered.Add(1)
+			}
+			if timeout, ok := err.(net.Error); ok && timeout.Timeout() { //nolint:errorlint // a connection returns it unwrapped
+				held.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := held.Load(); n > 0 {
+		t.Errorf("%d of %d connections are held for more than %v", n, len(connections), limit)
+	}
+	return int(answered.Load())
+}
+
+// largeHeaders is a request with 1 MB of headers that does not end.
+var largeHeaders = "GET /metrics HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-Large: "+strings.Repeat("a", 1000)+"\r\n", 1000)
+
+// TestLargeHeaders sends 600 times 1 MB of headers, which the program reads before it asks for a password.
+func TestLargeHeaders(t *testing.T) {
+	s := serveProcess(t, "secret", "")
+	s.scrape(t, "before")
+	before := s.resident(t)
+	s.connect(t, 600, largeHeaders)
+	s.scrape(t, "while the connections are open")
+	during := s.resident(t)
+	t.Logf("resident: %d kB before, %d kB with the connections", before>>10, during>>10)
+	const limit = 40 << 20
+	if during > 2*limit {
+		t.Errorf("%d MB resident with the connections", during>>20)
+	}
+	await(t, 30*time.Second, "below 40 MB resident", func() bool { return s.resident(t) < limit })
+	t.Logf("resident afterwards: %d kB", s.resident(t)>>10)
+	s.scrape(t, "afterwards")
+}
+
+// TestHeaderLimit measures how large the headers of a request may be.
+func TestHeaderLimit(t *testing.T) {
+	s := serveProcess(t, "", "")
+	for name, test := range map[string]struct {
+		bytes  int
+		status string
+	}{
+		"15 KiB of headers: answered":  {15 << 10, "200"},
+		"17 KiB of headers: too large": {17 << 10, "431"},
+	} {
+		request := "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Large: "
+		request += strings.Repeat("a", test.bytes-len(request)) + "\r\n\r\n"
+		if n := closed(t, s.connect(t, 1, request), 10*time.Second, test.status); n != 1 {
+			t.Errorf("%s: not", name)
+		}
+	}
+}
+
+// missingBody is a request that announces a body which does not come.
+const missingBody = "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+
+// TestMissingBodies announces 300 bodies that never come.
+func TestMissingBodies(t *testing.T) {
+	for name, test := range map[string]struct {
+		password, status string
+	}{
+		"without a password: refused at once": {"", "400"},
+		"with a password: closed by deadline": {"secret", "401"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serveProcess(t, test.password, "survey: {min_interval: 0s}\n")
+			connections := s.connect(t, 300, missingBody)
+			s.scrape(t, "while the connections are open")
+			closed(t, connections, 8*time.Second, test.status)
+			s.scrape(t, "afterwards")
+			one := s.connect(t, 1, missingBody)
+			if n := closed(t, one, 8*time.Second, test.status); n != 1 {
+				t.Errorf("the response is not %s", test.status)
+			}
+			if n := s.descriptors(t); n > 40 {
+				t.Errorf("%d files are open afterwards", n)
+			}
+		})
+	}
+}
+
+// TestConnectionsWithoutRequest opens more connections than the program accepts and sends nothing, or a byte.
+func TestConnectionsWithoutRequest(t *testing.T) {
+	for name, text := range map[string]string{"silent: closed": "", "one byte: closed": "G"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serveProcess(t, "", "")
+			connections := s.connect(t, 1000, text)
+			s.scrape(t, "while the connections are open")
+			if n := s.descriptors(t); n > 300 {
+				t.Errorf("%d files are open", n)
+			}
+			closed(t, connections, 8*time.Second, "none")
+			s.scrape(t, "afterwards")
+		})
+	}
+}
+
+// TestScrapersOfOneRound sends 200 scrapes at once: all share one round, and all get it.
+func TestScrapersOfOneRound(t *testing.T) {
+	s := serveProcess(t, "", "")
+	s.client.Transport = &http.Transport{DisableKeepAlives: true}
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() { s.scrape(t, "of 200 at once") })
+	}
+	all.Wait()
+	_, body := s.get("/metrics")
+	if n, ok := parseExposition(t, body).one("endpoint_path_attempts_total", `port="443"`, `result="ok"`); ok && n > 2 {
+		t.Errorf("%v rounds", n)
+	}
+}
+
+// TestClientsThatDoNotRead sends scrapes on 200 connections whose responses are never read, three times over.
+func TestClientsThatDoNotRead(t *testing.T) {
+	s := serveProcess(t, "", "")
+	for range 3 {
+		for _, conn := range s.connect(t, 200, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n", 100)) {
+			_ = conn.(*net.TCPConn).SetReadBuffer(1024)
+		}
+		started := time.Now()
+		s.scrape(t, "while the responses are not read")
+		t.Logf("a scrape took %v, %d kB resident", time.Since(started), s.resident(t)>>10)
+	}
+	if n := s.resident(t); n > 150<<20 {
+		t.Errorf("%d MB resident", n>>20)
+	}
+}
