@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
@@ -54,9 +57,31 @@ func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Log
 		Anchors:              loaded,
 		Names:                p.names,
 		Walker:               p.walker,
+		Restricted:           &path.Walker{Dial: restrictedDial(flags.dial, &cfg.Probe), Credential: p.walker.Credential},
 		CredentialConfigured: configured,
 	}
 	return p, nil
+}
+
+// dialFunc opens a connection to an IP address and port.
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// errNotAllowed is the error of a connection that probe.allow or probe.ports does not permit.
+var errNotAllowed = errors.New("probe.allow and probe.ports do not permit this connection")
+
+// restrictedDial returns a dial function that refuses what probe does not permit. It is the last check before a socket is
+// connected, and refuses names too, so that nothing is resolved after it. dial may be nil: the kernel's sockets.
+func restrictedDial(dial dialFunc, probe *config.Probe) dialFunc {
+	if dial == nil {
+		dial = (&net.Dialer{KeepAlive: -1}).DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil || !probe.AllowsAddress(to.Addr()) || !probe.AllowsPort(to.Port()) {
+			return nil, fmt.Errorf("%s: %w", address, errNotAllowed)
+		}
+		return dial(ctx, network, address)
+	}
 }
 
 // idleSession begins a walk that is left silent for minutes: no scrape waits for it, so that its steps may take longer.

@@ -171,7 +171,7 @@ func scrapeContext(r *http.Request) (context.Context, context.CancelFunc, error)
 // serveStatus shows the latest report, or makes one, to a person.
 func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", present.ContentSecurityPolicy)
+	w.Header().Set("Content-Security-Policy", present.ContentSecurityPolicyHeader)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	e.followResolvers()
 	rep := e.survey.Run(r.Context())

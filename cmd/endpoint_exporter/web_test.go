@@ -156,6 +156,39 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// TestReloadFromAnotherOrigin posts as a browser does, from a page of the exporter and from other pages.
+func TestReloadFromAnotherOrigin(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		e := startExporterOn(t, network, bootstrapOnly(t, network).Config(), func(s *serve) { s.enableLifecycle = true })
+		for name, test := range map[string]struct {
+			header []string
+			code   int
+		}{
+			"no browser: reloaded":                {nil, http.StatusOK},
+			"the exporter's own page: reloaded":   {[]string{"Sec-Fetch-Site", "same-origin"}, http.StatusOK},
+			"a page of another origin: forbidden": {[]string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
+			"an older browser: forbidden":         {[]string{"Origin", "https://evil.example"}, http.StatusForbidden},
+			"another port of the host: forbidden": {[]string{"Origin", "http://example.com:8080"}, http.StatusForbidden},
+		} {
+			if code, body := get(t, e, http.MethodPost, "/-/reload", test.header...); code != test.code {
+				t.Errorf("%s: %d %s", name, code, body)
+			}
+		}
+	})
+}
+
+// TestStatusPageIsNotFramed checks the headers that browsers act on.
+func TestStatusPageIsNotFramed(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		recorder := httptest.NewRecorder()
+		startExporterOn(t, network, bootstrapOnly(t, network).Config()).handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		policy := recorder.Header().Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+			t.Errorf("policy %q", policy)
+		}
+	})
+}
+
 // TestFollowResolvers changes the system's resolvers: one, none for a moment, and then another.
 func TestFollowResolvers(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {

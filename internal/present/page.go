@@ -18,11 +18,15 @@ var pageSource string
 var pageStyle string
 
 // ContentSecurityPolicy is what the page needs: its own style and nothing else. The page carries it itself; a server
-// may send it as a header too.
+// sends [ContentSecurityPolicyHeader].
 var ContentSecurityPolicy = func() string {
 	hash := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; base-uri 'none'; form-action 'none'"
 }()
+
+// ContentSecurityPolicyHeader is the policy for the header: it also forbids other pages to frame this one, which a page
+// cannot say itself.
+var ContentSecurityPolicyHeader = ContentSecurityPolicy + "; frame-ancestors 'none'"
 
 // page is parsed once; html/template escapes everything from the network by its place.
 var page = template.Must(template.New("page").Funcs(template.FuncMap{

@@ -208,7 +208,7 @@ func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
 				}
 				walks.Go(func() {
 					defer r.exit()
-					outcome := r.site.Walker.Walk(ctx, path.TargetFor(s.endpoint, p, addr))
+					outcome := r.walker().Walk(ctx, path.TargetFor(s.endpoint, p, addr))
 					// Judged within the bound on walks and without a lock, because a hostile chain can take a while.
 					walk := r.judgeWalk(s.endpoint, &outcome)
 					r.mu.Lock()
@@ -218,6 +218,14 @@ func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
 			}
 		}
 	}
+}
+
+// walker returns the walker of the round's paths.
+func (r *round) walker() PathWalker {
+	if r.unconfigured && r.site.Restricted != nil {
+		return r.site.Restricted
+	}
+	return r.site.Walker
 }
 
 // finishNames waits for the authoritative servers and stores the judgement of the resolvers.

@@ -44,6 +44,9 @@ type Site struct {
 	Anchors Anchors
 	Names   *resolve.Service
 	Walker  PathWalker
+	// Restricted walks the paths of hosts that are not configured. It refuses addresses and ports that probe.allow and
+	// probe.ports do not permit, in case the plan of a round is wrong. nil: Walker.
+	Restricted PathWalker
 	// CredentialConfigured is true if the client certificate is the site's own, so that its refusal is a failure.
 	CredentialConfigured bool
 	Idle                 IdleSource // nil: nothing is measured
