@@ -15,7 +15,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint generate fuzz worlds bench demo golden oracle
+.PHONY: all build image test test-unit release-check lint generate fuzz worlds bench soak demo golden oracle
 all: build
 
 build: ## build both programs into the current directory
@@ -64,6 +64,11 @@ worlds: ## draw WORLDS new random worlds for the staleness proof, honest ones an
 
 bench: ## what docs/performance.md speaks of; compare runs with benchstat
 	go test -tags realpeers -run '^$$' -bench . -benchmem -count 6 ./...
+
+SOAK ?= 2h
+SOAKFLAGS ?=
+soak: ## scrape for SOAK with faults and reloads, and show how memory, goroutines and files grow; SOAKFLAGS=-race
+	go test -tags soak -run '^TestSoak$$' -count 1 -timeout 0 -v $(SOAKFLAGS) ./cmd/endpoint_exporter -soak $(SOAK)
 
 demo: ## the simulated cloud, the exporter, Prometheus and Alertmanager, with faults on a timetable
 	scripts/demo

@@ -127,7 +127,8 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 	}
 	for _, file := range []string{
 		"-rwxr-xr-x root " + installed, "-rw-r--r-- root " + configuration, "-rw-r--r-- root " + unit,
-		"-rw-r--r-- root /usr/share/man/man1/endpoint_exporter.1.gz", "-rw-r--r-- root /usr/share/endpoint_exporter/alerts/endpoint.rules.yml",
+		"-rw-r--r-- root /usr/share/man/man1/endpoint_exporter.1.gz", "-rw-r--r-- root /usr/share/doc/endpoint-exporter/THIRD_PARTY_LICENSES.txt",
+		"-rw-r--r-- root /usr/share/endpoint_exporter/alerts/endpoint.rules.yml",
 	} {
 		if !inRPM[file] {
 			t.Errorf("not in the packages: %s", file)

@@ -87,6 +87,10 @@ func TestSystemdRunsTheServiceConfined(t *testing.T) {
 			`p=$(systemctl show --property=MainPID --value endpoint_exporter.service); [ $(stat --format=%u /proc/$p) -ge 61184 ] && echo dynamic`, "dynamic\n",
 		},
 		{
+			"memory bounded",
+			`systemctl show --property=MemoryHigh,MemoryMax endpoint_exporter.service`, "MemoryHigh=201326592\nMemoryMax=268435456\n",
+		},
+		{
 			"a reload, and an end in order",
 			`systemctl reload endpoint_exporter.service && systemctl stop endpoint_exporter.service && systemctl show --property=Result,NRestarts endpoint_exporter.service`,
 			"Result=success\nNRestarts=0\n",

@@ -29,15 +29,18 @@ type served struct {
 	series   int // of endpoint_path_up in a complete scrape
 	password string
 	client   *http.Client
+	lab      *lab.Lab
 }
 
 const scraper = "prometheus"
 
-// serveProcess starts the program with a lab of one host; with a password, the pages require basic authentication.
-func serveProcess(t *testing.T, password, more string) *served {
+var oneHost = lab.Izuma()[:1]
+
+// serveProcess starts the program with a lab of hosts; with a password, the pages require basic authentication.
+func serveProcess(t *testing.T, hosts []lab.Host, password, more string) *served {
 	t.Helper()
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
-	s := &served{address: freeAddress(t), series: len(l.Places()), password: password, client: &http.Client{Timeout: 20 * time.Second}}
+	l := startLab(t, lab.Options{Hosts: hosts})
+	s := &served{address: freeAddress(t), series: len(l.Places()), password: password, client: &http.Client{Timeout: 20 * time.Second}, lab: l}
 	args := []string{"--config.file=" + configFile(t, l.Config()+more), "--web.listen-address=" + s.address, "--log.level=error"}
 	if password != "" {
 		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
@@ -197,7 +200,7 @@ var largeHeaders = "GET /metrics HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-La
 
 // TestLargeHeaders sends 600 times 1 MB of headers, which the program reads before it asks for a password.
 func TestLargeHeaders(t *testing.T) {
-	s := serveProcess(t, "secret", "")
+	s := serveProcess(t, oneHost, "secret", "")
 	s.scrape(t, "before")
 	before := s.resident(t)
 	s.connect(t, 600, largeHeaders)
@@ -215,7 +218,7 @@ func TestLargeHeaders(t *testing.T) {
 
 // TestHeaderLimit measures how large the headers of a request may be.
 func TestHeaderLimit(t *testing.T) {
-	s := serveProcess(t, "", "")
+	s := serveProcess(t, oneHost, "", "")
 	for name, test := range map[string]struct {
 		bytes  int
 		status string
@@ -244,7 +247,7 @@ func TestMissingBodies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serveProcess(t, test.password, "survey: {min_interval: 0s}\n")
+			s := serveProcess(t, oneHost, test.password, "survey: {min_interval: 0s}\n")
 			connections := s.connect(t, 300, missingBody)
 			s.scrape(t, "while the connections are open")
 			closed(t, connections, 8*time.Second, test.status)
@@ -265,7 +268,7 @@ func TestConnectionsWithoutRequest(t *testing.T) {
 	for name, text := range map[string]string{"silent: closed": "", "one byte: closed": "G"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serveProcess(t, "", "")
+			s := serveProcess(t, oneHost, "", "")
 			connections := s.connect(t, 1000, text)
 			s.scrape(t, "while the connections are open")
 			if n := s.descriptors(t); n > 300 {
@@ -279,7 +282,7 @@ func TestConnectionsWithoutRequest(t *testing.T) {
 
 // TestScrapersOfOneRound sends 200 scrapes at once: all share one round, and all get it.
 func TestScrapersOfOneRound(t *testing.T) {
-	s := serveProcess(t, "", "")
+	s := serveProcess(t, oneHost, "", "")
 	s.client.Transport = &http.Transport{DisableKeepAlives: true}
 	var all sync.WaitGroup
 	for range 200 {
@@ -294,7 +297,7 @@ func TestScrapersOfOneRound(t *testing.T) {
 
 // TestClientsThatDoNotRead sends scrapes on 200 connections whose responses are never read, three times over.
 func TestClientsThatDoNotRead(t *testing.T) {
-	s := serveProcess(t, "", "")
+	s := serveProcess(t, oneHost, "", "")
 	for range 3 {
 		for _, conn := range s.connect(t, 200, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n", 100)) {
 			_ = conn.(*net.TCPConn).SetReadBuffer(1024)

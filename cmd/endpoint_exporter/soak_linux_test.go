@@ -1,0 +1,107 @@
+//go:build soak
+
+package main
+
+import (
+	"flag"
+	"math"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+)
+
+var soakFor = flag.Duration("soak", 2*time.Hour, "how long TestSoak runs")
+
+const (
+	soakInterval = 2 * time.Second
+	soakWindow   = 15 // scrapes; the least value of each window is a sample, so that garbage does not count
+	soakFault    = 10 // scrapes between two changes of faults
+	soakReload   = 25 // scrapes between two reloads
+)
+
+// soakConfig makes rounds at every scrape, with the constants of the staleness proof scaled down.
+const soakConfig = "survey: {min_interval: 0s}\nfreshness: {margin: 1s, slack: 1s, authority_lag: 5s, learning: 20s, hold: 20s, spacing: 1s}\n"
+
+// TestSoak scrapes the program every 2 s for the time of the flag -soak, while faults come and go and the configuration
+// is reloaded. It fails if memory, goroutines or open files grow in the second half by more than the noise.
+func TestSoak(t *testing.T) {
+	s := serveProcess(t, lab.Izuma(), "", soakConfig)
+	faults := []struct{ where, fault string }{
+		{"*", lab.None}, {"*/tcp", lab.Refuse}, {"bootstrap", lab.Intercept}, {"*", lab.None}, {"*/udp", lab.Drop}, {"lwm2m", lab.Expired},
+		{"*/tcp", lab.ResetAfterHello}, {"*", lab.None}, {"resolver", "servfail"}, {"resolver", "none"}, {"gateways", lab.BlockPage},
+	}
+	metrics := []string{"go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "go_goroutines", "process_open_fds"}
+	samples := make(map[string][]float64)
+	least := make(map[string]float64)
+	tick := time.NewTicker(soakInterval)
+	defer tick.Stop()
+	started := time.Now()
+	for n := 1; time.Since(started) < *soakFor; n++ {
+		<-tick.C
+		_, body := s.get("/metrics")
+		x := parseExposition(t, body)
+		for _, m := range metrics {
+			value, ok := x.one(m)
+			if !ok {
+				t.Fatalf("scrape %d has no %s: %.300s", n, m, body)
+			}
+			if old, seen := least[m]; !seen || value < old {
+				least[m] = value
+			}
+		}
+		if n%soakWindow == 0 {
+			for _, m := range metrics {
+				samples[m] = append(samples[m], least[m])
+			}
+			t.Logf("%v: %v", time.Since(started).Round(time.Second), least)
+			clear(least)
+		}
+		if n%soakFault == 0 {
+			f := faults[n/soakFault%len(faults)]
+			if err := s.lab.Set(f.where, f.fault); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n%soakReload == 0 {
+			if err := syscall.Kill(s.pid, syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, m := range metrics {
+		half := samples[m][len(samples[m])/2:]
+		if len(half) < 3 {
+			t.Fatalf("too short: %d samples of %s in the second half", len(half), m)
+		}
+		slope, deviation, mean := trend(half)
+		hour := time.Hour.Seconds() / (soakWindow * soakInterval.Seconds())
+		growth := slope * float64(len(half)) / mean
+		t.Logf("%s: mean %.0f, slope %.0f ± %.0f an hour, %.1f %% in the second half", m, mean, slope*hour, deviation*hour, 100*growth)
+		if slope > 3*deviation && growth > 0.05 {
+			t.Errorf("%s grows", m)
+		}
+	}
+}
+
+// trend returns the slope of the line of least squares through samples, its standard deviation, and the mean.
+func trend(samples []float64) (slope, deviation, mean float64) {
+	n := float64(len(samples))
+	for _, y := range samples {
+		mean += y / n
+	}
+	middle := (n - 1) / 2
+	var xx, xy, rest float64
+	for i, y := range samples {
+		dx := float64(i) - middle
+		xx += dx * dx
+		xy += dx * (y - mean)
+	}
+	slope = xy / xx
+	for i, y := range samples {
+		d := y - mean - slope*(float64(i)-middle)
+		rest += d * d
+	}
+	return slope, math.Sqrt(rest / (n - 2) / xx), mean
+}
