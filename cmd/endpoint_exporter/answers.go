@@ -50,6 +50,7 @@ func (a *answers) send(w http.ResponseWriter, r *http.Request, render func(http.
 	}()
 	current := a.add(response.body.Cap(), http.NewResponseController(w))
 	defer a.remove(current)
+	defer receive(r.Context())()
 	w.Header().Set("Content-Length", strconv.Itoa(response.body.Len()))
 	w.WriteHeader(response.code)
 	_, err := w.Write(response.body.Bytes())

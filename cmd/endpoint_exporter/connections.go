@@ -29,8 +29,8 @@ const (
 )
 
 // connections bounds the connections of a server. A connection above the bound closes another one: that of the network
-// with the most connections which has waited longest without a request in progress. So clients that hold connections
-// lose them to those that have a request.
+// with the most connections, the oldest one without a request in progress. A request is in progress until its response
+// is being sent. So clients that send no request, or do not read the response, lose their connections to the others.
 type connections struct {
 	released func() // called after a connection has ended
 
@@ -45,7 +45,7 @@ type connection struct {
 	number  uint64       // in the order in which they were opened
 	network netip.Prefix // of the client
 
-	requests int // in progress; guarded by all.mu
+	requests int // in progress, without those whose response is being sent; guarded by all.mu
 }
 
 type connectionKey struct{}
@@ -121,18 +121,25 @@ func (a *connection) worse(b *connection, count map[netip.Prefix]int) bool {
 	return a.number < b.number
 }
 
-// begin marks a request of a connection as in progress until end is called. Without a connection, as in tests of
-// handlers, it does nothing.
-func begin(ctx context.Context) (end func()) {
-	a, ok := ctx.Value(connectionKey{}).(*connection)
-	if !ok {
-		return func() {}
-	}
-	a.count(1)
-	return func() { a.count(-1) }
+// begin marks a request as in progress until end is called.
+func begin(request context.Context) (end func()) {
+	count(request, 1)
+	return func() { count(request, -1) }
 }
 
-func (a *connection) count(n int) {
+// receive marks a request in progress as one whose client receives the response, and no longer as in progress, until
+// end is called.
+func receive(request context.Context) (end func()) {
+	count(request, -1)
+	return func() { count(request, 1) }
+}
+
+// count changes the number of requests in progress. Without a connection, as in tests of handlers, it does nothing.
+func count(request context.Context, n int) {
+	a, ok := request.Value(connectionKey{}).(*connection)
+	if !ok {
+		return
+	}
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
 	a.requests += n
