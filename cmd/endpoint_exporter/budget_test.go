@@ -48,8 +48,9 @@ func TestBudget(t *testing.T) {
 			where: "resolver", fault: "silent", at5: want{7, 0, 12}, at10: want{7, 0, 12},
 		},
 	} {
-		for _, timeout := range []int{5, 10, 15, 30} {
-			t.Run(fmt.Sprintf("%s/timeout=%ds", name, timeout), func(t *testing.T) {
+		for n, timeout := range []int{5, 10, 15, 30, 5, 10} {
+			hostile := n >= 4 // a client with a timeout of 20 ms begins each round
+			t.Run(fmt.Sprintf("%s/timeout=%ds/hostile=%v", name, timeout, hostile), func(t *testing.T) {
 				t.Parallel()
 				inMemory(t, func(t *testing.T, network *memnet.Network) {
 					l := startLab(t, lab.Options{Network: network})
@@ -70,6 +71,9 @@ func TestBudget(t *testing.T) {
 						expected = test.at5
 					}
 					for round := range 3 {
+						if hostile {
+							get(t, e, http.MethodGet, "/metrics", timeoutHeader, "0.02")
+						}
 						started := time.Now()
 						code, body := get(t, e, http.MethodGet, "/metrics", timeoutHeader, fmt.Sprint(timeout))
 						took := time.Since(started)

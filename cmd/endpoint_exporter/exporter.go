@@ -72,7 +72,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	return e, nil
 }
 
-// adopt tells those who remember from round to round what is watched from now on.
+// adopt gives the new configuration to the parts that keep state over rounds.
 func (e *exporter) adopt(next *pipeline) {
 	e.histograms.Keep(next.config.Endpoints)
 	e.idle.Reload(next.config, next.idleSession)
@@ -100,7 +100,7 @@ func (e *exporter) reload() error {
 	return nil
 }
 
-// notice is what a person who looks at the page must know beside the report.
+// notice returns what the status page shows in addition to the report; "" means nothing.
 func (e *exporter) notice() string {
 	refused := e.refused.Load()
 	if refused == nil {

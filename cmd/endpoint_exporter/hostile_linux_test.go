@@ -22,7 +22,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// served is an exporter that serves HTTP on the kernel's loopback, as a process of its own.
+// served is an exporter that serves HTTP on the kernel's loopback, in its own process.
 type served struct {
 	address  string
 	pid      int
@@ -82,7 +82,7 @@ func await(t testing.TB, limit time.Duration, what string, met func() bool) {
 	}
 }
 
-// get returns the status and the body of a page; the status is 0 if there is none.
+// get returns the status and the body of a page; the status is 0 after an error.
 func (s *served) get(path string) (int, string) {
 	request, err := http.NewRequest(http.MethodGet, "http://"+s.address+path, nil)
 	if err != nil {
@@ -292,7 +292,7 @@ func TestScrapersOfOneRound(t *testing.T) {
 	_, body := s.get("/metrics")
 	attempts := parseExposition(t, body).of("endpoint_path_attempts_total", `result="ok"`)
 	for path, n := range attempts {
-		if n > 2 { // on a slow machine the last scrapes come when the first round is no longer shared
+		if n > 2 { // on a slow machine the last scrapes come after the first round has become too old to share
 			t.Errorf("%v rounds of %s", n, path)
 		}
 	}

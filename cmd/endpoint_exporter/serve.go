@@ -97,7 +97,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 			_ = exporter.reload() // logged where it happened
 		case <-ctx.Done():
 			logger.Info("shutting down, scrapes under way may finish", "within", drainTime)
-			exporter.idle.Close() // nobody waits for it
+			exporter.idle.Close() // no request waits for it
 			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 			defer cancel()
 			// A round that would take longer ends here, and its scrape is answered with what there is.

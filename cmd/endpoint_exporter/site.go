@@ -26,8 +26,8 @@ type pipeline struct {
 	site      *survey.Site
 }
 
-// build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over what old
-// knows of the hosts that stay; old may be nil. Nothing has changed if it fails.
+// build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over the
+// history of old for the hosts that stay; old may be nil. An error leaves everything unchanged.
 func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Logger) (*pipeline, error) {
 	cfg := loaded.Config
 	p := &pipeline{config: cfg, loaded: loaded}

@@ -26,10 +26,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// timeoutHeader is how Prometheus says when it will stop listening, in seconds.
+// timeoutHeader is the header in which Prometheus sends its scrape timeout in seconds.
 const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 
-// The paths of the web surface beside the metrics'.
+// Paths of the HTTP server, in addition to --web.telemetry-path.
 const (
 	statusPath    = "/"
 	probePath     = "/probe"
@@ -40,7 +40,7 @@ const (
 	readyPath     = "/-/ready"
 )
 
-// checkTelemetryPath refuses a path for the metrics that is none, or is taken.
+// checkTelemetryPath returns an error for a path of the metrics that is invalid or used by another page.
 func checkTelemetryPath(path string) error {
 	taken := []string{statusPath, probePath, discoveryPath, reportPath, reloadPath, healthyPath, readyPath}
 	switch {
@@ -52,7 +52,7 @@ func checkTelemetryPath(path string) error {
 	return nil
 }
 
-// handler is the whole web surface.
+// handler returns the handler of all pages.
 func (e *exporter) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+e.flags.telemetryPath, e.serveMetrics)
@@ -78,7 +78,7 @@ const (
 func (e *exporter) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer begin(r.Context())()
-		connection := http.NewResponseController(w) // its errors mean that there is no connection, as in tests
+		connection := http.NewResponseController(w) // an error means that this is a test without a connection
 		if r.ContentLength != 0 {
 			_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
 			w.Header().Set("Connection", "close")
@@ -98,13 +98,13 @@ func (e *exporter) send(w http.ResponseWriter, r *http.Request, render func(http
 	}
 }
 
-// What can be asked for alone, by the parameter collect[] of the metrics' path.
+// Values of the parameter collect[] of the metrics' path, which selects a part of the metrics.
 const (
 	collectEndpoints = "endpoints" // a round
 	collectExporter  = "exporter"  // about the exporter itself, without a round
 )
 
-// serveMetrics exposes a round, made or shared, and what the exporter says about itself; or only what is asked for.
+// serveMetrics exposes the rounds of all hosts and the metrics of the exporter itself, or the part that collect[] selects.
 func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	asked := r.URL.Query()["collect[]"]
 	for _, what := range asked {
@@ -130,7 +130,7 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	e.expose(w, r, gatherers)
 }
 
-// gatherer makes metrics of a report.
+// gatherer returns the metrics of a report.
 func (e *exporter) gatherer(rep *report.Report) prometheus.Gatherer {
 	registry := prometheus.NewRegistry() // its consistency is held by the tests of package collector
 	registry.MustRegister(collector.New(rep, collector.Options{
@@ -150,7 +150,7 @@ func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics promet
 	e.send(w, r, func(w http.ResponseWriter) { handler.ServeHTTP(w, r) })
 }
 
-// scrapeContext bounds a request by the scraper's own time-out less a reserve to answer in: a tenth, at most 0.5 s.
+// scrapeContext bounds a request by the scrape timeout minus the time for the response: a tenth, at most 0.5 s.
 func scrapeContext(r *http.Request) (context.Context, context.CancelFunc, error) {
 	header := r.Header.Get(timeoutHeader)
 	if header == "" {
@@ -168,7 +168,7 @@ func scrapeContext(r *http.Request) (context.Context, context.CancelFunc, error)
 	return ctx, cancel, nil
 }
 
-// serveStatus shows the latest report, or makes one, to a person.
+// serveStatus sends the status page.
 func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", present.ContentSecurityPolicyHeader)
@@ -183,7 +183,7 @@ func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// serveReport gives the report to a program.
+// serveReport sends the report as JSON.
 func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel, err := scrapeContext(r)
 	if err != nil {
@@ -201,8 +201,8 @@ func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// serveProbe surveys one host. A host that is neither configured nor allowed by probe.allow is refused, and one that is
-// allowed by name is never followed to an address that is not.
+// serveProbe surveys one host. A host that is neither configured nor allowed by probe.allow is refused. A host that is
+// allowed by name is not connected to at addresses that probe.allow does not permit.
 func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	if !query.Has("host") {
@@ -247,7 +247,7 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 	e.expose(w, r, e.gatherer(rep))
 }
 
-// ledAstray reports whether a host led to nothing but addresses that must not be connected to, and names the first.
+// ledAstray reports whether a host has only addresses that must not be connected to, and returns the first.
 func ledAstray(rep *report.Report) (netip.Addr, bool) {
 	var first netip.Addr
 	for i := range rep.Hosts {
