@@ -482,7 +482,7 @@ func TestShortScrape(t *testing.T) {
 }
 
 // clientPair writes a client certificate of the lab's own, as a site would configure one.
-func clientPair(t *testing.T, l *lab.Lab) (certFile, keyFile string) {
+func clientPair(t testing.TB, l *lab.Lab) (certFile, keyFile string) {
 	t.Helper()
 	return clientPairOf(t, l.Mint)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -30,24 +31,44 @@ type served struct {
 	password string
 	client   *http.Client
 	lab      *lab.Lab
+	scheme   string
 }
 
 const scraper = "prometheus"
 
-var oneHost = lab.Izuma()[:1]
+// setup describes the program under attack.
+type setup struct {
+	hosts    []lab.Host // of the lab; nil: one
+	password string     // for basic authentication; "": none
+	tls      bool       // TLS and HTTP/2
+	more     string     // added to the configuration
+}
 
-// serveProcess starts the program with a lab of hosts; with a password, the pages require basic authentication.
-func serveProcess(t testing.TB, hosts []lab.Host, password, more string) *served {
+// serveProcess starts the program with a lab.
+func serveProcess(t testing.TB, o setup) *served {
 	t.Helper()
-	l := startLab(t, lab.Options{Hosts: hosts})
-	s := &served{address: freeAddress(t), series: len(l.Places()), password: password, client: &http.Client{Timeout: 20 * time.Second}, lab: l}
-	args := []string{"--config.file=" + configFile(t, l.Config()+more), "--web.listen-address=" + s.address, "--log.level=error"}
-	if password != "" {
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if o.hosts == nil {
+		o.hosts = lab.Izuma()[:1]
+	}
+	l := startLab(t, lab.Options{Hosts: o.hosts})
+	s := &served{address: freeAddress(t), series: len(l.Places()), password: o.password, scheme: "http", client: &http.Client{Timeout: 20 * time.Second}, lab: l}
+	args := []string{"--config.file=" + configFile(t, l.Config()+o.more), "--web.listen-address=" + s.address, "--log.level=error"}
+	var web string
+	if o.password != "" {
+		hash, err := bcrypt.GenerateFromPassword([]byte(o.password), bcrypt.MinCost)
 		if err != nil {
 			t.Fatal(err)
 		}
-		args = append(args, "--web.config.file="+configFile(t, fmt.Sprintf("basic_auth_users: {%s: %q}\n", scraper, hash)))
+		web = fmt.Sprintf("basic_auth_users: {%s: %q}\n", scraper, hash)
+	}
+	if o.tls {
+		certFile, keyFile := clientPair(t, l) // any certificate
+		web += fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q}\n", certFile, keyFile)
+		s.scheme = "https"
+		s.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true} //nolint:gosec // nothing is authenticated
+	}
+	if web != "" {
+		args = append(args, "--web.config.file="+configFile(t, web))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	command := exec.CommandContext(ctx, "endpoint_exporter", args...)
@@ -84,7 +105,7 @@ func await(t testing.TB, limit time.Duration, what string, met func() bool) {
 
 // get returns the status and the body of a page; the status is 0 after an error.
 func (s *served) get(path string) (int, string) {
-	request, err := http.NewRequest(http.MethodGet, "http://"+s.address+path, nil)
+	request, err := http.NewRequest(http.MethodGet, s.scheme+"://"+s.address+path, nil)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -200,7 +221,7 @@ var largeHeaders = "GET /metrics HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-La
 
 // TestLargeHeaders sends 600 times 1 MB of headers, which the program reads before it asks for a password.
 func TestLargeHeaders(t *testing.T) {
-	s := serveProcess(t, oneHost, "secret", "")
+	s := serveProcess(t, setup{password: "secret"})
 	s.scrape(t, "before")
 	before := s.resident(t)
 	s.connect(t, 600, largeHeaders)
@@ -218,7 +239,7 @@ func TestLargeHeaders(t *testing.T) {
 
 // TestHeaderLimit measures how large the headers of a request may be.
 func TestHeaderLimit(t *testing.T) {
-	s := serveProcess(t, oneHost, "", "")
+	s := serveProcess(t, setup{})
 	for name, test := range map[string]struct {
 		bytes  int
 		status string
@@ -247,7 +268,7 @@ func TestMissingBodies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serveProcess(t, oneHost, test.password, "survey: {min_interval: 0s}\n")
+			s := serveProcess(t, setup{password: test.password, more: "survey: {min_interval: 0s}\n"})
 			connections := s.connect(t, 300, missingBody)
 			s.scrape(t, "while the connections are open")
 			closed(t, connections, 8*time.Second, test.status)
@@ -268,7 +289,7 @@ func TestConnectionsWithoutRequest(t *testing.T) {
 	for name, text := range map[string]string{"silent: closed": "", "one byte: closed": "G"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serveProcess(t, oneHost, "", "")
+			s := serveProcess(t, setup{})
 			connections := s.connect(t, 1000, text)
 			s.scrape(t, "while the connections are open")
 			if n := s.descriptors(t); n > 300 {
@@ -280,9 +301,60 @@ func TestConnectionsWithoutRequest(t *testing.T) {
 	}
 }
 
+// TestTLSConnections attacks the program over TLS: connections without a handshake, with one and no request, and
+// requests over HTTP/2 whose body never comes.
+func TestTLSConnections(t *testing.T) {
+	s := serveProcess(t, setup{tls: true, more: "survey: {min_interval: 0s}\n"})
+	raw := s.connect(t, 300, "\x16\x03\x01")
+	s.scrape(t, "beside connections without a handshake")
+	var encrypted []net.Conn
+	for _, conn := range s.connect(t, 300, "") {
+		over := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // nothing is authenticated
+		if err := over.Handshake(); err == nil {
+			encrypted = append(encrypted, over)
+		}
+	}
+	s.scrape(t, "beside connections without a request")
+	if len(encrypted) < 200 {
+		t.Errorf("%d handshakes", len(encrypted))
+	}
+
+	var all sync.WaitGroup
+	slots := make(chan struct{}, maxStreams/2) // more than maxStreams are refused
+	for range 100 {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			body, stop := io.Pipe()
+			defer stop.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.scheme+"://"+s.address+"/metrics", body)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			response, err := s.client.Do(request)
+			if err != nil {
+				t.Errorf("a request with a body over HTTP/2: %v", err)
+				return
+			}
+			defer response.Body.Close()
+			if response.StatusCode != http.StatusBadRequest || response.ProtoMajor != 2 {
+				t.Errorf("a request with a body: %s %s", response.Proto, response.Status)
+			}
+		})
+	}
+	s.scrape(t, "beside requests with a body")
+	all.Wait()
+	closed(t, raw, 8*time.Second, "none")
+	closed(t, encrypted, 8*time.Second, "none")
+	s.scrape(t, "afterwards")
+}
+
 // TestScrapersOfOneRound sends 200 scrapes at once: all share one round, and all get it.
 func TestScrapersOfOneRound(t *testing.T) {
-	s := serveProcess(t, oneHost, "", "")
+	s := serveProcess(t, setup{})
 	s.client.Transport = &http.Transport{DisableKeepAlives: true}
 	var all sync.WaitGroup
 	for range 200 {
@@ -303,7 +375,7 @@ func TestScrapersOfOneRound(t *testing.T) {
 
 // TestClientsThatDoNotRead sends scrapes on 200 connections whose responses are never read, three times over.
 func TestClientsThatDoNotRead(t *testing.T) {
-	s := serveProcess(t, oneHost, "", "")
+	s := serveProcess(t, setup{})
 	for range 3 {
 		for _, conn := range s.connect(t, 200, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n", 100)) {
 			_ = conn.(*net.TCPConn).SetReadBuffer(1024)
@@ -334,7 +406,7 @@ func BenchmarkAttackedScrape(b *testing.B) {
 		}},
 	} {
 		b.Run("attack="+attack.name, func(b *testing.B) {
-			s := serveProcess(b, lab.Izuma()[1:2], "", "survey: {min_interval: 0s}\n")
+			s := serveProcess(b, setup{hosts: lab.Izuma()[1:2], more: "survey: {min_interval: 0s}\n"})
 			if err := s.lab.Set("*", lab.Silence); err != nil {
 				b.Fatal(err)
 			}

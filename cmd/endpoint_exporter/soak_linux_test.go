@@ -16,9 +16,9 @@ var soakFor = flag.Duration("soak", 2*time.Hour, "how long TestSoak runs")
 
 const (
 	soakInterval = 2 * time.Second
-	soakWindow   = 15 // scrapes; the least value of each window is a sample, so that garbage does not count
-	soakFault    = 10 // scrapes between two changes of faults
-	soakReload   = 25 // scrapes between two reloads
+	soakWindow   = 20 * time.Second // the least value of each window is a sample, so that garbage does not count
+	soakFault    = 5                // scrapes between two changes of faults
+	soakReload   = 12               // scrapes between two reloads
 )
 
 // soakConfig makes rounds at every scrape, with the constants of the staleness proof scaled down.
@@ -27,17 +27,18 @@ const soakConfig = "survey: {min_interval: 0s}\nfreshness: {margin: 1s, slack: 1
 // TestSoak scrapes the program every 2 s for the time of the flag -soak, while faults come and go and the configuration
 // is reloaded. It fails if memory, goroutines or open files grow in the second half by more than the noise.
 func TestSoak(t *testing.T) {
-	s := serveProcess(t, lab.Izuma(), "", soakConfig)
+	s := serveProcess(t, setup{hosts: lab.Izuma(), more: soakConfig})
 	faults := []struct{ where, fault string }{
 		{"*", lab.None}, {"*/tcp", lab.Refuse}, {"bootstrap", lab.Intercept}, {"*", lab.None}, {"*/udp", lab.Drop}, {"lwm2m", lab.Expired},
 		{"*/tcp", lab.ResetAfterHello}, {"*", lab.None}, {"resolver", "servfail"}, {"resolver", "none"}, {"gateways", lab.BlockPage},
 	}
-	metrics := []string{"go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "go_goroutines", "process_open_fds"}
+	metrics := []string{"go_memstats_heap_alloc_bytes", "go_memstats_sys_bytes", "process_resident_memory_bytes", "go_goroutines", "process_open_fds"}
 	samples := make(map[string][]float64)
 	least := make(map[string]float64)
 	tick := time.NewTicker(soakInterval)
 	defer tick.Stop()
 	started := time.Now()
+	window := started
 	for n := 1; time.Since(started) < *soakFor; n++ {
 		<-tick.C
 		_, body := s.get("/metrics")
@@ -51,7 +52,8 @@ func TestSoak(t *testing.T) {
 				least[m] = value
 			}
 		}
-		if n%soakWindow == 0 {
+		if time.Since(window) >= soakWindow {
+			window = time.Now()
 			for _, m := range metrics {
 				samples[m] = append(samples[m], least[m])
 			}
@@ -76,7 +78,7 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("too short: %d samples of %s in the second half", len(half), m)
 		}
 		slope, deviation, mean := trend(half)
-		hour := time.Hour.Seconds() / (soakWindow * soakInterval.Seconds())
+		hour := time.Hour.Seconds() / (time.Since(started).Seconds() / float64(len(samples[m])))
 		growth := slope * float64(len(half)) / mean
 		t.Logf("%s: mean %.0f, slope %.0f ± %.0f an hour, %.1f %% in the second half", m, mean, slope*hour, deviation*hour, 100*growth)
 		if slope > 3*deviation && growth > 0.05 {

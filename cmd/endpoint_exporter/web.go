@@ -81,7 +81,9 @@ func (e *exporter) guard(next http.Handler) http.Handler {
 		connection := http.NewResponseController(w) // an error means that this is a test without a connection
 		if r.ContentLength != 0 {
 			_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
-			w.Header().Set("Connection", "close")
+			if r.ProtoMajor == 1 { // HTTP/2 ends the stream only
+				w.Header().Set("Connection", "close")
+			}
 			http.Error(w, "a request must not have a body", http.StatusBadRequest)
 			return
 		}
