@@ -1,59 +1,53 @@
 package present
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// constantsOf returns the values of the constants of a named string type that a source file declares.
-func constantsOf(t *testing.T, file, typeName string) (values []string) {
-	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ast.Inspect(parsed, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok {
-			return true
-		}
-		if id, ok := spec.Type.(*ast.Ident); ok && id.Name == typeName {
-			value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-			if err != nil {
-				t.Fatal(err)
+// TestListsAreComplete compares the lists that other tests run over with the constants that the packages declare.
+func TestListsAreComplete(t *testing.T) {
+	for _, list := range []struct {
+		dir, typeName string
+		listed        []string
+	}{
+		{"../measurement", "DetailKind", slices.Concat(
+			texts(measurement.PathDetails), texts(measurement.TrustDetails), texts(measurement.DNSDetailKinds))},
+		{"../measurement", "UnfitKind", texts(measurement.UnfitKinds)},
+		{"../measurement", "Phase", texts(measurement.Phases)},
+		{"../measurement", "DNSFailure", texts(measurement.DNSFailures)},
+		{"../measurement", "SampleFailure", texts(measurement.SampleFailures)},
+		{"../measurement", "Port53State", texts(measurement.Port53States)},
+		{"../report", "IdleReason", texts(report.IdleReasons)},
+		{"../staleness", "WhyKind", texts(staleness.WhyKinds)},
+		{"../staleness", "Evidence", texts(staleness.Kinds)},
+	} {
+		t.Run(list.typeName, func(t *testing.T) {
+			declared := closedlist.Constants(t, list.dir, list.typeName)
+			declared = slices.DeleteFunc(declared, func(s string) bool { return s == "" }) // "none" is not listed
+			slices.Sort(declared)
+			slices.Sort(list.listed)
+			if !slices.Equal(declared, list.listed) {
+				t.Errorf("declared are %q, listed are %q", declared, list.listed)
 			}
-			values = append(values, value)
-		}
-		return true
-	})
-	return values
-}
-
-func checkList[K ~string](t *testing.T, declared []string, listed []K) {
-	t.Helper()
-	var names []string
-	for _, k := range listed {
-		names = append(names, string(k))
-	}
-	slices.Sort(declared)
-	slices.Sort(names)
-	if len(names) == 0 || !slices.Equal(declared, names) || len(slices.Compact(slices.Clone(names))) != len(names) {
-		t.Errorf("declared are %q, listed are %q", declared, names)
+		})
 	}
 }
 
-func TestDetailListsAreComplete(t *testing.T) {
-	const file = "../measurement/detail.go"
-	checkList(t, constantsOf(t, file, "DetailKind"), measurement.PathDetails)
-	checkList(t, constantsOf(t, file, "UnfitKind"), measurement.UnfitKinds)
+// texts turns a closed list into plain strings.
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
 }
 
 func TestDetailTextHasOneClauseForEachKind(t *testing.T) {
