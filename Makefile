@@ -11,7 +11,7 @@ DOCKER   ?= docker
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X $(PKG).Branch=$(BRANCH) -X $(PKG).BuildDate=$(DATE)
 
-# Property tests draw the same cases each time, so that only a change turns them red; 0 draws others at each run.
+# Property tests draw the same cases in each run, so that only a change makes them fail; 0 draws new ones in each run.
 RAPID_SEED ?= 1
 export RAPID_SEED
 
@@ -21,7 +21,7 @@ all: build
 build: ## build both programs into the current directory
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o . ./cmd/...
 
-image: ## the container's image, which knows its version
+image: ## the container image, with its version, revision and date
 	$(DOCKER) build -t $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg BRANCH=$(BRANCH) \
 	  --build-arg BUILD_DATE=$(DATE) $(addprefix --label org.opencontainers.image.created=,$(filter-out unknown,$(DATE))) .
 
@@ -32,12 +32,12 @@ test: ## everything: unit tests, real peers, the whole exporter, with the race d
 	go test -race -tags realpeers -timeout 40m -coverprofile coverage.out ./...
 	@go tool cover -func coverage.out | tail -n 1
 
-test-unit: ## what needs only Go, not root: all but the tests with real programs and network namespaces
+test-unit: ## the tests that need only Go and no root: all but those with real programs and network namespaces
 	go test ./...
 	@echo "Not run: the tests of $$(git grep -l '^//go:build.*realpeers' -- '*_test.go' | wc -l) files with the tag realpeers," \
 	  "which need other programs and root. make test runs them."
 
-release-check: ## a release, made but not published: archives, packages and the image, installed and run
+release-check: ## build a release without publishing it: archives, packages and the image, installed and run
 	scripts/release-check
 
 GOLDEN_PACKAGES = $$(git grep -l 'internal/golden"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
@@ -62,7 +62,7 @@ worlds: ## draw WORLDS new random worlds for the staleness proof, honest ones an
 	go test -run '^TestWorlds(Honest|Violators)$$' -count 1 -timeout 0 -v ./internal/staleness \
 	  -rapid.seed=0 -rapid.checks=$(WORLDS)
 
-bench: ## what docs/performance.md speaks of; compare runs with benchstat
+bench: ## the benchmarks of docs/performance.md; compare runs with benchstat
 	go test -tags realpeers -run '^$$' -bench . -benchmem -count 6 ./...
 
 SOAK ?= 2h

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// faster divides the waits of the example: those of tickets, the longest, are then five seconds, and those of the fleet, the
-	// shortest, a sixth of one. Alertmanager takes what inhibits an alert within them, on a busy machine too.
+	// faster divides the waits of the example: those of tickets, the longest, are then five seconds, and those of the
+	// fleet, the shortest, a sixth of one. Alertmanager takes what inhibits an alert within them, on a busy machine
+	// too.
 	faster = 60
 	// arrival bounds the time that a notification takes.
 	arrival = 3 * time.Minute
@@ -263,8 +264,9 @@ func TestOnePageForASiteAndACause(t *testing.T) {
 	})
 }
 
-// The end of a ticket that nobody was sent is not sent either, though its host's page ends soon after it: a group that has
-// sent other tickets would name it among those that are over, were it not told of the end while the page still stands.
+// The end of a ticket that nobody was sent is not sent either, though its host's page ends soon after it: a group
+// that has sent other tickets would name it among those that are over, were it not told of the end while the page
+// still stands.
 func TestEndOfWhatWasInhibited(t *testing.T) {
 	server, recorder := startExample(t)
 	site := labels{"job": "endpoint", "instance": "b:15684", "site": "berlin", "transport": "udp", "port": "5684"}
@@ -298,8 +300,8 @@ func TestEndOfWhatWasInhibited(t *testing.T) {
 	}
 }
 
-// A page whose end was inhibited is sent again when its fault comes back. Alertmanager did not tell of the end, and so takes
-// it for one that was sent and still stands: it is the time of repetition that ends that.
+// A page whose end was inhibited is sent again when its fault comes back. Alertmanager did not tell of the end, and
+// so takes it for one that was sent and still stands: it is the time of repetition that ends that.
 func TestPageThatComesBackAfterItsEndWasInhibited(t *testing.T) {
 	server, recorder := startExample(t)
 	one := labels{"service": "s1", "host": "h1"}

@@ -14,8 +14,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/monitoring"
 )
 
-// Samples that arrive six or nine minutes late, by a long queue or by the clock of a machine that sends them itself, are too old
-// for the conditions that page, so that nothing of such a site would: it counts as a site that is not heard.
+// Samples that arrive six or nine minutes late, by a long queue or by the clock of a machine that sends them itself,
+// are too old for the conditions that page, so that nothing of such a site would: it counts as a site that is not
+// heard.
 func TestLateSamplesAreAbsence(t *testing.T) {
 	const divisor = 60 // minutes are seconds
 	example, err := os.ReadFile("alertmanager.example.yml")

@@ -172,7 +172,8 @@ func TestThresholdsAreListedOnceAtTheTop(t *testing.T) {
 	}
 }
 
-// What pages waits for more than one round, lasts through short recoveries, and ends after what it is inhibited by has not.
+// What pages waits for more than one round, lasts through short recoveries, and ends after what it is inhibited by
+// has not.
 func TestNothingPagesAtOnceOrFlaps(t *testing.T) {
 	all := readAlerts(t)
 	for name, r := range all {
@@ -193,8 +194,9 @@ func TestNothingPagesAtOnceOrFlaps(t *testing.T) {
 	}
 }
 
-// A group with an interval of its own writes its series that seldom, and for a moment each time the last samples are older
-// than what a selector takes for now. Other groups so may not look at them but over a range, nor alerts wait on them by `for`.
+// A group with an interval of its own writes its series that seldom, and for a moment each time the last samples are
+// older than what a selector takes for now. Other groups so may not look at them but over a range, nor alerts wait on
+// them by `for`.
 func TestSeriesThatAreSeldomWrittenStayInTheirGroup(t *testing.T) {
 	groups := readGroups(t)
 	for _, seldom := range groups {
@@ -275,8 +277,8 @@ func TestEveryAlertIsTested(t *testing.T) {
 	}
 }
 
-// What inhibits lasts longer than what it inhibits, counted from the last sample of a cause that both share, by the time
-// that a group takes to hear of it. Else the lesser alert, or its end, would be sent when all is over.
+// What inhibits lasts longer than what it inhibits, counted from the last sample of a cause that both share, by the
+// time that a group takes to hear of it. Else the lesser alert, or its end, would be sent when all is over.
 func TestInhibitorsOutlastWhatTheyInhibit(t *testing.T) {
 	text, err := os.ReadFile("alertmanager.example.yml")
 	if err != nil {

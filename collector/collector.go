@@ -8,8 +8,8 @@
 //
 // # Rules
 //
-//   - What is not known has no series: a phase that did not run, a verdict that the deadline cut off, a counter that could
-//     not be read in time. A counter that fell to 0 for one round would look like a restart.
+//   - What is not known has no series: a phase that did not run, a verdict that the deadline cut off, a counter that
+//     could not be read in time. A counter that fell to 0 for one round would look like a restart.
 //   - Each series appears at most once, whatever the report contains.
 //   - Every label value is valid UTF-8 of at most 200 bytes (measurement.Text).
 package collector

@@ -101,7 +101,7 @@ func (s *series) walk(of []string, w *report.Walk) {
 		s.add(pathFinished, number(finished), of)
 		s.add(pathUnproven, number(w.Unproven), of)
 	}
-	if o.Pinged && o.Failure != measurement.OutOfTime { // otherwise the deadline came before the answer, and nothing is known
+	if o.Pinged && o.Failure != measurement.OutOfTime { // at the deadline it is not known whether an answer would come
 		s.add(coapUp, number(o.Ponged), of)
 	}
 	s.tls(of, w)

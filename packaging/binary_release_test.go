@@ -35,7 +35,8 @@ func TestEveryPlatformIsBuilt(t *testing.T) {
 	}
 }
 
-// TestBinariesStandAlone holds that the binary runs in an empty image: it needs no library, and brings the web authorities.
+// TestBinariesStandAlone holds that the binary runs in an empty image: it needs no library, and brings the web
+// authorities.
 func TestBinariesStandAlone(t *testing.T) {
 	for _, a := range released(t, "Binary") {
 		info, err := buildinfo.ReadFile(a.Path)

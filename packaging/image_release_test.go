@@ -156,7 +156,8 @@ func checkImage(t *testing.T, platform string, i image) {
 	}
 }
 
-// TestImageOfNobodyKnowsWhenHasNoDate builds as one who gives no arguments but the binary: what is not known is not said.
+// TestImageOfNobodyKnowsWhenHasNoDate builds as one who gives no arguments but the binary: what is not known is not
+// said.
 func TestImageOfNobodyKnowsWhenHasNoDate(t *testing.T) {
 	s := newStore(t)
 	dir, _ := layOut(t)
@@ -171,8 +172,8 @@ func TestImageOfNobodyKnowsWhenHasNoDate(t *testing.T) {
 	}
 }
 
-// TestMakeImageTellsTheVersion reads what make would run: a version, a revision and a date that are known, and the date as
-// the label wants it (RFC 3339).
+// TestMakeImageTellsTheVersion reads what make would run: a version, a revision and a date that are known, and the
+// date as the label wants it (RFC 3339).
 func TestMakeImageTellsTheVersion(t *testing.T) {
 	said := run(t, "make", "--silent", "--directory=..", "image", "DOCKER=echo")
 	for argument, value := range map[string]string{

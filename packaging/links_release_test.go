@@ -13,8 +13,8 @@ import (
 
 var link = regexp.MustCompile(`\]\(([^)\s#]+)[^)\s]*\)`)
 
-// TestEveryLinkOfAnInstalledPageLeadsSomewhere follows the relative links of the pages, from where they lie, within what was
-// installed. That the rpm holds what the deb holds is a test of its own.
+// TestEveryLinkOfAnInstalledPageLeadsSomewhere follows the relative links of the pages, from where they lie, within
+// what was installed. That the rpm holds what the deb holds is a test of its own.
 func TestEveryLinkOfAnInstalledPageLeadsSomewhere(t *testing.T) {
 	for what, unpack := range map[string][]string{
 		"archive": {"tar", "--extract", "--file=" + only(t, "Archive", "tar.gz"), "--directory"},

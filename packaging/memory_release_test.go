@@ -16,15 +16,15 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
-// maxPrivate is the most private memory (USS: Private_Clean and Private_Dirty of smaps_rollup) of an idle exporter, in bytes.
-// The pages of the binary are shared with the page cache and can be dropped, so they do not count.
+// maxPrivate is the most private memory (USS: Private_Clean and Private_Dirty of smaps_rollup) of an idle exporter,
+// in bytes. The pages of the binary are shared with the page cache and can be dropped, so they do not count.
 const maxPrivate = 9_000_000
 
 // restWithin bounds the wait for the release of memory, which comes a second after the last answer.
 const restWithin = 2 * time.Minute
 
-// TestIdleExporterIsSmall looks at the exporter after rounds over the built-in catalogue, at a site whose DNS server is down,
-// and over the same hosts in the lab, where every path is walked to its end.
+// TestIdleExporterIsSmall looks at the exporter after rounds over the built-in catalogue, at a site whose DNS server
+// is down, and over the same hosts in the lab, where every path is walked to its end.
 func TestIdleExporterIsSmall(t *testing.T) {
 	var binary string
 	for _, a := range released(t, "Binary") {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestReleaseIsReproducible makes the release again, from a copy of the project in another folder, and compares the sums
-// of all that would be published.
+// TestReleaseIsReproducible makes the release again, from a copy of the project in another folder, and compares the
+// sums of all that would be published.
 func TestReleaseIsReproducible(t *testing.T) {
 	dir := t.TempDir()
 	run(t, "sh", "-euc", `tar --create --directory=.. --exclude=./dist --exclude=./dist-man . | tar --extract --directory="$1"`, "sh", dir)

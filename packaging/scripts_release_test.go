@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestMaintainerScriptsLeaveTheChoiceToTheAdministrator runs the scripts, as dpkg and rpm do, where systemd seems to run,
-// and reads what they ask of it.
+// TestMaintainerScriptsLeaveTheChoiceToTheAdministrator runs the scripts, as dpkg and rpm do, where systemd seems to
+// run, and reads what they ask of it.
 func TestMaintainerScriptsLeaveTheChoiceToTheAdministrator(t *testing.T) {
 	const (
 		reload  = "daemon-reload\n"
@@ -142,8 +142,8 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 	}
 }
 
-// TestUnitIsConfined holds the sandbox to a score (0 is closed, 10 is open) that leaves only what an exporter needs: the
-// network, and the host's files to read.
+// TestUnitIsConfined holds the sandbox to a score (0 is closed, 10 is open) that leaves only what an exporter needs:
+// the network, and the host's files to read.
 func TestUnitIsConfined(t *testing.T) {
 	said := run(t, "systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", "endpoint_exporter.service")
 	for _, line := range strings.Split(said, "\n") {

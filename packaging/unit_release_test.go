@@ -16,8 +16,8 @@ import (
 // bootTime bounds the installation and the start of the service; it takes some seconds.
 const bootTime = 5 * time.Minute
 
-// TestSystemdRunsTheServiceConfined has systemd itself start the installed unit, in namespaces of its own: a sandbox that
-// the exporter cannot live in would show nowhere else.
+// TestSystemdRunsTheServiceConfined has systemd itself start the installed unit, in namespaces of its own: a sandbox
+// that the exporter cannot live in would show nowhere else.
 func TestSystemdRunsTheServiceConfined(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yml")

@@ -13,10 +13,10 @@ import (
 // BenchmarkAgainstBlackbox measures the processor time and the memory that one path costs the whole program, in a
 // separate process. All run against labs in the same run: only the ratios count.
 //
-//   - walk=address: what both do. The hosts are addresses, so that nothing is resolved; a browser's handshake by either, and a
-//     device's hello up to the judged flight (finish: false).
-//   - walk=whole: what the exporter does by default. Names are resolved at the resolver and at the zone's server, A and AAAA,
-//     and devices' sessions are finished and pinged, which has no counterpart.
+//   - walk=address: what both do. The hosts are addresses, so that nothing is resolved; a browser's handshake by either,
+//     and a device's hello up to the judged flight (finish: false).
+//   - walk=whole: what the exporter does by default. Names are resolved at the resolver and at the zone's server, A and
+//     AAAA, and devices' sessions are finished and pinged, which has no counterpart.
 func BenchmarkAgainstBlackbox(b *testing.B) {
 	exporter := buildExporter(b)
 	for _, walk := range []string{"address", "whole"} {

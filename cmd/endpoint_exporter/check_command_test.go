@@ -80,8 +80,6 @@ func TestCheckCommand(t *testing.T) {
 	}
 }
 
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
-
 // checkCommand runs the check command and compares its exit code and its standard output.
 func checkCommand(t *testing.T, dial dialFunc, config string, k check, code int, patterns, absent []string) {
 	t.Helper()

@@ -34,8 +34,8 @@ type common struct {
 	dial            func(ctx context.Context, network, address string) (net.Conn, error) // nil: the kernel's sockets
 }
 
-// installedConfig is where the packages install the configuration of their service; "" where there are no packages. Tests change
-// it, so that they do not depend on what is installed on their machine.
+// installedConfig is where the packages install the configuration of their service; "" where there are no packages.
+// Tests change it, so that they do not depend on what is installed on their machine.
 var installedConfig = func() string {
 	if runtime.GOOS == "windows" {
 		return ""
@@ -64,7 +64,8 @@ func (c *common) logger(w io.Writer) *slog.Logger {
 	return kitlog.New(w, c.logFormat, level)
 }
 
-// resolversOf returns the site's DNS servers: those of the configuration, or else those of the system, of which there may be none.
+// resolversOf returns the site's DNS servers: those of the configuration, or else those of the system, of which there
+// may be none.
 func (c *common) resolversOf(cfg *config.Config) ([]netip.AddrPort, error) {
 	switch {
 	case len(cfg.Resolvers) > 0:
@@ -75,11 +76,13 @@ func (c *common) resolversOf(cfg *config.Config) ([]netip.AddrPort, error) {
 	return dns.SystemResolvers()
 }
 
-// file returns the configuration file in use, or "" for the built-in catalogue: the one of the flag, else the installed one if there
-// is one. Once the installed one was used it stays in use: a reload after it is removed is an error, and never a fall-back.
+// file returns the configuration file in use, or "" for the built-in catalogue: the one of the flag, else the
+// installed one if there is one. Once the installed one was used it stays in use: a reload after it is removed is an
+// error, and never a fall-back.
 func (c *common) file() string {
 	if c.configFile == "" && !c.configGiven && c.installed != "" {
-		if _, err := os.Stat(c.installed); !errors.Is(err, fs.ErrNotExist) { // one that cannot be read is in use too, and is an error
+		// A file that cannot be read is in use too, so that its error is reported.
+		if _, err := os.Stat(c.installed); !errors.Is(err, fs.ErrNotExist) {
 			c.configFile = c.installed
 		}
 	}

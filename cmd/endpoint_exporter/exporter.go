@@ -33,7 +33,8 @@ type exporter struct {
 
 	refused atomic.Pointer[time.Time] // when the configuration file was refused; nil if it is in use
 
-	reloading sync.Mutex // one change of site at a time; guards what follows. A reload may wait for files: no request waits for it
+	// reloading serializes changes of the site and guards current. A reload may wait for files; no request waits for it.
+	reloading sync.Mutex
 	current   *pipeline
 }
 
@@ -72,7 +73,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	return e, nil
 }
 
-// adopt gives the new configuration to the parts that keep state over rounds.
+// adopt tells the packages that keep data from round to round which endpoints are configured now.
 func (e *exporter) adopt(next *pipeline) {
 	e.histograms.Keep(next.config.Endpoints)
 	e.idle.Reload(next.config, next.idleSession)
@@ -100,7 +101,7 @@ func (e *exporter) reload() error {
 	return nil
 }
 
-// notice returns what the status page shows in addition to the report; "" means nothing.
+// notice is a message for the status page in addition to the report; "" if there is none.
 func (e *exporter) notice() string {
 	refused := e.refused.Load()
 	if refused == nil {

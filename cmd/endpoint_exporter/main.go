@@ -35,7 +35,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// moduleVersion is what go install knows of the version; a release is told by the linker.
+// moduleVersion is the version that go install records; in a release the linker sets the version.
 func moduleVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		return info.Main.Version

@@ -15,7 +15,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
-// TestProbePorts: probe.ports limits what /probe connects to at hosts that are only allowed, and not at configured ones.
+// TestProbePorts: probe.ports limits what /probe connects to at hosts that are only allowed, and not at configured
+// ones.
 func TestProbePorts(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		const forbidden = "port 443 is not allowed by probe.ports"

@@ -15,7 +15,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
-// TestFIFOAsCAFile: a CA file that becomes a FIFO, which never can be read, holds no scrape and no page, and a reload refuses it.
+// TestFIFOAsCAFile: a CA file that becomes a FIFO, which never can be read, holds no scrape and no page, and a reload
+// refuses it.
 func TestFIFOAsCAFile(t *testing.T) {
 	mint, err := lab.NewMint(time.Now())
 	if err != nil {

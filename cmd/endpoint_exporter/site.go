@@ -16,7 +16,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
-// pipeline is what one configuration is built into: the site that the survey measures, and the parts of it that others use.
+// pipeline is what one configuration is built into: the site that the survey measures, and the parts of it that
+// others use.
 type pipeline struct {
 	config    *config.Config
 	loaded    *config.Loaded   // the configuration with its anchors and client certificate
@@ -26,8 +27,8 @@ type pipeline struct {
 	site      *survey.Site
 }
 
-// build makes the parts of a configuration, with the DNS servers that flags find for it. The name service takes over the
-// history of old for the hosts that stay; old may be nil. An error leaves everything unchanged.
+// build makes the pipeline of a configuration, with the DNS servers that flags find for it. Hosts that are also in old
+// keep their history; old may be nil. If build fails, old is unchanged.
 func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Logger) (*pipeline, error) {
 	cfg := loaded.Config
 	p := &pipeline{config: cfg, loaded: loaded}

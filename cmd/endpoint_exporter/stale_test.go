@@ -64,8 +64,9 @@ func TestStaleByTTL(t *testing.T) {
 	})
 }
 
-// TestStaleByWithdrawnAddress has a zone move to another address and an honest resolver in front of one that keeps the old
-// address with a TTL that looks honest (dnsmasq's min-cache-ttl with max-ttl). The old address then refuses TCP.
+// TestStaleByWithdrawnAddress has a zone move to another address and an honest resolver in front of one that keeps
+// the old address with a TTL that looks honest (dnsmasq's min-cache-ttl with max-ttl). The old address then refuses
+// TCP.
 func TestStaleByWithdrawnAddress(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		var published atomic.Pointer[[]netip.Addr]

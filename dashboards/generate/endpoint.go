@@ -97,7 +97,7 @@ func endpoint() dashboard {
 			field{Unit: seconds, Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
 			query{placed(`max by (@resolver) (max_over_time(endpoint_dns_ttl_seconds{@target}[10m]))`), resolver},
 			query{`max by (service, host) (max_over_time(endpoint_dns_authority_ttl_seconds{@target}[10m]))`, "the zone's"},
-		).only("the zone's", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
+		).override("the zone's", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
 		timeline(12, 7, "Verdicts", "The verdict on each resolver's records of this host; the worst of each interval. Stale is proved; suspect is not.",
 			verdictRank, "no data", nil, query{placed(verdictRanks("$__interval")), resolver}),
 
@@ -169,7 +169,7 @@ func endpoint() dashboard {
 			query{placed(`min by (@path) (min_over_time(endpoint_idle_survived_seconds{@target}[10m]))`), series + " survived"},
 			query{placed(`min by (@path) (min_over_time(endpoint_idle_lost_seconds{@target}[10m]))`), series + " lost"},
 			query{`max by (service, host) (max_over_time(endpoint_keepalive_seconds{@target}[10m]))`, "keepalive"},
-		).only("keepalive", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
+		).override("keepalive", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
 	)
 	return describe(endpointUID, "Endpoints: one host", "One host of the cloud: each path's phases, each resolver's TTL against the zone's, who signed, and how long silence lasts.",
 		variables(true, false), selecting(panels))

@@ -1,7 +1,8 @@
 // Generate writes the Grafana dashboards as JSON files that file provisioning takes as they are.
 //
-// Each dashboard has its file: overview.go, endpoint.go and exporter.go. panel.go has the kinds of panels, words.go the words
-// and colours of states, and grafana.go the JSON form of Grafana. The tests check the expressions by the collector's table.
+// Each dashboard has its file: overview.go, endpoint.go and exporter.go. panel.go has the kinds of panels, words.go
+// the words and colours of states, and grafana.go the JSON form of Grafana. The tests check the expressions by the
+// collector's table.
 package main
 
 import (

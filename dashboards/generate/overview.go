@@ -111,7 +111,7 @@ func overview() dashboard {
 			query{orZero(hostsFailing(`="interception"`), lastUp), "intercepted"},
 			query{orZero(hostsFailing(`="blocked"`), lastUp), "blocked"},
 			query{orZero(`count(count by (@host) (last_over_time(endpoint_dns_stale{@target}[10m]) == 1))`, lastUp), "stale DNS"},
-		).only("unreachable", fixed(bad)).only("intercepted", fixed("purple"), dashed).only("blocked", fixed(partly)).only("stale DNS", fixed("blue"), dashed),
+		).override("unreachable", fixed(bad)).override("intercepted", fixed("purple"), dashed).override("blocked", fixed(partly)).override("stale DNS", fixed("blue"), dashed),
 
 		table(17, 8, "Resolvers in trouble", "DNS servers of the sites that are proved to keep records past their TTL (stale), are suspected of it (suspect), or gave no address "+
 			"in the last 10 minutes (the reason). The last columns are the excess of a TTL over the zone's, and how long a record was proved to be given past its TTL.", "No resolver is stale, suspect or failing", "Verdict", false,
@@ -129,7 +129,7 @@ func overview() dashboard {
 			"or the exporter has not watched for long enough. The Exporter dashboard shows its way to port 53.",
 			field{Unit: "short", Min: ptr(0.0), NoValue: "no data", Color: &color{Mode: "fixed", FixedColor: neutral}},
 			query{`sum by (verdict) (last_over_time(endpoint_dns_verdict{@target}[10m]))`, "{{verdict}}"},
-		).only("ok", fixed(good)).only("unknown", fixed(unknown)).only("suspect", fixed(hint)).only("stale", fixed(bad)),
+		).override("ok", fixed(good)).override("unknown", fixed(unknown)).override("suspect", fixed(hint)).override("stale", fixed(bad)),
 
 		table(8, 8, "Certificates of the cloud", "How long the certificates last that the expected authority signed: for each host the one that ends first, "+
 			"as seen from any site.", "No authentic certificate was seen in the last 10 minutes", "Remaining", false,

@@ -242,8 +242,8 @@ func (c column) properties() []property {
 	return out
 }
 
-// only sets properties of the series of one name.
-func (p panel) only(name string, properties ...property) panel {
+// override sets properties of the series with one legend, as an override of Grafana.
+func (p panel) override(name string, properties ...property) panel {
 	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, override{matcher{"byName", name}, properties})
 	return p
 }
@@ -286,16 +286,16 @@ func selecting(panels []panel) []panel {
 	return panels
 }
 
-// What the variables select. Exporters may differ in their site only: if each one's own Prometheus writes to a central
-// one, all have the same instance. A site that is all sites (.*) includes series without the label, and an empty one selects
-// only those.
+// What the variables select. Exporters may differ in their site only: if each one's own Prometheus writes to a
+// central one, all have the same instance. A site that is all sites (.*) includes series without the label, and an
+// empty one selects only those.
 const (
 	exporterMatchers = `job=~"$job", site=~"$site", instance=~"$instance"`
 	targetMatchers   = exporterMatchers + `, service=~"$service", host=~"$host"`
 )
 
-// The labels that tables and legends keep. Grouping by them drops labels that an installation adds (a replica, a cluster),
-// which would give rows that look the same.
+// The labels that tables and legends keep. Grouping by them drops labels that an installation adds (a replica, a
+// cluster), which would give rows that look the same.
 const (
 	siteLabels     = "site, job, instance"
 	hostLabels     = siteLabels + ", service, host"

@@ -71,8 +71,8 @@ func TestComposeRunsTheExporterWithoutRights(t *testing.T) {
 	}
 }
 
-// TestComposeFitsTogether holds that each program is where the others look for it, that what is mounted is there, and so is
-// what the image is built from.
+// TestComposeFitsTogether holds that each program is where the others look for it, that what is mounted is there, and
+// so is what the image is built from.
 func TestComposeFitsTogether(t *testing.T) {
 	services := composed(t)
 	for name, s := range services {
@@ -116,8 +116,8 @@ func TestComposeFitsTogether(t *testing.T) {
 	}
 }
 
-// TestTheImageHasOneName holds that what the README builds and runs, and what a release is called, is what the examples want;
-// and that the configuration that a container is told to read is mounted there.
+// TestTheImageHasOneName holds that what the README builds and runs, and what a release is called, is what the
+// examples want; and that the configuration that a container is told to read is mounted there.
 func TestTheImageHasOneName(t *testing.T) {
 	name, _, _ := strings.Cut(image, ":")
 	for file, says := range map[string]string{

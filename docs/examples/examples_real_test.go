@@ -247,8 +247,8 @@ func TestPrometheusProbesTheHostsItLists(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_config_last_reload_successful == 1)`, 1)
 }
 
-// TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator gives and the relabelings of the
-// monitor behind them, as the operator writes them for Prometheus.
+// TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator gives and the relabelings
+// of the monitor behind them, as the operator writes them for Prometheus.
 func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 	s := newScene(t)
 	relabelings := []map[string]any{{"target_label": "__meta_kubernetes_pod_node_name", "replacement": "node-1"}}

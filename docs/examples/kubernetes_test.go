@@ -220,8 +220,8 @@ func TestKubernetesFitsTogether(t *testing.T) {
 	}
 }
 
-// TestNoTargetLabelTakesTheNameOfAMetricsLabel holds the target labels that the operator gives, less those that the monitor
-// drops, against the labels of the exporter's metrics: Prometheus would rename the metric's to exported_….
+// TestNoTargetLabelTakesTheNameOfAMetricsLabel holds the target labels that the operator gives, less those that the
+// monitor drops, against the labels of the exporter's metrics: Prometheus would rename the metric's to exported_….
 func TestNoTargetLabelTakesTheNameOfAMetricsLabel(t *testing.T) {
 	var dropped []string
 	given := []string{"job", "instance", "namespace", "service", "pod", "container", "endpoint"}

@@ -125,8 +125,8 @@ func TestEveryTargetIsAnExporter(t *testing.T) {
 	}
 }
 
-// TestWhoIsAskedAtProbeIsScrapedAboutItself holds that reloads that fail are seen there too, and that no round of all hosts
-// is made for it.
+// TestWhoIsAskedAtProbeIsScrapedAboutItself holds that reloads that fail are seen there too, and that no round of all
+// hosts is made for it.
 func TestWhoIsAskedAtProbeIsScrapedAboutItself(t *testing.T) {
 	probing := 0
 	for _, file := range prometheusFiles(t) {

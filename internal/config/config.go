@@ -63,8 +63,8 @@ type AuthorityQueries struct {
 }
 
 // Unlisted returns those of a zone's authoritative servers that Servers does not list. It returns none unless Mode is
-// [AuthorityServers]. A caller that finds the NS records of a zone warns of them: without the answers of all servers, a record that
-// only one of the others has yet is taken for a stale one.
+// [AuthorityServers]. A caller that finds the NS records of a zone warns of them: without the answers of all servers,
+// a record that only one of the others has yet is taken for a stale one.
 func (a *AuthorityQueries) Unlisted(zone []netip.Addr) []netip.Addr {
 	if a.Mode != AuthorityServers {
 		return nil
@@ -112,15 +112,16 @@ type Freshness struct {
 	Spacing      time.Duration `yaml:"spacing" range:"1ms..24h"` // minimum between two pieces of evidence
 }
 
-// TrustAnchor describes who may sign a server's certificate. Exactly one of PublicKey, CAFile, PublicRoots and SystemRoots is set.
+// TrustAnchor describes who may sign a server's certificate. Exactly one of PublicKey, CAFile, PublicRoots and
+// SystemRoots is set.
 type TrustAnchor struct {
 	// Issuer is the required issuer name as in RFC 4514, for example "C=GB, O=ARM Ltd, CN=…". "" accepts any name.
 	Issuer string `yaml:"issuer,omitempty" example:"CN=Example CA"`
 	// PublicKey is the base64 form of the CA's SubjectPublicKeyInfo.
 	PublicKey string `yaml:"public_key,omitempty" form:"public_key"`
 	CAFile    string `yaml:"ca_file,omitempty" form:"file"` // PEM
-	// PublicRoots are the embedded roots of the public web, and SystemRoots those of this machine, to which a company may have
-	// added the CA of its inspecting firewall.
+	// PublicRoots are the embedded roots of the public web, and SystemRoots those of this machine, to which a company
+	// may have added the CA of its inspecting firewall.
 	PublicRoots bool `yaml:"public_roots,omitempty"`
 	SystemRoots bool `yaml:"system_roots,omitempty"`
 }

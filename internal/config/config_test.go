@@ -43,7 +43,8 @@ func TestEndpointUses(t *testing.T) {
 	}
 }
 
-// TestIPVersionsInherited: endpoints of catalogues and of the file have the file's ip_versions unless they have their own.
+// TestIPVersionsInherited: endpoints of catalogues and of the file have the file's ip_versions unless they have their
+// own.
 func TestIPVersionsInherited(t *testing.T) {
 	c := parsed(t, `
 ip_versions: [4]

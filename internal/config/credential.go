@@ -103,7 +103,8 @@ func NewThrowaway() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make a client key: %w", err)
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)) // at most 20 bytes and positive, RFC 5280 §4.1.2.2
+	// A serial number is positive and has at most 20 bytes (RFC 5280 §4.1.2.2).
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make a client certificate: %w", err)
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// WebTrust is the name of the trust anchor that every configuration has: the public roots, unless the file defines it differently.
+// WebTrust is the name of the trust anchor that every configuration has: the public roots, unless the file defines it
+// differently.
 const WebTrust = "web"
 
 // defaults returns the values of all keys that a file does not give. The catalogues are not expanded yet.

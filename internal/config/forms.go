@@ -124,8 +124,8 @@ func (r *reader) server(n node, into reflect.Value) {
 
 const serverExamples = "for example 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353"
 
-// parseServer parses ADDRESS, ADDRESS:PORT (IPv4), [ADDRESS] or [ADDRESS]:PORT. What [netip.AddrPort.String] writes is one of
-// them.
+// parseServer parses ADDRESS, ADDRESS:PORT (IPv4), [ADDRESS] or [ADDRESS]:PORT. What [netip.AddrPort.String] writes
+// is one of them.
 func parseServer(text string) (netip.AddrPort, error) {
 	address, number, err := splitPort(text)
 	if err != nil {

@@ -43,7 +43,8 @@ func ParseTarget(text string) (Target, error) {
 	return t, nil
 }
 
-// splitPort separates the port, or 0 without one, from a name or an IP address. It removes the brackets of an IPv6 address.
+// splitPort separates the port, or 0 without one, from a name or an IP address. It removes the brackets of an IPv6
+// address.
 func splitPort(text string) (name string, port uint16, err error) {
 	name, rest := text, ""
 	if inside, ok := strings.CutPrefix(text, "["); ok {

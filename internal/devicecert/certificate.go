@@ -112,8 +112,8 @@ func (c *Certificate) reject(problem Problem, text string) {
 	}
 }
 
-// readTBS reads the content of a TBSCertificate (RFC 5280 §4.1). ok is false if its structure ends the reading. It returns
-// the signature algorithm named inside.
+// readTBS reads the content of a TBSCertificate (RFC 5280 §4.1). ok is false if its structure ends the reading. It
+// returns the signature algorithm named inside.
 func (c *Certificate) readTBS(in reader) (signature algorithm, ok bool) {
 	version := 0
 	if in.at(contextual | constructed) {

@@ -2,8 +2,8 @@ package devicecert
 
 import "time"
 
-// takeTime reads a UTCTime or GeneralizedTime. ok is false if the element is neither. readable is false if a device cannot
-// read it: a device requires seconds, rejects a time zone, and does not require the final Z.
+// takeTime reads a UTCTime or GeneralizedTime. ok is false if the element is neither. readable is false if a device
+// cannot read it: a device requires seconds, rejects a time zone, and does not require the final Z.
 func (r *reader) takeTime() (t time.Time, readable, ok bool) {
 	tag, content, ok := r.any()
 	if !ok || tag != tagUTCTime && tag != tagGeneralizedTime {

@@ -114,6 +114,7 @@ func (c *Certificate) readBasicConstraints(in reader) bool {
 	return true
 }
 
+// readKeyUsage reads a keyUsage extension (RFC 5280 §4.2.1.3). It returns false if a device cannot read it.
 func (c *Certificate) readKeyUsage(in reader) bool {
 	content, ok := in.only(tagBitString)
 	bits, whole := flagBits(content)
@@ -127,8 +128,8 @@ func (c *Certificate) readKeyUsage(in reader) bool {
 	return true
 }
 
-// allows reports whether keyUsage allows a use. A certificate without keyUsage allows every use; one that limits the key to
-// one direction of key agreement allows none.
+// allows reports whether keyUsage allows a use. A certificate without keyUsage allows every use; one that limits the
+// key to one direction of key agreement allows none.
 func (c *Certificate) allows(usage uint32) bool {
 	const oneWay = usageEncipherOnly | usageDecipherOnly
 	return !c.hasKeyUsage || c.keyUsage&usage == usage && c.keyUsage&oneWay == 0

@@ -129,8 +129,8 @@ func spkiOf(key crypto.PublicKey) []byte {
 	return der
 }
 
-// template holds the encoded parts of a certificate. An empty part is replaced by one that every reader takes; a part that
-// is present but has no octets is left out.
+// template holds the encoded parts of a certificate. An empty part is replaced by one that every reader takes; a part
+// that is present but has no octets is left out.
 type template struct {
 	version, serial, algorithm, issuer, validity, subject, key []byte
 	extra                                                      []byte // between the key and the extensions

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// NewRoot reads a certificate for use as a device's stored root. The finding is empty if a device can load the certificate
-// and accepts certificates that it signs, or if it is the self-issued certificate of a server, which a device accepts from
-// that server.
+// NewRoot reads a certificate for use as a device's stored root. The finding is empty if a device can load the
+// certificate and accepts certificates that it signs, or if it is the self-issued certificate of a server, which a
+// device accepts from that server.
 func NewRoot(der []byte) (*Certificate, Finding) {
 	c := Parse(der)
 	switch {
@@ -31,9 +31,9 @@ func NewRoot(der []byte) (*Certificate, Finding) {
 // forServer reports whether a certificate says that it is a server's.
 func (c *Certificate) forServer() bool { return c.serverAuth || len(c.DNSNames) > 0 }
 
-// NewKeyRoot returns a root of which only the SubjectPublicKeyInfo and the subject are known. It is valid at all times and
-// allows chains of any length. Without a subject, issuer names are not compared with it. The finding is empty if a device
-// can read the key.
+// NewKeyRoot returns a root of which only the SubjectPublicKeyInfo and the subject are known. It is valid at all
+// times and allows chains of any length. Without a subject, issuer names are not compared with it. The finding is
+// empty if a device can read the key.
 func NewKeyRoot(subject Name, spki []byte) (*Certificate, Finding) {
 	c := &Certificate{
 		Subject: subject, anySubject: len(subject) == 0, CA: true, version: 3, RawSubjectPublicKeyInfo: spki,
@@ -77,12 +77,12 @@ func (f Flags) List() []Flags {
 	return slices.DeleteFunc(slices.Clone(AllFlags), func(one Flags) bool { return f&one == 0 })
 }
 
-// Signed reports whether the key of parent signed child, see [Certificate.SignedBy]. A caller that caches good signatures
-// passes another function.
+// Signed reports whether the key of parent signed child, see [Certificate.SignedBy]. A caller that caches good
+// signatures passes another function.
 type Signed func(child, parent *Certificate) bool
 
-// Verify judges the list of a server, leaf first, as a device does that stores roots and whose clock shows now. signed may
-// be nil. The work is bounded by the pairs of certificates in the list.
+// Verify judges the list of a server, leaf first, as a device does that stores roots and whose clock shows now.
+// signed may be nil. The work is bounded by the pairs of certificates in the list.
 func Verify(list, roots []*Certificate, now time.Time, signed Signed) Result {
 	if signed == nil {
 		signed = func(child, parent *Certificate) bool { return child.SignedBy(parent.key) }

@@ -163,7 +163,7 @@ func siteState(r *report.Report, s *report.Summary) report.State {
 	return report.Up
 }
 
-// resolvers gathers the site's DNS servers over all hosts.
+// resolvers summarizes each of the site's DNS servers over all hosts.
 func resolvers(r *report.Report) []report.ResolverSummary {
 	var out []report.ResolverSummary
 	for i := range r.Hosts {

@@ -28,9 +28,9 @@ type Evidence struct {
 //   - another issuer, a forged one, or a key not proved, seen by the walk itself, whatever failed later;
 //   - expired, not yet valid, or another name, seen by the walk itself;
 //   - the session was completed as far as asked for: the path carries a device, with or without an answer to the ping;
-//   - the device's hello failed, and the browser's hello met an HTTP page, or a certificate of the first line: a box that
-//     does not know the device's cipher suite. A certificate of the public web for other names is not one: the address
-//     may belong to another site by now;
+//   - the device's hello failed, and the browser's hello got an HTTP page, or a certificate of the first line: a box
+//     that does not know the device's cipher suite. A certificate of the public web for other names is not one: the
+//     address may belong to another site by now;
 //   - the failure on the wire.
 //
 // At a withdrawn address, a page and a certificate that its present owner can have do not prove interception.

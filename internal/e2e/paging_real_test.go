@@ -1,7 +1,7 @@
 //go:build realpeers
 
-// Package e2e tests everything together: simulated clouds, the exporter as a program, Prometheus with the shipped rules,
-// Alertmanager with the example's routes, and a webhook receiver.
+// Package e2e tests everything together: simulated clouds, the exporter as a program, Prometheus with the shipped
+// rules, Alertmanager with the example's routes, and a webhook receiver.
 package e2e
 
 import (
@@ -39,8 +39,8 @@ const (
 	lasting = 150. / faster
 	// every is the time between scrapes: a window of 5 minutes, scaled to 4 seconds, still contains several.
 	every = time.Second
-	// pageTimeout bounds the wait for a notification or its resolution on a loaded machine; without load they take less than
-	// a minute.
+	// pageTimeout bounds the wait for a notification or its resolution on a loaded machine; without load they take
+	// less than a minute.
 	pageTimeout = 3 * time.Minute
 	// extended is the minimum TTL, in seconds, of the faulty site's resolver. Only the records of tcp-lwm2m have a shorter
 	// TTL. It is short because a cache entry proves staleness only once: the next proof needs the next entry.
@@ -60,8 +60,8 @@ type expected struct {
 	contains                 []string // in its description
 }
 
-// TestAlerts inflicts faults of every kind on one site: the notification arrives, names the right host, and is resolved once
-// the fault is removed. A healthy site, with rotating addresses and missed scrapes, causes none.
+// TestAlerts inflicts faults of every kind on one site: the notification arrives, names the right host, and is
+// resolved once the fault is removed. A healthy site, with rotating addresses and missed scrapes, causes none.
 func TestAlerts(t *testing.T) {
 	sick := startLab(t, lab.Options{Hosts: hosts("bootstrap", "lwm2m", "udp-lwm2m", "tcp-lwm2m"), TTL: 60, Records: map[string]lab.RecordSet{
 		"tcp-lwm2m." + lab.Domain: {TTL: lab.TTL(1)},

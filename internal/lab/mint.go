@@ -248,7 +248,7 @@ func (a *Authority) PEMWithKey() ([]byte, error) {
 	return append(chain, key...), err
 }
 
-// Pool contains only this authority.
+// Pool returns a pool that contains only this authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.Certificate)

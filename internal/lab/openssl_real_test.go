@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestDeviceServerWithOpenSSL tests the lab's TLS 1.2 with an independent client: a mistake that the server shares with the
-// exporter would pass every other test.
+// TestDeviceServerWithOpenSSL tests the lab's TLS 1.2 with an independent client: a mistake that the server shares
+// with the exporter would pass every other test.
 func TestDeviceServerWithOpenSSL(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Fatalf("this test needs Debian's openssl: %v", err)

@@ -151,7 +151,7 @@ func (s *NameServer) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 	return m
 }
 
-// zone is the closest one that holds name; nil if none does.
+// zone returns the most specific zone that contains name; nil if none does.
 func (s *NameServer) zone(name string) *Zone {
 	var best *Zone
 	for _, z := range s.Zones {

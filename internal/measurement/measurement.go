@@ -1,9 +1,7 @@
-// Package measurement is the vocabulary of what a round sees: plain data, made by the probes that speak to the network
-// (packages dns and path) and read by those that judge it (freshness, trust, diagnose) and show it (collector, status,
-// the check command).
+// Package measurement is the vocabulary of what a round sees: plain data, filled in by the probes (packages dns and path)
+// and read by the packages that judge it (staleness, trust, diagnose) and by the views (collector, present).
 //
-// It holds no sockets, no clock and no opinion: whether what was seen is good is said elsewhere. Every text in it that
-// came from the network has passed [Text].
+// It has no sockets, no clock and no verdicts. Every text in it that came from the network has passed [Text].
 package measurement
 
 import (
@@ -94,27 +92,43 @@ const (
 // Phases lists every phase in the order of a walk.
 var Phases = []Phase{Connect, Hello, Finish, Ping}
 
-// Failure says how a walk ended that did not reach its goal, in terms of what happened on the wire. It is a closed list:
-// packages map errors onto it where they arise, by errors.Is and errors.As. What it means (blocked? intercepted?) is
-// diagnose's to say.
+// Failure says how a walk ended that did not reach its goal, in terms of what happened on the wire. It is a closed
+// list: packages map errors onto it where they arise, by errors.Is and errors.As. Package diagnose decides what it
+// means.
 type Failure string
 
 const (
-	Completed         Failure = ""                   // nothing failed
-	Refused           Failure = "refused"            // RST on connect, or ICMP port unreachable on UDP
-	Unreachable       Failure = "unreachable"        // no connection in the time a connect gets, or ICMP host/net unreachable
-	Reset             Failure = "reset"              // RST after our hello
-	Closed            Failure = "closed"             // FIN after our hello, before the flight was whole
-	Silent            Failure = "silent"             // nothing, or not all of the flight, came back in the time that the phase gets
-	Alert             Failure = "alert"              // a TLS alert answered our hello
-	NotTLS            Failure = "not_tls"            // bytes that are no TLS record
-	HTTP              Failure = "http"               // an HTTP response where TLS was due
-	Malformed         Failure = "malformed"          // TLS records whose content breaks the protocol, or more than a bounded read takes
-	Unfit             Failure = "unfit"              // the flight is whole, but a device cannot take it: see TLS.Unfit
-	FinishFailed      Failure = "finish_failed"      // the session could not be completed for another reason than our certificate
-	CertificateNeeded Failure = "certificate_needed" // our client certificate was refused or missed: alert, or cut after we sent it
-	OutOfTime         Failure = "out_of_time"        // the round's deadline came first: says nothing about the path
-	Internal          Failure = "internal"           // our side failed: no socket, no route, no memory
+	// Completed: nothing failed.
+	Completed Failure = ""
+	// Refused: RST on connect, or ICMP port unreachable on UDP.
+	Refused Failure = "refused"
+	// Unreachable: no connection within the timeout of connect, or ICMP host/net unreachable.
+	Unreachable Failure = "unreachable"
+	// Reset: RST after the hello.
+	Reset Failure = "reset"
+	// Closed: FIN after the hello, before the server flight was complete.
+	Closed Failure = "closed"
+	// Silent: no answer, or only a part of the server flight, within the timeout of the phase.
+	Silent Failure = "silent"
+	// Alert: a TLS alert answered the hello.
+	Alert Failure = "alert"
+	// NotTLS: the answer is not a TLS record.
+	NotTLS Failure = "not_tls"
+	// HTTP: an HTTP response instead of TLS.
+	HTTP Failure = "http"
+	// Malformed: TLS records whose content violates the protocol or exceeds a bound.
+	Malformed Failure = "malformed"
+	// Unfit: the server flight is complete, but a device cannot use it: see TLS.Unfit.
+	Unfit Failure = "unfit"
+	// FinishFailed: the session could not be completed, for another reason than the client certificate.
+	FinishFailed Failure = "finish_failed"
+	// CertificateNeeded: the server refused or requires a client certificate: an alert, or the end of the connection
+	// after it was sent.
+	CertificateNeeded Failure = "certificate_needed"
+	// OutOfTime: the round's deadline came first; nothing is known about the path.
+	OutOfTime Failure = "out_of_time"
+	// Internal: this machine failed: no socket, no route, no memory.
+	Internal Failure = "internal"
 )
 
 // PhaseTime is how long one phase took.
@@ -152,8 +166,8 @@ type Outcome struct {
 	// acknowledged the client's certificate, or where the acknowledgement is not known. It is not proved who ended it: the
 	// server that refuses the certificate, or a middlebox.
 	Unproven bool
-	// Ended is set if the server ended an established session, by close_notify, FIN, RST or a fatal alert, before it answered
-	// the ping. A server that ignores the ping leaves Ponged and Ended unset.
+	// Ended is set if the server ended an established session, by close_notify, FIN, RST or a fatal alert, before it
+	// answered the ping. A server that ignores the ping leaves Ponged and Ended unset.
 	Ended bool
 	// FinishSkipped is set when the session was not asked to be completed.
 	FinishSkipped bool
@@ -200,15 +214,16 @@ func (o *Outcome) SawTLS() (seen *TLS, by Client) {
 	return o.TLS, o.Client
 }
 
-// MaxChain bounds the certificates of a server that are kept. It is more than fit into the 4096 bytes that a device takes.
+// MaxChain bounds the certificates of a server that are kept. It is more than fit into the 4096 bytes that a device
+// takes.
 const MaxChain = 32
 
 // TLS is the server's side of a TLS or DTLS handshake.
 type TLS struct {
 	Version uint16 // 0x0303 TLS 1.2, 0x0304 TLS 1.3, 0xfefd DTLS 1.2
 	Cipher  uint16
-	// RawChain holds the certificates in DER as sent, the leaf first, at most [MaxChain]. It is what package trust judges. In
-	// a flight for a device, certificates before the leaf that a device skips are left out.
+	// RawChain holds the certificates in DER as sent, the leaf first, at most [MaxChain]. It is what package trust
+	// judges. In a flight for a device, certificates before the leaf that a device skips are left out.
 	RawChain [][]byte
 	// KeyProved is true if the server signed this handshake's randoms with the leaf's key: it holds that key.
 	KeyProved bool
@@ -217,8 +232,8 @@ type TLS struct {
 	SignatureChecked bool
 	// CertificateRequested is true if the server asks for a client certificate.
 	CertificateRequested bool
-	// ConnectionID is true if the server chose a connection id, so that the device's records after ChangeCipherSpec have the
-	// content type 25 (DTLS only).
+	// ConnectionID is true if the server chose a connection id, so that the device's records after ChangeCipherSpec
+	// have the content type 25 (DTLS only).
 	ConnectionID bool
 	// FlightBytes is the size of the handshake messages from ServerHello to ServerHelloDone, headers included.
 	FlightBytes int

@@ -6,8 +6,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// trustDetailText words a detail of the judgement on a server's certificates, as a clause that follows a verdict; "" for a
-// detail of another kind.
+// trustDetailText words a detail of the judgement on a server's certificates, as a clause that follows a verdict; ""
+// for a detail of another kind.
 func trustDetailText(d measurement.Detail) string {
 	what, certificate := text(d.Text), "the server's certificate"
 	if d.N > 1 {

@@ -29,7 +29,7 @@ type View struct {
 	Site            string                  `json:"site"`
 	Started         time.Time               `json:"started"`
 	Finished        time.Time               `json:"finished"`
-	Healthy         bool                    `json:"healthy"` // every path is proved to carry a device, every resolver answers, and none is proved stale
+	Healthy         bool                    `json:"healthy"` // as report.Summary.State is Up
 	Verdict         string                  `json:"verdict"` // how the site stands, in one sentence
 	Cause           string                  `json:"cause,omitempty"`
 	Todo            []Task                  `json:"todo,omitempty"`

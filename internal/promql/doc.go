@@ -1,6 +1,6 @@
-// Package promql holds PromQL expressions against the metrics that exist: every name, every label that a matcher, a
-// grouping or a join names. Prometheus itself takes any name and answers nothing, so that a metric renamed in the
-// exporter would leave a dashboard empty and an alert silent, and neither would say so.
+// Package promql checks PromQL expressions against the metrics that exist: every metric name, and every label that a
+// matcher, a grouping or a join names. Prometheus accepts unknown names and returns no series, so that renaming a metric
+// would leave a dashboard empty and an alert silent without an error.
 //
-// It parses with Prometheus' own parser and is for tests alone: no program imports it.
+// It uses the parser of Prometheus. Only tests import it.
 package promql

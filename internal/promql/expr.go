@@ -188,7 +188,8 @@ func (c *checker) binary(b *parser.BinaryExpr) []string {
 }
 
 // match reports labels that only one side of a join has, and that the join does not leave out: it would never yield
-// anything. (A label that a side merely may have counts as there: the rules and dashboards are for series that have it.)
+// anything. (A label that a side merely may have counts as there: the rules and dashboards are for series that have
+// it.)
 func (c *checker) match(left, right []string, b *parser.BinaryExpr) {
 	if only := minus(left, right); len(only) > 0 {
 		c.fault("only the left side has %q: %s", only, b)

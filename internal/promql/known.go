@@ -9,8 +9,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 )
 
-// Known lists all series that come from a scrape of the exporter, with their own labels: those of the collector's table,
-// Go's and the process' own, and those that Prometheus adds to every scrape.
+// Known lists all series that come from a scrape of the exporter, with their own labels: those of the collector's
+// table, Go's and the process' own, and those that Prometheus adds to every scrape.
 func Known() (map[string][]string, error) {
 	known := map[string][]string{
 		"up":                      nil,

@@ -87,7 +87,8 @@ func CheckRules(file []byte, known map[string][]string) (map[string][]string, er
 	return all, errors.Join(faults...)
 }
 
-// checkTemplate holds an annotation's text against the labels of its alert, and its queries against known.
+// checkTemplate checks that an annotation uses only labels that its alert has, and that its queries use only metrics of
+// known.
 func checkTemplate(text string, have []string, known map[string][]string) error {
 	var faults []error
 	for _, m := range templateLabel.FindAllStringSubmatch(text, -1) {

@@ -13,7 +13,7 @@ const (
 	Interception Class = "interception" // something on the way answers in the cloud's place
 	Blocked      Class = "blocked"      // something on the way, or the host itself, stops the connection
 	Server       Class = "server"       // the server answers in a way that a device cannot use
-	Certificate  Class = "certificate"  // the right authority signed, but the certificate is not valid for this host and time
+	Certificate  Class = "certificate"  // signed by the expected authority, but not valid for this host and time
 	DNS          Class = "dns"          // the name does not resolve
 	Survey       Class = "survey"       // nothing is known about the path
 )

@@ -198,7 +198,7 @@ type Keepalive struct {
 type KeepaliveBuild string
 
 const (
-	BuildCClient       KeepaliveBuild = "c_client"
+	BuildCClient       KeepaliveBuild = "c_client" // the C client library with its default options
 	BuildMbedOS        KeepaliveBuild = "mbed_os"
 	BuildDocumentation KeepaliveBuild = "documentation" // a page of the vendor's documentation
 	BuildEdge          KeepaliveBuild = "edge"

@@ -59,7 +59,7 @@ type ZoneFailure string
 const (
 	ZoneUnconfigured     ZoneFailure = "unconfigured" // the host is not configured: its zone's servers are never asked
 	ZoneNotAsked         ZoneFailure = "not_asked"    // authority.mode: off
-	ZoneNotFound         ZoneFailure = "not_found"    // the servers could not be found through the site's resolvers, or there was no time to ask them
+	ZoneNotFound         ZoneFailure = "not_found"    // through the site's resolvers, or not in time
 	ZoneSilent                       = ZoneFailure(measurement.SampleSilent)
 	ZoneBlocked                      = ZoneFailure(measurement.SampleBlocked)
 	ZoneIntercepted                  = ZoneFailure(measurement.SampleIntercepted)

@@ -34,9 +34,9 @@ type root struct {
 
 var errNoKey = errors.New("not the SubjectPublicKeyInfo of an ECDSA, RSA or Ed25519 key")
 
-// NewKey returns the anchor of an authority's public key, given as SubjectPublicKeyInfo in DER (RFC 5280 §4.1). The leaf
-// must be signed with that key, or with the key of an issuing CA that the server sends and that this key signed. issuer is
-// the authority's own name, in the order of its certificate; nil if it does not matter.
+// NewKey returns the anchor of an authority's public key, given as SubjectPublicKeyInfo in DER (RFC 5280 §4.1). The
+// leaf must be signed with that key, or with the key of an issuing CA that the server sends and that this key signed.
+// issuer is the authority's own name, in the order of its certificate; nil if it does not matter.
 func NewKey(issuer Name, spki []byte) (*Anchor, error) {
 	key, finding := devicecert.NewKeyRoot(issuer.encode(), spki)
 	if key.PublicKey() == nil {
@@ -117,8 +117,8 @@ func NewPublicRoots(public *x509.CertPool, machine func() *x509.CertPool) *Ancho
 // Web reports whether the anchor is a pool of roots, any of which may have signed.
 func (a *Anchor) Web() bool { return len(a.roots) == 0 }
 
-// Check returns an error if clients of that kind cannot use the anchor: a device must be able to load each certificate or
-// key as the CA that it stores. The error says what is wrong and how to fix it.
+// Check returns an error if clients of that kind cannot use the anchor: a device must be able to load each
+// certificate or key as the CA that it stores. The error says what is wrong and how to fix it.
 func (a *Anchor) Check(client measurement.Client) error {
 	if client == measurement.Device && a.Web() {
 		return errors.New("a device has no list of roots; set public_key or ca_file to the CA that it stores")

@@ -487,8 +487,8 @@ func FuzzJudge(f *testing.F) {
 	})
 }
 
-// TestJudgeIsBounded sends lists that are made to cost much: look-alikes of which each may have signed each other, and keys
-// with which a signature takes seconds.
+// TestJudgeIsBounded sends lists that are made to cost much: look-alikes of which each may have signed each other,
+// and keys with which a signature takes seconds.
 func TestJudgeIsBounded(t *testing.T) {
 	anchor := must[*Anchor](t)(NewKey(must[Name](t)(ParseName("CN=Root")), spki(t, mint(t, nil, spec{ca: true}))))
 	name := named(t, "Look-alike")

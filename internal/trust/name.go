@@ -69,8 +69,8 @@ func typeOf(short string) (string, bool) {
 	return "", false
 }
 
-// nameOf converts a certificate's name. One of which nothing could be read is shown by a hash of its bytes, and equals no
-// name that can be configured.
+// nameOf converts a certificate's name. One of which nothing could be read is shown by a hash of its bytes, and
+// equals no name that can be configured.
 func nameOf(attributes devicecert.Name, raw []byte) Name {
 	const emptySequence = 2
 	if len(attributes) == 0 && len(raw) != emptySequence {
@@ -134,9 +134,9 @@ func decode(tag byte, value []byte) string {
 	return string(value)
 }
 
-// encode returns the name as a device compares it with a certificate's. The string types of a name in a configuration are
-// not known: e-mail addresses and domain components are IA5String in practice, and between the types that the other
-// attributes have a device does not distinguish.
+// encode returns the name as a device compares it with a certificate's. The string types of a name in a configuration
+// are not known: e-mail addresses and domain components are IA5String in practice, and between the types that the
+// other attributes have a device does not distinguish.
 func (n Name) encode() devicecert.Name {
 	var out devicecert.Name
 	for _, rdn := range n {
@@ -159,11 +159,12 @@ func (n Name) encode() devicecert.Name {
 	return out
 }
 
-// Equal compares two names as RFC 5280 §7.1 asks: case, repeated blanks and the kind of string do not count. The order of
-// the RDNs does not count either. Devices are stricter, see [devicecert.Name.Matches].
+// Equal compares two names as RFC 5280 §7.1 asks: case, repeated blanks and the kind of string do not count. The
+// order of the RDNs does not count either. Devices are stricter, see [devicecert.Name.Matches].
 func (n Name) Equal(other Name) bool { return slices.Equal(n.canonical(), other.canonical()) }
 
-// canonical returns one text for each RDN, sorted. The length of each value precedes it, so that the text is unambiguous.
+// canonical returns one text for each RDN, sorted. The length of each value precedes it, so that the text is
+// unambiguous.
 func (n Name) canonical() []string {
 	out := make([]string, 0, len(n))
 	for _, rdn := range n {
@@ -225,9 +226,9 @@ func writeEscaped(b *strings.Builder, value string) {
 // maxName is the most bytes that [ParseName] accepts. Names have some hundred bytes.
 const maxName = 4096
 
-// ParseName parses a name as people write it, in the order of the certificate: "C=GB, ST=Cambridgeshire, O=ARM Ltd, CN=ARM Bootstrap CA", with the
-// escapes of RFC 4514 §2.4, "+" inside a multi-valued RDN, quoted values, and dotted object identifiers for types that
-// have no short name.
+// ParseName parses a name as people write it, in the order of the certificate: "C=GB, ST=Cambridgeshire, O=ARM Ltd,
+// CN=ARM Bootstrap CA", with the escapes of RFC 4514 §2.4, "+" inside a multi-valued RDN, quoted values, and dotted
+// object identifiers for types that have no short name.
 func ParseName(s string) (Name, error) {
 	switch {
 	case strings.TrimSpace(s) == "":

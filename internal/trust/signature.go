@@ -16,8 +16,8 @@ const maxCached = 1024
 // maxChecks bounds the signatures that one search for a signer checks. The list is composed by the server.
 const maxChecks = 64
 
-// signatureCache remembers good signatures. Checking one takes a quarter of the time of a whole walk, and the result never
-// changes. Whether the server has the leaf's key is not remembered. The zero value is empty.
+// signatureCache remembers good signatures. Checking one takes a quarter of the time of a whole walk, and the result
+// never changes. Whether the server has the leaf's key is not remembered. The zero value is empty.
 type signatureCache struct {
 	mu   sync.Mutex
 	good map[[sha256.Size]byte]struct{}
@@ -53,10 +53,10 @@ func bounded(key crypto.PublicKey) bool {
 	return !ok || r.N.BitLen() <= devicecert.MaxRSABits
 }
 
-// search looks for the signers of the certificates in one list. It is less strict than a client: it ignores the order of
-// the list, validity, key usage, path lengths and algorithms that a device does not know, and compares names as RFC 5280
-// §7.1 does. An intermediate must be marked as a CA, though: without that, each holder of a certificate of the authority, such
-// as a device, could sign.
+// search looks for the signers of the certificates in one list. It is less strict than a client: it ignores the order
+// of the list, validity, key usage, path lengths and algorithms that a device does not know, and compares names as
+// RFC 5280 §7.1 does. An intermediate must be marked as a CA, though: without that, each holder of a certificate of
+// the authority, such as a device, could sign.
 type search struct {
 	anchor *Anchor
 	list   []*devicecert.Certificate
@@ -80,7 +80,8 @@ func (s *search) signed(child, parent *devicecert.Certificate) bool {
 	return s.checks <= maxChecks && s.anchor.signatures.signed(child, parent)
 }
 
-// authentic reports whether the anchor signed a certificate of the list, itself or through other certificates of the list.
+// authentic reports whether the anchor signed a certificate of the list, itself or through other certificates of the
+// list.
 func (s *search) authentic(i int) bool {
 	c := s.list[i]
 	if known, begun := s.signer[c]; begun {
@@ -108,8 +109,8 @@ func (s *search) issuers(i int) (out []int) {
 	return out
 }
 
-// forged reports whether a certificate of the list names the anchor as its issuer, or a CA that the anchor signed, and is
-// signed by neither.
+// forged reports whether a certificate of the list names the anchor as its issuer, or a CA that the anchor signed,
+// and is signed by neither.
 func (s *search) forged() bool {
 	for i := range s.list {
 		if s.authentic(i) {

@@ -1,5 +1,5 @@
-// Package trust judges who signed a server's certificate, and whether a client of the given kind accepts it. The expected
-// signer is an [Anchor]: an authority's public key, CA certificates, or a pool of roots.
+// Package trust judges who signed a server's certificate, and whether a client of the given kind accepts it. The
+// expected signer is an [Anchor]: an authority's public key, CA certificates, or a pool of roots.
 //
 // Certificates are judged from the bytes that the server sent. For devices, package devicecert decides; for browsers,
 // package x509. The package opens no socket and reads no clock.
@@ -23,8 +23,8 @@ const (
 	// here. The server omits an intermediate certificate, or the roots here are old.
 	Unrooted     Verdict = "unrooted"
 	KeyNotProved Verdict = "key_not_proved" // the server did not sign with the leaf's key
-	// Unfit: the client rejects the certificate, or another one in the list, though the expected authority signed it; or the
-	// bytes are not a certificate, so that who signed is not known.
+	// Unfit: the client rejects the certificate, or another one in the list, though the expected authority signed it;
+	// or the bytes are not a certificate, so that who signed is not known.
 	Unfit       Verdict = "unfit"
 	Expired     Verdict = "expired"
 	NotYetValid Verdict = "not_yet_valid"
@@ -61,9 +61,9 @@ type Judgement struct {
 }
 
 // ProvesInterception reports whether the judgement proves that something between here and the server terminates TLS.
-// withdrawn tells that the certificate was seen at an address that the host's zone no longer lists. Such an address may
-// belong to another owner by now, whose certificate is then another one: only a certificate for the host's own name, which
-// is not self-signed, proves interception there.
+// withdrawn tells that the certificate was seen at an address that the host's zone no longer lists. Such an address
+// may belong to another owner by now, whose certificate is then another one: only a certificate for the host's own
+// name, which is not self-signed, proves interception there.
 func (j *Judgement) ProvesInterception(withdrawn bool) bool {
 	switch j.Verdict {
 	case WrongIssuer, ForgedIssuer, KeyNotProved:

@@ -33,6 +33,7 @@ func (a *Anchor) web(list []*devicecert.Certificate, s Subject) finding {
 	return f
 }
 
+// webChain finds who signed a list that a web host sent. sent is the same list in the form of crypto/x509.
 func (a *Anchor) webChain(list []*devicecert.Certificate, sent []*x509.Certificate, now time.Time) finding {
 	if a.pool != nil {
 		if f, ok := verify(a.pool, sent, now); ok {
@@ -133,12 +134,12 @@ func withoutCritical(cert *x509.Certificate) *x509.Certificate {
 }
 
 // timestamps is the extension in which a public authority embeds the receipts of the certificate transparency logs
-// (RFC 6962 §3.3). Browsers accept no public certificate without it. An inspecting firewall that mints certificates has no
-// receipts to embed.
+// (RFC 6962 §3.3). Browsers accept no public certificate without it. An inspecting firewall that mints certificates
+// has no receipts to embed.
 var timestamps = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}
 
-// logged reports whether a certificate carries the receipt of a log. The receipt's signature is not checked: the logs are
-// not known here.
+// logged reports whether a certificate carries the receipt of a log. The receipt's signature is not checked: the logs
+// are not known here.
 func logged(cert *x509.Certificate) bool {
 	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool {
 		var list, receipts, receipt cryptobyte.String
@@ -150,8 +151,8 @@ func logged(cert *x509.Certificate) bool {
 	})
 }
 
-// foreignRoot reports whether a certificate is a self-issued root that is not among the anchor's. A server that sends one
-// asks its clients to trust it. A known one is redundant.
+// foreignRoot reports whether a certificate is a self-issued root that is not among the anchor's. A server that sends
+// one asks its clients to trust it. A known one is redundant.
 func (a *Anchor) foreignRoot(cert *x509.Certificate) bool {
 	if string(cert.RawIssuer) != string(cert.RawSubject) {
 		return false
@@ -162,9 +163,10 @@ func (a *Anchor) foreignRoot(cert *x509.Certificate) bool {
 	return err != nil
 }
 
-// moments lists the times to verify a list at. The first is now, moved into the leaf's validity, so that an expired leaf is
-// not taken for one of an unknown authority. The second is the nearest time at which all certificates of the list are valid
-// together, if there is one, so that an expired intermediate is not either. There are no more: each costs a search.
+// moments lists the times to verify a list at. The first is now, moved into the leaf's validity, so that an expired
+// leaf is not taken for one of an unknown authority. The second is the nearest time at which all certificates of the
+// list are valid together, if there is one, so that an expired intermediate is not either. There are no more: each
+// costs a search.
 func moments(sent []*x509.Certificate, now time.Time) []time.Time {
 	leaf := sent[0]
 	begin, end := leaf.NotBefore, leaf.NotAfter

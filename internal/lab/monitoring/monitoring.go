@@ -1,8 +1,8 @@
-// Package monitoring runs Debian's Prometheus and Alertmanager on loopback for tests: what is scraped goes through the
-// rules and the routes that are shipped, and the pages that come of it arrive at a [Recorder].
+// Package monitoring runs Debian's Prometheus and Alertmanager on loopback for tests: samples go through the
+// shipped rules and routes, and the notifications arrive at a [Recorder].
 //
-// Rules think in minutes and hours. [ScaleRules] and [ScaleAlertmanager] divide their times, so that a test of all of
-// it takes about a minute. The servers are stopped by their process handles when the test ends; a program that is
+// Rules wait for minutes and hours. [ScaleRules] and [ScaleAlertmanager] divide these times, so that a complete test
+// takes about a minute. The servers are stopped by their process handles when the test ends; a program that is
 // missing fails the test.
 package monitoring
 

@@ -1,5 +1,5 @@
-// Package program runs the exporter, and what scrapes it, as a person would: as a process with flags, found by the
-// address that it says it listens on.
+// Package program runs the exporter and other servers as processes with flags, and finds them by the address that they
+// log.
 package program
 
 import (
