@@ -298,3 +298,24 @@ func FuzzWalk(f *testing.F) {
 		checkFinding(t, Walk(Evidence{Outcome: o, Own: judgement(int(verdict)), Web: web, CredentialConfigured: flag(13), Withdrawn: flag(14)}))
 	})
 }
+
+// TestEveryReasonIsGiven runs over the same constants in the other direction: a reason that no failure, no verdict and
+// no look-up gives would be documented and never reported.
+func TestEveryReasonIsGiven(t *testing.T) {
+	given := map[reason.Reason]bool{
+		DNSFinding(nil, "").Reason:                                 true,
+		SinkholeFinding(netip.MustParseAddr("192.168.1.1")).Reason: true,
+	}
+	for _, failure := range closedlist.Constants(t, "../measurement", "Failure") {
+		o := measurement.Outcome{Failure: measurement.Failure(failure), FailedIn: measurement.Hello, Transport: measurement.TCP, Client: measurement.Device}
+		given[Walk(&o, nothingSeen, nil, true).Reason] = true
+	}
+	for _, verdict := range closedlist.Constants(t, "../trust", "Verdict") {
+		given[certificateReason(judged(trust.Verdict(verdict)), shown(true))] = true
+	}
+	for _, info := range reason.All() {
+		if !given[info.Reason] {
+			t.Errorf("nothing gives the reason %s", info.Reason)
+		}
+	}
+}
