@@ -1,5 +1,5 @@
-// Package measurement is the vocabulary of what a round sees: plain data, filled in by the probes (packages dns and path)
-// and read by the packages that judge it (staleness, trust, diagnose) and by the views (collector, present).
+// Package measurement is the vocabulary of what a round sees: plain data, filled in by the probes (packages dns and
+// path) and read by the packages that judge it (staleness, trust, diagnose) and by the views (collector, present).
 //
 // It has no sockets, no clock and no verdicts. Every text in it that came from the network has passed [Text].
 package measurement
