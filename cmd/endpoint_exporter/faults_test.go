@@ -487,7 +487,7 @@ func clientPair(t testing.TB, l *lab.Lab) (certFile, keyFile string) {
 	return clientPairOf(t, l.Mint)
 }
 
-func clientPairOf(t *testing.T, mint *lab.Mint) (certFile, keyFile string) {
+func clientPairOf(t testing.TB, mint *lab.Mint) (certFile, keyFile string) {
 	t.Helper()
 	pair, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "device"})
 	if err != nil {

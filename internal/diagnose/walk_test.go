@@ -308,7 +308,7 @@ func TestEveryReasonIsGiven(t *testing.T) {
 	}
 	for _, failure := range closedlist.Constants(t, "../measurement", "Failure") {
 		o := measurement.Outcome{Failure: measurement.Failure(failure), FailedIn: measurement.Hello, Transport: measurement.TCP, Client: measurement.Device}
-		given[Walk(&o, nothingSeen, nil, true).Reason] = true
+		given[Walk(Evidence{Outcome: &o, Own: nothingSeen, CredentialConfigured: true}).Reason] = true
 	}
 	for _, verdict := range closedlist.Constants(t, "../trust", "Verdict") {
 		given[certificateReason(judged(trust.Verdict(verdict)), shown(true))] = true

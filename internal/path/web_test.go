@@ -1,7 +1,9 @@
 package path
 
 import (
+	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"testing"
 
@@ -87,6 +89,24 @@ func TestWalkWebReplayedCertificate(t *testing.T) {
 		o := w.walkWebServer(t, "a.test", &tls.Config{Certificates: []tls.Certificate{replayed}, MinVersion: version, MaxVersion: version})
 		if o.Failure != measurement.Completed || o.TLS.Leaf() == nil || o.TLS.KeyProved || !o.TLS.SignatureChecked || o.TLS.Version != version {
 			t.Errorf("%s", describe(o))
+		}
+	})
+}
+
+// TestWalkWebUnreadableCertificate has a server send a certificate that package x509 rejects: an underscore in a
+// PrintableString. TLS 1.3 encrypts it, so that only crypto/tls could read it.
+func TestWalkWebUnreadableCertificate(t *testing.T) {
+	inEitherVersion(t, func(t *testing.T, w *world, version uint16) {
+		leaf := leafOf(t, lab.Leaf{CommonName: "a_test"})
+		utf8, printable := append([]byte{0x0c, 6}, "a_test"...), append([]byte{0x13, 6}, "a_test"...)
+		leaf.Certificate[0], leaf.Leaf = bytes.Replace(leaf.Certificate[0], utf8, printable, 1), nil
+		if _, err := x509.ParseCertificate(leaf.Certificate[0]); err == nil {
+			t.Fatal("package x509 reads the certificate")
+		}
+		o := w.walkWebServer(t, "a.test", &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: version, MaxVersion: version})
+		seen := o.TLS != nil && len(o.TLS.RawChain) > 0
+		if o.Failure != measurement.Malformed || o.FailedIn != measurement.Hello || seen != (version == tls.VersionTLS12) {
+			t.Errorf("%s, certificate seen: %v", describe(o), seen)
 		}
 	})
 }
