@@ -47,6 +47,7 @@ func TestExporterUnderEveryFault(t *testing.T) {
 		lab.RefuseCertificate: {"", neverFinished, ""},
 
 		lab.InterceptNegativeSerial: {"", intercepted, ""},
+		lab.SelfSigned:              {"", notAuthentic, ""},
 		// On a host with UDP, the other path decides: see TestSessionsEndedAfterCertificate.
 		lab.CloseAfterCertificate: {"", unproven, "tcp-lwm2m"},
 		lab.ResetAfterCertificate: {"", unproven, "tcp-lwm2m"},
@@ -342,6 +343,7 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 		service    string
 		faults     []set
 		configured bool
+		twoHosts   bool   // the service has a second host
 		reason     string // of the TCP paths with a fault
 		unproven   bool
 		code       int // of check
@@ -365,6 +367,10 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 			service: "bootstrap", faults: []set{{"*/tcp", lab.CloseAfterCertificate}}, reason: "closed", code: exitUnhealthy,
 			patterns: []string{`^Something is wrong: 1 of 3 paths carries a device \(2 blocked\)`},
 		},
+		"RST on every path of a host, another host of the service finishes: reset": {
+			service: "tcp-lwm2m", faults: []set{{"tcp-lwm2m." + lab.Domain, lab.ResetAfterCertificate}}, twoHosts: true, reason: "reset", code: exitUnhealthy,
+			patterns: []string{`^Something is wrong: 2 of 4 paths carry a device \(2 blocked\)`},
+		},
 		"RST after a device's own certificate: reset": {
 			service: "tcp-lwm2m", faults: []set{{"*", lab.ResetAfterCertificate}}, configured: true, reason: "reset", code: exitUnhealthy,
 			patterns: []string{`after the configured client certificate, without a TLS alert`},
@@ -373,7 +379,12 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
-				l := startLab(t, lab.Options{Hosts: hostsOf(test.service), Network: network})
+				hosts := hostsOf(test.service)
+				if test.twoHosts {
+					hosts = append(hosts, hosts[0])
+					hosts[1].Name = "second." + lab.Domain
+				}
+				l := startLab(t, lab.Options{Hosts: hosts, Network: network})
 				for _, f := range test.faults {
 					if err := l.Set(f.where, f.fault); err != nil {
 						t.Fatal(err)
@@ -399,6 +410,9 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 					failures := x.of("endpoint_path_failure", labels...)
 					if n, _ := x.one("endpoint_path_failure", append(labels, fmt.Sprintf("reason=%q", test.reason), `class="blocked"`)...); (n == 1) == test.unproven || len(failures) != int(1-up) {
 						t.Errorf("%v: %v, want %q", labels, failures, test.reason)
+					}
+					if test.twoHosts {
+						continue // a host's rounds are counted without the other's
 					}
 					if n, ok := x.one("endpoint_path_attempts_total", append(labels, `result="ok"`)...); !ok || n != up {
 						t.Errorf("%v: %v good attempts (%v)", labels, n, ok)

@@ -117,3 +117,49 @@ func TestStaleByWithdrawnAddress(t *testing.T) {
 		}
 	})
 }
+
+// TestWithdrawnAddressOfOtherOwner has another server answer at the address that the zone has left and the site's resolver
+// keeps. Only a certificate for the host's own name proves that something intercepts.
+func TestWithdrawnAddressOfOtherOwner(t *testing.T) {
+	for name, test := range map[string]struct{ fault, reason, class, seen string }{
+		"appliance: no interception": {
+			lab.SelfSigned, "device_unfit", "server", `another server answers, with a certificate for \"appliance\", signed by \"appliance\", at an address that the zone has withdrawn`,
+		},
+		"HTTP page: no interception":                   {lab.BlockPage, "not_tls", "server", "HTTP/1.1 403 Forbidden"},
+		"certificate for the host's name: intercepted": {lab.Intercept, "wrong_issuer", "interception", `signed by \"SSLInspect\"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inMemory(t, func(t *testing.T, network *memnet.Network) {
+				var published atomic.Pointer[[]netip.Addr]
+				l := startLab(t, lab.Options{Hosts: hostsOf("tcp-lwm2m"), Addresses: 2, Network: network, Records: map[string]lab.RecordSet{
+					lab.Izuma()[6].Name: {Addresses: func(time.Time, uint64) []netip.Addr { return *published.Load() }},
+				}})
+				host := l.Places()[0].Host.Name
+				addresses := l.AddressesOf(host)
+				published.Store(&[]netip.Addr{addresses[0]})
+				l.Resolver.Upstream = lab.NewResolver(l.Resolver.Upstream, lab.Habits{MinTTL: 24 * 3600, MaxTTL: 60}, 2)
+				e := startExporterOn(t, network, l.Config())
+				labels := []string{`service="tcp-lwm2m"`, fmt.Sprintf("host=%q", host)}
+				scrapeUntil(t, e, labels, "ok", "stale")
+				published.Store(&[]netip.Addr{addresses[1]})
+				if err := l.Set("tcp-lwm2m@"+addresses[0].String()+"/tcp", test.fault); err != nil {
+					t.Fatal(err)
+				}
+				x := scrapeUntil(t, e, labels, "stale", "never")
+				if failures := x.of("endpoint_path_failure", labels...); len(failures) != 0 {
+					t.Errorf("a withdrawn address counts as one of the cloud: %v", failures)
+				}
+				_, report := get(t, e, http.MethodGet, "/api/v1/report")
+				for _, want := range []string{fmt.Sprintf(`"reason": %q`, test.reason), fmt.Sprintf(`"class": %q`, test.class), test.seen} {
+					if !strings.Contains(report, want) {
+						t.Errorf("the report does not contain %s: %s", want, report)
+					}
+				}
+				if intercepted := strings.Contains(report, "interception"); intercepted != (test.class == "interception") {
+					t.Errorf("intercepted: %v", intercepted)
+				}
+			})
+		})
+	}
+}

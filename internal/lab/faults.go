@@ -61,6 +61,7 @@ const (
 	CloseAfterCertificate   = "close_after_certificate"
 	ResetAfterCertificate   = "reset_after_certificate"
 	InterceptNegativeSerial = "intercept_negative_serial"
+	SelfSigned              = "self_signed"
 	NoPong                  = "no_pong"
 	Slow                    = "slow"
 	NATForgets              = "nat_forgets"
@@ -85,6 +86,7 @@ func Faults() []Fault {
 		{Intercept, "", "terminates any TLS with a certificate from CN=SSLInspect", intercepted("wrong_issuer"), intercepted("wrong_issuer"), intercepted("wrong_issuer")},
 		{InterceptNoCCM, "", "the same by a box without AES-CCM: alerts devices, intercepts browsers", intercepted("wrong_issuer"), nil, intercepted("wrong_issuer")},
 		{InterceptNegativeSerial, "", "the same with a negative serial number, which strict parsers reject", intercepted("wrong_issuer"), intercepted("wrong_issuer"), intercepted("wrong_issuer")},
+		{SelfSigned, "", "an appliance with its factory certificate: self-signed, for another name", intercepted("wrong_issuer"), intercepted("wrong_issuer"), intercepted("wrong_issuer")},
 		{ForgedIssuer, "", "a certificate with the right issuer's name, signed with another key", intercepted("forged_issuer"), intercepted("forged_issuer"), intercepted("forged_issuer")},
 		{Replay, "", "the true certificate, sent by a server without its key", intercepted("key_not_proved"), intercepted("key_not_proved"), intercepted("key_not_proved")},
 		{Expired, "", "the certificate expired an hour ago", certificate("expired"), certificate("expired"), certificate("expired")},

@@ -20,7 +20,7 @@ type identity struct {
 // certificate is the one that the host sends under a fault: the true one unless the fault is about the certificate.
 func (i *identity) certificate(fault string) (tls.Certificate, error) {
 	switch fault {
-	case Intercept, InterceptNoCCM, InterceptNegativeSerial, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RSALeaf, ClientOnlyLeaf:
+	case Intercept, InterceptNoCCM, InterceptNegativeSerial, SelfSigned, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RSALeaf, ClientOnlyLeaf:
 	default:
 		fault = None
 	}
@@ -64,6 +64,9 @@ func (i *identity) issue(fault string) (tls.Certificate, error) {
 		leaf.RSA = true
 	case ClientOnlyLeaf:
 		leaf.ClientOnly = true
+	}
+	if fault == SelfSigned {
+		return i.mint.SelfSigned("appliance")
 	}
 	certificate, err := by.Issue(leaf)
 	if err == nil && fault == Replay {

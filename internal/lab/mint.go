@@ -190,6 +190,15 @@ func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
 	return out, nil
 }
 
+// SelfSigned returns a certificate that is signed with its own key.
+func (m *Mint) SelfSigned(commonName string) (tls.Certificate, error) {
+	own, err := newAuthority(name(attribute{oidCommonName, commonName}), nil, m.Now)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{own.Certificate.Raw}, PrivateKey: own.key, Leaf: own.Certificate}, nil
+}
+
 // negateSerial signs a certificate of the authority again, with a negative serial number.
 func (a *Authority) negateSerial(certificate *x509.Certificate) ([]byte, error) {
 	var signed struct {

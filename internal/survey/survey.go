@@ -254,7 +254,8 @@ func (s *Survey) report(ctx context.Context, parts []part) *report.Report {
 	if len(parts) == 0 {
 		out.Started, out.Finished = s.opts.Now(), s.opts.Now()
 	}
-	diagnose.SettleDoubt(out.Hosts) // other hosts of the service may decide
+	// Other hosts of the service may decide. The counts of rounds know only the host's own paths.
+	diagnose.SettleDoubt(out.Hosts)
 	diagnose.Summarize(out)
 	return out
 }
