@@ -19,10 +19,11 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-// namespace is a network namespace with a thread of its own. It ends with the test and its sockets.
+// namespace is a network namespace and the thread that is in it. It ends with the test and its sockets.
 type namespace struct{ work chan func() }
 
-// newNamespace returns a namespace with a loopback interface and the rules of nft, which count bytes.
+// newNamespace returns a namespace with the rules of nft, which count bytes. Its loopback interface has segments of at
+// most 1280 bytes.
 func newNamespace(t *testing.T, rules string) *namespace {
 	t.Helper()
 	n, ready := &namespace{make(chan func())}, make(chan error)
@@ -34,7 +35,7 @@ func newNamespace(t *testing.T, rules string) *namespace {
 			}
 			nft := exec.CommandContext(t.Context(), "nft", "-f", "-")
 			nft.Stdin = strings.NewReader(rules)
-			for _, command := range []*exec.Cmd{exec.CommandContext(t.Context(), "ip", "link", "set", "lo", "up"), nft} {
+			for _, command := range []*exec.Cmd{exec.CommandContext(t.Context(), "ip", "link", "set", "lo", "mtu", "1280", "gso_max_segs", "1", "up"), nft} {
 				if out, err := command.CombinedOutput(); err != nil {
 					return fmt.Errorf("%v: %w: %s", command, err, out)
 				}
@@ -100,6 +101,7 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 		rule          string
 		endUnfinished bool // port 5684 ends sessions after the client certificate
 		configured    bool
+		padding       int               // bytes by which the server's certificate is longer
 		want          map[string]string // reason by port, "" if the path is up
 		unproven      bool              // port 5684
 		code          int               // of check
@@ -121,6 +123,10 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 		"reset on one port: reset there": {
 			rule: cut("5684", tcpReset), want: map[string]string{"5684": "reset", "443": ""}, code: exitUnhealthy, pattern: `1 of 2 paths carries a device`,
 		},
+		"large segments dropped on one port: silent, for its MTU": {
+			rule: "tcp sport 5684 meta length > 1000 drop;", padding: 2000, want: map[string]string{"5684": "silent", "443": ""}, code: exitUnhealthy,
+			pattern: `Large packets are lost on TCP 5684 .* check the MTU of tunnels`,
+		},
 		"the server ends sessions, the other port finishes them: closed": {
 			endUnfinished: true, want: map[string]string{"5684": "closed", "443": ""}, code: exitUnhealthy, pattern: `closed: the connection ended after the client certificate`,
 		},
@@ -134,7 +140,7 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			certificate, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test"})
+			certificate, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", Padding: test.padding})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +163,9 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 					t.Errorf("%v: %v, want %q", labels, failures, reason)
 				}
 				unproven := map[bool]float64{true: 1}[test.unproven && port == "5684"]
-				checkUnproven(t, x, labels, unproven)
+				if got, _ := x.one("endpoint_path_unproven", labels...); got != unproven {
+					t.Errorf("%v: path_unproven %v, want %v", labels, got, unproven)
+				}
 			}
 			checkCommand(t, n.dial, config, check{}, test.code, []string{test.pattern}, nil)
 		})

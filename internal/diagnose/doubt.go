@@ -38,7 +38,7 @@ func anyUnproven(h *report.Host) bool {
 }
 
 // serviceAnswersCertificate reports whether a server of a host's service answers the client certificate with a complete
-// session or with an alert. Servers for browsers and for devices are told apart.
+// session or with an alert. A server for browsers says nothing about one for devices.
 func serviceAnswersCertificate(hosts []report.Host, of *report.Host) bool {
 	return slices.ContainsFunc(hosts, func(h report.Host) bool {
 		return h.Endpoint.Service == of.Endpoint.Service && h.Endpoint.Client == of.Endpoint.Client &&

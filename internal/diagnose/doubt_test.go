@@ -46,7 +46,7 @@ func changed(w report.Walk, change func(*report.Walk)) report.Walk {
 func TestSettleDoubt(t *testing.T) {
 	refused := asked(func(w *report.Walk) { w.Outcome.Failure = measurement.CertificateNeeded })
 	reset, closed := doubtful(measurement.DetailResetAfterCert), doubtful(measurement.DetailEndedAfterCert)
-	// host is a host of a service, each walk on a path of its own; addresses is one with all walks on one path.
+	// host is a host of a service, with one path for each walk; addresses is one with all walks on one path.
 	host := func(service string, client measurement.Client, walks ...report.Walk) report.Host {
 		h := report.Host{Endpoint: &config.Endpoint{Service: service, Host: "a.test", Client: client}, Up: true, Known: true}
 		for _, w := range walks {
