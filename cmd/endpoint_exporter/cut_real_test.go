@@ -101,6 +101,7 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 		rule          string
 		endUnfinished bool // port 5684 ends sessions after the client certificate
 		configured    bool
+		framed        bool              // port 5684 frames CoAP by RFC 8323
 		padding       int               // bytes by which the server's certificate is longer
 		want          map[string]string // reason by port, "" if the path is up
 		unproven      bool              // port 5684
@@ -122,6 +123,10 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 		},
 		"reset on one port: reset there": {
 			rule: cut("5684", tcpReset), want: map[string]string{"5684": "reset", "443": ""}, code: exitUnhealthy, pattern: `1 of 2 paths carries a device`,
+		},
+		"RFC 8323 under the default framing: up, with a hint": {
+			framed: true, want: map[string]string{"5684": "", "443": ""}, code: exitOK,
+			pattern: `tcp 5684 .*ping unanswered \(the server frames CoAP by RFC 8323: .* set framing: rfc8323`,
 		},
 		"large segments dropped on one port: silent, for its MTU": {
 			rule: "tcp sport 5684 meta length > 1000 drop;", padding: 2000, want: map[string]string{"5684": "silent", "443": ""}, code: exitUnhealthy,
@@ -145,7 +150,7 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := newNamespace(t, "table ip t { chain c { type filter hook input priority 0; ct state invalid accept; "+test.rule+" }; }")
-			n.serve(t, 5684, &lab.DeviceServer{Certificate: certificate, EndUnfinished: test.endUnfinished})
+			n.serve(t, 5684, &lab.DeviceServer{Certificate: certificate, EndUnfinished: test.endUnfinished, CoAP: lab.CoAP{Framed: test.framed}})
 			n.serve(t, 443, &lab.DeviceServer{Certificate: certificate})
 			config := strings.Replace(watching(mint, "127.0.0.1", "5684", "tcp", "device"), "port: 5684}]", "port: 5684}, {transport: tcp, port: 443}]", 1)
 			if test.configured {
