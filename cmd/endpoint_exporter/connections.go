@@ -28,24 +28,23 @@ const (
 	keepAliveTime = 2 * time.Minute
 )
 
-// connections bounds the connections of a server. A connection above the bound closes another one: that of the network
-// with the most connections, the oldest one without a request in progress. A request is in progress until its response
-// is being sent. So clients that send no request, or do not read the response, lose their connections to the others.
+// connections bounds the connections of a server. A connection above the bound closes another one: of the network with
+// the most connections, the one that has waited longest for its client, which is to send a request or to receive a
+// response. So clients that do neither lose their connections to the others.
 type connections struct {
 	released func() // called after a connection has ended
 
-	mu     sync.Mutex
-	opened uint64
-	open   map[net.Conn]*connection
+	mu    sync.Mutex
+	clock uint64 // counts the times at which a connection began to wait for its client
+	open  map[net.Conn]*connection
 }
 
-// connection is one open connection.
+// connection is one open connection. Its fields are guarded by all.mu.
 type connection struct {
-	all     *connections
-	number  uint64       // in the order in which they were opened
-	network netip.Prefix // of the client
-
-	requests int // in progress, without those whose response is being sent; guarded by all.mu
+	all      *connections
+	network  netip.Prefix // of the client
+	requests int          // in progress, without those whose response is being sent
+	since    uint64       // all.clock when the last request was no longer in progress
 }
 
 type connectionKey struct{}
@@ -72,8 +71,8 @@ func (c *connections) install(server *http.Server) {
 func (c *connections) add(conn net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.opened++
-	added := &connection{all: c, number: c.opened, network: networkOf(conn.RemoteAddr())}
+	c.clock++
+	added := &connection{all: c, since: c.clock, network: networkOf(conn.RemoteAddr())}
 	c.open[conn] = added
 	if len(c.open) > maxConnections {
 		victim := c.victim()
@@ -118,7 +117,7 @@ func (a *connection) worse(b *connection, count map[netip.Prefix]int) bool {
 	if (a.requests == 0) != (b.requests == 0) {
 		return a.requests == 0
 	}
-	return a.number < b.number
+	return a.since < b.since
 }
 
 // begin marks a request as in progress until end is called.
@@ -143,6 +142,10 @@ func count(request context.Context, n int) {
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
 	a.requests += n
+	if a.requests == 0 {
+		a.all.clock++
+		a.since = a.all.clock
+	}
 }
 
 // networkOf returns the network of a client that is counted as one: an IPv4 address or an IPv6 /64. It is the zero value

@@ -28,16 +28,18 @@ func TestConnectionsVictim(t *testing.T) {
 	for name, test := range map[string]struct {
 		first, rest, last string // clients of the first connection, of those between, of the one above the bound
 		busy              []int  // connections with a request in progress
+		sending           []int  // connections whose response is being sent
 		want              int
 	}{
-		"all from one address: the oldest":                      {attacker, attacker, attacker, nil, 0},
-		"the oldest has a request: the next":                    {attacker, attacker, attacker, []int{0}, 1},
-		"all others have a request: the new one":                {attacker, attacker, attacker, all(maxConnections), maxConnections},
-		"another address is older: it stays":                    {other, attacker, attacker, nil, 1},
-		"another address is new: the oldest of the others":      {attacker, attacker, other, nil, 0},
-		"another address is new, all have a request: oldest":    {attacker, attacker, other, all(maxConnections), 0},
-		"addresses of one IPv6 /64: one network":                {other, same, "[2001:db8::2]:1", all(maxConnections), maxConnections},
-		"addresses of another IPv6 /64: the oldest of the most": {same, same, "[2001:db8:0:1::1]:1", all(maxConnections), 0},
+		"all from one address: the oldest":                      {attacker, attacker, attacker, nil, nil, 0},
+		"the oldest has a request: the next":                    {attacker, attacker, attacker, []int{0}, nil, 1},
+		"all others have a request: the new one":                {attacker, attacker, attacker, all(maxConnections), nil, maxConnections},
+		"all others send a response: the first of them":         {attacker, attacker, attacker, nil, all(maxConnections), 0},
+		"another address is older: it stays":                    {other, attacker, attacker, nil, nil, 1},
+		"another address is new: the oldest of the others":      {attacker, attacker, other, nil, nil, 0},
+		"another address is new, all have a request: oldest":    {attacker, attacker, other, all(maxConnections), nil, 0},
+		"addresses of one IPv6 /64: one network":                {other, same, "[2001:db8::2]:1", all(maxConnections), nil, maxConnections},
+		"addresses of another IPv6 /64: the oldest of the most": {same, same, "[2001:db8:0:1::1]:1", all(maxConnections), nil, 0},
 	} {
 		c := &connections{released: func() {}}
 		server := &http.Server{}
@@ -54,6 +56,10 @@ func TestConnectionsVictim(t *testing.T) {
 			ctx := server.ConnContext(t.Context(), conns[i])
 			if slices.Contains(test.busy, i) {
 				begin(ctx)
+			}
+			if slices.Contains(test.sending, i) {
+				begin(ctx)
+				receive(ctx)
 			}
 		}
 		for i, conn := range conns {
