@@ -30,7 +30,12 @@ func TestSoak(t *testing.T) {
 	s := serveProcess(t, setup{hosts: lab.Izuma(), more: soakConfig})
 	faults := []struct{ where, fault string }{
 		{"*", lab.None}, {"*/tcp", lab.Refuse}, {"bootstrap", lab.Intercept}, {"*", lab.None}, {"*/udp", lab.Drop}, {"lwm2m", lab.Expired},
-		{"*/tcp", lab.ResetAfterHello}, {"*", lab.None}, {"resolver", "servfail"}, {"resolver", "none"}, {"gateways", lab.BlockPage},
+		{"*/tcp", lab.ResetAfterHello}, {"*", lab.None}, {"resolver", "servfail"}, {"resolver", "honest"}, {"gateways", lab.BlockPage},
+	}
+	for _, f := range faults {
+		if err := s.lab.Check(f.where, f.fault); err != nil {
+			t.Fatal(err)
+		}
 	}
 	metrics := []string{"go_memstats_heap_alloc_bytes", "go_memstats_sys_bytes", "process_resident_memory_bytes", "go_goroutines", "process_open_fds"}
 	samples := make(map[string][]float64)
