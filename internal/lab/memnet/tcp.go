@@ -103,21 +103,17 @@ func (l *Listener) Close() error {
 
 // Conn is one end of a TCP connection.
 type Conn struct {
-	net           *Network
-	local, remote netip.AddrPort
-	peer          *Conn
-	change        *sync.Cond
+	socket
+	peer *Conn
 
-	received    []byte // arrived and not read yet
-	inTransit   int    // bytes that the peer has sent and that have not arrived
-	fin         bool   // the peer has ended its direction
-	cut         bool   // the connection was reset
-	failure     error  // what the next read or write reports of that; nil once reported
-	ended       bool   // this end has ended its direction
-	closed      bool
-	stalled     bool // the filter dropped a segment of this end
-	resets      bool // Close sends RST
-	read, write deadline
+	received  []byte // arrived and not read yet
+	inTransit int    // bytes that the peer has sent and that have not arrived
+	fin       bool   // the peer has ended its direction
+	cut       bool   // the connection was reset
+	failure   error  // what the next read or write reports of that; nil once reported
+	ended     bool   // this end has ended its direction
+	stalled   bool   // the filter dropped a segment of this end
+	resets    bool   // Close sends RST
 }
 
 // dialTCP connects, with SYNs repeated as Linux repeats them.
@@ -155,7 +151,7 @@ func (n *Network) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, err
 	return nil, opError("dial", "tcp", netip.AddrPort{}, to, syscall.ETIMEDOUT)
 }
 
-func (n *Network) newConn() *Conn { return &Conn{net: n, change: sync.NewCond(&n.mu)} }
+func (n *Network) newConn() *Conn { return &Conn{socket: n.newSocket("tcp")} }
 
 // sendSYN asks for a connection; answers gets nil when it stands, or why it was refused. A SYN that is dropped has no
 // answer.
@@ -367,35 +363,4 @@ func (c *Conn) Close() error {
 		c.closed = true
 	}
 	return nil
-}
-
-// LocalAddr is this end's [*net.TCPAddr].
-func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.local) }
-
-// RemoteAddr is the peer's [*net.TCPAddr].
-func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
-
-// SetDeadline sets both deadlines.
-func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.read, &c.write) }
-
-// SetReadDeadline sets when reads end.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.read) }
-
-// SetWriteDeadline sets when writes end.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.write) }
-
-func (c *Conn) setDeadlines(t time.Time, which ...*deadline) error {
-	c.net.mu.Lock()
-	defer c.net.mu.Unlock()
-	if c.closed {
-		return c.opError("set", net.ErrClosed)
-	}
-	for _, d := range which {
-		d.set(t, c.change)
-	}
-	return nil
-}
-
-func (c *Conn) opError(op string, err error) error {
-	return opError(op, "tcp", c.local, c.remote, err)
 }

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -26,15 +25,9 @@ type datagram struct {
 // connected one receives only the datagrams of its peer, and the ICMP errors that its own datagrams cause. It is a
 // [net.Conn] and a [net.PacketConn], and has the methods of [*net.UDPConn] that take netip addresses.
 type PacketConn struct {
-	net    *Network
-	local  netip.AddrPort
-	remote netip.AddrPort // valid if connected
-	change *sync.Cond
-
-	queue       []datagram
-	failure     error // an ICMP error, reported once
-	closed      bool
-	read, write deadline
+	socket
+	queue   []datagram
+	failure error // an ICMP error, reported once
 }
 
 // ListenPacket opens an unconnected UDP socket; port 0 chooses one.
@@ -60,7 +53,8 @@ func (n *Network) openPacket(op string, at, remote netip.AddrPort) (*PacketConn,
 	if n.sockets == nil {
 		n.sockets = make(map[netip.AddrPort]*PacketConn)
 	}
-	c := &PacketConn{net: n, local: bound, remote: remote, change: sync.NewCond(&n.mu)}
+	c := &PacketConn{socket: n.newSocket("udp")}
+	c.local, c.remote = bound, remote
 	n.sockets[bound] = c
 	return c, nil
 }
@@ -189,35 +183,4 @@ func (c *PacketConn) Close() error {
 	c.read.set(time.Time{}, c.change)
 	c.write.set(time.Time{}, c.change)
 	return nil
-}
-
-// LocalAddr is this socket's [*net.UDPAddr].
-func (c *PacketConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.local) }
-
-// RemoteAddr is the peer's [*net.UDPAddr]; nil if the socket is not connected.
-func (c *PacketConn) RemoteAddr() net.Addr { return netAddr("udp", c.remote) }
-
-// SetDeadline sets both deadlines.
-func (c *PacketConn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.read, &c.write) }
-
-// SetReadDeadline sets when reads end.
-func (c *PacketConn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.read) }
-
-// SetWriteDeadline sets when writes end.
-func (c *PacketConn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.write) }
-
-func (c *PacketConn) setDeadlines(t time.Time, which ...*deadline) error {
-	c.net.mu.Lock()
-	defer c.net.mu.Unlock()
-	if c.closed {
-		return c.opError("set", net.ErrClosed)
-	}
-	for _, d := range which {
-		d.set(t, c.change)
-	}
-	return nil
-}
-
-func (c *PacketConn) opError(op string, err error) error {
-	return opError(op, "udp", c.local, c.remote, err)
 }

@@ -1,0 +1,54 @@
+package memnet
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// socket is what [Conn] and [PacketConn] have in common. Its fields are guarded by net.mu.
+type socket struct {
+	net         *Network
+	transport   string // "tcp" or "udp"
+	local       netip.AddrPort
+	remote      netip.AddrPort // not valid for a UDP socket that is not connected
+	change      *sync.Cond     // signals every change that a read or a write may wait for
+	closed      bool
+	read, write deadline
+}
+
+func (n *Network) newSocket(transport string) socket {
+	return socket{net: n, transport: transport, change: sync.NewCond(&n.mu)}
+}
+
+// LocalAddr is the socket's own [*net.TCPAddr] or [*net.UDPAddr].
+func (s *socket) LocalAddr() net.Addr { return netAddr(s.transport, s.local) }
+
+// RemoteAddr is the peer's [*net.TCPAddr] or [*net.UDPAddr]; nil if a UDP socket is not connected.
+func (s *socket) RemoteAddr() net.Addr { return netAddr(s.transport, s.remote) }
+
+// SetDeadline sets the read and the write deadline.
+func (s *socket) SetDeadline(t time.Time) error { return s.setDeadlines(t, &s.read, &s.write) }
+
+// SetReadDeadline sets the read deadline.
+func (s *socket) SetReadDeadline(t time.Time) error { return s.setDeadlines(t, &s.read) }
+
+// SetWriteDeadline sets the write deadline.
+func (s *socket) SetWriteDeadline(t time.Time) error { return s.setDeadlines(t, &s.write) }
+
+func (s *socket) setDeadlines(t time.Time, which ...*deadline) error {
+	s.net.mu.Lock()
+	defer s.net.mu.Unlock()
+	if s.closed {
+		return s.opError("set", net.ErrClosed)
+	}
+	for _, d := range which {
+		d.set(t, s.change)
+	}
+	return nil
+}
+
+func (s *socket) opError(op string, err error) error {
+	return opError(op, s.transport, s.local, s.remote, err)
+}
