@@ -113,3 +113,16 @@ func TestQueriesOfRunbooks(t *testing.T) {
 		t.Errorf("only %d queries were found", queries)
 	}
 }
+
+// TestReadmeNamesEveryAlert tests that README.md lists every alert; those of the fleet with a twin per site share a row.
+func TestReadmeNamesEveryAlert(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range readAlerts(t) {
+		if name = strings.TrimSuffix(name, "AtMostSites"); !bytes.Contains(text, []byte("`"+name+"`")) {
+			t.Errorf("%s is not in README.md", name)
+		}
+	}
+}

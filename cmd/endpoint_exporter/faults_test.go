@@ -335,8 +335,8 @@ func TestRefusedClientCertificate(t *testing.T) {
 	}
 }
 
-// TestSessionsEndedAfterCertificate ends sessions after the client certificate without an alert. Memory has no TCP_INFO:
-// whether the server received the certificate is not known.
+// TestSessionsEndedAfterCertificate ends sessions after the client certificate without an alert. Memory has no
+// TCP_INFO: whether the server received the certificate is not known.
 func TestSessionsEndedAfterCertificate(t *testing.T) {
 	type set struct{ where, fault string }
 	for name, test := range map[string]struct {

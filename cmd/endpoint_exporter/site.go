@@ -70,8 +70,9 @@ type dialFunc = func(ctx context.Context, network, address string) (net.Conn, er
 // errNotAllowed is the error of a connection that probe.allow or probe.ports does not permit.
 var errNotAllowed = errors.New("probe.allow and probe.ports do not permit this connection")
 
-// restrictedDial returns a dial function that refuses what probe does not permit. It is the last check before a socket is
-// connected, and refuses names too, so that nothing is resolved after it. dial may be nil: the kernel's sockets.
+// restrictedDial returns a dial function that refuses what probe does not permit. It is the last check before a
+// socket is connected, and refuses names too, so that nothing is resolved after it. dial may be nil: the kernel's
+// sockets.
 func restrictedDial(dial dialFunc, probe *config.Probe) dialFunc {
 	if dial == nil {
 		dial = (&net.Dialer{KeepAlive: -1}).DialContext
