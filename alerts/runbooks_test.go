@@ -114,7 +114,8 @@ func TestQueriesOfRunbooks(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesEveryAlert tests that README.md lists every alert; those of the fleet with a twin per site share a row.
+// TestReadmeNamesEveryAlert tests that README.md lists every alert; those of the fleet with a twin per site share a
+// row.
 func TestReadmeNamesEveryAlert(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	if err != nil {
