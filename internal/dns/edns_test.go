@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,8 +32,11 @@ type rawServer struct {
 // rawDelay is the round-trip time to a rawServer.
 const rawDelay = 5 * time.Millisecond
 
-// dial connects to the server, whatever the address.
-func (s *rawServer) dial(context.Context, string, string) (net.Conn, error) {
+// dial connects to the server, whatever the address. It refuses TCP.
+func (s *rawServer) dial(_ context.Context, network, _ string) (net.Conn, error) {
+	if network == "tcp" {
+		return nil, syscall.ECONNREFUSED
+	}
 	near, far := net.Pipe()
 	go func() {
 		defer far.Close()
@@ -144,6 +148,22 @@ func TestLookupEDNS(t *testing.T) {
 		{name: "an empty answer: asked without", withOPT: func(q *dns.Msg) []byte {
 			m := reply(q)
 			m.SetEdns0(udpSize, false)
+			return pack(m)
+		}, first: [2]int{1, 1}, second: [2]int{0, 1}},
+		{name: "SERVFAIL without the question: asked without", withOPT: func(q *dns.Msg) []byte {
+			return packet(q, "0000 8182 0000 0000 0000 0000")
+		}, first: [2]int{1, 1}, second: [2]int{0, 1}},
+		{name: "an answer without the question: asked without", withOPT: func(q *dns.Msg) []byte {
+			return packet(q, "0000 8180 0000 0000 0000 0000")
+		}, first: [2]int{1, 1}, second: [2]int{0, 1}},
+		{name: "another id: asked without", withOPT: func(q *dns.Msg) []byte {
+			m := good(q)
+			m.Id++
+			return pack(m)
+		}, first: [2]int{1, 1}, second: [2]int{0, 1}},
+		{name: "truncated, and TCP refused: asked without", withOPT: func(q *dns.Msg) []byte {
+			m := reply(q)
+			m.Truncated = true
 			return pack(m)
 		}, first: [2]int{1, 1}, second: [2]int{0, 1}},
 		{name: "SERVFAIL to both: the failure", withOPT: rcode(dns.RcodeServerFailure), plain: rcode(dns.RcodeServerFailure),

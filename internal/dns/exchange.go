@@ -118,7 +118,12 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) R
 	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailSilent})
 	reply, truncated := x.udp(own)
 	if truncated {
-		reply = x.tcp(own)
+		if reply = x.tcp(own); !isUsable(&reply) && x.edns {
+			x.edns = false // the next question may get an answer that fits, or an error
+			if plain, truncated := x.udp(own); !truncated && isUsable(&plain) {
+				reply = plain
+			}
+		}
 	}
 	// The age of an answer counts from the first question, so that it is never taken for younger than it may be.
 	reply.Server, reply.Name, reply.Type, reply.Asked, reply.Tries = server, q.Name, q.Type, asked, x.sent
@@ -224,6 +229,10 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 			}
 			x.edns = false
 		case foreign:
+			if x.edns { // the socket is this exchange's own, so the server may have garbled the question with EDNS
+				x.edns = false
+				next = time.Now().Add(x.timers.Pause)
+			}
 		}
 	}
 	x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailFlood, N: maxPackets})
@@ -433,18 +442,24 @@ func (x *exchange) read(packet []byte) (Reply, packetKind) {
 	}
 	x.answered++
 	x.countOne(rcodeLabel(m.Rcode))
-	if m.Truncated {
+	// Like glibc, an error is not fetched again over TCP.
+	if m.Truncated && (m.Rcode == dns.RcodeSuccess || m.Rcode == dns.RcodeNameError) {
 		return Reply{}, incomplete
 	}
 	reply := interpret(m, x.query)
 	reply.Server, reply.Asked, reply.Received, reply.WithoutEDNS = x.server, x.failed.Asked, x.client.now(), withoutEDNS
 	switch {
-	case m.Rcode == dns.RcodeSuccess && reply.Failure != measurement.DNSLoop && reply.Failure != measurement.DNSMalformed, m.Rcode == dns.RcodeNameError:
+	case isUsable(&reply):
 		return reply, usable
 	case m.Rcode == dns.RcodeFormatError, m.Rcode == dns.RcodeNotImplemented, m.Rcode == dns.RcodeBadVers:
 		x.ednsBroken = x.ednsBroken || !withoutEDNS
 	}
 	return reply, unusable
+}
+
+// isUsable reports whether a reply has an address, or states that there is none.
+func isUsable(r *Reply) bool {
+	return r.Failure == measurement.DNSOK || r.Failure == measurement.DNSNXDomain || r.Failure == measurement.DNSNoAddress
 }
 
 func (x *exchange) countOne(rcode string) { x.client.Counts.add(x.query, rcode, 1) }

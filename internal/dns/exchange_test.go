@@ -161,6 +161,13 @@ func TestExchange(t *testing.T) {
 	truncated := func(q *dns.Msg, _ int) [][]byte {
 		return [][]byte{spoil(reply(q, good), func(m *dns.Msg) { m.Truncated = true })}
 	}
+	longChain, owner := "", host
+	for i := range 30 {
+		target := fmt.Sprintf("c%d.", i)
+		longChain += owner + " 60 IN CNAME " + target + ", "
+		owner = target
+	}
+	longChain += owner + " 60 IN A 198.51.100.1"
 	for _, test := range []struct {
 		name     string
 		udp, tcp script
@@ -270,6 +277,26 @@ func TestExchange(t *testing.T) {
 			udp: func(q *dns.Msg, _ int) [][]byte {
 				return one(reply(q, host+" 60 IN CNAME mid.example.", "mid.example. 60 IN CNAME "+host))
 			},
+		},
+		{
+			name: "a CNAME to itself", failure: measurement.DNSLoop,
+			udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, host+" 60 IN CNAME "+host)) },
+		},
+		{
+			name: "a CNAME to itself and an address: the address", chain: "host.example. 60 198.51.100.1",
+			udp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, host+" 60 IN CNAME "+host, good)) },
+		},
+		{
+			name:  "a chain of 30 CNAMEs: the address",
+			udp:   func(q *dns.Msg, _ int) [][]byte { return one(reply(q, strings.Split(longChain, ", ")...)) },
+			chain: strings.ReplaceAll(strings.ReplaceAll(longChain, "IN CNAME ", ""), "IN A ", ""),
+		},
+		{
+			name: "SERVFAIL, truncated: not asked over TCP", failure: measurement.DNSServFail,
+			udp: func(q *dns.Msg, _ int) [][]byte {
+				return [][]byte{spoil(reply(q), func(m *dns.Msg) { m.Rcode, m.Truncated = dns.RcodeServerFailure, true })}
+			},
+			tcp: func(q *dns.Msg, _ int) [][]byte { return one(reply(q, good)) },
 		},
 		{
 			name: "a CNAME to a name that no host can have, without its address: no address", failure: measurement.DNSNoAddress,

@@ -11,7 +11,7 @@ import (
 // Bounds of what is kept of one message.
 const (
 	maxRecords = 64 // of a chain, or name servers
-	maxCNAMEs  = 16 // of a chain; a longer one counts as endless (BIND has the same limit)
+	maxCNAMEs  = 64 // of a chain; a longer one counts as endless (resolvers give up after 8 to 16, libc never)
 	maxEDE     = 8
 )
 
@@ -63,6 +63,7 @@ func interpret(m *message, q Query) Reply {
 // regard to their class, as glibc does. An address before the CNAME that leads to it does not count.
 func (r *Reply) chain(m *message, q Query) {
 	name, seen := q.Name, map[string]bool{q.Name: true}
+	toItself := false
 	for _, rr := range m.Answer {
 		if dns.CanonicalName(rr.Header().Name) != name {
 			continue
@@ -73,6 +74,10 @@ func (r *Reply) chain(m *message, q Query) {
 				continue
 			}
 			target := dns.CanonicalName(v.Target)
+			if target == name {
+				toItself = true // an address may follow
+				continue
+			}
 			if seen[target] || len(seen) > maxCNAMEs {
 				r.fail(measurement.DNSLoop, measurement.DNSDetailLoop)
 				return
@@ -92,6 +97,8 @@ func (r *Reply) chain(m *message, q Query) {
 	switch {
 	case r.hasAddress():
 		r.Chain = r.Records
+	case toItself:
+		r.fail(measurement.DNSLoop, measurement.DNSDetailLoop)
 	case q.Type != dns.TypeNS || len(r.NS) == 0:
 		r.fail(measurement.DNSNoAddress, measurement.DNSDetailNoAddress)
 	}

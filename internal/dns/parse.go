@@ -47,8 +47,8 @@ func parse(packet []byte, id uint16, q Query) (*message, parseState) {
 	if m.Unpack(header) != nil {
 		return nil, broken
 	}
-	if counts(0) == 0 && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
-		return m, parsed // a server that cannot read a question need not repeat it
+	if counts(0) == 0 && m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+		return m, parsed // a server that fails before it has read the question need not repeat it
 	}
 	if m.Opcode != dns.OpcodeQuery || counts(0) != 1 {
 		return nil, unrelated
