@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/miekg/dns"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
@@ -40,6 +42,9 @@ func (s *series) lookup(of []string, l *measurement.Lookup) {
 	}
 	s.add(dnsAddresses, float64(ipv4), of, familyIPv4)
 	s.add(dnsAddresses, float64(len(addresses)-ipv4), of, familyIPv6)
+	if failed := l.FamilyFailure(); failed != nil {
+		s.add(dnsFamilyFailure, 1, of, familyOf(failed), measurement.Text(string(failed.Failure)))
+	}
 	if len(addresses) > 0 {
 		s.add(dnsTTL, l.TTL.Seconds(), of)
 	}
@@ -48,6 +53,14 @@ func (s *series) lookup(of []string, l *measurement.Lookup) {
 			s.add(dnsAddressInfo, 1, of, measurement.Text(a.String()))
 		}
 	}
+}
+
+// familyOf is the address family that a question asks for.
+func familyOf(a *measurement.Answer) string {
+	if a.Type == dns.TypeA {
+		return familyIPv4
+	}
+	return familyIPv6
 }
 
 // staleness sends the series of the verdict on a resolver's records. The excess over the zone's TTL is not known while

@@ -80,6 +80,7 @@ const (
 
 	dnsUp
 	dnsFailure
+	dnsFamilyFailure
 	dnsLookupDuration
 	dnsTTL
 	dnsAuthorityTTL
@@ -261,6 +262,12 @@ var table = withTransports([metricCount]Metric{
 		Name: "endpoint_dns_failure", Type: Gauge, Labels: with(ofResolver, "reason"), Group: groupDNS,
 		Values: map[string][]string{"reason": dnsFailures},
 		Help:   "Why the resolver gave no address; always 1, present only while it fails.",
+	},
+	dnsFamilyFailure: {
+		Name: "endpoint_dns_family_failure", Type: Gauge, Labels: with(ofResolver, "family", "reason"), Group: groupDNS,
+		Values: map[string][]string{"family": families, "reason": dnsFailures},
+		Help: "Why the resolver gave no answer for one address family although it gave addresses of the other; always 1, present only " +
+			"while it fails. Devices with musl then do not resolve the name, and those with glibc may wait.",
 	},
 	dnsLookupDuration: {
 		Name: "endpoint_dns_lookup_duration_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,

@@ -285,7 +285,10 @@ func sickOutOfTime() report.Host {
 		Endpoint: endpoint("mds", "tcp-lwm2m.example.com", measurement.Device, tcp(5684), tcp(443)),
 		Resolvers: []report.Resolver{
 			{Lookup: measurement.Lookup{Resolver: office, Failure: measurement.DNSOutOfTime, Took: 10 * time.Second}},
-			{Lookup: measurement.Lookup{Resolver: branch, Took: 9 * time.Second, Addresses: []netip.Addr{cloud4}}}, // a TTL of 0 is known
+			{Lookup: measurement.Lookup{ // a TTL of 0 is known
+				Resolver: branch, Took: 9 * time.Second, Addresses: []netip.Addr{cloud4},
+				Answers: []measurement.Answer{{Type: 1}, {Type: 28, Failure: measurement.DNSServFail}},
+			}},
 		},
 		Paths: []report.Path{emptyPath(tcp(5684), reason.OutOfTime), path(tcp(443), 9, 0, cut)},
 	}

@@ -94,6 +94,21 @@ type Lookup struct {
 	Detail    Detail
 }
 
+// FamilyFailure returns the answer that failed where the one of the other family has addresses; nil if neither did, or
+// if the failure states nothing about the server. That a name has no address of a family is not a failure.
+func (l *Lookup) FamilyFailure() *Answer {
+	if len(l.Addresses) == 0 {
+		return nil
+	}
+	for i := range l.Answers {
+		a := &l.Answers[i]
+		if a.Failure != DNSOK && a.Failure != DNSNoAddress && a.Failure != DNSOutOfTime {
+			return a
+		}
+	}
+	return nil
+}
+
 // The Extended DNS Errors of a server that filters names: blocked, censored and filtered (RFC 8914 §4.16 to §4.18).
 const (
 	edeBlocked  = 15

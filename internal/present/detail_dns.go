@@ -7,6 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
@@ -54,6 +55,35 @@ func dnsDetailText(d measurement.Detail) string {
 		words = "the answer holds no address"
 	}
 	return words
+}
+
+// lookupDetail words what is known about a look-up besides its failure.
+func lookupDetail(e *config.Endpoint, l *measurement.Lookup) string {
+	words := dnsDetailText(l.Detail)
+	failed := l.FamilyFailure()
+	if failed == nil || len(e.IPVersions) == 1 { // devices that use one family ask for it only
+		return text(words)
+	}
+	if words != "" {
+		words += "; "
+	}
+	return text(words + familyFailureText(failed))
+}
+
+// familyFailureText words that one family failed, and what this costs devices. What the libraries do is known from the
+// comparison with them in internal/lab/names.
+func familyFailureText(a *measurement.Answer) string {
+	family, typ := "IPv6", "AAAA"
+	if a.Type == dns.TypeA {
+		family, typ = "IPv4", "A"
+	}
+	cost := "devices with musl do not resolve the name, devices with glibc do"
+	if a.Failure == measurement.DNSTimeout {
+		cost = "devices with musl do not resolve the name, devices with glibc wait 5 s or more"
+	} else if a.Failure == measurement.DNSMalformed {
+		cost = "some devices do not resolve the name"
+	}
+	return fmt.Sprintf("%s (%s) fails, %s: %s", typ, family, lookupFailureText(a.Failure, dnsDetailText(a.Detail)), cost)
 }
 
 // rcodeText names a response code and the Extended DNS Error that explains it.

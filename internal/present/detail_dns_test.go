@@ -1,9 +1,11 @@
 package present
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
@@ -41,6 +43,50 @@ func TestDNSDetailText(t *testing.T) {
 			t.Errorf("%s is worded %q, as is %q", kind, words, seen[words])
 		}
 		seen[words] = kind
+	}
+}
+
+func TestLookupDetail(t *testing.T) {
+	addresses := []netip.Addr{netip.MustParseAddr("203.0.113.1")}
+	both, one := []config.IPVersion{config.IPv4, config.IPv6}, []config.IPVersion{config.IPv4}
+	lookup := func(a, aaaa measurement.DNSFailure, detail measurement.Detail) measurement.Lookup {
+		return measurement.Lookup{Addresses: addresses, Answers: []measurement.Answer{
+			{Type: 1, Failure: a, Detail: detail}, {Type: 28, Failure: aaaa, Detail: detail},
+		}}
+	}
+	servFail := measurement.Detail{Kind: measurement.DNSDetailRcode, N: 2}
+	filtered := lookup(measurement.DNSOK, measurement.DNSServFail, servFail)
+	filtered.Detail = measurement.Detail{Kind: measurement.DNSDetailFiltered, EDE: measurement.EDE{Code: 17}}
+	failed := lookup(measurement.DNSServFail, measurement.DNSServFail, servFail)
+	failed.Addresses, failed.Failure, failed.Detail = nil, measurement.DNSServFail, servFail
+	for _, test := range []struct {
+		name     string
+		versions []config.IPVersion
+		lookup   measurement.Lookup
+		want     string
+	}{
+		{"both families good: empty", both, lookup("", "", measurement.Detail{}), ""},
+		{"no address of one family: empty", both, lookup("", measurement.DNSNoAddress, measurement.Detail{}), ""},
+		{"AAAA fails: musl fails", both, lookup("", measurement.DNSServFail, servFail),
+			"AAAA (IPv6) fails, the server failed to resolve it (SERVFAIL): devices with musl do not resolve the name, devices with glibc do"},
+		{"A fails: musl fails", both, lookup(measurement.DNSServFail, "", servFail),
+			"A (IPv4) fails, the server failed to resolve it (SERVFAIL): devices with musl do not resolve the name, devices with glibc do"},
+		{"AAAA silent: glibc waits", both, lookup("", measurement.DNSTimeout, measurement.Detail{}),
+			"AAAA (IPv6) fails, no answer in time: devices with musl do not resolve the name, devices with glibc wait 5 s or more"},
+		{"AAAA malformed: some fail", both, lookup("", measurement.DNSMalformed, measurement.Detail{}),
+			"AAAA (IPv6) fails, the answer is malformed: some devices do not resolve the name"},
+		{"AAAA fails, devices use IPv4 only: empty", one, lookup("", measurement.DNSServFail, servFail), ""},
+		{"AAAA cut off by the deadline: empty", both, lookup("", measurement.DNSOutOfTime, measurement.Detail{}), ""},
+		{"filtered, and AAAA fails: both", both, filtered,
+			"the server says that it filters the name: Filtered; AAAA (IPv6) fails, the server failed to resolve it (SERVFAIL): " +
+				"devices with musl do not resolve the name, devices with glibc do"},
+		{"both families fail: the look-up's own", both, failed, "SERVFAIL"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := lookupDetail(&config.Endpoint{IPVersions: test.versions}, &test.lookup); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
 	}
 }
 

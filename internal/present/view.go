@@ -216,7 +216,7 @@ func newResolver(h *report.Host, r *report.Resolver) Resolver {
 		Addresses:     addresses(r.Lookup.Addresses),
 		LookupSeconds: r.Lookup.Took.Seconds(),
 		Failure:       text(r.Lookup.Failure),
-		Detail:        text(dnsDetailText(r.Lookup.Detail)),
+		Detail:        lookupDetail(h.Endpoint, &r.Lookup),
 		Changes:       r.Changes,
 		Verdict:       text(r.Staleness.Verdict),
 		Why:           text(resolverText(r)),
