@@ -229,7 +229,7 @@ func recordRows() []row {
 		v4only("records: one fewer counted than there are", udp(answer(1, 0, 0, a1, a2))),
 		v4only("records: none counted", udp(answer(0, 0, 0, a1))),
 		v4only("records: owner beyond the end in the answer", udp(answer(1, 0, 0, "ffff 0001 0001 0000003c 0004 cb007101"))),
-		v4only("records: owner is a pointer to the header", udp(answer(1, 0, 0, "c000 0001 0001 0000003c 0004 cb007101"))),
+		v4only("records: owner is a pointer to the flags", udp(answer(1, 0, 0, "c002 0001 0001 0000003c 0004 cb007101"))),
 		v4only("records: owner is a label of type 01", udp(answer(1, 0, 0, "40 0001 0001 0000003c 0004 cb007101"))),
 		v4only("records: owner is the root", udp(answer(1, 0, 0, address("00")))),
 		v4only("records: content longer than the message", udp(answer(1, 0, 0, "c00c 0001 0001 0000003c 0010 cb007101"))),
