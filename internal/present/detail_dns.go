@@ -70,6 +70,12 @@ func lookupDetail(e *config.Endpoint, l *measurement.Lookup) string {
 	return text(words + familyFailureText(failed))
 }
 
+// familyFailureCost words what it costs devices that one family fails, where this is not that musl fails and glibc works.
+var familyFailureCost = map[measurement.DNSFailure]string{
+	measurement.DNSTimeout:   "devices with musl do not resolve the name, devices with glibc wait 5 s or more",
+	measurement.DNSMalformed: "some devices do not resolve the name",
+}
+
 // familyFailureText words that one family failed, and what this costs devices. What the libraries do is known from the
 // comparison with them in internal/lab/names.
 func familyFailureText(a *measurement.Answer) string {
@@ -77,11 +83,9 @@ func familyFailureText(a *measurement.Answer) string {
 	if a.Type == dns.TypeA {
 		family, typ = "IPv4", "A"
 	}
-	cost := "devices with musl do not resolve the name, devices with glibc do"
-	if a.Failure == measurement.DNSTimeout {
-		cost = "devices with musl do not resolve the name, devices with glibc wait 5 s or more"
-	} else if a.Failure == measurement.DNSMalformed {
-		cost = "some devices do not resolve the name"
+	cost, ok := familyFailureCost[a.Failure]
+	if !ok {
+		cost = "devices with musl do not resolve the name, devices with glibc do"
 	}
 	return fmt.Sprintf("%s (%s) fails, %s: %s", typ, family, lookupFailureText(a.Failure, dnsDetailText(a.Detail)), cost)
 }
