@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +43,7 @@ type setup struct {
 	password string     // for basic authentication; "": none
 	tls      bool       // TLS and HTTP/2
 	more     string     // added to the configuration
+	released bool       // the program is built as for a release: the race detector doubles the memory of the test's own
 }
 
 // serveProcess starts the program with a lab.
@@ -71,7 +73,11 @@ func serveProcess(t testing.TB, o setup) *served {
 		args = append(args, "--web.config.file="+configFile(t, web))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	command := exec.CommandContext(ctx, "endpoint_exporter", args...)
+	program := "endpoint_exporter" // the test itself, see TestMain
+	if o.released {
+		program = releasedProgram(t)
+	}
+	command := exec.CommandContext(ctx, program, args...)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	if err := command.Start(); err != nil {
@@ -89,6 +95,18 @@ func serveProcess(t testing.TB, o setup) *served {
 	})
 	await(t, 20*time.Second, "the program serves", func() bool { code, _ := s.get("/-/healthy"); return code == http.StatusOK })
 	return s
+}
+
+// releasedProgram builds the program without the race detector.
+func releasedProgram(t testing.TB) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "endpoint_exporter")
+	build := exec.CommandContext(t.Context(), "go", "build", "-race=false", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
 }
 
 // await polls a condition.
@@ -221,7 +239,7 @@ var largeHeaders = "GET /metrics HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-La
 
 // TestLargeHeaders sends 600 times 1 MB of headers, which the program reads before it asks for a password.
 func TestLargeHeaders(t *testing.T) {
-	s := serveProcess(t, setup{password: "secret"})
+	s := serveProcess(t, setup{password: "secret", released: true})
 	s.scrape(t, "before")
 	before := s.resident(t)
 	s.connect(t, 600, largeHeaders)
@@ -305,8 +323,13 @@ func TestConnectionsWithoutRequest(t *testing.T) {
 // requests over HTTP/2 whose body never comes.
 func TestTLSConnections(t *testing.T) {
 	s := serveProcess(t, setup{tls: true, more: "survey: {min_interval: 0s}\n"})
+	scrape := func(when string) {
+		// An idle connection may be closed while a request is sent on it, which clients do not repeat over HTTP/2.
+		s.client.CloseIdleConnections()
+		s.scrape(t, when)
+	}
 	raw := s.connect(t, 300, "\x16\x03\x01")
-	s.scrape(t, "beside connections without a handshake")
+	scrape("beside connections without a handshake")
 	var encrypted []net.Conn
 	for _, conn := range s.connect(t, 300, "") {
 		over := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // nothing is authenticated
@@ -314,7 +337,7 @@ func TestTLSConnections(t *testing.T) {
 			encrypted = append(encrypted, over)
 		}
 	}
-	s.scrape(t, "beside connections without a request")
+	scrape("beside connections without a request")
 	if len(encrypted) < 200 {
 		t.Errorf("%d handshakes", len(encrypted))
 	}
@@ -345,11 +368,11 @@ func TestTLSConnections(t *testing.T) {
 			}
 		})
 	}
-	s.scrape(t, "beside requests with a body")
+	scrape("beside requests with a body")
 	all.Wait()
 	closed(t, raw, 8*time.Second, "none")
 	closed(t, encrypted, 8*time.Second, "none")
-	s.scrape(t, "afterwards")
+	scrape("afterwards")
 }
 
 // TestScrapersOfOneRound sends 200 scrapes at once: all share one round, and all get it.
@@ -375,7 +398,7 @@ func TestScrapersOfOneRound(t *testing.T) {
 
 // TestClientsThatDoNotRead sends scrapes on 200 connections whose responses are never read, three times over.
 func TestClientsThatDoNotRead(t *testing.T) {
-	s := serveProcess(t, setup{})
+	s := serveProcess(t, setup{released: true})
 	for range 3 {
 		for _, conn := range s.connect(t, 200, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n", 100)) {
 			_ = conn.(*net.TCPConn).SetReadBuffer(1024)
