@@ -39,11 +39,12 @@ const scraper = "prometheus"
 
 // setup describes the program under attack.
 type setup struct {
-	hosts    []lab.Host // of the lab; nil: one
-	password string     // for basic authentication; "": none
-	tls      bool       // TLS and HTTP/2
-	more     string     // added to the configuration
-	released bool       // the program is built as for a release: the race detector doubles the memory of the test's own
+	hosts    []lab.Host    // of the lab; nil: one
+	password string        // for basic authentication; "": none
+	tls      bool          // TLS and HTTP/2
+	more     string        // added to the configuration
+	soak     time.Duration // how long the program runs in addition to 5 minutes
+	released bool          // the program is built as for a release: the race detector doubles the memory of the test's own
 }
 
 // serveProcess starts the program with a lab.
@@ -72,7 +73,7 @@ func serveProcess(t testing.TB, o setup) *served {
 	if web != "" {
 		args = append(args, "--web.config.file="+configFile(t, web))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), o.soak+5*time.Minute)
 	program := "endpoint_exporter" // the test itself, see TestMain
 	if o.released {
 		program = releasedProgram(t)

@@ -5,6 +5,7 @@ package main
 import (
 	"flag"
 	"math"
+	"net/http"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ const soakConfig = "survey: {min_interval: 0s}\nfreshness: {margin: 1s, slack: 1
 // TestSoak scrapes the program every 2 s for the time of the flag -soak, while faults come and go and the configuration
 // is reloaded. It fails if memory, goroutines or open files grow in the second half by more than the noise.
 func TestSoak(t *testing.T) {
-	s := serveProcess(t, setup{hosts: lab.Izuma(), more: soakConfig})
+	s := serveProcess(t, setup{hosts: lab.Izuma(), more: soakConfig, soak: *soakFor})
 	faults := []struct{ where, fault string }{
 		{"*", lab.None}, {"*/tcp", lab.Refuse}, {"bootstrap", lab.Intercept}, {"*", lab.None}, {"*/udp", lab.Drop}, {"lwm2m", lab.Expired},
 		{"*/tcp", lab.ResetAfterHello}, {"*", lab.None}, {"resolver", "servfail"}, {"resolver", "honest"}, {"gateways", lab.BlockPage},
@@ -46,7 +47,10 @@ func TestSoak(t *testing.T) {
 	window := started
 	for n := 1; time.Since(started) < *soakFor; n++ {
 		<-tick.C
-		_, body := s.get("/metrics")
+		code, body := s.get("/metrics")
+		if code != http.StatusOK {
+			t.Fatalf("scrape %d: %d %.300s", n, code, body)
+		}
 		x := parseExposition(t, body)
 		for _, m := range metrics {
 			value, ok := x.one(m)
