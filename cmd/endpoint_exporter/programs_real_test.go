@@ -93,7 +93,8 @@ func bound(port string) func() bool {
 		if err != nil {
 			return false
 		}
-		for _, table := range []string{"/proc/net/udp", "/proc/net/udp6"} {
+		// The first thread, which /proc/net is about, may be in another namespace by now.
+		for _, table := range []string{"/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"} {
 			sockets, err := os.ReadFile(table)
 			if err == nil && bytes.Contains(sockets, fmt.Appendf(nil, ":%04X ", n)) {
 				return true
