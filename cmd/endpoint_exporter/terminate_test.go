@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -89,7 +88,7 @@ func TestTerminationDuringIdleRound(t *testing.T) {
 // established counts the connections to a lab's ports that are open on the clients' side.
 func established(t *testing.T, l *lab.Lab) (n int) {
 	t.Helper()
-	table, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(os.Getpid()), "net", "tcp"))
+	table, err := os.ReadFile("/proc/thread-self/net/tcp")
 	if err != nil {
 		t.Fatal(err)
 	}

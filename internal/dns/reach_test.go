@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,18 +41,23 @@ func TestReaches(t *testing.T) {
 				if _, ok := n.sample("plain.example.", 0); !ok {
 					t.Fatal("no sample")
 				}
-				asked := make(map[string]bool)
+				var mu sync.Mutex
+				asked := make(map[string]bool) // guarded by mu: a query that is not answered is repeated
 				n.put(resolver, answers(func(q *dns.Msg, now time.Time) *dns.Msg {
 					name := q.Question[0].Name
 					if parentOf(name) != "example." || len(name) < 20 {
 						t.Errorf("asked for %s", name)
 					}
+					mu.Lock()
 					asked[name] = true
+					mu.Unlock()
 					return test.answer(q, now)
 				}))
 				ctx, cancel := context.WithTimeout(context.Background(), test.within)
 				defer cancel()
 				reaches, ok := n.zoneClient.Reaches(ctx, resolvers, resolvers[0], "plain.example.")
+				mu.Lock()
+				defer mu.Unlock()
 				if reaches != test.reaches || ok != test.ok || len(asked) == 0 {
 					t.Errorf("reaches %v, ok %v, %d names asked", reaches, ok, len(asked))
 				}
