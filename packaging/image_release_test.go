@@ -116,8 +116,8 @@ func TestImageIsBuiltAndRun(t *testing.T) {
 	container := s.run(t, "from", "--pull-never", own)
 	root := s.run(t, "mount", container)
 	holds(t, root)
-	// buildah's own runner gives the user of the image; it kills where it should pass SIGTERM on, so that what serves is
-	// started in the same root without it.
+	// buildah's own runner gives the user of the image; it kills where it should pass SIGTERM on, so that what serves
+	// is started in the same root without it.
 	checkVersion(t, s.run(t, "run", "--isolation=chroot", container, "/endpoint_exporter", "--version"))
 	if err := os.WriteFile(filepath.Join(root, "config.yml"), []byte(quiet), 0o644); err != nil {
 		t.Fatal(err)

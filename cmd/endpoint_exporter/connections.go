@@ -148,8 +148,8 @@ func count(request context.Context, n int) {
 	}
 }
 
-// networkOf returns the network of a client that is counted as one: an IPv4 address or an IPv6 /64. It is the zero value
-// for addresses of other kinds.
+// networkOf returns the network of a client that is counted as one: an IPv4 address or an IPv6 /64. It is the zero
+// value for addresses of other kinds.
 func networkOf(addr net.Addr) netip.Prefix {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {

@@ -33,7 +33,8 @@ type exporter struct {
 
 	refused atomic.Pointer[time.Time] // when the configuration file was refused; nil if it is in use
 
-	// reloading serializes changes of the site and guards current. A reload may wait for files; no request waits for it.
+	// reloading serializes changes of the site and guards current. A reload may wait for files; no request waits for
+	// it.
 	reloading sync.Mutex
 	current   *pipeline
 }

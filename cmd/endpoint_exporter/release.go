@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// releaseAfter is how long no request may be in progress before free memory is returned to the system: a release takes
-	// milliseconds in which the clocks of a walk would run late.
+	// releaseAfter is how long no request may be in progress before free memory is returned to the system: a release
+	// takes milliseconds in which the clocks of a walk would run late.
 	releaseAfter = time.Second
 	// releaseGrowth is the growth of the heap, in bytes, that makes a release worth its processor time.
 	releaseGrowth = 1 << 20

@@ -118,8 +118,8 @@ func TestStaleByWithdrawnAddress(t *testing.T) {
 	})
 }
 
-// TestWithdrawnAddressOfOtherOwner has another server answer at the address that the zone has left and the site's resolver
-// keeps. Only a certificate for the host's own name proves that something intercepts.
+// TestWithdrawnAddressOfOtherOwner has another server answer at the address that the zone has left and the site's
+// resolver keeps. Only a certificate for the host's own name proves that something intercepts.
 func TestWithdrawnAddressOfOtherOwner(t *testing.T) {
 	for name, test := range map[string]struct{ fault, reason, class, seen string }{
 		"appliance: no interception": {

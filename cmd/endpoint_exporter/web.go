@@ -106,7 +106,8 @@ const (
 	collectExporter  = "exporter"  // about the exporter itself, without a round
 )
 
-// serveMetrics exposes the rounds of all hosts and the metrics of the exporter itself, or the part that collect[] selects.
+// serveMetrics exposes the rounds of all hosts and the metrics of the exporter itself, or the part that collect[]
+// selects.
 func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	asked := r.URL.Query()["collect[]"]
 	for _, what := range asked {

@@ -56,16 +56,16 @@ func NewKeyRoot(subject Name, spki []byte) (*Certificate, Finding) {
 // Result is what a device finds in a list of certificates.
 type Result struct {
 	// Problem is what ends the handshake, if anything does. At is the index in the list of the certificate that has the
-	// problem, or -1 for a problem of the list. If a certificate cannot be read, or without a leaf, the other fields are
-	// not set.
+	// problem, or -1 for a problem of the list. If a certificate cannot be read, or without a leaf, the other fields
+	// are not set.
 	Problem Finding
 	At      int
 	// Flags are those of the whole path, LeafFlags those of the leaf.
 	Flags, LeafFlags Flags
 	// Path are the certificates that the device puts together, the leaf first.
 	Path []*Certificate
-	// Trusted reports whether Path ends with a root and all signatures on it are good. A handshake that a problem ends may
-	// have a trusted path too.
+	// Trusted reports whether Path ends with a root and all signatures on it are good. A handshake that a problem
+	// ends may have a trusted path too.
 	Trusted bool
 }
 

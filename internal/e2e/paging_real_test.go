@@ -42,8 +42,8 @@ const (
 	// pageTimeout bounds the wait for a notification or its resolution on a loaded machine; without load they take
 	// less than a minute.
 	pageTimeout = 3 * time.Minute
-	// extended is the minimum TTL, in seconds, of the faulty site's resolver. Only the records of tcp-lwm2m have a shorter
-	// TTL. It is short because a cache entry proves staleness only once: the next proof needs the next entry.
+	// extended is the minimum TTL, in seconds, of the faulty site's resolver. Only the records of tcp-lwm2m have a
+	// shorter TTL. It is short because a cache entry proves staleness only once: the next proof needs the next entry.
 	extended = 8
 )
 

@@ -162,9 +162,9 @@ type Outcome struct {
 	Retransmissions int
 	// RTT is the kernel's smoothed round-trip time at the end of the connect; 0 where the kernel gives none.
 	RTT time.Duration
-	// Unproven is set with the failure CertificateNeeded if the connection ended without a TLS alert after the server had
-	// acknowledged the client's certificate, or where the acknowledgement is not known. It is not proved who ended it: the
-	// server that refuses the certificate, or a middlebox.
+	// Unproven is set with the failure CertificateNeeded if the connection ended without a TLS alert after the server
+	// had acknowledged the client's certificate, or where the acknowledgement is not known. It is not proved who
+	// ended it: the server that refuses the certificate, or a middlebox.
 	Unproven bool
 	// Ended is set if the server ended an established session, by close_notify, FIN, RST or a fatal alert, before it
 	// answered the ping. A server that ignores the ping leaves Ponged and Ended unset.
@@ -227,8 +227,8 @@ type TLS struct {
 	RawChain [][]byte
 	// KeyProved is true if the server signed this handshake's randoms with the leaf's key: it holds that key.
 	KeyProved bool
-	// SignatureChecked is true if that signature came and could be checked. Where it is false, KeyProved is false too and
-	// says nothing about the holder: the flight was cut short, or signed in a way that is not known here.
+	// SignatureChecked is true if that signature came and could be checked. Where it is false, KeyProved is false too
+	// and says nothing about the holder: the flight was cut short, or signed in a way that is not known here.
 	SignatureChecked bool
 	// CertificateRequested is true if the server asks for a client certificate.
 	CertificateRequested bool

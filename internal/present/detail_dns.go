@@ -70,7 +70,8 @@ func lookupDetail(e *config.Endpoint, l *measurement.Lookup) string {
 	return text(words + familyFailureText(failed))
 }
 
-// familyFailureCost words what it costs devices that one family fails, where this is not that musl fails and glibc works.
+// familyFailureCost words what it costs devices that one family fails, where this is not that musl fails and glibc
+// works.
 var familyFailureCost = map[measurement.DNSFailure]string{
 	measurement.DNSTimeout:   "devices with musl do not resolve the name, devices with glibc wait 5 s or more",
 	measurement.DNSMalformed: "some devices do not resolve the name",

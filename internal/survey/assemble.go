@@ -111,8 +111,8 @@ func lookupsOf(e *config.Endpoint, lookups []measurement.Lookup) []measurement.L
 	return out
 }
 
-// judgedWalk is a walk whose certificates are judged. It is diagnosed when it is reported, because only then is it known
-// whether the zone has withdrawn the address.
+// judgedWalk is a walk whose certificates are judged. It is diagnosed when it is reported, because only then is it
+// known whether the zone has withdrawn the address.
 type judgedWalk struct {
 	outcome measurement.Outcome
 	own     trust.Judgement

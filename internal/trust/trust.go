@@ -37,22 +37,23 @@ var Verdicts = []Verdict{WrongIssuer, ForgedIssuer, Unrooted, KeyNotProved, Unfi
 // Judgement is what a certificate list shows, and the verdict on it. The zero value means that no certificate was seen.
 type Judgement struct {
 	Seen bool // the list had a leaf; the other fields are meaningful only if it is set
-	// Authentic: the expected authority signed the leaf, itself or through the certificates that were sent, and the server
-	// proved that it has the leaf's key. Validity, names and fitness play no part.
+	// Authentic: the expected authority signed the leaf, itself or through the certificates that were sent, and the
+	// server proved that it has the leaf's key. Validity, names and fitness play no part.
 	Authentic bool
 	Verdict   Verdict
-	// Issuer and Subject are the leaf's names in the notation of RFC 4514, safe to show. With an issuing CA between leaf
-	// and anchor, Issuer is the issuing CA.
+	// Issuer and Subject are the leaf's names in the notation of RFC 4514, safe to show. With an issuing CA between
+	// leaf and anchor, Issuer is the issuing CA.
 	Issuer, Subject string
 	// PublicKeySHA256 is the SHA-256 of the leaf's SubjectPublicKeyInfo, in hexadecimal.
 	PublicKeySHA256     string
 	NotBefore, NotAfter time.Time
-	// SelfSigned: the leaf is signed with its own key, as on an appliance with its factory default certificate. A firewall
-	// that inspects TLS signs with the key of a CA.
+	// SelfSigned: the leaf is signed with its own key, as on an appliance with its factory default certificate. A
+	// firewall that inspects TLS signs with the key of a CA.
 	SelfSigned bool
 	// NamesHost: the leaf is for the host's name, by subjectAltName or common name.
 	NamesHost bool
-	// MachineRoot: a root of this machine signed, and no public root did. An administrator has installed that root here.
+	// MachineRoot: a root of this machine signed, and no public root did. An administrator has installed that root
+	// here.
 	MachineRoot bool
 	// Expected names the expected authority.
 	Expected string
@@ -75,7 +76,8 @@ func (j *Judgement) ProvesInterception(withdrawn bool) bool {
 
 // Subject is what is to be judged.
 type Subject struct {
-	// Chain is the certificates as sent in DER, the leaf first. It may be empty; at most [measurement.MaxChain] are read.
+	// Chain is the certificates as sent in DER, the leaf first. It may be empty; at most [measurement.MaxChain] are
+	// read.
 	Chain [][]byte
 	// Client is the kind of client that the verdict is about: what a device accepts, or what a browser does.
 	Client measurement.Client

@@ -90,7 +90,8 @@ func (d *device) connect(ctx context.Context, at netip.AddrPort, p *peer, ca str
 }
 
 // refused matches what a device finds where the server refuses the client's certificate. A server that sends its alert
-// and closes while the rest of the client's flight is on the way makes the kernel send RST, which may overtake the alert.
+// and closes while the rest of the client's flight is on the way makes the kernel send RST, which may overtake the
+// alert.
 var refused = regexp.MustCompile(`^handshake=(ended flags=none alert=none|-0x7780 flags=none alert=\d+) `)
 
 // works reports whether a device's line is that of a handshake that succeeded, with the peer's chain verified.

@@ -128,7 +128,8 @@ type bench struct {
 	device   *device // nil: the recorded verdicts stand in for it
 	recorded map[string]string
 	places   chan struct{} // rows that run at once
-	// backend is a CoAP server without TLS for the programs that terminate TLS; closed is an address where nothing listens.
+	// backend is a CoAP server without TLS for the programs that terminate TLS; closed is an address where nothing
+	// listens.
 	backend, closed string
 
 	mu    sync.Mutex

@@ -471,8 +471,8 @@ func listens(t testing.TB, udp bool, port uint16) bool {
 	return false
 }
 
-// startBackend runs what the programs that only terminate TLS lead to: a CoAP server over plain TCP. closed is an address
-// where nothing listens.
+// startBackend runs what the programs that only terminate TLS lead to: a CoAP server over plain TCP. closed is an
+// address where nothing listens.
 func startBackend(t testing.TB) (backend, closed string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
