@@ -25,12 +25,11 @@ image: ## the container image, with its version, revision and date
 	$(DOCKER) build -t $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg BRANCH=$(BRANCH) \
 	  --build-arg BUILD_DATE=$(DATE) $(addprefix --label org.opencontainers.image.created=,$(filter-out unknown,$(DATE))) .
 
-# Four packages at once: the tests with real programs mostly wait.
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
 	scripts/device-client >/dev/null || [ $$? = 3 ] # 3: it cannot be built here, recorded verdicts stand in for it
 	go vet -tags realpeers ./...
-	go test -race -tags realpeers -p 4 -timeout 40m -coverprofile coverage.out ./...
+	go test -race -tags realpeers -timeout 40m -coverprofile coverage.out ./...
 	@go tool cover -func coverage.out | tail -n 1
 
 test-unit: ## the tests that need only Go and no root: all but those with real programs and network namespaces
