@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
@@ -50,7 +51,8 @@ func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
 //	await FILE TEXT                                    wait for a file to contain a text
 func runScripts(t *testing.T, directory string) {
 	testscript.Run(t, testscript.Params{
-		Dir: directory,
+		Dir:           directory,
+		UpdateScripts: golden.Updating(),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"lab":      scriptLab,
 			"fault":    scriptFault,

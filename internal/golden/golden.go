@@ -19,13 +19,13 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// updating reports whether the files are to be written.
-func updating() bool { return os.Getenv("GOLDEN_UPDATE") != "" }
+// Updating reports whether the files are to be written. It is for runners of scripts that write their own files.
+func Updating() bool { return os.Getenv("GOLDEN_UPDATE") != "" }
 
 // Equal reports an error with a unified diff if got differs from the contents of a file.
 func Equal(t testing.TB, file, got string) {
 	t.Helper()
-	equal(t, file, got, updating())
+	equal(t, file, got, Updating())
 }
 
 func equal(t testing.TB, file, got string, update bool) {
@@ -48,7 +48,7 @@ func equal(t testing.TB, file, got string, update bool) {
 // With GOLDEN_UPDATE=1 it removes them.
 func Exact(t testing.TB, pattern string, used []string) {
 	t.Helper()
-	exact(t, pattern, used, updating())
+	exact(t, pattern, used, Updating())
 }
 
 func exact(t testing.TB, pattern string, used []string, update bool) {
