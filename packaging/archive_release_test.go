@@ -77,7 +77,7 @@ func matching(t *testing.T, patterns ...string) []string {
 // TestArchivesHoldAllThatIsNeeded holds that no dashboard, rule, page or example is left behind, and nothing else is
 // there: not the Compose example, which builds the image from a checkout.
 func TestArchivesHoldAllThatIsNeeded(t *testing.T) {
-	due := append(matching(t, "LICENSE", "README.md", "SECURITY.md", "CHANGELOG.md", "dashboards/*.json", "alerts/*.yml", "docs/*.md",
+	due := append(matching(t, "LICENSE", "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "dashboards/*.json", "alerts/*.yml", "docs/*.md", "docs/design/*.md",
 		"docs/images/*.png", "docs/examples/*.yml", "docs/examples/grafana/*.yml", "docs/examples/kubernetes/*.yml", "packaging/config.yml"), "endpoint_exporter.1.gz", "THIRD_PARTY_LICENSES.txt")
 	for _, a := range released(t, "Archive") {
 		program := "endpoint_exporter"

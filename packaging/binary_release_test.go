@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// maxBinary is what edge boxes and the image may be asked to hold.
-const maxBinary = 16_000_000
+// maxBinary is the largest size of the binary in bytes, 16 MiB: gateways and routers have little flash.
+const maxBinary = 16 << 20
 
 var platforms = []string{"darwin/amd64", "darwin/arm64", "linux/amd64", "linux/arm64", "linux/arm7", "windows/amd64"}
 
