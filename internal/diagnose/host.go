@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -26,13 +27,14 @@ type cause struct {
 	issuer    string         // of the certificates that a box makes
 	server    netip.AddrPort // the DNS server
 	keepalive time.Duration
+	family    config.IPVersion
 }
 
 // aboutServer are the kinds of advice about one DNS server.
 var aboutServer = []reason.Advice{reason.StopStaleRecords, reason.ReplaceResolver, reason.ResolveAtServer}
 
 func (i *item) cause() cause {
-	c := cause{kind: i.Kind, keepalive: i.Keepalive}
+	c := cause{kind: i.Kind, keepalive: i.Keepalive, family: i.Family}
 	if i.Kind == reason.ExemptFromInspection {
 		c.issuer = i.Certificate.Issuer
 	}
@@ -194,11 +196,15 @@ func alternates(places []report.Place, passing []measurement.Path) bool {
 // pathItems adds what to do about one path: about each of its addresses, or about the whole path if it has none. An
 // address that the zone has withdrawn asks for nothing by itself.
 func pathItems(out items, h *report.Host, p *report.Path) items {
+	family, splits := brokenFamily(p)
 	add := func(f *report.Finding, kind reason.Advice, other report.Certificate, addresses ...netip.Addr) {
 		added := item{class: f.Reason.Class()}
 		added.Kind, added.Certificate, added.Paths = kind, f.Certificate, 1
 		if kind == reason.CheckAddress {
 			added.Certificate = other
+		}
+		if kind == reason.RepairFamily {
+			added.Family = family
 		}
 		added.Places = []report.Place{{Host: h.Endpoint.Host, Paths: []measurement.Path{p.Path}, Addresses: addresses}}
 		for i := range out {
@@ -233,6 +239,12 @@ func pathItems(out items, h *report.Host, p *report.Path) items {
 		var addresses []netip.Addr
 		if addr := w.Outcome.Address.Addr(); addr.IsValid() && addr.String() != h.Endpoint.Host {
 			addresses = []netip.Addr{addr}
+		}
+		if splits && kind != reason.CheckAddress {
+			add(&w.Finding, reason.RepairFamily, other, addresses...)
+			if kind == reason.AllowByName {
+				continue
+			}
 		}
 		add(&w.Finding, kind, other, addresses...)
 	}

@@ -104,6 +104,11 @@ func task(a *report.Advice) Task {
 	case reason.AllowByName:
 		t.Text = fmt.Sprintf("Partly blocked: %s, while other addresses of %s pass. Devices that are given a blocked address stay offline. "+
 			"Allow-lists by address go stale: ask the network's owner to allow the name instead.", p.paths, plural(len(a.Places), "the host", "these hosts"))
+	case reason.RepairFamily:
+		broken, working, record := familyWords(a.Family)
+		t.Text = fmt.Sprintf("%[1]s is broken: over %[1]s nothing passes on %[2]s, over %[3]s everything does. Devices that connect over %[1]s stay offline.%[4]s "+
+			"Ask the network's owner to repair %[1]s, or to have DNS give no %[5]s record for %[6]s.",
+			broken, p.paths, working, passingText(a), record, plural(len(a.Places), "the host", "these hosts"))
 	case reason.CheckAddress:
 		t.Text = fmt.Sprintf("Wrong server: %s %s to another site's server%s.%s Check that the name resolves to the right address, since a DNS server that keeps "+
 			"old records leads there. If the address is right, ask the network's owner whether a proxy or a portal acts on %s.",
@@ -293,6 +298,7 @@ func commonPassing(a *report.Advice) (passing []measurement.Path, same bool) {
 var withWorkaround = []reason.Advice{
 	reason.ExemptFromInspection, reason.ExemptFromForgery, reason.FindReplayingBox, reason.BypassProxy, reason.AllowOutbound,
 	reason.StopFiltering, reason.StopHelloFiltering, reason.LetSessionFinish, reason.LetLargeDatagramsPass, reason.CheckAddress,
+	reason.RepairFamily,
 }
 
 // withPassing adds to the line of each place which paths pass meanwhile, if devices can be set to them and the sentence

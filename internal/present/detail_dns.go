@@ -80,10 +80,11 @@ var familyFailureCost = map[measurement.DNSFailure]string{
 // familyFailureText words that one family failed, and what this costs devices. What the libraries do is known from the
 // comparison with them in internal/lab/names.
 func familyFailureText(a *measurement.Answer) string {
-	family, typ := "IPv6", "AAAA"
+	version := config.IPv6
 	if a.Type == dns.TypeA {
-		family, typ = "IPv4", "A"
+		version = config.IPv4
 	}
+	family, _, typ := familyWords(version)
 	cost, ok := familyFailureCost[a.Failure]
 	if !ok {
 		cost = "devices with musl do not resolve the name, devices with glibc do"

@@ -48,6 +48,8 @@ func request(kind reason.Request, asked []report.Advice) []Task {
 		return one("The answers on these do not come from the cloud, or are altered on the way. Find out which device acts there, and exempt them:", requestLines(asked, placeLine))
 	case reason.RequestRoute:
 		return one("Give this network a route to these hosts, or a DNS server that also gives addresses of the other IP version:", requestLines(asked, hostLine))
+	case reason.RequestFamily:
+		return one("Over one IP version nothing passes on these, over the other everything does. Repair it, or let the DNS servers give no addresses of it:", requestLines(asked, placeLine))
 	case reason.RequestExemptNames:
 		return one("Exempt these names from DNS filtering. They resolve to addresses that cannot be the cloud:", requestLines(asked, hostLine))
 	case reason.RequestAnswers:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
@@ -40,6 +41,14 @@ func serverName(server netip.AddrPort) string {
 		return address(server.Addr())
 	}
 	return address(server)
+}
+
+// familyWords names an address family, the other one, and the type of its records.
+func familyWords(family config.IPVersion) (name, other, record string) {
+	if family == config.IPv4 {
+		return "IPv4", "IPv6", "A"
+	}
+	return "IPv6", "IPv4", "AAAA"
 }
 
 // plural chooses between one and many.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -122,6 +123,25 @@ func TestTaskCoversEveryAdvice(t *testing.T) {
 					t.Errorf("request %s is about nothing", info.Request)
 				}
 			}
+		}
+	}
+}
+
+func TestTaskNamesBrokenFamily(t *testing.T) {
+	place := report.Place{
+		Host: "a.test", Paths: []measurement.Path{{Transport: measurement.TCP, Port: 5684}}, Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::1")},
+		Passing: []measurement.Path{{Transport: measurement.TCP, Port: 443}},
+	}
+	for family, want := range map[config.IPVersion]string{
+		config.IPv6: "IPv6 is broken: over IPv6 nothing passes on TCP 5684 to a.test (2001:db8::1), over IPv4 everything does. Devices that connect over IPv6 " +
+			"stay offline. Until then, set the devices to TCP 443, which passes. Ask the network's owner to repair IPv6, or to have DNS give no AAAA " +
+			"record for the host.",
+		config.IPv4: "IPv4 is broken: over IPv4 nothing passes on TCP 5684 to a.test (2001:db8::1), over IPv6 everything does. Devices that connect over IPv4 " +
+			"stay offline. Until then, set the devices to TCP 443, which passes. Ask the network's owner to repair IPv4, or to have DNS give no A " +
+			"record for the host.",
+	} {
+		if got := task(&report.Advice{Kind: reason.RepairFamily, Family: family, Paths: 1, Places: []report.Place{place}}).Text; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
 }

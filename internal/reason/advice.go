@@ -22,6 +22,7 @@ const (
 	LetIDRecordsPass       Advice = "let_id_records_pass"      // only DTLS records with a connection id are lost
 	CheckServer            Advice = "check_server"             // a server without TLS answers
 	AllowByName            Advice = "allow_by_name"            // some addresses of a host are blocked, others pass
+	RepairFamily           Advice = "repair_family"            // nothing passes over one IP version, and everything over the other
 	CheckAddress           Advice = "check_address"            // another site's server answers at the address
 	FindRoute              Advice = "find_route"               // this machine has no route to any address of the host
 	AskAboutAlert          Advice = "ask_about_alert"          // a TLS alert answers the device
@@ -73,6 +74,7 @@ const (
 	RequestLargeDatagrams Request = "large_datagrams"
 	RequestBox            Request = "box"
 	RequestRoute          Request = "route"
+	RequestFamily         Request = "family"
 	RequestExemptNames    Request = "exempt_names"
 	RequestAnswers        Request = "answers"
 	RequestNames          Request = "names"
@@ -83,7 +85,7 @@ const (
 // Requests lists the kinds of requests in the order in which they are made; [NoRequest] is not one of them.
 func Requests() []Request {
 	return []Request{
-		RequestExemption, RequestAllow, RequestLargeDatagrams, RequestBox, RequestRoute,
+		RequestExemption, RequestAllow, RequestLargeDatagrams, RequestBox, RequestRoute, RequestFamily,
 		RequestExemptNames, RequestAnswers, RequestNames, RequestTTL, RequestIdle,
 	}
 }
@@ -109,6 +111,7 @@ var advice = []AdviceInfo{
 	{LetIDRecordsPass, RequestAllow},
 	{CheckServer, NoRequest},
 	{AllowByName, RequestAllow},
+	{RepairFamily, RequestFamily},
 	{CheckAddress, RequestBox},
 	{FindRoute, RequestRoute},
 	{AskAboutAlert, RequestBox},

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
@@ -86,6 +87,8 @@ type Advice struct {
 	// Alternates is true if port 443 and the cloud's own port differ on some host, one blocked and one open, both over
 	// TCP: a client that is set to 443 alternates between the two after each error.
 	Alternates bool
+	// Family is the IP version over which nothing passes, for reason.RepairFamily.
+	Family config.IPVersion
 	// InspectedToo is true if other paths to one of the hosts are intercepted: to open this one does not help by
 	// itself.
 	InspectedToo bool

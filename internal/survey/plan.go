@@ -37,7 +37,7 @@ type planner struct {
 // resolvers, in the order of the configuration. A device resolves once, sorts the addresses by RFC 6724, and connects
 // to the first and to no other. So the first address of the first resolver that answered leads, and the union of all
 // others follows. Addresses without a route are omitted, since getaddrinfo puts them last; if none has a route all
-// are walked, so that the report shows what happens.
+// are walked, so that the report shows what happens. If there are too many addresses, both families keep places.
 func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 	var plan addressPlan
 	sorted, anyRoute := p.sort(perResolver)
@@ -60,14 +60,44 @@ func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 			}
 			plan.sinkholes = append(plan.sinkholes, d.Addr)
 			plan.sinkholeFirst = plan.sinkholeFirst || first
-		case len(plan.walk) >= p.limit:
-			plan.omitted++
 		default:
 			plan.walk = append(plan.walk, d.Addr)
 		}
 		first = false
 	}
+	walk := boundFamilies(plan.walk, p.limit)
+	plan.omitted += len(plan.walk) - len(walk)
+	plan.walk = walk
 	return plan
+}
+
+// boundFamilies returns the first addresses, at most limit, in their order. The family of the first address has half of
+// the places at least, and the other family has the rest if it can fill them.
+func boundFamilies(addresses []netip.Addr, limit int) []netip.Addr {
+	if len(addresses) <= limit {
+		return addresses
+	}
+	isOther := func(addr netip.Addr) bool { return addr.Is4() != addresses[0].Is4() }
+	others := 0
+	for _, addr := range addresses {
+		if isOther(addr) {
+			others++
+		}
+	}
+	others = min(others, max(limit/2, limit-(len(addresses)-others)))
+	leading := limit - others
+	var out []netip.Addr
+	for _, addr := range addresses {
+		places := &leading
+		if isOther(addr) {
+			places = &others
+		}
+		if *places > 0 {
+			*places--
+			out = append(out, addr)
+		}
+	}
+	return out
 }
 
 // sourceRule returns the address that this machine sends from to an address of a host; ok is false without a route.

@@ -366,6 +366,42 @@ func TestIPVersions(t *testing.T) {
 	}
 }
 
+// TestOneFamilyBroken has 8 addresses of each family and a network that rejects one of them.
+func TestOneFamilyBroken(t *testing.T) {
+	var addresses []netip.Addr
+	for i := range 8 {
+		addresses = append(addresses, addrs(fmt.Sprintf("2001:db8::%d", i+1), fmt.Sprintf("198.51.100.%d", i+1))...)
+	}
+	for _, test := range []struct {
+		name   string
+		broken config.IPVersion
+		up     bool
+	}{
+		{"IPv4, which devices would use last", config.IPv4, true},
+		{"IPv6, which devices use first", config.IPv6, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{addresses: map[string][]netip.Addr{"a.test": addresses}, outcome: make(map[string]measurement.Failure)}
+				for _, addr := range addresses {
+					if config.VersionOf(addr) == test.broken {
+						w.outcome[addr.String()] = measurement.Refused
+					}
+				}
+				s, _ := w.open(t, nil, "a.test")
+				report := s.Run(context.Background())
+				p, advice := report.Hosts[0].Paths[0], report.Summary.Advice
+				if p.Up != test.up || len(p.Walks) != 8 || p.Omitted != 8 {
+					t.Errorf("up %v, %d addresses walked, %d omitted", p.Up, len(p.Walks), p.Omitted)
+				}
+				if len(advice) != 1 || advice[0].Kind != reason.RepairFamily || advice[0].Family != test.broken || len(advice[0].Places[0].Addresses) != 4 {
+					t.Errorf("advice %+v", advice)
+				}
+			})
+		})
+	}
+}
+
 // TestRouteByPort has a policy rule that routes port 5684 only.
 func TestRouteByPort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
