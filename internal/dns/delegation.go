@@ -23,12 +23,35 @@ func (c *zoneCache) walkDelegation(ctx context.Context, resolvers []netip.AddrPo
 		if done {
 			return walked, walked != nil
 		}
-		if !c.join(ctx, searchKey{searchDelegation, z.name}, func(ctx context.Context) { c.searchDelegation(ctx, resolvers, z, since) }) {
+		if !c.join(ctx, searchKey{searchDelegation, z.name}, func(ctx context.Context) { c.searchDelegation(ctx, resolvers, z, since, nil) }) {
 			return nil, false
 		}
 	}
 	walked, _ := c.cachedDelegation(z.name, since)
 	return walked, walked != nil
+}
+
+// replaceServers walks the delegation of z after all of its servers have declined to serve it, and forgets those that
+// the parent zone does not name either: the zone has moved, and the resolvers still follow the old delegation. ok is
+// false if that has changed nothing, or was tried a short time ago.
+func (c *zoneCache) replaceServers(ctx context.Context, resolvers []netip.AddrPort, z *zone, declined []netip.AddrPort) (replaced *zone, ok bool) {
+	now := c.client.options.Now()
+	c.mu.Lock()
+	known := c.zones[z.name]
+	if known != z { // nil if the servers are configured
+		c.mu.Unlock()
+		return known, known != nil && !slices.Equal(known.servers, z.servers)
+	}
+	wait := now.Before(z.nextReplacing) || now.Before(z.nextWalking)
+	c.mu.Unlock()
+	if wait {
+		return nil, false
+	}
+	c.join(ctx, searchKey{searchDelegation, z.name}, func(ctx context.Context) { c.searchDelegation(ctx, resolvers, z, now, declined) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known = c.zones[z.name]
+	return known, known != nil && !slices.Equal(known.servers, z.servers)
 }
 
 // cachedDelegation is the zone if its delegation was walked after since; done is true if it need not, or must not
@@ -46,8 +69,8 @@ func (c *zoneCache) cachedDelegation(name string, since time.Time) (walked *zone
 	return nil, c.client.options.Now().Before(z.nextWalking)
 }
 
-// searchDelegation walks and stores a delegation.
-func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.AddrPort, z *zone, since time.Time) {
+// searchDelegation walks and stores a delegation. It forgets the servers in declined, unless the parent zone names them.
+func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.AddrPort, z *zone, since time.Time, declined []netip.AddrPort) {
 	if _, done := c.cachedDelegation(z.name, since); done {
 		return // another search has just ended
 	}
@@ -55,7 +78,7 @@ func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.Addr
 	next := *z
 	if servers, incomplete := c.askParent(ctx, resolvers, z.name); len(servers) > 0 {
 		for _, known := range z.servers {
-			if len(servers) < maxZoneServers && !slices.Contains(servers, known) {
+			if len(servers) < maxZoneServers && !slices.Contains(servers, known) && !slices.Contains(declined, known) {
 				servers = append(servers, known)
 			}
 		}
@@ -64,6 +87,10 @@ func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.Addr
 	} else {
 		next.walkingFailures++
 		next.nextWalking = c.client.options.Now().Add(retryAfter(next.walkingFailures))
+	}
+	if declined != nil {
+		next.replacings++
+		next.nextReplacing = c.client.options.Now().Add(retryAfter(next.replacings))
 	}
 	c.store(&next)
 }

@@ -51,8 +51,10 @@ type zone struct {
 	walked          time.Time // start of the newest walk from the parent zone; zero: found through the resolvers only
 	nextSearch      time.Time // after a failed search: no search before this time
 	nextWalking     time.Time // after a failed walk: no walk before this time
+	nextReplacing   time.Time // after all servers have declined: they are not replaced before this time
 	failures        int       // searches that failed in a row
 	walkingFailures int       // walks that failed in a row
+	replacings      int       // walks since found because all servers had declined
 }
 
 // zoneCut is the zone that holds a name.

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // TestZoneCacheAmplification has a hostile zone that names many servers without addresses: one search costs the
@@ -66,6 +67,61 @@ func TestZoneCacheAmplification(t *testing.T) {
 				}
 				if searches < 4 || searches > 9 {
 					t.Errorf("%d further searches in an hour", searches)
+				}
+			})
+		})
+	}
+}
+
+// TestZoneCacheServersRefuse has a zone move while the resolver still follows the old delegation: once all known servers
+// decline to serve the zone, its delegation is walked in the same sample.
+func TestZoneCacheServersRefuse(t *testing.T) {
+	const moved = "203.0.113.9:53"
+	refuse := func(s *lab.NameServer) { s.Rcode = dns.RcodeRefused }
+	for name, test := range map[string]struct {
+		ns1, ns2 func(*lab.NameServer) // nil: silent
+		moves    bool                  // the parent zone has the new delegation
+		failure  measurement.SampleFailure
+		walks    int // in two hours; the resolver repeats the old delegation in each hourly search
+	}{
+		"both refuse, and the zone has moved: sampled at the new server": {refuse, refuse, true, "", 3},
+		"both fail, and the zone has moved: sampled at the new server": {
+			func(s *lab.NameServer) { s.Rcode = dns.RcodeServerFailure }, refuse, true, "", 3,
+		},
+		"one is silent, and the zone has moved: sampled at the new server": {nil, refuse, true, "", 3},
+		"both refuse, and the zone has not moved: walked with a backoff":   {refuse, refuse, false, measurement.SampleRefused, 14},
+		"one serves the zone: not walked":                                  {refuse, func(*lab.NameServer) {}, true, "", 0},
+		"both are silent: not walked":                                      {nil, nil, true, measurement.SampleSilent, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, Options{}, func(t *testing.T, n *internet) {
+				if _, ok := n.sample("plain.example.", 0); !ok {
+					t.Fatal("no sample")
+				}
+				if test.moves {
+					n.server(moved, n.zones["example."])
+					n.root.Below["example."] = []lab.Server{{Name: "ns9.example.", Address: addr(moved)}}
+				}
+				for at, change := range map[string]func(*lab.NameServer){ns1: test.ns1, ns2: test.ns2} {
+					if change == nil {
+						n.silence(at)
+					} else {
+						change(n.servers[at])
+					}
+				}
+				began := time.Now()
+				for turn := 0; time.Since(began) < 2*time.Hour; turn++ {
+					pass(20 * time.Second)
+					s, ok := n.sample("plain.example.", turn)
+					if ok && test.failure == measurement.SampleSilent && s.Failure == measurement.SampleBlocked {
+						s.Failure = test.failure
+					}
+					if !ok || s.Failure != test.failure {
+						t.Fatalf("after %v: %v %+v", time.Since(began), ok, s)
+					}
+				}
+				if walks := len(n.log.to(root, began)); walks != test.walks {
+					t.Errorf("the delegation was walked %d times, want %d", walks, test.walks)
 				}
 			})
 		})

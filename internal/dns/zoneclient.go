@@ -158,21 +158,26 @@ func (c *ZoneClient) sample(ctx context.Context, request sampleRequest) (s measu
 		if len(seen) == 1 {
 			s.Asked = c.options.Now() // the search for the zone is not part of the sample
 		}
-		step, next, failure, ok := c.step(ctx, z, name, request)
+		step, ok := c.step(ctx, z, name, request)
+		if ok && len(step.declined) > 0 && !request.only {
+			if replaced, found := c.cache.replaceServers(ctx, request.resolvers, z, step.declined); found {
+				step, ok = c.step(ctx, replaced, name, request)
+			}
+		}
 		if !ok {
 			return measurement.Sample{}, false
 		}
 		s.Received = c.options.Now()
-		s.Failure = failure
-		if failure != "" && failure != measurement.SampleNoAddress {
+		s.Failure = step.failure
+		if step.failure != "" && step.failure != measurement.SampleNoAddress {
 			s.Steps = nil
 			return s, true
 		}
 		// Without an address, the servers that said so are part of the sample.
-		if s.Steps = append(s.Steps, step); failure != "" || next == "" {
+		if s.Steps = append(s.Steps, step.SampleStep); step.failure != "" || step.next == "" {
 			return s, true
 		}
-		name = next
+		name = step.next
 	}
 	s.Failure, s.Steps, s.Received = measurement.SampleSilent, nil, c.options.Now() // an endless chain is an error of the zone
 	return s, true
@@ -198,23 +203,30 @@ func (c *ZoneClient) zone(ctx context.Context, request sampleRequest, name strin
 	return z, false, true
 }
 
-// step asks a server of the zone for name. next is the name with which the chain goes on in another zone or another
-// answer.
-func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sampleRequest) (
-	step measurement.SampleStep, next string, failure measurement.SampleFailure, ok bool,
-) {
+// zoneStep is the result of the questions to the servers of one zone.
+type zoneStep struct {
+	measurement.SampleStep
+	next     string // the name with which the chain goes on in another zone or another answer
+	failure  measurement.SampleFailure
+	declined []netip.AddrPort // servers that answered that they do not serve the zone, if none that was asked serves it
+}
+
+// step asks a server of the zone for name. ok is false without a result: ctx ended, or no server may be asked yet.
+func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sampleRequest) (step zoneStep, ok bool) {
 	own, cancel := context.WithTimeout(ctx, samplePatience)
 	defer cancel()
 	ask, tries := c.choose(z.servers, request.only)
-	failure = measurement.SampleSilent
+	failure := measurement.SampleSilent
+	var declined []netip.AddrPort
 	for i := range min(tries, len(ask)) {
 		at := ask[(request.turn+i)%len(ask)]
 		reply, asked := c.ask(own, at, Query{Name: name, Type: request.typ})
 		switch {
 		case !asked && i == 0, reply.Failure == measurement.DNSOutOfTime && isOver(ctx):
-			return measurement.SampleStep{}, "", "", false
-		case asked && reply.Failure == measurement.DNSRefused:
-			if failure == measurement.SampleSilent {
+			return zoneStep{}, false
+		case asked && declines(&reply):
+			declined = append(declined, at)
+			if reply.Failure == measurement.DNSRefused && failure == measurement.SampleSilent {
 				failure = measurement.SampleRefused
 			}
 			continue
@@ -227,17 +239,17 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 			failure = measurement.SampleNotAuthoritative
 			continue
 		}
-		step = measurement.SampleStep{Server: at, Servers: c.listed(z.servers, at)}
+		step.Server, step.Servers = at, c.listed(z.servers, at)
 		var complete bool
-		if step.Records, next, complete = c.inZone(ctx, z, request.resolvers, reply.Records); !complete {
-			return step, "", measurement.SampleNoAddress, true
+		if step.Records, step.next, complete = c.inZone(ctx, z, request.resolvers, reply.Records); !complete {
+			step.next, step.failure = "", measurement.SampleNoAddress
 		}
-		return step, next, "", true
+		return step, true
 	}
 	if failure == measurement.SampleSilent && c.port53.isBlocked(c.options.Now()) {
 		failure = measurement.SampleBlocked
 	}
-	return measurement.SampleStep{}, "", failure, true
+	return zoneStep{failure: failure, declined: declined}, true
 }
 
 // isOver reports whether ctx is done, or about to be because its deadline has passed.
@@ -265,6 +277,11 @@ func (c *ZoneClient) ask(ctx context.Context, at netip.AddrPort, q Query) (reply
 // isError reports whether the server answered with an error instead of the records, or their absence.
 func isError(r *Reply) bool {
 	return r.Rcode != dns.RcodeSuccess && r.Rcode != dns.RcodeNameError || r.Failure == measurement.DNSMalformed || r.Failure == measurement.DNSLoop
+}
+
+// declines reports whether a server answered that it does not serve the zone.
+func declines(r *Reply) bool {
+	return !r.Received.IsZero() && (r.Rcode == dns.RcodeRefused || r.Rcode == dns.RcodeServerFailure || r.Rcode == dns.RcodeNotAuth)
 }
 
 // isReferral reports whether the server refers to a zone below z.
