@@ -78,7 +78,11 @@ func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.Addr
 	next := *z
 	if servers, incomplete := c.askParent(ctx, resolvers, z.name); len(servers) > 0 {
 		for _, known := range z.servers {
-			if len(servers) < maxZoneServers && !slices.Contains(servers, known) && !slices.Contains(declined, known) {
+			switch {
+			case slices.Contains(servers, known) || slices.Contains(declined, known):
+			case len(servers) >= maxZoneServers:
+				incomplete = true
+			default:
 				servers = append(servers, known)
 			}
 		}

@@ -31,7 +31,7 @@ func retryAfter(failures int) time.Duration {
 const (
 	maxNames       = 1024
 	maxZones       = 256
-	maxZoneServers = 33 // one more than package staleness tells apart, so that it sees when the list is not complete
+	maxZoneServers = 32 // as many as package staleness tells apart
 	maxCuts        = 12 // questions from a name up to its zone cut
 	// A zone can name servers whose addresses cannot be found, to make the site's resolvers work. So at most
 	// maxServerNames names are looked up, one after the other, until maxFailedNames in a row have no address.
@@ -46,7 +46,7 @@ const (
 type zone struct {
 	name            string // of the apex
 	servers         []netip.AddrPort
-	incomplete      bool // there are more servers, so that nothing can be shown to be absent from the zone
+	incomplete      bool // there are more servers
 	found           time.Time
 	walked          time.Time // start of the newest walk from the parent zone; zero: found through the resolvers only
 	nextSearch      time.Time // after a failed search: no search before this time

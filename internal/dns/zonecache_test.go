@@ -128,16 +128,16 @@ func TestZoneCacheServersRefuse(t *testing.T) {
 	}
 }
 
-// TestZoneCacheIncompleteZone has a zone with more servers than are looked up: it is not sampled, since the other
-// servers may publish other records.
+// TestZoneCacheIncompleteZone has a zone with more servers than are looked up: the first ones are asked, and the sample
+// tells that there are more.
 func TestZoneCacheIncompleteZone(t *testing.T) {
 	for _, test := range []struct {
-		name    string
-		servers int
-		sampled bool
+		name       string
+		servers    int
+		incomplete bool
 	}{
-		{"10 servers: sampled", maxServerNames, true},
-		{"11 servers: not sampled", maxServerNames + 1, false},
+		{"10 servers: all are asked", maxServerNames, false},
+		{"11 servers: 10 are asked", maxServerNames + 1, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, Options{}, func(t *testing.T, n *internet) {
@@ -148,8 +148,15 @@ func TestZoneCacheIncompleteZone(t *testing.T) {
 					n.server(at, z)
 					z.Servers = append(z.Servers, lab.Server{Name: fmt.Sprintf("ns%d.example.", i), Address: addr(at)})
 				}
-				if _, ok := n.sample("plain.example.", 0); ok != test.sampled {
-					t.Errorf("sampled: %v", ok)
+				n.root.Below["example."] = z.Servers // all with glue: a walk finds all
+				s, ok := n.sample("plain.example.", 0)
+				if !ok || s.Failure != "" || len(s.Steps[0].Servers) != maxServerNames || s.Steps[0].Incomplete != test.incomplete {
+					t.Errorf("%v %+v", ok, s)
+				}
+				for _, s := range n.zoneClient.Confirm(context.Background(), resolvers, "plain.example.", dns.TypeA, 1, time.Now()) {
+					if !s.Walked || len(s.Steps[0].Servers) != test.servers || s.Steps[0].Incomplete != test.incomplete {
+						t.Errorf("after a walk: %+v", s)
+					}
 				}
 			})
 		})

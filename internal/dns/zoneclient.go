@@ -191,13 +191,10 @@ func (c *ZoneClient) zone(ctx context.Context, request sampleRequest, name strin
 	ctx, cancel := context.WithTimeout(ctx, searchBudget)
 	defer cancel()
 	z, ok = c.cache.zoneOf(ctx, request.resolvers, name)
-	if ok && z.incomplete {
-		return nil, false, false // what the other servers publish would be taken for absent
-	}
 	if !ok || request.walk.IsZero() {
 		return z, false, ok
 	}
-	if w, ok := c.cache.walkDelegation(ctx, request.resolvers, z, request.walk); ok && !w.incomplete {
+	if w, ok := c.cache.walkDelegation(ctx, request.resolvers, z, request.walk); ok {
 		return w, true, true
 	}
 	return z, false, true
@@ -239,7 +236,7 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 			failure = measurement.SampleNotAuthoritative
 			continue
 		}
-		step.Server, step.Servers = at, c.listed(z.servers, at)
+		step.Server, step.Servers, step.Incomplete = at, c.listed(z.servers, at), z.incomplete
 		var complete bool
 		if step.Records, step.next, complete = c.inZone(ctx, z, request.resolvers, reply.Records); !complete {
 			step.next, step.failure = "", measurement.SampleNoAddress

@@ -171,7 +171,10 @@ type SampleStep struct {
 	// may still ask: those of the parent zone, and those learnt through every resolver. A server that is listed and
 	// never heard prevents a proof that an address is withdrawn, because the resolver may have the address from it.
 	Servers []netip.AddrPort
-	Records []Record // of the chain, with the TTLs of the zone
+	// Incomplete is true if the zone has more servers than Servers lists: an RRset or a TTL that none of them publishes
+	// may still be that of another server.
+	Incomplete bool
+	Records    []Record // of the chain, with the TTLs of the zone
 }
 
 // Port53State is whether this machine reaches authoritative servers beyond the site on port 53: a closed list, used

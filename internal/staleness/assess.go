@@ -121,6 +121,9 @@ func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) type
 	if !sharesAddress(st.current, z) {
 		return unknown(Why{Kind: WhyForeignAddresses})
 	}
+	if z.serversNotAsked() {
+		return unknown(Why{Kind: WhyServersNotAsked})
+	}
 	if z.cannotShowWithdrawal(st.current, now) {
 		return unknown(Why{Kind: WhyValuesReturn})
 	}

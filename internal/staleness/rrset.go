@@ -81,7 +81,7 @@ type rrset struct {
 	values         map[value]*valueHistory
 	servers        []netip.AddrPort // a server's index is its bit in the masks
 	currentServers uint32           // those that the zone has now
-	tooManyServers bool             // more than maxServers: nothing can be shown to be absent
+	tooManyServers bool             // more than maxServers, or some are not known: nothing can be shown to be absent
 	serverLeft     time.Time        // when a server last ceased to be a current one
 	samples        []sample         // oldest first
 	ordinal        uint64           // of the newest sample
@@ -108,7 +108,7 @@ func (s *rrset) add(
 		s.firstSampled = received
 	}
 	before := s.currentServers
-	s.setServers(step.Servers, step.Server)
+	s.setServers(step)
 	if before&^s.currentServers != 0 {
 		s.serverLeft = received
 	}
@@ -196,12 +196,12 @@ func (s *rrset) forgetOldestValue() {
 }
 
 // setServers takes the zone's present servers. The server that was asked is one of them.
-func (s *rrset) setServers(servers []netip.AddrPort, asked netip.AddrPort) {
-	s.currentServers, s.tooManyServers = 0, false
-	for _, server := range append([]netip.AddrPort{asked}, servers[:min(len(servers), 2*maxServers)]...) {
+func (s *rrset) setServers(step measurement.SampleStep) {
+	s.currentServers, s.tooManyServers = 0, step.Incomplete
+	for _, server := range append([]netip.AddrPort{step.Server}, step.Servers[:min(len(step.Servers), 2*maxServers)]...) {
 		i := s.serverIndex(server)
 		if i < 0 {
-			i = s.freeIndex(servers)
+			i = s.freeIndex(step.Servers)
 			if i < 0 {
 				s.tooManyServers = true
 				continue

@@ -66,7 +66,9 @@ const (
 	// WhyUpstreamDown: the resolver itself does not reach the authoritative servers, so it may serve expired records.
 	WhyUpstreamDown WhyKind = "upstream_down"
 	// WhyValuesReturn: the zone's values come and go, so that samples cannot show that one is withdrawn.
-	WhyValuesReturn     WhyKind = "values_return"
+	WhyValuesReturn WhyKind = "values_return"
+	// WhyServersNotAsked: the zone has more servers than are asked, and what these publish is not known.
+	WhyServersNotAsked  WhyKind = "servers_not_asked"
 	WhyForeignAddresses WhyKind = "foreign_addresses" // none of the answer's addresses is known at the zone
 )
 
@@ -82,6 +84,6 @@ var WhyKinds = []WhyKind{
 	WhyTTLInflatedOnce, WhyWithdrawnAddressOnce, WhyViewUnproven, WhyViewUnprovenTTL, WhyFormerServer, WhyUpstreamUntested,
 	WhyStaleAnswersSeldom, WhyStaleAnswersUnverified, WhyStaleFirst,
 	WhyNoAnswer, WhyNotConfigured, WhyAuthorityOff, WhyNotSampled, WhySampleFailed, WhyNoZoneAddress, WhyRoundsTooFar,
-	WhyLearning, WhyUpstreamDown, WhyValuesReturn, WhyForeignAddresses,
+	WhyLearning, WhyUpstreamDown, WhyValuesReturn, WhyServersNotAsked, WhyForeignAddresses,
 	WhyNoSign, WhyWithinExpectedTTL,
 }

@@ -325,6 +325,7 @@ type world struct {
 	moved    float64 // when the exporter finds the new servers, at the latest
 	walkable float64 // from when on a walk from the parent zone finds them
 	askOwner bool    // the last owner name of the chain is asked for by itself
+	partial  bool    // the exporter does not know all servers
 	lazy     bool    // requested samples are taken in the next round only
 	toStale  bool    // ends at the first verdict stale
 	blocked  measurement.SampleFailure
@@ -408,7 +409,7 @@ func (w *world) sample(now float64, server int, walked bool, out *outcome) measu
 			s.Failure = measurement.SampleSilent
 			return s
 		}
-		st := measurement.SampleStep{Server: servers[server], Servers: servers}
+		st := measurement.SampleStep{Server: servers[server], Servers: servers, Incomplete: w.partial}
 		for _, r := range rs {
 			st.Records = append(st.Records, w.record(r))
 		}

@@ -1,6 +1,7 @@
 package staleness
 
 import (
+	"slices"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -214,6 +215,11 @@ func (z *zoneView) cannotShowWithdrawal(a *answer, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// serversNotAsked reports whether some zone of the chain has servers whose records are not known.
+func (z *zoneView) serversNotAsked() bool {
+	return slices.ContainsFunc(z.chain, func(name string) bool { return z.rrsets[name] != nil && z.rrsets[name].tooManyServers })
 }
 
 // newestCoverageStart is when the youngest coverage of an RRset began. It changes when one begins again.
