@@ -144,7 +144,7 @@ func TestInhibition(t *testing.T) {
 		want   []string
 	}{
 		{"the fleet's page stands for those of the sites, for its host and its trouble", []labels{
-			named(t, "EndpointInterceptedAtMostSites", one),
+			named(t, "EndpointInterceptedAtManySites", one),
 			named(t, "EndpointIntercepted", with(berlin, one)),
 			named(t, "EndpointIntercepted", with(nowhere, one)),
 			named(t, "EndpointIntercepted", with(oslo, two)),
@@ -153,35 +153,35 @@ func TestInhibition(t *testing.T) {
 			named(t, "EndpointDnsStale", with(with(berlin, one), near)),
 		}, []string{
 			"page EndpointDnsStale berlin s1 h1 r1", "page EndpointIntercepted oslo s2 h2",
-			"page EndpointInterceptedAtMostSites s1 h1", "page EndpointUnreachable oslo s1 h1",
+			"page EndpointInterceptedAtManySites s1 h1", "page EndpointUnreachable oslo s1 h1",
 		}},
 		{"unreachable at most sites", []labels{
-			named(t, "EndpointUnreachableAtMostSites", one),
+			named(t, "EndpointUnreachableAtManySites", one),
 			named(t, "EndpointUnreachable", with(berlin, one)),
 			named(t, "EndpointUnreachable", with(nowhere, one)),
 			named(t, "EndpointUnreachable", with(berlin, two)),
 			named(t, "EndpointIntercepted", with(oslo, one)),
-		}, []string{"page EndpointIntercepted oslo s1 h1", "page EndpointUnreachable berlin s2 h2", "page EndpointUnreachableAtMostSites s1 h1"}},
+		}, []string{"page EndpointIntercepted oslo s1 h1", "page EndpointUnreachable berlin s2 h2", "page EndpointUnreachableAtManySites s1 h1"}},
 		{"intercepted at most sites is why most do not reach it", []labels{
-			named(t, "EndpointInterceptedAtMostSites", one),
-			named(t, "EndpointUnreachableAtMostSites", one),
-			named(t, "EndpointUnreachableAtMostSites", two),
-		}, []string{"page EndpointInterceptedAtMostSites s1 h1", "page EndpointUnreachableAtMostSites s2 h2"}},
+			named(t, "EndpointInterceptedAtManySites", one),
+			named(t, "EndpointUnreachableAtManySites", one),
+			named(t, "EndpointUnreachableAtManySites", two),
+		}, []string{"page EndpointInterceptedAtManySites s1 h1", "page EndpointUnreachableAtManySites s2 h2"}},
 		{"a certificate that has expired, seen by most sites: one page, though it also cuts them off", []labels{
-			named(t, "EndpointCertificateExpiredAtMostSites", one),
-			named(t, "EndpointUnreachableAtMostSites", one),
+			named(t, "EndpointCertificateExpiredAtManySites", one),
+			named(t, "EndpointUnreachableAtManySites", one),
 			named(t, "EndpointCertificateExpired", with(with(berlin, one), tcp)),
 			named(t, "EndpointCertificateExpired", with(with(berlin, one), udp)),
 			named(t, "EndpointCertificateExpired", with(with(nowhere, one), tcp)),
 			named(t, "EndpointUnreachable", with(berlin, one)),
 			named(t, "EndpointUnreachable", with(nowhere, one)),
 			named(t, "EndpointCertificateExpired", with(with(oslo, two), tcp)),
-		}, []string{"page EndpointCertificateExpired oslo s2 h2 tcp", "page EndpointCertificateExpiredAtMostSites s1 h1"}},
+		}, []string{"page EndpointCertificateExpired oslo s2 h2 tcp", "page EndpointCertificateExpiredAtManySites s1 h1"}},
 		{"stale at most sites", []labels{
-			named(t, "EndpointDnsStaleAtMostSites", one),
+			named(t, "EndpointDnsStaleAtManySites", one),
 			named(t, "EndpointDnsStale", with(with(berlin, one), near)),
 			named(t, "EndpointDnsStale", with(with(berlin, two), near)),
-		}, []string{"page EndpointDnsStale berlin s2 h2 r1", "page EndpointDnsStaleAtMostSites s1 h1"}},
+		}, []string{"page EndpointDnsStale berlin s2 h2 r1", "page EndpointDnsStaleAtManySites s1 h1"}},
 		{"intercepted: the page says why the host is unreachable, and tickets of other paths are kept", []labels{
 			named(t, "EndpointIntercepted", with(berlin, one)),
 			named(t, "EndpointUnreachable", with(berlin, one)),
@@ -244,7 +244,7 @@ func TestOnePageForASiteAndACause(t *testing.T) {
 			named(t, "EndpointUnreachable", with(host, labels{"job": "e", "instance": "b:1", "site": "berlin"})),
 			named(t, "EndpointUnreachable", with(host, labels{"job": "e", "instance": "n:1"})),
 			named(t, "EndpointDnsStale", with(host, labels{"job": "e", "instance": "b:1", "site": "berlin", "resolver": "r1"})),
-			named(t, "EndpointDnsStaleAtMostSites", labels{"service": "other", "host": fmt.Sprint("h", i)}),
+			named(t, "EndpointDnsStaleAtManySites", labels{"service": "other", "host": fmt.Sprint("h", i)}),
 			named(t, "EndpointCertificateExpiresSoon", with(host, labels{"job": "e", "instance": fmt.Sprint("b:", i), "site": fmt.Sprint("site", i)})),
 		)
 	}
@@ -253,7 +253,7 @@ func TestOnePageForASiteAndACause(t *testing.T) {
 		{"alertname": "EndpointUnreachable", "site": "berlin"},
 		{"alertname": "EndpointUnreachable", "job": "e", "instance": "n:1"},
 		{"alertname": "EndpointDnsStale", "site": "berlin"},
-		{"alertname": "EndpointDnsStaleAtMostSites"},
+		{"alertname": "EndpointDnsStaleAtManySites"},
 	} {
 		recorder.Await(t, arrival, fmt.Sprintf("one page of seven hosts for %v", group), func(n monitoring.Notification) bool {
 			return n.Receiver == "page" && maps.Equal(n.GroupLabels, group) && len(n.Alerts) == 7
@@ -305,7 +305,7 @@ func TestEndOfWhatWasInhibited(t *testing.T) {
 func TestPageThatComesBackAfterItsEndWasInhibited(t *testing.T) {
 	server, recorder := startExample(t)
 	one := labels{"service": "s1", "host": "h1"}
-	fleet := named(t, "EndpointInterceptedAtMostSites", one)
+	fleet := named(t, "EndpointInterceptedAtManySites", one)
 	page := named(t, "EndpointIntercepted", with(one, labels{"job": "endpoint", "instance": "b:15684", "site": "berlin"}))
 	sent := func(status string, a labels) func(monitoring.Notification) bool {
 		return func(n monitoring.Notification) bool {
@@ -321,7 +321,7 @@ func TestPageThatComesBackAfterItsEndWasInhibited(t *testing.T) {
 	all := readAlerts(t)
 	mended := time.Now()
 	postUntil(t, server, mended, page)
-	postUntil(t, server, mended.Add(time.Duration(all["EndpointInterceptedAtMostSites"].KeepFiringFor-all["EndpointIntercepted"].KeepFiringFor)/faster), fleet)
+	postUntil(t, server, mended.Add(time.Duration(all["EndpointInterceptedAtManySites"].KeepFiringFor-all["EndpointIntercepted"].KeepFiringFor)/faster), fleet)
 	recorder.Await(t, arrival, "the end of the fleet's page", sent(monitoring.Resolved, fleet))
 	before := len(recorder.All())
 	post(t, server, page)

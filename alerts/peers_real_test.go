@@ -46,7 +46,7 @@ func TestRoutes(t *testing.T) {
 	for _, tt := range []struct{ receiver, labels string }{
 		{"page", "alertname=EndpointIntercepted severity=critical scope=site site=berlin job=endpoint instance=gw:15684"},
 		{"page", "alertname=EndpointUnreachable severity=critical scope=site job=endpoint instance=gw:15684"},
-		{"page", "alertname=EndpointDnsStaleAtMostSites severity=critical scope=fleet"},
+		{"page", "alertname=EndpointDnsStaleAtManySites severity=critical scope=fleet"},
 		{"ticket", "alertname=EndpointPathBlocked severity=warning scope=site site=berlin"},
 		{"ticket", "alertname=EndpointExporterAbsent severity=warning scope=site"},
 		{"nobody", "alertname=EndpointDnsSuspect severity=info scope=site site=berlin"},
@@ -71,7 +71,7 @@ func TestTitlesOfPages(t *testing.T) {
 	for want, common := range map[string]labels{
 		"EndpointUnreachable berlin: S":     {"alertname": "EndpointUnreachable", "site": "berlin", "instance": "b:15684"},
 		"EndpointUnreachable b:15684: S":    {"alertname": "EndpointUnreachable", "instance": "b:15684"},
-		"EndpointUnreachableAtMostSites: S": {"alertname": "EndpointUnreachableAtMostSites"},
+		"EndpointUnreachableAtManySites: S": {"alertname": "EndpointUnreachableAtManySites"},
 	} {
 		data, err := json.Marshal(map[string]any{"commonLabels": common, "commonAnnotations": labels{"summary": "S"}})
 		if err != nil {

@@ -73,10 +73,10 @@ func readAlerts(t *testing.T) map[string]rule {
 // The alerts that pages, routes, dashboards and runbooks are made for, with their severities: public names.
 func TestAlerts(t *testing.T) {
 	want := map[string]string{
-		"EndpointInterceptedAtMostSites":        "critical fleet",
-		"EndpointCertificateExpiredAtMostSites": "critical fleet",
-		"EndpointUnreachableAtMostSites":        "critical fleet",
-		"EndpointDnsStaleAtMostSites":           "critical fleet",
+		"EndpointInterceptedAtManySites":        "critical fleet",
+		"EndpointCertificateExpiredAtManySites": "critical fleet",
+		"EndpointUnreachableAtManySites":        "critical fleet",
+		"EndpointDnsStaleAtManySites":           "critical fleet",
 		"EndpointIntercepted":                   "critical site",
 		"EndpointUnreachable":                   "critical site",
 		"EndpointDnsStale":                      "critical site",
@@ -183,7 +183,7 @@ func TestNothingPagesAtOnceOrFlaps(t *testing.T) {
 		if r.Labels["scope"] == "site" && name != "EndpointAddressChanged" && r.For == 0 {
 			t.Errorf("%s fires at the first evaluation", name)
 		}
-		if site, ok := all[strings.TrimSuffix(name, "AtMostSites")]; ok && site.Alert != name {
+		if site, ok := all[strings.TrimSuffix(name, "AtManySites")]; ok && site.Alert != name {
 			if r.For != 0 || site.For == 0 {
 				t.Errorf("%s fires after %s, which it inhibits", name, site.Alert)
 			}

@@ -122,7 +122,7 @@ func TestReadmeNamesEveryAlert(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range readAlerts(t) {
-		if name = strings.TrimSuffix(name, "AtMostSites"); !bytes.Contains(text, []byte("`"+name+"`")) {
+		if name = strings.TrimSuffix(name, "AtManySites"); !bytes.Contains(text, []byte("`"+name+"`")) {
 			t.Errorf("%s is not in README.md", name)
 		}
 	}

@@ -189,8 +189,8 @@ func TestPagesCommand(t *testing.T) {
     D.
 `},
 		{"all is over", `{"receiver":"page","alerts":[
-			{"status":"resolved","labels":{"alertname":"EndpointDnsStaleAtMostSites","host":"a.example"},"annotations":{"summary":"S","description":"D."}}]}`,
-			`03:00:00  PAGE  EndpointDnsStaleAtMostSites  1 resolved
+			{"status":"resolved","labels":{"alertname":"EndpointDnsStaleAtManySites","host":"a.example"},"annotations":{"summary":"S","description":"D."}}]}`,
+			`03:00:00  PAGE  EndpointDnsStaleAtManySites  1 resolved
       a.example
 `},
 		{"many", `{"receiver":"page","alerts":[` + strings.Repeat(`{"status":"firing","labels":{"alertname":"A","instance":"gw:1"},"annotations":{"summary":"S","description":"D."}},`, 11) +

@@ -251,7 +251,7 @@ func inspectionText(a *report.Advice, p places) string {
 			"system_roots in the configuration.", p.paths, signed, plural(a.Paths, "this path", "these paths"))
 	}
 	return fmt.Sprintf("TLS is inspected on %s, or the cloud has a new authority: %s If other sites see the same signer (alert "+
-		"EndpointInterceptedAtMostSites), ask the cloud's operator whether it is theirs; if not, ask the network's owner to exempt %s from "+
+		"EndpointInterceptedAtManySites), ask the cloud's operator whether it is theirs; if not, ask the network's owner to exempt %s from "+
 		"TLS inspection.", p.paths, signed, plural(a.Paths, "this path", "these paths"))
 }
 
