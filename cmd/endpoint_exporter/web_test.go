@@ -274,9 +274,9 @@ func TestReportSharesTheRoundOfMetrics(t *testing.T) {
 		if p := view.Hosts[0].Paths[0]; view.Healthy || p.Reason != "refused" || p.Class != "blocked" {
 			t.Errorf("report: %+v", p)
 		}
-		// Two look-ups, A and AAAA, of one round.
-		if n, ok := x.one("endpoint_dns_queries_total", `leg="resolver"`, `rcode="noerror"`); !ok || n != 2 {
-			t.Errorf("two requests at once made %v look-ups", n)
+		// Two samples, A and AAAA, of one round.
+		if n, ok := x.one("endpoint_dns_queries_total", `leg="authority"`, `rcode="noerror"`); !ok || n != 2 {
+			t.Errorf("two requests at once took %v samples", n)
 		}
 	})
 }

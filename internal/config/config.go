@@ -62,22 +62,6 @@ type AuthorityQueries struct {
 	Whoami string `yaml:"whoami" form:"name"`
 }
 
-// Unlisted returns those of a zone's authoritative servers that Servers does not list. It returns none unless Mode is
-// [AuthorityServers]. A caller that finds the NS records of a zone warns of them: without the answers of all servers,
-// a record that only one of the others has yet is taken for a stale one.
-func (a *AuthorityQueries) Unlisted(zone []netip.Addr) []netip.Addr {
-	if a.Mode != AuthorityServers {
-		return nil
-	}
-	var unlisted []netip.Addr
-	for _, addr := range zone {
-		if !slices.ContainsFunc(a.Servers, func(listed netip.AddrPort) bool { return listed.Addr() == addr.Unmap() }) {
-			unlisted = append(unlisted, addr)
-		}
-	}
-	return unlisted
-}
-
 // IPVersion is an address family, 4 or 6.
 type IPVersion int
 

@@ -6,25 +6,6 @@ import (
 	"testing"
 )
 
-func TestUnlisted(t *testing.T) {
-	one, two, mapped := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("::ffff:192.0.2.1")
-	only := []netip.AddrPort{netip.AddrPortFrom(one, 53)}
-	for name, test := range map[string]struct {
-		queries AuthorityQueries
-		zone    []netip.Addr
-		want    []netip.Addr
-	}{
-		"one of two is listed":           {AuthorityQueries{Mode: AuthorityServers, Servers: only}, []netip.Addr{one, two}, []netip.Addr{two}},
-		"all are listed":                 {AuthorityQueries{Mode: AuthorityServers, Servers: only}, []netip.Addr{one, mapped}, nil},
-		"the zone has no servers yet":    {AuthorityQueries{Mode: AuthorityServers, Servers: only}, nil, nil},
-		"servers are found by discovery": {AuthorityQueries{Mode: AuthorityDiscover}, []netip.Addr{one, two}, nil},
-	} {
-		if got := test.queries.Unlisted(test.zone); !slices.Equal(got, test.want) {
-			t.Errorf("%s: got %v, want %v", name, got, test.want)
-		}
-	}
-}
-
 func TestEndpointUses(t *testing.T) {
 	four, six, mapped := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("::ffff:192.0.2.1")
 	for name, test := range map[string]struct {

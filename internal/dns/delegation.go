@@ -76,18 +76,18 @@ func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.Addr
 	}
 	began := c.client.options.Now()
 	next := *z
-	if servers, incomplete := c.askParent(ctx, resolvers, z.name); len(servers) > 0 {
+	if found := c.askParent(ctx, resolvers, z.name); len(found.servers) > 0 {
+		found.incomplete = found.incomplete || z.incomplete
 		for _, known := range z.servers {
 			switch {
-			case slices.Contains(servers, known) || slices.Contains(declined, known):
-			case len(servers) >= maxZoneServers:
-				incomplete = true
+			case slices.Contains(found.servers, known) || slices.Contains(declined, known):
+			case len(found.servers) >= maxZoneServers:
+				found.incomplete = true
 			default:
-				servers = append(servers, known)
+				found.servers = append(found.servers, known)
 			}
 		}
-		next.servers, next.walked, next.walkingFailures = servers, began, 0
-		next.incomplete = next.incomplete || incomplete
+		next.zoneServers, next.walked, next.walkingFailures = found, began, 0
 	} else {
 		next.walkingFailures++
 		next.nextWalking = c.client.options.Now().Add(retryAfter(next.walkingFailures))
@@ -100,10 +100,10 @@ func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.Addr
 }
 
 // askParent asks the servers of the parent zone for the servers of a zone.
-func (c *zoneCache) askParent(ctx context.Context, resolvers []netip.AddrPort, name string) (servers []netip.AddrPort, incomplete bool) {
+func (c *zoneCache) askParent(ctx context.Context, resolvers []netip.AddrPort, name string) zoneServers {
 	parent, ok := c.parentZone(ctx, resolvers, name)
 	if !ok {
-		return nil, false
+		return zoneServers{}
 	}
 	ask, tries := c.client.choose(parent.servers, false)
 	for _, at := range ask[:min(tries, len(ask))] {
@@ -111,11 +111,11 @@ func (c *zoneCache) askParent(ctx context.Context, resolvers []netip.AddrPort, n
 		if !asked || reply.Received.IsZero() || isError(&reply) || reply.Failure == measurement.DNSNXDomain || reply.Zone != name {
 			continue
 		}
-		if servers, incomplete = c.addressesOf(ctx, resolvers, reply.NS, reply.Glue); len(servers) > 0 {
-			return servers, incomplete
+		if found := c.addressesOf(ctx, resolvers, reply.NS, reply.Glue); len(found.servers) > 0 {
+			return found
 		}
 	}
-	return nil, false
+	return zoneServers{}
 }
 
 // parentZone is the zone above, including the root.

@@ -44,9 +44,8 @@ const (
 
 // zone is a zone and its authoritative servers. It is not changed after it has been stored.
 type zone struct {
+	zoneServers
 	name            string // of the apex
-	servers         []netip.AddrPort
-	incomplete      bool // there are more servers
 	found           time.Time
 	walked          time.Time // start of the newest walk from the parent zone; zero: found through the resolvers only
 	nextSearch      time.Time // after a failed search: no search before this time
@@ -55,6 +54,13 @@ type zone struct {
 	failures        int       // searches that failed in a row
 	walkingFailures int       // walks that failed in a row
 	replacings      int       // walks since found because all servers had declined
+}
+
+// zoneServers are the servers of a zone.
+type zoneServers struct {
+	servers    []netip.AddrPort
+	incomplete bool             // there are more servers
+	unlisted   []netip.AddrPort // those of which Options.Servers lists no address; none if it is empty
 }
 
 // zoneCut is the zone that holds a name.
@@ -233,7 +239,7 @@ func (c *zoneCache) searchServers(ctx context.Context, resolvers []netip.AddrPor
 	}
 	now := c.client.options.Now()
 	found := &zone{name: name, found: now}
-	found.servers, found.incomplete = c.addressesOf(ctx, resolvers, c.namesOf(ctx, resolvers, name), nil)
+	found.zoneServers = c.addressesOf(ctx, resolvers, c.namesOf(ctx, resolvers, name), nil)
 	if len(found.servers) == 0 {
 		found = &zone{name: name}
 		if before != nil {
@@ -277,16 +283,16 @@ func (c *zoneCache) store(z *zone) {
 }
 
 // addressesOf finds the addresses of name servers, in the glue or through the resolvers, and keeps those that can be
-// reached. incomplete reports whether there are more servers than the bounds allow.
-func (c *zoneCache) addressesOf(ctx context.Context, resolvers []netip.AddrPort, names []string, glue map[string][]netip.Addr) (
-	out []netip.AddrPort, incomplete bool,
-) {
+// reached. There may be more servers than the bounds allow.
+func (c *zoneCache) addressesOf(
+	ctx context.Context, resolvers []netip.AddrPort, names []string, glue map[string][]netip.Addr,
+) (out zoneServers) {
 	lookups, failures := 0, 0
 	for _, name := range names {
 		addresses := slices.DeleteFunc(slices.Clone(glue[name]), func(a netip.Addr) bool { return !c.client.options.Usable(a.Unmap()) })
 		if len(addresses) == 0 { // behind NAT64, glue is IPv4 only, and the resolver synthesises IPv6 addresses
 			if lookups++; lookups > maxServerNames || failures >= maxFailedNames || ctx.Err() != nil {
-				incomplete = true
+				out.incomplete = true
 				continue
 			}
 			addresses = c.lookUp(ctx, resolvers, name)
@@ -295,18 +301,22 @@ func (c *zoneCache) addressesOf(ctx context.Context, resolvers []netip.AddrPort,
 			}
 		}
 		slices.SortFunc(addresses, netip.Addr.Compare)
+		unlisted := len(c.client.options.Servers) > 0 && !slices.ContainsFunc(addresses, c.client.lists)
 		for _, addr := range addresses {
 			at := netip.AddrPortFrom(addr.Unmap(), c.client.options.Port)
 			switch {
-			case !c.client.options.Usable(at.Addr()) || slices.Contains(out, at):
-			case len(out) >= maxZoneServers:
-				incomplete = true
+			case !c.client.options.Usable(at.Addr()) || slices.Contains(out.servers, at):
+			case len(out.servers) >= maxZoneServers:
+				out.incomplete = true
 			default:
-				out = append(out, at)
+				out.servers = append(out.servers, at)
+				if unlisted {
+					out.unlisted = append(out.unlisted, at)
+				}
 			}
 		}
 	}
-	return out, incomplete
+	return out
 }
 
 // lookUp asks for the addresses of a name server at one resolver after the other, until one knows the name: while a

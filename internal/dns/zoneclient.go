@@ -17,8 +17,8 @@ import (
 type Options struct {
 	Exchanger Exchanger
 	Now       func() time.Time // nil: time.Now
-	// Servers, if not empty, stand for the servers of every zone: none are searched, and walking a delegation means
-	// asking them.
+	// Servers, if not empty, stand for the servers of every zone, and walking a delegation means asking them. The servers
+	// of a zone are searched all the same, to report those that are missing here.
 	Servers []netip.AddrPort
 	// Usable reports whether a discovered server can be reached at an address; nil: all can.
 	Usable func(netip.Addr) bool
@@ -186,7 +186,7 @@ func (c *ZoneClient) sample(ctx context.Context, request sampleRequest) (s measu
 // zone is the zone that holds name, with its servers; walked is true if its delegation was walked as requested.
 func (c *ZoneClient) zone(ctx context.Context, request sampleRequest, name string) (z *zone, walked, ok bool) {
 	if len(c.options.Servers) > 0 {
-		return &zone{name: ".", servers: c.options.Servers}, true, true
+		return &zone{name: ".", zoneServers: zoneServers{servers: c.options.Servers}}, true, true
 	}
 	ctx, cancel := context.WithTimeout(ctx, searchBudget)
 	defer cancel()
@@ -238,6 +238,10 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 		}
 		step.Server, step.Servers, step.Incomplete = at, c.listed(z.servers, at), z.incomplete
 		var complete bool
+		if len(c.options.Servers) > 0 {
+			step.Unlisted = c.unlisted(ctx, request.resolvers, name, reply.Records)
+			step.Incomplete = len(step.Unlisted) > 0
+		}
 		if step.Records, step.next, complete = c.inZone(ctx, z, request.resolvers, reply.Records); !complete {
 			step.next, step.failure = "", measurement.SampleNoAddress
 		}
@@ -247,6 +251,36 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 		failure = measurement.SampleBlocked
 	}
 	return zoneStep{failure: failure, declined: declined}, true
+}
+
+// lists reports whether a server is configured with an address, at any port.
+func (c *ZoneClient) lists(addr netip.Addr) bool {
+	return slices.ContainsFunc(c.options.Servers, func(s netip.AddrPort) bool { return s.Addr().Unmap() == addr.Unmap() })
+}
+
+// unlisted returns the servers of the zones of name, and of the targets of its CNAMEs, that are not configured although
+// others are.
+func (c *ZoneClient) unlisted(ctx context.Context, resolvers []netip.AddrPort, name string, records []measurement.Record) (out []netip.AddrPort) {
+	ctx, cancel := context.WithTimeout(ctx, searchBudget)
+	defer cancel()
+	names := []string{name}
+	for _, r := range records {
+		if r.Target != "" && len(names) < maxSteps {
+			names = append(names, r.Target)
+		}
+	}
+	for _, name := range names {
+		z, ok := c.cache.zoneOf(ctx, resolvers, name)
+		if !ok {
+			continue
+		}
+		for _, at := range z.unlisted {
+			if !slices.Contains(out, at) {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
 }
 
 // isOver reports whether ctx is done, or about to be because its deadline has passed.

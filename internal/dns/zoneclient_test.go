@@ -613,10 +613,55 @@ func TestSampleConfiguredServers(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		}
-		if len(n.log.to(resolver, time.Time{})) != 0 {
-			t.Error("the resolver was asked for the zone's servers")
-		}
 	})
+}
+
+// TestSampleUnlistedServers has configured servers that are not all of the zone's.
+func TestSampleUnlistedServers(t *testing.T) {
+	list := func(texts ...string) (out []netip.AddrPort) {
+		for _, text := range texts {
+			out = append(out, netip.MustParseAddrPort(text))
+		}
+		return out
+	}
+	const otherPort, ns2v6 = "203.0.113.1:5353", "[2001:db8::2]:53"
+	for name, test := range map[string]struct {
+		servers  []netip.AddrPort
+		host     string
+		unlisted []netip.AddrPort
+	}{
+		"all are listed":                             {list(ns1, ns2), "plain.example.", nil},
+		"one of two is listed":                       {list(ns1), "plain.example.", list(ns2, ns2v6)},
+		"listed with another port":                   {list(otherPort, ns2), "plain.example.", nil},
+		"one of a server's addresses is listed":      {list(ns1, ns2v6), "plain.example.", nil},
+		"those of the zone of a CNAME's target lack": {list(ns1, ns2), host, list(nsOther)},
+		"the name has no zone that can be found":     {list(ns1), "nowhere.", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, Options{Servers: test.servers}, func(t *testing.T, n *internet) {
+				example := n.zones["example."]
+				example.Servers = append(example.Servers, lab.Server{Name: "ns2.example.", Address: netip.MustParseAddr("2001:db8::2")})
+				for _, at := range test.servers {
+					n.server(at.String(), example, n.zones["other."])
+				}
+				s, ok := n.sample(test.host, 0)
+				if !ok {
+					t.Fatal("no sample")
+				}
+				for _, step := range s.Steps {
+					if !slices.Equal(step.Unlisted, test.unlisted) || step.Incomplete != (len(test.unlisted) > 0) {
+						t.Errorf("unlisted %v, incomplete %v, want %v", step.Unlisted, step.Incomplete, test.unlisted)
+					}
+				}
+				pass(time.Second)
+				since := time.Now()
+				n.sample(test.host, 1)
+				if asked := len(n.log.to(resolver, since)); asked != 0 {
+					t.Errorf("the next sample asked the resolver %d times", asked)
+				}
+			})
+		})
+	}
 }
 
 func TestSampleUnreachableServers(t *testing.T) {

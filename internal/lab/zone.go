@@ -185,11 +185,14 @@ func (z *Zone) add(m *dns.Msg, name string, kind uint16, at time.Time, draw uint
 		}
 		return len(z.Servers) > 0, ""
 	}
-	for _, server := range z.Servers {
+	for _, server := range z.Servers { // one with several addresses has several entries
 		if server.Name == name {
 			m.Answer = append(m.Answer, addressRecords(name, kind, nsTTL, []netip.Addr{server.Address})...)
-			return true, ""
+			found = true
 		}
+	}
+	if found {
+		return true, ""
 	}
 	set, ok := z.Names[name]
 	if !ok {

@@ -174,7 +174,9 @@ type SampleStep struct {
 	// Incomplete is true if the zone has more servers than Servers lists: an RRset or a TTL that none of them publishes
 	// may still be that of another server.
 	Incomplete bool
-	Records    []Record // of the chain, with the TTLs of the zone
+	// Unlisted are the servers that are missing because the configuration lists others only.
+	Unlisted []netip.AddrPort
+	Records  []Record // of the chain, with the TTLs of the zone
 }
 
 // Port53State is whether this machine reaches authoritative servers beyond the site on port 53: a closed list, used

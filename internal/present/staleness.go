@@ -100,8 +100,8 @@ func whyText(w *staleness.Why) string {
 		return "the zone's addresses come and go, so that a withdrawn one cannot be told from one that returns; TTLs show no sign " +
 			"that records are kept too long"
 	case staleness.WhyServersNotAsked:
-		return "the zone has more servers than are asked, so that an old record cannot be told from that of another server; the servers " +
-			"that are asked show no sign that records are kept too long"
+		return "the zone has more servers than are asked (with authority.mode: servers, list all of them), so that an old record cannot be " +
+			"told from that of another server; there is no sign that records are kept too long"
 	case staleness.WhyForeignAddresses:
 		return "gives only addresses that the zone's servers have not given: it sees another view of the zone, or the zone has " +
 			"many addresses"

@@ -33,6 +33,7 @@ type hostState struct {
 	latest     map[netip.AddrPort]staleness.Assessment // by resolver, of the newest round that ended
 	turn       int                                     // selects the authoritative server of the next sample
 	zone       []netip.Addr                            // addresses of the newest round with a valid sample
+	unlisted   []netip.AddrPort                        // servers of the zone that the configuration does not list
 	confirming time.Time                               // when a suspicion was last to be confirmed
 }
 

@@ -360,6 +360,32 @@ func (r *Round) conclude(samples []measurement.Sample) {
 		h.zone = addresses
 	}
 	r.zone = h.zoneReport(now, s.zoneClient != nil)
+	r.logUnlisted(samples)
+}
+
+// logUnlisted logs when the authoritative servers that the configuration lacks have changed. r.host.mu is held.
+func (r *Round) logUnlisted(samples []measurement.Sample) {
+	if len(samples) == 0 {
+		return // not known in this round
+	}
+	var unlisted []netip.AddrPort
+	for _, sample := range samples {
+		for _, step := range sample.Steps {
+			for _, at := range step.Unlisted {
+				if !slices.Contains(unlisted, at) {
+					unlisted = append(unlisted, at)
+				}
+			}
+		}
+	}
+	slices.SortFunc(unlisted, netip.AddrPort.Compare)
+	if h := r.host; !slices.Equal(unlisted, h.unlisted) {
+		h.unlisted = unlisted
+		if len(unlisted) > 0 {
+			r.service.logger.Warn("authority.servers lacks servers of the zone: nothing can be shown to be absent from it, "+
+				"so that staleness is hardly ever proved", "host", h.host, "missing", unlisted)
+		}
+	}
 }
 
 // logVerdict logs a change of verdict. r.host.mu is held.
