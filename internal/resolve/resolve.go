@@ -28,6 +28,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
+const dnsPort = 53 // of discovered authoritative servers
+
 // Options configure a [Service]. Only Config and Resolvers are required.
 type Options struct {
 	Config    *config.Config
@@ -119,7 +121,7 @@ func (s *Service) zoneOptions(o Options) dns.Options {
 		Unanswered: o.Unanswered, Port: o.Port,
 	}
 	if out.Usable == nil {
-		out.Usable = reachable
+		out.Usable = func(addr netip.Addr) bool { return reachable(netip.AddrPortFrom(addr, cmp.Or(o.Port, dnsPort))) }
 	}
 	if o.Config.Authority.Mode == config.AuthorityServers {
 		out.Servers = slices.Clone(o.Config.Authority.Servers)
@@ -129,8 +131,8 @@ func (s *Service) zoneOptions(o Options) dns.Options {
 
 // reachable reports whether a discovered authoritative server may be asked: loopback and link-local addresses belong
 // to no server of a zone.
-func reachable(addr netip.Addr) bool {
-	return addr.IsGlobalUnicast() && route.Exists(addr)
+func reachable(at netip.AddrPort) bool {
+	return at.Addr().IsGlobalUnicast() && route.Exists("udp", at)
 }
 
 // stateOf returns the state of a configured host, taken over from the previous service if its options are the same.

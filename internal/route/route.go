@@ -3,23 +3,27 @@
 package route
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 )
 
-// discardPort is the port that is asked for where none is known (RFC 863).
-const discardPort = 9
-
-// Exists reports whether this machine has a route to the address.
-func Exists(addr netip.Addr) bool {
-	_, ok := Source(netip.AddrPortFrom(addr, discardPort))
+// Exists reports whether this machine has a route to a remote address and port over the network "tcp" or "udp". Policy
+// rules can depend on all three. Where the kernel cannot be asked about TCP, the answer is that for UDP.
+func Exists(network string, remote netip.AddrPort) bool {
+	if network == "tcp" {
+		if err := askTCP(remote); !errors.Is(err, errUnknown) {
+			return err == nil || !isNoRoute(err)
+		}
+	}
+	_, ok := Source(remote)
 	return ok
 }
 
-// Source returns the address that this machine would send from to a remote address and port; ok is false without a
-// route. It connects a UDP socket, as getaddrinfo does, which looks up the route and applies policy rules for the
-// destination port. An error that is not about routes, such as a lack of sockets, counts as a route with an unknown
-// source, so that the walk finds out.
+// Source returns the address that this machine would send from to a remote address and port, as getaddrinfo asks for
+// it to order addresses; ok is false without a route. It connects a UDP socket, whatever the caller will connect
+// later. An error that is not about routes, such as a lack of sockets, counts as a route with an unknown source, so
+// that the walk finds out.
 func Source(remote netip.AddrPort) (local netip.Addr, ok bool) {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(remote))
 	if err != nil {

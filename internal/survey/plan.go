@@ -30,17 +30,27 @@ type planner struct {
 	uses     func(addr netip.Addr) bool // the endpoint's devices use the family of an address
 	sinkhole sinkholeRule
 	source   sourceRule
-	limit    int // of addresses to walk, and of sinkholes
+	routed   func(addr netip.Addr) bool // some path of the endpoint has a route to an address
+	limit    int                        // of addresses to walk, and of sinkholes
 }
 
 // plan orders and bounds the addresses of one host. perResolver holds the addresses from each of the site's
 // resolvers, in the order of the configuration. A device resolves once, sorts the addresses by RFC 6724, and connects
 // to the first and to no other. So the first address of the first resolver that answered leads, and the union of all
-// others follows. Addresses without a route are omitted, since getaddrinfo puts them last; if none has a route all
-// are walked, so that the report shows what happens. If there are too many addresses, both families keep places.
+// others follows. An address without a route is omitted: getaddrinfo puts it last, and no path leads there. If none
+// has a route all are walked, so that the report shows what happens. If there are too many addresses, both families
+// keep places.
 func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 	var plan addressPlan
-	sorted, anyRoute := p.sort(perResolver)
+	sorted := p.sort(perResolver)
+	routed := make(map[netip.Addr]bool)
+	anyRoute := false
+	for _, d := range sorted {
+		if _, known := routed[d.Addr]; !known {
+			routed[d.Addr] = d.Routed || p.routed(d.Addr)
+		}
+		anyRoute = anyRoute || routed[d.Addr]
+	}
 	plan.noRoute = len(sorted) > 0 && !anyRoute
 	seen := make(map[netip.Addr]bool)
 	first := true
@@ -50,7 +60,7 @@ func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 		}
 		seen[d.Addr] = true
 		switch {
-		case anyRoute && !d.Routed:
+		case anyRoute && !routed[d.Addr]:
 			plan.omitted++
 			continue // a device uses the next address
 		case p.sinkhole(d.Addr, p.nat64):
@@ -100,11 +110,12 @@ func boundFamilies(addresses []netip.Addr, limit int) []netip.Addr {
 	return out
 }
 
-// sourceRule returns the address that this machine sends from to an address of a host; ok is false without a route.
+// sourceRule returns the address that getaddrinfo takes this machine to send from to an address of a host; ok is false
+// if it finds no route.
 type sourceRule func(addr netip.Addr) (source netip.Addr, ok bool)
 
-// sort sorts the addresses of each resolver as getaddrinfo does. anyRoute reports whether any has a route.
-func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination, anyRoute bool) {
+// sort sorts the addresses of each resolver as getaddrinfo does.
+func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination) {
 	known := make(map[netip.Addr]route.Destination)
 	for _, addresses := range perResolver {
 		first := len(sorted)
@@ -117,13 +128,12 @@ func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination, 
 				d.Addr = addr
 				d.Source, d.Routed = p.source(addr)
 				known[addr] = d
-				anyRoute = anyRoute || d.Routed
 			}
 			sorted = append(sorted, d)
 		}
 		route.Sort(sorted[first:])
 	}
-	return sorted, anyRoute
+	return sorted
 }
 
 // sinkholeRule reports whether an address of a host must not be connected to.

@@ -30,6 +30,10 @@ func TestPlan(t *testing.T) {
 	onlyIPv4 := by("192.0.2.7", "")
 	uniqueLocal := by("192.168.1.7", "fd00:7::7")
 	nowhere := by("", "")
+	// over returns a rule by family for the routes of paths.
+	over := func(four, six bool) func(netip.Addr) bool {
+		return func(a netip.Addr) bool { return a.Is4() && four || a.Is6() && six }
+	}
 	type lists [][]string
 	for name, test := range map[string]struct {
 		given    lists
@@ -37,46 +41,56 @@ func TestPlan(t *testing.T) {
 		source   sourceRule
 		limit    int
 		want     addressPlan
-		versions string // "4" or "6": the devices use one family only
+		versions string                // "4" or "6": the devices use one family only
+		routed   func(netip.Addr) bool // nil: no path has a route where getaddrinfo finds none
 	}{
-		"devices use IPv4 only: IPv6 is left out": {lists{{v6, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4)}, "4"},
-		"devices use IPv6 only: IPv4 is left out": {lists{{v6, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v6)}, "6"},
+		"a route for TCP only: getaddrinfo puts the address last, and it is walked": {lists{{v6, v4}}, notAnywhere, by("192.0.2.7", ""), 8,
+			addressPlan{walk: addrs(v4, v6)}, "", over(true, true)},
+		"a route for UDP only: getaddrinfo puts the address first, and it is walked": {lists{{v6, v4}}, notAnywhere, everywhere, 8,
+			addressPlan{walk: addrs(v6, v4)}, "", over(true, false)},
+		"one family, with a route for TCP only":   {lists{{v4}}, notAnywhere, nowhere, 8, addressPlan{walk: addrs(v4)}, "", over(true, false)},
+		"devices use IPv4 only: IPv6 is left out": {lists{{v6, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4)}, "4", nil},
+		"devices use IPv6 only: IPv4 is left out": {lists{{v6, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v6)}, "6", nil},
 		"devices use IPv6 only, NAT64: the IPv4 address shows that it is no sinkhole": {lists{{"fd64:ff9b::c633:6401", v4}}, notTheCloud, everywhere, 8,
-			addressPlan{walk: addrs("fd64:ff9b::c633:6401")}, "6"},
-		"both families: IPv6 leads":                         {lists{{v4, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v6, v4)}, ""},
-		"a unique local IPv6 source only: IPv4 leads":       {lists{{v6, v4}}, notAnywhere, uniqueLocal, 8, addressPlan{walk: addrs(v4, v6)}, ""},
-		"two resolvers: the first leads, the union follows": {lists{{v4}, {v4b, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v4b)}, ""},
-		"two resolvers: each list is sorted by itself":      {lists{{v4}, {v4b, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v6, v4b)}, ""},
-		"the first resolver gave nothing: the second leads": {lists{nil, {v4b}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4b)}, ""},
-		"a family without a route: omitted":                 {lists{{v6, v4}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}, ""},
-		"no route at all: walked":                           {lists{{v6, v4}}, notAnywhere, nowhere, 8, addressPlan{walk: addrs(v6, v4), noRoute: true}, ""},
-		"one family, without a route: walked":               {lists{{v6, v6b}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v6, v6b), noRoute: true}, ""},
-		"beyond the limit: omitted":                         {lists{{v4, v4b, "198.51.100.3"}}, notAnywhere, everywhere, 2, addressPlan{walk: addrs(v4, v4b), omitted: 1}, ""},
+			addressPlan{walk: addrs("fd64:ff9b::c633:6401")}, "6", nil},
+		"both families: IPv6 leads":                         {lists{{v4, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v6, v4)}, "", nil},
+		"a unique local IPv6 source only: IPv4 leads":       {lists{{v6, v4}}, notAnywhere, uniqueLocal, 8, addressPlan{walk: addrs(v4, v6)}, "", nil},
+		"two resolvers: the first leads, the union follows": {lists{{v4}, {v4b, v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v4b)}, "", nil},
+		"two resolvers: each list is sorted by itself":      {lists{{v4}, {v4b, v6}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4, v6, v4b)}, "", nil},
+		"the first resolver gave nothing: the second leads": {lists{nil, {v4b}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4b)}, "", nil},
+		"a family without a route: omitted":                 {lists{{v6, v4}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}, "", nil},
+		"no route at all: walked":                           {lists{{v6, v4}}, notAnywhere, nowhere, 8, addressPlan{walk: addrs(v6, v4), noRoute: true}, "", nil},
+		"one family, without a route: walked":               {lists{{v6, v6b}}, notAnywhere, onlyIPv4, 8, addressPlan{walk: addrs(v6, v6b), noRoute: true}, "", nil},
+		"beyond the limit: omitted":                         {lists{{v4, v4b, "198.51.100.3"}}, notAnywhere, everywhere, 2, addressPlan{walk: addrs(v4, v4b), omitted: 1}, "", nil},
 		"both families beyond the limit: half for each": {lists{{"2001:db8::3", v6, v6b, v4, v4b}}, notAnywhere, everywhere, 3,
-			addressPlan{walk: addrs("2001:db8::3", v6, v4), omitted: 2}, ""},
+			addressPlan{walk: addrs("2001:db8::3", v6, v4), omitted: 2}, "", nil},
 		"few addresses of the second family: all are walked": {lists{{v6, v4, v4b, "198.51.100.3", "198.51.100.4"}}, notAnywhere, uniqueLocal, 4,
-			addressPlan{walk: addrs(v4, v4b, "198.51.100.3", v6), omitted: 1}, ""},
+			addressPlan{walk: addrs(v4, v4b, "198.51.100.3", v6), omitted: 1}, "", nil},
 		"few addresses of the first family: the second has the rest": {lists{{v6, v4, v4b, "198.51.100.3", "198.51.100.4"}}, notAnywhere, everywhere, 4,
-			addressPlan{walk: addrs(v6, v4, v4b, "198.51.100.3"), omitted: 1}, ""},
-		"both families and one place: the leading address": {lists{{v6, v4}}, notAnywhere, everywhere, 1, addressPlan{walk: addrs(v6), omitted: 1}, ""},
+			addressPlan{walk: addrs(v6, v4, v4b, "198.51.100.3"), omitted: 1}, "", nil},
+		"both families and one place: the leading address": {lists{{v6, v4}}, notAnywhere, everywhere, 1, addressPlan{walk: addrs(v6), omitted: 1}, "", nil},
 		"a sinkhole of the second family: no place is kept": {lists{{v6, v6b, "10.0.0.1"}}, notTheCloud, everywhere, 2,
-			addressPlan{walk: addrs(v6, v6b), sinkholes: addrs("10.0.0.1")}, ""},
-		"a sinkhole: not walked":                                          {lists{{"10.0.0.1", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1"), sinkholeFirst: true}, ""},
-		"a later sinkhole: not what a device connects to":                 {lists{{v4, "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1")}, ""},
-		"many sinkholes: bounded":                                         {lists{{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}, notTheCloud, everywhere, 2, addressPlan{sinkholes: addrs("10.0.0.1", "10.0.0.2"), sinkholeFirst: true, omitted: 1}, ""},
-		"a private address without a route: omitted":                      {lists{{"fd00::1", v4}}, notTheCloud, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}, ""},
-		"an IPv4 address behind the site's own NAT64 prefix":              {lists{{"fd64:ff9b::c633:6401", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4, "fd64:ff9b::c633:6401")}, ""},
-		"a NAT64 prefix before a sinkhole: a sinkhole too":                {lists{{"fd64:ff9b::a00:1", "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{sinkholes: addrs("10.0.0.1", "fd64:ff9b::a00:1"), sinkholeFirst: true}, ""},
-		"an address without a route, then a sinkhole: the sinkhole leads": {lists{{v6, "10.0.0.1"}}, notTheCloud, onlyIPv4, 8, addressPlan{sinkholes: addrs("10.0.0.1"), sinkholeFirst: true, omitted: 1}, ""},
-		"an IPv4-mapped IPv6 address: the same":                           {lists{{"::ffff:198.51.100.1"}, {v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4)}, ""},
-		"nothing":                                                         {nil, notAnywhere, everywhere, 8, addressPlan{}, ""},
+			addressPlan{walk: addrs(v6, v6b), sinkholes: addrs("10.0.0.1")}, "", nil},
+		"a sinkhole: not walked":                                          {lists{{"10.0.0.1", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1"), sinkholeFirst: true}, "", nil},
+		"a later sinkhole: not what a device connects to":                 {lists{{v4, "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4), sinkholes: addrs("10.0.0.1")}, "", nil},
+		"many sinkholes: bounded":                                         {lists{{"10.0.0.1", "10.0.0.2", "10.0.0.3"}}, notTheCloud, everywhere, 2, addressPlan{sinkholes: addrs("10.0.0.1", "10.0.0.2"), sinkholeFirst: true, omitted: 1}, "", nil},
+		"a private address without a route: omitted":                      {lists{{"fd00::1", v4}}, notTheCloud, onlyIPv4, 8, addressPlan{walk: addrs(v4), omitted: 1}, "", nil},
+		"an IPv4 address behind the site's own NAT64 prefix":              {lists{{"fd64:ff9b::c633:6401", v4}}, notTheCloud, everywhere, 8, addressPlan{walk: addrs(v4, "fd64:ff9b::c633:6401")}, "", nil},
+		"a NAT64 prefix before a sinkhole: a sinkhole too":                {lists{{"fd64:ff9b::a00:1", "10.0.0.1"}}, notTheCloud, everywhere, 8, addressPlan{sinkholes: addrs("10.0.0.1", "fd64:ff9b::a00:1"), sinkholeFirst: true}, "", nil},
+		"an address without a route, then a sinkhole: the sinkhole leads": {lists{{v6, "10.0.0.1"}}, notTheCloud, onlyIPv4, 8, addressPlan{sinkholes: addrs("10.0.0.1"), sinkholeFirst: true, omitted: 1}, "", nil},
+		"an IPv4-mapped IPv6 address: the same":                           {lists{{"::ffff:198.51.100.1"}, {v4}}, notAnywhere, everywhere, 8, addressPlan{walk: addrs(v4)}, "", nil},
+		"nothing":                                                         {nil, notAnywhere, everywhere, 8, addressPlan{}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var given [][]netip.Addr
 			for _, list := range test.given {
 				given = append(given, addrs(list...))
 			}
-			if got := (&planner{nat64: nat64Of(given), uses: uses(test.versions), sinkhole: test.sinkhole, source: test.source, limit: test.limit}).plan(given); !reflect.DeepEqual(got, test.want) {
+			routed := test.routed
+			if routed == nil {
+				routed = over(false, false)
+			}
+			if got := (&planner{nat64: nat64Of(given), uses: uses(test.versions), sinkhole: test.sinkhole, source: test.source, routed: routed, limit: test.limit}).plan(given); !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})

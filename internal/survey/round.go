@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -159,7 +160,7 @@ func (r *round) plan(addresses [][]netip.Addr, nat64 resolve.NAT64, complete boo
 	any := false
 	for i := range r.slots {
 		s := &r.slots[i]
-		p := planner{nat64: nat64, uses: s.endpoint.Uses, sinkhole: s.sinkhole, source: r.sourceOf(s), limit: r.site.Config.Survey.MaxAddresses}
+		p := planner{nat64: nat64, uses: s.endpoint.Uses, sinkhole: s.sinkhole, source: r.sourceOf(s), routed: r.routedOf(s), limit: r.site.Config.Survey.MaxAddresses}
 		plan := p.plan(addresses)
 		planned := complete || len(plan.walk) > 0
 		r.mu.Lock()
@@ -172,8 +173,8 @@ func (r *round) plan(addresses [][]netip.Addr, nat64 resolve.NAT64, complete boo
 	return any
 }
 
-// sourceOf returns the rule for the sources of an endpoint: an address has a route if any path has one, since a
-// policy rule can depend on the destination port.
+// sourceOf returns the rule for the sources of an endpoint: an address has a source if getaddrinfo finds one for the
+// port of any path, since a policy rule can depend on the destination port.
 func (r *round) sourceOf(s *slot) sourceRule {
 	return func(addr netip.Addr) (source netip.Addr, ok bool) {
 		for _, p := range s.endpoint.Paths {
@@ -181,9 +182,16 @@ func (r *round) sourceOf(s *slot) sourceRule {
 				return source, true
 			}
 		}
-		// The asker for an unconfigured host is told which addresses are forbidden, whether they could be reached or
-		// not.
-		return netip.Addr{}, r.unconfigured && s.sinkhole(addr, resolve.NAT64{})
+		return netip.Addr{}, false
+	}
+}
+
+// routedOf returns the rule for the routes of an endpoint: a policy rule can depend on transport and port. The asker
+// for an unconfigured host is told which addresses are forbidden, whether they could be reached or not.
+func (r *round) routedOf(s *slot) func(addr netip.Addr) bool {
+	return func(addr netip.Addr) bool {
+		return r.unconfigured && s.sinkhole(addr, resolve.NAT64{}) ||
+			slices.ContainsFunc(s.endpoint.Paths, func(p measurement.Path) bool { return r.survey.opts.Routed(addr, p) })
 	}
 }
 

@@ -56,9 +56,11 @@ type Site struct {
 type Options struct {
 	Name string           // name of this machine, for reports
 	Now  func() time.Time // nil: time.Now
-	// Source returns the address that this machine sends from to a remote address and port; ok is false without a
-	// route. nil: route.Source.
+	// Source returns the address that getaddrinfo takes this machine to send from to a remote address and port; ok is
+	// false if it finds no route. nil: route.Source.
 	Source func(remote netip.AddrPort) (local netip.Addr, ok bool)
+	// Routed reports whether this machine has a route for a path to an address. nil: route.Exists.
+	Routed func(addr netip.Addr, p measurement.Path) bool
 	Logger *slog.Logger
 	// Observe is called with the report of each round, which is that of one host. It must not block.
 	Observe func(*report.Report)
@@ -93,6 +95,11 @@ func New(site *Site, opts Options) *Survey {
 	}
 	if opts.Source == nil {
 		opts.Source = route.Source
+	}
+	if opts.Routed == nil {
+		opts.Routed = func(addr netip.Addr, p measurement.Path) bool {
+			return route.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
+		}
 	}
 	s := &Survey{
 		opts:       opts,

@@ -120,7 +120,7 @@ func (w *world) open(t *testing.T, change func(*config.Config), hosts ...string)
 	t.Helper()
 	logged := &records{}
 	s := New(w.site(change, hosts...), Options{
-		Name: "site", Source: routed, Logger: slog.New(logged),
+		Name: "site", Source: routed, Routed: noPathRouted, Logger: slog.New(logged),
 	})
 	t.Cleanup(s.Close)
 	return s, logged
@@ -175,6 +175,9 @@ func (r *records) count(message string) (n int) {
 
 // routed has a route to everywhere.
 func routed(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, true }
+
+// noPathRouted has no route where getaddrinfo finds none.
+func noPathRouted(netip.Addr, measurement.Path) bool { return false }
 
 func within(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)
@@ -656,7 +659,7 @@ func TestObserve(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Second}}
 		var seen []*report.Report
 		s := New(w.site(nil, "a.test"), Options{
-			Name: "site", Logger: slog.New(&records{}), Source: routed,
+			Name: "site", Logger: slog.New(&records{}), Source: routed, Routed: noPathRouted,
 			Observe: func(r *report.Report) { seen = append(seen, r) },
 		})
 		defer s.Close()

@@ -154,7 +154,7 @@ func (n *namespace) survey(ctx context.Context, loaded *config.Loaded, host stri
 	s := survey.New(&survey.Site{
 		Config: &cfg, Anchors: loaded, Walker: refusingWalker{},
 		Names: resolve.New(resolve.Options{Config: &cfg, Resolvers: cfg.Resolvers, Dial: n.dial}),
-	}, survey.Options{Name: "device", Source: n.source, Logger: slog.New(slog.DiscardHandler)})
+	}, survey.Options{Name: "device", Source: n.source, Routed: n.routed, Logger: slog.New(slog.DiscardHandler)})
 	defer s.Close()
 	found := s.Run(ctx).Hosts[0]
 	lookup := &found.Resolvers[0].Lookup

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 )
 
@@ -87,6 +88,12 @@ func (n *namespace) dial(ctx context.Context, network, address string) (conn net
 func (n *namespace) source(remote netip.AddrPort) (local netip.Addr, ok bool) {
 	n.do(func() { local, ok = route.Source(remote) })
 	return local, ok
+}
+
+// routed is [route.Exists] in the namespace.
+func (n *namespace) routed(addr netip.Addr, p measurement.Path) (ok bool) {
+	n.do(func() { ok = route.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port)) })
+	return ok
 }
 
 // output runs a program in the namespace and returns what it prints.
