@@ -68,7 +68,7 @@ bench: ## the benchmarks of docs/performance.md; compare runs with benchstat
 SOAK ?= 2h
 SOAKFLAGS ?=
 soak: ## scrape for SOAK with faults and reloads, and show how memory, goroutines and files grow; SOAKFLAGS=-race
-	go test -tags soak -run '^TestSoak$$' -count 1 -timeout 0 -v $(SOAKFLAGS) ./cmd/endpoint_exporter -soak $(SOAK)
+	go test -tags soak -run '^TestSoak$$' -count 1 -timeout 0 -v ./cmd/endpoint_exporter -soak $(SOAK) -soak.build='$(SOAKFLAGS)'
 
 demo: ## the simulated cloud, the exporter, Prometheus and Alertmanager, with faults on a timetable
 	scripts/demo

@@ -11,9 +11,11 @@ import (
 )
 
 const (
-	// maxConnections bounds the connections that are open at once. A client can make each hold about 40 kB before it
+	// maxWaiting bounds the connections that wait for their client. A client can make each hold about 40 kB before it
 	// has shown a password: headers, buffers and a goroutine.
-	maxConnections = 256
+	maxWaiting = 256
+	// maxConnections bounds all connections that are open at once, with those whose request is in progress.
+	maxConnections = 1024
 	// maxHeader bounds the headers of a request in bytes; net/http adds 4096 to it.
 	maxHeader = 16<<10 - 4096
 	// maxStreams bounds the requests that one HTTP/2 connection has in progress.
@@ -28,9 +30,11 @@ const (
 	keepAliveTime = 2 * time.Minute
 )
 
-// connections bounds the connections of a server. A connection above the bound closes another one: of the network with
-// the most connections, the one that has waited longest for its client, which is to send a request or to receive a
-// response. So clients that do neither lose their connections to the others.
+// connections bounds the connections of a server. A connection waits for its client, which is to send a request or to
+// receive a response, or has a request in progress. Of more than [maxWaiting] that wait, and of more than
+// [maxConnections] in all, a new connection closes another one: of the network with the most, the one that has waited
+// longest. So clients that neither send nor receive lose their connections to the others, and a client that connects
+// while the program is busy with the requests of many others is answered in its turn.
 type connections struct {
 	released func() // called after a connection has ended
 
@@ -67,23 +71,30 @@ func (c *connections) install(server *http.Server) {
 	}
 }
 
-// add registers a connection and closes another one, or itself, if there are too many.
+// add registers a connection and closes one if there are too many.
 func (c *connections) add(conn net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock++
 	added := &connection{all: c, since: c.clock, network: networkOf(conn.RemoteAddr())}
 	c.open[conn] = added
-	if len(c.open) > maxConnections {
-		victim := c.victim()
-		delete(c.open, victim)
-		// Close of a TLS connection could wait for the client.
-		if encrypted, ok := victim.(*tls.Conn); ok {
-			victim = encrypted.NetConn()
-		}
-		_ = victim.Close() // its goroutine gets the error
+	switch {
+	case c.waiting() > maxWaiting:
+		c.close(c.victim(func(a *connection) bool { return a.requests == 0 }))
+	case len(c.open) > maxConnections:
+		c.close(c.victim(func(*connection) bool { return true }))
 	}
 	return added
+}
+
+// close closes a connection, whose goroutine gets the error. c.mu is held.
+func (c *connections) close(conn net.Conn) {
+	delete(c.open, conn)
+	// Close of a TLS connection could wait for the client.
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
+	_ = conn.Close()
 }
 
 func (c *connections) remove(conn net.Conn) {
@@ -93,16 +104,28 @@ func (c *connections) remove(conn net.Conn) {
 	c.released()
 }
 
-// victim returns the connection to close. c.mu is held.
-func (c *connections) victim() net.Conn {
+// waiting counts the connections that wait for their client. c.mu is held.
+func (c *connections) waiting() (n int) {
+	for _, a := range c.open {
+		if a.requests == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// victim returns the connection to close among those that among selects; one is. c.mu is held.
+func (c *connections) victim(among func(*connection) bool) net.Conn {
 	count := make(map[netip.Prefix]int)
 	for _, a := range c.open {
-		count[a.network]++
+		if among(a) {
+			count[a.network]++
+		}
 	}
 	var victim net.Conn
 	var worst *connection
 	for conn, a := range c.open {
-		if worst == nil || a.worse(worst, count) {
+		if among(a) && (worst == nil || a.worse(worst, count)) {
 			victim, worst = conn, a
 		}
 	}

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,42 +24,50 @@ func (c *remoteConn) RemoteAddr() net.Addr {
 func (c *remoteConn) Close() error { c.closed = true; return nil }
 
 func TestConnectionsVictim(t *testing.T) {
-	const attacker, other, same = "192.0.2.1:1", "192.0.2.2:1", "[2001:db8::1]:1"
+	const attacker, other, same, elsewhere = "192.0.2.1:1", "192.0.2.2:1", "[2001:db8::1]:1", "[2001:db8:0:1::1]:1"
+	const kept = -1 // no connection is closed
+	type group struct {
+		n    int
+		from string
+		do   func(request context.Context) // after the connection has been added; nil: the client sends nothing
+	}
+	busy := func(request context.Context) { begin(request) }
+	receiving := func(request context.Context) { begin(request); receive(request) }
 	for name, test := range map[string]struct {
-		first, rest, last string // clients of the first connection, of those between, of the one above the bound
-		busy              []int  // connections with a request in progress
-		sending           []int  // connections whose response is being sent
-		want              int
+		groups []group
+		want   int // the number of the connection that the last one closes
 	}{
-		"all from one address: the oldest":                      {attacker, attacker, attacker, nil, nil, 0},
-		"the oldest has a request: the next":                    {attacker, attacker, attacker, []int{0}, nil, 1},
-		"all others have a request: the new one":                {attacker, attacker, attacker, all(maxConnections), nil, maxConnections},
-		"all others send a response: the first of them":         {attacker, attacker, attacker, nil, all(maxConnections), 0},
-		"another address is older: it stays":                    {other, attacker, attacker, nil, nil, 1},
-		"another address is new: the oldest of the others":      {attacker, attacker, other, nil, nil, 0},
-		"another address is new, all have a request: oldest":    {attacker, attacker, other, all(maxConnections), nil, 0},
-		"addresses of one IPv6 /64: one network":                {other, same, "[2001:db8::2]:1", all(maxConnections), nil, maxConnections},
-		"addresses of another IPv6 /64: the oldest of the most": {same, same, "[2001:db8:0:1::1]:1", all(maxConnections), nil, 0},
+		"as many as may wait: none":                                {[]group{{maxWaiting, attacker, nil}}, kept},
+		"one more: the oldest":                                     {[]group{{maxWaiting + 1, attacker, nil}}, 0},
+		"the oldest has a request: none":                           {[]group{{1, attacker, busy}, {maxWaiting, attacker, nil}}, kept},
+		"the oldest has a request, one more: the next":             {[]group{{1, attacker, busy}, {maxWaiting + 1, attacker, nil}}, 1},
+		"all others have a request: none":                          {[]group{{maxConnections - 1, attacker, busy}, {1, attacker, nil}}, kept},
+		"all others have a request, too many: the new one":         {[]group{{maxConnections, attacker, busy}, {1, attacker, nil}}, maxConnections},
+		"all others receive a response: the first of them":         {[]group{{maxWaiting, attacker, receiving}, {1, attacker, nil}}, 0},
+		"another client is older: it stays":                        {[]group{{1, other, nil}, {maxWaiting, attacker, nil}}, 1},
+		"another client is new: the oldest of the others":          {[]group{{maxWaiting, attacker, nil}, {1, other, nil}}, 0},
+		"another client is new, all have a request: none":          {[]group{{maxWaiting, attacker, busy}, {1, other, nil}}, kept},
+		"another client is new, too many have a request: oldest":   {[]group{{maxConnections, attacker, busy}, {1, other, nil}}, 0},
+		"requests of one client, too many of another wait: of it":  {[]group{{maxWaiting + 1, other, busy}, {1, other, nil}, {maxWaiting, attacker, nil}}, maxWaiting + 2},
+		"IPv6 addresses of one /64: one network":                   {[]group{{1, other, busy}, {1, same, nil}, {maxWaiting, "[2001:db8::2]:1", nil}}, 1},
+		"IPv6 addresses of another /64: the oldest of the network": {[]group{{maxWaiting, same, nil}, {1, elsewhere, nil}}, 0},
 	} {
 		c := &connections{released: func() {}}
 		server := &http.Server{}
 		c.install(server)
-		conns := make([]*remoteConn, maxConnections+1)
-		for i := range conns {
-			conns[i] = &remoteConn{from: test.rest}
-			switch i {
-			case 0:
-				conns[i].from = test.first
-			case maxConnections:
-				conns[i].from = test.last
-			}
-			ctx := server.ConnContext(t.Context(), conns[i])
-			if slices.Contains(test.busy, i) {
-				begin(ctx)
-			}
-			if slices.Contains(test.sending, i) {
-				begin(ctx)
-				receive(ctx)
+		var conns []*remoteConn
+		for _, g := range test.groups {
+			for range g.n {
+				for i, conn := range conns {
+					if conn.closed {
+						t.Errorf("%s: connection %d is closed before the last one", name, i)
+					}
+				}
+				conn := &remoteConn{from: g.from}
+				conns = append(conns, conn)
+				if ctx := server.ConnContext(t.Context(), conn); g.do != nil {
+					g.do(ctx)
+				}
 			}
 		}
 		for i, conn := range conns {
@@ -72,14 +80,6 @@ func TestConnectionsVictim(t *testing.T) {
 			t.Errorf("%s: %d connections after their end", name, len(c.open))
 		}
 	}
-}
-
-func all(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
 }
 
 // stuckWriter is a client that does not read: a write ends with its deadline.

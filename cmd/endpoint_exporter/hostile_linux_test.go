@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ type setup struct {
 	tls      bool          // TLS and HTTP/2
 	more     string        // added to the configuration
 	soak     time.Duration // how long the program runs in addition to 5 minutes
-	released bool          // the program is built as for a release: the race detector doubles the memory of the test's own
+	build    []string      // flags of go build with which the program is built; nil: it is the test itself
 }
 
 // serveProcess starts the program with a lab.
@@ -54,7 +55,10 @@ func serveProcess(t testing.TB, o setup) *served {
 		o.hosts = lab.Izuma()[:1]
 	}
 	l := startLab(t, lab.Options{Hosts: o.hosts})
-	s := &served{address: freeAddress(t), series: len(l.Places()), password: o.password, scheme: "http", client: &http.Client{Timeout: 20 * time.Second}, lab: l}
+	s := &served{address: freeAddress(t), series: len(l.Places()), password: o.password, scheme: "http", lab: l}
+	// An idle connection may be closed at the moment when a request is sent on it, which then fails.
+	transport := &http.Transport{DisableKeepAlives: true}
+	s.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
 	args := []string{"--config.file=" + configFile(t, l.Config()+o.more), "--web.listen-address=" + s.address, "--log.level=error"}
 	var web string
 	if o.password != "" {
@@ -68,15 +72,16 @@ func serveProcess(t testing.TB, o setup) *served {
 		certFile, keyFile := clientPair(t, l) // any certificate
 		web += fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q}\n", certFile, keyFile)
 		s.scheme = "https"
-		s.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true} //nolint:gosec // nothing is authenticated
+		transport.ForceAttemptHTTP2 = true
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // nothing is authenticated
 	}
 	if web != "" {
 		args = append(args, "--web.config.file="+configFile(t, web))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), o.soak+5*time.Minute)
 	program := "endpoint_exporter" // the test itself, see TestMain
-	if o.released {
-		program = releasedProgram(t)
+	if o.build != nil {
+		program = builtProgram(t, o.build)
 	}
 	command := exec.CommandContext(ctx, program, args...)
 	var stderr bytes.Buffer
@@ -98,12 +103,17 @@ func serveProcess(t testing.TB, o setup) *served {
 	return s
 }
 
-// releasedProgram builds the program without the race detector.
-func releasedProgram(t testing.TB) string {
+// released are the flags of a build without the race detector, which doubles the memory of the test's own.
+var released = []string{"-race=false"}
+
+// builtProgram builds the program with flags of go build.
+func builtProgram(t testing.TB, flags []string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "endpoint_exporter")
-	build := exec.CommandContext(t.Context(), "go", "build", "-race=false", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", program}, flags...)...)
+	if !slices.Contains(flags, "-race") {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as a release
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -240,7 +250,7 @@ var largeHeaders = "GET /metrics HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-La
 
 // TestLargeHeaders sends 600 times 1 MB of headers, which the program reads before it asks for a password.
 func TestLargeHeaders(t *testing.T) {
-	s := serveProcess(t, setup{password: "secret", released: true})
+	s := serveProcess(t, setup{password: "secret", build: released})
 	s.scrape(t, "before")
 	before := s.resident(t)
 	s.connect(t, 600, largeHeaders)
@@ -324,27 +334,27 @@ func TestConnectionsWithoutRequest(t *testing.T) {
 // requests over HTTP/2 whose body never comes.
 func TestTLSConnections(t *testing.T) {
 	s := serveProcess(t, setup{tls: true, more: "survey: {min_interval: 0s}\n"})
-	scrape := func(when string) {
-		// An idle connection may be closed while a request is sent on it, which clients do not repeat over HTTP/2.
-		s.client.CloseIdleConnections()
-		s.scrape(t, when)
-	}
+	insecure := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // nothing is authenticated
 	raw := s.connect(t, 300, "\x16\x03\x01")
-	scrape("beside connections without a handshake")
+	s.scrape(t, "with connections without a handshake")
 	var encrypted []net.Conn
-	for _, conn := range s.connect(t, 300, "") {
-		over := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // nothing is authenticated
-		if err := over.Handshake(); err == nil {
-			encrypted = append(encrypted, over)
+	for range 10 {
+		for _, conn := range s.connect(t, 30, "") {
+			over := tls.Client(conn, insecure)
+			if err := over.Handshake(); err == nil {
+				encrypted = append(encrypted, over)
+			}
 		}
 	}
-	scrape("beside connections without a request")
+	s.scrape(t, "with connections without a request")
 	if len(encrypted) < 200 {
 		t.Errorf("%d handshakes", len(encrypted))
 	}
 
+	hostile := &http.Client{Transport: &http.Transport{TLSClientConfig: insecure.Clone(), ForceAttemptHTTP2: true}}
+	defer hostile.CloseIdleConnections()
 	var all sync.WaitGroup
-	slots := make(chan struct{}, maxStreams/2) // more than maxStreams are refused
+	slots := make(chan struct{}, maxStreams)
 	for range 100 {
 		slots <- struct{}{}
 		all.Go(func() {
@@ -358,7 +368,7 @@ func TestTLSConnections(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			response, err := s.client.Do(request)
+			response, err := hostile.Do(request)
 			if err != nil {
 				t.Errorf("a request with a body over HTTP/2: %v", err)
 				return
@@ -369,17 +379,16 @@ func TestTLSConnections(t *testing.T) {
 			}
 		})
 	}
-	scrape("beside requests with a body")
+	s.scrape(t, "with requests with a body")
 	all.Wait()
 	closed(t, raw, 8*time.Second, "none")
 	closed(t, encrypted, 8*time.Second, "none")
-	scrape("afterwards")
+	s.scrape(t, "afterwards")
 }
 
 // TestScrapersOfOneRound sends 200 scrapes at once: all share one round, and all get it.
 func TestScrapersOfOneRound(t *testing.T) {
 	s := serveProcess(t, setup{})
-	s.client.Transport = &http.Transport{DisableKeepAlives: true}
 	var all sync.WaitGroup
 	for range 200 {
 		all.Go(func() { s.scrape(t, "of 200 at once") })
@@ -399,8 +408,7 @@ func TestScrapersOfOneRound(t *testing.T) {
 
 // TestClientsThatDoNotRead sends scrapes on 200 connections whose responses are never read, three times over.
 func TestClientsThatDoNotRead(t *testing.T) {
-	s := serveProcess(t, setup{released: true})
-	s.client.Transport = &http.Transport{DisableKeepAlives: true} // a request on an idle connection fails if that is closed just then
+	s := serveProcess(t, setup{build: released})
 	for range 3 {
 		for _, conn := range s.connect(t, 200, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n", 100)) {
 			_ = conn.(*net.TCPConn).SetReadBuffer(1024)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"math"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -13,7 +14,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 )
 
-var soakFor = flag.Duration("soak", 2*time.Hour, "how long TestSoak runs")
+var (
+	soakFor   = flag.Duration("soak", 2*time.Hour, "how long TestSoak runs")
+	soakFlags = flag.String("soak.build", "", "flags of go build for the program that TestSoak runs")
+)
 
 const (
 	soakInterval = 2 * time.Second
@@ -28,7 +32,7 @@ const soakConfig = "survey: {min_interval: 0s}\nfreshness: {margin: 1s, slack: 1
 // TestSoak scrapes the program every 2 s for the time of the flag -soak, while faults come and go and the configuration
 // is reloaded. It fails if memory, goroutines or open files grow in the second half by more than the noise.
 func TestSoak(t *testing.T) {
-	s := serveProcess(t, setup{hosts: lab.Izuma(), more: soakConfig, soak: *soakFor})
+	s := serveProcess(t, setup{hosts: lab.Izuma(), more: soakConfig, soak: *soakFor, build: append([]string{"-race=false"}, strings.Fields(*soakFlags)...)})
 	faults := []struct{ where, fault string }{
 		{"*", lab.None}, {"*/tcp", lab.Refuse}, {"bootstrap", lab.Intercept}, {"*", lab.None}, {"*/udp", lab.Drop}, {"lwm2m", lab.Expired},
 		{"*/tcp", lab.ResetAfterHello}, {"*", lab.None}, {"resolver", "servfail"}, {"resolver", "honest"}, {"gateways", lab.BlockPage},
