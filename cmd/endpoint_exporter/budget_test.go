@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
@@ -48,9 +49,12 @@ func TestBudget(t *testing.T) {
 			where: "resolver", fault: "silent", at5: want{7, 0, 12}, at10: want{7, 0, 12},
 		},
 	} {
-		for n, timeout := range []int{5, 10, 15, 30, 5, 10} {
-			hostile := n >= 4 // a client with a timeout of 20 ms begins each round
-			t.Run(fmt.Sprintf("%s/timeout=%ds/hostile=%v", name, timeout, hostile), func(t *testing.T) {
+		for _, scrape := range []struct {
+			timeout int    // seconds
+			joins   string // timeout of the client that begins each round; "": the scrape
+		}{{5, ""}, {10, ""}, {15, ""}, {30, ""}, {5, "0.02"}, {10, "0.02"}, {5, "30"}} {
+			timeout := scrape.timeout
+			t.Run(fmt.Sprintf("%s/timeout=%ds/joins=%s", name, timeout, scrape.joins), func(t *testing.T) {
 				t.Parallel()
 				inMemory(t, func(t *testing.T, network *memnet.Network) {
 					l := startLab(t, lab.Options{Network: network})
@@ -71,8 +75,10 @@ func TestBudget(t *testing.T) {
 						expected = test.at5
 					}
 					for round := range 3 {
-						if hostile {
-							get(t, e, http.MethodGet, "/metrics", timeoutHeader, "0.02")
+						var other sync.WaitGroup
+						if scrape.joins != "" {
+							other.Go(func() { get(t, e, http.MethodGet, "/metrics", timeoutHeader, scrape.joins) })
+							synctest.Wait()
 						}
 						started := time.Now()
 						code, body := get(t, e, http.MethodGet, "/metrics", timeoutHeader, fmt.Sprint(timeout))
@@ -87,6 +93,7 @@ func TestBudget(t *testing.T) {
 						if code != http.StatusOK || got != expected || got.paths+int(incomplete) != paths || took >= time.Duration(timeout)*time.Second {
 							t.Errorf("round %d: status %d after %v, of %d hosts and %d paths: %+v, want %+v; %v incomplete", round, code, took, hosts, paths, got, expected, incomplete)
 						}
+						other.Wait()
 						time.Sleep(time.Minute - time.Since(started)) //nolint:forbidigo // virtual time
 					}
 				})

@@ -188,7 +188,7 @@ func TestLookupEDNS(t *testing.T) {
 				client := &Client{Dial: s.dial}
 				var before [2]int
 				for i, want := range [2][2]int{test.first, test.second} {
-					l := Lookup(context.Background(), client, somewhere, name, 0)
+					l := Lookup(context.Background(), client, somewhere, name, 0, nil)
 					if addresses := fmt.Sprint(l.Addresses); l.Failure != test.failure || (addresses == "[203.0.113.31]") != (test.failure == "") {
 						t.Errorf("look-up %d: %s, failure %q", i+1, addresses, l.Failure)
 					}
@@ -203,7 +203,7 @@ func TestLookupEDNS(t *testing.T) {
 				}
 				// It is remembered for an hour.
 				<-time.After(time.Hour)
-				Lookup(context.Background(), client, somewhere, name, 0)
+				Lookup(context.Background(), client, somewhere, name, 0, nil)
 				if with, _ := s.count(dns.TypeA); with == before[0] {
 					t.Error("an hour later it is not asked with OPT again")
 				}

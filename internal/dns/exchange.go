@@ -29,6 +29,8 @@ type Query struct {
 	WithoutEDNS bool
 	// Patience is the time for all tries together; 0: that of the client's timers.
 	Patience time.Duration
+	// Watch shows callers how far the exchange has come; nil: none.
+	Watch *Watch
 }
 
 // Exchanger asks one server one question. The reply contains the failure, if there is one.
@@ -117,6 +119,7 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) R
 	x.failed = Reply{Answer: measurement.Answer{Asked: asked}}
 	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailSilent})
 	reply, truncated := x.udp(own)
+	q.Watch.Report(q.Type, Progress{})
 	if truncated {
 		if reply = x.tcp(own); !isUsable(&reply) && x.edns {
 			x.edns = false // the next question may get an answer that fits, or an error
@@ -175,7 +178,8 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	defer conn.Close()
 	defer interrupt(own, conn)()
 	buffer := make([]byte, readSize)
-	next := time.Now()
+	started := time.Now()
+	next := started
 	end, _ := own.Deadline()
 	for range maxPackets {
 		now := time.Now()
@@ -200,6 +204,7 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 		if next.Before(end) {
 			deadline = next
 		}
+		x.report(started, deadline)
 		n, err := x.receive(own, conn, buffer, deadline)
 		if err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -237,6 +242,15 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	}
 	x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailFlood, N: maxPackets})
 	return x.failed, false
+}
+
+// report shows the watcher of the exchange that it waits for an answer.
+func (x *exchange) report(started, until time.Time) {
+	p := Progress{Asked: started, Sent: x.sent, Until: until, Late: x.late}
+	if x.answered > 0 {
+		p = Progress{}
+	}
+	x.query.Watch.Report(x.query.Type, p)
 }
 
 // lateWake is how late this process may run after a deadline. A later wake means that this machine was suspended or

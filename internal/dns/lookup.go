@@ -18,10 +18,10 @@ var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 // Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the
 // final dot. If there is no address and an answer is empty, Lookup asks once more without EDNS, because some servers
 // answer with an empty message instead of an error. patience is the time that the resolver gets; 0: that of
-// [ResolverTimers].
-func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, patience time.Duration) measurement.Lookup {
+// [ResolverTimers]. watch shows how far the look-up has come; may be nil.
+func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, patience time.Duration, watch *Watch) measurement.Lookup {
 	started := time.Now()
-	q := Query{Name: host, Recursive: true, Patience: patience}
+	q := Query{Name: host, Recursive: true, Patience: patience, Watch: watch}
 	l := ask(ctx, x, resolver, q)
 	if mayBeEDNS(&l) {
 		q.WithoutEDNS = true

@@ -65,7 +65,7 @@ func TestLookup(t *testing.T) {
 					m.Rcode = s.rcode
 					return m
 				}))
-				l := Lookup(context.Background(), &Client{Dial: n.Dial}, somewhere, host, 0)
+				l := Lookup(context.Background(), &Client{Dial: n.Dial}, somewhere, host, 0, nil)
 				if got := fmt.Sprint(l.Addresses); got != test.addresses || l.TTL != test.ttl || l.Failure != test.failure {
 					t.Errorf("%s, TTL %v, failure %q", got, l.TTL, l.Failure)
 				}
@@ -107,7 +107,7 @@ func TestLookupFiltered(t *testing.T) {
 					m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{InfoCode: test.code, ExtraText: "policy"})
 					return m
 				}))
-				l := Lookup(context.Background(), &Client{Dial: n.Dial}, somewhere, host, 0)
+				l := Lookup(context.Background(), &Client{Dial: n.Dial}, somewhere, host, 0, nil)
 				ede, ok := l.Filtered()
 				if ok != test.found || ok && ede != (measurement.EDE{Code: test.code, Text: "policy"}) || l.Detail.Kind != test.kind {
 					t.Errorf("%+v, %v; detail %+v", ede, ok, l.Detail)

@@ -20,6 +20,7 @@ type pausedConn struct {
 	net.Conn
 	pause   time.Duration
 	answers bool // an answer to the last question waits in the socket after the pause
+	rcode   int  // of the answer
 
 	question []byte
 	deadline time.Time
@@ -28,6 +29,7 @@ type pausedConn struct {
 
 func (c *pausedConn) SetReadDeadline(t time.Time) error { c.deadline = t; return nil }
 func (c *pausedConn) SetDeadline(time.Time) error       { return nil }
+func (c *pausedConn) Close() error                      { return nil }
 
 func (c *pausedConn) Write(b []byte) (int, error) {
 	c.question = append([]byte(nil), b...)
@@ -40,7 +42,9 @@ func (c *pausedConn) Read(b []byte) (int, error) {
 		if err := q.Unpack(c.question); err != nil {
 			return 0, err
 		}
-		return copy(b, pack(reply(q, good))), nil
+		m := reply(q, good)
+		m.Rcode = c.rcode
+		return copy(b, pack(m)), nil
 	}
 	if wait := time.Until(c.deadline); wait > 0 {
 		<-time.After(wait)

@@ -32,7 +32,7 @@ func (c *ZoneClient) SameView(ctx context.Context, resolver netip.AddrPort, name
 
 // Run makes the comparison.
 func (t *viewTest) Run(ctx context.Context) (keep bool) {
-	theirs := Lookup(ctx, t.client.options.Exchanger, t.resolver, t.name, 0).Addresses
+	theirs := Lookup(ctx, t.client.options.Exchanger, t.resolver, t.name, 0, nil).Addresses
 	if len(theirs) > 0 {
 		for _, typ := range Types {
 			for _, s := range t.client.Confirm(ctx, []netip.AddrPort{t.resolver}, t.name, typ, 1, time.Time{}) {

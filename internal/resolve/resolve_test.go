@@ -111,12 +111,12 @@ func TestPreliminary(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		r := s.names(0).Begin(ctx, patience)
-		if resolvers, zone := r.Preliminary(); len(resolvers) != 0 || !zone.Known {
+		if resolvers, zone, complete := r.Preliminary(time.Second); len(resolvers) != 0 || complete || !zone.Known {
 			t.Errorf("before the look-ups: %+v, %+v", resolvers, zone)
 		}
 		<-r.Arrivals()
-		resolvers, zone := r.Preliminary()
-		if len(resolvers) != 1 || len(resolvers[0].Lookup.Addresses) == 0 || !reflect.DeepEqual(resolvers[0].Staleness, last.resolvers[0].Staleness) {
+		resolvers, zone, complete := r.Preliminary(time.Second)
+		if len(resolvers) != 1 || !complete || len(resolvers[0].Lookup.Addresses) == 0 || !reflect.DeepEqual(resolvers[0].Staleness, last.resolvers[0].Staleness) {
 			t.Errorf("after the look-ups: %+v", resolvers)
 		}
 		if !zone.Known || !slices.Equal(zone.Addresses, last.authority.Addresses) {

@@ -20,6 +20,7 @@ type Round struct {
 	host     *hostState
 	ctx      context.Context
 	patience time.Duration // of a look-up
+	watches  []dns.Watch   // of the look-ups, by resolver
 
 	arrivals chan struct{} // receives a value for every look-up that ends; closed after the last
 	first    chan struct{} // closed when the first resolver has given an address
@@ -42,7 +43,7 @@ func (h *Host) Begin(ctx context.Context, patience time.Duration) *Round {
 	r := &Round{
 		service: h.service, host: h.state, ctx: ctx, patience: patience,
 		arrivals: make(chan struct{}, resolvers), first: make(chan struct{}), lookedUp: make(chan struct{}),
-		lookups: make([]*measurement.Lookup, resolvers), done: make(chan struct{}),
+		lookups: make([]*measurement.Lookup, resolvers), watches: make([]dns.Watch, resolvers), done: make(chan struct{}),
 	}
 	h.state.begin(h.service.now())
 	go r.run()
@@ -113,13 +114,14 @@ func (r *Round) Finish() ([]report.Resolver, report.Zone) {
 	return r.resolvers, r.zone
 }
 
-// Preliminary returns what is known while the round runs: the look-ups that have ended, with the assessments of the
-// round before. It does not wait.
-func (r *Round) Preliminary() ([]report.Resolver, report.Zone) {
-	h, lookups := r.host, r.Lookups()
+// Preliminary returns what is known while the round runs: the look-ups that have ended, and those of resolvers that
+// have been silent for a time, with the assessments of the round before. complete reports whether these are all
+// resolvers. It does not wait.
+func (r *Round) Preliminary(silence time.Duration) (resolvers []report.Resolver, zone report.Zone, complete bool) {
+	h, lookups := r.host, r.lookupsSoFar(silence)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	zone := h.zoneReport(r.service.now(), r.service.zoneClient != nil)
+	zone = h.zoneReport(r.service.now(), r.service.zoneClient != nil)
 	out := make([]report.Resolver, len(lookups))
 	for i, l := range lookups {
 		out[i] = report.Resolver{Lookup: l, Stub: dns.IsStub(l.Resolver.Addr()), Staleness: h.latest[l.Resolver]}
@@ -127,7 +129,21 @@ func (r *Round) Preliminary() ([]report.Resolver, report.Zone) {
 			out[i].Changes, out[i].LastChange = known.changes, known.lastChange
 		}
 	}
-	return out, zone
+	return out, zone, len(out) == len(r.service.resolvers)
+}
+
+// lookupsSoFar returns the look-ups that have ended, and those of resolvers that have been silent for a time.
+func (r *Round) lookupsSoFar(silence time.Duration) (out []measurement.Lookup) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, l := range r.lookups {
+		if l != nil {
+			out = append(out, *l)
+		} else if silent, ok := r.watches[i].Silent(r.service.resolvers[i], r.host.name(), silence); ok {
+			out = append(out, silent)
+		}
+	}
+	return out
 }
 
 // run makes the round.
@@ -170,7 +186,7 @@ func (r *Round) lookUp() {
 	var once sync.Once
 	for i, resolver := range r.service.resolvers {
 		all.Go(func() {
-			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name(), r.patience)
+			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name(), r.patience, &r.watches[i])
 			var prefixes []netip.Prefix
 			if slices.ContainsFunc(l.Addresses, isUniqueLocal) {
 				prefixes = r.service.nat64.Prefixes(r.ctx, resolver)

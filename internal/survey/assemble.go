@@ -12,7 +12,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// snapshot reports an endpoint as far as the round has come; what is missing is out_of_time.
+// snapshot reports an endpoint as far as the round has come; what is missing is out_of_time. A resolver that has been
+// silent for as long as the shortest look-up waits is reported as silent.
 func (r *round) snapshot(endpoint int) report.Host {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -27,13 +28,24 @@ func (r *round) host(s *slot) report.Host {
 		Zone:      r.zone,
 		Paths:     make([]report.Path, len(s.endpoint.Paths)),
 	}
-	if !r.judged && r.resolving != nil { // authoritative servers are still being asked
-		h.Resolvers, h.Zone = r.resolving.Preliminary()
+	lookups, complete := r.lookups, r.judged || r.resolving == nil && s.planned
+	if !r.judged && r.resolving != nil { // servers are still being asked
+		h.Resolvers, h.Zone, complete = r.resolving.Preliminary(minPatience)
+		lookups = make([]measurement.Lookup, len(h.Resolvers))
+		for i := range h.Resolvers {
+			lookups[i] = h.Resolvers[i].Lookup
+		}
+	}
+	noAddress := diagnose.OutOfTimeFinding()
+	lookups = lookupsOf(s.endpoint, lookups)
+	// An address that has just arrived is not planned yet.
+	if complete && !slices.ContainsFunc(lookups, func(l measurement.Lookup) bool { return l.Failure == measurement.DNSOK }) {
+		noAddress = diagnose.DNSFinding(lookups, h.Zone.Failure)
 	}
 	withdrawn := withdrawnAddresses(h.Resolvers)
 	h.Known = true
 	for i, p := range s.endpoint.Paths {
-		h.Paths[i] = r.path(s, i, p, withdrawn)
+		h.Paths[i] = r.path(s, i, p, withdrawn, noAddress)
 		h.Up = h.Up || h.Paths[i].Up
 		h.Known = h.Known && h.Paths[i].Known
 	}
@@ -50,8 +62,9 @@ func withdrawnAddresses(resolvers []report.Resolver) []netip.Addr {
 	return out
 }
 
-// path reports one path of an endpoint: the walks to every address, and the finding of the first. r.mu is held.
-func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr) report.Path {
+// path reports one path of an endpoint: the walks to every address, and the finding of the first, or noAddress if
+// there is none. r.mu is held.
+func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr, noAddress report.Finding) report.Path {
 	out := report.Path{Path: p, Omitted: s.plan.omitted}
 	out.OK, out.Failed = s.counts.of(p)
 	if r.site.Idle != nil {
@@ -82,16 +95,12 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr)
 		n := len(s.plan.sinkholes)
 		out.Walks = slices.Concat(out.Walks[n:], out.Walks[:n])
 	}
-	switch {
-	case len(out.Walks) > 0:
+	out.Finding = noAddress
+	if len(out.Walks) > 0 {
 		out.Finding = out.Walks[0].Finding
 		if s.plan.noRoute && out.Finding.Reason == reason.Unreachable {
 			out.Finding = diagnose.NoRouteFinding()
 		}
-	case !s.planned:
-		out.Finding = diagnose.OutOfTimeFinding()
-	default:
-		out.Finding = diagnose.DNSFinding(lookupsOf(s.endpoint, r.lookups), r.zone.Failure)
 	}
 	out.Known = out.Finding.Reason != reason.OutOfTime
 	out.Up = out.Finding.Reason == reason.OK

@@ -99,6 +99,10 @@ func (r *round) refreshAnchors(ctx context.Context) {
 // patience for the others.
 const minRound = 5 * time.Second
 
+// minPatience is the time after which a resolver that has not answered is silent to an asker whose time ends while the
+// look-up runs: that of the look-up in a round of its own.
+const minPatience = minRound * 4 / 5
+
 // lookupPatience is how long a look-up waits for a resolver: at most [dns.MaxPatience], and at most 80 % of the time
 // of the asker that begins the round, so that this asker learns that a resolver is silent.
 func lookupPatience(ctx context.Context, timeout time.Duration) time.Duration {

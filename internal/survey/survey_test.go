@@ -54,6 +54,8 @@ func (w *world) Exchange(ctx context.Context, server netip.AddrPort, q dns.Query
 	if server == w.silent {
 		takes = time.Hour
 	}
+	q.Watch.Report(q.Type, dns.Progress{Asked: time.Now(), Sent: 2, Until: time.Now().Add(min(takes, q.Patience))})
+	defer q.Watch.Report(q.Type, dns.Progress{})
 	switch {
 	case !wait(ctx, min(takes, q.Patience)):
 		r.Failure = measurement.DNSOutOfTime
@@ -276,11 +278,11 @@ func TestRunEndsAtSurveyTimeout(t *testing.T) {
 }
 
 // TestLookupPatience has the only resolver silent: every scrape of 5 s and more, less the half second that the
-// exporter keeps, gets the verdict.
+// exporter keeps, gets the verdict, in a round of its own and in one that another scrape has begun.
 func TestLookupPatience(t *testing.T) {
 	for _, test := range []struct {
 		scrape, timeout time.Duration // scrape_timeout and survey.timeout
-		want            time.Duration // of the patience
+		want            time.Duration // of the patience in a round of its own
 	}{
 		{5 * time.Second, 10 * time.Second, 4 * time.Second},
 		{10 * time.Second, 10 * time.Second, 5 * time.Second},
@@ -290,21 +292,36 @@ func TestLookupPatience(t *testing.T) {
 		{10 * time.Second, 3 * time.Second, 2400 * time.Millisecond},
 		{20 * time.Millisecond, 10 * time.Second, 4 * time.Second}, // an attacker shortens it by a second
 	} {
-		t.Run(fmt.Sprintf("scrape_timeout %v, survey.timeout %v: %v", test.scrape, test.timeout, test.want), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, silent: resolver}
-				s, _ := w.open(t, func(c *config.Config) { c.Survey.Timeout = test.timeout }, "a.test")
-				ctx, cancel := within(test.scrape - min(test.scrape/2, time.Second/2))
-				defer cancel()
-				if got := lookupPatience(ctx, test.timeout); got != test.want {
-					t.Errorf("patience %v, want %v", got, test.want)
-				}
-				p := s.Run(ctx).Hosts[0].Paths[0]
-				if known := test.scrape >= 5*time.Second; p.Known != known || known != (p.Finding.Reason == reason.DNSFailed) {
-					t.Errorf("known %v, reason %q", p.Known, p.Finding.Reason)
-				}
+		for joins, begun := range map[string]time.Duration{
+			"alone": -1, "joins a round that begins": 0, "joins a round after 0.2 s": 200 * time.Millisecond, "joins a round after 3 s": 3 * time.Second,
+		} {
+			t.Run(fmt.Sprintf("scrape_timeout %v, survey.timeout %v, %s", test.scrape, test.timeout, joins), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, silent: resolver}
+					s, _ := w.open(t, func(c *config.Config) { c.Survey.Timeout = test.timeout }, "a.test")
+					var other sync.WaitGroup
+					if begun >= 0 {
+						other.Go(func() { s.Run(context.Background()) })
+						<-time.After(begun)
+						synctest.Wait()
+					}
+					ctx, cancel := within(test.scrape - min(test.scrape/2, time.Second/2))
+					defer cancel()
+					if got := lookupPatience(ctx, test.timeout); got != test.want {
+						t.Errorf("patience %v, want %v", got, test.want)
+					}
+					p := s.Run(ctx).Hosts[0].Paths[0]
+					known := test.scrape >= 5*time.Second || begun >= test.timeout
+					if p.Known != known || known != (p.Finding.Reason == reason.DNSFailed) {
+						t.Errorf("known %v, reason %q", p.Known, p.Finding.Reason)
+					}
+					other.Wait()
+					if n := w.lookups.Load(); n != 1 {
+						t.Errorf("%d rounds", n)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
