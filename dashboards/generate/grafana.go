@@ -3,19 +3,20 @@ package main
 // The part of Grafana's dashboard JSON that is used here. Fields that are left out take Grafana's defaults.
 
 type dashboard struct {
-	UID           string     `json:"uid"`
-	Title         string     `json:"title"`
-	Description   string     `json:"description"`
-	Tags          []string   `json:"tags"`
-	Editable      bool       `json:"editable"` // false: provisioned files are changed where they are made
-	GraphTooltip  int        `json:"graphTooltip"`
-	Refresh       string     `json:"refresh"`
-	SchemaVersion int        `json:"schemaVersion"`
-	Time          timeRange  `json:"time"`
-	Timezone      string     `json:"timezone"`
-	Links         []link     `json:"links"`
-	Templating    templating `json:"templating"`
-	Panels        []panel    `json:"panels"`
+	UID           string          `json:"uid"`
+	Title         string          `json:"title"`
+	Description   string          `json:"description"`
+	Tags          []string        `json:"tags"`
+	Editable      bool            `json:"editable"` // false: provisioned files are changed where they are made
+	GraphTooltip  int             `json:"graphTooltip"`
+	Refresh       string          `json:"refresh"`
+	SchemaVersion int             `json:"schemaVersion"`
+	Time          timeRange       `json:"time"`
+	Timezone      string          `json:"timezone"`
+	Links         []dashboardLink `json:"links"`
+	Annotations   annotations     `json:"annotations"`
+	Templating    templating      `json:"templating"`
+	Panels        []panel         `json:"panels"`
 }
 
 type timeRange struct {
@@ -23,16 +24,39 @@ type timeRange struct {
 	To   string `json:"to"`
 }
 
-// link is a dashboard's link to another, or a field's link (of which only the first three are used).
+// dashboardLink is a link at the top of a dashboard.
+type dashboardLink struct {
+	Title       string   `json:"title"`
+	URL         string   `json:"url"`
+	Type        string   `json:"type"`
+	Icon        string   `json:"icon"`
+	Tooltip     string   `json:"tooltip"`
+	Tags        []string `json:"tags"`
+	AsDropdown  bool     `json:"asDropdown"`
+	TargetBlank bool     `json:"targetBlank"`
+	IncludeVars bool     `json:"includeVars"`
+	KeepTime    bool     `json:"keepTime"`
+}
+
+// link is a link of a field's values.
 type link struct {
 	Title       string `json:"title"`
 	URL         string `json:"url"`
 	TargetBlank bool   `json:"targetBlank"`
-	Type        string `json:"type,omitempty"`
-	Icon        string `json:"icon,omitempty"`
-	Tooltip     string `json:"tooltip,omitempty"`
-	IncludeVars bool   `json:"includeVars,omitempty"`
-	KeepTime    bool   `json:"keepTime,omitempty"`
+}
+
+// annotations are the events that are marked in panels of values over time.
+type annotations struct {
+	List []annotation `json:"list"`
+}
+
+type annotation struct {
+	Name       string     `json:"name"`
+	Datasource datasource `json:"datasource"`
+	Enable     bool       `json:"enable"`
+	Hide       bool       `json:"hide"`
+	IconColor  string     `json:"iconColor"`
+	Expr       string     `json:"expr"`
 }
 
 type templating struct {

@@ -71,6 +71,7 @@ func stat(w int, title, description, expr string, f field) panel {
 		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
 		Options: map[string]any{
 			"colorMode": "background_solid", "graphMode": "none", "justifyMode": "center", "textMode": "value", "orientation": "auto",
+			"wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard",
 			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 		},
 	}
@@ -115,7 +116,7 @@ func timeline(w, h int, title, description string, states []mapping, noValue str
 		},
 		Options: map[string]any{
 			"mergeValues": true, "showValue": "auto", "alignValue": "left", "rowHeight": 0.8, "perPage": 20,
-			"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
+			"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
 			"tooltip": map[string]any{"mode": "single", "sort": "none"},
 		},
 	}
@@ -128,7 +129,8 @@ func bars(w, h int, title, description string, f field, queries ...query) panel 
 		Targets:     targets(queries, true, "time_series"),
 		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
 		Options: map[string]any{
-			"displayMode": "basic", "orientation": "horizontal", "text": map[string]any{"titleSize": 14, "valueSize": 18}, "showUnfilled": true, "valueMode": "text", "minVizHeight": 16, "maxVizHeight": 40, "minVizWidth": 8,
+			"displayMode": "basic", "orientation": "horizontal", "text": map[string]any{"titleSize": 14, "valueSize": 18}, "showUnfilled": true, "valueMode": "text",
+			"namePlacement": "auto", "sizing": "auto", "legend": map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": []string{}}, "minVizHeight": 16, "maxVizHeight": 40, "minVizWidth": 8,
 			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 		},
 	}
@@ -152,10 +154,10 @@ func table(w, h int, title, description, noValue string, sort string, descending
 		Targets: targets(queries, true, "table"),
 		FieldConfig: &fieldConfig{Defaults: field{
 			NoValue: noValue, Color: &color{Mode: "thresholds"}, Thresholds: limits(neutral),
-			Custom: map[string]any{"align": "left"},
+			Custom: map[string]any{"align": "left", "inspect": false},
 		}},
 		Options: map[string]any{
-			"showHeader": true, "cellHeight": "sm",
+			"showHeader": true, "cellHeight": "sm", "frameIndex": 0,
 			"sortBy": []map[string]any{{"displayName": sort, "desc": descending}},
 		},
 	}
@@ -315,7 +317,7 @@ func describe(uid, title, description string, vars []variable, panels []panel) d
 		UID: uid, Title: title, Description: description, Tags: []string{"endpoint_exporter"},
 		GraphTooltip: 1, Refresh: "1m", SchemaVersion: 39, Timezone: "browser",
 		Time:       timeRange{From: "now-6h", To: "now"},
-		Templating: templating{List: vars}, Panels: panels,
+		Templating: templating{List: vars}, Annotations: annotations{List: []annotation{}}, Panels: panels,
 	}
 	for _, to := range []struct{ uid, title, tooltip string }{
 		{overviewUID, "Overview", "What is wrong now, at all sites"},
@@ -323,12 +325,12 @@ func describe(uid, title, description string, vars []variable, panels []panel) d
 		{exporterUID, "Exporter", "The exporters themselves"},
 	} {
 		if to.uid != uid {
-			d.Links = append(d.Links, link{
-				Title: to.title, URL: "/d/" + to.uid, Type: "link", Icon: "dashboard", Tooltip: to.tooltip, IncludeVars: true, KeepTime: true,
+			d.Links = append(d.Links, dashboardLink{
+				Tags: []string{}, Title: to.title, URL: "/d/" + to.uid, Type: "link", Icon: "dashboard", Tooltip: to.tooltip, IncludeVars: true, KeepTime: true,
 			})
 		}
 	}
-	d.Links = append(d.Links, link{Title: "Runbooks", URL: runbooks, Type: "link", Icon: "doc", Tooltip: "What to do at each alert", TargetBlank: true})
+	d.Links = append(d.Links, dashboardLink{Tags: []string{}, Title: "Runbooks", URL: runbooks, Type: "link", Icon: "doc", Tooltip: "What to do at each alert", TargetBlank: true})
 	return d
 }
 
@@ -361,7 +363,7 @@ func variables(oneHost, hideTarget bool) []variable {
 	}
 	list := []variable{
 		{Name: "datasource", Label: "Data source", Description: "The Prometheus that scrapes the exporters", Type: "datasource",
-			Query: "prometheus", Refresh: 1, Current: map[string]any{}},
+			Query: "prometheus", Refresh: 1, Current: map[string]any{"text": "", "value": ""}},
 		ask("job", "Job", "Scrape job of the exporters", `label_values(endpoint_survey_last_timestamp_seconds, job)`),
 		ask("site", "Site", "What the label site says, on the target or as an external label",
 			`label_values(endpoint_survey_last_timestamp_seconds{job=~"$job"}, site)`),
@@ -381,7 +383,7 @@ func variables(oneHost, hideTarget bool) []variable {
 			v.Hide = 2
 		}
 		if v.Name == "host" && oneHost {
-			v.Multi, v.IncludeAll, v.AllValue, v.Current = false, false, "", map[string]any{}
+			v.Multi, v.IncludeAll, v.AllValue, v.Current = false, false, "", map[string]any{"text": "", "value": ""}
 		}
 	}
 	return list
