@@ -77,9 +77,14 @@ type Client struct {
 	out      []outgoing
 	nextSeq  [2]uint64 // next record number, by epoch
 	replay   [2]replayWindow
-	ccsSeen  bool // the server's ChangeCipherSpec was received
+	epoch    uint16  // of the records that are accepted: 1 once the server's ChangeCipherSpec has taken effect
+	ccsSeen  bool    // ChangeCipherSpec was received in answer to Finish
+	early    *record // the first handshake record of epoch 1 that came in epoch 0
 
 	in           reassembler
+	secondSeq    uint16 // number of the first message after the server flight
+	unread       []byte // what followed the server flight in its last datagram
+	fragments    []byte // what followed the server flight in its last record
 	flight       *devicetls.Flight
 	discarded    bool   // one flight was discarded
 	messageBytes int    // size of the server's messages
@@ -187,11 +192,43 @@ func (c *Client) appendRecord(b []byte, contentType uint8, version, epoch uint16
 // Take processes a datagram. Records that are malformed, cannot be decrypted or are out of order are ignored, as RFC
 // 6347 §4.1.2.7 advises. An error ends the session: a [devicetls.AlertError], a [devicetls.MalformedError] or
 // [devicetls.ErrNotVerified].
+//
+// What follows the server flight in its last datagram is processed by the first call after [Client.Finish], which may
+// have no datagram.
+//
+// The order is that of a device. It processes a complete message that has the expected number at once. At the end of
+// the datagram it processes what it had to keep: reassembled and early messages, an early ChangeCipherSpec, and an
+// early Finished. Until ChangeCipherSpec takes effect, it ignores all other records of the new epoch.
 func (c *Client) Take(datagram []byte) (Step, error) {
-	step := NotDTLS
-	if c.ended != nil {
-		return step, c.ended
+	step, err := NotDTLS, c.ended
+	if err == nil && c.state != flightComplete {
+		step, err = c.takeUnread()
 	}
+	if err == nil {
+		var s Step
+		s, err = c.takeDatagram(datagram, NotDTLS)
+		step = max(step, s)
+	}
+	c.ended = err
+	return step, err
+}
+
+// takeUnread processes what followed the server flight.
+func (c *Client) takeUnread() (Step, error) {
+	fragments, datagram := c.fragments, c.unread
+	if len(fragments)+len(datagram) == 0 {
+		return NotDTLS, nil
+	}
+	c.fragments, c.unread = nil, nil
+	step, err := c.takeFragments(fragments)
+	if err != nil {
+		return step, err
+	}
+	return c.takeDatagram(datagram, step)
+}
+
+// takeDatagram processes a datagram, or the rest of one whose records so far led to a step.
+func (c *Client) takeDatagram(datagram []byte, step Step) (Step, error) {
 	for len(datagram) > 0 {
 		r, rest, ok := parseRecord(datagram)
 		if !ok {
@@ -206,35 +243,38 @@ func (c *Client) Take(datagram []byte) (Step, error) {
 		}
 		s, err := c.takeRecord(r)
 		if step = max(step, s); err != nil {
-			c.ended = err
 			return step, err
 		}
+		if s == FlightComplete {
+			c.unread = bytes.Clone(datagram)
+			return step, nil
+		}
 	}
-	return step, nil
+	s, err := c.takeKept()
+	return max(step, s), err
 }
 
 func (c *Client) takeRecord(r record) (Step, error) {
-	if r.epoch > 1 || !c.replay[r.epoch].fresh(r.number&maxSequence) {
-		return Waiting, nil
-	}
 	body := r.body
 	switch {
-	case r.epoch == 0 && c.state != established && len(body) <= maxPlaintext:
-	case r.epoch == 1 && c.answer != nil:
+	case r.epoch == 1 && c.epoch == 0 && r.contentType == recordHandshake && c.early == nil:
+		r.body = bytes.Clone(body)
+		c.early = &r
+		return Waiting, nil
+	case r.epoch != c.epoch, !c.replay[r.epoch].fresh(r.number & maxSequence), r.epoch == 0 && len(body) > maxPlaintext:
+		return Waiting, nil
+	case r.epoch == 1:
 		var err error
 		if body, err = c.answer.In.OpenNumbered(r.number, r.contentType, r.version, body); err != nil {
-			if c.ccsSeen && c.state == finishSent {
+			if c.state == finishSent {
 				return Waiting, devicetls.ErrNotVerified // a device gives up here, and only here
 			}
 			return Waiting, nil // any host can send a datagram: it must not end the session
 		}
-	default: // in the clear after the handshake, or encrypted before there are keys
-		return Waiting, nil
 	}
 	c.replay[r.epoch].add(r.number & maxSequence)
-	switch {
-	case len(body) == 0 && r.contentType != recordApplicationData, r.contentType == recordAlert && r.epoch == 0 && c.ccsSeen:
-		return Waiting, nil // a device ignores empty records, and alerts in the clear after ChangeCipherSpec
+	if len(body) == 0 && r.contentType != recordApplicationData {
+		return Waiting, nil // a device ignores empty records
 	}
 	switch r.contentType {
 	case recordAlert:
@@ -243,19 +283,68 @@ func (c *Client) takeRecord(r record) (Step, error) {
 		if len(body) != 1 || body[0] != 1 {
 			return Waiting, &devicetls.MalformedError{Detail: measurement.Detail{Kind: measurement.DetailUnexpectedRecord, N: recordChangeCipherSpec}}
 		}
-		c.ccsSeen = c.ccsSeen || c.state == finishSent
+		if c.state == finishSent {
+			c.ccsSeen = true
+		}
+		if c.awaitsChange() {
+			c.epoch = 1
+		}
 	case recordApplicationData:
-		if r.epoch == 1 && len(c.received) < maxReceived {
+		if c.state == established && len(c.received) < maxReceived {
 			c.received = append(c.received, bytes.Clone(body))
 			return Data, nil
 		}
 	case recordHandshake:
-		return c.takeFragments(r.epoch, body)
+		return c.takeFragments(body)
 	}
 	return Waiting, nil
 }
 
-func (c *Client) takeFragments(epoch uint16, body []byte) (Step, error) {
+// awaitsChange reports whether a device takes nothing but ChangeCipherSpec.
+func (c *Client) awaitsChange() bool {
+	return c.state == finishSent && c.epoch == 0 && !c.flight.AwaitsTicket()
+}
+
+// takeKept processes what a device keeps until the end of a datagram.
+func (c *Client) takeKept() (Step, error) {
+	step := NotDTLS
+	for c.state != flightComplete && c.state != established {
+		if c.awaitsChange() {
+			if !c.ccsSeen {
+				break
+			}
+			c.epoch = 1
+		}
+		var s Step
+		var err error
+		if m, ok := c.in.pop(); ok {
+			s, err = c.takeMessage(m)
+		} else if r := c.early; r != nil && c.epoch == 1 {
+			c.early = nil
+			s, err = c.takeRecord(*r)
+		} else if r != nil && c.ccsSeen && c.isNext(*r) {
+			c.flight.EndTickets()
+		} else {
+			break
+		}
+		if step = max(step, s); err != nil {
+			return step, err
+		}
+	}
+	return step, nil
+}
+
+// isNext reports whether an early record has the expected message: a ticket that the server promised cannot follow.
+func (c *Client) isNext(r record) bool {
+	body, err := c.answer.In.OpenNumbered(r.number, r.contentType, r.version, r.body)
+	if err != nil {
+		return false
+	}
+	f, _, ok := parseFragment(body)
+	return ok && f.seq == c.in.next
+}
+
+func (c *Client) takeFragments(body []byte) (Step, error) {
 	step := Waiting
 	for len(body) > 0 && c.state != established {
 		f, rest, ok := parseFragment(body)
@@ -266,35 +355,35 @@ func (c *Client) takeFragments(epoch uint16, body []byte) (Step, error) {
 		if partial := len(f.data) < f.length; partial && len(rest) >= messageHeader {
 			c.flight.AddUnfit(measurement.UnfitReason{Kind: measurement.UnfitSplitFragments})
 		}
-		s, err := c.takeFragment(epoch, f)
+		s, err := c.takeFragment(f)
 		if step = max(step, s); err != nil {
 			return step, err
+		}
+		if s == FlightComplete {
+			c.fragments = bytes.Clone(body)
+			break
 		}
 	}
 	return step, nil
 }
 
-func (c *Client) takeFragment(epoch uint16, f fragment) (Step, error) {
+func (c *Client) takeFragment(f fragment) (Step, error) {
 	switch {
-	case (f.messageType == typeFinished) != (epoch == 1): // only Finished is encrypted, and it must be
+	case c.state == flightComplete:
 		return Waiting, nil
 	case f.messageType == typeHelloVerifyRequest:
 		return c.takeCookie(f), nil
-	case c.state == finishSent && f.messageType == typeServerHelloDone:
-		return Resend, nil
+	case f.seq < c.in.next:
+		if c.state == finishSent && f.seq == c.secondSeq-1 {
+			return Resend, nil
+		}
+		return Waiting, nil
+	case f.seq == c.in.next && len(f.data) == f.length:
+		c.in.drop()
+		return c.takeMessage(message{devicetls.Message{Type: f.messageType, Body: bytes.Clone(f.data)}, f.seq})
 	}
 	c.in.add(f)
-	step := Waiting
-	for {
-		m, ok := c.in.pop()
-		if !ok {
-			return step, nil
-		}
-		s, err := c.takeMessage(m)
-		if step = max(step, s); err != nil {
-			return step, err
-		}
-	}
+	return Waiting, nil
 }
 
 // takeCookie processes a HelloVerifyRequest: a version and a cookie of at most 255 bytes. A fragmented one is
@@ -331,22 +420,24 @@ func (c *Client) takeMessage(m message) (Step, error) {
 				return Resend, nil
 			}
 			c.state = flightComplete
+			c.early, c.secondSeq = nil, c.in.next
+			c.in = reassembler{next: c.in.next} // a device keeps nothing from one flight to the next
 			return FlightComplete, nil
 		}
 	case finishSent:
-		switch m.Type {
-		case typeNewSessionTicket:
+		switch {
+		case c.epoch == 0 && m.Type == typeNewSessionTicket:
 			c.answer.AddToTranscript(m.appendWhole(nil))
 			return Waiting, c.flight.TakeTicket(m.Body)
-		case typeFinished:
-			c.flight.EndTickets()
+		case c.epoch == 1 && m.Type == typeFinished:
 			if err := c.answer.Verify(m.Body); err != nil {
 				return Waiting, err
 			}
 			c.state = established
 			return Done, nil
 		}
-	case flightComplete, established: // repeated messages of the server are ignored
+		return Waiting, &devicetls.MalformedError{Detail: measurement.Detail{Kind: measurement.DetailUnexpectedMessage, N: int(m.Type)}}
+	case flightComplete, established: // it takes no messages
 	}
 	return Waiting, nil
 }

@@ -83,6 +83,27 @@ func finishing(t testing.TB) *Client {
 	return c
 }
 
+// accepted returns a client whose server has sent the ticket that it promised and ChangeCipherSpec.
+func accepted(t testing.TB) *Client {
+	t.Helper()
+	c := finishing(t)
+	for _, d := range [][]byte{ticketDatagram(6), changeDatagram()} {
+		if _, err := c.Take(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// ticketDatagram returns a NewSessionTicket of n bytes after OpenSSL's flight, in one fragment.
+func ticketDatagram(n int) []byte {
+	return handshakeDatagram(70, fragment{messageType: typeNewSessionTicket, length: n, seq: 6, data: ticketOf(n)})
+}
+
+func changeDatagram() []byte {
+	return append(appendHeader(nil, recordChangeCipherSpec, Version, 80, nil, 1), 1)
+}
+
 // sealed returns a record encrypted with the server's key.
 func sealed(c *Client, kind uint8, number uint64, body []byte) []byte {
 	number |= 1 << 48
@@ -221,11 +242,13 @@ func TestTakeAlert(t *testing.T) {
 		"close_notify":         {New([32]byte{}), plain(recordAlert, 1, 0), 0},
 		"a warning: ignored":   {New([32]byte{}), plain(recordAlert, 1, 90), -1},
 		"of one byte: ignored": {New([32]byte{}), plain(recordAlert, 2), -1},
-		"encrypted, before there are keys: ignored": {New([32]byte{}), append(appendHeader(nil, recordAlert, Version, 1<<48, nil, 2), 2, 40), -1},
-		"in the clear, after Finish":                {finishing(t), plain(recordAlert, 2, 42), 42},
-		"encrypted, after Finish":                   {finishing(t), nil, 48},
+		"encrypted, before there are keys: ignored":     {New([32]byte{}), append(appendHeader(nil, recordAlert, Version, 1<<48, nil, 2), 2, 40), -1},
+		"in the clear, after Finish":                    {finishing(t), plain(recordAlert, 2, 42), 42},
+		"encrypted, before ChangeCipherSpec: ignored":   {finishing(t), nil, -1},
+		"encrypted, after ChangeCipherSpec":             {accepted(t), nil, 48},
+		"in the clear, after ChangeCipherSpec: ignored": {accepted(t), plain(recordAlert, 2, 40), -1},
 		"in the clear, after the handshake: ignored": {
-			func() *Client { c := finishing(t); c.state = established; return c }(), plain(recordAlert, 2, 40), -1,
+			func() *Client { c := accepted(t); c.state = established; return c }(), plain(recordAlert, 2, 40), -1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -246,39 +269,88 @@ func TestTakeAlert(t *testing.T) {
 }
 
 func TestTakeFinished(t *testing.T) {
-	finished := fragment{messageType: typeFinished, length: 12, seq: 6, data: make([]byte, 12)}
+	finished := fragment{messageType: typeFinished, length: 12, seq: 7, data: make([]byte, 12)}
 	for name, test := range map[string]struct {
 		datagram func(*Client) []byte
 		want     error
 	}{
 		"a wrong Finished":      {func(c *Client) []byte { return sealed(c, recordHandshake, 0, finished.bytes()) }, devicetls.ErrNotVerified},
 		"in the clear: ignored": {func(*Client) []byte { return handshakeDatagram(9, finished) }, nil},
-		"record changed: ignored": {func(c *Client) []byte {
+		"record changed: not verified": {func(c *Client) []byte {
 			b := sealed(c, recordHandshake, 0, finished.bytes())
 			b[len(b)-1] ^= 1
 			return b
-		}, nil},
-		"record number changed: ignored": {func(c *Client) []byte {
+		}, devicetls.ErrNotVerified},
+		"record number changed: not verified": {func(c *Client) []byte {
 			b := sealed(c, recordHandshake, 0, finished.bytes())
 			b[10]++
 			return b
-		}, nil},
-		"too short to be encrypted: ignored": {func(*Client) []byte {
+		}, devicetls.ErrNotVerified},
+		"too short to be encrypted: not verified": {func(*Client) []byte {
 			return append(appendHeader(nil, recordHandshake, Version, 1<<48, nil, 15), make([]byte, 15)...)
+		}, devicetls.ErrNotVerified},
+		"of epoch 2: ignored": {func(*Client) []byte {
+			return append(appendHeader(nil, recordHandshake, Version, 2<<48, nil, 24), make([]byte, 24)...)
 		}, nil},
-		"more than MaxHandshake bytes of tickets": {func(c *Client) []byte {
+		"another message: malformed": {func(c *Client) []byte {
+			return sealed(c, recordHandshake, 0, fragment{messageType: 11, length: 12, seq: 7, data: make([]byte, 12)}.bytes())
+		}, devicetls.ErrMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := accepted(t)
+			step, err := c.Take(test.datagram(c))
+			if !errors.Is(err, test.want) || test.want == nil && err != nil || step >= Done {
+				t.Errorf("step %d, error %v, want %v", step, err, test.want)
+			}
+		})
+	}
+}
+
+// TestTakeBeforeChangeCipherSpec has what may come until ChangeCipherSpec takes effect: at once, or if the ticket was
+// reassembled at the end of the datagram.
+func TestTakeBeforeChangeCipherSpec(t *testing.T) {
+	part := func(offset, n int) []byte {
+		return handshakeDatagram(70+uint64(offset), fragment{messageType: typeNewSessionTicket, length: 30, seq: 6, offset: offset, data: ticketOf(30)[offset : offset+n]})
+	}
+	alert := func(c *Client) []byte { return sealed(c, recordAlert, 0, []byte{2, 48}) }
+	for name, test := range map[string]struct {
+		datagrams func(*Client) [][]byte
+		want      error // [devicetls.ErrMalformed] stands for any malformed message
+		alert     bool
+	}{
+		"alert behind a whole ticket and ChangeCipherSpec": {func(c *Client) [][]byte {
+			return [][]byte{slices.Concat(ticketDatagram(30), changeDatagram(), alert(c))}
+		}, nil, true},
+		"alert behind a reassembled ticket and ChangeCipherSpec: ignored": {func(c *Client) [][]byte {
+			return [][]byte{part(0, 20), slices.Concat(part(20, 10), changeDatagram(), alert(c))}
+		}, nil, false},
+		"alert in the datagram after them": {func(c *Client) [][]byte {
+			return [][]byte{part(0, 20), slices.Concat(part(20, 10), changeDatagram()), alert(c)}
+		}, nil, true},
+		"alert in the clear behind ChangeCipherSpec that came before the ticket": {func(*Client) [][]byte {
+			return [][]byte{changeDatagram(), plain(recordAlert, 2, 48)}
+		}, nil, true},
+		"Finished in the clear instead of ChangeCipherSpec": {func(*Client) [][]byte {
+			return [][]byte{ticketDatagram(6), handshakeDatagram(71, fragment{messageType: typeFinished, length: 12, seq: 7, data: make([]byte, 12)})}
+		}, devicetls.ErrMalformed, false},
+		"Finished before ChangeCipherSpec: kept": {func(c *Client) [][]byte {
+			wrong := sealed(c, recordHandshake, 0, fragment{messageType: typeFinished, length: 12, seq: 7, data: make([]byte, 12)}.bytes())
+			return [][]byte{ticketDatagram(6), wrong, changeDatagram()}
+		}, devicetls.ErrNotVerified, false},
+		"more than MaxHandshake bytes of tickets": {func(*Client) [][]byte {
 			var all []byte
 			for seq := range uint16(5) {
 				all = append(all, handshakeDatagram(100+uint64(seq), fragment{messageType: typeNewSessionTicket, length: 15000, seq: 6 + seq, data: ticketOf(15000)})...)
 			}
-			return all
-		}, devicetls.ErrTooLong},
+			return [][]byte{all}
+		}, devicetls.ErrTooLong, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := finishing(t)
-			step, err := c.Take(test.datagram(c))
-			if !errors.Is(err, test.want) || test.want == nil && err != nil || step >= Done {
-				t.Errorf("step %d, error %v, want %v", step, err, test.want)
+			step, err := take(c, test.datagrams(c)...)
+			var alert *devicetls.AlertError
+			if errors.As(err, &alert) != test.alert || !test.alert && !errors.Is(err, test.want) || step >= Done {
+				t.Errorf("step %d, error %v, want %v, alert %v", step, err, test.want, test.alert)
 			}
 		})
 	}
@@ -374,31 +446,6 @@ func TestTakeUnfit(t *testing.T) {
 			step, err := take(c, test.change(captured(t, "openssl"))...)
 			if step != FlightComplete || err != nil || !slices.Equal(c.Flight().Unfit, test.want) {
 				t.Errorf("step %d, error %v, unfit %+v, want %+v", step, err, c.Flight().Unfit, test.want)
-			}
-		})
-	}
-}
-
-func TestTakeAfterChangeCipherSpec(t *testing.T) {
-	ccs := append(appendHeader(nil, recordChangeCipherSpec, Version, 80, nil, 1), 1)
-	for name, test := range map[string]struct {
-		datagram func(*Client) []byte
-		want     error
-	}{
-		"an alert in the clear: ignored": {func(*Client) []byte { return plain(recordAlert, 2, 40) }, nil},
-		"a record that cannot be opened: not verified": {func(c *Client) []byte {
-			b := sealed(c, recordHandshake, 0, make([]byte, 24))
-			b[len(b)-1] ^= 1
-			return b
-		}, devicetls.ErrNotVerified},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := finishing(t)
-			if _, err := c.Take(ccs); err != nil {
-				t.Fatal(err)
-			}
-			if step, err := c.Take(test.datagram(c)); !errors.Is(err, test.want) || test.want == nil && err != nil || step >= Done {
-				t.Errorf("step %d, error %v, want %v", step, err, test.want)
 			}
 		})
 	}

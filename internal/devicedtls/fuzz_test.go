@@ -29,7 +29,7 @@ func FuzzDatagram(f *testing.F) {
 		f.Fatal(err)
 	}
 	open := finishing(f)
-	open.state = established
+	open.state, open.epoch = established, 1
 	clients := []*Client{New([32]byte{}), afterCookie, finishing(f), open}
 	f.Fuzz(func(t *testing.T, state uint8, first, second []byte) {
 		c := clients[int(state)%len(clients)].clone()

@@ -81,15 +81,22 @@ func (r *reassembler) add(f fragment) {
 	}
 }
 
+// drop forgets the fragments of the next message, which came in one piece, and expects the message after it.
+func (r *reassembler) drop() {
+	if p := r.partials[0]; p != nil {
+		r.size -= len(p.message.Body)
+	}
+	copy(r.partials[:], r.partials[1:])
+	r.partials[maxAhead-1] = nil
+	r.next++
+}
+
 // pop returns the next message once it is complete, and forgets it.
 func (r *reassembler) pop() (message, bool) {
 	p := r.partials[0]
 	if p == nil || p.missing > 0 {
 		return message{}, false
 	}
-	copy(r.partials[:], r.partials[1:])
-	r.partials[maxAhead-1] = nil
-	r.next++
-	r.size -= len(p.message.Body)
+	r.drop()
 	return p.message, true
 }

@@ -54,6 +54,8 @@ type Flight struct {
 	ticketSeen      bool  // a NewSessionTicket was received
 	point           *ecdh.PublicKey
 	leafKey         crypto.PublicKey // nil if it cannot be read
+	helloRead       bool             // a ServerHello was read
+	sent            [][]byte         // the certificates as sent, with those that a device skips
 }
 
 // NewFlight returns a Flight that answers a hello with that random. The version is [Version] or [VersionDTLS].
@@ -70,7 +72,7 @@ func (f *Flight) OfferConnectionID() { f.offersID = true }
 
 // Seen returns what the flight has shown so far; nil before ServerHello.
 func (f *Flight) Seen() *measurement.TLS {
-	if f.Version == 0 {
+	if !f.helloRead {
 		return nil
 	}
 	return &measurement.TLS{
@@ -144,7 +146,7 @@ func (f *Flight) takeHello(body []byte) error {
 	if !s.Empty() && (!s.ReadUint16LengthPrefixed(&extensions) || !s.Empty()) {
 		return malformed(measurement.DetailMalformedMessage, typeServerHello)
 	}
-	f.Version, f.Cipher, f.Random = version, suite, [32]byte(random)
+	f.helloRead, f.Version, f.Cipher, f.Random = true, version, suite, [32]byte(random)
 	if version != f.expectedVersion {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitVersion, Text: VersionName(version)})
 	}
@@ -267,9 +269,12 @@ func (f *Flight) TakeTicket(body []byte) error {
 	return nil
 }
 
+// AwaitsTicket reports whether the server has promised a NewSessionTicket that was not received.
+func (f *Flight) AwaitsTicket() bool { return f.ticketAnnounced && !f.ticketSeen }
+
 // EndTickets tells the flight that no NewSessionTicket can follow: the server has sent ChangeCipherSpec.
 func (f *Flight) EndTickets() {
-	if f.ticketAnnounced && !f.ticketSeen {
+	if f.AwaitsTicket() {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitTicketMissing})
 		f.ticketSeen = true
 	}
@@ -317,6 +322,7 @@ func (f *Flight) takeCertificates(body []byte) error {
 // skip, and whether a device goes on with the list.
 func (f *Flight) judgeCertificates() {
 	list := devicecert.ParseList(f.RawChain)
+	f.sent = f.RawChain
 	leaf := slices.IndexFunc(list, func(c *devicecert.Certificate) bool { return !c.Skipped() })
 	if leaf > 0 && f.Cipher == SuiteCCM8 {
 		f.RawChain, list = f.RawChain[leaf:], list[leaf:]
@@ -364,6 +370,27 @@ func (f *Flight) readKeyExchange(body []byte) error {
 	if scheme != 0x0403 && scheme != 0x0303 {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitSignatureScheme, N: int(scheme)})
 	}
-	f.SignatureChecked, f.KeyProved = f.verify(f.leafKey, scheme, signed, signature)
+	f.proveKey(scheme, signed, signature)
 	return nil
+}
+
+// proveKey checks the signature with the key of the leaf. A server that has the key of another certificate in its list
+// proves its identity too: its list has the wrong order, or its leaf is one that a device skips. A device rejects both.
+func (f *Flight) proveKey(scheme uint16, signed, signature []byte) {
+	f.SignatureChecked, f.KeyProved = f.verify(f.leafKey, scheme, signed, signature)
+	if f.KeyProved {
+		return
+	}
+	for i, c := range devicecert.ParseList(f.sent) {
+		if _, good := f.verify(c.PublicKey(), scheme, signed, signature); !good {
+			continue
+		}
+		f.SignatureChecked, f.KeyProved, f.Rejected = true, true, true
+		f.RawChain = f.sent
+		if i > 0 {
+			f.RawChain = slices.Concat(f.sent[i:i+1], f.sent[:i], f.sent[i+1:])
+			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitLeafNotFirst, N: i + 1})
+		}
+		return
+	}
 }

@@ -29,6 +29,8 @@ func TestFlight(t *testing.T) {
 		"ServerKeyExchange signed with SHA-384: unfit":    {server: testServer{scheme: 0x0503}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},
 		"unknown signature scheme: unfit, not checked":    {server: testServer{scheme: 0x0707}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}},
 		"signature of another key: not proved":            {server: testServer{wrongKey: true}},
+		"leaf second in the list: unfit":                  {server: testServer{second: signedWith(x509.ECDSAWithSHA256), secondKey: ecdsaKey(t, elliptic.P256()), leafSecond: true}, unfit: []measurement.UnfitKind{measurement.UnfitLeafNotFirst}, proved: true},
+		"leaf that a device skips: proved":                {server: testServer{leaf: signedWith(x509.ECDSAWithSHA384), second: signedWith(x509.ECDSAWithSHA256), secondKey: ecdsaKey(t, elliptic.P256())}, proved: true},
 		"RSA leaf: unfit":                                 {server: testServer{signer: rsaKey(t), scheme: 0x0401}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},
 		"RSA leaf, scheme of ECDSA: not checked":          {server: testServer{signer: rsaKey(t), scheme: 0x0401, announcedScheme: 0x0403}},
 		"RSA leaf with PSS: unfit":                        {server: testServer{signer: rsaKey(t), scheme: 0x0804}, unfit: []measurement.UnfitKind{measurement.UnfitSignatureScheme}, proved: true},

@@ -32,6 +32,8 @@ type testServer struct {
 	leaf                          func(*x509.Certificate)
 	leafDER                       func([]byte) []byte     // edits its bytes
 	second                        func(*x509.Certificate) // another certificate in the list
+	secondKey                     crypto.Signer           // its key; nil means the leaf's
+	leafSecond                    bool                    // the leaf comes after it
 	signer                        crypto.Signer
 	ticket                        []byte // body of a NewSessionTicket; nil sends none
 	tickets                       int    // how often it is sent; 0 means once
@@ -157,7 +159,14 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 		chain[0] = s.leafDER(chain[0])
 	}
 	if s.second != nil {
-		chain = append(chain, certify(t, s.key, 0, s.second))
+		key := s.secondKey
+		if key == nil {
+			key = s.key
+		}
+		chain = append(chain, certify(t, key, 0, s.second))
+	}
+	if s.leafSecond {
+		slices.Reverse(chain)
 	}
 	parameters := append([]byte{3, byte(s.curve >> 8), byte(s.curve), byte(len(point))}, point...)
 

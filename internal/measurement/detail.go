@@ -210,6 +210,8 @@ const (
 	UnfitTicketUnexpected UnfitKind = "ticket_unexpected"
 	// UnfitNoCertificate: the flight has no certificate.
 	UnfitNoCertificate UnfitKind = "no_certificate"
+	// UnfitLeafNotFirst: the server has the key of the certificate at position N of its list; a device takes the first.
+	UnfitLeafNotFirst UnfitKind = "leaf_not_first"
 	// UnfitKeyExchange: the key exchange is not ECDHE.
 	UnfitKeyExchange UnfitKind = "key_exchange"
 	// UnfitCurve: ECDHE on the curve Text.
@@ -223,5 +225,5 @@ var UnfitKinds = []UnfitKind{
 	UnfitMessageTooLong, UnfitRecordTooLong, UnfitSplitMessage, UnfitSplitFragments, UnfitEmptyRecord, UnfitTrailingBytes,
 	UnfitVersion,
 	UnfitCipher, UnfitExtension, UnfitPointFormats, UnfitTicketMissing, UnfitTicketUnexpected,
-	UnfitNoCertificate, UnfitKeyExchange, UnfitCurve, UnfitSignatureScheme,
+	UnfitNoCertificate, UnfitLeafNotFirst, UnfitKeyExchange, UnfitCurve, UnfitSignatureScheme,
 }

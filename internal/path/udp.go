@@ -217,6 +217,9 @@ func (s *udpSession) exchange(ctx context.Context, patience, first time.Duration
 	if err := s.send(); err != nil {
 		return d.cause(err)
 	}
+	if _, err := s.client.Take(nil); err != nil { // of records that came with the previous flight
+		return fmt.Errorf("receive: %w", err)
+	}
 	for range maxDatagrams {
 		wake := d.end
 		if repeats < maxRepeats && resendAt.Before(d.end) {

@@ -178,6 +178,8 @@ func unfitText(u measurement.UnfitReason) string {
 		return "the server sends a session ticket that it did not announce"
 	case measurement.UnfitNoCertificate:
 		return "no certificate"
+	case measurement.UnfitLeafNotFirst:
+		return fmt.Sprintf("the certificate of the server's own key is number %d of its list; a device expects it first", u.N)
 	case measurement.UnfitKeyExchange:
 		return "no ServerKeyExchange: the key exchange is not ECDHE"
 	case measurement.UnfitCurve:
