@@ -217,7 +217,7 @@ func wireAdvice(o *measurement.Outcome, r reason.Reason) reason.Advice {
 		switch {
 		case r == reason.Silent && o.Transport == measurement.UDP && o.FailedIn == measurement.Hello && o.FirstReply > 0:
 			return reason.LetLargeDatagramsPass // a datagram came back, but not the whole server flight
-		case o.Transport == measurement.UDP:
+		case r == reason.Silent && o.Transport == measurement.UDP:
 			return reason.AllowOutbound
 		}
 	}

@@ -181,6 +181,11 @@ func TestWalkFacts(t *testing.T) {
 	if f := Walk(Evidence{Outcome: &silent}); f.Advice != reason.AllowOutbound || f.Detail.Text != "as measured" || f.Phase != measurement.Hello {
 		t.Errorf("UDP: %+v", f)
 	}
+	closed := silent
+	closed.Failure = measurement.Closed
+	if f := Walk(Evidence{Outcome: &closed}); f.Advice != reason.StopFiltering {
+		t.Errorf("UDP, ended by close_notify: %+v", f)
+	}
 	answered := silent
 	answered.FirstReply = 20 * time.Millisecond
 	if f := Walk(Evidence{Outcome: &answered}); f.Advice != reason.LetLargeDatagramsPass {
