@@ -342,6 +342,25 @@ func (b *bench) epochRows(add handshakeRow) {
 	between("a protected fatal alert", alert(fatal, internalError))
 	between("a record of epoch 1 that does not open", item{raw: append([]byte{recordHandshake, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 3, 0, 0, 24}, make([]byte, 24)...)})
 	add("epoch", "Finished in epoch 0", &script{finalRecords: func(r []outgoing) []outgoing { r[1].plain = true; return r }})
+	halves := func(r outgoing) []outgoing {
+		n := len(r.body) - fragmentHeader
+		return []outgoing{
+			{content: r.content, body: fragmentOf(r.body[:6], r.body[fragmentHeader:], 0, n/2)},
+			{content: r.content, body: fragmentOf(r.body[:6], r.body[fragmentHeader:], n/2, n-n/2)},
+		}
+	}
+	add("epoch", "a fatal alert behind Finished in two fragments", &script{
+		final:        func(_ *session, flight []item) []item { return append(flight, alert(fatal, internalError)) },
+		finalRecords: func(r []outgoing) []outgoing { return slices.Concat(r[:1], halves(r[1]), r[2:]) },
+	})
+	add("epoch", "a fatal alert behind ChangeCipherSpec behind a ticket in two fragments", &script{
+		ticket:       ticket(100),
+		final:        func(_ *session, flight []item) []item { return slices.Insert(flight, 2, alert(fatal, internalError)) },
+		finalRecords: func(r []outgoing) []outgoing { return slices.Concat(halves(r[0]), r[1:]) },
+	})
+	final("a message behind ServerHelloDone", nil).script.first = func(_ *session, flight []item) []item {
+		return append(flight, message(messageServerHelloDone, nil))
+	}
 	final("Finished twice", func(_ *session, flight []item) []item {
 		var body []byte
 		make := flight[1].late

@@ -666,6 +666,10 @@ func (b *bench) foreignRows(add handshakeRow) {
 		add("foreign", name, &script{first: func(*session, []item) []item { return []item{{raw: []byte(text)}, closes} }})
 	}
 	says("HTTP 400", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+	for _, status := range []string{"302 Found", "404 Not Found", "407 Proxy Authentication Required", "451 Unavailable For Legal Reasons", "500 Internal Server Error", "511 Network Authentication Required"} {
+		says("HTTP "+status, "HTTP/1.1 "+status+"\r\nLocation: http://login.test/\r\n\r\n")
+	}
+	says("HTTP 403, its version in lower case", "http/1.1 403 Forbidden\r\n\r\n")
 	says("HTTP 403 with a page", "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\n\r\n<html>blocked</html>")
 	says("a page without a status line", "<html><body>blocked</body></html>")
 	says("an SSH banner", "SSH-2.0-OpenSSH_9.2\r\n")

@@ -17,7 +17,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
-// TestHelloIsTheDevices compares the exporter's hellos with the device's, byte by byte but for the random.
+// TestHelloIsTheDevices compares the exporter's hellos with the device's, byte by byte, except the random.
 func TestHelloIsTheDevices(t *testing.T) {
 	program, err := build("client")
 	if errors.Is(err, errNoDevice) {

@@ -5,8 +5,9 @@
 // device gets through: its handshake succeeds and it finds nothing wrong with the certificates.
 //
 // Each row of the table is a server that is odd in one way, or a real one. testdata/verdicts has what the device found
-// of each, so that the comparison runs where the device's program cannot be built. testdata/differences lists the rows
-// where the exporter differs by design, each with the reason.
+// of each, so that the comparison runs where the device's program cannot be built. testdata/findings has what the
+// exporter finds: the reason, the advice and the facts behind them. testdata/differences lists the rows where the
+// exporter differs by design, each with the reason.
 package oracle
 
 import (
@@ -31,7 +32,7 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "write what the device finds to testdata/verdicts")
+	update = flag.Bool("update", false, "write what the device finds to testdata/verdicts, and what the exporter finds to testdata/findings")
 	random = flag.Duration("random", 0, "draw servers at random for this long")
 )
 
@@ -80,6 +81,7 @@ const (
 type finding struct {
 	device   string            // the line that it printed
 	exporter map[string]string // by the form of the anchor: "up", or the reason
+	facts    map[string]string // by the form of the anchor: see factsOf
 }
 
 // What the exporter finds of a path whose server did not accept the throw-away certificate: the path is up, but
@@ -113,12 +115,56 @@ type difference struct {
 // sometimes begins the finding of a row whose outcome depends on timing.
 const sometimes = "sometimes "
 
-// exporterText is what the exporter found, once if it is the same for both forms of the anchor.
-func (f *finding) exporterText() string {
-	if f.exporter["file"] == f.exporter["key"] || len(f.exporter) == 1 {
-		return f.exporter["file"]
+// exporterText is what the exporter found.
+func (f *finding) exporterText() string { return ofForms(f.exporter) }
+
+// ofForms is what the two forms of the anchor led to, once if it is the same.
+func ofForms(text map[string]string) string {
+	if text["file"] == text["key"] || len(text) == 1 {
+		return text["file"]
 	}
-	return "ca_file: " + f.exporter["file"] + "; public_key: " + f.exporter["key"]
+	return "ca_file: " + text["file"] + "; public_key: " + text["key"]
+}
+
+// factsOf is what the exporter finds of a path, as the constants of its closed lists: the reason and the advice, then
+// the details that they rest on.
+func factsOf(p *report.Path) string {
+	f := p.Finding
+	var details []string
+	add := func(kind string) {
+		if kind != "" {
+			details = append(details, kind)
+		}
+	}
+	outcome := p.Walks[0].Outcome
+	if f.Detail.Kind != measurement.DetailUnfit {
+		add(string(f.Detail.Kind))
+	}
+	if p.Up {
+		add(string(outcome.Detail.Kind))
+	}
+	add(string(f.Certificate.Detail.Kind))
+	if f.DeviceResult != "" {
+		add("device: " + string(f.DeviceResult))
+	}
+	if outcome.TLS != nil {
+		for _, u := range outcome.TLS.Unfit {
+			add("unfit: " + string(u.Kind))
+		}
+	}
+	text := "up"
+	switch {
+	case p.Up && p.Unproven:
+		text = "up, unproven"
+	case p.Up && outcome.Failure == measurement.CertificateNeeded:
+		text = "up, certificate refused"
+	case !p.Up:
+		text = string(f.Reason) + ", " + string(f.Advice)
+	}
+	if len(details) > 0 {
+		text += " (" + strings.Join(slices.Compact(details), ", ") + ")"
+	}
+	return text
 }
 
 // bench is what all rows share.
@@ -127,7 +173,8 @@ type bench struct {
 	pair     tls.Certificate
 	device   *device // nil: the recorded verdicts stand in for it
 	recorded map[string]string
-	places   chan struct{} // rows that run at once
+	findings map[string]string // recorded, of the exporter; either of several is separated by orElse
+	places   chan struct{}     // rows that run at once
 	// backend is a CoAP server without TLS for the programs that terminate TLS; closed is an address where nothing
 	// listens.
 	backend, closed string
@@ -142,7 +189,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{minter: newMinter(time.Now()), pair: pair, recorded: readTable(t, "testdata/verdicts"), places: make(chan struct{}, 32), ports: make(map[uint16]bool)}
+	b := &bench{minter: newMinter(time.Now()), pair: pair, recorded: readTable(t, "testdata/verdicts"), findings: readTable(t, "testdata/findings"), places: make(chan struct{}, 32), ports: make(map[uint16]bool)}
 	b.backend, b.closed = startBackend(t)
 	b.device, err = newDevice(t.TempDir(), pair)
 	switch {
@@ -171,7 +218,7 @@ func (b *bench) try(t testing.TB, p *peer, on netip.Addr) finding {
 	if ca == nil {
 		ca = b.minter.root
 	}
-	found := finding{device: b.recorded[p.row()], exporter: make(map[string]string)}
+	found := finding{device: b.recorded[p.row()], exporter: make(map[string]string), facts: make(map[string]string)}
 	if b.device != nil {
 		file := t.TempDir() + "/ca.der"
 		if err := os.WriteFile(file, ca, 0o600); err != nil {
@@ -199,6 +246,8 @@ func (b *bench) try(t testing.TB, p *peer, on netip.Addr) finding {
 		switch {
 		case err != nil:
 			found.exporter[form] = "refused configuration"
+			found.facts[form] = found.exporter[form]
+			continue
 		case !seen.Known:
 			t.Errorf("anchor by %s: the exporter has no verdict: %s", form, present.FindingText(&seen.Finding))
 		case seen.Up && seen.Walks[0].Outcome.Unproven:
@@ -210,6 +259,7 @@ func (b *bench) try(t testing.TB, p *peer, on netip.Addr) finding {
 		default:
 			found.exporter[form] = string(seen.Finding.Reason) + " (" + present.FindingText(&seen.Finding) + ")"
 		}
+		found.facts[form] = factsOf(&seen)
 	}
 	return found
 }
@@ -240,6 +290,7 @@ func TestExporterAgreesWithDevice(t *testing.T) {
 
 	var mu sync.Mutex
 	verdicts := make(map[string]string)
+	findings := make(map[string][]string)
 	disagreements := make(map[string]finding)
 	differs := make(map[string]bool)
 	t.Run("rows", func(t *testing.T) {
@@ -261,6 +312,9 @@ func TestExporterAgreesWithDevice(t *testing.T) {
 						t.Errorf("device: %s, over another family %s", found.device, before)
 					}
 					verdicts[p.row()] = found.device
+					if p.script != nil || b.device != nil { // elsewhere the programs are of other versions
+						findings[p.row()] = append(findings[p.row()], ofForms(found.facts))
+					}
 					agree, differing := found.agree(differences[p.row()])
 					differs[p.row()] = differs[p.row()] || differing
 					if agree {
@@ -278,6 +332,7 @@ func TestExporterAgreesWithDevice(t *testing.T) {
 		}
 	}
 	b.compareRecorded(t, verdicts)
+	b.compareFindings(t, findings)
 	if b.device != nil { // else some rows are missing
 		compareDocument(t, rows, verdicts, differences)
 	}
@@ -297,7 +352,7 @@ func TestExporterAgreesWithDevice(t *testing.T) {
 // compareRecorded holds the recorded verdicts to be those of the device, row by row, or writes them.
 func (b *bench) compareRecorded(t *testing.T, verdicts map[string]string) {
 	t.Helper()
-	if b.device != nil && *update {
+	if b.device != nil && *update && !t.Failed() {
 		var out strings.Builder
 		for _, row := range slices.Sorted(maps.Keys(verdicts)) {
 			fmt.Fprintf(&out, "%s\t%s\n", row, verdicts[row])
@@ -316,6 +371,43 @@ func (b *bench) compareRecorded(t *testing.T, verdicts map[string]string) {
 		if _, ok := verdicts[row]; !ok && b.device != nil {
 			t.Errorf("testdata/verdicts has a row that is not in the table: %s", row)
 		}
+	}
+}
+
+// orElse separates the findings of a row in testdata/findings of which each is right: timing decides.
+const orElse = " | "
+
+// compareFindings compares the findings of the exporter with the recorded ones, row by row, or writes them.
+func (b *bench) compareFindings(t *testing.T, findings map[string][]string) {
+	t.Helper()
+	recorded := maps.Clone(b.findings)
+	for row, found := range findings {
+		for _, f := range found {
+			if known := strings.Split(recorded[row], orElse); !slices.Contains(known, f) {
+				if !*update {
+					t.Errorf("testdata/findings: %s:\nrecorded %s\nfound    %s\n(go test -update writes it)", row, recorded[row], f)
+				}
+				recorded[row] = f
+			}
+		}
+	}
+	for row := range recorded {
+		if _, ok := findings[row]; !ok && b.device != nil {
+			if !*update {
+				t.Errorf("testdata/findings has a row that is not in the table: %s", row)
+			}
+			delete(recorded, row)
+		}
+	}
+	if !*update || t.Failed() {
+		return
+	}
+	var out strings.Builder
+	for _, row := range slices.Sorted(maps.Keys(recorded)) {
+		fmt.Fprintf(&out, "%s\t%s\n", row, recorded[row])
+	}
+	if err := os.WriteFile("testdata/findings", []byte(out.String()), 0o644); err != nil { //nolint:gosec // for everyone
+		t.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@
 package oracle
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -432,11 +433,11 @@ func (b *bench) startAt(t testing.TB, at netip.AddrPort, r real) error {
 		<-exited
 		_ = stdin.Close()
 	})
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(startPatience); ; {
 		select {
 		case <-exited:
 			return fmt.Errorf("%v ended\n%s", args, complaints.String())
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 		}
 		switch {
 		case listens(t, r.udp, at.Port()):
@@ -448,25 +449,44 @@ func (b *bench) startAt(t testing.TB, at netip.AddrPort, r real) error {
 	}
 }
 
+// startPatience bounds the start of a program. One that cannot have its port ends, and is not waited for.
+const startPatience = time.Minute
+
 // listens reports whether a socket of this machine is bound to a port, by the kernel's tables: a connection to find out
 // would be the first of a server that may serve no second one.
 func listens(t testing.TB, udp bool, port uint16) bool {
 	t.Helper()
-	table, state := "tcp", " 0A " // TCP_LISTEN
-	if udp {
-		table, state = "udp", " 07 "
-	}
 	for _, family := range []string{"", "6"} {
-		data, err := os.ReadFile("/proc/thread-self/net/" + table + family)
-		if err != nil {
-			t.Fatal(err)
+		if udp && bound(t, "udp"+family, "07", port) || !udp && bound(t, "tcp"+family, "0A", port) {
+			return true
 		}
-		for line := range strings.Lines(string(data)) {
-			fields := strings.Fields(line)
-			if len(fields) > 3 && strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) && strings.TrimSpace(state) == fields[3] {
-				return true
-			}
+	}
+	return false
+}
+
+// bound reports whether a socket of a table that is in this state has the port. Of TCP, listening
+// sockets come first. The kernel makes the lines as they are read, and there may be thousands of others.
+func bound(t testing.TB, table, state string, port uint16) bool {
+	t.Helper()
+	file, err := os.Open("/proc/thread-self/net/" + table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	suffix := fmt.Sprintf(":%04X", port)
+	lines := bufio.NewScanner(file)
+	lines.Scan() // the heading
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || fields[3] != state && strings.HasPrefix(table, "tcp") {
+			break
 		}
+		if fields[3] == state && strings.HasSuffix(fields[1], suffix) {
+			return true
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
 	}
 	return false
 }
