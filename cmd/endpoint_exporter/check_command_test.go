@@ -17,6 +17,7 @@ func TestCheckCommand(t *testing.T) {
 	public := func(config string) string { return strings.ReplaceAll(config, "addresses: any", "addresses: public") }
 	for name, test := range map[string]struct {
 		habit    string // of the resolver
+		fault    string // of the paths over UDP
 		hosts    int    // of the lab; 0: all
 		config   func(string) string
 		flags    check
@@ -39,6 +40,12 @@ func TestCheckCommand(t *testing.T) {
 		"address of this machine: sinkhole": {
 			config: public, flags: check{hosts: []string{"bootstrap"}}, code: exitUnhealthy,
 			patterns: []string{`sinkhole: the name resolves to 127\.[0-9.]*, which cannot be the cloud`, ` 1\. The site's DNS server diverts bootstrap`},
+		},
+		"records with a connection id dropped: what to let pass": {
+			fault: lab.DropConnectionIDs, hosts: 1, code: exitUnhealthy,
+			patterns: []string{`^Something is wrong: 2 of 3 paths carry a device \(1 blocked\)`,
+				` FAIL udp \d+ .* silent: records with a connection id \(DTLS content type 25\) are lost: without one the handshake completes`,
+				` 1\. DTLS records with a connection id are dropped on .* let DTLS records of the content type 25 pass`},
 		},
 		"watch, records kept too long: until proved stale": {
 			habit: "min_ttl:600", hosts: 1, flags: check{watch: 4 * time.Hour}, code: exitUnhealthy,
@@ -65,6 +72,11 @@ func TestCheckCommand(t *testing.T) {
 				l := startLab(t, o)
 				if test.habit != "" {
 					if err := l.Set("resolver", test.habit); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if test.fault != "" {
+					if err := l.Set("*/udp", test.fault); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -44,6 +44,8 @@ func TestExporterUnderEveryFault(t *testing.T) {
 		lab.Drop:          {"", neverConnected, ""},
 		lab.NoAnswerAfter: {"", cookieOnly, ""},
 
+		lab.DropConnectionIDs: {"", neverFinished, ""},
+
 		lab.RefuseCertificate: {"", neverFinished, ""},
 
 		lab.InterceptNegativeSerial: {"", intercepted, ""},

@@ -3,14 +3,18 @@ package lab
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/extension"
+	"github.com/pion/dtls/v3/pkg/protocol/handshake"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
@@ -23,6 +27,9 @@ type DTLSServer struct {
 	RefuseClients bool
 	CoAP          CoAP // not Framed
 	MTU           int  // most bytes of one datagram; 0: 1200
+	// ConnectionID makes the server ask for a connection id by the draft that devices implement. It cannot read the
+	// records that carry one: use it where they are dropped. The client must have offered the extension.
+	ConnectionID bool
 	// IdleLimit ends a session with close_notify after that long without a record; 0: none.
 	IdleLimit time.Duration
 
@@ -56,11 +63,34 @@ func (s *DTLSServer) options() []dtls.ServerOption {
 	if s.MTU > 0 {
 		options = append(options, dtls.WithMTU(s.MTU))
 	}
+	if s.ConnectionID {
+		options = append(options, dtls.WithServerHelloMessageHook(func(hello handshake.MessageServerHello) handshake.Message {
+			hello.Extensions = append(slices.Clone(hello.Extensions), draftConnectionID{})
+			return &hello
+		}))
+	}
 	if s.RefuseClients {
 		options = append(options, dtls.WithVerifyConnection(func(*dtls.State) error { return errRefused }))
 	}
 	return options
 }
+
+// draftConnectionID is the connection_id extension of a ServerHello (draft-ietf-tls-dtls-connection-id-05 §3).
+type draftConnectionID struct{}
+
+// TypeValue implements [extension.Extension].
+func (draftConnectionID) TypeValue() extension.TypeValue { return extensionConnectionID }
+
+// Marshal implements [extension.Extension].
+func (draftConnectionID) Marshal() ([]byte, error) {
+	id := []byte("lab-id")
+	b := binary.BigEndian.AppendUint16(nil, extensionConnectionID)
+	b = binary.BigEndian.AppendUint16(b, uint16(1+len(id)))
+	return append(append(b, byte(len(id))), id...), nil
+}
+
+// Unmarshal implements [extension.Extension]. A server does not call it.
+func (draftConnectionID) Unmarshal([]byte) error { return errors.ErrUnsupported }
 
 // Address is where the server listens.
 func (s *DTLSServer) Address() netip.AddrPort { return addrPort(s.listener.Addr()) }
@@ -137,8 +167,9 @@ const (
 	tinyMTU = 100
 )
 
-// dial connects a flow to a new server that answers for a host under a fault.
-func (c *dtlsCloud) dial(host *identity, fault string, coap CoAP) (net.Conn, error) {
+// dial connects a flow to a new server that answers for a host under a fault. offersID tells that the client offers a
+// connection id.
+func (c *dtlsCloud) dial(host *identity, fault string, coap CoAP, offersID bool) (net.Conn, error) {
 	certificate, err := host.certificate(fault)
 	if err != nil {
 		return nil, err
@@ -148,6 +179,8 @@ func (c *dtlsCloud) dial(host *identity, fault string, coap CoAP) (net.Conn, err
 	switch fault {
 	case NoPong:
 		s.CoAP.Mute = true
+	case DropConnectionIDs:
+		s.ConnectionID = offersID
 	case Fragments:
 		s.MTU = tinyMTU
 	case Reorder:

@@ -1,11 +1,14 @@
 package lab
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
 )
 
 func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
@@ -25,6 +28,47 @@ func isCookie(datagram []byte) bool {
 	return isPlain(datagram) && datagram[0] == contentHandshake && datagram[dtlsHeader] == helloVerifyRequest
 }
 
+// extensionConnectionID is the connection_id extension of draft-ietf-tls-dtls-connection-id-05, which devices offer.
+const extensionConnectionID = 254
+
+// offersConnectionID reports whether a datagram is a ClientHello that offers a connection id.
+func offersConnectionID(datagram []byte) bool {
+	if !isPlain(datagram) || datagram[0] != contentHandshake {
+		return false
+	}
+	const messageHeader = 12 // RFC 6347 §4.2.2
+	s := cryptobyte.String(datagram[dtlsHeader:])
+	var session, cookie, suites, compression, extensions cryptobyte.String
+	if !s.Skip(messageHeader+2+32) || !s.ReadUint8LengthPrefixed(&session) || !s.ReadUint8LengthPrefixed(&cookie) ||
+		!s.ReadUint16LengthPrefixed(&suites) || !s.ReadUint8LengthPrefixed(&compression) || !s.ReadUint16LengthPrefixed(&extensions) {
+		return false
+	}
+	for !extensions.Empty() {
+		var id uint16
+		var data cryptobyte.String
+		if !extensions.ReadUint16(&id) || !extensions.ReadUint16LengthPrefixed(&data) {
+			return false
+		}
+		if id == extensionConnectionID {
+			return true
+		}
+	}
+	return false
+}
+
+// carriesConnectionID reports whether a record of a datagram carries a connection id.
+func carriesConnectionID(datagram []byte) bool {
+	const contentConnectionID = 25
+	for len(datagram) >= dtlsHeader {
+		if datagram[0] == contentConnectionID {
+			return true
+		}
+		length := int(binary.BigEndian.Uint16(datagram[dtlsHeader-2:]))
+		datagram = datagram[min(dtlsHeader+length, len(datagram)):]
+	}
+	return false
+}
+
 // up handles one datagram of the client. It is called from one goroutine only.
 func (fl *flow) up(datagram []byte) {
 	switch s := fl.setting; s.fault {
@@ -39,6 +83,10 @@ func (fl *flow) up(datagram []byte) {
 			return
 		}
 		fl.forward(datagram)
+	case DropConnectionIDs:
+		if !carriesConnectionID(datagram) {
+			fl.forward(datagram)
+		}
 	case Duplicate:
 		fl.forward(datagram)
 		fl.forward(datagram)

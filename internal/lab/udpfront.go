@@ -128,14 +128,16 @@ func (f *udpFront) receive(socket packetSocket) {
 			continue // an ICMP error of a client that has closed its socket
 		}
 		client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
-		if flow := f.flow(socket, client); flow != nil {
-			flow.up(append([]byte(nil), buffer[:n]...))
+		datagram := append([]byte(nil), buffer[:n]...)
+		if flow := f.flow(socket, client, datagram); flow != nil {
+			flow.up(datagram)
 		}
 	}
 }
 
-// flow finds or begins the flow of a client; nil if maxFlows is reached or the socket has been replaced.
-func (f *udpFront) flow(socket packetSocket, client netip.AddrPort) *flow {
+// flow finds the flow of a client, or begins it with its first datagram; nil if maxFlows is reached or the socket has
+// been replaced.
+func (f *udpFront) flow(socket packetSocket, client netip.AddrPort, datagram []byte) *flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if known := f.flows[client]; known != nil {
@@ -154,7 +156,7 @@ func (f *udpFront) flow(socket packetSocket, client netip.AddrPort) *flow {
 		return fl // no state
 	}
 	var err error
-	if fl.upstream, err = f.cloud.dial(f.identity, fl.setting.fault, f.coap); err != nil {
+	if fl.upstream, err = f.cloud.dial(f.identity, fl.setting.fault, f.coap, offersConnectionID(datagram)); err != nil {
 		return nil
 	}
 	if fl.setting.fault == NATForgets {

@@ -45,6 +45,7 @@ func TestWalkUDPFaults(t *testing.T) {
 		{lab.Fragments, measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false},
 		{lab.Slow + ":20ms", measurement.Completed, "", "", allUDP, true, true, "ARM Bootstrap CA", 0, false},
 		{lab.NoAnswerAfter, measurement.Silent, measurement.Hello, measurement.DetailCookieOnly, nil, false, true, "", 1, false},
+		{lab.DropConnectionIDs, measurement.Silent, measurement.Finish, measurement.DetailIDRecordsLost, upToHelloUDP, true, true, "ARM Bootstrap CA", anyNumber, false},
 		{lab.Garbage, measurement.NotTLS, measurement.Hello, measurement.DetailNotDTLS, nil, false, true, "", 1, false},
 		{lab.Alert + ":70", measurement.Alert, measurement.Hello, measurement.DetailAlert, nil, false, true, "", 0, true},
 		{lab.Alert + ":0", measurement.Closed, measurement.Hello, measurement.DetailAlert, nil, false, true, "", 0, false},
