@@ -51,7 +51,7 @@ func TestAddressHistory(t *testing.T) {
 		{"one of two addresses disappears: none", at(20*time.Minute, a, a[:1]), time.Minute, 15 * time.Second, time.Hour, 0},
 		{"no answer for a while: none", at(20*time.Minute, a, nil, a), time.Minute, 15 * time.Second, 2 * time.Hour, 0},
 		{"8 of 12 rotate for a day: none", rotating(12, time.Minute), time.Minute, 15 * time.Second, 24 * time.Hour, 0},
-		{"8 of 2,000 rotate for hours: none", rotating(2000, time.Minute), time.Minute, time.Minute, 8 * time.Hour, 0},
+		{"8 of 2,000 rotate for a day: none", rotating(2000, time.Minute), time.Minute, time.Minute, 24 * time.Hour, 0},
 		{"the same with scrapes of 15 s: none", rotating(2000, time.Minute), time.Minute, 15 * time.Second, 8 * time.Hour, 0},
 		{"8 of 2,000 rotate every five minutes: none", rotating(2000, 5*time.Minute), 5 * time.Minute, time.Minute, 8 * time.Hour, 0},
 		{"8 of 2,000 rotate with every answer, TTL 0: none", rotating(2000, time.Second), 0, 15 * time.Second, 8 * time.Hour, 0},

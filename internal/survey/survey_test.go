@@ -223,6 +223,36 @@ func TestRunShares(t *testing.T) {
 	}
 }
 
+// TestRunEveryMinInterval has a scrape_interval that equals survey.min_interval, with the jitter of a busy server: every
+// scrape gets a round of its own, with look-ups of its own.
+func TestRunEveryMinInterval(t *testing.T) {
+	const interval = 10 * time.Second // survey.min_interval
+	for name, scrape := range map[string]func(s *Survey) (*report.Report, error){
+		"all hosts":                     func(s *Survey) (*report.Report, error) { return s.Run(context.Background()), nil },
+		"one host":                      func(s *Survey) (*report.Report, error) { return s.RunHost(context.Background(), "a.test") },
+		"a host that is not configured": func(s *Survey) (*report.Report, error) { return s.RunHost(context.Background(), "b.test") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{
+					addresses: map[string][]netip.Addr{"a.test": addrs("8.8.8.8"), "b.test": addrs("8.8.8.8")},
+					walk:      map[string]time.Duration{"8.8.8.8": 3 * time.Second}, lookup: time.Second,
+				}
+				s, _ := w.open(t, nil, "a.test")
+				began := time.Now()
+				for i, jitter := range []time.Duration{0, time.Second, -time.Second, time.Second, 0, 0} {
+					at := began.Add(time.Duration(i)*interval + jitter)
+					<-time.After(time.Until(at))
+					rep, err := scrape(s)
+					if err != nil || !rep.Started.Equal(at) || w.walks.Load() != int64(i+1) || w.lookups.Load() != int64(i+1) {
+						t.Errorf("scrape %d at %v: %v, round of %v; %d walks, %d look-ups", i, at, err, rep.Started, w.walks.Load(), w.lookups.Load())
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestRunWithLittleTime has scrapes with less time than the round takes: they return at their deadline with what is
 // known, and the round goes on for the next one.
 func TestRunWithLittleTime(t *testing.T) {
