@@ -16,16 +16,19 @@ import (
 var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 
 // Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the
-// final dot. If there is no address and an answer is empty, Lookup asks once more without EDNS, because some servers
-// answer with an empty message instead of an error. patience is the time that the resolver gets; 0: that of
-// [ResolverTimers]. watch shows how far the look-up has come; may be nil.
+// final dot. If there is no address, Lookup repeats the questions that were answered with EDNS once without, because
+// some servers answer with an empty message instead of an error. patience is the time that the resolver gets; 0: that
+// of [ResolverTimers]. watch shows how far the look-up has come; may be nil.
 func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, patience time.Duration, watch *Watch) measurement.Lookup {
 	started := time.Now()
 	q := Query{Name: host, Recursive: true, Patience: patience, Watch: watch}
-	l := ask(ctx, x, resolver, q)
-	if mayBeEDNS(&l) {
+	l := measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
+	l.Answers = ask(ctx, x, &l, q, func(measurement.Answer) bool { return true })
+	summarise(&l)
+	if len(l.Addresses) == 0 && slices.ContainsFunc(l.Answers, mayBeEDNS) {
 		q.WithoutEDNS = true
-		if plain := ask(ctx, x, resolver, q); len(plain.Addresses) > 0 {
+		plain := measurement.Lookup{Resolver: resolver, Answers: ask(ctx, x, &l, q, mayBeEDNS)}
+		if summarise(&plain); len(plain.Addresses) > 0 {
 			l = plain
 		}
 	}
@@ -33,28 +36,31 @@ func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host stri
 	return l
 }
 
-// ask asks a resolver for both types at the same time.
-func ask(ctx context.Context, x Exchanger, resolver netip.AddrPort, q Query) measurement.Lookup {
-	l := measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
+// ask asks the resolver of a look-up for the types whose answers are to be replaced, at the same time, and returns the
+// new set of answers.
+func ask(ctx context.Context, x Exchanger, l *measurement.Lookup, q Query, replace func(measurement.Answer) bool) []measurement.Answer {
+	out := slices.Clone(l.Answers)
 	var both sync.WaitGroup
 	for i, typ := range Types {
+		if !replace(out[i]) {
+			continue
+		}
 		both.Go(func() {
 			q := q
 			q.Type = typ
-			l.Answers[i] = x.Exchange(ctx, resolver, q).Answer
+			tries := out[i].Tries
+			out[i] = x.Exchange(ctx, l.Resolver, q).Answer
+			out[i].Tries += tries
 		})
 	}
 	both.Wait()
-	summarise(&l)
-	return l
+	return out
 }
 
-// mayBeEDNS reports whether a look-up has no address, and an answer to a question with EDNS said so: [Client.Exchange]
-// has repeated all other questions without EDNS.
-func mayBeEDNS(l *measurement.Lookup) bool {
-	return len(l.Addresses) == 0 && slices.ContainsFunc(l.Answers, func(a measurement.Answer) bool {
-		return (a.Failure == measurement.DNSNoAddress || a.Failure == measurement.DNSNXDomain) && !a.WithoutEDNS
-	})
+// mayBeEDNS reports whether an answer without an address answers a question with EDNS: [Client.Exchange] has repeated
+// all others without EDNS.
+func mayBeEDNS(a measurement.Answer) bool {
+	return (a.Failure == measurement.DNSNoAddress || a.Failure == measurement.DNSNXDomain) && !a.WithoutEDNS
 }
 
 // summarise derives the addresses, the TTL and the failure of a look-up from its two answers.

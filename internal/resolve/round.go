@@ -150,8 +150,7 @@ func (r *Round) lookupsSoFar(silence time.Duration) (out []measurement.Lookup) {
 func (r *Round) run() {
 	defer close(r.done)
 	var all sync.WaitGroup
-	all.Go(r.lookUp)
-	all.Go(r.lookUpLastOwner)
+	all.Go(func() { r.lookUp(&all) })
 	var valid []measurement.Sample
 	if r.asksZone() && r.resolverAnswered() {
 		all.Go(r.findSameViews)
@@ -178,8 +177,8 @@ func (r *Round) intercepted() bool {
 	return r.asksZone() && r.service.zoneClient.Port53State() == measurement.Port53Intercepted
 }
 
-// lookUp asks every resolver at the same time.
-func (r *Round) lookUp() {
+// lookUp asks every resolver at the same time. What follows a look-up belongs to owners.
+func (r *Round) lookUp(owners *sync.WaitGroup) {
 	defer close(r.lookedUp)
 	defer close(r.arrivals)
 	var all sync.WaitGroup
@@ -200,29 +199,31 @@ func (r *Round) lookUp() {
 				r.service.answered.Store(true)
 				once.Do(func() { close(r.first) })
 			}
+			owners.Go(func() { r.askLastOwners(&l) })
 			r.arrivals <- struct{}{}
 		})
 	}
 	all.Wait()
 }
 
-// lookUpLastOwner asks every resolver for the owner of the host's addresses by itself, if a CNAME leads there: where
-// all records of a chain have one TTL, only that answer shows the TTL of the addresses.
-func (r *Round) lookUpLastOwner() {
+// askLastOwners asks the resolver of a look-up for the owner of the host's addresses by itself, if a CNAME leads there:
+// where all records of a chain have one TTL, only that answer shows the TTL of the addresses. A type without an address
+// is left out, and so is one that the resolver was asked for more than once, which keeps the load on the resolver at
+// four questions.
+func (r *Round) askLastOwners(l *measurement.Lookup) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	for _, typ := range dns.Types {
-		owner := r.host.lastOwner(typ)
-		if owner == "" {
+	for i := range l.Answers {
+		answer := &l.Answers[i]
+		owner := r.host.lastOwner(answer.Type)
+		if owner == "" || len(answer.Addresses()) == 0 || answer.Tries > 1 && !answer.TCP {
 			continue
 		}
-		q := dns.Query{Name: owner, Type: typ, Recursive: true, Patience: r.patience}
-		for _, resolver := range r.service.resolvers {
-			all.Go(func() {
-				answer := r.service.exchanger.Exchange(r.ctx, resolver, q).Answer
-				r.host.ownerAnswered(&answer)
-			})
-		}
+		q := dns.Query{Name: owner, Type: answer.Type, Recursive: true, Patience: r.patience}
+		all.Go(func() {
+			answer := r.service.exchanger.Exchange(r.ctx, l.Resolver, q).Answer
+			r.host.ownerAnswered(&answer)
+		})
 	}
 }
 
