@@ -31,7 +31,7 @@ type cause struct {
 }
 
 // aboutServer are the kinds of advice about one DNS server.
-var aboutServer = []reason.Advice{reason.StopStaleRecords, reason.ReplaceResolver, reason.ResolveAtServer}
+var aboutServer = []reason.Advice{reason.StopStaleRecords, reason.ReplaceResolver, reason.ResolveAtServer, reason.RepeatLookupAtServer}
 
 func (i *item) cause() cause {
 	c := cause{kind: i.Kind, keepalive: i.Keepalive, family: i.Family}

@@ -44,7 +44,7 @@ func DNSFinding(lookups []measurement.Lookup, zone report.ZoneFailure) report.Fi
 		f.Advice = reason.SetResolvers
 		return f
 	}
-	known, missing := false, false
+	known, missing, answered := false, false, false
 	for i := range lookups {
 		if _, filtered := lookups[i].Filtered(); filtered {
 			f.Advice = reason.UnblockName
@@ -52,6 +52,7 @@ func DNSFinding(lookups []measurement.Lookup, zone report.ZoneFailure) report.Fi
 		}
 		failure := lookups[i].Failure
 		known = known || failure != measurement.DNSOK && failure != measurement.DNSOutOfTime
+		answered = answered || isAnswer(failure)
 		missing = missing || failure == measurement.DNSNXDomain || failure == measurement.DNSNoAddress
 	}
 	switch {
@@ -59,8 +60,15 @@ func DNSFinding(lookups []measurement.Lookup, zone report.ZoneFailure) report.Fi
 		return OutOfTimeFinding()
 	case missing && zone == report.ZoneNoAddress:
 		f.Advice = reason.CheckHostName // the resolver repeats what the zone answers
+	case !answered:
+		f.Advice = reason.RepeatLookup // the questions may have been lost
 	}
 	return f
+}
+
+// isAnswer reports whether a failed look-up failed by an answer of the DNS server.
+func isAnswer(f measurement.DNSFailure) bool {
+	return f != measurement.DNSOK && f != measurement.DNSOutOfTime && f != measurement.DNSTimeout && f != measurement.DNSUnreachable
 }
 
 // finding has a reason and the advice of its record.

@@ -48,7 +48,7 @@ func Summarize(r *report.Report) {
 		}
 	}
 	for i := range all {
-		if all[i].Kind == reason.ResolveName {
+		if all[i].Kind == reason.ResolveName || all[i].Kind == reason.RepeatLookup {
 			all[i].Resolvers = failingFor(s.Resolvers, all[i].Places)
 		}
 	}
@@ -193,10 +193,7 @@ func resolvers(r *report.Report) []report.ResolverSummary {
 	}
 	for i := range out {
 		s := &out[i]
-		s.Silent = len(s.Failing) > 0 && len(s.Failing) == s.Asked-s.CutOff &&
-			!slices.ContainsFunc(s.Failures, func(f measurement.DNSFailure) bool {
-				return f != measurement.DNSTimeout && f != measurement.DNSUnreachable
-			})
+		s.Silent = len(s.Failing) > 0 && len(s.Failing) == s.Asked-s.CutOff && !slices.ContainsFunc(s.Failures, isAnswer)
 	}
 	return out
 }
@@ -228,8 +225,11 @@ func resolverItems(all []report.ResolverSummary) items {
 		}
 		added := item{class: reason.DNS}
 		added.Kind, added.Resolvers = reason.ResolveAtServer, []report.ResolverSummary{s}
-		if s.Silent {
+		switch {
+		case s.Silent:
 			added.Kind = reason.ReplaceResolver
+		case !slices.ContainsFunc(s.Failures, isAnswer):
+			added.Kind = reason.RepeatLookupAtServer
 		}
 		out.add(added)
 	}

@@ -256,6 +256,15 @@ func TestSummarizeCause(t *testing.T) {
 		}
 		return h
 	}
+	lostAt := func(name string, server netip.AddrPort) report.Host {
+		h := hostOf(name, walked(tcp5684, report.Finding{}))
+		for i := range h.Resolvers {
+			if l := &h.Resolvers[i].Lookup; l.Resolver == server {
+				l.Failure, l.Addresses = measurement.DNSTimeout, nil
+			}
+		}
+		return h
+	}
 	noRoute := func(name string) report.Host {
 		h := hostOf(name, report.Path{Path: tcp5684})
 		h.Paths[0].Finding = NoRouteFinding()
@@ -275,6 +284,9 @@ func TestSummarizeCause(t *testing.T) {
 		{"REFUSED", []report.Host{unresolved("a", measurement.DNSRefused), unresolved("b", measurement.DNSRefused)}, report.CauseResolversRefuse, reason.AllowQueries},
 		{"NXDOMAIN for every name", []report.Host{unresolved("a", measurement.DNSNXDomain), unresolved("b", measurement.DNSServFail)}, report.CauseNamesUnknown, reason.AllowNames},
 		{"NXDOMAIN for the only name", []report.Host{unresolved("a", measurement.DNSNXDomain)}, report.CauseNone, reason.ResolveName},
+		{"one look-up is lost", []report.Host{unresolved("a", measurement.DNSTimeout), hostOf("b", walked(tcp5684, report.Finding{}))}, report.CauseNone, reason.RepeatLookup},
+		{"one look-up is lost at one server", []report.Host{lostAt("a", secondServer), hostOf("b", walked(tcp5684, report.Finding{}))}, report.CauseNone, reason.RepeatLookupAtServer},
+		{"a server answers no look-up", []report.Host{lostAt("a", secondServer), lostAt("b", secondServer)}, report.CauseNone, reason.ReplaceResolver},
 		{"no route", []report.Host{noRoute("a"), noRoute("b")}, report.CauseNoRoute, reason.FindOwnRoute},
 		{"all blocked", []report.Host{blocked("a", false), blocked("b", false)}, report.CauseAllBlocked, reason.OpenNetwork},
 		{"all blocked, some connect", []report.Host{blocked("a", false), blocked("b", true)}, report.CauseAllStopped, reason.OpenNetwork},

@@ -152,6 +152,10 @@ func task(a *report.Advice) Task {
 		t.Text = fmt.Sprintf("No DNS server gives an address for %s: devices cannot find %s. Ask the administrator of the site's DNS servers to let %s, "+
 			"and to allow their queries to the Internet on port 53.", p.hosts, p.they, plural(len(a.Places), "the name resolve", "these names resolve"))
 		t.For = hostLines(a)
+	case reason.RepeatLookup:
+		t.Text = fmt.Sprintf("No DNS server answered in time for %s. Try again, since questions and answers can be lost; if it lasts, ask the "+
+			"administrator of the site's DNS servers why they do not answer for %s.", p.hosts, plural(len(a.Places), "the name", "these names"))
+		t.For = hostLines(a)
 	case reason.UnblockName:
 		t.Text = fmt.Sprintf("The site's DNS server says that it filters %s. Ask the network's owner to exempt %s from DNS filtering.",
 			p.hosts, plural(len(a.Places), "the name", "these names"))
@@ -209,6 +213,11 @@ func task(a *report.Advice) Task {
 			"Repair it, or remove it from the DHCP configuration.", serversText(a))
 	case reason.ResolveAtServer:
 		t.Text, t.For = resolveAtServerText(&a.Resolvers[0])
+	case reason.RepeatLookupAtServer:
+		about, these, lines := onlyHere(&a.Resolvers[0])
+		t.Text = fmt.Sprintf("DNS server %s did not answer in time for %s, although it answers for others. Try again, since questions and answers can "+
+			"be lost; if it lasts, ask the administrator of that server why it does not answer for %s.", serverName(a.Resolvers[0].Server), about, these)
+		t.For = lines
 	case reason.ShortenKeepalive:
 		t.Text = fmt.Sprintf("Idle connections are dropped after %s on %s, and devices send a keepalive only every %s: they go offline without an error. "+
 			"Set the keepalive below %[1]s, or ask the network's owner to keep idle connections for longer than %[3]s.",
@@ -362,16 +371,21 @@ func aboutHosts(a *report.Advice, p places) string {
 	return " about " + p.hosts
 }
 
-func resolveAtServerText(s *report.ResolverSummary) (string, []string) {
-	var hosts []string
+// onlyHere names the hosts for which a DNS server gives no address although another one does, as a count, as an object,
+// and in lines if they are more than one.
+func onlyHere(s *report.ResolverSummary) (about, these string, lines []string) {
 	for _, host := range s.OnlyHere {
-		hosts = append(hosts, text(host))
+		lines = append(lines, text(host))
 	}
-	about, these, lines := count(len(hosts), "host"), "the hosts", hosts
-	if len(hosts) == 1 {
-		about, these, lines = hosts[0], "the host", nil
+	if len(lines) == 1 {
+		return lines[0], "the host", nil
 	}
+	return count(len(lines), "host"), "the hosts", lines
+}
+
+func resolveAtServerText(s *report.ResolverSummary) (string, []string) {
+	about, these, lines := onlyHere(s)
 	return fmt.Sprintf("DNS server %s gives no address for %s (%s), although another server does: devices that use it cannot find %s. "+
 		"Ask the administrator of that server to let %s.", serverName(s.Server), about, failureTexts(s), these,
-		plural(len(hosts), "the name resolve", "the names resolve")), lines
+		plural(len(s.OnlyHere), "the name resolve", "the names resolve")), lines
 }

@@ -38,6 +38,7 @@ const (
 	CheckClock            Advice = "check_clock"               // the certificate is not valid now
 	CheckName             Advice = "check_name"                // the certificate is for another name
 	ResolveName           Advice = "resolve_name"              // no DNS server gives an address
+	RepeatLookup          Advice = "repeat_lookup"             // no DNS server answered in time for the name
 	UnblockName           Advice = "unblock_name"              // a DNS server says that it filters the name
 	CheckHostName         Advice = "check_host_name"           // the zone itself has no such name
 	SetResolvers          Advice = "set_resolvers"             // no DNS server is known
@@ -61,7 +62,9 @@ const (
 	StopStaleRecords Advice = "stop_stale_records" // it keeps records past their TTL
 	ReplaceResolver  Advice = "replace_resolver"   // it does not answer, others do
 	ResolveAtServer  Advice = "resolve_at_server"  // it does not resolve names that others resolve
-	ShortenKeepalive Advice = "shorten_keepalive"  // idle connections are dropped before the keepalive
+	// RepeatLookupAtServer: it did not answer in time for names that others resolve, and it answers for other names.
+	RepeatLookupAtServer Advice = "repeat_lookup_at_server"
+	ShortenKeepalive     Advice = "shorten_keepalive" // idle connections are dropped before the keepalive
 )
 
 // Request is a kind of change that only the network's owner can make. The Markdown report asks for each kind once.
@@ -125,6 +128,7 @@ var advice = []AdviceInfo{
 	{CheckClock, NoRequest},
 	{CheckName, NoRequest},
 	{ResolveName, RequestNames},
+	{RepeatLookup, NoRequest},
 	{UnblockName, RequestExemptNames},
 	{CheckHostName, NoRequest},
 	{SetResolvers, NoRequest},
@@ -140,6 +144,7 @@ var advice = []AdviceInfo{
 	{StopStaleRecords, RequestTTL},
 	{ReplaceResolver, RequestAnswers},
 	{ResolveAtServer, RequestNames},
+	{RepeatLookupAtServer, NoRequest},
 	{ShortenKeepalive, RequestIdle},
 }
 
