@@ -69,7 +69,8 @@ func whyText(w *staleness.Why) string {
 		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; not proved: it may still ask servers that "+
 			"the zone used before its delegation moved", w.Value, w.LastSeen.UTC().Format(time.RFC3339))
 	case staleness.WhyStaleAnswersSeldom:
-		return "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof"
+		return "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof, as where one " +
+			"of several servers behind its address does so"
 	case staleness.WhyStaleAnswersUnverified:
 		return "marks its answers as expired (EDE 3); not proved, because the zone's servers cannot be asked from here: " +
 			"check that it reaches them, else " + adviceServeStale

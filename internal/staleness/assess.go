@@ -112,7 +112,7 @@ func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) type
 	case z.failure != "":
 		return unknown(Why{Kind: WhySampleFailed, Failure: z.failure})
 	}
-	if i := h.interval(); i > h.maxInterval() {
+	if i := h.interval; i > h.maxInterval() {
 		return unknown(Why{Kind: WhyRoundsTooFar, Interval: i, MaxInterval: h.maxInterval()})
 	}
 	if ready := h.learningEnd(z, st); now.Before(ready) {

@@ -22,6 +22,16 @@ func chance(n, others, samples int) float64 {
 	return max(0, -(binomial + float64(n)*math.Log(p) + float64(others+samples)*math.Log1p(-p)))
 }
 
+// tailChance returns -ln of the probability that at least n of all independent events with probability p occur.
+func tailChance(n, all int, p float64) float64 {
+	var sum float64
+	for k := n; k <= all; k++ {
+		binomial := lnFactorial(all) - lnFactorial(k) - lnFactorial(all-k)
+		sum += math.Exp(binomial + float64(k)*math.Log(p) + float64(all-k)*math.Log1p(-p))
+	}
+	return -math.Log(sum)
+}
+
 func lnFactorial(n int) float64 {
 	v, _ := math.Lgamma(float64(n) + 1)
 	return v
@@ -30,6 +40,9 @@ func lnFactorial(n int) float64 {
 const (
 	maxExpiries  = 8         // remembered entries of one owner name
 	countsPeriod = time.Hour // least length of a period of entryCounts
+	// successionPeriod is the least length of a period of succession. It is longer, because nothing is counted before
+	// the first entry with an inflated TTL.
+	successionPeriod = 6 * time.Hour
 
 	minDecreasing = 3 // answers that must show how a TTL counts down
 )
@@ -45,6 +58,7 @@ type entryCounts struct {
 	}
 	newestInflated bool           // the newest answer was from an entry with an inflated TTL
 	periods        [2]entryPeriod // the present one first
+	successions    [2]succession  // the present one first
 }
 
 type entryPeriod struct {
@@ -53,6 +67,15 @@ type entryPeriod struct {
 	inflated, other          int    // entries
 	inflatedAnswers, answers int
 	decreasing, constant     int // answers whose TTL had counted down since the inflated one before, or was the same
+}
+
+// succession counts when a resolver fetches entries with an inflated TTL: after all earlier ones have expired
+// (between), or while one lives (during). The answers from other entries in these times show how often its caches can
+// have fetched.
+type succession struct {
+	start                         time.Time
+	between, during               int // inflated entries
+	answersBetween, answersDuring int // from other entries
 }
 
 // recordEntry counts an answered record. largest is the largest TTL that was published, ordinal that of the owner
@@ -73,11 +96,17 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 	if received.Sub(e.newest.received) < hintRounding {
 		return // a constant TTL would look like one that counts down
 	}
+	longest := st.largestTTLs[owner].ttl
 	p := &e.periods[0]
-	if p.start.IsZero() || received.Sub(p.start) > max(countsPeriod, 4*st.largestTTLs[owner].ttl) {
+	if p.start.IsZero() || received.Sub(p.start) > max(countsPeriod, 4*longest) {
 		e.periods[1] = *p
 		*p = entryPeriod{start: received, firstSample: ordinal}
 	}
+	if u := &e.successions[0]; received.Sub(u.start) > max(successionPeriod, 8*longest) {
+		e.successions[1] = *u
+		*u = succession{start: received}
+	}
+	u := &e.successions[0]
 	expires := received.Add(ttl)
 	near := func(t time.Time) bool { return expires.Sub(t).Abs() <= hopRounding }
 	p.answers++
@@ -99,14 +128,35 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 	case ttl > largest+x.c.Margin:
 		p.inflatedAnswers++
 		p.inflated++
+		switch fetched := expires.Add(-longest); {
+		case len(e.expiries) == 0:
+		case e.aliveAt(fetched.Add(hopRounding)):
+			u.during++
+		default:
+			u.between++
+		}
 		if len(e.expiries) == maxExpiries {
 			e.expiries = append(e.expiries[:0], e.expiries[1:]...)
 		}
 		e.expiries = append(e.expiries, expires)
-	case !near(e.lastOther):
-		p.other++
-		e.lastOther = expires
+	default:
+		switch {
+		case len(e.expiries) == 0:
+		case e.aliveAt(received):
+			u.answersDuring++
+		default:
+			u.answersBetween++
+		}
+		if !near(e.lastOther) {
+			p.other++
+			e.lastOther = expires
+		}
 	}
+}
+
+// aliveAt reports whether an entry with an inflated TTL had not expired at t.
+func (e *entryCounts) aliveAt(t time.Time) bool {
+	return slices.ContainsFunc(e.expiries, t.Before)
 }
 
 // instancesExcluded reports whether chance is excluded as the reason that the resolver receives larger TTLs than our
@@ -118,6 +168,9 @@ func (x *answerContext) instancesExcluded(owner string) bool {
 	s, e := x.zone.rrsets[owner], x.state.entries[owner]
 	if s == nil || e == nil {
 		return false
+	}
+	if e.renewalsExcluded() {
+		return true
 	}
 	lifetime := max(x.state.largestTTLs[owner].ttl, time.Second).Seconds()
 	p, before := &e.periods[0], &e.periods[1]
@@ -138,6 +191,31 @@ func (x *answerContext) instancesExcluded(owner string) bool {
 	share := answers / float64(p.answers+before.answers)
 	share = share * ordinary / (lifetime - share*(lifetime-ordinary))
 	return share >= 1 || float64(samples)*-math.Log1p(-share) >= chanceLimit
+}
+
+// renewalsExcluded reports whether chance is excluded as the reason that entries with an inflated TTL follow each other:
+// each is fetched soon after the one before has expired, and none while it lives, although answers from other caches
+// behind the same address show that they fetch then too. If every fetch received the larger TTL with the same
+// probability, entries would begin at both times in proportion to those answers (design §6.4).
+func (e *entryCounts) renewalsExcluded() bool {
+	now, before := &e.successions[0], &e.successions[1]
+	between, during := now.between+before.between, now.during+before.during
+	return concentration(between, during, between+now.answersBetween+before.answersBetween,
+		during+now.answersDuring+before.answersDuring) >= chanceLimit
+}
+
+// concentration returns -ln of the probability that inside of inside+outside events fall into a part of the time that
+// holds tries of tries+otherTries equal chances for them; 0 if that part has no more than its share.
+func concentration(inside, outside, tries, otherTries int) float64 {
+	if inside == 0 || otherTries == 0 {
+		return 0
+	}
+	share := float64(tries) / float64(tries+otherTries)
+	if float64(inside) <= share*float64(inside+outside) {
+		return 0
+	}
+	binomial := lnFactorial(inside+outside) - lnFactorial(inside) - lnFactorial(outside)
+	return max(0, -(binomial + float64(inside)*math.Log(share) + float64(outside)*math.Log1p(-share)))
 }
 
 // countsDown reports whether answers from entries with an inflated TTL show how it counts down.

@@ -31,6 +31,42 @@ func TestChance(t *testing.T) {
 	}
 }
 
+func TestTailChance(t *testing.T) {
+	for _, tt := range []struct {
+		n, all int
+		want   float64
+	}{
+		{0, 10, 0}, {10, 10, 12.04}, {11, 11, 13.24}, {11, 12, 11.08}, {12, 16, 8.2},
+	} {
+		if got := tailChance(tt.n, tt.all, 0.3); math.Abs(got-tt.want) > 0.1 {
+			t.Errorf("at least %d of %d: %.2f, want %.2f", tt.n, tt.all, got, tt.want)
+		}
+	}
+}
+
+func TestConcentration(t *testing.T) {
+	tests := []struct {
+		name                               string
+		inside, outside, tries, otherTries int
+		excluded                           bool
+	}{
+		{"no event", 0, 0, 10, 100, false},
+		{"no other time", 20, 0, 20, 0, false},
+		{"four minimum TTLs of an hour in one of four caches", 4, 0, 12, 540, true},
+		{"two of them", 2, 0, 8, 360, false},
+		{"events in proportion", 4, 100, 20, 500, false},
+		{"fewer than in proportion", 1, 100, 20, 500, false},
+		{"one of eight elsewhere", 7, 1, 28, 500, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := concentration(tt.inside, tt.outside, tt.tries, tt.otherTries); got >= chanceLimit != tt.excluded {
+				t.Errorf("-ln of the probability is %.1f, excluded %v", got, tt.excluded)
+			}
+		})
+	}
+}
+
 // TestChanceNeverOverestimates compares chance with the frequency in a simulation at the most likely probability.
 func TestChanceNeverOverestimates(t *testing.T) {
 	const trials = 200000
@@ -103,10 +139,10 @@ func TestUpstream(t *testing.T) {
 		kind    WhyKind
 		tests   int
 	}{
-		{"reaches the zone, first test", nil, 900, Suspect, WhyUpstreamUntested, 1},
+		{"reaches the zone, first test", nil, 1300, Suspect, WhyUpstreamUntested, 1},
 		{"reaches the zone, second test", nil, 2400, Stale, WhyStaleAnswers, 2},
-		{"never reaches the zone", func(float64) bool { return false }, 720, Unknown, WhyUpstreamDown, 1},
-		{"reaches the zone at the first test only", func(now float64) bool { return now < 900 }, 1500, Unknown, WhyUpstreamDown, 2},
+		{"never reaches the zone", func(float64) bool { return false }, 1300, Unknown, WhyUpstreamDown, 1},
+		{"reaches the zone at the first test only", func(now float64) bool { return now < 1400 }, 2100, Unknown, WhyUpstreamDown, 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

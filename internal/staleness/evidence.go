@@ -213,15 +213,19 @@ func (x *answerContext) zoneKnown(now time.Time) bool {
 	return !x.o.NoAuthority && !x.zone.lastAnswered.IsZero() && now.Sub(x.zone.lastAnswered) <= valueMemory
 }
 
+// staleTTLMargins is the recommended TTL of answers from expired records (30 s, RFC 8767 §4) in units of
+// Constants.Margin. It may be above the zone's, and a forwarder counts it down, so it proves nothing.
+const staleTTLMargins = 3
+
 // inflatedTTL completes a finding of TTLInflated: the answered TTL is larger than the zone publishes (design §5.1).
 // basis says whether the published TTL is a basis for a proof.
 func (x *answerContext) inflatedTTL(a *answer, f finding, basis bool) (finding, bool) {
-	if f.ttl <= f.maxTTL+x.c.Margin {
+	if f.ttl <= f.maxTTL+x.c.Margin || a.markedStale {
 		return f, false
 	}
 	f.kind = TTLInflated
 	f.promised = a.asked.Add(f.ttl)
-	f.proof = basis && !x.learning(f.owner, a.asked) && f.promised.After(x.latestPromise(f.owner).Add(hopRounding))
+	f.proof = basis && f.ttl > staleTTLMargins*x.c.Margin && !x.learning(f.owner, a.asked) && f.promised.After(x.latestPromise(f.owner).Add(hopRounding))
 	f.viewUnproven = f.owner != wholeChain && !x.viewProven()
 	return f, true
 }

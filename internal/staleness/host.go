@@ -76,6 +76,7 @@ type Host struct {
 
 	began     time.Time       // start of this round
 	intervals []time.Duration // between rounds, newest last
+	interval  time.Duration   // median of intervals; 0 if unknown
 	turns     int             // calls of Wants in this round
 
 	pausedUntil time.Time     // end of the newest pause between rounds that ended the coverage
@@ -110,7 +111,7 @@ func (h *Host) reset() {
 		r.states = newStates()
 		r.lastCounted = make(map[Evidence]time.Time)
 	}
-	h.intervals = nil
+	h.intervals, h.interval = nil, 0
 }
 
 func (h *Host) resolver(address netip.AddrPort) *resolver {
@@ -151,16 +152,9 @@ func (h *Host) Begin(now time.Time) {
 	if len(h.intervals) > maxIntervals {
 		h.intervals = append(h.intervals[:0], h.intervals[1:]...)
 	}
-}
-
-// interval is the median time between rounds; 0 if unknown.
-func (h *Host) interval() time.Duration {
-	if len(h.intervals) == 0 {
-		return 0
-	}
 	sorted := slices.Clone(h.intervals)
 	slices.Sort(sorted)
-	return sorted[len(sorted)/2]
+	h.interval = sorted[len(sorted)/2]
 }
 
 // maxInterval is the longest interval that allows a verdict.
@@ -169,7 +163,7 @@ func (h *Host) maxInterval() time.Duration { return h.c.Learning / 3 }
 // maxGap is the longest pause between two samples, or two answers, that does not end the coverage: two and a half
 // intervals, and never less than five spacings, because rounds may be irregular (design §4.1).
 func (h *Host) maxGap() time.Duration {
-	i := h.interval()
+	i := h.interval
 	if i == 0 {
 		i = h.maxInterval()
 	}
@@ -178,7 +172,7 @@ func (h *Host) maxGap() time.Duration {
 
 // sameTTLTolerance is how far the TTLs of two entries of equal lifetime may differ when each is first seen: by two
 // rounds, one of which may have been lost.
-func (h *Host) sameTTLTolerance() time.Duration { return 2*h.interval() + h.c.Slack }
+func (h *Host) sameTTLTolerance() time.Duration { return 2*h.interval + h.c.Slack }
 
 // Sample takes a direct sample. Samples of types other than A and AAAA are ignored.
 func (h *Host) Sample(s measurement.Sample) {
@@ -304,7 +298,7 @@ func (h *Host) answer(a *measurement.Answer, lastOwner bool) {
 func (h *Host) answerContext(r *resolver, key stateKey) *answerContext {
 	return &answerContext{
 		c: h.c, o: h.o, zone: h.zones[key.typ], state: r.states[key], sameView: r.sameView,
-		interval: h.interval(), maxGap: h.maxGap(),
+		interval: h.interval, maxGap: h.maxGap(),
 	}
 }
 

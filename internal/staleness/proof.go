@@ -14,7 +14,13 @@ const (
 	// maxPieces bounds the pieces of TTLInflated that a new one is compared with.
 	maxPieces = 8
 	// maxRenewals is how many renewals of a resolver's entries EDEStale looks back on.
-	maxRenewals = 16
+	maxRenewals = 24
+	// honestFailures is the largest share of its renewals that an honest resolver is assumed to miss while it passes the
+	// tests of [Host.WantsUpstream].
+	honestFailures = 0.3
+	// staleAnswerWait is the least time that an honest resolver is assumed to wait for the zone before it answers from an
+	// expired record. RFC 8767 §5 recommends 1.8 s.
+	staleAnswerWait = time.Second
 )
 
 // secondLearning is a second period of learning that the first TTLInflated or WithdrawnAddress starts.
@@ -184,9 +190,10 @@ func (z *zoneView) withdrawnPieces(now time.Time, c Constants) int {
 	return 2
 }
 
-// staleAnswerProof combines pieces of EDEStale: at least three, a spacing apart from each other, over at least ten
-// spacings, and no fewer than the renewals without a stale answer. A resolver that loses some of its queries serves
-// stale now and then, as RFC 8767 allows, but renews cleanly far more often (design §6.2).
+// staleAnswerProof combines pieces of EDEStale: stale answers where the resolver renewed its entries, a spacing apart
+// from each other, over at least ten spacings. A resolver that misses some renewals, because its questions are lost,
+// serves stale now and then, as RFC 8767 allows. The proof requires more than such a resolver shows by chance. One that
+// is answered late serves stale after it has waited; such an answer is not a piece (design §6.2).
 type staleAnswerProof struct {
 	renewals  []renewal // oldest first
 	promised  time.Time // latest expiry of an answer that was not marked stale
@@ -201,9 +208,11 @@ type renewal struct {
 	stale, confirmed bool
 }
 
-// answer takes an answer.
-func (p *staleAnswerProof) answer(at, promised time.Time, markedStale bool, c Constants) {
+// answer takes an answer that was given after a wait.
+func (p *staleAnswerProof) answer(at, promised time.Time, markedStale bool, wait time.Duration, c Constants) {
 	switch {
+	case markedStale && wait >= staleAnswerWait:
+		p.push(renewal{at: at})
 	case markedStale:
 		if n := len(p.renewals); n == 0 || !p.renewals[n-1].stale || at.Sub(p.renewals[n-1].at) >= c.Spacing {
 			p.push(renewal{at: at, stale: true})
@@ -241,15 +250,17 @@ func (p *staleAnswerProof) confirm(t, validSince time.Time, c Constants) {
 		if r.stale && !r.at.After(t) && t.Sub(r.at) < c.Spacing {
 			r.confirmed = true
 		}
-		all++
-		if r.stale && r.confirmed {
+		if r.stale == r.confirmed {
+			all++ // what is not confirmed counts for neither
+		}
+		if r.confirmed {
 			stale++
 			if first.IsZero() {
 				first = r.at
 			}
 		}
 	}
-	p.proved = p.proved || stale >= 3 && 2*stale >= all && t.Sub(first) >= 10*c.Spacing
+	p.proved = p.proved || tailChance(stale, all, honestFailures) >= chanceLimit && t.Sub(first) >= 10*c.Spacing
 }
 
 func (p *staleAnswerProof) holds(now time.Time, c Constants) bool {

@@ -118,26 +118,26 @@ func (s *rrset) add(
 	}
 	s.ordinal++
 	var set uint64
-	present := make(map[value]bool, len(records))
+	size := 0
 	for i, r := range records {
 		if i == 0 || r.TTL != records[i-1].TTL { // an RRset has one TTL (RFC 2181 §5.2)
 			s.ttls.add(received, r.TTL)
 		}
 		v := valueOf(r)
-		if present[v] {
-			continue
+		if h := s.values[v]; h != nil && h.last == s.ordinal {
+			continue // a duplicate
 		}
-		present[v] = true
+		size++
 		set += maphash.Comparable(setSeed, v)
 		s.valueSeen(v, server, received)
 	}
-	s.valuesMissing(present, server, received)
-	s.samples = append(s.samples, sample{asked, received, server, set, len(present)})
+	s.valuesMissing(server, received)
+	s.samples = append(s.samples, sample{asked, received, server, set, size})
 	drop := max(0, len(s.samples)-maxSamples)
 	for drop < len(s.samples) && received.Sub(s.samples[drop].received) > sampleWindow {
 		drop++
 	}
-	s.samples = append(s.samples[:0], s.samples[drop:]...)
+	s.samples = s.samples[drop:] // append reallocates at times, so the memory stays bounded
 }
 
 // valueSeen records that a server showed v.
@@ -166,10 +166,10 @@ func (s *rrset) valueSeen(v value, server int, at time.Time) {
 	h.longestRun = max(h.longestRun, h.run)
 }
 
-// valuesMissing records that a server showed only the present values, and forgets old ones.
-func (s *rrset) valuesMissing(present map[value]bool, server int, at time.Time) {
+// valuesMissing records that a server's newest sample lacks all values but those just seen, and forgets old ones.
+func (s *rrset) valuesMissing(server int, at time.Time) {
 	for v, h := range s.values {
-		if present[v] {
+		if h.last == s.ordinal {
 			continue
 		}
 		if at.Sub(h.lastSeen) > valueMemory {

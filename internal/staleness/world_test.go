@@ -40,7 +40,8 @@ type source interface {
 
 type reply struct {
 	records []rec
-	stale   bool // EDE 3
+	stale   bool    // EDE 3
+	took    float64 // time until the answer
 }
 
 // version is what the zone's primary publishes for one owner name from a time on.
@@ -76,13 +77,12 @@ func (z *zone) down(now float64) bool {
 
 func (z *zone) version(now float64, owner string) *version {
 	vs := z.owners[owner]
-	var v *version
 	for i := range vs {
-		if vs[i].from <= now {
-			v = &vs[i]
+		if v := &vs[len(vs)-1-i]; v.from <= now {
+			return v
 		}
 	}
-	return v
+	return nil
 }
 
 // server sends one query to one server.
@@ -110,9 +110,9 @@ func (z *zone) server(now float64, server int, owner string) ([]rec, bool) {
 	if z.fronted && ttl > 0 {
 		ttl = 1 + float64(z.rnd.IntN(int(ttl)))
 	}
-	var out []rec
-	for _, val := range values {
-		out = append(out, rec{owner, val, ttl})
+	out := make([]rec, len(values))
+	for i, val := range values {
+		out[i] = rec{owner, val, ttl}
 	}
 	return out, true
 }
@@ -142,6 +142,7 @@ type behaviour struct {
 	popular    bool    // other clients ask too: entries are fetched again when they expire
 	keepFor    float64 // how long expired records are kept
 	extendBy   float64 // extends every entry by this long under honest-looking TTLs (a constant version of PowerDNS)
+	late       float64 // probability that a refresh takes longer than the client that asks waits (RFC 8767)
 	failPause  float64 // after a failed refresh, expired records are served for this long without another attempt
 }
 
@@ -201,7 +202,7 @@ func (c *cache) ask(now float64, owner string) (reply, bool) {
 			return reply{}, true
 		}
 		out.records = append(out.records, r.records...)
-		out.stale = out.stale || r.stale
+		out.stale, out.took = out.stale || r.stale, out.took+r.took
 		last := r.records[len(r.records)-1]
 		if !isName(last.value) {
 			return out, true
@@ -238,6 +239,12 @@ func (c *cache) one(now float64, owner string) (reply, bool) {
 		c.fetch(now, owner)
 		return r, true
 	}
+	if c.serveStale >= 0 && expired < c.keepFor && c.late > 0 && c.rnd.Float64() < c.late {
+		r := c.constant(old, c.serveStale)
+		r.took = 1.8 // as RFC 8767 §5 recommends
+		c.fetch(now, owner)
+		return r, true
+	}
 	if now >= e.pause {
 		if e = c.fetch(now, owner); e != nil {
 			return c.show(e, now, true), true
@@ -255,16 +262,16 @@ func (c *cache) one(now float64, owner string) (reply, bool) {
 }
 
 func (c *cache) constant(e *entry, ttl float64) reply {
-	r := reply{stale: c.ede}
-	for _, x := range e.records {
-		r.records = append(r.records, rec{x.owner, x.value, ttl})
+	r := reply{records: make([]rec, len(e.records)), stale: c.ede}
+	for i, x := range e.records {
+		r.records[i] = rec{x.owner, x.value, ttl}
 	}
 	return r
 }
 
 func (c *cache) show(e *entry, now float64, first bool) reply {
-	r := reply{stale: e.stale && c.ede}
-	for _, x := range e.records {
+	r := reply{records: make([]rec, len(e.records)), stale: e.stale && c.ede}
+	for i, x := range e.records {
 		// Every record counts down from its own TTL, or from the minimum.
 		ttl := max(x.ttl, c.min) + c.extendBy - (now - e.fetched)
 		if c.uniform {
@@ -281,7 +288,7 @@ func (c *cache) show(e *entry, now float64, first bool) reply {
 		if c.max > 0 {
 			ttl = min(ttl, c.max)
 		}
-		r.records = append(r.records, rec{x.owner, x.value, max(0, ttl)})
+		r.records[i] = rec{x.owner, x.value, max(0, ttl)}
 	}
 	return r
 }
@@ -329,6 +336,8 @@ type world struct {
 	lazy     bool    // requested samples are taken in the next round only
 	toStale  bool    // ends at the first verdict stale
 	blocked  measurement.SampleFailure
+
+	addresses map[string]netip.Addr // parsed
 }
 
 // outcome is the result of a world. Times are -1 if the event never occurred.
@@ -340,6 +349,7 @@ type outcome struct {
 	firstStale         string // reason of the first verdict stale
 	queries            int
 	upstreamTests      int
+	until              float64 // end of the world
 }
 
 var resolverAddr = netip.MustParseAddrPort("192.0.2.53:53")
@@ -348,13 +358,26 @@ func serverAddr(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 53)
 }
 
+// address parses an address once.
+func (w *world) address(s string) netip.Addr {
+	a, ok := w.addresses[s]
+	if !ok {
+		if w.addresses == nil {
+			w.addresses = make(map[string]netip.Addr)
+		}
+		a = netip.MustParseAddr(s)
+		w.addresses[s] = a
+	}
+	return a
+}
+
 func (w *world) record(r rec) measurement.Record {
 	e := measurement.Record{Owner: r.owner, TTL: uint32(r.ttl)}
 	if isName(r.value) {
 		e.Type, e.Target = 5, r.value
 		return e
 	}
-	e.Type, e.Addr = w.typ, netip.MustParseAddr(r.value)
+	e.Type, e.Addr = w.typ, w.address(r.value)
 	return e
 }
 
@@ -436,8 +459,8 @@ func (w *world) answerFor(now float64, name string) *measurement.Answer {
 			now += 2 * float64(try+1)
 			continue
 		}
-		a.Received = at(now + 0.01)
 		r, ok := w.resolver.ask(now, name)
+		a.Received = at(now + 0.01 + r.took)
 		if !ok {
 			a.Rcode, a.Failure = 2, measurement.DNSServFail
 			return a
@@ -614,12 +637,24 @@ func (s *switched) ask(now float64, owner string) (reply, bool) {
 type link struct {
 	source
 	down [][2]float64
+	loss float64 // probability that one question is lost
+	rnd  *rand.Rand
+}
+
+// passes reports whether one of several tries of a question passes.
+func (l *link) passes(tries int) bool {
+	for range tries {
+		if l.loss == 0 || l.rnd.Float64() >= l.loss {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *link) up(now float64) bool { return !paused(l.down, now) }
 
 func (l *link) ask(now float64, owner string) (reply, bool) {
-	if !l.up(now) {
+	if !l.up(now) || !l.passes(1) {
 		return reply{}, false
 	}
 	return l.source.ask(now, owner)

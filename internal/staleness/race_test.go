@@ -1,0 +1,5 @@
+//go:build race
+
+package staleness
+
+const raceDetector = true
