@@ -1,9 +1,12 @@
-// Package alerts has no code: these are the tests of the rules, of the routes and of the runbooks that belong to them.
+// Package alerts has only tests: of the rules, the example of routes, and the runbooks.
 package alerts
 
 import (
 	"bytes"
+	"encoding/json"
+	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,11 +23,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	rulesFile = "endpoint.rules.yml"
 	runbooks  = "../docs/runbooks.md"
-	// runbookURL is where an alert's heading is read.
-	runbookURL = "https://github.com/endpoint-exporter/endpoint_exporter/blob/main/docs/runbooks.md#"
 )
 
-// group and rule are all that a rules file may hold.
+// annotations are those of every alert, sorted.
+var annotations = []string{"dashboard_url", "description", "runbook_url", "summary"}
+
+// group and rule are the fields that a rules file can have.
 type group struct {
 	Name     string
 	Interval model.Duration
@@ -53,6 +57,8 @@ func readGroups(t *testing.T) []group {
 	return file.Groups
 }
 
+// readAlerts returns the alerts by name. An alert whose severity a threshold chooses is two rules that differ in their
+// severity and in the threshold's value; the first of them, which is in force by default, is returned.
 func readAlerts(t *testing.T) map[string]rule {
 	t.Helper()
 	all := make(map[string]rule)
@@ -61,8 +67,13 @@ func readAlerts(t *testing.T) map[string]rule {
 			if r.Alert == "" {
 				continue
 			}
-			if _, twice := all[r.Alert]; twice {
-				t.Errorf("%s is there twice", r.Alert)
+			if first, twice := all[r.Alert]; twice {
+				first.Expr = strings.Replace(first.Expr, "_is_critical) == 0", "_is_critical) == 1", 1)
+				first.Labels = map[string]string{"severity": "critical", "scope": first.Labels["scope"]}
+				if !reflect.DeepEqual(first, r) {
+					t.Errorf("%s: the second rule differs from the first in more than its severity and the threshold's value", r.Alert)
+				}
+				continue
 			}
 			all[r.Alert] = r
 		}
@@ -70,36 +81,53 @@ func readAlerts(t *testing.T) map[string]rule {
 	return all
 }
 
-// The alerts that pages, routes, dashboards and runbooks are made for, with their severities: public names.
+// faults lists the names of the faults: values of the label fault that the rules of endpoint:fault set.
+func faults(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, g := range readGroups(t) {
+		for _, r := range g.Rules {
+			if r.Record == "endpoint:fault" {
+				out = append(out, r.Labels["fault"])
+			}
+		}
+	}
+	return out
+}
+
+// TestAlerts lists the alerts with their severities: public names, which routes, dashboards and runbooks use.
 func TestAlerts(t *testing.T) {
 	want := map[string]string{
-		"EndpointInterceptedAtManySites":        "critical fleet",
-		"EndpointCertificateExpiredAtManySites": "critical fleet",
-		"EndpointUnreachableAtManySites":        "critical fleet",
-		"EndpointDnsStaleAtManySites":           "critical fleet",
-		"EndpointIntercepted":                   "critical site",
-		"EndpointUnreachable":                   "critical site",
-		"EndpointDnsStale":                      "critical site",
-		"EndpointCertificateExpired":            "critical site",
-		"EndpointPathBlocked":                   "warning site",
-		"EndpointPathUnproven":                  "warning site",
-		"EndpointPathUnsteady":                  "warning site",
-		"EndpointAddressFails":                  "warning site",
-		"EndpointHandshakeSlow":                 "warning site",
-		"EndpointIdleTimeShorterThanKeepalive":  "warning site",
-		"EndpointStalenessUnwatched":            "warning site",
-		"EndpointResolverKeepsRecordsTooLong":   "warning site",
-		"EndpointResolverFails":                 "warning site",
-		"EndpointCertificateExpiresSoon":        "warning site",
-		"EndpointSurveyIncomplete":              "warning site",
-		"EndpointExporterAbsent":                "warning site",
-		"EndpointHostUnwatched":                 "warning site",
-		"EndpointExporterClockWrong":            "warning site",
-		"EndpointConfigReloadFailed":            "warning site",
-		"EndpointSessionsUnproven":              "info fleet",
-		"EndpointPacketLoss":                    "info site",
-		"EndpointDnsSuspect":                    "info site",
-		"EndpointAddressChanged":                "info site",
+		"EndpointInterceptedAtManySites":       "critical fleet",
+		"EndpointUnreachableAtManySites":       "critical fleet",
+		"EndpointDnsStaleAtManySites":          "critical fleet",
+		"EndpointCertificateExpired":           "critical fleet",
+		"EndpointIntercepted":                  "critical site",
+		"EndpointUnreachable":                  "critical site",
+		"EndpointDnsStale":                     "critical site",
+		"EndpointSiteSilentAtManySites":        "warning fleet",
+		"EndpointWarningAtManySites":           "warning fleet",
+		"EndpointCertificateExpiresSoon":       "warning fleet",
+		"EndpointSiteSilent":                   "warning site",
+		"EndpointExporterAbsent":               "warning site",
+		"EndpointExporterCutOff":               "warning site",
+		"EndpointHostUnwatched":                "warning site",
+		"EndpointHostWithoutVerdict":           "warning site",
+		"EndpointHostNotReached":               "warning site",
+		"EndpointPathBlocked":                  "warning site",
+		"EndpointPathAvailabilityLow":          "warning site",
+		"EndpointPathUnproven":                 "warning site",
+		"EndpointAddressFails":                 "warning site",
+		"EndpointHandshakeSlow":                "warning site",
+		"EndpointIdleTimeShorterThanKeepalive": "warning site",
+		"EndpointResolverKeepsRecordsTooLong":  "warning site",
+		"EndpointResolverFails":                "warning site",
+		"EndpointResolverAvailabilityLow":      "warning site",
+		"EndpointStalenessUnwatched":           "warning site",
+		"EndpointSurveyIncomplete":             "warning site",
+		"EndpointExporterClockWrong":           "warning site",
+		"EndpointConfigReloadFailed":           "warning site",
+		"EndpointSessionsUnproven":             "info fleet",
 	}
 	for name, r := range readAlerts(t) {
 		if got := r.Labels["severity"] + " " + r.Labels["scope"]; got != want[name] || len(r.Labels) != 2 {
@@ -108,18 +136,23 @@ func TestAlerts(t *testing.T) {
 		delete(want, name)
 	}
 	for name := range want {
-		t.Errorf("%s is not there", name)
+		t.Errorf("no alert %s", name)
 	}
 }
 
-func TestStyleOfAlerts(t *testing.T) {
+// link is the part of an annotation that takes the address from the one place where it is configured.
+func link(name string) string {
+	return `{{ with query "endpoint:links" }}{{ . | first | label "` + name + `" }}{{ end }}`
+}
+
+func TestAnnotations(t *testing.T) {
 	camelCase := regexp.MustCompile(`^Endpoint([A-Z][a-z]+)+$`)
 	for name, r := range readAlerts(t) {
 		if !camelCase.MatchString(name) {
 			t.Errorf("%s is not CamelCase after Endpoint", name)
 		}
-		if keys := len(r.Annotations); keys != 3 {
-			t.Errorf("%s has %d annotations, want summary, description and runbook_url", name, keys)
+		if got := slices.Sorted(maps.Keys(r.Annotations)); !slices.Equal(got, annotations) {
+			t.Errorf("%s has the annotations %q, want %q", name, got, annotations)
 		}
 		if s := r.Annotations["summary"]; s == "" || strings.Contains(s, "{{") || strings.HasSuffix(s, ".") || strings.Contains(s, "\n") {
 			t.Errorf("%s: the summary is one clause without a template: %q", name, s)
@@ -128,27 +161,60 @@ func TestStyleOfAlerts(t *testing.T) {
 		if !strings.Contains(d, "{{") || !strings.HasSuffix(d, ".") {
 			t.Errorf("%s: the description names what it is about, in whole sentences: %q", name, d)
 		}
-		if strings.Contains(r.Labels["scope"], "site") && !strings.Contains(d, "or $labels.site $externalLabels.site $labels.instance") {
-			t.Errorf("%s: the description names the site by what there is: label, external label or instance", name)
+		if r.Labels["scope"] == "site" && !strings.Contains(d, "or $labels.site $externalLabels.site $labels.instance") {
+			t.Errorf("%s: the description does not name the site by label, external label or instance", name)
 		}
-		if got, want := r.Annotations["runbook_url"], runbookURL+strings.ToLower(name); got != want {
+		anchor := strings.ToLower(name)
+		if name == "EndpointWarningAtManySites" {
+			anchor = "{{ toLower $labels.fault }}"
+		}
+		if got, want := r.Annotations["runbook_url"], link("runbooks")+"#"+anchor; got != want {
 			t.Errorf("%s: runbook_url %s, want %s", name, got, want)
+		}
+		if got := r.Annotations["dashboard_url"]; !strings.HasPrefix(got, link("dashboards")+"/d/endpoint-") {
+			t.Errorf("%s: dashboard_url %s", name, got)
 		}
 	}
 }
 
-// A number that decides is a threshold with a name, in the first group; rules use it by that name.
-func TestThresholdsAreListedOnceAtTheTop(t *testing.T) {
+// TestDashboardLinks tests that the dashboards to which alerts link exist.
+func TestDashboardLinks(t *testing.T) {
+	uids := make(map[string]bool)
+	for _, file := range []string{"overview", "endpoint", "exporter"} {
+		text, err := os.ReadFile("../dashboards/" + file + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var dashboard struct{ UID string }
+		if err := json.Unmarshal(text, &dashboard); err != nil {
+			t.Fatal(err)
+		}
+		uids[dashboard.UID] = true
+	}
+	for name, r := range readAlerts(t) {
+		m := regexp.MustCompile(`/d/([\w-]+)`).FindStringSubmatch(r.Annotations["dashboard_url"])
+		if m == nil || !uids[m[1]] {
+			t.Errorf("%s links to no dashboard: %s", name, r.Annotations["dashboard_url"])
+		}
+	}
+}
+
+// TestThresholds tests that every number that decides is a threshold of the first group, which an override replaces.
+func TestThresholds(t *testing.T) {
 	groups := readGroups(t)
 	recorded := make(map[string]bool)
 	for _, r := range groups[0].Rules {
-		if !strings.HasPrefix(r.Record, "endpoint:threshold:") || !strings.HasPrefix(r.Expr, "vector(") {
-			t.Errorf("%s: %s is no threshold", groups[0].Name, r.Record)
+		name, ok := strings.CutPrefix(r.Record, "endpoint:threshold:")
+		if r.Record == "endpoint:links" {
+			continue
+		}
+		if !ok || !strings.HasPrefix(r.Expr, "max(endpoint:override:"+name+") or on () vector(") {
+			t.Errorf("%s: %s is not a threshold with an override", groups[0].Name, r.Record)
 		}
 		recorded[r.Record] = false
 	}
 	used := regexp.MustCompile(`endpoint:threshold:\w+`)
-	number := regexp.MustCompile(`(?:[<>]=?|[*+])\s*(?:bool\s+)?(\d[\d.]*)`)
+	number := regexp.MustCompile(`(?:[<>]=?|[*])\s*(?:bool\s+)?(\d[\d.]*)`)
 	for _, g := range groups[1:] {
 		for _, r := range g.Rules {
 			for _, name := range used.FindAllString(r.Expr, -1) {
@@ -158,49 +224,105 @@ func TestThresholdsAreListedOnceAtTheTop(t *testing.T) {
 				recorded[name] = true
 			}
 			for _, m := range number.FindAllStringSubmatch(r.Expr, -1) {
-				// 24 medians are the two hours of history that the comment there speaks of.
+				// 24 medians are the two hours of history that the comment there names.
 				if m[1] != "0" && r.Record != "endpoint:handshake_seconds:past1d" {
-					t.Errorf("%s%s compares with %s, which is no threshold of the list", r.Record, r.Alert, m[1])
+					t.Errorf("%s%s compares with %s, which is not a threshold", r.Record, r.Alert, m[1])
 				}
 			}
 		}
 	}
 	for name, ok := range recorded {
 		if !ok {
-			t.Errorf("%s is used by no rule", name)
+			t.Errorf("no rule uses %s", name)
 		}
 	}
 }
 
-// What pages waits for more than one round, lasts through short recoveries, and ends after what it is inhibited by
-// has not.
-func TestNothingPagesAtOnceOrFlaps(t *testing.T) {
-	all := readAlerts(t)
-	for name, r := range all {
-		if name != "EndpointAddressChanged" && r.KeepFiringFor == 0 {
-			t.Errorf("%s ends with the first round without its cause", name)
+// TestOverrideExample tests that the example overrides every threshold, each with its default, and the links.
+func TestOverrideExample(t *testing.T) {
+	want := make(map[string]string)
+	for _, r := range readGroups(t)[0].Rules {
+		if name, ok := strings.CutPrefix(r.Record, "endpoint:threshold:"); ok {
+			_, value, _ := strings.Cut(r.Expr, " or on () ")
+			want["endpoint:override:"+name] = value
 		}
-		if r.Labels["scope"] == "site" && name != "EndpointAddressChanged" && r.For == 0 {
+	}
+	text, err := os.ReadFile("endpoint.override.example.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile(`(?m)^( *)# ?( *(?:- record|expr|labels|runbooks|dashboards): )`).ReplaceAll(text, []byte("$1$2"))
+	var file struct{ Groups []group }
+	if err := yaml.Unmarshal(example, &file); err != nil {
+		t.Fatalf("%v\n%s", err, example)
+	}
+	for _, r := range file.Groups[0].Rules {
+		if r.Record == "endpoint:override:links" {
+			if r.Expr != "vector(1)" || r.Labels["runbooks"] == "" || r.Labels["dashboards"] == "" {
+				t.Errorf("the links of the example: %+v", r)
+			}
+			continue
+		}
+		if r.Expr != want[r.Record] {
+			t.Errorf("%s is %s by default, in the example %s", r.Record, want[r.Record], r.Expr)
+		}
+		delete(want, r.Record)
+	}
+	for name := range want {
+		t.Errorf("the example does not show %s", name)
+	}
+}
+
+// TestFaults tests that each fault has an alert of its name for a single site, and one for many sites.
+func TestFaults(t *testing.T) {
+	all := readAlerts(t)
+	seen := make(map[string]bool)
+	for _, fault := range faults(t) {
+		seen[fault] = true
+		if r, ok := all[fault]; !ok || !strings.Contains(r.Expr, `endpoint:fault:single{fault="`+fault+`"}`) {
+			t.Errorf("no alert for the fault %s of a single site", fault)
+		}
+		many, ok := all[fault+"AtManySites"]
+		if !ok {
+			many = all["EndpointWarningAtManySites"]
+		}
+		if by := strings.Contains(many.Expr, `"`+fault+`"`); by != ok && !strings.Contains(many.Expr, "|"+fault) {
+			t.Errorf("%s selects %s: %v", many.Alert, fault, by)
+		}
+	}
+	for name, r := range all {
+		if r.Labels["scope"] == "site" && !seen[name] {
+			t.Errorf("%s is of a site, and is not a fault", name)
+		}
+		if base, ok := strings.CutSuffix(name, "AtManySites"); ok && !seen[base] && name != "EndpointWarningAtManySites" {
+			t.Errorf("%s has no fault of a single site", name)
+		}
+	}
+}
+
+// TestAlertsWait tests that no alert of a site fires at the first evaluation, and that none ends with the first good
+// round.
+func TestAlertsWait(t *testing.T) {
+	for name, r := range readAlerts(t) {
+		if r.KeepFiringFor == 0 {
+			t.Errorf("%s ends with the first good round", name)
+		}
+		if r.Labels["scope"] == "site" && r.For == 0 {
 			t.Errorf("%s fires at the first evaluation", name)
 		}
-		if site, ok := all[strings.TrimSuffix(name, "AtManySites")]; ok && site.Alert != name {
-			if r.For != 0 || site.For == 0 {
-				t.Errorf("%s fires after %s, which it inhibits", name, site.Alert)
-			}
-			if r.KeepFiringFor <= site.KeepFiringFor {
-				t.Errorf("%s ends before %s, which it inhibits", name, site.Alert)
-			}
+		// The members of an incident leave the alerts of the single sites; the incident is decided before these fire.
+		if site, ok := readAlerts(t)[strings.TrimSuffix(name, "AtManySites")]; ok && site.Alert != name && r.For > site.For {
+			t.Errorf("%s fires after %s", name, site.Alert)
 		}
 	}
 }
 
-// A group with an interval of its own writes its series that seldom, and for a moment each time the last samples are
-// older than what a selector takes for now. Other groups so may not look at them but over a range, nor alerts wait on
-// them by `for`.
-func TestSeriesThatAreSeldomWrittenStayInTheirGroup(t *testing.T) {
+// TestSlowGroups tests that rules read the series of a group with a long interval over a range: the newest sample can be
+// older than the 5 minutes for which an instant selector returns it.
+func TestSlowGroups(t *testing.T) {
 	groups := readGroups(t)
 	for _, seldom := range groups {
-		if time.Duration(seldom.Interval) < 5*time.Minute {
+		if time.Duration(seldom.Interval) < 4*time.Minute {
 			continue
 		}
 		for _, r := range seldom.Rules {
@@ -219,8 +341,9 @@ func TestSeriesThatAreSeldomWrittenStayInTheirGroup(t *testing.T) {
 	}
 }
 
-// Every alert has unit tests in which it is silent, fires with all its labels and annotations, and has ended.
-func TestEveryAlertIsTested(t *testing.T) {
+// TestAlertsHaveUnitTests tests that promtool follows every alert from silence through firing, with all its labels and
+// annotations, to silence.
+func TestAlertsHaveUnitTests(t *testing.T) {
 	files, err := os.ReadDir("tests")
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +380,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 				}
 				fires[a.Alert] = append(fires[a.Alert], a.EvalTime)
 				for _, e := range a.Expected {
-					if len(e.Annotations) != 3 || len(e.Labels) < 2 {
+					if len(e.Annotations) != len(annotations) || len(e.Labels) < 2 {
 						t.Errorf("%s: %s: not all labels and annotations are expected", f.Name(), test.Name)
 					}
 				}
@@ -275,102 +398,4 @@ func TestEveryAlertIsTested(t *testing.T) {
 			t.Errorf("%s: no unit test follows it from silence through firing to silence", name)
 		}
 	}
-}
-
-// What inhibits lasts longer than what it inhibits, counted from the last sample of a cause that both share, by the
-// time that a group takes to hear of it. Else the lesser alert, or its end, would be sent when all is over.
-func TestInhibitorsOutlastWhatTheyInhibit(t *testing.T) {
-	text, err := os.ReadFile("alertmanager.example.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	type route struct {
-		GroupInterval model.Duration `yaml:"group_interval"`
-		Routes        []route
-	}
-	var config struct {
-		Route route
-		Rules []struct {
-			Source []string `yaml:"source_matchers"`
-			Target []string `yaml:"target_matchers"`
-		} `yaml:"inhibit_rules"`
-	}
-	if err := yaml.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
-	}
-	var longest func(route) time.Duration
-	longest = func(r route) time.Duration {
-		most := time.Duration(r.GroupInterval)
-		for _, inner := range r.Routes {
-			most = max(most, longest(inner))
-		}
-		return most
-	}
-	hears := longest(config.Route)
-	if hears == 0 {
-		t.Error("no route has a group_interval")
-	}
-	all := readAlerts(t)
-	tails := make(map[string]time.Duration)
-	recorded := make(map[string]string)
-	for _, g := range readGroups(t) {
-		for _, r := range g.Rules {
-			recorded[r.Record] = r.Expr
-		}
-	}
-	for name, r := range all {
-		tails[name] = longestRange(t, r.Expr, recorded) + time.Duration(r.KeepFiringFor)
-	}
-	pairs := 0
-	for _, rule := range config.Rules {
-		for _, source := range namesOf(t, rule.Source) {
-			for _, target := range namesOf(t, rule.Target) {
-				pairs++
-				// The outage that makes a path blocked does not make it unsteady.
-				if target != "EndpointPathUnsteady" && (tails[target] == 0 || tails[source] < tails[target]+hears) {
-					t.Errorf("%s ends %s after its cause, %s, which it inhibits, %s; groups hear of it within %s",
-						source, tails[source], target, tails[target], hears)
-				}
-			}
-		}
-	}
-	if pairs < 16 {
-		t.Errorf("only %d pairs were compared", pairs)
-	}
-}
-
-// namesOf reads the alerts' names of an inhibition's only matcher.
-func namesOf(t *testing.T, matchers []string) []string {
-	t.Helper()
-	if len(matchers) != 1 {
-		t.Fatalf("%q is not one matcher", matchers)
-	}
-	m := regexp.MustCompile(`^alertname=~?"([\w|]+)"$`).FindStringSubmatch(matchers[0])
-	if m == nil {
-		t.Fatalf("%s is no matcher of names", matchers[0])
-	}
-	names := strings.Split(m[1], "|")
-	for _, name := range names {
-		if _, ok := readAlerts(t)[name]; !ok {
-			t.Errorf("%s is no alert", name)
-		}
-	}
-	return names
-}
-
-// longestRange is how far back an expression looks, through the series that it takes from other rules.
-func longestRange(t *testing.T, expr string, recorded map[string]string) time.Duration {
-	t.Helper()
-	var most time.Duration
-	for _, m := range regexp.MustCompile(`\[(\w+)`).FindAllStringSubmatch(expr, -1) {
-		d, err := model.ParseDuration(m[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		most = max(most, time.Duration(d))
-	}
-	for _, name := range regexp.MustCompile(`endpoint:[\w:]+`).FindAllString(expr, -1) {
-		most = max(most, longestRange(t, recorded[name], recorded))
-	}
-	return most
 }

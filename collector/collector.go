@@ -147,7 +147,9 @@ func (s *series) survey(r *report.Report) {
 		s.add(surveyDuration, max(0, r.Finished.Sub(r.Started).Seconds()), nil)
 	}
 	s.at(surveyLast, r.Finished, nil)
-	s.add(surveyIncomplete, float64(r.IncompletePaths), nil)
+	if !r.Finished.IsZero() { // a report without a round has no paths
+		s.add(surveyIncomplete, float64(r.IncompletePaths), nil)
+	}
 	s.oneOf(dnsAuthorityPath, string(r.AuthorityPath), nil)
 	s.queries(r.Queries)
 }

@@ -59,6 +59,7 @@ const (
 	pathAttempts
 	pathAddresses
 	pathWithdrawnAddresses
+	pathInterceptorAddresses
 	pathBehindNAT
 	pathFinished
 	pathUnproven
@@ -179,6 +180,11 @@ var table = withTransports([metricCount]Metric{
 		Values: map[string][]string{"result": {resultOK, resultFailed}},
 		Help: "Addresses that a resolver still gives although the zone has withdrawn them, by whether they still carry a device; " +
 			"present only while there are any.",
+	},
+	pathInterceptorAddresses: {
+		Name: "endpoint_path_interceptor_addresses", Type: Gauge, Labels: with(ofPath, "issuer"), Group: groupHosts,
+		Help: "Addresses of this path that are intercepted, by the issuer of the certificate that they sent, also if none of them is the one that " +
+			"a device would use now; present only while there are any.",
 	},
 	pathBehindNAT: {
 		Name: "endpoint_path_behind_nat", Type: Gauge, Labels: ofPath, Group: groupHosts,

@@ -40,6 +40,7 @@ func (s *series) addresses(of []string, p *report.Path) {
 	var ok, failed, omitted int
 	var withdrawn struct{ ok, failed int }
 	reasons := make(map[reason.Reason]int)
+	issuers := make(map[string]int)
 	seen := make(map[netip.AddrPort]bool, len(p.Walks))
 	for i := range p.Walks {
 		w := &p.Walks[i]
@@ -62,6 +63,9 @@ func (s *series) addresses(of []string, p *report.Path) {
 		default:
 			failed++
 			reasons[found]++
+			if w.Judgement.Seen && found.Class() == reason.Interception {
+				issuers[measurement.Text(w.Judgement.Issuer)]++
+			}
 		}
 	}
 	if len(p.Walks) == 0 && p.Finding.Reason != reason.OK {
@@ -71,6 +75,9 @@ func (s *series) addresses(of []string, p *report.Path) {
 		if n := reasons[info.Reason]; n > 0 {
 			s.add(pathFailure, float64(n), of, string(info.Reason), string(info.Class))
 		}
+	}
+	for issuer, n := range issuers {
+		s.add(pathInterceptorAddresses, float64(n), of, issuer)
 	}
 	s.add(pathAddresses, float64(ok), of, resultOK)
 	s.add(pathAddresses, float64(failed), of, resultFailed)

@@ -75,6 +75,20 @@ func TestPathFailureCountsAddresses(t *testing.T) {
 		`{class="blocked",reason="refused"} 2`, `{class="survey",reason="out_of_time"} 1`)
 }
 
+func TestInterceptorAddressesNameIssuersOfAllAddresses(t *testing.T) {
+	intercepted := func(a netip.Addr, why reason.Reason, j trust.Judgement) report.Walk {
+		w := badWalk(measurement.TCP, a, 1, measurement.Failure(""), why)
+		w.Judgement = j
+		return w
+	}
+	box := trust.Judgement{Seen: true, Issuer: "CN=Box"}
+	h := onPath(goodWalk(measurement.TCP, cloud6, 1), intercepted(cloud4, reason.WrongIssuer, box), intercepted(moved, reason.ForgedIssuer, box),
+		intercepted(cloud4b, reason.Expired, trust.Judgement{Seen: true, Issuer: "CN=Cloud"}))
+	want(t, of(t, h, Options{}, pathInterceptorAddresses), `{issuer="CN=Box"} 2`)
+	h = onPath(goodWalk(measurement.TCP, cloud6, 1), intercepted(cloud4, reason.BlockPage, trust.Judgement{}))
+	want(t, of(t, h, Options{}, pathInterceptorAddresses))
+}
+
 func TestPathFailureWithoutAddress(t *testing.T) {
 	for _, why := range []reason.Reason{reason.DNSFailed, reason.OutOfTime, reason.Unreachable} {
 		h := report.Host{Paths: []report.Path{emptyPath(tcp(1), why)}}

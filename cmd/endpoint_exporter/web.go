@@ -126,6 +126,8 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	if len(asked) == 0 || slices.Contains(asked, collectEndpoints) {
 		e.followResolvers()
 		gatherers = append(gatherers, e.gatherer(e.survey.Run(ctx)))
+	} else {
+		gatherers = append(gatherers, e.gatherer(e.survey.Status()))
 	}
 	if len(asked) == 0 || slices.Contains(asked, collectExporter) {
 		gatherers = append(gatherers, e.own)

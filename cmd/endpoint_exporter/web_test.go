@@ -305,6 +305,9 @@ func TestCollectParameter(t *testing.T) {
 			if round != test.round || own != test.own {
 				t.Errorf("%s: of a round: %v, of the exporter: %v", test.query, round, own)
 			}
+			if !test.bad && !strings.Contains(body, "\nendpoint_dns_queries_total{") {
+				t.Errorf("%s: no counts of DNS queries", test.query)
+			}
 			if asked := l.NameServer.Queries() - before; !test.round && asked > 0 {
 				t.Errorf("%s: a round was made", test.query)
 			}

@@ -97,6 +97,11 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 		c.fault("metric %q does not exist: %s", name, s)
 		return nil
 	}
+	for _, m := range s.LabelMatchers {
+		if only, ok := c.known[variant(name, m.Name, m.Value)]; ok && m.Type == labels.MatchEqual {
+			own = only
+		}
+	}
 	have := union(own, TargetLabels)
 	for _, m := range s.LabelMatchers {
 		if m.Name == model.MetricNameLabel {
@@ -217,7 +222,7 @@ func (c *checker) call(f *parser.Call) []string {
 			sources = f.Args[3:4]
 		}
 		for _, arg := range sources {
-			if s, ok := arg.(*parser.StringLiteral); ok {
+			if s, ok := arg.(*parser.StringLiteral); ok && s.Val != "" { // "" sets a constant
 				c.need(have, []string{s.Val}, f.Args[0])
 			}
 		}

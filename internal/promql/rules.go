@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// rulesFile is what is read of a rules file here; promtool is what judges the file itself.
+// rulesFile is the part of a rules file that is checked here; promtool checks the rest.
 type rulesFile struct {
 	Groups []struct {
 		Rules []struct {
@@ -21,45 +21,77 @@ type rulesFile struct {
 	}
 }
 
-var (
-	// A template's query: printf `expression with %q` ... | query
-	templateQuery = regexp.MustCompile("(?s)printf\\s+`([^`]*)`[^}]*?\\|\\s*query")
-	templateLabel = regexp.MustCompile(`\$labels\.(\w+)`)
-	resultLabel   = regexp.MustCompile(`\.Labels\.(\w+)|sortByLabel\s+"(\w+)"`)
+// Operators change a threshold by recording a series with the name of the threshold and this prefix in its place.
+const (
+	threshold = "endpoint:threshold:"
+	override  = "endpoint:override:"
 )
 
-// CheckRules holds every expression of a rules file against known, together with what the file itself records: those of
-// the rules, and those that annotations ask. The labels that an annotation uses must be ones that the alert may have.
+var (
+	// A template's query: printf `expression with %q or %s` ... | query, or query "expression"
+	templateQuery = regexp.MustCompile("(?s)printf\\s+`([^`]*)`[^}]*?\\|\\s*query")
+	plainQuery    = regexp.MustCompile(`\bquery\s+"([^"]*)"`)
+	templateLabel = regexp.MustCompile(`\$labels\.(\w+)`)
+	resultLabel   = regexp.MustCompile(`\.Labels\.(\w+)|(?:sortByLabel|label)\s+"(\w+)"`)
+)
+
+// CheckRules checks every expression of a rules file, and those in annotations, against known and the series that the
+// file records. The labels that an annotation uses must be ones that the alert may have.
 //
-// It gives known enlarged by what the file yields: the recorded series, and ALERTS and ALERTS_FOR_STATE. A recording
-// rule may use one that stands further down, as it may in Prometheus, one evaluation late.
+// It returns known with the series that the file yields: the recorded ones, ALERTS and ALERTS_FOR_STATE. A rule may use
+// a series that a later rule records: Prometheus then uses the value of the previous evaluation.
 func CheckRules(file []byte, known map[string][]string) (map[string][]string, error) {
 	var f rulesFile
 	if err := yaml.Unmarshal(file, &f); err != nil {
 		return nil, fmt.Errorf("read the rules: %w", err)
 	}
 	all := maps.Clone(known)
-	pending := map[string]string{} // recorded name: its expression
+	// Labels of the recorded series. Several rules may record one name. A rule may use a series that a later rule records, or
+	// its own, so that the labels are computed until they no longer change.
+	type recording struct {
+		expr   string
+		labels map[string]string
+	}
+	var recordings []recording
+	names := make(map[string][]int)
 	for _, g := range f.Groups {
 		for _, r := range g.Rules {
+			if name, ok := strings.CutPrefix(r.Record, threshold); ok {
+				all[override+name] = nil
+			}
+			if r.Record == "endpoint:links" && len(r.Labels) > 0 {
+				all[override+"links"] = slices.Sorted(maps.Keys(r.Labels))
+			}
 			if r.Record != "" {
-				pending[r.Record] = r.Expr
+				names[r.Record] = append(names[r.Record], len(recordings))
+				recordings = append(recordings, recording{r.Expr, r.Labels})
 			}
 		}
 	}
 	for progress := true; progress; {
 		progress = false
-		for name, expr := range pending {
-			if found, err := Labels(expr, all); err == nil {
-				all[name] = found
-				delete(pending, name)
-				progress = true
+		for name, rules := range names {
+			for _, i := range rules {
+				// A fault may be a series that is not recorded yet; what is left of it is reported below.
+				found, _ := Labels(recordings[i].expr, all)
+				found = union(found, slices.Sorted(maps.Keys(recordings[i].labels)))
+				for label, value := range recordings[i].labels {
+					all[variant(name, label, value)] = found
+				}
+				if have, ok := all[name]; !ok || len(minus(found, have)) > 0 {
+					all[name] = union(have, found)
+					progress = true
+				}
 			}
 		}
 	}
 	var faults []error
-	for _, name := range slices.Sorted(maps.Keys(pending)) {
-		faults = append(faults, fmt.Errorf("%s: %w", name, CheckExpr(pending[name], all)))
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		for _, i := range names[name] {
+			if err := CheckExpr(recordings[i].expr, all); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", name, err))
+			}
+		}
 	}
 
 	alerts := []string{"alertname", "alertstate"}
@@ -87,6 +119,10 @@ func CheckRules(file []byte, known map[string][]string) (map[string][]string, er
 	return all, errors.Join(faults...)
 }
 
+// variant names the series of a recorded name whose rule sets this label to this value. Rules that record one name can
+// have different labels.
+func variant(name, label, value string) string { return fmt.Sprintf("%s{%s=%q}", name, label, value) }
+
 // checkTemplate checks that an annotation uses only labels that its alert has, and that its queries use only metrics of
 // known.
 func checkTemplate(text string, have []string, known map[string][]string) error {
@@ -101,8 +137,8 @@ func checkTemplate(text string, have []string, known map[string][]string) error 
 		faults = append(faults, fmt.Errorf("%d queries, of which %d have the form that is read here: printf `...` ... | query", asked, len(queries)))
 	}
 	var results []string
-	for _, m := range queries {
-		found, err := Labels(strings.ReplaceAll(m[1], "%q", `"$value"`), known)
+	for _, m := range append(queries, plainQuery.FindAllStringSubmatch(text, -1)...) {
+		found, err := Labels(strings.NewReplacer("%q", `"$value"`, "%s", "0").Replace(m[1]), known)
 		if err != nil {
 			faults = append(faults, err)
 		}

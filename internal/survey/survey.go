@@ -162,9 +162,24 @@ func (s *Survey) Run(ctx context.Context) *report.Report {
 	}
 	s.mu.Unlock()
 	out := s.report(ctx, parts)
+	aboutQueries(out, site)
+	return out
+}
+
+// Status reports what is known about the exporter as a whole, without a round: the report has no hosts and no times.
+func (s *Survey) Status() *report.Report {
+	s.mu.Lock()
+	site := s.site
+	s.mu.Unlock()
+	out := &report.Report{Site: s.opts.Name}
+	aboutQueries(out, site)
+	return out
+}
+
+// aboutQueries adds the state of port 53 and the counts of DNS queries, which are those of all rounds together.
+func aboutQueries(out *report.Report, site *Site) {
 	out.AuthorityPath = site.Names.Port53State()
 	out.Queries = site.Names.Queries()
-	return out
 }
 
 // RunHost surveys the endpoints of one host in the same way. If the host is not configured, nothing of it is
