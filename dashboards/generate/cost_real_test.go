@@ -52,6 +52,14 @@ func startFleet(tb testing.TB) (f *fleet, address string, pid int) {
 			tb.Fatal(err)
 		}
 	}
+	for name, content := range map[string]string{"prometheus.yml": "global: {}\n", "ready": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(ready, end, end); err != nil {
+		tb.Fatal(err)
+	}
 	if old, err := filepath.Glob(filepath.Join(data, "02*")); err != nil {
 		tb.Fatal(err)
 	} else {
@@ -65,14 +73,6 @@ func startFleet(tb testing.TB) (f *fleet, address string, pid int) {
 		tb.Fatal(err)
 	}
 	tb.Logf("%d sites, %s: written in %s", len(f.sites), time.Duration(f.samples)*scrapeInterval, time.Since(begun).Round(time.Second))
-	for name, content := range map[string]string{"prometheus.yml": "global: {}\n", "ready": ""} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	if err := os.Chtimes(ready, end, end); err != nil {
-		tb.Fatal(err)
-	}
 	command := exec.Command("prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0",
 		"--storage.tsdb.min-block-duration=6h", "--storage.tsdb.max-block-duration=6h", "--storage.tsdb.retention.time=10y", "--query.timeout=20m")
 	command.Dir = dir

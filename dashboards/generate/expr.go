@@ -13,15 +13,103 @@ import (
 // orZero gives 0 instead of an empty result while there is data: missing data must not look like a healthy site.
 func orZero(count, data string) string { return count + "\nor 0 * count(" + data + ")" }
 
+const lastUp = `last_over_time(endpoint_up{@target}[10m])`
+
+// The certificates that the expected authority signed: their ends, their lifetimes, and those whose renewal is overdue.
 const (
-	lastUp       = `last_over_time(endpoint_up{@target}[10m])`
-	unreachable  = `count(` + lastUp + ` == 0)`
-	certificates = `last_over_time(endpoint_tls_not_after_timestamp_seconds{@target}[10m])`
+	certificates   = `last_over_time(endpoint:tls_authentic:not_after{@target}[10m])`
+	lifetimes      = `(` + certificates + ` - last_over_time(endpoint:tls_authentic:not_before{@target}[10m]))`
+	renewalOverdue = certificates + ` - time()
+< clamp_max(
+	scalar(max(endpoint:threshold:certificate_remaining_ratio)) * ` + lifetimes + `,
+	scalar(max(endpoint:threshold:certificate_remaining_seconds)))`
 )
 
-// hostsFailing counts the hosts, separately for each site, with a failure of the class on any path to any address.
-func hostsFailing(class string) string {
-	return `count(count by (@host) (last_over_time(endpoint_path_failure{@target, class` + class + `}[10m])))`
+// perPlace aggregates by site: a site is its label `site`, and without one its exporter. A site with a label has one
+// series whatever the number of its exporters, with the instance All: this is how Grafana's own addresses tell that a
+// variable selects everything. labels are kept in addition.
+func perPlace(operator, expr string, labels ...string) string {
+	return operator + " by (" + strings.Join(append([]string{"site", "instance"}, labels...), ", ") + `) (label_replace(
+` + indented(expr) + `,
+	"instance", "All", "site", ".+"))`
+}
+
+// countSites counts the sites of series.
+func countSites(expr string) string { return "count(" + perPlace("group", expr) + ")" }
+
+// heard is the last round of every exporter that was heard of within a window.
+func heard(window string) string {
+	return `last_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[` + window + `])`
+}
+
+// faultSeries selects the faults that the rules record.
+func faultSeries(keep func(fault) bool) string {
+	return `endpoint:fault{@fault, fault=~"` + strings.Join(faultNames(keep), "|") + `"}`
+}
+
+// expiredCertificates are a fault of the cloud to the rules, and of each site that sees them to the dashboards.
+const expiredCertificates = `label_replace(
+	endpoint:certificate_expired:lasting{@target},
+	"fault", "EndpointCertificateExpired", "", "")`
+
+// faultRanks gives each fault its position in faults, over a window, or now if that is empty.
+func faultRanks(window string, keep func(fault) bool) string {
+	over := func(selector string) string {
+		if window == "" {
+			return selector
+		}
+		return "last_over_time(" + selector + "[" + window + "])"
+	}
+	var out []string
+	for rank, f := range faults {
+		rows := over(`endpoint:fault{@fault, fault="` + f.name + `"}`)
+		if f.name == certificateExpired {
+			rows = `label_replace(` + over("endpoint:certificate_expired:lasting{@target}") + `, "fault", "` + f.name + `", "", "")`
+		}
+		if keep(f) {
+			out = append(out, fmt.Sprintf("0 * %s + %d", rows, rank))
+		}
+	}
+	return strings.Join(out, "\nor ")
+}
+
+// The columns of the table of sites: the rank of each site's worst fault, who must act on it, and when it began.
+var (
+	worstFault = perPlace("min", faultRanks("", everyFault))
+	// A path's failures have the class that decides who must act.
+	whoMustAct = fmt.Sprintf(`
+	%d + %s
+	and on (site, instance) (
+		%s
+		== on (site, instance) group_left () %s
+	)
+	or %s`, classOffset, within(1, perPlace("min", classRanks)),
+		within(2, perPlace("min", faultRanks("", func(f fault) bool { return f.path }), "fault")), within(2, worstFault), within(1, worstFault))
+	worstSince = fmt.Sprintf(`
+	1000 * min by (site, instance) (
+		%s
+		and on (site, instance, fault) (
+			%s
+			== on (site, instance) group_left () %s
+		)
+	)`, within(2, perPlace("min", `endpoint:fault:since{@fault}`, "fault")), within(3, perPlace("min", faultRanks("", everyFault), "fault")), within(3, worstFault))
+)
+
+// hostsWith counts the hosts of each site with one of some faults.
+func hostsWith(keep func(fault) bool) string {
+	return `count by (site, instance) (
+` + indented(perPlace("group", faultSeries(keep)+"\nor "+expiredCertificates, "service", "host")) + `
+)`
+}
+
+// of shows a part and its whole as one text, "26 of 500", in the label part and the label whole; its value is the part.
+func of(part, whole string) string {
+	return fmt.Sprintf(`
+	(
+		count_values("part", %[1]s)
+		* on () group_left (whole) count_values("whole", %[2]s)
+	)
+	* on () group_left () (%[1]s)`, within(2, part), within(2, whole))
 }
 
 // failures are the failing paths by reason; the value is the number of addresses.
@@ -40,6 +128,9 @@ func ranked(rows, label string, values ...string) string {
 // classRanks are the values for classRank.
 var classRanks = ranked(`max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target, SELECT}[10m]))`,
 	"class", classNames()...)
+
+// worstPaths are the failing paths by the rank of their class: at most 200, the worst first.
+var worstPaths = "bottomk(200,\n" + indented(classRanks) + "\n)"
 
 // classNames lists the classes of reasons, the worst first.
 func classNames() []string {
@@ -81,12 +172,9 @@ func named(expr string) string {
 	"name", "$1", "host", "(.+)"), "name", "$1", "host", "([^.]*[a-zA-Z][^.]*)[.].+")`
 }
 
-// ofAll has the alerts of the fleet, which are of no single site, say so in the columns that links go by: All is how
-// Grafana's own addresses say that a variable selects everything.
-func ofAll(alerts string) string {
-	return `label_replace(label_replace(
-` + indented(alerts) + `,
-	"site", "All", "scope", "fleet"), "instance", "All", "scope", "fleet")`
+// within indents all lines of an expression but the first, for a place that is deep in another one.
+func within(depth int, expr string) string {
+	return strings.ReplaceAll(tidy(expr), "\n", "\n"+strings.Repeat("\t", depth))
 }
 
 func indented(expr string) string {
@@ -101,6 +189,28 @@ const pathStates = `
 		and min by (@path) (min_over_time(endpoint_path_up{@target}[$__interval])) == 1
 	) + 2
 	or min by (@path) (min_over_time(endpoint_path_up{@target}[$__interval]))`
+
+// recordedPathStates is the same from what the rules record of paths that are not up.
+const recordedPathStates = `
+	max by (@path) (max_over_time(endpoint:path_state{@target}[$__interval])) == 3
+	or min by (@path) (min_over_time(endpoint:path_state{@target}[$__interval]))`
+
+// longestFailing are the paths that were not up for longest in the time shown.
+const longestFailing = `topk(30, sum by (@path) (count_over_time(endpoint:path_state{@target}[$__range] @ end())))`
+
+// lostBeforeKeepalive are the TCP paths that lose idle connections before the devices' keepalive, after how long.
+const lostBeforeKeepalive = `
+	bottomk(200,
+		min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m]))
+		<= on (@host) group_left () ` + keepalives + `
+	)`
+
+// unprovedSites counts the sites of each path whose state endpoint_path_unproven meets a condition.
+func unprovedSites(condition string) string {
+	return `count by (service, host, transport, port) (
+` + indented(perPlace("group", `last_over_time(endpoint_path_unproven{@target}[10m]) `+condition, "service", "host", "transport", "port")) + `
+)`
+}
 
 // silenceStates is what silence has words for. Devices send no keepalive over UDP, and hosts for browsers have none.
 const silenceStates = `
@@ -135,9 +245,11 @@ func verdictRanks(window string) string {
 	)`, "WINDOW", window)
 }
 
-// resolversInTrouble are those that are stale, suspect or failing, by the label verdict.
+// worstResolvers counts the hosts of each resolver in trouble: at most 200, those with most hosts first.
+var worstResolvers = "topk(200, count by (@site, resolver, verdict) (\n" + indented(resolversInTrouble) + "\n))"
+
+// resolversInTrouble are those that are stale, suspect or failing, by the label verdict: the verdict, or the reason.
 const resolversInTrouble = `
-	max by (@resolver, verdict) (
-		last_over_time(endpoint_dns_verdict{@target, verdict=~"stale|suspect"}[10m]) == 1
-		or label_replace(last_over_time(endpoint_dns_failure{@target}[10m]), "verdict", "$1", "reason", "(.+)")
-	)`
+	last_over_time(endpoint_dns_verdict{@target, verdict=~"stale|suspect"}[10m]) == 1
+	or label_replace(last_over_time(endpoint_dns_failure{@target}[10m]), "verdict", "$1", "reason", "(.+)")
+	or label_join(last_over_time(endpoint_dns_family_failure{@target}[10m]), "verdict", " ", "family", "reason")`

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
@@ -31,15 +31,15 @@ type fleet struct {
 type site struct {
 	number int
 	labels []string // the target's
-	faults []fault
+	faults []outage
 	// restarted is the sample of the exporter's last restart, reloaded that of the last reload.
 	restarted, reloaded int
 	addressChanges      []int
 	idleLost            bool // the network drops idle connections before the keepalive
 }
 
-// fault is a fault of a site over a time. Empty fields select everything.
-type fault struct {
+// outage is a fault of a site over a time. Empty fields select everything.
+type outage struct {
 	from, to                 int
 	service, transport, port string
 	resolver                 string // of a fault of the name service
@@ -88,11 +88,11 @@ func newFleet(sites int, over time.Duration, end time.Time, sick bool) *fleet {
 		f.sites = append(f.sites, &site{
 			number: i, labels: []string{"job", "endpoint", "site", name, "instance", "gateway." + name + ".example.net:15684"},
 			restarted: ago(20 * 24 * time.Hour), reloaded: ago(7*time.Hour + time.Duration(i%10)*time.Minute),
-			addressChanges: []int{ago(5 * time.Hour)}, idleLost: i%12 == 5,
+			addressChanges: []int{ago(5 * time.Hour)}, idleLost: i%125 == 5,
 		})
 	}
 	now := f.samples
-	add := func(s *site, more ...fault) { s.faults = append(s.faults, more...) }
+	add := func(s *site, more ...outage) { s.faults = append(s.faults, more...) }
 	few := func(n int) int { return max(min(n, n*sites/500), 1) } // of 500 sites
 	next := 0
 	some := func(n int, do func(s *site)) {
@@ -104,55 +104,55 @@ func newFleet(sites int, over time.Duration, end time.Time, sick bool) *fleet {
 	if sick {
 		inspected := func(s *site, from, to int) {
 			for _, service := range []string{"bootstrap", "lwm2m", "tcp-lwm2m"} {
-				add(s, fault{from: from, to: to, service: service, transport: "tcp", kind: pathFails, reason: reason.WrongIssuer})
+				add(s, outage{from: from, to: to, service: service, transport: "tcp", kind: pathFails, reason: reason.WrongIssuer})
 			}
 		}
 		if sites < 100 {
 			inspected(f.sites[1%sites], ago(40*time.Minute), now)
-			add(f.sites[3%sites], fault{from: ago(11 * time.Hour), to: now, transport: "udp", kind: pathFails, reason: reason.Silent},
-				fault{from: ago(90 * time.Minute), to: now, service: "bootstrap", resolver: resolvers[0], kind: resolverStale})
-			add(f.sites[4%sites], fault{from: ago(25 * time.Minute), to: now, kind: exporterGone})
+			add(f.sites[3%sites], outage{from: ago(11 * time.Hour), to: now, transport: "udp", kind: pathFails, reason: reason.Silent},
+				outage{from: ago(90 * time.Minute), to: now, service: "bootstrap", resolver: resolvers[0], kind: resolverStale})
+			add(f.sites[4%sites], outage{from: ago(25 * time.Minute), to: now, kind: exporterGone})
 		} else {
 			some(9, func(s *site) { inspected(s, ago(40*time.Minute), now) })
 			some(4, func(s *site) {
-				add(s, fault{from: ago(3 * time.Hour), to: now, kind: pathFails, reason: reason.Unreachable})
+				add(s, outage{from: ago(3 * time.Hour), to: now, kind: pathFails, reason: reason.Unreachable})
 			})
 			some(6, func(s *site) {
-				add(s, fault{from: ago(11 * time.Hour), to: now, transport: "udp", kind: pathFails, reason: reason.Silent})
+				add(s, outage{from: ago(11 * time.Hour), to: now, transport: "udp", kind: pathFails, reason: reason.Silent})
 			})
 			some(3, func(s *site) {
-				add(s, fault{from: ago(90 * time.Minute), to: now, service: "bootstrap", resolver: resolvers[0], kind: resolverStale},
-					fault{from: ago(90 * time.Minute), to: now, service: "lwm2m", resolver: resolvers[0], kind: resolverStale})
+				add(s, outage{from: ago(90 * time.Minute), to: now, service: "bootstrap", resolver: resolvers[0], kind: resolverStale},
+					outage{from: ago(90 * time.Minute), to: now, service: "lwm2m", resolver: resolvers[0], kind: resolverStale})
 			})
 			some(2, func(s *site) {
-				add(s, fault{from: ago(2 * time.Hour), to: now, resolver: resolvers[1], kind: resolverFails})
+				add(s, outage{from: ago(2 * time.Hour), to: now, resolver: resolvers[1], kind: resolverFails})
 			})
 			some(1, func(s *site) {
-				add(s, fault{from: ago(30 * time.Minute), to: now, service: "lwm2m", transport: "tcp", port: "5684", kind: pathPartly, reason: reason.Refused})
+				add(s, outage{from: ago(30 * time.Minute), to: now, service: "lwm2m", transport: "tcp", port: "5684", kind: pathPartly, reason: reason.Refused})
 			})
 			some(1, func(s *site) {
-				add(s, fault{from: ago(time.Hour), to: now, service: "containers", kind: pathCutOff, reason: reason.OutOfTime})
+				add(s, outage{from: ago(time.Hour), to: now, service: "containers", kind: pathCutOff, reason: reason.OutOfTime})
 			})
 			some(2, func(s *site) {
-				add(s, fault{from: ago(8 * time.Hour), to: now, service: "bootstrap", transport: "tcp", kind: pathUnproved})
+				add(s, outage{from: ago(8 * time.Hour), to: now, service: "bootstrap", transport: "tcp", kind: pathUnproved})
 			})
 			some(2, func(s *site) {
-				add(s, fault{from: ago(20 * time.Hour), to: now, service: "edge-k8s", resolver: resolvers[1], kind: familyFails})
+				add(s, outage{from: ago(20 * time.Hour), to: now, service: "edge-k8s", resolver: resolvers[1], kind: familyFails})
 			})
-			some(3, func(s *site) { add(s, fault{from: ago(40 * time.Hour), to: now, kind: port53Blocked}) })
-			some(6, func(s *site) { add(s, fault{from: ago(25 * time.Minute), to: now, kind: exporterGone}) })
+			some(3, func(s *site) { add(s, outage{from: ago(40 * time.Hour), to: now, kind: port53Blocked}) })
+			some(6, func(s *site) { add(s, outage{from: ago(25 * time.Minute), to: now, kind: exporterGone}) })
 		}
 	}
 	for _, s := range f.sites { // the cloud's own outage
-		add(s, fault{from: ago(9 * time.Hour), to: ago(9*time.Hour - 12*time.Minute), service: "lwm2m", transport: "udp", kind: pathFails, reason: reason.Silent})
+		add(s, outage{from: ago(9 * time.Hour), to: ago(9*time.Hour - 25*time.Minute), service: "lwm2m", transport: "udp", kind: pathFails, reason: reason.Silent})
 	}
 	some(60, func(s *site) { // a company's inspection, for twenty minutes
-		add(s, fault{from: ago(14 * time.Hour), to: ago(14*time.Hour - 20*time.Minute), service: "gateways", kind: pathFails, reason: reason.WrongIssuer})
+		add(s, outage{from: ago(14 * time.Hour), to: ago(14*time.Hour - 20*time.Minute), service: "gateways", kind: pathFails, reason: reason.WrongIssuer})
 	})
 	some(5, func(s *site) { // down for four of every five minutes
 		for m := range 36 {
 			from := ago(4*time.Hour) + m*10
-			add(s, fault{from: from, to: from + 8, service: "containers", kind: pathFails, reason: reason.Reset})
+			add(s, outage{from: from, to: from + 8, service: "containers", kind: pathFails, reason: reason.Reset})
 		}
 	})
 	some(12, func(s *site) { s.restarted = ago(2 * time.Hour) })
@@ -193,7 +193,7 @@ func (f *fleet) edges(s *site) []int {
 }
 
 // active gives the first fault of the kinds at a sample for which the fault is also of the path or the resolver.
-func (s *site) active(at int, service, transport, port, resolver string, kinds ...faultKind) (fault, bool) {
+func (s *site) active(at int, service, transport, port, resolver string, kinds ...faultKind) (outage, bool) {
 	matches := func(of, with string) bool { return of == "" || of == with }
 	for _, x := range s.faults {
 		if x.from <= at && at < x.to && slices.Contains(kinds, x.kind) && matches(x.service, service) && matches(x.transport, transport) &&
@@ -201,7 +201,7 @@ func (s *site) active(at int, service, transport, port, resolver string, kinds .
 			return x, true
 		}
 	}
-	return fault{}, false
+	return outage{}, false
 }
 
 func (s *site) silent(at int) bool {
@@ -218,7 +218,7 @@ type recorder struct {
 
 // add is a series whose value changes only at the edges; value gives none where there is no sample.
 func (r *recorder) add(name string, value func(at int) (part, bool), more ...string) {
-	s := series{labels: labels.FromStrings(slices.Concat([]string{labels.MetricName, name}, r.site.labels, more)...)}
+	s := series{labels: labels.FromStrings(slices.Concat([]string{model.MetricNameLabel, name}, r.site.labels, more)...)}
 	for i := range len(r.edges) - 1 {
 		from, to := r.edges[i], r.edges[i+1]
 		if r.site.silent(from) {
@@ -319,7 +319,7 @@ const inspection = "O=Corporate Security, CN=SSLInspect"
 func (f *fleet) path(r *recorder, service, host string, device bool, p [2]string) {
 	s, path := r.site, []string{"service", service, "host", host, "transport", p[0], "port", p[1]}
 	with := func(more ...string) []string { return slices.Concat(path, more) }
-	failing := func(at int) (fault, bool) {
+	failing := func(at int) (outage, bool) {
 		return s.active(at, service, p[0], p[1], "", pathFails, pathPartly, pathCutOff)
 	}
 	down := func(at int) bool { _, down := s.active(at, service, p[0], p[1], "", pathFails); return down }
@@ -395,14 +395,15 @@ func (f *fleet) path(r *recorder, service, host string, device bool, p [2]string
 		r.gauge("endpoint_tls_issuer_info", func(at int) (float64, bool) { return 1, handshake(at) && intercepted(at) == (i == 1) },
 			with("issuer", issuer, "subject", "CN="+host, "public_key_sha256", fmt.Sprintf("%064x", fnvOf(host+issuer)))...)
 	}
+	end := f.unix(0) + 240*86400
+	if service == "containers" {
+		end = f.unix(0) + 12*86400 // overdue
+	}
+	authentic := func(at int) bool { return handshake(at) && !intercepted(at) }
 	r.gauge("endpoint_tls_not_before_timestamp_seconds", func(at int) (float64, bool) { return f.unix(0) - 40*86400, handshake(at) }, path...)
-	r.gauge("endpoint_tls_not_after_timestamp_seconds", func(at int) (float64, bool) {
-		days := 240.0
-		if service == "containers" {
-			days = 12 // overdue
-		}
-		return f.unix(0) + days*86400, handshake(at)
-	}, path...)
+	r.gauge("endpoint_tls_not_after_timestamp_seconds", func(at int) (float64, bool) { return end, handshake(at) }, path...)
+	r.gauge("endpoint:tls_authentic:not_before", func(at int) (float64, bool) { return f.unix(0) - 40*86400, authentic(at) }, path...)
+	r.gauge("endpoint:tls_authentic:not_after", func(at int) (float64, bool) { return end, authentic(at) }, path...)
 	version := map[string]string{"tcp": "TLS 1.2", "udp": "DTLS 1.2"}[p[0]]
 	info := []string{"version", version, "cipher", "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8", "client", "device"}
 	if !device {
@@ -479,7 +480,7 @@ func (f *fleet) exporter(r *recorder) {
 	s := r.site
 	is := func(at int, kind faultKind) bool { _, is := s.active(at, "", "", "", "", kind); return is }
 	cut := func(at int) bool {
-		return slices.ContainsFunc(s.faults, func(x fault) bool { return x.kind == pathCutOff && x.from <= at && at < x.to })
+		return slices.ContainsFunc(s.faults, func(x outage) bool { return x.kind == pathCutOff && x.from <= at && at < x.to })
 	}
 	for _, state := range []string{"ok", "blocked", "intercepted", "not_authoritative"} {
 		r.gauge("endpoint_dns_authority_path", func(at int) (float64, bool) {
@@ -524,59 +525,170 @@ func (f *fleet) exporter(r *recorder) {
 	r.add("go_goroutines", noisy(31, 0.2))
 }
 
-// recorded gives what the rules record that the dashboards ask for, and the alerts that fire.
-func (f *fleet) recorded() []series {
-	var out []series
-	record := func(name string, parts []part, more ...string) {
-		out = append(out, series{labels.FromStrings(append([]string{labels.MetricName, name}, more...)...), parts})
-	}
-	record("endpoint:threshold:rounds", []part{{from: 0, to: f.samples, value: 2}})
-	for _, s := range f.sites {
-		alert := func(from, to, hold int, name, severity string, more ...string) {
-			from = max(from, 0)
-			if from+hold >= to {
-				return
+// condition is a fault that the rules record.
+type condition struct {
+	site     *site
+	from, to int
+	name     string
+	labels   []string // besides those of the target
+}
+
+// conditions gives the faults of a site as the rules record them: with the time that each condition waits for.
+func (f *fleet) conditions(s *site) []condition {
+	var out []condition
+	for _, x := range s.faults {
+		add := func(wait time.Duration, name string, more ...string) {
+			if from := x.from + int(wait/scrapeInterval); from < x.to {
+				out = append(out, condition{s, from, x.to, name, more})
 			}
-			common := slices.Concat(s.labels, []string{"alertname", name, "severity", severity, "scope", "site"}, more)
-			record("ALERTS_FOR_STATE", []part{{from: from, to: to, value: f.unix(from)}}, common...)
-			record("ALERTS", []part{{from: from, to: from + hold, value: 1}}, append(slices.Clone(common), "alertstate", "pending")...)
-			record("ALERTS", []part{{from: from + hold, to: to, value: 1}}, append(slices.Clone(common), "alertstate", "firing")...)
 		}
-		for _, x := range s.faults {
-			if x.to < f.samples { // the past has resolved
+		if x.kind == exporterGone {
+			add(5*time.Minute, "EndpointSiteSilent")
+		}
+		if x.kind == port53Blocked {
+			add(time.Hour, "EndpointStalenessUnwatched")
+		}
+		if x.kind == pathCutOff {
+			add(10*time.Minute, "EndpointSurveyIncomplete")
+		}
+		for _, h := range catalogue {
+			if x.service != "" && x.service != h.service {
 				continue
 			}
-			for _, h := range catalogue {
-				host := []string{"service", h.service, "host", h.service + ".us-east-1.mbedcloud.com"}
-				if x.service != "" && x.service != h.service {
-					continue
-				}
-				hit := 0
-				for _, p := range h.paths {
-					if (x.transport == "" || x.transport == p[0]) && (x.port == "" || x.port == p[1]) {
-						hit++
-					}
-				}
-				switch {
-				case x.kind == resolverStale:
-					alert(x.from, x.to, 8, "EndpointDnsStale", "critical", append(host, "resolver", x.resolver)...)
-				case x.kind == resolverFails:
-					alert(x.from, x.to, 20, "EndpointResolverFails", "warning", append(host, "resolver", x.resolver)...)
-				case x.kind != pathFails || hit == 0:
-				case x.reason.Class() == reason.Interception:
-					alert(x.from, x.to, 10, "EndpointIntercepted", "critical", host...)
-				case hit == len(h.paths):
-					alert(x.from, x.to, 10, "EndpointUnreachable", "critical", host...)
-				default:
-					alert(x.from, x.to, 30, "EndpointPathBlocked", "warning", append(host, "transport", cmp.Or(x.transport, "tcp"), "port", cmp.Or(x.port, "5684"))...)
+			host := []string{"service", h.service, "host", h.service + ".us-east-1.mbedcloud.com"}
+			var hit [][2]string
+			for _, p := range h.paths {
+				if (x.transport == "" || x.transport == p[0]) && (x.port == "" || x.port == p[1]) {
+					hit = append(hit, p)
 				}
 			}
-			if x.kind == exporterGone {
-				alert(x.from, x.to, 30, "EndpointExporterAbsent", "warning")
+			eachPath := func(wait time.Duration, name string) {
+				for _, p := range hit {
+					add(wait, name, slices.Concat(host, []string{"transport", p[0], "port", p[1]})...)
+				}
+			}
+			switch {
+			case x.kind == resolverStale:
+				add(0, "EndpointDnsStale", append(host, "resolver", x.resolver)...)
+			case x.kind == resolverFails:
+				add(10*time.Minute, "EndpointResolverFails", append(host, "resolver", x.resolver)...)
+			case x.kind == pathPartly:
+				eachPath(8*time.Minute, "EndpointAddressFails")
+			case x.kind == pathUnproved:
+				eachPath(10*time.Minute, "EndpointPathUnproven")
+			case x.kind == pathCutOff:
+				add(10*time.Minute, "EndpointHostWithoutVerdict", host...)
+			case x.kind == pathFails && x.reason.Class() == reason.Interception && len(hit) > 0:
+				add(150*time.Second, "EndpointIntercepted", host...)
+			case x.kind == pathFails && len(hit) == len(h.paths):
+				add(150*time.Second, "EndpointUnreachable", host...)
+			case x.kind == pathFails:
+				eachPath(10*time.Minute, "EndpointPathBlocked")
 			}
 		}
 	}
 	return out
+}
+
+// severities of the faults that page; the others are warnings.
+var critical = map[string]bool{"EndpointIntercepted": true, "EndpointUnreachable": true, "EndpointDnsStale": true}
+
+// recorded gives what the rules record that the dashboards ask for, and the alerts that fire: those of the fleet for
+// faults at five sites or more.
+func (f *fleet) recorded() []series {
+	var out []series
+	record := func(name string, parts []part, more ...string) {
+		out = append(out, series{labels.FromStrings(append([]string{model.MetricNameLabel, name}, more...)...), parts})
+	}
+	for name, value := range map[string]float64{
+		"rounds": 2, "certificate_remaining_ratio": 0.2, "certificate_remaining_seconds": 30 * 86400, "records_excess_seconds": 60,
+	} {
+		record("endpoint:threshold:"+name, []part{{from: 0, to: f.samples, value: value}})
+	}
+	sitesOf, first := map[string]map[*site]bool{}, map[string]condition{}
+	key := func(c condition) string { return fmt.Sprint(c.name, c.labels, c.from/int(time.Hour/scrapeInterval)) } // one incident
+	var all []condition
+	for _, s := range f.sites {
+		for _, c := range f.conditions(s) {
+			all = append(all, c)
+			if sitesOf[key(c)] == nil {
+				sitesOf[key(c)], first[key(c)] = map[*site]bool{}, c
+			}
+			sitesOf[key(c)][s] = true
+		}
+	}
+	slices.SortStableFunc(all, func(a, b condition) int { return a.from - b.from })
+	merged := map[string]*series{} // faults that overlap are one series
+	merge := func(p part, more ...string) {
+		l := labels.FromStrings(more...)
+		s := merged[l.String()]
+		if s == nil {
+			s = &series{labels: l}
+			merged[l.String()] = s
+		}
+		if n := len(s.parts); n > 0 && p.from <= s.parts[n-1].to {
+			s.parts[n-1].to = max(s.parts[n-1].to, p.to)
+			return
+		}
+		s.parts = append(s.parts, p)
+	}
+	firing := func(c condition, name, severity, scope string, more ...string) {
+		common := slices.Concat(more, []string{"alertname", name, "severity", severity, "scope", scope})
+		merge(part{from: c.from, to: c.to, value: f.unix(c.from)}, append([]string{model.MetricNameLabel, "ALERTS_FOR_STATE"}, common...)...)
+		merge(part{from: min(c.from+4, c.to-1), to: c.to, value: 1}, append([]string{model.MetricNameLabel, "ALERTS", "alertstate", "firing"}, common...)...)
+	}
+	for _, c := range all {
+		target := c.site.labels
+		if c.name == "EndpointSiteSilent" {
+			target = c.site.labels[2:4] // the rules know the site only
+		}
+		merge(part{from: c.from, to: c.to}, slices.Concat([]string{model.MetricNameLabel, "endpoint:fault", "fault", c.name}, target, c.labels)...)
+		merge(part{from: c.from, to: c.to, value: f.unix(c.from)},
+			slices.Concat([]string{model.MetricNameLabel, "endpoint:fault:since", "fault", c.name}, c.site.labels[2:4], c.labels[:min(len(c.labels), 4)])...)
+		severity := map[bool]string{true: "critical", false: "warning"}[critical[c.name]]
+		switch sites := len(sitesOf[key(c)]); {
+		case sites < 5:
+			firing(c, c.name, severity, "site", slices.Concat(target, c.labels)...)
+		case first[key(c)].site != c.site:
+		case severity == "critical" || c.name == "EndpointSiteSilent":
+			firing(c, c.name+"AtManySites", severity, "fleet", c.labels...)
+		default:
+			firing(c, "EndpointWarningAtManySites", severity, "fleet", append(c.labels, "fault", c.name)...)
+		}
+	}
+	for _, s := range merged {
+		out = append(out, *s)
+	}
+	for _, s := range f.sites {
+		r := &recorder{site: s, edges: f.edges(s)}
+		for _, h := range catalogue {
+			for _, p := range h.paths {
+				f.recordedPath(r, h.service, p)
+			}
+		}
+		out = append(out, r.out...)
+	}
+	return out
+}
+
+// recordedPath gives what the rules record of one path.
+func (f *fleet) recordedPath(r *recorder, service string, p [2]string) {
+	s, host := r.site, service+".us-east-1.mbedcloud.com"
+	path := []string{"service", service, "host", host, "transport", p[0], "port", p[1]}
+	r.gauge("endpoint:path_state", func(at int) (float64, bool) {
+		x, failing := s.active(at, service, p[0], p[1], "", pathFails, pathPartly, pathCutOff)
+		switch {
+		case x.kind == pathPartly:
+			return 2, failing
+		case x.kind == pathCutOff:
+			return 4, failing
+		}
+		return 3 * oneIf(x.reason.Class() == reason.Interception), failing
+	}, path...)
+	r.gauge("endpoint:issuer:not_authentic", func(at int) (float64, bool) {
+		x, down := s.active(at, service, p[0], p[1], "", pathFails)
+		return 1, down && x.reason.Class() == reason.Interception
+	}, slices.Concat(path, []string{"issuer", inspection, "subject", "CN=" + host, "public_key_sha256", fmt.Sprintf("%064x", fnvOf(host+inspection))})...)
 }
 
 func fnvOf(text string) uint64 {

@@ -51,12 +51,15 @@ type annotations struct {
 }
 
 type annotation struct {
-	Name       string     `json:"name"`
-	Datasource datasource `json:"datasource"`
-	Enable     bool       `json:"enable"`
-	Hide       bool       `json:"hide"`
-	IconColor  string     `json:"iconColor"`
-	Expr       string     `json:"expr"`
+	Name        string     `json:"name"`
+	Datasource  datasource `json:"datasource"`
+	Enable      bool       `json:"enable"`
+	IconColor   string     `json:"iconColor"`
+	Expr        string     `json:"expr"`
+	Step        string     `json:"step,omitempty"`
+	TitleFormat string     `json:"titleFormat"`
+	TextFormat  string     `json:"textFormat,omitempty"`
+	TagKeys     string     `json:"tagKeys,omitempty"`
 }
 
 type templating struct {

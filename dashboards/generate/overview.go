@@ -1,129 +1,160 @@
 package main
 
-// overview is the dashboard for the person on call: what is wrong now, at which site, to which host.
+import "fmt"
+
+// overview is the dashboard for the person on call: which sites are in trouble, with what, since when, and who must act.
 func overview() dashboard {
-	here := labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port")
-	resolvers := labelColumns(fromRow, "site", "instance", "host", "resolver")
-	count := func(title, description, expr, fine string, colour string) panel {
-		return stat(3, title, description, orZero(expr, lastUp), field{
-			Unit: "short", NoValue: "no data", Mappings: none(fine), Thresholds: above0(colour),
-		})
+	const rulesLoaded = `endpoint:threshold:rounds`
+	count := func(title, description, expr, data, noValue, color string) panel {
+		return stat(3, title, description, orZero(expr, data), field{Unit: "short", NoValue: noValue, Mappings: none("none"), Thresholds: above0(color)})
 	}
+	faultCount := func(title, description, expr, color string) panel {
+		return count(title, description, expr, rulesLoaded, "rules not loaded", color)
+	}
+	affecting := func(f fault) bool { return f.effect == offline || f.effect == affected }
+	inTrouble := orZero(countSites(faultSeries(affecting)+"\nor "+expiredCertificates), rulesLoaded)
 	panels := place(
-		count("Unreachable", "Hosts to which no path carries a device, each site counted separately. Devices there that need one are offline.",
-			unreachable, "none", bad),
-		count("Intercepted", "Hosts, each site counted separately, in whose place something else answered in the last 10 minutes: another or a forged "+
-			"issuer, a block page, a sinkhole. Devices refuse it and stay offline.", hostsFailing(`="interception"`), "none", worse),
-		count("Blocked", "Hosts, each site counted separately, with a path or an address that was blocked in the last 10 minutes. "+
-			"Devices may still pass by another path.", hostsFailing(`="blocked"`), "none", partly),
-		count("Other failures", "Hosts, each site counted separately, that failed in the last 10 minutes by the server, its certificate, or because "+
-			"the name did not resolve.", hostsFailing(`=~"server|certificate|dns"`), "none", partly),
-		count("Stale DNS", "Hosts, each site counted separately, for which a DNS server of the site is proved to keep records past their TTL. "+
-			"When the cloud moves, devices connect to the old address.",
-			`count(count by (@host) (last_over_time(endpoint_dns_stale{@target}[10m]) == 1))`, "none", bad),
-		count("Certificates", "Hosts whose own certificate has expired or should have been renewed by now: less than a fifth of its lifetime "+
-			"is left and less than 30 days. Each host counts once, whatever the number of sites.", `
-			count(count by (service, host) (
-				`+certificates+` - time()
-				< clamp_max(0.2 * (`+certificates+` - last_over_time(endpoint_tls_not_before_timestamp_seconds{@target}[10m])), 30 * 86400)
-				and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
-			))`, "all valid", partly),
-		stat(3, "Silent sites", "Exporters without data for 10 minutes that had data in the last day. "+
-			"The state of their sites is not known, and the other panels do not include them.",
-			orZero(`count(
-				present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])
-				unless present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[10m])
-			)`, `present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])`),
-			field{Unit: "short", NoValue: "never heard of any", Mappings: none("none"), Thresholds: above0(unknown)}),
-		stat(3, "Critical alerts", "Critical alerts that fire now. The dashboards need no alerting rules; this panel and the list of alerts do.",
-			`count(ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing", severity="critical"}) or 0 * count(endpoint:threshold:rounds)`,
-			field{Unit: "short", NoValue: "rules not loaded", Mappings: none("none"), Thresholds: above0(bad)}),
+		stat(3, "Sites watched", "Sites of which something was heard in the last 10 minutes. Several exporters with the same label site are one site.",
+			countSites(heard("10m")), field{Unit: "short", NoValue: "none", Color: &color{Mode: "fixed", FixedColor: "blue"}}),
+		stat(3, "Sites in trouble", "Sites with a fault that affects devices now, of the sites watched. Silent sites are counted separately.",
+			of(inTrouble, countSites(heard("10m"))), field{Unit: "short", NoValue: "rules not loaded", Thresholds: above0(bad)}).named("{{part}} of {{whole}}"),
+		faultCount("Silent sites", "Sites that were heard of in the last day, and not in the last 5 minutes: their state is not known. "+
+			"Power or the uplink failed, or the exporter stopped.", countSites(faultSeries(is(silent))), unknown),
+		faultCount("Devices offline", "Sites at which devices of at least one host are cut off: no path passes, all answers are intercepted, or the certificate has expired.",
+			countSites(faultSeries(is(offline))+"\nor "+expiredCertificates), bad),
+		count("Intercepted", "Sites at which something else answered in the cloud's place in the last 10 minutes: another or a forged "+
+			"issuer, a block page, a sinkhole. Devices refuse it and stay offline.",
+			countSites(`last_over_time(endpoint_path_failure{@target, class="interception"}[10m])`), lastUp, "no data", worse),
+		count("Stale DNS", "Sites with a DNS server that is proved to keep records past their TTL. When the cloud moves, devices connect to the old address.",
+			countSites(`last_over_time(endpoint_dns_stale{@target}[10m]) == 1`), lastUp, "no data", bad),
+		faultCount("Certificates", "Hosts whose own certificate has expired or should have been renewed by now, by the thresholds of the alerting rules. "+
+			"Each host counts once, whatever the number of sites.", "count(group by (service, host) (\n"+indented(renewalOverdue)+"\n))", partly),
+		faultCount("Monitoring impaired", "Sites where faults of devices may not be seen: rounds are cut off, hosts are not watched, port 53 to the zones' own servers is closed, "+
+			"the clock is wrong, or a configuration was refused.", countSites(faultSeries(is(impaired))), unknown),
 
-		table(24, 9, "Failing paths", "Paths with a failure in the last 10 minutes, and how they are now. A path may be up and still be here: "+
-			"another of its addresses fails, or it has just recovered. Follow a host to see its own dashboard.",
-			"No path has failed in the last 10 minutes, as far as the exporters can say", "Fault", false,
-			append(here,
-				column{value: "C", header: "Fault", width: 95, cell: "color-text", field: field{Mappings: classRank}},
-				column{label: "reason", header: "Reason", field: field{Mappings: reasonNames}},
-				column{value: "B", header: "Path now", width: 80, cell: "color-text", field: field{Mappings: pathState, NoValue: "no verdict"}},
-				column{value: "A", header: "Addresses", width: 85},
-			), []string{"job", "class"},
-			query{expr: failures},
-			query{expr: beside(failures, pathLabels, `max by (@path) (last_over_time(endpoint_path_up{@target}[10m]))`)},
-			query{expr: classRanks},
-		),
-
-		table(24, 8, "Alerts that fire", "Alerts of these sites and of the whole fleet. The runbook says what to do at each.",
-			"No alert fires, or the alerting rules are not loaded", "Severity", false,
-			append([]column{
-				{value: "B", header: "Severity", width: 80, cell: "color-text", field: field{Mappings: severityRank}},
-				{label: "alertname", header: "Alert", width: 270, field: field{Links: []link{{Title: "Runbook", URL: runbooks, TargetBlank: true}}}},
-				{value: "A", header: "Since", width: 120, field: field{Unit: "dateTimeFromNow"}},
-			}, labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port", "resolver")...), []string{"job", "severity"},
-			query{expr: "1000 * min by (@path, resolver, severity, alertname) (\n" + indented(ofAll(`
-				ALERTS_FOR_STATE{@alert, alertname=~"Endpoint.+"}
-				and ignoring (alertstate) ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing"}`)) + "\n)"},
-			query{expr: ranked("max by (@path, resolver, severity, alertname) (\n"+indented(ofAll(
-				`ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing", SELECT}`))+"\n)",
-				"severity", "critical", "warning", "info")},
-		),
-		table(24, 6, "Issuers that are not authentic", "Who signed the certificates that devices refuse, over the time shown. The same issuer at one site is that "+
-			"site's inspection of TLS; at all sites it is the company's, or the cloud has a new authority.",
-			"No certificate of a foreign issuer was seen in the time shown", "Last seen", true,
-			append(labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port"),
-				column{label: "issuer", header: "Issuer"},
-				column{value: "A", header: "Last seen", width: 120, field: field{Unit: "dateTimeFromNow"}},
-			), []string{"job"},
-			query{expr: `
-				1000 * max by (@path, issuer) (max_over_time(timestamp(
-					endpoint_tls_issuer_info{@target}
-					and ignoring (issuer, subject, public_key_sha256) endpoint_tls_authentic{@target} == 0
-				)[$__range:2m]))`},
-		),
-
-		timeline(24, 10, "Paths that were not up all the time", "Paths with a failure in the time shown; those without one are left out. Each cell is the worst of its "+
-			"interval. A gap is time without a verdict: the exporter was silent, or the deadline cut the path off.",
-			pathHistory, "No path has failed in the time shown, as far as the exporters can say", fromSeries,
-			query{placed(named(`
-	(
-` + indented(pathStates) + `
-	)
-	and on (@path) (
-		max by (@path) (max_over_time(endpoint_path_failure{@target, class!="survey"}[$__range] @ end()))
-	)`)), "{{place}} {{name}} {{transport}} {{port}}"}),
-
-		table(12, 8, "Sites", "Every exporter that was heard of in the last day, and what it saw in the last 10 minutes. Follow a site or its exporter to see only that one.",
-			"No exporter was heard of in the last day", "Last round", true,
+		table(14, 12, "Sites with a fault", "One row for each site with a fault, the worst on top. Hosts are those with any fault, offline are those whose devices are cut off. "+
+			"Follow a site to see only its paths below.",
+			"No site has a fault, or the alerting rules are not loaded", "Fault", false,
 			append(labelColumns(fromSite, "site", "instance"),
-				column{value: "A", header: "Last round", width: 105, cell: "color-text", field: field{Unit: "s", Decimals: ptr(0), Thresholds: limits(good, from(600, bad))}},
-				column{value: "B", header: "Hosts", width: 65, field: field{NoValue: "?"}},
-				column{value: "C", header: "Unreachable", width: 100, cell: "color-text", field: field{NoValue: "?", Mappings: none("none"), Thresholds: limits(unknown, from(1, bad))}},
-				column{value: "D", header: "No verdict", field: field{NoValue: "?", Mappings: none("none"), Thresholds: limits(unknown)}, cell: "color-text"},
-			), []string{"job"},
-			query{expr: `clamp_min(time() - max by (@site) (max_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])), 0)`},
-			query{expr: `count by (@site) (` + lastUp + `)`},
-			query{expr: `count by (@site) (` + lastUp + ` == 0) or 0 * count by (@site) (` + lastUp + `)`},
-			query{expr: `max by (@site) (last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`},
+				column{value: "A", header: "Fault", width: 130, cell: "color-background", field: field{Mappings: faultRank}},
+				column{value: "E", header: "Since", width: 115, field: field{Unit: "dateTimeFromNow"}},
+				column{value: "C", header: "Hosts", width: 60},
+				column{value: "D", header: "Offline", width: 65, cell: "color-text", field: field{Thresholds: limits(neutral, from(1, bad))}},
+				column{value: "B", header: "Who must act", field: field{Mappings: actor}},
+			), nil,
+			query{expr: worstFault},
+			query{expr: whoMustAct},
+			query{expr: hostsWith(affecting)},
+			query{expr: hostsWith(is(offline))},
+			query{expr: worstSince},
 		),
-		lines(12, 8, "Hosts in trouble", "How many hosts, each site counted separately, had which trouble in the 10 minutes before.",
-			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2}},
-			query{orZero(unreachable, lastUp), "unreachable"},
-			query{orZero(hostsFailing(`="interception"`), lastUp), "intercepted"},
-			query{orZero(hostsFailing(`="blocked"`), lastUp), "blocked"},
-			query{orZero(`count(count by (@host) (last_over_time(endpoint_dns_stale{@target}[10m]) == 1))`, lastUp), "stale DNS"},
-		).override("unreachable", fixed(bad)).override("intercepted", fixed("purple"), dashed).override("blocked", fixed(partly)).override("stale DNS", fixed("blue"), dashed),
+		table(10, 12, "What fails, and at how many sites", "Failures of the last 10 minutes by path and reason, with the number of sites. At one site it is that site's network; "+
+			"at many it is the cloud, or a network or policy that they share.",
+			"No path has failed in the last 10 minutes, as far as the exporters can tell", "Sites", true,
+			append([]column{
+				{value: "A", header: "Sites", width: 60},
+				{value: "B", header: "Fault", width: 95, cell: "color-text", field: field{Mappings: classRank}},
+			}, append(labelColumns(fromCloud, "host", "transport", "port"),
+				column{label: "reason", header: "Reason", field: field{Mappings: reasonNames}})...),
+			[]string{"service", "class"},
+			query{expr: `count by (service, host, transport, port, reason, class) (
+` + indented(perPlace("group", `last_over_time(endpoint_path_failure{@target}[10m])`, "service", "host", "transport", "port", "reason", "class")) + `
+)`},
+			query{expr: ranked(`max by (service, host, transport, port, reason, class) (last_over_time(endpoint_path_failure{@target, SELECT}[10m]))`,
+				"class", classNames()...)},
+		),
 
+		timeline(24, 12, "Sites over time", "The 25 sites with most faults in the time shown. Each cell is the worst fault of its interval. "+
+			"A gap is time without data. If no site had a fault, nothing is shown.",
+			faultRank, "No site had a fault in the time shown, or the alerting rules are not loaded", fromSeriesSite, query{placed(fmt.Sprintf(`
+	(
+		%s
+		or 0 * %s + %d
+	)
+	and on (site, instance) topk(25, %s)`,
+				within(2, perPlace("min", faultRanks("$__interval", everyFault))), within(2, perPlace("max", heard("$__interval"))), noFault,
+				within(1, perPlace("sum", `count_over_time(endpoint:fault{@fault}[$__range] @ end())`)))), "{{place}}"}),
+		faultLines(),
+		table(12, 8, "Alerts that fire", "Alerts of these sites and of the whole fleet, with the number of each and the time since the first of them. The runbook tells what to do at each.",
+			"No alert fires, or the alerting rules are not loaded", "Severity", false,
+			[]column{
+				{value: "B", header: "Severity", width: 80, cell: "color-text", field: field{Mappings: severityRank}},
+				{label: "alertname", header: "Alert", field: field{Links: []link{{Title: "Runbook", URL: runbooks, TargetBlank: true}}}},
+				{label: "scope", header: "Of", width: 60},
+				{value: "A", header: "Alerts", width: 70},
+				{value: "C", header: "Since", width: 120, field: field{Unit: "dateTimeFromNow"}},
+			}, []string{"severity"},
+			query{expr: `count by (alertname, severity, scope) (ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing"})`},
+			query{expr: ranked(`max by (alertname, severity, scope) (ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing", SELECT})`,
+				"severity", "critical", "warning", "info")},
+			query{expr: `
+				1000 * min by (alertname, severity, scope) (
+					ALERTS_FOR_STATE{@alert, alertname=~"Endpoint.+"}
+					and ignoring (alertstate) ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing"}
+				)`},
+		),
+
+		row("Paths"),
+		table(24, 10, "Failing paths", "Paths with a failure in the last 10 minutes, and how they are now; at most 200, those of the worst class first. A path may be up and still be here: "+
+			"another of its addresses fails, or it has just recovered. Follow a host to see its own dashboard.",
+			"No path has failed in the last 10 minutes, as far as the exporters can tell", "Fault", false,
+			append(labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port"),
+				column{value: "A", header: "Fault", width: 105, cell: "color-text", field: field{Mappings: classRank}},
+				column{label: "reason", header: "Reason", field: field{Mappings: reasonNames}},
+				column{value: "B", header: "Path now", width: 90, cell: "color-text", field: field{Mappings: pathState, NoValue: "no verdict"}},
+				column{value: "C", header: "Addresses", width: 90},
+			), []string{"job", "class"},
+			query{expr: worstPaths},
+			query{expr: beside(worstPaths, pathLabels, `max by (@path) (last_over_time(endpoint_path_up{@target}[10m]))`)},
+			query{expr: failures + "\nand " + worstPaths},
+		),
+		timeline(24, 12, "Paths over time", "The 30 paths that failed for longest in the time shown. Each cell is the worst of its interval; a gap is time in which the exporter was silent.",
+			pathHistory, "No path failed in the time shown, or the alerting rules are not loaded", fromSeries, query{placed(named(fmt.Sprintf(`
+	(
+		%s
+		or
+		0 * %s + 1
+		and on (@site) max by (@site) (%s)
+	)
+	and on (@path) %s`, within(2, recordedPathStates), within(2, longestFailing), heard("$__interval"), within(1, longestFailing)))), "{{place}} {{name}} {{transport}} {{port}}"}),
+		table(12, 8, "Issuers that are not authentic", "Who signed the certificates that devices refuse, over the time shown, and at how many sites. One issuer at one site is that "+
+			"site's inspection of TLS; at many sites it is the company's, or the cloud has a new authority.",
+			"No certificate of an unexpected issuer was seen in the time shown, or the alerting rules are not loaded", "Sites", true,
+			append(labelColumns(fromCloud, "host"),
+				column{label: "issuer", header: "Issuer"},
+				column{value: "A", header: "Sites", width: 60},
+				column{value: "B", header: "Last seen", width: 120, field: field{Unit: "dateTimeFromNow"}},
+			), []string{"service"},
+			query{expr: `count by (service, host, issuer) (
+` + indented(perPlace("group", `last_over_time(endpoint:issuer:not_authentic{@target}[$__range])`, "service", "host", "issuer")) + `
+)`},
+			query{expr: `1000 * max by (service, host, issuer) (max_over_time(timestamp(endpoint:issuer:not_authentic{@target})[$__range:2m]))`},
+		),
+		table(12, 8, "Sessions that are not proved", "Paths on which sessions end without a TLS alert after the exporter's temporary certificate: the server refuses it, or a firewall cuts the session. "+
+			"A device's certificate as client_certificate decides it.",
+			"Every session was completed or refused by a TLS alert", "Sites", true,
+			append(labelColumns(fromCloud, "host", "transport", "port"),
+				column{value: "A", header: "Sites", width: 70},
+				column{value: "B", header: "Of"},
+			), []string{"service"},
+			query{expr: unprovedSites("== 1")},
+			query{expr: unprovedSites("") + "\nand " + unprovedSites("== 1")},
+		),
+
+		row("Name service"),
 		table(17, 8, "Resolvers in trouble", "DNS servers of the sites that are proved to keep records past their TTL (stale), are suspected of it (suspect), or gave no address "+
-			"in the last 10 minutes (the reason). The last columns are the excess of a TTL over the zone's, and how long a record was proved to be given past its TTL.", "No resolver is stale, suspect or failing", "Verdict", false,
-			append(resolvers,
-				column{label: "verdict", header: "Verdict", width: 95, cell: "color-text", field: field{
+			"(the reason), or none of one family (the family and the reason), in the last 10 minutes; at most 200. The last columns are the largest excess of a TTL over the zone's, and the longest time that a record was proved to be given past its TTL.",
+			"No resolver is stale, suspect or failing", "Hosts", true,
+			append(labelColumns(fromSite, "site", "instance", "resolver"),
+				column{label: "verdict", header: "Verdict", width: 130, cell: "color-text", field: field{
 					Color: &color{Mode: "fixed", FixedColor: partly}, Mappings: verdictName}},
-				column{value: "B", header: "Over zone's TTL", field: field{Unit: seconds, NoValue: "not known"}, width: 115},
+				column{value: "A", header: "Hosts", width: 65},
+				column{value: "B", header: "Over zone's TTL", field: field{Unit: seconds, NoValue: "not known"}, width: 130},
 				column{value: "C", header: "Past TTL", field: field{Unit: seconds, NoValue: "not known"}},
-			), []string{"job", "service"},
-			query{expr: resolversInTrouble},
-			query{expr: beside(resolversInTrouble, resolverLabels, `max by (@resolver) (last_over_time(endpoint_dns_ttl_excess_seconds{@target}[10m]))`)},
-			query{expr: beside(resolversInTrouble, resolverLabels, `max by (@resolver) (last_over_time(endpoint_dns_staleness_seconds{@target}[10m]))`)},
+			), []string{"job"},
+			query{expr: worstResolvers},
+			query{expr: beside(worstResolvers, siteLabels+", resolver", `max by (@site, resolver) (last_over_time(endpoint_dns_ttl_excess_seconds{@target}[10m]))`)},
+			query{expr: beside(worstResolvers, siteLabels+", resolver", `max by (@site, resolver) (last_over_time(endpoint_dns_staleness_seconds{@target}[10m]))`)},
 		),
 		bars(7, 8, "Verdicts on resolvers", "Hosts at each resolver by whether its records are fresh. Unknown is not ok: the zone's own servers cannot be asked, "+
 			"or the exporter has not watched for long enough. The Exporter dashboard shows its way to port 53.",
@@ -131,39 +162,44 @@ func overview() dashboard {
 			query{`sum by (verdict) (last_over_time(endpoint_dns_verdict{@target}[10m]))`, "{{verdict}}"},
 		).override("ok", fixed(good)).override("unknown", fixed(unknown)).override("suspect", fixed(hint)).override("stale", fixed(bad)),
 
-		table(8, 8, "Certificates of the cloud", "How long the certificates last that the expected authority signed: for each host the one that ends first, "+
-			"as seen from any site.", "No authentic certificate was seen in the last 10 minutes", "Remaining", false,
+		row("Certificates and idle connections"),
+		table(10, 8, "Certificates of the cloud", "How long the certificates last that the expected authority signed: for each host the one that ends first, "+
+			"as seen from any site. Overdue is by the thresholds of the alerting rules.", "No authentic certificate was seen in the last 10 minutes", "Remaining", false,
 			append(labelColumns(fromCloud, "host"),
-				column{value: "A", header: "Remaining", width: 90, cell: "color-text", field: field{Unit: "s", Decimals: ptr(1), Thresholds: limits(bad, from(0, neutral))}},
-				column{value: "B", header: "Of lifetime", cell: "color-text", field: field{
-					Unit: "percentunit", Decimals: ptr(0), Thresholds: limits(bad, from(0, partly), from(0.2, good))}},
+				column{value: "A", header: "Remaining", width: 100, cell: "color-text", field: field{Unit: "s", Decimals: ptr(1), Thresholds: limits(bad, from(0, neutral))}},
+				column{value: "B", header: "Of lifetime", width: 90, field: field{Unit: "percentunit", Decimals: ptr(0)}},
+				column{value: "C", header: "Renewal", cell: "color-text", field: field{Mappings: words(word{"1", "overdue", partly}), NoValue: "in time"}},
 			), []string{"service"},
-			query{expr: `
-				min by (service, host) (
-					` + certificates + ` - time()
-					and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
-				)`},
-			query{expr: `
-				min by (service, host) (
-					(` + certificates + ` - time()) / (` + certificates + ` - last_over_time(endpoint_tls_not_before_timestamp_seconds{@target}[10m]))
-					and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
-				)`},
+			query{expr: `min by (service, host) (` + certificates + ` - time())`},
+			query{expr: `min by (service, host) ((` + certificates + ` - time()) / ` + lifetimes + `)`},
+			query{expr: "group by (service, host) (\n" + indented(renewalOverdue) + "\n)"},
 		),
-		table(16, 8, "Silence against keepalive", "How long a silent TCP connection survives the path, and how long devices are silent between two keepalives. Where the network "+
-			"forgets sooner, devices are cut off without noticing.", "Silence is not measured at these sites (idle.enabled)", "Verdict", false,
+		table(14, 8, "Idle connections that are lost before the keepalive", "TCP paths on which an idle connection is lost before the devices' keepalive; at most 200. Devices there "+
+			"are cut off without noticing.", "No path loses idle connections before the keepalive, or idle connections are not measured (idle.enabled)", "Lost after", false,
 			append(labelColumns(fromRow, "site", "instance", "host", "port"),
-				column{value: "A", header: "Verdict", width: 135, cell: "color-text", field: field{Mappings: silence}},
-				column{value: "B", header: "Survives", width: 70, field: field{Unit: seconds}},
-				column{value: "C", header: "Lost after", width: 75, field: field{Unit: seconds}},
-				column{value: "D", header: "Keepalive", field: field{Unit: seconds}},
+				column{value: "A", header: "Lost after", width: 90, field: field{Unit: seconds}},
+				column{value: "B", header: "Survives", width: 80, field: field{Unit: seconds}},
+				column{value: "C", header: "Keepalive", field: field{Unit: seconds}},
 			), []string{"job", "service", "transport"},
-			query{expr: `(` + silenceStates + `
-				) < 3`},
-			query{expr: `min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target, transport="tcp"}[10m])) and on (@host) ` + keepalives},
-			query{expr: `min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m])) and on (@host) ` + keepalives},
-			query{expr: beside(measuredTCP, hostLabels, keepalives)},
+			query{expr: lostBeforeKeepalive},
+			query{expr: beside(lostBeforeKeepalive, pathLabels, `min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target, transport="tcp"}[10m]))`)},
+			query{expr: beside(lostBeforeKeepalive, hostLabels, keepalives)},
 		),
 	)
-	return describe(overviewUID, "Endpoints: overview", "What is wrong now on the paths from the sites to their device cloud.",
-		variables(false, false), selecting(panels))
+	return describe(overviewUID, "Endpoints: overview", "Which sites are in trouble, with what, since when, and who must act.",
+		variables(false, false), selecting(panels)).
+		annotate([]annotation{alertAnnotation}, []annotation{restartAnnotation, reloadAnnotation, addressAnnotation})
+}
+
+// faultLines shows how many sites had which fault over time.
+func faultLines() panel {
+	p := lines(12, 8, "Faults over time", "How many sites had which fault. A site with several faults counts in each line.",
+		field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No site had a fault in the time shown, or the alerting rules are not loaded",
+			Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2, "fillOpacity": 10}},
+		query{"count by (fault) (\n" + indented(perPlace("group", "last_over_time(endpoint:fault{@fault}[$__interval])", "fault")) + "\n)", "{{fault}}"})
+	p.Interval = slowestScrape
+	for _, f := range faults {
+		p = p.override(f.name, property{"displayName", f.word}, fixed(f.color))
+	}
+	return p
 }

@@ -77,6 +77,12 @@ func stat(w int, title, description, expr string, f field) panel {
 	}
 }
 
+// named shows the name of the value in place of the value.
+func (p panel) named(legend string) panel {
+	p.Targets[0].LegendFormat, p.Options["textMode"] = legend, "name"
+	return p
+}
+
 // lines is a panel of values over time. Prometheus has one sample a round: a point is a round, or a window's worth of
 // them, never a distribution.
 func lines(w, h int, title, description string, f field, queries ...query) panel {
@@ -271,22 +277,24 @@ func place(panels ...panel) []panel {
 }
 
 // selecting fills in which series a dashboard's variables select: {@target of a host's series, {@exporter of an
-// exporter's, {@alert of alerts, which may lack any of the labels (an alert of all sites has no instance); and the
+// exporter's, {@fault and {@alert of faults and alerts, which may lack labels (a silent site has no instance); and the
 // labels to group by: (@site, (@host, (@path, (@resolver.
 func selecting(panels []panel) []panel {
-	r := strings.NewReplacer(
-		"{@target", `{`+targetMatchers,
-		"{@exporter", `{`+exporterMatchers,
-		"{@alert", `{job=~"$job|", site=~"$site|", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
-		"(@path", "("+pathLabels, "(@resolver", "("+resolverLabels, "(@host", "("+hostLabels, "(@site", "("+siteLabels,
-	)
 	for i := range panels {
 		for j := range panels[i].Targets {
-			panels[i].Targets[j].Expr = r.Replace(panels[i].Targets[j].Expr)
+			panels[i].Targets[j].Expr = selections.Replace(panels[i].Targets[j].Expr)
 		}
 	}
 	return panels
 }
+
+var selections = strings.NewReplacer(
+	"{@target", `{`+targetMatchers,
+	"{@exporter", `{`+exporterMatchers,
+	"{@alert", `{job=~"$job|", site=~"$site|", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
+	"{@fault", `{job=~"$job|", site=~"$site", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
+	"(@path", "("+pathLabels, "(@resolver", "("+resolverLabels, "(@host", "("+hostLabels, "(@site", "("+siteLabels,
+)
 
 // What the variables select. Exporters may differ in their site only: if each one's own Prometheus writes to a
 // central one, all have the same instance. A site that is all sites (.*) includes series without the label, and an
@@ -343,12 +351,18 @@ func toHost(site, instance, host string) []link {
 		"&var-site=" + site + "&var-instance=" + instance + "&var-host=" + host + "&${__url_time_range}"}}
 }
 
+// toSite is a link to the overview of one site.
+func toSite(site, instance string) []link {
+	return []link{{Title: "Show only this site", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}" +
+		"&var-site=" + site + "&var-instance=" + instance + "&${__url_time_range}"}}
+}
+
 var (
-	fromRow    = toHost("${__data.fields.site}", "${__data.fields.instance}", "${__data.fields.host}")
-	fromSeries = toHost("${__field.labels.site}", "${__field.labels.instance}", "${__field.labels.host}")
-	fromCloud  = toHost("$__all", "$__all", "${__data.fields.host}") // a row that is of all sites
-	fromSite   = []link{{Title: "Show only this site", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}" +
-		"&var-site=${__data.fields.site}&var-instance=${__data.fields.instance}&${__url_time_range}"}}
+	fromRow        = toHost("${__data.fields.site}", "${__data.fields.instance}", "${__data.fields.host}")
+	fromSeries     = toHost("${__field.labels.site}", "${__field.labels.instance}", "${__field.labels.host}")
+	fromSeriesSite = toSite("${__field.labels.site}", "${__field.labels.instance}")
+	fromCloud      = toHost("$__all", "$__all", "${__data.fields.host}") // a row that is of all sites
+	fromSite       = toSite("${__data.fields.site}", "${__data.fields.instance}")
 )
 
 // variables are those of a dashboard; one asks for a single host, hidden ones only travel with the links.

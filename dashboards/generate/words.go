@@ -41,7 +41,8 @@ var (
 
 	// The values of pathStates.
 	pathHistory = words(
-		word{"0", "down", bad}, word{"1", "up", good}, word{"2", "partly up", partly}, word{"3", "intercepted", worse})
+		word{"0", "down", bad}, word{"1", "up", good}, word{"2", "partly up", partly}, word{"3", "intercepted", worse},
+		word{"4", "not known", unknown})
 
 	authenticity = words(word{"0", "not authentic", worse}, word{"1", "authentic", good})
 
@@ -59,6 +60,10 @@ var (
 
 	authorityPath = words(
 		word{"0", "ok", good}, word{"1", "blocked", bad}, word{"2", "intercepted", worse}, word{"3", "not authoritative", partly})
+
+	// The ranks of faults, and of those who must act.
+	faultRank = words(faultWords()...)
+	actor     = words(actorWords()...)
 
 	// The values of classRanks, and the reasons: the closed lists of package reason.
 	classRank   = words(classWords()...)
