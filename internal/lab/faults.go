@@ -111,7 +111,7 @@ func Faults() []Fault {
 		{Duplicate, "", "sends every datagram twice", nil, carried, nil},
 		{Reorder, "", "swaps the server's datagrams in pairs", nil, carried, nil},
 		{NoAnswerAfter, "", "passes the server's cookie and nothing after it", nil, blocked("silent"), nil},
-		{DropConnectionIDs, "", "the server asks for a connection id; datagrams that carry one (DTLS content type 25) are dropped", nil, blocked("silent"), nil},
+		{DropConnectionIDs, "", "drops records with the connection id that the server asks for", nil, blocked("silent"), nil},
 		{Fragments, "", "a server with datagrams of at most 100 bytes", nil, carried, nil},
 	}
 }

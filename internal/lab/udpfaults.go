@@ -38,8 +38,9 @@ func offersConnectionID(datagram []byte) bool {
 	}
 	const messageHeader = 12 // RFC 6347 §4.2.2
 	s := cryptobyte.String(datagram[dtlsHeader:])
+	var start []byte // with version and random
 	var session, cookie, suites, compression, extensions cryptobyte.String
-	if !s.Skip(messageHeader+2+32) || !s.ReadUint8LengthPrefixed(&session) || !s.ReadUint8LengthPrefixed(&cookie) ||
+	if !s.ReadBytes(&start, messageHeader+2+32) || !s.ReadUint8LengthPrefixed(&session) || !s.ReadUint8LengthPrefixed(&cookie) ||
 		!s.ReadUint16LengthPrefixed(&suites) || !s.ReadUint8LengthPrefixed(&compression) || !s.ReadUint16LengthPrefixed(&extensions) {
 		return false
 	}
