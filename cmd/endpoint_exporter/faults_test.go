@@ -413,9 +413,6 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 					if n, _ := x.one("endpoint_path_failure", append(labels, fmt.Sprintf("reason=%q", test.reason), `class="blocked"`)...); (n == 1) == test.unproven || len(failures) != int(1-up) {
 						t.Errorf("%v: %v, want %q", labels, failures, test.reason)
 					}
-					if test.twoHosts {
-						continue // a host's rounds are counted without the other's
-					}
 					if n, ok := x.one("endpoint_path_attempts_total", append(labels, `result="ok"`)...); !ok || n != up {
 						t.Errorf("%v: %v good attempts (%v)", labels, n, ok)
 					}

@@ -17,7 +17,7 @@ import (
 func SettleDoubt(hosts []report.Host) {
 	for i := range hosts {
 		h := &hosts[i]
-		if !anyUnproven(h) || !serviceAnswersCertificate(hosts, h) {
+		if !InDoubt(h) || !serviceAnswersCertificate(hosts, h) {
 			continue
 		}
 		h.Paths = slices.Clone(h.Paths)
@@ -31,7 +31,8 @@ func SettleDoubt(hosts []report.Host) {
 	}
 }
 
-func anyUnproven(h *report.Host) bool {
+// InDoubt reports whether a session with a host ended in doubt.
+func InDoubt(h *report.Host) bool {
 	return slices.ContainsFunc(h.Paths, func(p report.Path) bool {
 		return slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return w.Unproven })
 	})

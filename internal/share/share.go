@@ -101,6 +101,14 @@ func (g *Group[K, C]) Join(key K, maxAge, budget time.Duration, create func() C)
 	return c, nil
 }
 
+// Current returns the call that Join would share; ok is false if Join would start one.
+func (g *Group[K, C]) Current(key K, maxAge time.Duration) (c *Call[C], ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c = g.calls[key]
+	return c, c != nil && c.current(g.options.Now(), maxAge)
+}
+
 func (g *Group[K, C]) run(c *Call[C], budget time.Duration) {
 	ctx, cancel := context.WithTimeout(g.ctx, budget)
 	defer cancel()

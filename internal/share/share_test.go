@@ -101,6 +101,9 @@ func TestJoin(t *testing.T) {
 				if test.forget {
 					g.Forget()
 				}
+				if current, ok := g.Current(test.key, maxAge); ok != test.shared || ok && current != first {
+					t.Errorf("current: %v", ok)
+				}
 				second := join(t, g, test.key, f)
 				if (first == second) != test.shared || f.made > 2 {
 					t.Errorf("shared: %v after %d computations", first == second, f.made)

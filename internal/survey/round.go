@@ -27,6 +27,7 @@ type round struct {
 	gate         chan struct{}
 	names        *resolve.Host // nil if the host is an address
 	patience     time.Duration // of a look-up
+	walked       chan struct{} // closed when no walk runs any more
 
 	mu        sync.Mutex // guards the fields below until Run returns
 	lookups   []measurement.Lookup
@@ -59,6 +60,7 @@ type slot struct {
 func (r *round) Run(ctx context.Context) (keep bool) {
 	r.refreshAnchors(ctx)
 	r.surveyHost(ctx)
+	close(r.walked)
 	made := &report.Report{Site: r.survey.opts.Name, Started: r.started, Hosts: make([]report.Host, len(r.slots))}
 	logger := r.survey.opts.Logger
 	if r.unconfigured {
@@ -67,7 +69,7 @@ func (r *round) Run(ctx context.Context) (keep bool) {
 	for i := range r.slots {
 		made.Hosts[i] = r.snapshot(i)
 	}
-	diagnose.SettleDoubt(made.Hosts) // before the paths are counted
+	r.settleDoubt(ctx, made.Hosts) // before the paths are counted
 	for i := range made.Hosts {
 		for j := range made.Hosts[i].Paths {
 			if p := &made.Hosts[i].Paths[j]; p.Known {
@@ -82,6 +84,27 @@ func (r *round) Run(ctx context.Context) (keep bool) {
 		observe(made)
 	}
 	return true
+}
+
+// settleDoubt decides about sessions that ended in doubt with what this round and the current rounds of the service's
+// other hosts have seen, as a report of all of them does. It waits until these rounds have walked their paths.
+func (r *round) settleDoubt(ctx context.Context, hosts []report.Host) {
+	if r.unconfigured || !slices.ContainsFunc(hosts, func(h report.Host) bool { return diagnose.InDoubt(&h) }) {
+		diagnose.SettleDoubt(hosts)
+		return
+	}
+	all := slices.Clone(hosts)
+	for _, other := range r.survey.currentRounds(r) {
+		select {
+		case <-other.walked:
+			for i := range other.slots {
+				all = append(all, other.snapshot(i))
+			}
+		case <-ctx.Done():
+		}
+	}
+	diagnose.SettleDoubt(all)
+	copy(hosts, all)
 }
 
 // refreshAnchors waits until changed files of the trust anchors have been read again.

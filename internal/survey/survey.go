@@ -245,9 +245,31 @@ func (s *Survey) joinUnconfigured(ctx context.Context, host string) (*share.Call
 	})
 }
 
+// currentRounds returns the rounds of other hosts with a service of r that run or are young enough to be shared.
+func (s *Survey) currentRounds(r *round) (rounds []*round) {
+	services := make(map[string]bool)
+	for i := range r.slots {
+		services[r.slots[i].endpoint.Service] = true
+	}
+	hosts := map[string]bool{r.slots[0].endpoint.Host: true}
+	s.mu.Lock() // a caller of Run joins all rounds before one of them goes on here
+	defer s.mu.Unlock()
+	for i := range s.site.Config.Endpoints {
+		e := &s.site.Config.Endpoints[i]
+		if !services[e.Service] || hosts[e.Host] {
+			continue
+		}
+		hosts[e.Host] = true
+		if call, ok := s.configured.Current(e.Host, share.MaxAge(s.site.Config.Survey.MinInterval)); ok {
+			rounds = append(rounds, call.Computation())
+		}
+	}
+	return rounds
+}
+
 // newRound returns a round of one host, without slots; ctx is that of the asker. s.mu is held.
 func (s *Survey) newRound(ctx context.Context, host string) *round {
-	r := &round{survey: s, site: s.site, started: s.opts.Now(), gate: s.gate, patience: lookupPatience(ctx, s.site.Config.Survey.Timeout)}
+	r := &round{survey: s, site: s.site, started: s.opts.Now(), gate: s.gate, walked: make(chan struct{}), patience: lookupPatience(ctx, s.site.Config.Survey.Timeout)}
 	if _, err := netip.ParseAddr(host); err != nil {
 		r.names = s.site.Names.Host(host)
 	}
@@ -276,7 +298,7 @@ func (s *Survey) report(ctx context.Context, parts []part) *report.Report {
 	if len(parts) == 0 {
 		out.Started, out.Finished = s.opts.Now(), s.opts.Now()
 	}
-	// Other hosts of the service may decide. The counts of rounds know only the host's own paths.
+	// Again, because a round that ctx cuts off has not done it, and an old round may be reported with a new one.
 	diagnose.SettleDoubt(out.Hosts)
 	diagnose.Summarize(out)
 	return out
