@@ -3,17 +3,22 @@ package present
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
@@ -101,57 +106,128 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
+// FuzzHostile puts a text into a report of one path and checks one view of it. Over many inputs every kind of path and
+// every view has its turn; TestHostileTexts has whole reports in all views.
 func FuzzHostile(f *testing.F) {
-	f.Add(hostileTexts["markup"], false) // TestHostileTexts runs the others, and whole reports
-	f.Fuzz(func(t *testing.T, s string, closed bool) {
+	pieces := slices.Concat(onePath(sick()), onePath(offline()))
+	names := slices.Sorted(maps.Keys(views))
+	for i := range names {
+		f.Add(hostileTexts["markup"], i%2 == 0, uint8(i), uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, s string, closed bool, piece, view uint8) {
 		if len(s) > 300 { // cut at 200 bytes in every view, which TestHostileTexts covers
 			return
 		}
-		checkViews(t, hostile(oneHost(sick()), s, closed))
+		rep := copyOf(reflect.ValueOf(pieces[int(piece)%len(pieces)])).Interface().(*report.Report)
+		views[names[int(view)%len(names)]](t, NewView(hostile(rep, s, closed), "1.2.3"))
 	})
 }
 
-// oneHost cuts a report down to its first host, so that fuzzing tries more texts in the same time.
-func oneHost(rep *report.Report) *report.Report {
-	rep.Hosts = rep.Hosts[:1]
-	return rep
+// onePath cuts a report into reports of one path each.
+func onePath(rep *report.Report) (pieces []*report.Report) {
+	for _, h := range rep.Hosts {
+		for _, p := range h.Paths {
+			one, host, endpoint := *rep, h, *h.Endpoint
+			endpoint.Paths = []measurement.Path{p.Path}
+			host.Endpoint, host.Paths = &endpoint, []report.Path{p}
+			one.Hosts = []report.Host{host}
+			diagnose.Summarize(&one)
+			pieces = append(pieces, &one)
+		}
+	}
+	return pieces
+}
+
+// copyOf returns a copy of a value that shares no exported field's memory with it. Types of other modules are copied as
+// they are.
+func copyOf(v reflect.Value) reflect.Value {
+	out := reflect.New(v.Type()).Elem()
+	out.Set(v)
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			out.Set(reflect.New(v.Type().Elem()))
+			out.Elem().Set(copyOf(v.Elem()))
+		}
+	case reflect.Slice:
+		if !v.IsNil() {
+			out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+			for i := range v.Len() {
+				out.Index(i).Set(copyOf(v.Index(i)))
+			}
+		}
+	case reflect.Map:
+		if !v.IsNil() {
+			out.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
+			for key, value := range v.Seq2() {
+				out.SetMapIndex(key, copyOf(value))
+			}
+		}
+	case reflect.Struct:
+		if strings.HasPrefix(v.Type().PkgPath(), "github.com/endpoint-exporter/") {
+			for i := range v.NumField() {
+				if out.Field(i).CanSet() {
+					out.Field(i).Set(copyOf(v.Field(i)))
+				}
+			}
+		}
+	default: // no memory to copy
+	}
+	return out
 }
 
 // checkHostile tests that a text in a report stays text in every view.
 func checkHostile(t *testing.T, s string) {
 	t.Helper()
-	checkViews(t, hostile(sick(), s, false))
-	checkViews(t, hostile(offline(), s, false))
-	checkViews(t, hostile(sick(), s, true))
+	for _, rep := range []*report.Report{hostile(sick(), s, false), hostile(offline(), s, false), hostile(sick(), s, true)} {
+		v := NewView(rep, "1.2.3")
+		for _, check := range views {
+			check(t, v)
+		}
+	}
 }
 
-func checkViews(t *testing.T, rep *report.Report) {
+// views writes each view and checks it.
+var views = map[string]func(t *testing.T, v *View){
+	"text":    func(t *testing.T, v *View) { checkText(t, written(t, Text, v, Palette{Width: 80}), 80) },
+	"wide":    func(t *testing.T, v *View) { checkText(t, written(t, Text, v, Palette{Width: 120}), 120) },
+	"colours": checkColours,
+	"page": func(t *testing.T, v *View) {
+		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "/metrics", Now: started.Add(time.Minute)}))
+	},
+	"markdown": func(t *testing.T, v *View) { checkMarkdown(t, written(t, withoutOptions(Markdown), v, struct{}{})) },
+	"json":     checkJSON,
+}
+
+// written is what a view writes.
+func written[O any](t *testing.T, write func(io.Writer, *View, O) error, v *View, options O) string {
 	t.Helper()
-	written := make(map[string]string)
-	for ext, write := range forms {
-		var b bytes.Buffer
-		if err := write(&b, rep); err != nil {
-			t.Fatal(err)
-		}
-		if !utf8.Valid(b.Bytes()) {
-			t.Errorf("%s is not UTF-8", ext)
-		}
-		written[ext] = b.String()
-	}
-	checkText(t, written[".txt"], 80)
-	checkText(t, written[".120.txt"], 120)
-	checkPage(t, written[".html"])
-	checkMarkdown(t, written[".md"])
-	var v View
-	if err := json.Unmarshal([]byte(written[".json"]), &v); err != nil {
-		t.Errorf("the JSON does not parse: %v", err)
-	}
-	var coloured bytes.Buffer
-	if err := Text(&coloured, NewView(rep, "1.2.3"), ANSI); err != nil {
+	var b bytes.Buffer
+	if err := write(&b, v, options); err != nil {
 		t.Fatal(err)
 	}
+	if !utf8.Valid(b.Bytes()) {
+		t.Error("not UTF-8")
+	}
+	return b.String()
+}
+
+func withoutOptions(write func(io.Writer, *View) error) func(io.Writer, *View, struct{}) error {
+	return func(w io.Writer, v *View, _ struct{}) error { return write(w, v) }
+}
+
+func checkColours(t *testing.T, v *View) {
+	t.Helper()
 	ours := strings.NewReplacer(ANSI.Good, "", ANSI.Bad, "", ANSI.Doubt, "", ANSI.Strong, "", ANSI.Off, "")
-	checkText(t, ours.Replace(coloured.String()), defaultWidth)
+	checkText(t, ours.Replace(written(t, Text, v, ANSI)), defaultWidth)
+}
+
+func checkJSON(t *testing.T, v *View) {
+	t.Helper()
+	var read View
+	if err := json.Unmarshal([]byte(written(t, withoutOptions(JSON), v, struct{}{})), &read); err != nil {
+		t.Errorf("the JSON does not parse: %v", err)
+	}
 }
 
 // checkText: nothing but printable characters in lines of the terminal's width.
