@@ -206,6 +206,20 @@ func TestRoundAsksResolversFirst(t *testing.T) {
 	})
 }
 
+// TestRoundUnknownName has a host whose name is misspelt, and no other: that the zone itself does not have it is found
+// out, since an answer that there is no such name is an answer of the resolver.
+func TestRoundUnknownName(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newSite(lab.RecordSet{}, lab.Habits{})
+		clear(s.zone.Names)
+		s.start()
+		defer s.service.Close()
+		if r := s.round(10*time.Second, s.names(0)); r.authority.Failure != report.ZoneNoAddress {
+			t.Errorf("look-up %q, zone %+v", r.lookups[0].Failure, r.authority)
+		}
+	})
+}
+
 func TestRoundAuthorityOff(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{})

@@ -23,7 +23,7 @@ type Round struct {
 	watches  []dns.Watch   // of the look-ups, by resolver
 
 	arrivals chan struct{} // receives a value for every look-up that ends; closed after the last
-	first    chan struct{} // closed when the first resolver has given an address
+	first    chan struct{} // closed when the first resolver has answered
 	lookedUp chan struct{} // closed after the last look-up
 
 	mu       sync.Mutex            // guards the fields below until lookedUp is closed
@@ -195,9 +195,12 @@ func (r *Round) lookUp(owners *sync.WaitGroup) {
 			r.prefixes = append(r.prefixes, prefixes...)
 			r.mu.Unlock()
 			r.host.answered(&l)
-			if len(l.Addresses) > 0 {
+			switch l.Failure {
+			case measurement.DNSOK, measurement.DNSNXDomain, measurement.DNSNoAddress:
 				r.service.answered.Store(true)
 				once.Do(func() { close(r.first) })
+			case measurement.DNSServFail, measurement.DNSRefused, measurement.DNSRcode, measurement.DNSMalformed, measurement.DNSLoop,
+				measurement.DNSTimeout, measurement.DNSUnreachable, measurement.DNSOutOfTime:
 			}
 			owners.Go(func() { r.askLastOwners(&l) })
 			r.arrivals <- struct{}{}

@@ -143,9 +143,8 @@ type sinkholeRule func(addr netip.Addr, nat64 resolve.NAT64) bool
 // DNS64 server (RFC 6147) synthesised from a public address of the host. The prefix of the site's translator may be
 // private (RFC 6052).
 //
-// If the prefix is not known, the address is compared with the IPv4 addresses of the host. If these are not known
-// either, as behind a resolver that filters A records, nothing shows that the address is a sinkhole, and the walk
-// finds out.
+// If the prefix is not known, the address is compared with the IPv4 addresses of the host. If these are not known, as
+// behind a resolver that filters A records, nothing shows that the address is a sinkhole, and the walk finds out.
 func notTheCloud(addr netip.Addr, nat64 resolve.NAT64) bool {
 	if !diagnose.IsSinkhole(addr) {
 		return false
@@ -163,7 +162,7 @@ func notTheCloud(addr netip.Addr, nat64 resolve.NAT64) bool {
 			return diagnose.IsSinkhole(v4)
 		}
 	}
-	return len(nat64.Prefixes) > 0 || len(nat64.IPv4) > 0
+	return len(nat64.IPv4) > 0
 }
 
 // notAnywhere is the rule for hosts that may have any address.
