@@ -34,6 +34,9 @@ func TestRoundUnlistedServers(t *testing.T) {
 				s.start()
 				defer s.service.Close()
 				var last staleness.Assessment
+				if why := s.round(10*time.Second, s.names(0)).resolvers[0].Staleness.Why.Kind; (why == staleness.WhyServersNotAsked) != (test.verdict == staleness.Unknown) {
+					t.Errorf("in the first round: %s", why)
+				}
 				for began := time.Now(); time.Since(began) < 40*time.Minute; pass(15 * time.Second) {
 					last = s.round(10*time.Second, s.names(0)).resolvers[0].Staleness
 					if last.Verdict == staleness.Stale {

@@ -112,6 +112,9 @@ func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) type
 	case z.failure != "":
 		return unknown(Why{Kind: WhySampleFailed, Failure: z.failure})
 	}
+	if z.serversNotAsked() {
+		return unknown(Why{Kind: WhyServersNotAsked})
+	}
 	if i := h.interval; i > h.maxInterval() {
 		return unknown(Why{Kind: WhyRoundsTooFar, Interval: i, MaxInterval: h.maxInterval()})
 	}
@@ -120,9 +123,6 @@ func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) type
 	}
 	if !sharesAddress(st.current, z) {
 		return unknown(Why{Kind: WhyForeignAddresses})
-	}
-	if z.serversNotAsked() {
-		return unknown(Why{Kind: WhyServersNotAsked})
 	}
 	if z.cannotShowWithdrawal(st.current, now) {
 		return unknown(Why{Kind: WhyValuesReturn})
