@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -42,6 +44,7 @@ const scraper = "prometheus"
 type setup struct {
 	hosts    []lab.Host    // of the lab; nil: one
 	password string        // for basic authentication; "": none
+	cost     int           // of bcrypt; 0: the least
 	tls      bool          // TLS and HTTP/2
 	more     string        // added to the configuration
 	soak     time.Duration // how long the program runs in addition to 5 minutes
@@ -62,7 +65,7 @@ func serveProcess(t testing.TB, o setup) *served {
 	args := []string{"--config.file=" + configFile(t, l.Config()+o.more), "--web.listen-address=" + s.address, "--log.level=error"}
 	var web string
 	if o.password != "" {
-		hash, err := bcrypt.GenerateFromPassword([]byte(o.password), bcrypt.MinCost)
+		hash, err := bcrypt.GenerateFromPassword([]byte(o.password), max(o.cost, bcrypt.MinCost))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,10 +309,32 @@ func TestMissingBodies(t *testing.T) {
 			if n := closed(t, one, 8*time.Second, test.status); n != 1 {
 				t.Errorf("the response is not %s", test.status)
 			}
+			if test.password != "" {
+				tryPasswords(t, s)
+			}
 			if n := s.descriptors(t); n > 40 {
 				t.Errorf("%d files are open afterwards", n)
 			}
 		})
+	}
+}
+
+// wrongPassword is a request with another password each time.
+func wrongPassword() string {
+	credentials := base64.StdEncoding.EncodeToString([]byte(scraper + ":" + rand.Text()))
+	return "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic " + credentials + "\r\n\r\n"
+}
+
+// tryPasswords tries 100 wrong passwords, of which most are not checked.
+func tryPasswords(t *testing.T, s *served) {
+	t.Helper()
+	var tries []net.Conn
+	for range 100 {
+		tries = append(tries, s.connect(t, 1, wrongPassword())...)
+	}
+	s.scrape(t, "while passwords are tried")
+	if n := closed(t, tries, 8*time.Second, "429"); n < 50 {
+		t.Errorf("%d of 100 passwords are not checked", n)
 	}
 }
 
@@ -427,19 +452,26 @@ func TestClientsThatDoNotRead(t *testing.T) {
 func BenchmarkAttackedScrape(b *testing.B) {
 	hostile := func(s *served, b *testing.B, text string) { s.connect(b, 50, text) }
 	for _, attack := range []struct {
-		name string
-		do   func(s *served, b *testing.B)
+		name     string
+		password string
+		do       func(s *served, b *testing.B)
 	}{
-		{"none", nil},
-		{"headers", func(s *served, b *testing.B) { hostile(s, b, largeHeaders) }},
-		{"bodies", func(s *served, b *testing.B) { hostile(s, b, missingBody) }},
-		{"silence", func(s *served, b *testing.B) { hostile(s, b, "") }},
-		{"loop", func(s *served, b *testing.B) {
+		{"none", "", nil},
+		{"headers", "secret", func(s *served, b *testing.B) { hostile(s, b, largeHeaders) }},
+		{"held", "secret", func(s *served, b *testing.B) { hostile(s, b, missingBody) }},
+		{"bodies", "", func(s *served, b *testing.B) { hostile(s, b, missingBody) }},
+		{"silence", "", func(s *served, b *testing.B) { hostile(s, b, "") }},
+		{"passwords", "secret", func(s *served, b *testing.B) {
+			for range 50 {
+				s.connect(b, 1, wrongPassword())
+			}
+		}},
+		{"loop", "", func(s *served, b *testing.B) {
 			hostile(s, b, "GET /metrics HTTP/1.1\r\nHost: x\r\n"+timeoutHeader+": 0.02\r\n\r\n")
 		}},
 	} {
 		b.Run("attack="+attack.name, func(b *testing.B) {
-			s := serveProcess(b, setup{hosts: lab.Izuma()[1:2], more: "survey: {min_interval: 0s}\n"})
+			s := serveProcess(b, setup{hosts: lab.Izuma()[1:2], password: attack.password, cost: bcrypt.DefaultCost, more: "survey: {min_interval: 0s}\n", build: released})
 			if err := s.lab.Set("*", lab.Silence); err != nil {
 				b.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -86,6 +87,15 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	(&connections{released: idle.schedule}).install(server)
+	if *s.web.WebConfigFile != "" {
+		bounded := newPasswords()
+		server.Handler = bounded.after(server.Handler)
+		// The toolkit puts its own handler in front before it calls Serve, which calls BaseContext first.
+		server.BaseContext = func(net.Listener) context.Context {
+			server.Handler = bounded.before(server.Handler)
+			return context.WithoutCancel(ctx)
+		}
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- web.ListenAndServe(server, s.web, logger) }()
 	for {
