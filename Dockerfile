@@ -5,7 +5,7 @@
 #     takes a binary built outside; without BINARY it is looked for under the platform's name (linux/arm64/endpoint_exporter)
 # Neither knows its version: `make image` tells it, and adds the label org.opencontainers.image.created, which must be a date.
 ARG FROM_STAGE=compiled
-ARG GO_IMAGE=golang:1.26
+ARG GO_IMAGE=golang:1.26.8@sha256:6c2a5538f964f1c82f97ad14988bf05de100d922d159d0e398b54c7b0ca0c6c9
 
 FROM ${GO_IMAGE} AS compiled
 WORKDIR /src

@@ -1,4 +1,5 @@
 GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION   := v1.8.0
 GOBIN := $(shell go env GOPATH)/bin
 export PATH := $(PATH):$(GOBIN):/usr/sbin:/sbin
 
@@ -15,7 +16,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint generate fuzz worlds bench soak demo golden oracle
+.PHONY: all build image test test-unit release-check lint vulnerabilities generate fuzz worlds bench soak demo golden oracle
 all: build
 
 build: ## build both programs into the current directory
@@ -82,3 +83,6 @@ lint:
 	@golangci-lint version --short 2>/dev/null | grep -qx '$(GOLANGCI_LINT_VERSION:v%=%)' || \
 	  go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	golangci-lint run
+
+vulnerabilities: ## known vulnerabilities in what the programs call; it reads the database of vuln.go.dev
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
