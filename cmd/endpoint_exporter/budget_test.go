@@ -105,6 +105,7 @@ func TestBudget(t *testing.T) {
 // TestLoadOfHostileAskers has a client ask in a loop for 20 ms at a time, with every page and parameter, while the
 // exporter is scraped every 5 s. Each path is walked at most once in three quarters of min_interval.
 func TestLoadOfHostileAskers(t *testing.T) {
+	t.Parallel()
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		network.Delay = 30 * time.Millisecond // a round takes longer than a hostile request
 		l := startLab(t, lab.Options{Network: network})

@@ -102,6 +102,7 @@ func (s *stuckWriter) Write([]byte) (int, error) {
 
 // TestAnswersUnread sends large responses to clients that do not read, up to the bound and beyond.
 func TestAnswersUnread(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAnswers()
 		large := func(w http.ResponseWriter) { _, _ = w.Write(make([]byte, maxUnread/2)) }

@@ -61,7 +61,7 @@ func serveProcess(t testing.TB, o setup) *served {
 	s := &served{address: freeAddress(t), series: len(l.Places()), password: o.password, scheme: "http", lab: l}
 	// An idle connection may be closed at the moment when a request is sent on it, which then fails.
 	transport := &http.Transport{DisableKeepAlives: true}
-	s.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	s.client = &http.Client{Transport: transport, Timeout: time.Minute}
 	args := []string{"--config.file=" + configFile(t, l.Config()+o.more), "--web.listen-address=" + s.address, "--log.level=error"}
 	var web string
 	if o.password != "" {
@@ -251,26 +251,53 @@ func closed(t *testing.T, connections []net.Conn, limit time.Duration, status st
 // largeHeaders is a request with 1 MB of headers that does not end.
 var largeHeaders = "GET /metrics HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-Large: "+strings.Repeat("a", 1000)+"\r\n", 1000)
 
-// TestLargeHeaders sends 600 times 1 MB of headers, which the program reads before it asks for a password.
-func TestLargeHeaders(t *testing.T) {
+// TestMemory attacks the memory of a program that is built as for a release.
+func TestMemory(t *testing.T) {
+	t.Parallel()
 	s := serveProcess(t, setup{password: "secret", build: released})
 	s.scrape(t, "before")
-	before := s.resident(t)
+	t.Logf("resident: %d kB before", s.resident(t)>>10)
+	largeHeadersOf(t, s)
+	unreadResponses(t, s)
+}
+
+// largeHeadersOf sends 600 times 1 MB of headers, which the program reads before it asks for a password.
+func largeHeadersOf(t *testing.T, s *served) {
+	t.Helper()
 	s.connect(t, 600, largeHeaders)
-	s.scrape(t, "while the connections are open")
+	s.scrape(t, "while the connections with large headers are open")
 	during := s.resident(t)
-	t.Logf("resident: %d kB before, %d kB with the connections", before>>10, during>>10)
 	const limit = 40 << 20
 	if during > 2*limit {
-		t.Errorf("%d MB resident with the connections", during>>20)
+		t.Errorf("%d MB resident with large headers", during>>20)
 	}
 	await(t, 30*time.Second, "below 40 MB resident", func() bool { return s.resident(t) < limit })
-	t.Logf("resident afterwards: %d kB", s.resident(t)>>10)
-	s.scrape(t, "afterwards")
+	t.Logf("resident: %d kB with large headers, %d kB afterwards", during>>10, s.resident(t)>>10)
+	s.scrape(t, "after large headers")
+}
+
+// unreadResponses sends scrapes on 200 connections whose responses are never read, three times over. All have the
+// right password.
+func unreadResponses(t *testing.T, s *served) {
+	t.Helper()
+	credentials := base64.StdEncoding.EncodeToString([]byte(scraper + ":" + s.password))
+	request := "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\nAuthorization: Basic " + credentials + "\r\n\r\n"
+	for range 3 {
+		for _, conn := range s.connect(t, 200, strings.Repeat(request, 100)) {
+			_ = conn.(*net.TCPConn).SetReadBuffer(1024)
+		}
+		started := time.Now()
+		s.scrape(t, "while the responses are not read")
+		t.Logf("a scrape took %v, %d kB resident", time.Since(started), s.resident(t)>>10)
+	}
+	if n := s.resident(t); n > 150<<20 {
+		t.Errorf("%d MB resident with unread responses", n>>20)
+	}
 }
 
 // TestHeaderLimit measures how large the headers of a request may be.
 func TestHeaderLimit(t *testing.T) {
+	t.Parallel()
 	s := serveProcess(t, setup{})
 	for name, test := range map[string]struct {
 		bytes  int
@@ -358,17 +385,16 @@ func TestConnectionsWithoutRequest(t *testing.T) {
 // TestTLSConnections attacks the program over TLS: connections without a handshake, with one and no request, and
 // requests over HTTP/2 whose body never comes.
 func TestTLSConnections(t *testing.T) {
+	t.Parallel()
 	s := serveProcess(t, setup{tls: true, more: "survey: {min_interval: 0s}\n"})
 	insecure := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // nothing is authenticated
 	raw := s.connect(t, 300, "\x16\x03\x01")
 	s.scrape(t, "with connections without a handshake")
 	var encrypted []net.Conn
-	for range 10 {
-		for _, conn := range s.connect(t, 30, "") {
-			over := tls.Client(conn, insecure)
-			if err := over.Handshake(); err == nil {
-				encrypted = append(encrypted, over)
-			}
+	for range 300 {
+		over := tls.Client(s.connect(t, 1, "")[0], insecure)
+		if err := over.Handshake(); err == nil {
+			encrypted = append(encrypted, over)
 		}
 	}
 	s.scrape(t, "with connections without a request")
@@ -413,6 +439,7 @@ func TestTLSConnections(t *testing.T) {
 
 // TestScrapersOfOneRound sends 200 scrapes at once: all share one round, and all get it.
 func TestScrapersOfOneRound(t *testing.T) {
+	t.Parallel()
 	s := serveProcess(t, setup{})
 	var all sync.WaitGroup
 	for range 200 {
@@ -428,22 +455,6 @@ func TestScrapersOfOneRound(t *testing.T) {
 	}
 	if len(attempts) != s.series {
 		t.Errorf("attempts of %d paths", len(attempts))
-	}
-}
-
-// TestClientsThatDoNotRead sends scrapes on 200 connections whose responses are never read, three times over.
-func TestClientsThatDoNotRead(t *testing.T) {
-	s := serveProcess(t, setup{build: released})
-	for range 3 {
-		for _, conn := range s.connect(t, 200, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n", 100)) {
-			_ = conn.(*net.TCPConn).SetReadBuffer(1024)
-		}
-		started := time.Now()
-		s.scrape(t, "while the responses are not read")
-		t.Logf("a scrape took %v, %d kB resident", time.Since(started), s.resident(t)>>10)
-	}
-	if n := s.resident(t); n > 150<<20 {
-		t.Errorf("%d MB resident", n>>20)
 	}
 }
 

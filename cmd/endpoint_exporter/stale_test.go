@@ -39,6 +39,7 @@ func scrapeUntil(t *testing.T, e *exporter, labels []string, verdict, never stri
 // TestStaleByTTL proves, with the default constants, that a resolver keeps the records of a zone longer than its TTL,
 // and checks metrics and advice.
 func TestStaleByTTL(t *testing.T) {
+	t.Parallel()
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network}) // TTL 60 s
 		if err := l.Set("resolver", "min_ttl:600"); err != nil {
@@ -68,6 +69,7 @@ func TestStaleByTTL(t *testing.T) {
 // the old address with a TTL that looks honest (dnsmasq's min-cache-ttl with max-ttl). The old address then refuses
 // TCP.
 func TestStaleByWithdrawnAddress(t *testing.T) {
+	t.Parallel()
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		var published atomic.Pointer[[]netip.Addr]
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 2, Network: network, Records: map[string]lab.RecordSet{

@@ -342,6 +342,7 @@ func TestAddressesFlag(t *testing.T) {
 
 // TestScrapesOfASilentHost keeps a round open with a silent host and sends 200 scrapes: all share the round.
 func TestScrapesOfASilentHost(t *testing.T) {
+	t.Parallel()
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		l := bootstrapOnly(t, network)
 		if err := l.Set("*/tcp", lab.Silence); err != nil {
