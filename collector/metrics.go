@@ -206,7 +206,8 @@ var table = withTransports([metricCount]Metric{
 	pathDuration: {
 		Name: "endpoint_path_duration_seconds", Type: Gauge, Labels: with(ofPath, "phase"), Group: groupTimes,
 		Values: map[string][]string{"phase": phases},
-		Help:   "Duration of each phase in the last round; a phase that did not run to its end is absent.",
+		Help: "Time that the network and the server took in each phase of the last round, on Linux by the kernel's clock: without the " +
+			"exporter's own work, however busy its machine is. A phase that did not run to its end is absent.",
 	},
 	handshakeDuration: {
 		Name: "endpoint_handshake_duration_seconds", Type: Histogram, Labels: ofPath, Group: groupTimes,
@@ -277,7 +278,8 @@ var table = withTransports([metricCount]Metric{
 	},
 	dnsLookupDuration: {
 		Name: "endpoint_dns_lookup_duration_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,
-		Help: "How long the resolver took to answer, or how long this exporter waited; absent if the deadline cut the look-up off.",
+		Help: "How long the resolver took to answer, on Linux by the kernel's clock, or how long this exporter waited; " +
+			"absent if the deadline cut the look-up off.",
 	},
 	dnsTTL: {
 		Name: "endpoint_dns_ttl_seconds", Type: Gauge, Labels: ofResolver, Group: groupDNS,

@@ -63,9 +63,9 @@ type Pinger struct {
 	Unreliable bool
 }
 
-// Ping sends one ping and waits until deadline for its answer. took is the time from the first message to the answer;
-// it is set only if err is nil. sent counts the messages, retransmissions included. Errors of conn are wrapped.
-func (p Pinger) Ping(conn Conn, deadline time.Time) (took time.Duration, sent int, err error) {
+// Ping sends one ping and waits until deadline for its answer. sent counts the messages, retransmissions included.
+// Errors of conn are wrapped.
+func (p Pinger) Ping(conn Conn, deadline time.Time) (sent int, err error) {
 	if p.Framing == measurement.RFC8323 {
 		return pingStream(conn, deadline)
 	}
@@ -96,11 +96,10 @@ func IsReset(b []byte, id uint16) bool {
 	return err == nil && m.Type == message.Reset && m.Code == codes.Empty && len(m.Token) == 0 && m.MessageID == int32(id)
 }
 
-func (p Pinger) pingMessage(conn Conn, deadline time.Time) (took time.Duration, sent int, err error) {
+func (p Pinger) pingMessage(conn Conn, deadline time.Time) (sent int, err error) {
 	id := uint16(rand.Uint32())
 	ping, buf := Empty(id), make([]byte, maxMessage)
 	timeout := ackTimeout + rand.N(ackTimeout/2)
-	started := time.Now()
 	repeat := deadline
 	otherFraming := false
 	defer func() {
@@ -111,7 +110,7 @@ func (p Pinger) pingMessage(conn Conn, deadline time.Time) (took time.Duration, 
 	for others := 0; others < maxMessages; {
 		if sent == 0 || !repeat.After(time.Now()) && repeat.Before(deadline) {
 			if _, err := conn.Write(ping); err != nil {
-				return 0, sent, fmt.Errorf("send the empty message: %w", err)
+				return sent, fmt.Errorf("send the empty message: %w", err)
 			}
 			sent++
 			if repeat = deadline; p.Unreliable && sent <= maxRetransmit {
@@ -123,15 +122,15 @@ func (p Pinger) pingMessage(conn Conn, deadline time.Time) (took time.Duration, 
 		switch {
 		case errors.Is(err, ErrNoPong) && repeat.Before(deadline):
 		case err != nil:
-			return 0, sent, err
+			return sent, err
 		case IsReset(buf[:n], id):
-			return time.Since(started), sent, nil
+			return sent, nil
 		default:
 			others++ // a request of the server, or an answer to an earlier message
 			otherFraming = otherFraming || !p.Unreliable && isCSM(buf[:n])
 		}
 	}
-	return 0, sent, fmt.Errorf("%w among %d other messages", ErrNoPong, maxMessages)
+	return sent, fmt.Errorf("%w among %d other messages", ErrNoPong, maxMessages)
 }
 
 // read reads the next bytes; it returns ErrNoPong at the deadline.

@@ -17,11 +17,10 @@ import (
 // of the server and ignores its settings and requests.
 //
 // A session that is pinged again sends its settings again, which §5.3 allows at any time.
-func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, err error) {
+func pingStream(conn Conn, deadline time.Time) (sent int, err error) {
 	token := binary.BigEndian.AppendUint16(nil, uint16(rand.Uint32()))
-	started := time.Now()
 	if _, err := conn.Write(append(signal(codes.CSM, nil), signal(codes.Ping, token)...)); err != nil {
-		return 0, 0, fmt.Errorf("send the settings and the ping: %w", err)
+		return 0, fmt.Errorf("send the settings and the ping: %w", err)
 	}
 	sent = 1
 	buf := make([]byte, 0, maxMessage)
@@ -31,7 +30,7 @@ func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, er
 		case errors.Is(err, message.ErrShortRead):
 			n, err := read(conn, buf[len(buf):cap(buf)], deadline)
 			if err != nil {
-				return 0, sent, err
+				return sent, err
 			}
 			if n == 0 {
 				others++ // an empty record is allowed, so their number must be bounded
@@ -39,24 +38,24 @@ func pingStream(conn Conn, deadline time.Time) (took time.Duration, sent int, er
 			buf = buf[:len(buf)+n]
 			continue
 		case err != nil:
-			return 0, sent, fmt.Errorf("%w: %w", ErrMalformed, err)
+			return sent, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
 		switch h.Code {
 		case codes.Pong:
 			if len(h.Token) == 0 || string(h.Token) == string(token) { // libcoap up to 4.3.1 repeats no token
-				return time.Since(started), sent, nil
+				return sent, nil
 			}
 		case codes.Ping:
 			if _, err := conn.Write(signal(codes.Pong, h.Token)); err != nil {
-				return 0, sent, fmt.Errorf("answer the server's ping: %w", err)
+				return sent, fmt.Errorf("answer the server's ping: %w", err)
 			}
 		case codes.Release, codes.Abort:
-			return 0, sent, fmt.Errorf("%w: %v", ErrReleased, h.Code)
+			return sent, fmt.Errorf("%w: %v", ErrReleased, h.Code)
 		}
 		others++
 		buf = buf[:copy(buf, buf[h.MessageLength:])]
 	}
-	return 0, sent, fmt.Errorf("%w among %d other messages", ErrNoPong, maxMessages)
+	return sent, fmt.Errorf("%w among %d other messages", ErrNoPong, maxMessages)
 }
 
 // errTooLong means that a message announces more than maxMessage bytes.

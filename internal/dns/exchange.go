@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
@@ -130,6 +131,7 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) R
 	}
 	// The age of an answer counts from the first question, so that it is never taken for younger than it may be.
 	reply.Server, reply.Name, reply.Type, reply.Asked, reply.Tries = server, q.Name, q.Type, asked, x.sent
+	reply.Took = x.took
 	if reply.Failure == measurement.DNSTimeout {
 		reply.Detail.N, reply.Detail.After = x.sent, c.now().Sub(asked)
 	}
@@ -162,6 +164,7 @@ type exchange struct {
 	edns        bool   // the next question has an OPT record
 	ednsBroken  bool   // an answer showed that the server cannot handle EDNS
 
+	took           time.Duration // see Reply
 	late           time.Duration // how late this process ran after a deadline, at most
 	failed         Reply         // returned if no better reply arrives
 	bad            int           // unusable answers
@@ -177,6 +180,7 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	}
 	defer conn.Close()
 	defer interrupt(own, conn)()
+	defer func() { x.took += conn.Elapsed() }()
 	buffer := make([]byte, readSize)
 	started := time.Now()
 	next := started
@@ -277,12 +281,17 @@ func (x *exchange) receive(own context.Context, conn net.Conn, buffer []byte, de
 // tcp asks over TCP, once.
 func (x *exchange) tcp(own context.Context) Reply {
 	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailTCPSilent})
+	started := time.Now()
 	conn, err := x.dial(own, "tcp")
+	connected := time.Since(started)
 	if err != nil {
+		x.took += connected
 		x.failTCP(own, err)
 		return x.failed
 	}
+	x.took += sockclock.Connect(sockclock.Info(conn), connected)
 	defer conn.Close()
+	defer func() { x.took += conn.Elapsed() }()
 	end, _ := own.Deadline()
 	_ = conn.SetDeadline(end)
 	defer interrupt(own, conn)()
@@ -322,12 +331,16 @@ func readFrame(conn net.Conn) ([]byte, error) {
 	return packet, err
 }
 
-func (x *exchange) dial(ctx context.Context, network string) (net.Conn, error) {
+func (x *exchange) dial(ctx context.Context, network string) (*sockclock.Conn, error) {
 	dial := x.client.Dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	return dial(ctx, network, x.server.String())
+	conn, err := dial(ctx, network, x.server.String())
+	if err != nil {
+		return nil, err
+	}
+	return sockclock.New(conn), nil
 }
 
 // interrupt ends the reads and writes of a connection when ctx is cancelled. The end of its time is left to the

@@ -20,26 +20,32 @@ var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 // some servers answer with an empty message instead of an error. patience is the time that the resolver gets; 0: that
 // of [ResolverTimers]. watch shows how far the look-up has come; may be nil.
 func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, patience time.Duration, watch *Watch) measurement.Lookup {
-	started := time.Now()
 	q := Query{Name: host, Recursive: true, Patience: patience, Watch: watch}
 	l := measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
-	l.Answers = ask(ctx, x, &l, q, func(measurement.Answer) bool { return true })
+	var took time.Duration
+	l.Answers, took = ask(ctx, x, &l, q, func(measurement.Answer) bool { return true })
 	summarise(&l)
 	if len(l.Addresses) == 0 && slices.ContainsFunc(l.Answers, mayBeEDNS) {
 		q.WithoutEDNS = true
-		plain := measurement.Lookup{Resolver: resolver, Answers: ask(ctx, x, &l, q, mayBeEDNS)}
+		plain := measurement.Lookup{Resolver: resolver}
+		var again time.Duration
+		plain.Answers, again = ask(ctx, x, &l, q, mayBeEDNS)
+		took += again
 		if summarise(&plain); len(plain.Addresses) > 0 {
 			l = plain
 		}
 	}
-	l.Took = time.Since(started)
+	l.Took = took
 	return l
 }
 
-// ask asks the resolver of a look-up for the types whose answers are to be replaced, at the same time, and returns the
-// new set of answers.
-func ask(ctx context.Context, x Exchanger, l *measurement.Lookup, q Query, replace func(measurement.Answer) bool) []measurement.Answer {
+// ask asks the resolver of a look-up for the types whose answers are to be replaced, at the same time. It returns the
+// new set of answers, and how long the longer exchange took.
+func ask(
+	ctx context.Context, x Exchanger, l *measurement.Lookup, q Query, replace func(measurement.Answer) bool,
+) (answers []measurement.Answer, took time.Duration) {
 	out := slices.Clone(l.Answers)
+	var each [len(Types)]time.Duration
 	var both sync.WaitGroup
 	for i, typ := range Types {
 		if !replace(out[i]) {
@@ -49,12 +55,13 @@ func ask(ctx context.Context, x Exchanger, l *measurement.Lookup, q Query, repla
 			q := q
 			q.Type = typ
 			tries := out[i].Tries
-			out[i] = x.Exchange(ctx, l.Resolver, q).Answer
+			reply := x.Exchange(ctx, l.Resolver, q)
+			out[i], each[i] = reply.Answer, reply.Took
 			out[i].Tries += tries
 		})
 	}
 	both.Wait()
-	return out
+	return out, max(each[0], each[1])
 }
 
 // mayBeEDNS reports whether an answer without an address answers a question with EDNS: [Client.Exchange] has repeated

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -28,6 +29,9 @@ type Reply struct {
 	Glue map[string][]netip.Addr // addresses of NS in the additional section
 	// SOA is the owner of the SOA record of a negative answer: the apex of the zone that answered (RFC 2308 §3).
 	SOA string
+	// Took is how long the server and the network took, by the clock of the kernel where there is one (package
+	// sockclock), with the pauses before further questions.
+	Took time.Duration
 }
 
 // interpret returns what a message answers to q, and drops everything else in it.

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -159,37 +158,6 @@ func BenchmarkDeviceWalkUDP(b *testing.B) {
 // BenchmarkWebWalk is the same by crypto/tls, for comparison.
 func BenchmarkWebWalk(b *testing.B) {
 	benchmarkWalk(b, "web", Target{Client: measurement.Web, Host: "server.test"})
-}
-
-// BenchmarkAccuracy walks paths of a known delay and reports by how much the hello came later than the path explains:
-// one round trip over TCP, two over UDP for the cookie. What remains is the server's and our own work and the
-// machine's timers.
-func BenchmarkAccuracy(b *testing.B) {
-	for _, transport := range []measurement.Transport{measurement.TCP, measurement.UDP} {
-		for _, delay := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
-			b.Run(fmt.Sprintf("%s/%v", transport, 2*delay), func(b *testing.B) {
-				l := startLab(b, deviceHost())
-				inflict(b, l, bootstrap, transport, fmt.Sprintf("%s:%v", lab.Slow, delay))
-				target := Target{Address: addressOf(b, l, bootstrap, transport), Transport: transport, Client: measurement.Device}
-				path := 2 * delay
-				if transport == measurement.UDP {
-					path *= 2
-				}
-				var late []time.Duration
-				for b.Loop() {
-					o := new(Walker).Walk(b.Context(), target)
-					hello, ok := o.Took(measurement.Hello)
-					if !ok || hello < path {
-						b.Fatalf("hello after %v over a path of %v: %s", hello, path, describe(o))
-					}
-					late = append(late, hello-path)
-				}
-				slices.Sort(late)
-				b.ReportMetric(float64(late[len(late)/2].Microseconds()), "late-median-µs")
-				b.ReportMetric(float64(late[len(late)*99/100].Microseconds()), "late-p99-µs")
-			})
-		}
-	}
 }
 
 // BenchmarkWaiting reports the memory that a walk holds while it waits for a server that says nothing: heap and

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
 // connect opens a TCP connection and records in out how that went; it returns nil if the connect failed.
-func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, out *measurement.Outcome) net.Conn {
+func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, out *measurement.Outcome) *sockclock.Conn {
 	out.Started = time.Now()
 	dial := w.Dial
 	if dial == nil {
@@ -31,10 +32,11 @@ func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, 
 		}
 		return nil
 	}
-	out.Times = append(out.Times, measurement.PhaseTime{Phase: measurement.Connect, Took: took})
+	info := sockclock.Info(conn)
+	out.Times = append(out.Times, measurement.PhaseTime{Phase: measurement.Connect, Took: sockclock.Connect(info, took)})
 	out.Local = localAddr(conn)
-	out.RTT = infoOf(conn).rtt
-	return conn
+	out.RTT = info.RTT
+	return sockclock.New(conn)
 }
 
 // localAddr returns this machine's address of a connection.

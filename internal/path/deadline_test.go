@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 )
 
 func TestPhaseDeadline(t *testing.T) {
@@ -60,7 +61,7 @@ func TestPingNotRepeatedAfterRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer deadline.release()
-	d := &udpData{&udpSession{baseSession: baseSession{conn: conn}, client: devicedtls.New([32]byte{})}, deadline}
+	d := &udpData{&udpSession{baseSession: baseSession{conn: sockclock.New(conn)}, client: devicedtls.New([32]byte{})}, deadline}
 	if err := d.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
@@ -92,7 +92,7 @@ type baseSession struct {
 	walker     *Walker
 	patience   Patience
 	target     Target
-	conn       net.Conn
+	conn       *sockclock.Conn
 	buf        []byte
 	peerClosed bool          // the server ended the session: no close_notify is sent
 	trip       time.Duration // the longest round trip measured so far
@@ -295,9 +295,10 @@ func (s *baseSession) ping(ctx context.Context, p coap.Pinger, carrier func(*pha
 	}
 	defer d.release()
 	s.out.Pinged, s.out.Ponged = true, false
-	took, sent, err := p.Ping(carrier(d), d.end)
+	s.conn.Begin()
+	sent, err := p.Ping(carrier(d), d.end)
 	if err == nil {
-		s.out.Ponged = s.completed(measurement.Ping, took)
+		s.out.Ponged = s.completed(measurement.Ping, s.conn.Elapsed())
 		return nil
 	}
 	switch cause := d.cause(err); {

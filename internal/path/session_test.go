@@ -13,6 +13,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 )
 
 func TestPingTwice(t *testing.T) {
@@ -298,11 +299,11 @@ func TestPongWithCloseNotifyUDP(t *testing.T) {
 	o.IdleLimit = time.Second
 	inWorld(t, o, func(t *testing.T, w *world) {
 		s := w.openSession(t, measurement.UDP).(*udpSession)
-		s.conn = joiningConn{s.conn}
+		s.conn = sockclock.New(joiningConn{s.conn})
 		if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
 			t.Errorf("ping: %v", err)
 		}
-		s.conn = endedConn{s.conn, t}
+		s.conn = sockclock.New(endedConn{s.conn, t})
 		if err := s.Listen(after(t, time.Second)); !errors.Is(err, ErrEnded) {
 			t.Errorf("listen: %v, want ErrEnded", err)
 		}
@@ -317,11 +318,11 @@ func TestPongWithCloseNotifyTCP(t *testing.T) {
 	o.IdleLimit = time.Second
 	inWorld(t, o, func(t *testing.T, w *world) {
 		s := w.openSession(t, measurement.TCP).(*tcpSession)
-		s.conn = gatheringConn{s.conn}
+		s.conn = sockclock.New(gatheringConn{s.conn})
 		if err := s.Ping(t.Context()); err != nil || !s.Outcome().Ponged {
 			t.Errorf("ping: %v", err)
 		}
-		s.conn = endedConn{s.conn, t}
+		s.conn = sockclock.New(endedConn{s.conn, t})
 		if err := s.Ping(t.Context()); !errors.Is(err, ErrEnded) {
 			t.Errorf("the next ping: %v, want ErrEnded", err)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
@@ -41,9 +42,8 @@ func (s *tcpSession) Hello(ctx context.Context) bool {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	s.client = devicetls.New(random)
-	started := time.Now()
 	err := s.exchange(ctx, scaled(s.patience.Hello, s.trip), s.client.Hello(), devicetls.FlightComplete)
-	took := time.Since(started)
+	took := s.conn.Elapsed()
 	s.out.TLS = s.client.Flight().Seen()
 	if err != nil {
 		return s.failHello(err)
@@ -53,21 +53,20 @@ func (s *tcpSession) Hello(ctx context.Context) bool {
 }
 
 func (s *tcpSession) Finish(ctx context.Context) bool {
-	started := time.Now()
 	answer, err := s.client.Finish(s.walker.certificate())
 	if err != nil {
 		return s.failLocally(measurement.Finish, err)
 	}
 	patience := scaled(s.patience.Finish, s.trip)
 	if err := s.exchange(ctx, patience, answer, devicetls.Done); err != nil {
-		end := finishEnd{err: err, patience: patience, delivery: deliveryOf(infoOf(s.conn), s.sent), accepted: s.client.CipherChanged()}
+		end := finishEnd{err: err, patience: patience, delivery: deliveryOf(sockclock.Info(s.conn), s.sent), accepted: s.client.CipherChanged()}
 		end.refuses = s.client.Flight().RefusesSignature
 		if s.unsent {
 			end.delivery = undelivered
 		}
 		return s.failFinish(end)
 	}
-	return s.finishDone(time.Since(started), s.client.Flight())
+	return s.finishDone(s.conn.Elapsed(), s.client.Flight())
 }
 
 func (s *tcpSession) Ping(ctx context.Context) error {
@@ -103,6 +102,7 @@ func (s *tcpSession) exchange(ctx context.Context, patience time.Duration, send 
 	}
 	defer d.release()
 	defer func() { s.suspended = s.suspended || d.suspended }()
+	s.conn.Begin()
 	n, writeErr := s.conn.Write(send)
 	s.sent += n
 	s.unsent = sockerr.Of(writeErr) == sockerr.Reset
@@ -150,7 +150,7 @@ func (s *tcpSession) failHello(err error) bool {
 	case errors.Is(err, errRoundOver):
 		return s.fail(measurement.Hello, measurement.OutOfTime, incomplete(measurement.DetailFlightDeadline))
 	case errors.Is(err, errSilence), fault == sockerr.TimedOut:
-		return s.fail(measurement.Hello, measurement.Silent, silenceDetail(infoOf(s.conn), s.sent, s.received))
+		return s.fail(measurement.Hello, measurement.Silent, silenceDetail(sockclock.Info(s.conn), s.sent, s.received))
 	case errors.Is(err, io.EOF):
 		return s.fail(measurement.Hello, measurement.Closed, incomplete(measurement.DetailFlightClosed))
 	case errors.As(err, &notTLS):
@@ -162,10 +162,10 @@ func (s *tcpSession) failHello(err error) bool {
 }
 
 // silenceDetail returns what the kernel knows about a hello that was not answered by a complete flight.
-func silenceDetail(info tcpInfo, sent, received int) measurement.Detail {
+func silenceDetail(info sockclock.TCPInfo, sent, received int) measurement.Detail {
 	switch {
-	case info.outOfOrder > 0:
-		return measurement.Detail{Kind: measurement.DetailSegmentsLost, N: int(info.outOfOrder)}
+	case info.OutOfOrder > 0:
+		return measurement.Detail{Kind: measurement.DetailSegmentsLost, N: int(info.OutOfOrder)}
 	case received > 0:
 		return measurement.Detail{Kind: measurement.DetailFlightIncomplete, N: received}
 	}

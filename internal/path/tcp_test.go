@@ -14,6 +14,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 )
 
 func TestWalkTCPFaults(t *testing.T) {
@@ -169,13 +170,13 @@ func pause() { <-time.After(10 * time.Millisecond) }
 // infoConnection is a connection with a TCP_INFO of the test's choice, in place of that of the kernel.
 type infoConnection struct {
 	net.Conn
-	info func() tcpInfo
+	info func() sockclock.TCPInfo
 }
 
-func (c infoConnection) tcpInfo() tcpInfo { return c.info() }
+func (c infoConnection) TCPInfo() sockclock.TCPInfo { return c.info() }
 
 // withInfo makes the walker's TCP connections have a TCP_INFO.
-func (w *world) withInfo(info func() tcpInfo) {
+func (w *world) withInfo(info func() sockclock.TCPInfo) {
 	dial := w.network.Dial
 	w.walker.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
@@ -204,7 +205,7 @@ func TestFinishDelivery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
-				w.withInfo(func() tcpInfo { return tcpInfo{acked: test.acked} })
+				w.withInfo(func() sockclock.TCPInfo { return sockclock.TCPInfo{Acked: test.acked} })
 				target := w.target(t, measurement.TCP)
 				server := target.Address
 				target.Address = w.listen(t, func(c *memnet.Conn) { w.relayFlight(c, server); test.end(c) })
@@ -239,18 +240,18 @@ func TestFinishUnsent(t *testing.T) {
 
 func TestHelloSilence(t *testing.T) {
 	for name, test := range map[string]struct {
-		info tcpInfo
+		info sockclock.TCPInfo
 		want measurement.Detail
 	}{
-		"no TCP_INFO: unanswered":                  {tcpInfo{}, measurement.Detail{Kind: measurement.DetailHelloUnanswered, N: 1}},
-		"hello not acknowledged: not delivered":    {tcpInfo{acked: 1}, measurement.Detail{Kind: measurement.DetailHelloNotDelivered}},
-		"hello acknowledged: delivered":            {tcpInfo{acked: 91}, measurement.Detail{Kind: measurement.DetailHelloDelivered}},
-		"later segments only: segments lost (MTU)": {tcpInfo{acked: 91, outOfOrder: 2}, measurement.Detail{Kind: measurement.DetailSegmentsLost, N: 2}},
+		"no TCP_INFO: unanswered":                  {sockclock.TCPInfo{}, measurement.Detail{Kind: measurement.DetailHelloUnanswered, N: 1}},
+		"hello not acknowledged: not delivered":    {sockclock.TCPInfo{Acked: 1}, measurement.Detail{Kind: measurement.DetailHelloNotDelivered}},
+		"hello acknowledged: delivered":            {sockclock.TCPInfo{Acked: 91}, measurement.Detail{Kind: measurement.DetailHelloDelivered}},
+		"later segments only: segments lost (MTU)": {sockclock.TCPInfo{Acked: 91, OutOfOrder: 2}, measurement.Detail{Kind: measurement.DetailSegmentsLost, N: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, deviceHost(), func(t *testing.T, w *world) {
 				inflict(t, w.Lab, bootstrap, measurement.TCP, lab.Silence)
-				w.withInfo(func() tcpInfo { return test.info })
+				w.withInfo(func() sockclock.TCPInfo { return test.info })
 				o := w.walker.Walk(t.Context(), w.target(t, measurement.TCP))
 				if o.Failure != measurement.Silent || o.Detail != test.want {
 					t.Errorf("%s, want %+v", describe(o), test.want)

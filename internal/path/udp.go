@@ -12,6 +12,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
@@ -105,10 +106,9 @@ type udpSession struct {
 	newClient func(random [32]byte) *devicedtls.Client
 	client    *devicedtls.Client
 
-	helloSent time.Time // the first hello
-	notDTLS   int       // datagrams that were not DTLS
-	replies   int       // datagrams that were
-	softError error     // the last ICMP error, or error of this machine's packet filter, that may be transient
+	notDTLS   int   // datagrams that were not DTLS
+	replies   int   // datagrams that were
+	softError error // the last ICMP error, or error of this machine's packet filter, that may be transient
 }
 
 // udpSession returns a session whose hello is that of the client.
@@ -139,7 +139,7 @@ func (s *udpSession) Connect(ctx context.Context) bool {
 		}
 		return s.fail(measurement.Hello, measurement.Internal, errorDetail(measurement.DetailSocketFailed, err))
 	}
-	s.conn = conn
+	s.conn = sockclock.New(conn)
 	s.out.Local = localAddr(conn)
 	return true
 }
@@ -148,9 +148,8 @@ func (s *udpSession) Hello(ctx context.Context) bool {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	s.client = s.newClient(random)
-	s.helloSent = time.Now()
 	err := s.exchange(ctx, s.patience.Flight, s.timer(firstRetransmission), devicedtls.FlightComplete)
-	took := time.Since(s.helloSent)
+	took := s.conn.Elapsed()
 	s.out.TLS = s.client.Flight().Seen()
 	if err != nil {
 		return s.failHello(err)
@@ -161,7 +160,6 @@ func (s *udpSession) Hello(ctx context.Context) bool {
 // Finish retransmits sooner than a device does: a server repeats its last flight only when the client's is repeated
 // (RFC 6347 §4.2.4), and a datagram lost there costs a device some seconds, not the session.
 func (s *udpSession) Finish(ctx context.Context) bool {
-	started := time.Now()
 	if err := s.client.Finish(s.walker.certificate()); err != nil {
 		return s.failLocally(measurement.Finish, err)
 	}
@@ -171,7 +169,7 @@ func (s *udpSession) Finish(ctx context.Context) bool {
 		flight := s.client.Flight()
 		return s.failFinish(finishEnd{err: err, patience: patience, accepted: s.client.CipherChanged(), refuses: flight.RefusesSignature})
 	}
-	return s.finishDone(time.Since(started), s.client.Flight())
+	return s.finishDone(s.conn.Elapsed(), s.client.Flight())
 }
 
 // Ping retransmits its message by RFC 7252 §4.2. The framing is always that of RFC 7252: RFC 8323 is for streams.
@@ -214,6 +212,7 @@ func (s *udpSession) exchange(ctx context.Context, patience, first time.Duration
 	defer func() { s.suspended = s.suspended || d.suspended }()
 	interval, repeats := first, 0
 	resendAt := time.Now().Add(interval)
+	s.conn.Begin()
 	if err := s.send(); err != nil {
 		return d.cause(err)
 	}
@@ -278,7 +277,7 @@ func (s *udpSession) receive(d *phaseDeadline, wake time.Time) (devicedtls.Step,
 		return devicedtls.Waiting, s.ignoreSoft(err)
 	}
 	if s.out.FirstReply == 0 {
-		s.out.FirstReply = max(time.Since(s.helloSent), 1)
+		s.out.FirstReply = max(s.conn.Elapsed(), 1)
 		s.trip = s.out.FirstReply // at most: the first hello may have been lost
 	}
 	step, err := s.client.Take(s.buf[:n])

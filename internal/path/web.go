@@ -14,6 +14,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
 
@@ -45,7 +46,6 @@ func (w *Walker) walkWeb(ctx context.Context, t Target) measurement.Outcome {
 type webHandshake struct {
 	wire     *recordedConn
 	out      *measurement.Outcome
-	started  time.Time
 	patience time.Duration
 	// requested is set once the server flight is complete and asks for a client certificate.
 	requested bool
@@ -62,11 +62,11 @@ func (h *webHandshake) run(ctx context.Context, w *Walker, t Target, patience Pa
 		return
 	}
 	h.wire.phase = d
-	h.started = time.Now()
+	h.wire.Begin()
 	conn := tls.Client(h.wire, h.config(w, t))
 	err = conn.HandshakeContext(context.WithoutCancel(ctx)) // the phase ends it, and knows which deadline came first
 	if h.hello == 0 {
-		h.hello = time.Since(h.started)
+		h.hello = h.wire.Elapsed()
 	}
 	if err == nil {
 		h.out.TLS.KeyProved, h.out.TLS.SignatureChecked = true, true
@@ -118,7 +118,7 @@ func (h *webHandshake) config(w *Walker, t Target) *tls.Config {
 			return nil
 		},
 		GetClientCertificate: func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			h.requested, h.hello = true, time.Since(h.started)
+			h.requested, h.hello = true, h.wire.Elapsed()
 			if c := w.certificate(); c != nil && request.SupportsCertificate(c) == nil {
 				return c, nil
 			}
@@ -202,7 +202,7 @@ func (h *webHandshake) classify(err error) {
 	if h.requested { // the flight was complete and the client certificate sent
 		var failure measurement.Failure
 		var detail measurement.Detail
-		end := finishEnd{err: err, patience: h.patience, delivery: deliveryOf(infoOf(h.wire.Conn), h.wire.sent)}
+		end := finishEnd{err: err, patience: h.patience, delivery: deliveryOf(sockclock.Info(h.wire.Conn), h.wire.sent)}
 		failure, detail, h.out.Unproven = finishFailure(h.out, end)
 		if failure != measurement.FinishFailed || alerted {
 			h.fail(measurement.Finish, failure, detail)
@@ -223,7 +223,7 @@ func (h *webHandshake) classify(err error) {
 	case errors.Is(err, errRoundOver):
 		h.fail(measurement.Hello, measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailWebDeadline})
 	case errors.Is(err, errSilence), fault == sockerr.TimedOut:
-		detail := silenceDetail(infoOf(h.wire.Conn), h.wire.sent, received)
+		detail := silenceDetail(sockclock.Info(h.wire.Conn), h.wire.sent, received)
 		if detail.Kind == measurement.DetailHelloUnanswered {
 			detail = measurement.Detail{Kind: measurement.DetailWebHelloUnanswered}
 		}
@@ -305,7 +305,7 @@ const maxRecorded = 64 << 10
 // recordedConn is a connection that keeps the client's first write and the first bytes of the server. During a phase
 // it reads by the phase's rules.
 type recordedConn struct {
-	net.Conn
+	*sockclock.Conn
 	phase    *phaseDeadline // nil outside a phase
 	sent     int            // bytes
 	hello    []byte
