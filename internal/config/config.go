@@ -82,7 +82,7 @@ func VersionOf(addr netip.Addr) IPVersion {
 type Survey struct {
 	Timeout      time.Duration `yaml:"timeout" range:"100ms..10m"`
 	MinInterval  time.Duration `yaml:"min_interval" range:"0s..1h"`
-	Concurrency  int           `yaml:"concurrency" range:"1..10000"` // walks in flight
+	Concurrency  int           `yaml:"concurrency" range:"1..10000"` // walks that compute at once; those that wait for the network do not count
 	MaxAddresses int           `yaml:"max_addresses" range:"1..64"`  // per host; further ones are counted, not probed
 }
 

@@ -14,7 +14,6 @@ import (
 
 // connect opens a TCP connection and records in out how that went; it returns nil if the connect failed.
 func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, out *measurement.Outcome) *sockclock.Conn {
-	out.Started = time.Now()
 	dial := w.Dial
 	if dial == nil {
 		// The kernel's keep-alive probes would keep alive what an idle measurement wants to see expire.
@@ -22,8 +21,12 @@ func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, 
 	}
 	phase, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	turn := turnOf(ctx)
+	out.Started = time.Now()
+	turn.Pause()
 	conn, err := dial(phase, "tcp", t.Address.String())
 	took := time.Since(out.Started)
+	turn.Resume()
 	if err != nil {
 		out.FailedIn = measurement.Connect
 		out.Failure, out.Detail = connectFailure(ctx, phase, err)

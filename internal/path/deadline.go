@@ -35,6 +35,7 @@ var (
 // ends, whichever comes first. It is absolute, so bytes that trickle in do not extend it.
 type phaseDeadline struct {
 	ctx        context.Context
+	turn       Turn
 	conn       net.Conn
 	end        time.Time // zero: none
 	wake       time.Time // of the next read; zero: none
@@ -46,7 +47,7 @@ type phaseDeadline struct {
 // startPhase sets the deadline of a phase on conn. A patience of 0 ends only with ctx. The caller must call release
 // before it starts the next phase; afterwards the phase has no effect on conn.
 func startPhase(ctx context.Context, conn net.Conn, patience time.Duration) (*phaseDeadline, error) {
-	d := &phaseDeadline{ctx: ctx, conn: conn}
+	d := &phaseDeadline{ctx: ctx, turn: turnOf(ctx), conn: conn}
 	var end time.Time
 	if patience > 0 {
 		end = time.Now().Add(patience)
@@ -114,6 +115,8 @@ func (d *phaseDeadline) checkRound() error {
 // added to the phase: this machine did not run, so the time was not the path's. If nothing waits and the read that
 // ends the phase was more than lateWake late, it returns errSuspended.
 func (d *phaseDeadline) read(p []byte) (int, error) {
+	d.turn.Pause()
+	defer d.turn.Resume()
 	n, err := d.conn.Read(p)
 	if n > 0 || d.wake.IsZero() || !errors.Is(err, os.ErrDeadlineExceeded) || d.ctx.Err() != nil {
 		return n, err

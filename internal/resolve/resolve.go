@@ -184,6 +184,9 @@ func (s *Service) Port53State() measurement.Port53State {
 	return s.zoneClient.Port53State()
 }
 
+// Sockets is how many sockets the look-ups of a host have open at once: one per resolver and address type.
+func (s *Service) Sockets() int { return len(s.resolvers) * len(dns.Types) }
+
 // Queries counts the questions asked since start, by leg and outcome, including the counts that are 0.
 func (s *Service) Queries() []measurement.QueryCount { return s.counts.All() }
 

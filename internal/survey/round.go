@@ -24,7 +24,6 @@ type round struct {
 	site         *Site
 	started      time.Time
 	unconfigured bool
-	gate         chan struct{}
 	names        *resolve.Host // nil if the host is an address
 	patience     time.Duration // of a look-up
 	walked       chan struct{} // closed when no walk runs any more
@@ -147,22 +146,22 @@ func (r *round) surveyHost(ctx context.Context) {
 		}
 		return
 	}
-	if !r.enter(ctx) {
+	found, done, ok := r.survey.gate.lookUp(ctx, r.site.Names.Sockets())
+	if !ok {
 		return // the round was over before the look-up could begin
 	}
-	leave := sync.OnceFunc(r.exit)
-	defer leave()
+	defer done()
 	resolving := r.names.Begin(ctx, r.patience)
 	r.mu.Lock()
 	r.resolving = resolving
 	r.mu.Unlock()
 	for range resolving.Arrivals() {
 		if r.plan(addressesOf(resolving.Lookups()), resolving.NAT64(), false) {
-			leave()
+			found()
 			r.walkPlanned(ctx, &walks)
 		}
 	}
-	leave()
+	done()
 	lookups := resolving.Lookups()
 	r.mu.Lock()
 	r.lookups = lookups
@@ -222,37 +221,62 @@ func (r *round) routedOf(s *slot) func(addr netip.Addr) bool {
 	}
 }
 
-// walkPlanned begins the walks to the planned addresses that have not been walked yet.
+// plannedWalk is a walk of one path of an endpoint to one address.
+type plannedWalk struct {
+	slot    *slot
+	path    int
+	addr    netip.Addr
+	class   class
+	results []*judgedWalk // by path
+}
+
+// walkPlanned begins the walks to the planned addresses that have not been walked yet, those to the address that devices
+// use first.
 func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
+	for _, w := range r.newWalks() {
+		turn := r.survey.gate.walk(ctx, w.class)
+		if turn == nil {
+			return
+		}
+		walks.Go(func() {
+			defer turn.end()
+			e := w.slot.endpoint
+			outcome := r.walker().Walk(path.WithTurn(ctx, turn), path.TargetFor(e, e.Paths[w.path], w.addr))
+			// Judged within the bound on walks and without a lock, because a hostile chain can take a while.
+			walk := r.judgeWalk(e, &outcome)
+			r.mu.Lock()
+			w.results[w.path] = walk
+			r.mu.Unlock()
+		})
+	}
+}
+
+// newWalks returns the walks to planned addresses that have none yet, in the order in which they are to begin.
+func (r *round) newWalks() []plannedWalk {
+	var first, others []plannedWalk
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for i := range r.slots {
 		s := &r.slots[i]
-		for _, addr := range s.plan.walk {
+		for j, addr := range s.plan.walk {
 			if s.walks[addr] != nil {
 				continue
 			}
-			results := make([]*judgedWalk, len(s.endpoint.Paths))
-			r.mu.Lock()
 			if s.walks == nil {
 				s.walks = make(map[netip.Addr][]*judgedWalk)
 			}
+			results := make([]*judgedWalk, len(s.endpoint.Paths))
 			s.walks[addr] = results
-			r.mu.Unlock()
-			for j, p := range s.endpoint.Paths {
-				if !r.enter(ctx) {
-					return
+			for k := range s.endpoint.Paths {
+				if j == 0 {
+					first = append(first, plannedWalk{s, k, addr, leading, results})
+				} else {
+					others = append(others, plannedWalk{s, k, addr, further, results})
 				}
-				walks.Go(func() {
-					defer r.exit()
-					outcome := r.walker().Walk(ctx, path.TargetFor(s.endpoint, p, addr))
-					// Judged within the bound on walks and without a lock, because a hostile chain can take a while.
-					walk := r.judgeWalk(s.endpoint, &outcome)
-					r.mu.Lock()
-					results[j] = walk
-					r.mu.Unlock()
-				})
 			}
 		}
 	}
+	return append(first, others...)
 }
 
 // walker returns the walker of the round's paths.
@@ -270,18 +294,3 @@ func (r *round) finishNames() {
 	defer r.mu.Unlock()
 	r.resolvers, r.zone, r.judged = resolvers, zone, true
 }
-
-// enter waits for a place among the work in flight; false means that the round is over.
-func (r *round) enter(ctx context.Context) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	select {
-	case r.gate <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (r *round) exit() { <-r.gate }

@@ -61,7 +61,9 @@ type Options struct {
 	Source func(remote netip.AddrPort) (local netip.Addr, ok bool)
 	// Routed reports whether this machine has a route for a path to an address. nil: route.Exists.
 	Routed func(addr netip.Addr, p measurement.Path) bool
-	Logger *slog.Logger
+	// Sockets bounds the sockets of walks and look-ups of hosts; 0: by the limit of open files of this process.
+	Sockets int
+	Logger  *slog.Logger
 	// Observe is called with the report of each round, which is that of one host. It must not block.
 	Observe func(*report.Report)
 }
@@ -72,10 +74,10 @@ type Survey struct {
 	configured   *share.Group[string, *round] // by host
 	unconfigured *share.Group[string, *round] // by host
 	refreshes    *share.Group[*Site, *refresh]
+	gate         *gate // of all rounds together
 
 	mu     sync.Mutex
 	site   *Site
-	gate   chan struct{} // bounds the look-ups and walks in flight, of all rounds together
 	counts map[config.Key]endpointCounts
 }
 
@@ -96,6 +98,9 @@ func New(site *Site, opts Options) *Survey {
 	if opts.Source == nil {
 		opts.Source = route.Source
 	}
+	if opts.Sockets <= 0 {
+		opts.Sockets = socketsOf(descriptorLimit())
+	}
 	if opts.Routed == nil {
 		opts.Routed = func(addr netip.Addr, p measurement.Path) bool {
 			return route.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
@@ -108,6 +113,7 @@ func New(site *Site, opts Options) *Survey {
 			Now: opts.Now, MaxRunning: maxUnconfigured, MaxKept: maxUnconfiguredKept,
 		}),
 		refreshes: share.NewGroup[*Site, *refresh](share.Options{Now: opts.Now}),
+		gate:      newGate(site.Config.Survey.Concurrency, opts.Sockets),
 	}
 	s.Reload(site)
 	return s
@@ -125,9 +131,7 @@ func (s *Survey) Reload(site *Site) {
 		counts[key] = newEndpointCounts(endpoint, s.counts[key])
 	}
 	s.site, s.counts = site, counts
-	if width := site.Config.Survey.Concurrency; cap(s.gate) != width {
-		s.gate = make(chan struct{}, width)
-	}
+	s.gate.resize(site.Config.Survey.Concurrency)
 	// The next caller gets rounds of the new configuration, however soon it comes.
 	s.configured.Forget()
 	s.unconfigured.Forget()
@@ -269,7 +273,7 @@ func (s *Survey) currentRounds(r *round) (rounds []*round) {
 
 // newRound returns a round of one host, without slots; ctx is that of the asker. s.mu is held.
 func (s *Survey) newRound(ctx context.Context, host string) *round {
-	r := &round{survey: s, site: s.site, started: s.opts.Now(), gate: s.gate, walked: make(chan struct{}), patience: lookupPatience(ctx, s.site.Config.Survey.Timeout)}
+	r := &round{survey: s, site: s.site, started: s.opts.Now(), walked: make(chan struct{}), patience: lookupPatience(ctx, s.site.Config.Survey.Timeout)}
 	if _, err := netip.ParseAddr(host); err != nil {
 		r.names = s.site.Names.Host(host)
 	}

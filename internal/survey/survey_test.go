@@ -721,15 +721,23 @@ func TestObserve(t *testing.T) {
 	})
 }
 
-// TestRoundThatEndsBeforeLookup has one place in flight and slow look-ups, so that the deadline comes while a host
-// still waits.
+// TestRoundThatEndsBeforeLookup has look-ups of one host at a time begin, and slow ones, so that the deadline comes
+// while hosts still wait.
 func TestRoundThatEndsBeforeLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}, lookup: 3 * time.Second}
-		s, _ := w.open(t, func(c *config.Config) { c.Survey.Concurrency = 1 }, "a.test", "b.test")
+		w := &world{addresses: make(map[string][]netip.Addr), lookup: 3 * time.Second}
+		var hosts []string
+		for i := range byte(24) {
+			host := fmt.Sprintf("h%d.test", i)
+			hosts, w.addresses[host] = append(hosts, host), []netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, i})}
+		}
+		s, _ := w.open(t, func(c *config.Config) { c.Survey.Concurrency = 1 }, hosts...)
 		ctx, cancel := within(4 * time.Second)
 		defer cancel()
 		rep := s.Run(ctx)
+		if asked := w.lookups.Load(); asked >= int64(len(hosts)) {
+			t.Errorf("all %d hosts were looked up", asked)
+		}
 		unknown := 0
 		for _, h := range rep.Hosts {
 			if p := h.Paths[0]; p.Finding.Reason == reason.DNSFailed || p.Known && !p.Up {
