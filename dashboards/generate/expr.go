@@ -44,7 +44,7 @@ func heard(window string) string {
 
 // faultSeries selects the faults that the rules record.
 func faultSeries(keep func(fault) bool) string {
-	return `endpoint:fault{@fault, fault=~"` + strings.Join(faultNames(keep), "|") + `"}`
+	return `endpoint:fault{@fault, service=~"$service|", host=~"$host|", fault=~"` + strings.Join(faultNames(keep), "|") + `"}`
 }
 
 // expiredCertificates are a fault of the cloud to the rules, and of each site that sees them to the dashboards.
@@ -62,7 +62,7 @@ func faultRanks(window string, keep func(fault) bool) string {
 	}
 	var out []string
 	for rank, f := range faults {
-		rows := over(`endpoint:fault{@fault, fault="` + f.name + `"}`)
+		rows := over(`endpoint:fault{@fault, ` + f.of + `fault="` + f.name + `"}`)
 		if f.name == certificateExpired {
 			rows = `label_replace(` + over("endpoint:certificate_expired:lasting{@target}") + `, "fault", "` + f.name + `", "", "")`
 		}
@@ -92,7 +92,7 @@ var (
 			%s
 			== on (site, instance) group_left () %s
 		)
-	)`, within(2, perPlace("min", `endpoint:fault:since{@fault}`, "fault")), within(3, perPlace("min", faultRanks("", everyFault), "fault")), within(3, worstFault))
+	)`, within(2, perPlace("min", `endpoint:fault:since{@fault, service=~"$service|", host=~"$host|"}`, "fault")), within(3, perPlace("min", faultRanks("", everyFault), "fault")), within(3, worstFault))
 )
 
 // hostsWith counts the hosts of each site with one of some faults.
@@ -101,6 +101,9 @@ func hostsWith(keep func(fault) bool) string {
 ` + indented(perPlace("group", faultSeries(keep)+"\nor "+expiredCertificates, "service", "host")) + `
 )`
 }
+
+// mostFaulty are the sites with most faults in the time shown.
+var mostFaulty = "topk(25, " + perPlace("sum", `count_over_time(endpoint:fault{@fault}[$__range] @ end())`) + ")"
 
 // of shows a part and its whole as one text, "26 of 500", in the label part and the label whole; its value is the part.
 func of(part, whole string) string {

@@ -8,7 +8,15 @@ type fault struct {
 	effect            effect
 	who               string // who must act; of a path, the class of its failure decides instead
 	path              bool
+	of                string // the matchers of its labels
 }
+
+// The matchers of faults of a host, of one without a service, and of a site or an exporter.
+const (
+	ofHost     = `service=~"$service", host=~"$host", `
+	ofHostName = `host=~"$host", `
+	ofSite     = ""
+)
 
 // effect is what a fault means to devices.
 type effect int
@@ -31,29 +39,29 @@ const (
 
 // faults lists every fault, the worst first.
 var faults = []fault{
-	{"EndpointIntercepted", "intercepted", worse, offline, networkOwner, false},
-	{"EndpointUnreachable", "unreachable", bad, offline, networkOwner, true},
-	{certificateExpired, "certificate expired", bad, offline, cloudOperator, false},
-	{"EndpointDnsStale", "stale DNS", bad, affected, dnsAdministrator, false},
-	{"EndpointSiteSilent", "silent", unknown, silent, siteContact, false},
-	{"EndpointExporterAbsent", "silent", unknown, silent, siteContact, false},
-	{"EndpointPathBlocked", "path down", partly, affected, networkOwner, true},
-	{"EndpointAddressFails", "address fails", partly, affected, networkOwner, true},
-	{"EndpointPathAvailabilityLow", "path unsteady", partly, affected, networkOwner, true},
-	{"EndpointResolverFails", "resolver fails", partly, affected, dnsAdministrator, false},
-	{"EndpointResolverAvailabilityLow", "resolver unsteady", partly, affected, dnsAdministrator, false},
-	{"EndpointResolverKeepsRecordsTooLong", "TTL too long", partly, affected, dnsAdministrator, false},
-	{"EndpointIdleTimeShorterThanKeepalive", "idle timeout", partly, affected, networkOwner, false},
-	{"EndpointHandshakeSlow", "slow", hint, affected, networkOwner, false},
-	{"EndpointPathUnproven", "not proved", hint, affected, administrator, false},
-	{"EndpointHostUnwatched", "host not watched", unknown, impaired, administrator, false},
-	{"EndpointHostWithoutVerdict", "no verdict", unknown, impaired, administrator, false},
-	{"EndpointHostNotReached", "never reached", hint, impaired, administrator, true},
-	{"EndpointExporterCutOff", "exporter cut off", unknown, impaired, administrator, false},
-	{"EndpointStalenessUnwatched", "DNS not watched", unknown, impaired, administrator, false},
-	{"EndpointSurveyIncomplete", "rounds cut off", unknown, impaired, administrator, false},
-	{"EndpointExporterClockWrong", "clock wrong", unknown, impaired, administrator, false},
-	{"EndpointConfigReloadFailed", "reload failed", unknown, impaired, administrator, false},
+	{"EndpointIntercepted", "intercepted", worse, offline, networkOwner, false, ofHost},
+	{"EndpointUnreachable", "unreachable", bad, offline, networkOwner, true, ofHost},
+	{certificateExpired, "certificate expired", bad, offline, cloudOperator, false, ofHost},
+	{"EndpointDnsStale", "stale DNS", "blue", affected, dnsAdministrator, false, ofHost},
+	{"EndpointSiteSilent", "silent", unknown, silent, siteContact, false, ofSite},
+	{"EndpointExporterAbsent", "silent", unknown, silent, siteContact, false, ofSite},
+	{"EndpointPathBlocked", "path down", partly, affected, networkOwner, true, ofHost},
+	{"EndpointAddressFails", "address fails", partly, affected, networkOwner, true, ofHost},
+	{"EndpointPathAvailabilityLow", "path unsteady", partly, affected, networkOwner, true, ofHost},
+	{"EndpointResolverFails", "resolver fails", partly, affected, dnsAdministrator, false, ofHost},
+	{"EndpointResolverAvailabilityLow", "resolver unsteady", partly, affected, dnsAdministrator, false, ofHost},
+	{"EndpointResolverKeepsRecordsTooLong", "TTL too long", partly, affected, dnsAdministrator, false, ofHost},
+	{"EndpointIdleTimeShorterThanKeepalive", "idle timeout", partly, affected, networkOwner, false, ofHost},
+	{"EndpointHandshakeSlow", "slow", hint, affected, networkOwner, false, ofHost},
+	{"EndpointPathUnproven", "not proved", hint, affected, administrator, false, ofHost},
+	{"EndpointHostUnwatched", "host not watched", unknown, impaired, administrator, false, ofHostName},
+	{"EndpointHostWithoutVerdict", "no verdict", unknown, impaired, administrator, false, ofHost},
+	{"EndpointHostNotReached", "never reached", hint, impaired, administrator, true, ofHost},
+	{"EndpointExporterCutOff", "exporter cut off", unknown, impaired, administrator, false, ofSite},
+	{"EndpointStalenessUnwatched", "DNS not watched", unknown, impaired, administrator, false, ofSite},
+	{"EndpointSurveyIncomplete", "rounds cut off", unknown, impaired, administrator, false, ofSite},
+	{"EndpointExporterClockWrong", "clock wrong", unknown, impaired, administrator, false, ofSite},
+	{"EndpointConfigReloadFailed", "reload failed", unknown, impaired, administrator, false, ofSite},
 }
 
 // certificateExpired is a fault of the cloud, which the rules do not record as one of each site.

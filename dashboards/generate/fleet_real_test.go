@@ -397,7 +397,7 @@ func (f *fleet) path(r *recorder, service, host string, device bool, p [2]string
 	}
 	end := f.unix(0) + 240*86400
 	if service == "containers" {
-		end = f.unix(0) + 12*86400 // overdue
+		end = f.unix(0) + 8*86400 // overdue
 	}
 	authentic := func(at int) bool { return handshake(at) && !intercepted(at) }
 	r.gauge("endpoint_tls_not_before_timestamp_seconds", func(at int) (float64, bool) { return f.unix(0) - 40*86400, handshake(at) }, path...)

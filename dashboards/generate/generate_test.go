@@ -489,3 +489,35 @@ func TestProvisioningExample(t *testing.T) {
 		t.Errorf("data sources: %+v", sources.Datasources)
 	}
 }
+
+// TestFaults tests that the dashboards have every fault that the rules record, with a word and somebody to act.
+func TestFaults(t *testing.T) {
+	rules, err := os.ReadFile("../../alerts/endpoint.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := map[string]bool{certificateExpired: true}
+	for _, m := range regexp.MustCompile(`labels: \{fault: (\w+)\}`).FindAllStringSubmatch(string(rules), -1) {
+		recorded[m[1]] = true
+	}
+	if len(recorded) < 15 {
+		t.Fatalf("only %d faults were found in the rules", len(recorded))
+	}
+	for _, f := range faults {
+		if !recorded[f.name] {
+			t.Errorf("%s is not recorded, or stands twice", f.name)
+		}
+		delete(recorded, f.name)
+		if f.word == "" || f.color == "" || f.who == "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	for name := range recorded {
+		t.Errorf("the rules record %s, which the dashboards do not have", name)
+	}
+	for _, info := range reason.Classes() {
+		if classActors[string(info.Class)] == "" {
+			t.Errorf("who must act on class %s?", info.Class)
+		}
+	}
+}

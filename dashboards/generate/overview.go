@@ -13,11 +13,12 @@ func overview() dashboard {
 	}
 	affecting := func(f fault) bool { return f.effect == offline || f.effect == affected }
 	inTrouble := orZero(countSites(faultSeries(affecting)+"\nor "+expiredCertificates), rulesLoaded)
+	known := countSites(heard("10m") + "\nor " + faultSeries(is(silent)))
 	panels := place(
-		stat(3, "Sites watched", "Sites of which something was heard in the last 10 minutes. Several exporters with the same label site are one site.",
-			countSites(heard("10m")), field{Unit: "short", NoValue: "none", Color: &color{Mode: "fixed", FixedColor: "blue"}}),
-		stat(3, "Sites in trouble", "Sites with a fault that affects devices now, of the sites watched. Silent sites are counted separately.",
-			of(inTrouble, countSites(heard("10m"))), field{Unit: "short", NoValue: "rules not loaded", Thresholds: above0(bad)}).named("{{part}} of {{whole}}"),
+		stat(3, "Sites", "Sites that were heard of in the last day, silent ones included. Several exporters with the same label site are one site.",
+			known, field{Unit: "short", NoValue: "none", Color: &color{Mode: "fixed", FixedColor: "blue"}}),
+		stat(3, "Sites in trouble", "Sites with a fault that affects devices now, of all sites. Silent sites are counted separately.",
+			of(inTrouble, known), field{Unit: "short", NoValue: "rules not loaded", Thresholds: above0(bad)}).named("{{part}} of {{whole}}"),
 		faultCount("Silent sites", "Sites that were heard of in the last day, and not in the last 5 minutes: their state is not known. "+
 			"Power or the uplink failed, or the exporter stopped.", countSites(faultSeries(is(silent))), unknown),
 		faultCount("Devices offline", "Sites at which devices of at least one host are cut off: no path passes, all answers are intercepted, or the certificate has expired.",
@@ -29,26 +30,28 @@ func overview() dashboard {
 			countSites(`last_over_time(endpoint_dns_stale{@target}[10m]) == 1`), lastUp, "no data", bad),
 		faultCount("Certificates", "Hosts whose own certificate has expired or should have been renewed by now, by the thresholds of the alerting rules. "+
 			"Each host counts once, whatever the number of sites.", "count(group by (service, host) (\n"+indented(renewalOverdue)+"\n))", partly),
-		faultCount("Monitoring impaired", "Sites where faults of devices may not be seen: rounds are cut off, hosts are not watched, port 53 to the zones' own servers is closed, "+
+		faultCount("Impaired", "Sites where faults of devices may not be seen: rounds are cut off, hosts are not watched, port 53 to the zones' own servers is closed, "+
 			"the clock is wrong, or a configuration was refused.", countSites(faultSeries(is(impaired))), unknown),
 
-		table(14, 12, "Sites with a fault", "One row for each site with a fault, the worst on top. Hosts are those with any fault, offline are those whose devices are cut off. "+
+		table(13, 15, "Sites with a fault", "One row for each site with a fault, the worst on top. Hosts are those with any fault, offline are those whose devices are cut off. "+
 			"Follow a site to see only its paths below.",
 			"No site has a fault, or the alerting rules are not loaded", "Fault", false,
-			append(labelColumns(fromSite, "site", "instance"),
-				column{value: "A", header: "Fault", width: 130, cell: "color-background", field: field{Mappings: faultRank}},
-				column{value: "E", header: "Since", width: 115, field: field{Unit: "dateTimeFromNow"}},
-				column{value: "C", header: "Hosts", width: 60},
-				column{value: "D", header: "Offline", width: 65, cell: "color-text", field: field{Thresholds: limits(neutral, from(1, bad))}},
-				column{value: "B", header: "Who must act", field: field{Mappings: actor}},
-			), nil,
+			[]column{
+				{label: "site", header: "Site", width: 100, field: field{Links: fromSite}},
+				{value: "A", header: "Fault", width: 140, cell: "color-background", field: field{Mappings: faultRank}},
+				{value: "E", header: "Since", width: 125, field: field{Unit: "dateTimeFromNow"}},
+				{value: "C", header: "Hosts", width: 65},
+				{value: "D", header: "Offline", width: 70, cell: "color-text", field: field{Thresholds: limits(neutral, from(1, bad))}},
+				{value: "B", header: "Who must act", width: 235, field: field{Mappings: actor}},
+				{label: "instance", header: "Exporter", field: field{Links: fromSite}},
+			}, nil,
 			query{expr: worstFault},
 			query{expr: whoMustAct},
 			query{expr: hostsWith(affecting)},
 			query{expr: hostsWith(is(offline))},
 			query{expr: worstSince},
 		),
-		table(10, 12, "What fails, and at how many sites", "Failures of the last 10 minutes by path and reason, with the number of sites. At one site it is that site's network; "+
+		table(11, 15, "What fails, and at how many sites", "Failures of the last 10 minutes by path and reason, with the number of sites. At one site it is that site's network; "+
 			"at many it is the cloud, or a network or policy that they share.",
 			"No path has failed in the last 10 minutes, as far as the exporters can tell", "Sites", true,
 			append([]column{
@@ -64,16 +67,16 @@ func overview() dashboard {
 				"class", classNames()...)},
 		),
 
-		timeline(24, 12, "Sites over time", "The 25 sites with most faults in the time shown. Each cell is the worst fault of its interval. "+
+		timeline(24, 12, "Sites with most faults over time", "The 25 sites with most faults in the time shown. Each cell is the worst fault of its interval. "+
 			"A gap is time without data. If no site had a fault, nothing is shown.",
 			faultRank, "No site had a fault in the time shown, or the alerting rules are not loaded", fromSeriesSite, query{placed(fmt.Sprintf(`
 	(
 		%s
 		or 0 * %s + %d
 	)
-	and on (site, instance) topk(25, %s)`,
-				within(2, perPlace("min", faultRanks("$__interval", everyFault))), within(2, perPlace("max", heard("$__interval"))), noFault,
-				within(1, perPlace("sum", `count_over_time(endpoint:fault{@fault}[$__range] @ end())`)))), "{{place}}"}),
+	and on (site, instance) %s`,
+				within(2, perPlace("min", faultRanks("$__interval", everyFault))),
+				within(2, perPlace("max", heard("$__interval")+"\nand on (site) "+mostFaulty)), noFault, within(1, mostFaulty))), "{{place}}"}),
 		faultLines(),
 		table(12, 8, "Alerts that fire", "Alerts of these sites and of the whole fleet, with the number of each and the time since the first of them. The runbook tells what to do at each.",
 			"No alert fires, or the alerting rules are not loaded", "Severity", false,
@@ -98,23 +101,23 @@ func overview() dashboard {
 		table(24, 10, "Failing paths", "Paths with a failure in the last 10 minutes, and how they are now; at most 200, those of the worst class first. A path may be up and still be here: "+
 			"another of its addresses fails, or it has just recovered. Follow a host to see its own dashboard.",
 			"No path has failed in the last 10 minutes, as far as the exporters can tell", "Fault", false,
-			append(labelColumns(fromRow, "site", "instance", "service", "host", "transport", "port"),
+			append(labelColumns(fromRow, "site", "instance", "host", "transport", "port"),
 				column{value: "A", header: "Fault", width: 105, cell: "color-text", field: field{Mappings: classRank}},
 				column{label: "reason", header: "Reason", field: field{Mappings: reasonNames}},
 				column{value: "B", header: "Path now", width: 90, cell: "color-text", field: field{Mappings: pathState, NoValue: "no verdict"}},
 				column{value: "C", header: "Addresses", width: 90},
-			), []string{"job", "class"},
+			), []string{"job", "service", "class"},
 			query{expr: worstPaths},
 			query{expr: beside(worstPaths, pathLabels, `max by (@path) (last_over_time(endpoint_path_up{@target}[10m]))`)},
 			query{expr: failures + "\nand " + worstPaths},
 		),
-		timeline(24, 12, "Paths over time", "The 30 paths that failed for longest in the time shown. Each cell is the worst of its interval; a gap is time in which the exporter was silent.",
+		timeline(24, 13, "Paths that failed for longest", "The 30 paths that failed for longest in the time shown. Each cell is the worst of its interval; a gap is time in which the exporter was silent.",
 			pathHistory, "No path failed in the time shown, or the alerting rules are not loaded", fromSeries, query{placed(named(fmt.Sprintf(`
 	(
 		%s
 		or
 		0 * %s + 1
-		and on (@site) max by (@site) (%s)
+		and on (@site) %s
 	)
 	and on (@path) %s`, within(2, recordedPathStates), within(2, longestFailing), heard("$__interval"), within(1, longestFailing)))), "{{place}} {{name}} {{transport}} {{port}}"}),
 		table(12, 8, "Issuers that are not authentic", "Who signed the certificates that devices refuse, over the time shown, and at how many sites. One issuer at one site is that "+

@@ -292,7 +292,7 @@ var selections = strings.NewReplacer(
 	"{@target", `{`+targetMatchers,
 	"{@exporter", `{`+exporterMatchers,
 	"{@alert", `{job=~"$job|", site=~"$site|", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
-	"{@fault", `{job=~"$job|", site=~"$site", instance=~"$instance|", service=~"$service|", host=~"$host|"`,
+	"{@fault", `{job=~"$job|", site=~"$site", instance=~"$instance|"`,
 	"(@path", "("+pathLabels, "(@resolver", "("+resolverLabels, "(@host", "("+hostLabels, "(@site", "("+siteLabels,
 )
 
@@ -408,7 +408,7 @@ func labelColumns(links []link, names ...string) []column {
 	headers := map[string]string{
 		"site": "Site", "instance": "Exporter", "service": "Service", "host": "Host", "transport": "Over", "port": "Port", "resolver": "Resolver",
 	}
-	widths := map[string]int{"site": 85, "instance": 160, "service": 95, "host": 268, "transport": 50, "port": 55, "resolver": 145}
+	widths := map[string]int{"site": 95, "instance": 210, "service": 95, "host": 268, "transport": 50, "port": 55, "resolver": 145}
 	var out []column
 	for _, n := range names {
 		c := column{label: n, header: headers[n], width: widths[n]}
