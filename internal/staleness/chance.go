@@ -180,7 +180,8 @@ func (x *answerContext) instancesExcluded(owner string) bool {
 	}
 	// Where the TTL does not count down, every answer seems to be from another entry.
 	answers := float64(p.inflatedAnswers + before.inflatedAnswers)
-	entries := min(p.inflated+before.inflated, 1+int(answers*x.interval.Seconds()/lifetime))
+	apart := max(x.interval, hintRounding).Seconds() // answers closer together are not counted
+	entries := min(p.inflated+before.inflated, 1+int(answers*apart/lifetime))
 	if chance(entries, p.other+before.other, samples) < chanceLimit {
 		return false
 	}

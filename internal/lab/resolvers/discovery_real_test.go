@@ -21,6 +21,7 @@ import (
 // The zone's servers use a port other than 53, where resolvers would not ask them. So the resolvers are configured to
 // ask the server of the parent zone for the zone below, which it serves too.
 func TestDiscoveryThroughRealResolvers(t *testing.T) {
+	t.Parallel()
 	const below = "sub.cloud.test."
 	childServers := []lab.Server{{Name: "ns1." + below, Address: netip.MustParseAddr("127.0.53.2")}}
 	names := map[string]lab.RecordSet{

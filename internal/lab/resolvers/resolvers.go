@@ -1,5 +1,5 @@
-// Package resolvers runs real DNS resolvers on loopback for tests: Unbound, dnsmasq, BIND and PowerDNS Recursor, each
-// with its own cache, its own port and the configuration under test, asking one scripted authoritative server for one
+// Package resolvers runs real DNS resolvers on loopback for tests: Unbound, dnsmasq, BIND, PowerDNS Recursor and Knot
+// Resolver, each with its own cache, its own port and the configuration under test, asking one scripted authoritative server for one
 // zone. A server is stopped by its process handle when the test ends. A program that is missing fails the test.
 package resolvers
 
@@ -31,6 +31,7 @@ const (
 	Dnsmasq  Product = "dnsmasq"
 	BIND     Product = "named"
 	PowerDNS Product = "pdns_recursor"
+	Knot     Product = "kresd"
 )
 
 // Config is one resolver under test.
@@ -40,7 +41,8 @@ type Config struct {
 	Zone      string
 	Authority netip.AddrPort
 	// Settings are configuration lines in the syntax of the product: for the server clause of Unbound, the
-	// configuration file of dnsmasq, the options block of BIND, or the configuration file of PowerDNS Recursor.
+	// configuration file of dnsmasq, the options block of BIND, or the configuration file of PowerDNS Recursor or Knot
+	// Resolver.
 	Settings string
 }
 
@@ -160,6 +162,12 @@ func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
 		text = fmt.Sprintf("local-address=%s\nlocal-port=%d\nsocket-dir=%s\nforward-zones=%s=%s:%d\ndnssec=off\nthreads=1\ndaemon=no\nwrite-pid=no\nsetuid=\nsetgid=\nhint-file=no\nquiet=yes\n%s",
 			at.Addr(), at.Port(), dir, c.Zone, up.Addr(), up.Port(), c.Settings)
 		args = []string{"--config-dir=" + dir}
+	case Knot:
+		name = "kresd.conf"
+		text = fmt.Sprintf("net.listen('%s', %d, { kind = 'dns' })\ncache.open(10 * MB, 'lmdb://%s')\ntrust_anchors.remove('.')\n"+
+			"policy.add(policy.suffix(policy.STUB('%s@%d'), { todname('%s') }))\n%s",
+			at.Addr(), at.Port(), dir, up.Addr(), up.Port(), c.Zone, c.Settings)
+		args = []string{"--noninteractive", "--config=" + filepath.Join(dir, name), dir}
 	default:
 		return nil, fmt.Errorf("unknown product %q", c.Product)
 	}

@@ -62,6 +62,7 @@ func ask(t *testing.T, at netip.AddrPort) (left uint32, address string) {
 // TestStart starts every configuration and checks that it caches: asked again within the TTL it gives the same
 // address, and its TTL exceeds that of the zone only where the configuration says so.
 func TestStart(t *testing.T) {
+	t.Parallel()
 	inflated := map[string]bool{
 		"unbound cache-min-ttl": true, "bind min-cache-ttl": true, "powerdns minimum-ttl-override": true,
 	}

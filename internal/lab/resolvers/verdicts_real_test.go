@@ -34,8 +34,8 @@ var scaled = pace{
 }
 
 const (
-	// patience is how long an honest resolver is watched.
-	patience = 60 * time.Second
+	// patience is how long an honest resolver is watched, longer than any proof takes.
+	patience = 50 * time.Second
 	// proving bounds the wait for an expected proof, which takes half a minute, on a loaded machine.
 	proving = 5 * time.Minute
 )
@@ -48,6 +48,9 @@ type trial struct {
 	// by is the evidence of the expected proof; "": the resolver is never stale. ok: it is found to be ok.
 	by staleness.Evidence
 	ok bool
+	// suspected is the evidence that makes it suspect, and why a reason that it has at some time; "": not required.
+	suspected staleness.Evidence
+	why       staleness.WhyKind
 }
 
 // trials are every configuration with a zone whose addresses move, and the honest situations that look stale.
@@ -67,6 +70,22 @@ func trials() map[string]trial {
 		ok := due[name] == "" && name != "unbound serve-expired" && name != "dnsmasq min-cache-ttl max-ttl"
 		out[name] = trial{config: c, by: due[name], ok: ok}
 	}
+	// The resolver's own upstream fails while the zone answers us.
+	cutOff := scene{upstream: &upstream{down: func(since time.Duration) bool { return since > 15*time.Second && since < 45*time.Second }}}
+	for name, c := range bridging() {
+		out[name+", its own upstream is down"] = trial{config: c, scene: cutOff}
+	}
+	for name, evidence := range map[string]staleness.Evidence{
+		"unbound serve-expired-client-timeout, EDE": staleness.EDEStale, // not proved: each answer took 1.8 s
+		"powerdns serve-stale-extensions":           staleness.WithdrawnAddress,
+	} {
+		t := out[name+", its own upstream is down"]
+		t.suspected = evidence
+		out[name+", its own upstream is down"] = t
+	}
+	// It answers stale at once, which is not proved only because the test of its upstream fails.
+	out["dnsmasq use-stale-cache, its own upstream is down"] = trial{
+		config: Configurations()["dnsmasq use-stale-cache"], scene: cutOff, why: staleness.WhyUpstreamDown}
 	for name, c := range map[string]Config{
 		"unbound": {Product: Unbound}, "dnsmasq": {Product: Dnsmasq}, "bind": {Product: BIND}, "powerdns": {Product: PowerDNS},
 	} {
@@ -74,25 +93,47 @@ func trials() map[string]trial {
 			out[name+" default, "+what] = trial{config: c, scene: s.scene, pace: s.pace, ok: s.ok}
 		}
 	}
+	// Over a chain of CNAMEs a constant TTL is proved after a day too, so it is suspect here.
+	out["dnsmasq min-cache-ttl max-ttl, a chain of CNAMEs"] = trial{
+		config: Configurations()["dnsmasq min-cache-ttl max-ttl"], scene: chained, suspected: staleness.WithdrawnAddress}
+	out["unbound cache-min-ttl, a chain of CNAMEs"] = trial{
+		config: Configurations()["unbound cache-min-ttl"], scene: chained, by: staleness.TTLInflated}
+	out["powerdns minimum-ttl-override, a chain of CNAMEs"] = trial{
+		config: Configurations()["powerdns minimum-ttl-override"], scene: chained, by: staleness.TTLInflated}
+	out["unbound cache-min-ttl equal to the TTL of the CNAME"] = trial{
+		config: Configurations()["unbound cache-min-ttl"], scene: longChained, by: staleness.TTLInflated}
+	out["unbound cache-min-ttl, without single_view"] = trial{
+		config: Configurations()["unbound cache-min-ttl"], scene: scene{anyView: true}, suspected: staleness.ViewUnproven}
 	out["dnsmasq min-cache-ttl, a chain of CNAMEs"] = trial{config: Config{Product: Dnsmasq, Settings: "min-cache-ttl=8\n"}, scene: chained, by: staleness.TTLInflated}
 	out["bind stale-answer-client-timeout 0, a chain of CNAMEs"] = trial{
 		config: Configurations()["bind stale-answer-client-timeout 0"], scene: chained, by: staleness.EDEStale}
 	outage := scene{down: func(since time.Duration) bool { return since > 18*time.Second && since < 32*time.Second }}
-	for name, settings := range map[string]Config{
-		"unbound serve-expired-client-timeout, EDE, an outage": {Product: Unbound,
-			Settings: "serve-expired: yes\nserve-expired-client-timeout: 1800\nserve-expired-reply-ttl: 1\nede: yes\nede-serve-expired: yes\n"},
-		"bind stale-answer-enable, an outage": {Product: BIND,
-			Settings: "stale-cache-enable yes;\nstale-answer-enable yes;\nstale-answer-client-timeout off;\nstale-answer-ttl 1;\nstale-refresh-time 1;\nresolver-query-timeout 301;\n"},
-		"powerdns serve-stale-extensions, an outage": {Product: PowerDNS, Settings: "serve-stale-extensions=1440\n"},
-	} {
-		out[name] = trial{config: settings, scene: outage, ok: true}
+	for name, c := range bridging() {
+		out[name+", an outage"] = trial{config: c, scene: outage, ok: true}
 	}
 	return out
+}
+
+// bridging returns the configurations that serve expired records only while the zone does not answer (RFC 8767).
+func bridging() map[string]Config {
+	return map[string]Config{
+		"unbound serve-expired-client-timeout, EDE": {Product: Unbound,
+			Settings: "serve-expired: yes\nserve-expired-client-timeout: 1800\nserve-expired-reply-ttl: 1\nede: yes\nede-serve-expired: yes\n"},
+		"bind stale-answer-enable": {Product: BIND,
+			Settings: "stale-cache-enable yes;\nstale-answer-enable yes;\nstale-answer-client-timeout off;\nstale-answer-ttl 1;\nstale-refresh-time 1;\nresolver-query-timeout 301;\n"},
+		"powerdns serve-stale-extensions": {Product: PowerDNS, Settings: "serve-stale-extensions=1440\n"},
+	}
 }
 
 // chained is a host whose CNAME has a longer TTL than its addresses.
 var chained = scene{records: map[string]lab.RecordSet{
 	host:               {TTL: lab.TTL(4), CNAME: "edge.cloud.test."},
+	"edge.cloud.test.": {},
+}}
+
+// longChained is a host whose CNAME has the minimum TTL under test.
+var longChained = scene{records: map[string]lab.RecordSet{
+	host:               {TTL: lab.TTL(8), CNAME: "edge.cloud.test."},
 	"edge.cloud.test.": {},
 }}
 
@@ -114,7 +155,10 @@ func deceptions() map[string]trial {
 			}
 			return ttl
 		}}},
-		"TTL 0": {pace: zero, ok: true},
+		"TTL 0":                                        {pace: zero, ok: true},
+		"a second view with a longer TTL":              {scene: scene{anyView: true, upstream: &upstream{ttl: 12}}, why: staleness.WhyViewUnprovenTTL},
+		"a second view with other addresses":           {scene: scene{anyView: true, upstream: &upstream{other: true}}},
+		"the delegation moved, the old server goes on": {scene: scene{upstream: &upstream{frozen: true, visible: true}}},
 		// PowerDNS stops asking a server that loses questions, so it may have no answer until the end.
 		"10 % of the questions are lost": {scene: scene{down: func(time.Duration) bool { return rand.IntN(10) == 0 }}},
 		"IPv6 only":                      {scene: scene{records: map[string]lab.RecordSet{host: {TTL: lab.TTL(ttl), Addresses: sixOnly}}}, ok: true},
@@ -129,6 +173,7 @@ func sixOnly(time.Time, uint64) []netip.Addr {
 // TestVerdictsOnRealResolvers judges every configuration of every product through the whole resolve service, all at
 // the same time, in real time, with scaled constants.
 func TestVerdictsOnRealResolvers(t *testing.T) {
+	t.Parallel()
 	outcomes := make(map[string]*outcome)
 	all := trials()
 	var watching sync.WaitGroup
@@ -158,6 +203,12 @@ func TestVerdictsOnRealResolvers(t *testing.T) {
 			due := all[name]
 			if (due.by != "") != (o.last.Verdict == staleness.Stale) || due.by != "" && o.last.Counts[due.by] < 2 {
 				t.Errorf("%s; want by %q", o.last.Verdict, due.by)
+			}
+			if due.suspected != "" && (!slices.Contains(o.verdicts, staleness.Suspect) || o.last.Counts[due.suspected] == 0) {
+				t.Errorf("%v on the way, want suspect by %q", o.verdicts, due.suspected)
+			}
+			if due.why != "" && !slices.Contains(o.reasons, due.why) {
+				t.Errorf("%v on the way, want %s", o.reasons, due.why)
 			}
 			if due.ok && !slices.Contains(o.verdicts, staleness.OK) {
 				t.Errorf("%v on the way, want ok", o.verdicts)

@@ -49,6 +49,10 @@ type world struct {
 	at      netip.AddrPort   // the resolver
 	service *resolve.Service
 	host    *config.Endpoint
+
+	allowed      time.Duration // how old the resolver's data may be
+	anyView      bool          // single_view is not set
+	testUpstream bool          // a verdict becomes stale only if the resolver reaches the zone
 }
 
 // scene is the behaviour of a zone; the zero value is a host whose address changes every pace.lives.
@@ -57,6 +61,19 @@ type scene struct {
 	down    func(since time.Duration) bool   // when no server answers
 	lags    []time.Duration                  // of the zone's servers; nil: one that does not lag
 	ttl     func(since time.Duration) uint32 // of host; nil: the pace's
+
+	// upstream is the server that the resolver asks, if it is none of the zone's servers that we ask.
+	upstream *upstream
+	anyView  bool // single_view is not set
+}
+
+// upstream is a server of the zone as only the resolver sees it.
+type upstream struct {
+	ttl     uint32                         // of host; 0: the zone's
+	frozen  bool                           // it keeps the addresses of the start: the zone has moved to other servers
+	other   bool                           // it has other addresses
+	down    func(since time.Duration) bool // when it does not answer
+	visible bool                           // we ask it too, since a resolver may still ask it
 }
 
 // build starts the zone's servers, the resolver, and a service that watches it.
@@ -64,14 +81,62 @@ func build(t *testing.T, c Config, p pace, s scene) *world {
 	t.Helper()
 	w := serve(t, p, s)
 	c.Zone, c.Authority = zone, w.servers[0]
+	if s.upstream != nil {
+		c.Authority = w.serveUpstream(t, s)
+	}
 	w.ask(Start(t, c))
 	return w
+}
+
+// serveUpstream starts the server that the resolver asks.
+func (w *world) serveUpstream(t *testing.T, s scene) netip.AddrPort {
+	t.Helper()
+	set := lab.RecordSet{TTL: lab.TTL(w.ttl), Addresses: lab.Stamped(w.epoch, w.lives)}
+	if s.upstream.ttl != 0 {
+		set.TTL = lab.TTL(s.upstream.ttl)
+	}
+	if s.upstream.frozen {
+		set.Addresses = lab.Stamped(w.epoch, time.Hour)
+	}
+	if s.upstream.other {
+		theirs := set.Addresses
+		set.Addresses = func(at time.Time, draw uint64) []netip.Addr { // one of ours, from before, and one that is not
+			return append(theirs(at.Add(-2*w.lives), draw), netip.MustParseAddr("198.51.100.77"))
+		}
+	}
+	server := &lab.NameServer{Zones: []*lab.Zone{{Origin: zone, Names: map[string]lab.RecordSet{
+		host: set, stamp: {TTL: set.TTL, Addresses: lab.Stamped(w.epoch, time.Second)},
+	}}}}
+	if s.upstream.down != nil {
+		server.Down = func(at time.Time) bool { return s.upstream.down(at.Sub(w.epoch)) }
+	}
+	address := serveOne(t, server)
+	if s.upstream.visible {
+		w.servers = append(w.servers, address)
+	}
+	w.testUpstream = s.upstream.down != nil
+	w.allowed = time.Duration(max(w.ttl, s.upstream.ttl)) * time.Second
+	return address
+}
+
+func serveOne(t *testing.T, server *lab.NameServer) netip.AddrPort {
+	t.Helper()
+	served, err := lab.ServeDNS(netip.MustParseAddrPort("127.0.0.1:0"), server, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := served.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return served.Address
 }
 
 // serve starts the zone's servers.
 func serve(t *testing.T, p pace, s scene) *world {
 	t.Helper()
-	w := &world{pace: p, epoch: time.Now().Truncate(time.Second)}
+	w := &world{pace: p, epoch: time.Now().Truncate(time.Second), allowed: time.Duration(p.ttl) * time.Second, anyView: s.anyView}
 	ttl := lab.TTL(p.ttl)
 	if s.ttl != nil {
 		ttl = func(at time.Time) uint32 { return s.ttl(at.Sub(w.epoch)) }
@@ -94,16 +159,7 @@ func serve(t *testing.T, p pace, s scene) *world {
 		if s.down != nil {
 			server.Down = func(at time.Time) bool { return s.down(at.Sub(w.epoch)) }
 		}
-		served, err := lab.ServeDNS(netip.MustParseAddrPort("127.0.0.1:0"), server, time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := served.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		w.servers = append(w.servers, served.Address)
+		w.servers = append(w.servers, serveOne(t, server))
 	}
 	return w
 }
@@ -111,14 +167,14 @@ func serve(t *testing.T, p pace, s scene) *world {
 // ask creates the service that watches a resolver.
 func (w *world) ask(at netip.AddrPort) {
 	w.at = at
-	w.host = &config.Endpoint{Service: "test", Host: host[:len(host)-1], SingleView: true}
+	w.host = &config.Endpoint{Service: "test", Host: host[:len(host)-1], SingleView: !w.anyView}
 	cfg := &config.Config{
 		Authority: config.AuthorityQueries{Mode: config.AuthorityServers, Servers: w.servers},
 		Survey:    config.Survey{Timeout: 10 * time.Second},
 		Freshness: w.constants,
 		Endpoints: []config.Endpoint{*w.host},
 	}
-	w.service = resolve.New(resolve.Options{Config: cfg, Resolvers: []netip.AddrPort{w.at}, Rate: w.rate, NoUpstreamTest: true})
+	w.service = resolve.New(resolve.Options{Config: cfg, Resolvers: []netip.AddrPort{w.at}, Rate: w.rate, NoUpstreamTest: !w.testUpstream})
 }
 
 // outcome is the result of watching.
@@ -126,6 +182,7 @@ type outcome struct {
 	last     staleness.Assessment
 	took     time.Duration // until stale, or all of it
 	verdicts []staleness.Verdict
+	reasons  []staleness.WhyKind
 	answers  int
 	// overdue is the most by which the resolver's data was truly older than the zone's TTL.
 	overdue time.Duration
@@ -175,6 +232,9 @@ func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 		if !slices.Contains(o.verdicts, o.last.Verdict) {
 			o.verdicts = append(o.verdicts, o.last.Verdict)
 		}
+		if !slices.Contains(o.reasons, o.last.Why.Kind) {
+			o.reasons = append(o.reasons, o.last.Why.Kind)
+		}
 		for _, a := range o.last.Withdrawn {
 			if w.since(a, time.Now()) < 0 {
 				o.wronged = append(o.wronged, a.String())
@@ -218,7 +278,7 @@ func (w *world) look(ctx context.Context, o *outcome) {
 	a := new(dns.Client).Exchange(ctx, w.at, dns.Query{Name: stamp, Type: miekg.TypeA, Recursive: true})
 	for _, addr := range a.Addresses() {
 		// The stamp changes once per second.
-		over := a.Received.Sub(lab.MadeAt(w.epoch, addr)) - time.Duration(w.ttl)*time.Second - time.Second
+		over := a.Received.Sub(lab.MadeAt(w.epoch, addr)) - w.allowed - time.Second
 		o.overdue = max(o.overdue, over)
 	}
 }
