@@ -63,10 +63,10 @@ func familyOf(a *measurement.Answer) string {
 	return familyIPv6
 }
 
-// staleness sends the series of the verdict on a resolver's records. The excess over the zone's TTL is not known while
-// that TTL is not known, unless it was measured within hold.
+// staleness sends the series of the verdict on a resolver's records. What is not known is absent, so that a query for 0
+// does not count it as good: the proof while the verdict is unknown, and the excess over the zone's TTL while that TTL is
+// not known, unless it was measured within hold.
 func (s *series) staleness(of []string, a *staleness.Assessment, zoneKnown bool) {
-	s.add(dnsStale, number(a.Verdict == staleness.Stale), of)
 	s.oneOf(dnsVerdict, string(a.Verdict), of)
 	for _, kind := range staleness.Kinds {
 		s.add(dnsEvidence, float64(a.Counts[kind]), of, string(kind))
@@ -74,6 +74,10 @@ func (s *series) staleness(of []string, a *staleness.Assessment, zoneKnown bool)
 	if zoneKnown || a.TTLExcess > 0 {
 		s.add(dnsTTLExcess, a.TTLExcess.Seconds(), of)
 	}
+	if a.Verdict == staleness.Unknown {
+		return
+	}
+	s.add(dnsStale, number(a.Verdict == staleness.Stale), of)
 	s.add(dnsStaleness, a.Staleness.Seconds(), of)
 	s.add(dnsWithdrawnAddresses, float64(len(distinct(a.Withdrawn))), of)
 }

@@ -310,7 +310,7 @@ var table = withTransports([metricCount]Metric{
 
 	dnsStale: {
 		Name: "endpoint_dns_stale", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
-		Help: "1 if the resolver is proved to keep records past their TTL, else 0; latched.",
+		Help: "1 if the resolver is proved to keep records past their TTL, else 0; latched; absent while the verdict is unknown.",
 	},
 	dnsVerdict: {
 		Name: "endpoint_dns_verdict", Type: Gauge, Labels: with(ofResolver, "verdict"), Group: groupStaleness,
@@ -328,11 +328,13 @@ var table = withTransports([metricCount]Metric{
 	},
 	dnsStaleness: {
 		Name: "endpoint_dns_staleness_seconds", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
-		Help: "Longest proved time that a record was given past its permitted lifetime within hold, at least 0.",
+		Help: "Longest proved time that a record was given past its permitted lifetime within hold, at least 0; " +
+			"absent while the verdict is unknown.",
 	},
 	dnsWithdrawnAddresses: {
 		Name: "endpoint_dns_withdrawn_addresses", Type: Gauge, Labels: ofResolver, Group: groupStaleness,
-		Help: "Addresses in the resolver's last answer that the zone has withdrawn, proved or strongly suspected.",
+		Help: "Addresses in the resolver's last answer that the zone has withdrawn, proved or strongly suspected; " +
+			"absent while the verdict is unknown.",
 	},
 	dnsAuthorityAddresses: {
 		Name: "endpoint_dns_authority_addresses", Type: Gauge, Labels: ofTarget, Group: groupStaleness,

@@ -203,6 +203,10 @@ func TestDNSVerdictOneOf(t *testing.T) {
 		if strings.Count(got, " 1") != 1 || strings.Count(got, " 0") != 3 || !strings.Contains(got, fmt.Sprintf(`{verdict="%s"} 1`, v)) {
 			t.Errorf("%s:\n%s", v, got)
 		}
+		proof := of(t, atResolver(r), Options{}, dnsStale, dnsStaleness, dnsWithdrawnAddresses)
+		if known := v != staleness.Unknown; (len(proof) == 3) != known || len(proof) != 0 && !known {
+			t.Errorf("%s: %q", v, proof)
+		}
 	}
 }
 
