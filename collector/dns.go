@@ -49,7 +49,7 @@ func (s *series) lookup(of []string, l *measurement.Lookup) {
 		s.add(dnsTTL, l.TTL.Seconds(), of)
 	}
 	if s.options.Addresses {
-		for _, a := range addresses[:min(len(addresses), s.options.MaxAddresses)] {
+		for _, a := range measurement.BoundFamilies(addresses, s.options.MaxAddresses) {
 			s.add(dnsAddressInfo, 1, of, measurement.Text(a.String()))
 		}
 	}

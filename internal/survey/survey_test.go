@@ -224,7 +224,7 @@ func TestRunShares(t *testing.T) {
 }
 
 // TestRunEveryMinInterval has a scrape_interval that equals survey.min_interval, with the jitter of a busy server: every
-// scrape gets a round of its own, with look-ups of its own.
+// scrape gets another round, with other look-ups.
 func TestRunEveryMinInterval(t *testing.T) {
 	const interval = 10 * time.Second // survey.min_interval
 	for name, scrape := range map[string]func(s *Survey) (*report.Report, error){
@@ -441,6 +441,9 @@ func TestOneFamilyBroken(t *testing.T) {
 				s, _ := w.open(t, nil, "a.test")
 				report := s.Run(context.Background())
 				p, advice := report.Hosts[0].Paths[0], report.Summary.Advice
+				if report.Summary.State != "down" {
+					t.Errorf("the site is %s", report.Summary.State)
+				}
 				if p.Up != test.up || len(p.Walks) != 8 || p.Omitted != 8 {
 					t.Errorf("up %v, %d addresses walked, %d omitted", p.Up, len(p.Walks), p.Omitted)
 				}
