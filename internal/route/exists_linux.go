@@ -13,8 +13,8 @@ import (
 var errUnknown = errors.New("route: no answer from the kernel")
 
 // askTCP asks the kernel for the route of a TCP connection to a remote address and port: policy rules may depend on
-// both (ip-rule(8): ipproto, dport). The error is [errUnknown], or tells why there is no route. Kernels before 4.18
-// ignore protocol and port.
+// both (ip-rule(8): ipproto, dport). An error for which isNoRoute is false means that the kernel has not answered the
+// question. Kernels before 4.18 ignore protocol and port.
 func askTCP(remote netip.AddrPort) error {
 	if remote.Addr().Zone() != "" {
 		return errUnknown // needs the index of the interface

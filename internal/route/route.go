@@ -3,7 +3,6 @@
 package route
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 )
@@ -12,8 +11,11 @@ import (
 // rules can depend on all three. Where the kernel cannot be asked about TCP, the answer is that for UDP.
 func Exists(network string, remote netip.AddrPort) bool {
 	if network == "tcp" {
-		if err := askTCP(remote); !errors.Is(err, errUnknown) {
-			return err == nil || !isNoRoute(err)
+		switch err := askTCP(remote); {
+		case err == nil:
+			return true
+		case isNoRoute(err):
+			return false
 		}
 	}
 	_, ok := Source(remote)
