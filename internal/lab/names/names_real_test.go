@@ -29,6 +29,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
@@ -145,9 +146,8 @@ endpoints:
 	return loaded
 }
 
-// survey makes one round of a host with a client that knows nothing of the server yet. It returns the exporter's
-// verdict: the address that it takes a device to connect to or the failure, and the timing.
-func (n *namespace) survey(ctx context.Context, loaded *config.Loaded, host string) string {
+// round makes one round of a host with a client that knows nothing of the server yet.
+func (n *namespace) round(ctx context.Context, loaded *config.Loaded, host string) report.Host {
 	cfg := *loaded.Config
 	cfg.Endpoints = slices.Clone(cfg.Endpoints)
 	cfg.Endpoints[0].Host = host
@@ -156,7 +156,13 @@ func (n *namespace) survey(ctx context.Context, loaded *config.Loaded, host stri
 		Names: resolve.New(resolve.Options{Config: &cfg, Resolvers: cfg.Resolvers, Dial: n.dial}),
 	}, survey.Options{Name: "device", Source: n.source, Routed: n.routed, Logger: slog.New(slog.DiscardHandler)})
 	defer s.Close()
-	found := s.Run(ctx).Hosts[0]
+	return s.Run(ctx).Hosts[0]
+}
+
+// survey makes one round of a host. It returns the exporter's verdict: the address that it takes a device to connect to
+// or the failure, and the timing.
+func (n *namespace) survey(ctx context.Context, loaded *config.Loaded, host string) string {
+	found := n.round(ctx, loaded, host)
 	lookup := &found.Resolvers[0].Lookup
 	verdict := string(lookup.Failure)
 	if walks := found.Paths[0].Walks; len(walks) > 0 {

@@ -4,6 +4,7 @@ package names
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
@@ -41,5 +42,25 @@ func TestRoutesOfPolicyRules(t *testing.T) {
 				t.Errorf("%v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+// TestRoundWithPolicyRule has a site that routes IPv4 for TCP to one port only, and IPv6 for everything: getaddrinfo finds
+// no route to the IPv4 address and puts it last, and the exporter walks it.
+func TestRoundWithPolicyRule(t *testing.T) {
+	s := site{server: server4, other: other4, commands: []string{
+		"addr add 10.0.0.53/32 dev lo", "addr add 10.0.0.54/32 dev lo", "addr add 10.0.0.2/24 dev d0",
+		"route add default dev d0 table 100", "rule add ipproto tcp dport 443 lookup 100",
+		"addr add 2001:db8:1::2/64 dev d0 nodad", "-6 route add default dev d0",
+	}}
+	n := newNamespace(t, s.commands, map[string]string{"resolv.conf": "nameserver " + s.server.String() + "\n"})
+	startServer(t, n, []row{{a: good, aaaa: good6}}, s.server, s.other)
+	p := n.round(t.Context(), s.load(t), "r0.coap.example").Paths[0]
+	var walked []string
+	for _, w := range p.Walks {
+		walked = append(walked, w.Outcome.Address.Addr().String())
+	}
+	if want := []string{"2001:db8:f::1", "203.0.113.1"}; !slices.Equal(walked, want) || p.Omitted != 0 {
+		t.Errorf("walked %v and omitted %d, want %v", walked, p.Omitted, want)
 	}
 }
