@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -15,7 +13,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
@@ -25,10 +22,12 @@ import (
 // check holds the flags of the one-shot command.
 type check struct {
 	*common
-	hosts    []string
+	targetFlags
+	targets  []string
 	output   string
 	watch    time.Duration
 	interval time.Duration
+	save     string // directory for certificates
 
 	intervalSet bool // by the user
 }
@@ -36,13 +35,15 @@ type check struct {
 func addCheck(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &check{common: c}
 	cmd := app.Command("check", "Probe every path once, and report what is wrong and what to do. Exit code 0: all is well; 1: something is wrong; 2: usage or configuration; 3: not known or not proved.")
-	cmd.Arg("host", "What to check: a host of the configuration, its first label, or a service; default: all.").StringsVar(&k.hosts)
+	cmd.Arg("target", "What to check: "+targetHelp+"; default: all endpoints of the configuration.").StringsVar(&k.targets)
+	k.addTargetFlags(cmd)
 	flags.Choice(cmd.Flag("output", "Format of the result: text, json, or markdown to send to the network's owner."), &k.output, "text", "json", "markdown").
 		Short('o').Default("text")
 	flags.Duration(cmd.Flag("watch", "Keep checking for this long, or until every DNS server has a verdict: staleness takes time to prove."), &k.watch).
 		PlaceHolder("DURATION")
 	flags.Duration(cmd.Flag("watch.interval", "Time between two rounds of --watch, at least survey.min_interval."), &k.interval).
 		Default("15s").IsSetByUser(&k.intervalSet)
+	cmd.Flag("save-certificates", "Write the certificates that the servers send into this directory, in PEM.").PlaceHolder("DIR").StringVar(&k.save)
 	commands[cmd.FullCommand()] = k.run
 }
 
@@ -57,7 +58,7 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	cfg := loaded.Config
-	if err := only(cfg, k.hosts); err != nil {
+	if err := k.choose(loaded, k.targets); err != nil {
 		present.WriteError(stderr, "check", err)
 		return exitUsage
 	}
@@ -75,42 +76,6 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	defer s.Close()
 	k.interval = max(k.interval, cfg.Survey.MinInterval) // closer rounds would share one report
 	return k.report(k.survey(ctx, s, stderr), stdout, stderr)
-}
-
-// only keeps the endpoints of a configuration that are asked for, by host, first label or service.
-func only(cfg *config.Config, asked []string) error {
-	if len(asked) == 0 {
-		return nil
-	}
-	wanted := make(map[*config.Endpoint]bool)
-	for _, what := range asked {
-		name, found := what, false
-		if host, err := config.ParseHost(what); err == nil {
-			name = host
-		}
-		for i := range cfg.Endpoints {
-			e := &cfg.Endpoints[i]
-			if e.Host == name || e.Service == what || strings.HasPrefix(e.Host, name+".") {
-				wanted[e], found = true, true
-			}
-		}
-		if !found {
-			var known []string
-			for i := range cfg.Endpoints {
-				known = append(known, cfg.Endpoints[i].Host)
-			}
-			return present.WithHint(fmt.Errorf("%q is not in the configuration", what),
-				"configured are "+strings.Join(slices.Compact(known), ", ")+"; --config.file names another configuration")
-		}
-	}
-	var kept []config.Endpoint
-	for i := range cfg.Endpoints {
-		if wanted[&cfg.Endpoints[i]] {
-			kept = append(kept, cfg.Endpoints[i])
-		}
-	}
-	cfg.Endpoints = kept
-	return nil
 }
 
 // survey makes one round or, with --watch, rounds until every DNS server has a verdict, the time is over or the context
@@ -199,6 +164,15 @@ func (k *check) report(rep *report.Report, stdout, stderr io.Writer) int {
 	if err != nil {
 		present.WriteError(stderr, "check", fmt.Errorf("write the result: %w", err))
 		return exitUnhealthy
+	}
+	if k.save != "" {
+		if err := saveCertificates(k.save, rep); err != nil {
+			present.WriteError(stderr, "check", fmt.Errorf("save certificates: %w", err))
+			return exitUnhealthy
+		}
+	}
+	if rep.Interrupted {
+		return exitUnknown
 	}
 	switch rep.Summary.State {
 	case report.Up:

@@ -27,7 +27,7 @@ func TestCheckCommand(t *testing.T) {
 	}{
 		"unknown name: no address, said once": {
 			habit: "nxdomain", code: exitUnhealthy,
-			patterns: []string{`^Something is wrong: none of the 12 paths carries a device \(12 without an address\) The site's DNS server gives no address for any of the 7 hosts \(127[0-9.:]*: the name does not exist\)`,
+			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. Something is wrong: none of the 12 paths carries a device \(12 without an address\) The site's DNS server gives no address for any of the 7 hosts \(127[0-9.:]*: the name does not exist\)`,
 				` - dig @127[0-9.]* -p \d+ bootstrap.us-east-1.mbedcloud.com `},
 			absent: []string{`the name does not exist.*the name does not exist`},
 		},
@@ -38,18 +38,18 @@ func TestCheckCommand(t *testing.T) {
 			habit: "silent", code: exitUnhealthy, patterns: []string{`does not answer \(127[0-9.:]*: no answer in time\)`, ` - ip route `},
 		},
 		"address of this machine: sinkhole": {
-			config: public, flags: check{hosts: []string{"bootstrap"}}, code: exitUnhealthy,
+			config: public, flags: check{targets: []string{"bootstrap"}}, code: exitUnhealthy,
 			patterns: []string{`sinkhole: the name resolves to 127\.[0-9.]*, which cannot be the cloud`, ` 1\. The site's DNS server diverts bootstrap`},
 		},
 		"records with a connection id dropped: what to let pass": {
 			fault: lab.DropConnectionIDs, hosts: 1, code: exitUnhealthy,
-			patterns: []string{`^Something is wrong: 2 of 3 paths carry a device \(1 blocked\)`,
+			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. Something is wrong: 2 of 3 paths carry a device \(1 blocked\)`,
 				` FAIL udp \d+ .* silent: records with a connection id \(DTLS content type 25\) are lost: without one the handshake completes`,
 				` 1\. DTLS records with a connection id are dropped on .* let DTLS records of the content type 25 pass`},
 		},
 		"watch, records kept too long: until proved stale": {
 			habit: "min_ttl:600", hosts: 1, flags: check{watch: 4 * time.Hour}, code: exitUnhealthy,
-			patterns: []string{`^Something is wrong: all 3 paths carry a device; DNS server 127[0-9.:]* keeps records past their TTL `,
+			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. Something is wrong: all 3 paths carry a device; DNS server 127[0-9.:]* keeps records past their TTL `,
 				` STALE  dns .*, TTL \d+ s, the zone's is 60 s; proved`, `lower its minimum`},
 			absent: []string{`Not known yet`},
 		},
@@ -59,7 +59,7 @@ func TestCheckCommand(t *testing.T) {
 		},
 		"watch too short: still learning": {
 			hosts: 1, flags: check{watch: time.Minute}, code: exitOK,
-			patterns: []string{`^All is well`, `still learning: 14 min left`},
+			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. All is well`, `still learning: 14 min left`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,25 +11,6 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-func TestOnly(t *testing.T) {
-	for asked, want := range map[string]int{
-		"bootstrap":                          1,
-		"BOOTSTRAP.us-east-1.mbedcloud.com.": 1,
-		"CoAP / meters":                      1, // a service
-		"2001:db8::1":                        1,
-		"2001:DB8:0::1":                      1,
-		"[2001:db8::1]":                      1,
-		"mbedcloud.com":                      0,
-		"":                                   0,
-	} {
-		cfg := config.Default()
-		cfg.Endpoints = append(cfg.Endpoints, config.Endpoint{Service: "CoAP / meters", Host: "2001:db8::1"})
-		if err := only(cfg, []string{asked}); (err == nil) != (want > 0) || err == nil && len(cfg.Endpoints) != want {
-			t.Errorf("%q: %d endpoints, %v; want %d", asked, len(cfg.Endpoints), err, want)
-		}
-	}
-}
-
 func TestOpenVerdictsCount(t *testing.T) {
 	soon := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	learning := staleness.Assessment{Verdict: staleness.Unknown, Ready: soon}

@@ -353,12 +353,12 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 	}{
 		"RST on every path: not proved": {
 			service: "tcp-lwm2m", faults: []set{{"*", lab.ResetAfterCertificate}}, unproven: true, code: exitUnknown,
-			patterns: []string{`^Not proved: none of the 2 paths is proved to carry a device`, ` \? tcp \d+ .*not proved: the connection was reset after the client certificate`,
+			patterns: []string{`\. Not proved: none of the 2 paths is proved to carry a device`, ` \? tcp \d+ .*not proved: the connection was reset after the client certificate`,
 				`set client_certificate to a device's certificate`},
 		},
 		"RST, the other path finishes: reset": {
 			service: "tcp-lwm2m", faults: []set{{"tcp-lwm2m/tcp:5684", lab.ResetAfterCertificate}}, reason: "reset", code: exitUnhealthy,
-			patterns: []string{`^Something is wrong: 1 of 2 paths carries a device \(1 blocked\)`, `FAIL .* reset: the connection was reset after the client certificate`,
+			patterns: []string{`\. Something is wrong: 1 of 2 paths carries a device \(1 blocked\)`, `FAIL .* reset: the connection was reset after the client certificate`,
 				`Handshake stopped: the server answers the hello .* whether a firewall`},
 		},
 		"FIN, the other path refuses the certificate with an alert: closed": {
@@ -367,11 +367,11 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 		},
 		"FIN over TCP, UDP finishes: closed": {
 			service: "bootstrap", faults: []set{{"*/tcp", lab.CloseAfterCertificate}}, reason: "closed", code: exitUnhealthy,
-			patterns: []string{`^Something is wrong: 1 of 3 paths carries a device \(2 blocked\)`},
+			patterns: []string{`\. Something is wrong: 1 of 3 paths carries a device \(2 blocked\)`},
 		},
 		"RST on every path of a host, another host of the service finishes: reset": {
 			service: "tcp-lwm2m", faults: []set{{"tcp-lwm2m." + lab.Domain, lab.ResetAfterCertificate}}, twoHosts: true, reason: "reset", code: exitUnhealthy,
-			patterns: []string{`^Something is wrong: 2 of 4 paths carry a device \(2 blocked\)`},
+			patterns: []string{`\. Something is wrong: 2 of 4 paths carry a device \(2 blocked\)`},
 		},
 		"RST after a device's own certificate: reset": {
 			service: "tcp-lwm2m", faults: []set{{"*", lab.ResetAfterCertificate}}, configured: true, reason: "reset", code: exitUnhealthy,

@@ -25,6 +25,7 @@ import (
 // idleCommand holds the flags of the idle command.
 type idleCommand struct {
 	*common
+	targetFlags
 	target    string
 	steps     string
 	keepalive time.Duration
@@ -37,8 +38,8 @@ func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 	cmd := app.Command("idle", "Measure how long a silent connection survives on the path to a host, and which keepalives of devices survive. "+
 		"It takes as long as the longest silence. Exit code 0: a device gets through, there is a result, and --keepalive survives; "+
 		"1: one of these is false or not known; 2: usage or configuration.")
-	cmd.Arg("target", "HOST[:PORT][/udp]: a path of the configuration. HOST may be its first label; default: its first path over TCP.").
-		Required().StringVar(&k.target)
+	cmd.Arg("target", "What to measure: "+targetHelp+". Of several paths, the first over TCP.").Required().StringVar(&k.target)
+	k.addTargetFlags(cmd)
 	cmd.Flag("steps", "Silences to measure, for example 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").
 		IsSetByUser(&k.stepsSet).StringVar(&k.steps)
 	flags.Duration(cmd.Flag("keepalive", "Keepalive of a device, to measure in addition; the exit code is 1 unless it survives."), &k.keepalive).PlaceHolder("DURATION")
@@ -60,9 +61,10 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(exitUsage, err)
 	}
-	if err := onlyPath(cfg, k.target); err != nil {
+	if err := k.choose(loaded, []string{k.target}); err != nil {
 		return fail(exitUsage, err)
 	}
+	onePath(cfg)
 	logger := k.logger(io.Discard)
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
@@ -164,34 +166,17 @@ func (k *idleCommand) stepsToMeasure(configured []time.Duration) ([]time.Duratio
 	return steps, nil
 }
 
-// onlyPath keeps one path of one endpoint: HOST[:PORT][/TRANSPORT].
-func onlyPath(cfg *config.Config, target string) error {
-	asked, err := config.ParseTarget(target)
-	if err != nil {
-		return err
-	}
-	if err := only(cfg, []string{asked.Name}); err != nil {
-		return err
-	}
-	var found *config.Endpoint
+// onePath keeps one path of the endpoints: the first over TCP, or else the first.
+func onePath(cfg *config.Config) {
+	var endpoint config.Endpoint
 	var chosen measurement.Path
-	var known []string
-	for i := range cfg.Endpoints {
-		e := &cfg.Endpoints[i]
+	for _, e := range cfg.Endpoints {
 		for _, p := range e.Paths {
-			known = append(known, fmt.Sprintf("%s:%d/%s", e.Host, p.Port, p.Transport))
-			fits := (asked.Port == 0 || p.Port == asked.Port) && (asked.Transport == "" || p.Transport == asked.Transport)
-			// TCP is preferred unless UDP is asked for.
-			if fits && (found == nil || chosen.Transport == measurement.UDP && p.Transport == measurement.TCP) {
-				found, chosen = e, p
+			if chosen == (measurement.Path{}) || chosen.Transport == measurement.UDP && p.Transport == measurement.TCP {
+				endpoint, chosen = e, p
 			}
 		}
 	}
-	if found == nil {
-		return fmt.Errorf("%s is not a path of the configuration; known are %s", measurement.Text(target), strings.Join(known, ", "))
-	}
-	endpoint := *found
 	endpoint.Paths = []measurement.Path{chosen}
 	cfg.Endpoints = []config.Endpoint{endpoint}
-	return nil
 }

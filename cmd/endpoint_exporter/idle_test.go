@@ -5,15 +5,12 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
 
@@ -172,12 +169,11 @@ func TestProgressLine(t *testing.T) {
 func TestIdleArguments(t *testing.T) {
 	for args, says := range map[string]string{
 		"":                          `required argument 'target' not provided`,
-		"example.com":               "\"example.com\" is not in the configuration\nhint: configured are bootstrap.us-east-1.mbedcloud.com, ",
-		"bootstrap:5685":            `bootstrap:5685 is not a path of the configuration; known are bootstrap.us-east-1.mbedcloud.com:5684/tcp, bootstrap.us-east-1.mbedcloud.com:5684/udp, `,
+		"nowhere":                   "\"nowhere\" is not in the configuration\nhint: configured are bootstrap, ",
 		"bootstrap:0":               `"0" is not a port; want 1 to 65535`,
 		"bootstrap:x":               `"x" is not a port; want 1 to 65535`,
 		"bootstrap/sctp":            `"sctp" is not a transport; want tcp or udp`,
-		"gateways/udp":              `gateways/udp is not a path of the configuration`,
+		"gateways/udp":              `gateways.us-east-1.mbedcloud.com has no path over udp in the configuration`,
 		"bootstrap --steps=30":      `--steps: "30" is not a duration such as 30s`,
 		"bootstrap --steps=0s":      `longer than 0s`,
 		"bootstrap --steps=25h":     `a silence must be longer than 0s and no longer than 24h0m0s`,
@@ -187,38 +183,6 @@ func TestIdleArguments(t *testing.T) {
 		if code := run(t.Context(), append([]string{"idle"}, strings.Fields(args)...), &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), says) {
 			t.Errorf("idle %s: exit code %d, %s%s; want %q", args, code, &stdout, &stderr, says)
 		}
-	}
-}
-
-func TestOnlyPath(t *testing.T) {
-	for target, want := range map[string]string{
-		"bootstrap":              "bootstrap.us-east-1.mbedcloud.com tcp 5684",
-		"bootstrap/udp":          "bootstrap.us-east-1.mbedcloud.com udp 5684",
-		"bootstrap:443":          "bootstrap.us-east-1.mbedcloud.com tcp 443",
-		"bootstrap:5684/tcp":     "bootstrap.us-east-1.mbedcloud.com tcp 5684",
-		"udp-lwm2m":              "udp-lwm2m.us-east-1.mbedcloud.com udp 5684",
-		"[2001:db8::1]:5684/udp": "2001:db8::1 udp 5684",
-		"2001:db8::1":            "2001:db8::1 tcp 443",
-		"2001:DB8::1/udp":        "2001:db8::1 udp 5684",
-		"[2001:db8::1]":          "2001:db8::1 tcp 443",
-		"[2001:db8::1]/udp":      "2001:db8::1 udp 5684",
-	} {
-		cfg := config.Default()
-		cfg.Endpoints = append(cfg.Endpoints, config.Endpoint{Host: "2001:db8::1", Paths: []measurement.Path{
-			{Transport: "udp", Port: 5684}, {Transport: "tcp", Port: 443},
-		}})
-		if err := onlyPath(cfg, target); err != nil {
-			t.Errorf("%s: %v", target, err)
-			continue
-		}
-		e := cfg.Endpoints[0]
-		got := fmt.Sprintf("%s %s %d", e.Host, e.Paths[0].Transport, e.Paths[0].Port)
-		if got != want || len(cfg.Endpoints) != 1 || len(e.Paths) != 1 {
-			t.Errorf("%s: %s of %d, want %s", target, got, len(cfg.Endpoints), want)
-		}
-	}
-	if whole := config.Default(); !slices.ContainsFunc(whole.Endpoints, func(e config.Endpoint) bool { return len(e.Paths) > 1 }) {
-		t.Error("the built-in catalogue was changed")
 	}
 }
 

@@ -55,6 +55,8 @@ func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Log
 	}}
 	p.site = &survey.Site{
 		Config:               cfg,
+		Source:               flags.source(),
+		Resolvers:            p.resolvers,
 		Anchors:              loaded,
 		Names:                p.names,
 		Walker:               p.walker,

@@ -158,7 +158,7 @@ func TestWithdrawnAddressOfOtherOwner(t *testing.T) {
 						t.Errorf("the report does not contain %s: %s", want, report)
 					}
 				}
-				if intercepted := strings.Contains(report, "interception"); intercepted != (test.class == "interception") {
+				if intercepted := strings.Contains(report, `"class": "interception"`); intercepted != (test.class == "interception") {
 					t.Errorf("intercepted: %v", intercepted)
 				}
 			})

@@ -114,7 +114,7 @@ func (r *reader) server(n node, into reflect.Value) {
 	if !r.scalar(n, "!!str", "an IP address, "+serverExamples) {
 		return
 	}
-	server, err := parseServer(n.Value)
+	server, err := ParseServer(n.Value)
 	if err != nil {
 		r.mistake(n, "%s", err)
 		return
@@ -124,9 +124,9 @@ func (r *reader) server(n node, into reflect.Value) {
 
 const serverExamples = "for example 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353"
 
-// parseServer parses ADDRESS, ADDRESS:PORT (IPv4), [ADDRESS] or [ADDRESS]:PORT. What [netip.AddrPort.String] writes
+// ParseServer parses the address of a DNS server: ADDRESS, ADDRESS:PORT (IPv4), [ADDRESS] or [ADDRESS]:PORT. What [netip.AddrPort.String] writes
 // is one of them.
-func parseServer(text string) (netip.AddrPort, error) {
+func ParseServer(text string) (netip.AddrPort, error) {
 	address, number, err := splitPort(text)
 	if err != nil {
 		return netip.AddrPort{}, err

@@ -18,11 +18,11 @@ func TestParseServer(t *testing.T) {
 		"[fe80::1%eth0]:5353":   "[fe80::1%eth0]:5353",
 		"[fe80::1%br-lan.2]:53": "[fe80::1%br-lan.2]:53",
 	} {
-		got, err := parseServer(in)
+		got, err := ParseServer(in)
 		if err != nil || got.String() != want {
 			t.Errorf("%s: got %v, %v; want %s", in, got, err, want)
 		}
-		if again, err := parseServer(got.String()); err != nil || again != got {
+		if again, err := ParseServer(got.String()); err != nil || again != got {
 			t.Errorf("%s is printed as %s, which is read as %v, %v", in, got, again, err)
 		}
 	}
@@ -46,7 +46,7 @@ func TestParseServerInvalid(t *testing.T) {
 		"fe80::1%\x1b[2J":        `is not the name of an interface`,
 		strings.Repeat("9", 500): `9…" is not an IP address`,
 	} {
-		if _, err := parseServer(in); err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 300 {
+		if _, err := ParseServer(in); err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 300 {
 			t.Errorf("%q: got %v\nwant %s", in, err, want)
 		}
 	}

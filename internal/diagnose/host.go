@@ -173,7 +173,9 @@ func passingPaths(h *report.Host) []measurement.Path {
 	var out []measurement.Path
 	for i := range h.Paths {
 		p := &h.Paths[i]
-		if p.Up && !slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return !w.Withdrawn && (w.Unproven || failed(&w.Finding)) }) {
+		if p.Up && !slices.ContainsFunc(p.Walks, func(w report.Walk) bool {
+			return !w.Withdrawn && (w.Unproven || w.Judgement.Unjudged || failed(&w.Finding))
+		}) {
 			out = append(out, p.Path)
 		}
 	}
@@ -222,11 +224,15 @@ func pathItems(out items, h *report.Host, p *report.Path) items {
 	somePass := slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return !w.Withdrawn && w.Finding.Reason == reason.OK })
 	for i := range p.Walks {
 		w := &p.Walks[i]
-		if w.Withdrawn || w.Finding.Reason == reason.OK && !w.Unproven {
+		if w.Withdrawn || w.Finding.Reason == reason.OK && !w.Unproven && !w.Judgement.Unjudged {
 			continue
 		}
 		kind, other := w.Finding.Advice, w.Finding.Other
-		if w.Unproven {
+		switch {
+		case w.Finding.Reason != reason.OK:
+		case w.Judgement.Unjudged:
+			kind = reason.NameAnchor
+		case w.Unproven:
 			kind = reason.ConfigureCertificate
 		}
 		if isBlockOfAddress(kind) {

@@ -19,6 +19,8 @@ func Summarize(r *report.Report) {
 		Resolvers: resolvers(r),
 		Probed:    anyPath(r, func(p *report.Path) bool { return len(p.Walks) > 0 }),
 		Open:      openVerdicts(r),
+
+		Interrupted: r.Interrupted,
 	}
 	var all items
 	for i := range r.Hosts {
@@ -32,7 +34,10 @@ func Summarize(r *report.Report) {
 			all.add(one)
 		}
 	}
-	site := siteCause(r, s.Resolvers)
+	var site explanation
+	if !r.Interrupted {
+		site = siteCause(r, s.Resolvers)
+	}
 	s.Cause = site.cause
 	if site.cause != report.CauseNone {
 		all = slices.DeleteFunc(all, func(i item) bool { return i.class == site.class })
@@ -51,6 +56,9 @@ func Summarize(r *report.Report) {
 		if all[i].Kind == reason.ResolveName || all[i].Kind == reason.RepeatLookup {
 			all[i].Resolvers = failingFor(s.Resolvers, all[i].Places)
 		}
+	}
+	if r.Interrupted { // nothing is known about the time that the round would have taken
+		all = slices.DeleteFunc(all, func(i item) bool { return i.class == reason.Survey && i.Kind != reason.CheckThisMachine })
 	}
 	s.Advice = all.ordered()
 	if site.cause != report.CauseNone {
@@ -76,7 +84,7 @@ func (i *item) urgency() int {
 	switch {
 	case i.class == reason.Survey:
 		return urgencySurvey
-	case i.Kind == reason.ConfigureCertificate:
+	case i.Kind == reason.ConfigureCertificate, i.Kind == reason.NameAnchor:
 		return urgencyDoubt
 	case i.Kind == reason.ShortenKeepalive:
 		return urgencyKeepalive
@@ -127,6 +135,8 @@ func countPaths(r *report.Report) report.PathCount {
 			switch {
 			case !p.Known:
 				c.Unknown++
+			case p.Unjudged:
+				c.Unjudged++
 			case p.Unproven:
 				c.Unproven++
 			case p.Up:
@@ -147,14 +157,16 @@ func countPaths(r *report.Report) report.PathCount {
 
 // siteState is Up only if everything is known to be well, and Down only if something is known to be wrong.
 func siteState(r *report.Report, s *report.Summary) report.State {
-	if c := s.Paths; c.Up+c.Unproven+c.Unknown < c.All || c.PartlyUp > 0 {
+	if c := s.Paths; c.Up+c.Unproven+c.Unjudged+c.Unknown < c.All || c.PartlyUp > 0 {
 		return report.Down
 	}
 	if slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.Stale || len(r.OnlyHere) > 0 }) {
 		return report.Down
 	}
 	incomplete := anyPath(r, func(p *report.Path) bool {
-		return !p.Known || slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return !w.Withdrawn && (w.Unproven || w.Finding.Reason != reason.OK) })
+		return !p.Known || slices.ContainsFunc(p.Walks, func(w report.Walk) bool {
+			return !w.Withdrawn && (w.Unproven || w.Judgement.Unjudged || w.Finding.Reason != reason.OK)
+		})
 	})
 	unanswered := slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.CutOff > 0 || len(r.Failing) > 0 })
 	if incomplete || unanswered || s.Paths.All == 0 {

@@ -142,6 +142,10 @@ func task(a *report.Advice) Task {
 		t.Text = fmt.Sprintf("Not proved: on %s the session ends after the temporary client certificate, without a TLS alert. Either the cloud refuses "+
 			"unregistered certificates in this way, or a firewall cuts the session. To decide it, set client_certificate to a device's certificate and "+
 			"run the check again.", p.paths)
+	case reason.NameAnchor:
+		t.Text = fmt.Sprintf("Not judged: no trust anchor is known for %s, and without one a box that inspects TLS looks the same as the server. "+
+			"Compare the issuer and the key with those that the server's operator names, or run the check again with --trust=FILE, the CA certificate "+
+			"that the devices store; --trust=public if a browser's list of authorities decides.", p.paths)
 	case reason.CheckClock:
 		t.Text = fmt.Sprintf("The certificate on %s is not valid now. First check this machine's clock; if it is right, ask the cloud's operator for "+
 			"a valid certificate.", p.paths)

@@ -30,6 +30,8 @@ var forPrograms = map[string]string{
 	"Hosts.Authority.Addresses": "the resolvers' lines have the addresses that devices use",
 
 	"Hosts.Paths.State":           "the lines of its addresses say it",
+	"Hosts.Paths.Unproven":        "the lines of its addresses say it",
+	"Hosts.Paths.Unjudged":        "the lines of its addresses say it",
 	"Hosts.Paths.Class":           "the reason says more",
 	"Hosts.Paths.Advice":          "Todo has it, merged over the paths",
 	"Hosts.Paths.Addresses.Class": "the reason says more",
@@ -162,7 +164,7 @@ func TestEveryFieldIsShown(t *testing.T) {
 	all := leaves("", reflect.TypeFor[View]())
 	for _, name := range all {
 		changed := false
-		for _, make := range []func() *report.Report{sick, offline} {
+		for _, make := range []func() *report.Report{sick, offline, unjudged} {
 			if changed {
 				break
 			}

@@ -285,7 +285,7 @@ func checkPage(t *testing.T, text string) {
 
 // ourLines are the forms that a line of the Markdown may have.
 var ourLines = regexp.MustCompile(`^(|# Reachability of the device cloud from .*|## (Requested changes|What was measured|Name resolution)|` +
-	`(Something is wrong|All is well|Not all is known|Nothing is proved wrong): .*|Measured .*|None: .*|Devices on this network .*|\d+\. .*|   - .*|\| .* \||\|(---\|)+)$`)
+	`(Something is wrong|All is well|Not all is known|Nothing is proved wrong|Not proved|Not judged): .*|Configuration: .*|Measured .*|None: .*|Devices on this network .*|\d+\. .*|   - .*|\| .* \||\|(---\|)+)$`)
 
 // checkMarkdown: no line but those of ours, rows with as many cells as their table's head, and no markup in the texts.
 func checkMarkdown(t *testing.T, text string) {

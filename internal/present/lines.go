@@ -12,6 +12,25 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
+// doubt is why an address without a failure is not known to carry a device.
+type doubt string
+
+const (
+	noDoubt   doubt = ""
+	notProved doubt = "not proved"
+	notJudged doubt = "not judged"
+)
+
+func (a *Address) doubt() doubt {
+	switch {
+	case a.Unjudged:
+		return notJudged
+	case a.Unproven:
+		return notProved
+	}
+	return noDoubt
+}
+
 // The lines of the table, which the terminal and the page share.
 
 // word is the short result at the start of a line, with the state that colours it.
@@ -20,8 +39,9 @@ type word struct {
 	State report.State
 }
 
-func reasonWord(r reason.Reason, unproven bool) word {
-	if unproven {
+// reasonWord is the result of a path or an address. doubt is why a result without a reason is no success.
+func reasonWord(r reason.Reason, doubt doubt) word {
+	if r == reason.OK && doubt != noDoubt {
 		return word{"?", report.Unknown}
 	}
 	if r == reason.OK {
@@ -124,8 +144,12 @@ func addressLine(a *Address) string {
 		return strings.Join(append(parts, withReason(a.Reason, a.Seen)), ", ")
 	}
 	if c := a.Certificate; c != nil {
-		parts = append(parts, "signed by "+commonName(c.Issuer))
-		if day, soon := lastDay(a); soon {
+		if a.Unjudged {
+			parts = append(parts, unjudgedText(c))
+		} else {
+			parts = append(parts, "signed by "+commonName(c.Issuer))
+		}
+		if day, soon := lastDay(a); soon && !a.Unjudged {
 			parts = append(parts, "valid until "+day)
 		}
 	}
@@ -139,6 +163,16 @@ func addressLine(a *Address) string {
 		parts = append(parts, "retransmitted "+times(a.Retransmissions))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// unjudgedText describes a certificate that was compared with no trust anchor, for a person to judge.
+func unjudgedText(c *Certificate) string {
+	out := fmt.Sprintf("not judged: signed by %s for %s, valid from %s to %s, SHA-256 of the key %s", c.Issuer, c.Subject,
+		c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), c.PublicKeySHA256)
+	if len(c.Chain) > 0 {
+		out += ", sent with " + list(c.Chain)
+	}
+	return out
 }
 
 // framingHint says why a server leaves the ping unanswered, if it frames CoAP in another way than the configured one.
@@ -162,13 +196,14 @@ type addressFacts struct {
 	finding                        report.Finding
 	detail                         measurement.Detail
 	issuer, lastDay, session, coap string
-	withdrawn, unproven            bool
+	withdrawn                      bool
+	doubt                          doubt
 	retransmissions                int
 }
 
 func factsOf(a *Address) addressFacts {
 	out := addressFacts{
-		finding: a.finding, detail: a.detail, session: a.Session, coap: a.CoAP, withdrawn: a.Withdrawn, unproven: a.Unproven, retransmissions: a.Retransmissions,
+		finding: a.finding, detail: a.detail, session: a.Session, coap: a.CoAP, withdrawn: a.Withdrawn, doubt: a.doubt(), retransmissions: a.Retransmissions,
 	}
 	out.lastDay, _ = lastDay(a)
 	if a.Certificate != nil {
@@ -180,7 +215,7 @@ func factsOf(a *Address) addressFacts {
 // unfinishedText says how a session ended that was not completed although nothing is known to be wrong: the server
 // refused the temporary certificate, or it is not proved who ended the session.
 func unfinishedText(a *Address) string {
-	if a.Unproven {
+	if a.doubt() == notProved {
 		return "not proved: " + a.Detail
 	}
 	if a.Session != sessionUnfinished || a.Reason != reason.OK {
@@ -282,6 +317,15 @@ func hostPaths(h *Host) string {
 		names = append(names, pathName(measurement.Path{Transport: h.Paths[i].Transport, Port: h.Paths[i].Port}))
 	}
 	return list(names)
+}
+
+// sourceText says which configuration and which DNS servers a report rests on.
+func sourceText(v *View) string {
+	out := "Configuration: " + v.Configuration
+	if len(v.Resolvers) > 0 {
+		out += fmt.Sprintf("; DNS %s: %s", plural(len(v.Resolvers), "server", "servers"), list(v.Resolvers))
+	}
+	return out + "."
 }
 
 // mostLocal is how many local addresses the views name.

@@ -23,6 +23,7 @@ func Markdown(w io.Writer, v *View) error {
 	}
 	fmt.Fprintf(&b, "\n\nMeasured %s from %s by endpoint\\_exporter %s, which connects on each path as a device does.\n",
 		momentText(v.Started), cell(fromText(v)), cell(v.ExporterVersion))
+	fmt.Fprintf(&b, "%s\n", cell(sourceText(v)))
 	if note := authorityPathText(v); note != "" {
 		b.WriteString("\n" + cell(note) + "\n")
 	}
@@ -74,7 +75,7 @@ func markdownPath(b *strings.Builder, host string, p *Path) {
 			cell(pathName(measurement.Path{Transport: p.Transport, Port: p.Port})), cell(from), cell(to), cell(result), cell(observation), cell(expected))
 	}
 	if len(p.Addresses) == 0 {
-		row("", "", resultText(p.Reason, p.Unproven), p.Seen, "")
+		row("", "", resultText(p.Reason, noDoubt), p.Seen, "")
 	}
 	for i := range p.Addresses {
 		a := &p.Addresses[i]
@@ -85,7 +86,7 @@ func markdownPath(b *strings.Builder, host string, p *Path) {
 		if a.Certificate != nil {
 			expected = a.Certificate.Expected
 		}
-		row(a.Local, to, resultText(a.Reason, a.Unproven), observationText(a), expected)
+		row(a.Local, to, resultText(a.Reason, a.doubt()), observationText(a), expected)
 	}
 	if p.Omitted > 0 {
 		row("", omittedText(p.Omitted), "not known", "", "")
@@ -135,9 +136,9 @@ func helloOf(c measurement.Client) string {
 	return "device's"
 }
 
-func resultText(r reason.Reason, unproven bool) string {
-	if unproven {
-		return "not proved"
+func resultText(r reason.Reason, doubt doubt) string {
+	if r == reason.OK && doubt != noDoubt {
+		return string(doubt)
 	}
 	if r == reason.OK {
 		return "passes"

@@ -34,8 +34,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"moment":       momentText,
 	"took":         func(a Address) string { return tookText(&a) },
 	"addressLine":  func(a Address) string { return addressLine(&a) },
-	"addressWord":  func(a Address) word { return reasonWord(a.Reason, a.Unproven) },
-	"pathWord":     func(p Path) word { return reasonWord(p.Reason, p.Unproven) },
+	"addressWord":  func(a Address) word { return reasonWord(a.Reason, a.doubt()) },
+	"pathWord":     func(p Path) word { return reasonWord(p.Reason, noDoubt) },
 	"pathLine":     func(p Path) string { return pathLine(&p) },
 	"hostPaths":    func(h Host) string { return hostPaths(&h) },
 	"idleLine":     idleLine,
@@ -59,14 +59,14 @@ func Page(w io.Writer, v *View, o PageOptions) error {
 		*View
 		PageOptions
 		State                                     report.State
-		From, Took, Age, AuthorityNote            string
+		From, Took, Age, Source, AuthorityNote    string
 		Open                                      []string
 		AnyProbed                                 bool
 		HeadingTodo, HeadingUnprobed, HeadingOpen string
 		Style                                     template.CSS
 		Policy                                    string
 	}{
-		v, o, v.state, fromText(v), seconds(v.Finished.Sub(v.Started).Seconds()), age(o.Now.Sub(v.Finished)), authorityPathText(v), open,
+		v, o, v.state, fromText(v), seconds(v.Finished.Sub(v.Started).Seconds()), age(o.Now.Sub(v.Finished)), sourceText(v), authorityPathText(v), open,
 		v.anyProbed(), headingTodo, headingUnprobed, headingOpen,
 		template.CSS(pageStyle), ContentSecurityPolicy, //nolint:gosec // our own style sheet
 	})

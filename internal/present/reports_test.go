@@ -27,7 +27,7 @@ var (
 type site struct{ *report.Report }
 
 func newSite() *site {
-	s := &site{&report.Report{Site: "gw-17", Started: started, Finished: started.Add(1234 * time.Millisecond), AuthorityPath: measurement.Port53OK}}
+	s := &site{&report.Report{Site: "gw-17", Configuration: "the built-in catalogue", Resolvers: []netip.AddrPort{resolver}, Started: started, Finished: started.Add(1234 * time.Millisecond), AuthorityPath: measurement.Port53OK}}
 	endpoints := config.Default().Endpoints
 	for i := range endpoints {
 		e := &endpoints[i]
@@ -159,6 +159,7 @@ func (s *site) diagnosed() *report.Report {
 			p.Known = p.Finding.Reason != reason.OutOfTime
 			p.Up = p.Finding.Reason == reason.OK
 			p.Unproven = p.Up && p.Walks[0].Unproven
+			p.Unjudged = p.Up && p.Walks[0].Judgement.Unjudged
 			if !p.Known {
 				s.IncompletePaths++
 			}
@@ -183,6 +184,7 @@ func reports() map[string]*report.Report {
 		"inspected":  inspected(),
 		"sick":       sick(),
 		"unproven":   unproven(),
+		"unjudged":   unjudged(),
 		"trusted":    trustedHere(),
 		"offline":    offline(),
 		"onesilent":  oneSilent(),
@@ -192,7 +194,7 @@ func reports() map[string]*report.Report {
 		"outoftime":  outOfTime(),
 		"noresolver": noResolver(),
 		"noroute":    noRoute(),
-		"empty":      (&site{&report.Report{Site: "gw-17", Started: started, Finished: started}}).diagnosed(),
+		"empty":      (&site{&report.Report{Site: "gw-17", Configuration: "the built-in catalogue", Resolvers: []netip.AddrPort{resolver}, Started: started, Finished: started}}).diagnosed(),
 	}
 }
 
@@ -280,6 +282,26 @@ func unproven() *report.Report {
 		o := &h.Paths[j].Walks[0].Outcome
 		o.Failure, o.FailedIn, o.Detail.Kind, o.Unproven = measurement.CertificateNeeded, measurement.Finish, measurement.DetailResetAfterCert, true
 		o.Pinged, o.Ponged = false, false
+	}
+	return s.diagnosed()
+}
+
+// unjudged is one host whose server nothing is known about.
+func unjudged() *report.Report {
+	s := newSite()
+	e := config.Endpoint{
+		Service: "device", Host: "coap.example.com", Client: measurement.Device, CoAPPing: true, Trust: config.NoTrust,
+		Paths: []measurement.Path{{Transport: measurement.TCP, Port: 5684}, {Transport: measurement.UDP, Port: 5684}},
+	}
+	s.Hosts = s.Hosts[:1]
+	h := &s.Hosts[0]
+	address := h.Zone.Addresses[0]
+	h.Endpoint, h.Paths = &e, nil
+	for _, p := range e.Paths {
+		w := passing(&e, p, address)
+		w.Judgement.Authentic, w.Judgement.Expected = false, ""
+		w.Judgement.Unjudged, w.Judgement.Issuer, w.Judgement.Chain = true, inspector, []string{inspector}
+		h.Paths = append(h.Paths, report.Path{Path: p, Walks: []report.Walk{w}})
 	}
 	return s.diagnosed()
 }

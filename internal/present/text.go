@@ -53,6 +53,7 @@ func Text(w io.Writer, v *View, p Palette) error {
 	}
 	p.Width = max(p.Width, minWidth)
 	t := printer{Palette: p, addressWidth: addressWidth(v)}
+	t.paragraph(sourceText(v))
 	t.line(t.colour(v.state) + Wrap(v.Verdict, t.Width, "") + t.Off)
 	if v.Cause != "" {
 		t.paragraph(v.Cause)
@@ -147,7 +148,7 @@ func (t *printer) host(h *Host) {
 func (t *printer) path(p *Path) {
 	name := fmt.Sprintf("%s %d", p.Transport, p.Port)
 	if len(p.Addresses) == 0 {
-		t.row(reasonWord(p.Reason, p.Unproven), name, "–", "–", pathLine(p))
+		t.row(reasonWord(p.Reason, noDoubt), name, "–", "–", pathLine(p))
 	}
 	for i := range p.Addresses {
 		a := &p.Addresses[i]
@@ -155,7 +156,7 @@ func (t *printer) path(p *Path) {
 		if i > 0 && factsOf(a) == factsOf(&p.Addresses[i-1]) {
 			last = "as above"
 		}
-		t.row(reasonWord(a.Reason, a.Unproven), name, a.Address, tookText(a), last)
+		t.row(reasonWord(a.Reason, a.doubt()), name, a.Address, tookText(a), last)
 		name = "" // the path is named once, before its further addresses
 	}
 	if p.Omitted > 0 {

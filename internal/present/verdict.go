@@ -29,6 +29,9 @@ func verdictText(s *report.Summary) string {
 }
 
 func verdictStart(s *report.Summary) string {
+	if s.Interrupted {
+		return "Interrupted"
+	}
 	switch s.State {
 	case report.Up:
 		if s.Suspected {
@@ -38,7 +41,11 @@ func verdictStart(s *report.Summary) string {
 	case report.Down:
 		return "Something is wrong"
 	case report.Unknown:
-		if s.Paths.Unproven > 0 && s.Paths.Unknown == 0 {
+		switch {
+		case s.Paths.Unknown > 0:
+		case s.Paths.Unjudged > 0:
+			return "Not judged"
+		case s.Paths.Unproven > 0:
 			return "Not proved"
 		}
 	}
@@ -58,6 +65,11 @@ func pathsText(c *report.PathCount) string {
 	case c.All:
 		out = plural(c.All, "the path carries a device", fmt.Sprintf("all %d paths carry a device", c.All))
 	case 0:
+		if c.Unjudged == c.All {
+			out = plural(c.All, "the path is open, and no trust anchor is known for who answers",
+				fmt.Sprintf("all %d paths are open, and no trust anchor is known for who answers", c.All))
+			break
+		}
 		if c.Unproven > 0 {
 			out = plural(c.All, "the path is not proved to carry a device", fmt.Sprintf("none of the %d paths is proved to carry a device", c.All))
 			break
@@ -67,6 +79,9 @@ func pathsText(c *report.PathCount) string {
 		out = fmt.Sprintf("%d of %d paths %s a device", c.Up, c.All, plural(c.Up, "carries", "carry"))
 	}
 	var others []string
+	if c.Unjudged > 0 && c.Unjudged < c.All {
+		others = append(others, fmt.Sprintf("%d not judged", c.Unjudged))
+	}
 	if c.Unproven > 0 && c.Unproven < c.All {
 		others = append(others, fmt.Sprintf("%d not proved", c.Unproven))
 	}

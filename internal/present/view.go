@@ -27,6 +27,8 @@ type View struct {
 	SchemaVersion   int                     `json:"schema_version"`
 	ExporterVersion string                  `json:"exporter_version"`
 	Site            string                  `json:"site"`
+	Configuration   string                  `json:"configuration"` // the file, or the built-in catalogue
+	Resolvers       []string                `json:"resolvers,omitempty"`
 	Started         time.Time               `json:"started"`
 	Finished        time.Time               `json:"finished"`
 	Healthy         bool                    `json:"healthy"` // as report.Summary.State is Up
@@ -84,6 +86,7 @@ type Path struct {
 	Port      uint16                `json:"port"`
 	State     report.State          `json:"state"`
 	Unproven  bool                  `json:"unproven,omitempty"` // state is up, but it is not proved that a device gets through
+	Unjudged  bool                  `json:"unjudged,omitempty"` // state is up, but the certificate was compared with no trust anchor
 	Reason    reason.Reason         `json:"reason,omitempty"`
 	Class     reason.Class          `json:"class,omitempty"`
 	Seen      string                `json:"seen,omitempty"`
@@ -100,6 +103,7 @@ type Address struct {
 	BehindNAT       bool               `json:"behind_nat,omitempty"` // a private local address towards a public one
 	Withdrawn       bool               `json:"withdrawn,omitempty"`
 	Unproven        bool               `json:"unproven,omitempty"`
+	Unjudged        bool               `json:"unjudged,omitempty"`
 	Reason          reason.Reason      `json:"reason,omitempty"`
 	Class           reason.Class       `json:"class,omitempty"`
 	Seen            string             `json:"seen,omitempty"`
@@ -131,6 +135,7 @@ type Certificate struct {
 	MachineRoot     bool               `json:"machine_root,omitempty"` // a root that only this machine trusts signed it
 	Issuer          string             `json:"issuer"`
 	Subject         string             `json:"subject"`
+	Chain           []string           `json:"chain,omitempty"` // subjects after the leaf; of a certificate that is not judged
 	Expected        string             `json:"expected,omitempty"`
 	PublicKeySHA256 string             `json:"public_key_sha256"`
 	NotBefore       time.Time          `json:"not_before"`
@@ -155,6 +160,7 @@ func NewView(r *report.Report, exporterVersion string) *View {
 		SchemaVersion:   SchemaVersion,
 		ExporterVersion: text(exporterVersion),
 		Site:            text(r.Site),
+		Configuration:   text(r.Configuration),
 		Started:         r.Started,
 		Finished:        r.Finished,
 		Healthy:         r.Summary.State == report.Up,
@@ -168,6 +174,9 @@ func NewView(r *report.Report, exporterVersion string) *View {
 	}
 	if s := r.Summary.State; s == report.Up || s == report.Down {
 		v.state = s
+	}
+	for _, server := range r.Resolvers {
+		v.Resolvers = append(v.Resolvers, serverName(server))
 	}
 	for i := range r.Summary.Advice {
 		v.Todo = append(v.Todo, safeTask(task(&r.Summary.Advice[i])))
@@ -246,12 +255,13 @@ func newPath(h *report.Host, p *report.Path) Path {
 		Port:      p.Port,
 		State:     stateOf(p.Up, p.Known),
 		Unproven:  p.Unproven,
+		Unjudged:  p.Unjudged,
 		Reason:    text(p.Finding.Reason),
 		Class:     p.Finding.Reason.Class(),
 		Seen:      text(pathFindingText(h, p)),
 		Omitted:   p.Omitted,
 	}
-	if p.Finding.Reason != reason.OK || p.Unproven {
+	if p.Finding.Reason != reason.OK || p.Unproven || p.Unjudged {
 		out.Advice = text(pathAdviceText(h, p))
 	}
 	for i := range p.Walks {
@@ -273,6 +283,7 @@ func newAddress(w *report.Walk) Address {
 		BehindNAT:       o.BehindNAT(),
 		Withdrawn:       w.Withdrawn,
 		Unproven:        w.Unproven,
+		Unjudged:        w.Judgement.Unjudged && w.Finding.Reason == reason.OK,
 		Reason:          text(w.Finding.Reason),
 		Class:           w.Finding.Reason.Class(),
 		Seen:            FindingText(&w.Finding),
@@ -309,8 +320,16 @@ func newAddress(w *report.Walk) Address {
 		_, by := o.SawTLS()
 		out.Certificate = &Certificate{
 			Authentic: j.Authentic, MachineRoot: j.MachineRoot, Issuer: text(j.Issuer), Subject: text(j.Subject), Expected: text(j.Expected),
-			PublicKeySHA256: text(j.PublicKeySHA256), NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: text(by),
+			Chain: safeTexts(j.Chain), PublicKeySHA256: text(j.PublicKeySHA256), NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: text(by),
 		}
+	}
+	return out
+}
+
+// safeTexts makes texts from the network safe to show; nil for none.
+func safeTexts(list []string) (out []string) {
+	for _, s := range list {
+		out = append(out, text(s))
 	}
 	return out
 }

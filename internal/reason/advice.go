@@ -35,6 +35,7 @@ const (
 	CheckCertificateThenFirewall Advice = "check_certificate_then_firewall"
 	// ConfigureCertificate: the same after the temporary one, which proves nothing.
 	ConfigureCertificate  Advice = "configure_certificate"
+	NameAnchor            Advice = "name_anchor"               // the certificate was compared with no trust anchor
 	CheckClock            Advice = "check_clock"               // the certificate is not valid now
 	CheckName             Advice = "check_name"                // the certificate is for another name
 	ResolveName           Advice = "resolve_name"              // no DNS server gives an address
@@ -125,6 +126,7 @@ var advice = []AdviceInfo{
 	{CheckClientCertificate, NoRequest},
 	{CheckCertificateThenFirewall, NoRequest},
 	{ConfigureCertificate, NoRequest},
+	{NameAnchor, NoRequest},
 	{CheckClock, NoRequest},
 	{CheckName, NoRequest},
 	{ResolveName, RequestNames},

@@ -15,10 +15,15 @@ import (
 
 // Report is everything that one round found. It is immutable once it is assembled.
 type Report struct {
-	Site     string // host name of the machine that probed
-	Started  time.Time
-	Finished time.Time
-	Hosts    []Host // in the order of the configuration
+	Site string // host name of the machine that probed
+	// Configuration names the configuration in use: a file, or the built-in catalogue.
+	Configuration string
+	Resolvers     []netip.AddrPort // the site's DNS servers, in the order in which devices ask them
+	Started       time.Time
+	Finished      time.Time
+	// Interrupted: the caller cancelled the report before every path was probed to its end.
+	Interrupted bool
+	Hosts       []Host // in the order of the configuration
 	// IncompletePaths counts the paths that the deadline cut off.
 	IncompletePaths int
 	// AuthorityPath is the state of port 53 from this machine to the zones' authoritative servers.
@@ -93,6 +98,8 @@ type Path struct {
 	Up, Known bool
 	// Unproven is that of the first address; Up is then true, because a device's certificate may be accepted.
 	Unproven bool
+	// Unjudged is that of the judgement at the first address; Up is then true, and who answers is not known.
+	Unjudged bool
 	// Finding is that of the first address, or why the path has none (dns_failed, sinkhole).
 	Finding Finding
 	// OK and Failed count the rounds since start.

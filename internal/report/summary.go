@@ -31,6 +31,8 @@ type Summary struct {
 	Suspected bool
 	// Probed is true if at least one path has an address that was probed or could have been.
 	Probed bool
+	// Interrupted is that of the report.
+	Interrupted bool
 	// Cause is the one thing that explains why no path carries a device; CauseNone if nothing does.
 	Cause Cause
 	// Advice is what to do, each cause once, ordered by what the cause costs devices. That of Cause comes first.
@@ -43,6 +45,7 @@ type Summary struct {
 type PathCount struct {
 	All, Up, Unknown int
 	Unproven         int // neither proved to carry a device nor known to fail; not counted in Up
+	Unjudged         int // the certificate was compared with no trust anchor; not counted in Up or Unproven
 	PartlyUp         int // of those that are up: with an address that fails
 	Diverted         int // by DNS, to an address that cannot be the cloud
 	// ByClass counts the paths that are not up, except those diverted.

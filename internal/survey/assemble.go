@@ -105,6 +105,7 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr,
 	out.Known = out.Finding.Reason != reason.OutOfTime
 	out.Up = out.Finding.Reason == reason.OK
 	out.Unproven = out.Up && out.Walks[0].Unproven
+	out.Unjudged = out.Up && out.Walks[0].Judgement.Unjudged
 	return out
 }
 

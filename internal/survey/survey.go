@@ -40,7 +40,11 @@ type IdleSource func(endpoint *config.Endpoint, p measurement.Path) *report.Idle
 
 // Site is one configuration and what was built from it. A reload builds a new one.
 type Site struct {
-	Config  *config.Config
+	Config *config.Config
+	// Source and Resolvers are those of [report.Report].
+	Source    string
+	Resolvers []netip.AddrPort
+
 	Anchors Anchors
 	Names   *resolve.Service
 	Walker  PathWalker
@@ -165,7 +169,7 @@ func (s *Survey) Run(ctx context.Context) *report.Report {
 		}
 	}
 	s.mu.Unlock()
-	out := s.report(ctx, parts)
+	out := s.report(ctx, site, parts)
 	aboutQueries(out, site)
 	return out
 }
@@ -191,7 +195,8 @@ func aboutQueries(out *report.Report, site *Site) {
 // report has nothing about the exporter as a whole.
 func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, error) {
 	s.mu.Lock()
-	endpoints := len(s.site.Config.EndpointsOf(host))
+	site := s.site
+	endpoints := len(site.Config.EndpointsOf(host))
 	var call *share.Call[*round]
 	var err error
 	if endpoints > 0 {
@@ -210,7 +215,7 @@ func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, erro
 			parts = append(parts, part{call, i})
 		}
 	}
-	return s.report(ctx, parts), nil
+	return s.report(ctx, site, parts), nil
 }
 
 // join joins the round of a configured host. s.mu is held.
@@ -281,8 +286,10 @@ func (s *Survey) newRound(ctx context.Context, host string) *round {
 }
 
 // report waits for rounds until ctx is done, and reports their endpoints as far as they have come.
-func (s *Survey) report(ctx context.Context, parts []part) *report.Report {
-	out := &report.Report{Site: s.opts.Name, Hosts: make([]report.Host, len(parts))}
+func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.Report {
+	out := &report.Report{
+		Site: s.opts.Name, Configuration: site.Source, Resolvers: site.Resolvers, Hosts: make([]report.Host, len(parts)),
+	}
 	for i, p := range parts {
 		var finished time.Time
 		r := p.call.Computation()
@@ -299,6 +306,7 @@ func (s *Survey) report(ctx context.Context, parts []part) *report.Report {
 		}
 		out.IncompletePaths += incompletePaths(&out.Hosts[i])
 	}
+	out.Interrupted = out.IncompletePaths > 0 && errors.Is(ctx.Err(), context.Canceled)
 	if len(parts) == 0 {
 		out.Started, out.Finished = s.opts.Now(), s.opts.Now()
 	}

@@ -22,6 +22,7 @@ type Anchor struct {
 	machine    func() *x509.CertPool
 	signatures signatureCache
 	expected   string
+	none       bool // nothing is expected
 }
 
 // root is one key or CA certificate of an anchor.
@@ -113,6 +114,10 @@ func NewPublicRoots(public *x509.CertPool, machine func() *x509.CertPool) *Ancho
 	a.machine = machine
 	return a
 }
+
+// NoAnchor returns the anchor of a server of which nothing is known: any authority may have signed, see
+// [Judgement.Unjudged].
+func NoAnchor() *Anchor { return &Anchor{none: true} }
 
 // Web reports whether the anchor is a pool of roots, any of which may have signed.
 func (a *Anchor) Web() bool { return len(a.roots) == 0 }

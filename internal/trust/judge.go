@@ -39,6 +39,16 @@ func (a *Anchor) Judge(s Subject) Judgement {
 		SelfSigned:      bounded(leaf.PublicKey()) && leaf.SelfSigned(),
 		NamesHost:       namesHost(leaf, s.Host),
 		Expected:        a.expected,
+		Unjudged:        a.none,
+	}
+	if a.none {
+		for _, c := range list[1:] {
+			j.Chain = append(j.Chain, nameOf(c.Subject, c.RawSubject).String())
+		}
+		if s.SignatureChecked && !s.KeyProved {
+			j.Verdict, j.Detail = KeyNotProved, measurement.Detail{Kind: measurement.DetailTrustKeyNotProved}
+		}
+		return j
 	}
 	var found finding
 	if s.Client == measurement.Device && !a.Web() {

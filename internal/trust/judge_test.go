@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"math/big"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -367,7 +368,7 @@ func TestJudgeForBrowsers(t *testing.T) {
 func TestJudgeWithoutCertificate(t *testing.T) {
 	anchor := NewRoots(poolOf())
 	for _, c := range [][][]byte{nil, {}} {
-		if got := anchor.Judge(Subject{Chain: c, KeyProved: true, Now: now}); got != (Judgement{}) {
+		if got := anchor.Judge(Subject{Chain: c, KeyProved: true, Now: now}); !reflect.DeepEqual(got, Judgement{}) {
 			t.Errorf("judged %+v", got)
 		}
 	}

@@ -55,6 +55,11 @@ type Judgement struct {
 	// MachineRoot: a root of this machine signed, and no public root did. An administrator has installed that root
 	// here.
 	MachineRoot bool
+	// Unjudged: no authority is expected, so that a certificate of an interceptor looks the same as one of the server.
+	// The verdict is Good or KeyNotProved, and Authentic is false.
+	Unjudged bool
+	// Chain lists the subjects of the certificates that were sent after the leaf, safe to show; only of an unjudged one.
+	Chain []string
 	// Expected names the expected authority.
 	Expected string
 	// Detail is more about a bad verdict.
