@@ -31,10 +31,10 @@ const (
 )
 
 // connections bounds the connections of a server. A connection waits for its client, which is to send a request or to
-// receive a response, or has a request in progress. Of more than [maxWaiting] that wait, and of more than
-// [maxConnections] in all, a new connection closes another one: of the network with the most, the one that has waited
-// longest. So clients that neither send nor receive lose their connections to the others, and a client that connects
-// while the program is busy with the requests of many others is answered in its turn.
+// receive a response, or has a request in progress. If more than [maxWaiting] wait, a new connection closes the one that
+// has waited longest, of the network with the most that wait. If more than [maxConnections] are open, the network with
+// the most of all loses its newest. So clients that neither send nor receive lose their connections to the others, and
+// a client that is being served keeps its connection.
 type connections struct {
 	released func() // called after a connection has ended
 
@@ -47,6 +47,7 @@ type connections struct {
 type connection struct {
 	all      *connections
 	network  netip.Prefix // of the client
+	number   uint64       // all.clock when it was opened
 	requests int          // in progress, without those whose response is being sent
 	since    uint64       // all.clock when the last request was no longer in progress
 }
@@ -76,13 +77,13 @@ func (c *connections) add(conn net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock++
-	added := &connection{all: c, since: c.clock, network: networkOf(conn.RemoteAddr())}
+	added := &connection{all: c, number: c.clock, since: c.clock, network: networkOf(conn.RemoteAddr())}
 	c.open[conn] = added
 	switch {
 	case c.waiting() > maxWaiting:
-		c.close(c.victim(func(a *connection) bool { return a.requests == 0 }))
+		c.close(c.victim(func(a *connection) bool { return a.requests == 0 }, func(a, b *connection) bool { return a.since < b.since }))
 	case len(c.open) > maxConnections:
-		c.close(c.victim(func(*connection) bool { return true }))
+		c.close(c.victim(func(*connection) bool { return true }, func(a, b *connection) bool { return a.number > b.number }))
 	}
 	return added
 }
@@ -114,8 +115,9 @@ func (c *connections) waiting() (n int) {
 	return n
 }
 
-// victim returns the connection to close among those that among selects; one is. c.mu is held.
-func (c *connections) victim(among func(*connection) bool) net.Conn {
+// victim returns the connection to close among those that among selects, of which there is one at least: the first by
+// before, of the network with the most. c.mu is held.
+func (c *connections) victim(among func(*connection) bool, before func(a, b *connection) bool) net.Conn {
 	count := make(map[netip.Prefix]int)
 	for _, a := range c.open {
 		if among(a) {
@@ -125,22 +127,14 @@ func (c *connections) victim(among func(*connection) bool) net.Conn {
 	var victim net.Conn
 	var worst *connection
 	for conn, a := range c.open {
-		if among(a) && (worst == nil || a.worse(worst, count)) {
+		if !among(a) {
+			continue
+		}
+		if worst == nil || count[a.network] > count[worst.network] || count[a.network] == count[worst.network] && before(a, worst) {
 			victim, worst = conn, a
 		}
 	}
 	return victim
-}
-
-// worse reports whether a connection is to be closed before another one.
-func (a *connection) worse(b *connection, count map[netip.Prefix]int) bool {
-	if m, n := count[a.network], count[b.network]; m != n {
-		return m > n
-	}
-	if (a.requests == 0) != (b.requests == 0) {
-		return a.requests == 0
-	}
-	return a.since < b.since
 }
 
 // begin marks a request as in progress until end is called.

@@ -122,17 +122,18 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer cancel()
-	var gatherers prometheus.Gatherers
+	makeReport := e.survey.Status
 	if len(asked) == 0 || slices.Contains(asked, collectEndpoints) {
 		e.followResolvers()
-		gatherers = append(gatherers, e.gatherer(e.survey.Run(ctx)))
-	} else {
-		gatherers = append(gatherers, e.gatherer(e.survey.Status()))
+		makeReport = e.survey.Wait(ctx)
 	}
-	if len(asked) == 0 || slices.Contains(asked, collectExporter) {
-		gatherers = append(gatherers, e.own)
-	}
-	e.expose(w, r, gatherers)
+	e.expose(w, r, func() prometheus.Gatherer {
+		gatherers := prometheus.Gatherers{e.gatherer(makeReport())}
+		if len(asked) == 0 || slices.Contains(asked, collectExporter) {
+			gatherers = append(gatherers, e.own)
+		}
+		return gatherers
+	})
 }
 
 // gatherer returns the metrics of a report.
@@ -146,13 +147,14 @@ func (e *exporter) gatherer(rep *report.Report) prometheus.Gatherer {
 	return registry
 }
 
-// expose writes metrics in the format that the scraper asks for.
-func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics prometheus.Gatherer) {
-	handler := promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
-		ErrorLog:      slog.NewLogLogger(e.logger.Handler(), slog.LevelError),
-		ErrorHandling: promhttp.ContinueOnError, // one bad series never drops the rest
+// expose writes metrics in the format that the scraper asks for. They are made when it is their turn to be sent.
+func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics func() prometheus.Gatherer) {
+	e.send(w, r, func(w http.ResponseWriter) {
+		promhttp.HandlerFor(metrics(), promhttp.HandlerOpts{
+			ErrorLog:      slog.NewLogLogger(e.logger.Handler(), slog.LevelError),
+			ErrorHandling: promhttp.ContinueOnError, // one bad series never drops the rest
+		}).ServeHTTP(w, r)
 	})
-	e.send(w, r, func(w http.ResponseWriter) { handler.ServeHTTP(w, r) })
 }
 
 // scrapeContext bounds a request by the scrape timeout minus the time for the response: a tenth, at most 0.5 s.
@@ -179,10 +181,10 @@ func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", present.ContentSecurityPolicyHeader)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	e.followResolvers()
-	rep := e.survey.Run(r.Context())
+	makeReport := e.survey.Wait(r.Context())
 	options := present.PageOptions{MetricsPath: e.flags.telemetryPath, Notice: e.notice(), Now: time.Now()}
 	e.send(w, r, func(w http.ResponseWriter) {
-		if err := present.Page(w, present.NewView(rep, version.Version), options); err != nil {
+		if err := present.Page(w, present.NewView(makeReport(), version.Version), options); err != nil {
 			e.logger.Error("status page not made", "err", err)
 		}
 	})
@@ -198,9 +200,9 @@ func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	w.Header().Set("Content-Type", "application/json")
 	e.followResolvers()
-	rep := e.survey.Run(ctx)
+	makeReport := e.survey.Wait(ctx)
 	e.send(w, r, func(w http.ResponseWriter) {
-		if err := present.JSON(w, present.NewView(rep, version.Version)); err != nil {
+		if err := present.JSON(w, present.NewView(makeReport(), version.Version)); err != nil {
 			e.logger.Error("report not made", "err", err)
 		}
 	})
@@ -249,7 +251,7 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow", host, addr), http.StatusForbidden)
 		return
 	}
-	e.expose(w, r, e.gatherer(rep))
+	e.expose(w, r, func() prometheus.Gatherer { return e.gatherer(rep) })
 }
 
 // ledAstray reports whether a host has only addresses that must not be connected to, and returns the first.

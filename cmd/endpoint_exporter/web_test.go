@@ -369,6 +369,31 @@ func TestScrapesOfASilentHost(t *testing.T) {
 	})
 }
 
+// TestReportIsMadeInTurn has a scrape wait for its turn after its time has ended: it holds no report, of which many
+// would fill the memory, but makes one in its turn, when the round has ended.
+func TestReportIsMadeInTurn(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		network.Delay = 30 * time.Millisecond
+		l := bootstrapOnly(t, network)
+		e := startExporterOn(t, network, l.Config())
+		for range maxRendering {
+			e.answers.rendering <- struct{}{}
+		}
+		var scraped sync.WaitGroup
+		scraped.Go(func() {
+			_, body := get(t, e, http.MethodGet, "/metrics", timeoutHeader, "0.02")
+			if n := strings.Count(body, "\nendpoint_path_up{"); n != len(l.Places()) {
+				t.Errorf("%d of %d paths", n, len(l.Places()))
+			}
+		})
+		time.Sleep(10 * time.Second) //nolint:forbidigo // virtual time
+		for range maxRendering {
+			<-e.answers.rendering
+		}
+		scraped.Wait()
+	})
+}
+
 // deadlines is a client's connection that records its deadlines.
 type deadlines struct {
 	http.ResponseWriter

@@ -156,7 +156,11 @@ type part struct {
 
 // Run surveys every endpoint. It returns when all rounds have ended or ctx is done, whichever is sooner, and then
 // reports what is known. Callers that come closer together than survey.min_interval share the rounds.
-func (s *Survey) Run(ctx context.Context) *report.Report {
+func (s *Survey) Run(ctx context.Context) *report.Report { return s.Wait(ctx)() }
+
+// Wait waits as [Survey.Run] does, and returns a function that makes the report of what is known when it is called. So
+// callers that wait for their turn to use a report hold none.
+func (s *Survey) Wait(ctx context.Context) (makeReport func() *report.Report) {
 	s.mu.Lock()
 	site := s.site
 	parts := make([]part, 0, len(site.Config.Endpoints))
@@ -169,9 +173,12 @@ func (s *Survey) Run(ctx context.Context) *report.Report {
 		}
 	}
 	s.mu.Unlock()
-	out := s.report(ctx, site, parts)
-	aboutQueries(out, site)
-	return out
+	awaitRounds(ctx, parts)
+	return func() *report.Report {
+		out := s.report(ctx, site, parts)
+		aboutQueries(out, site)
+		return out
+	}
 }
 
 // Status reports what is known about the exporter as a whole, without a round: the report has no hosts and no times.
@@ -215,6 +222,7 @@ func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, erro
 			parts = append(parts, part{call, i})
 		}
 	}
+	awaitRounds(ctx, parts)
 	return s.report(ctx, site, parts), nil
 }
 
@@ -285,7 +293,14 @@ func (s *Survey) newRound(ctx context.Context, host string) *round {
 	return r
 }
 
-// report waits for rounds until ctx is done, and reports their endpoints as far as they have come.
+// awaitRounds waits until rounds have ended or ctx is done.
+func awaitRounds(ctx context.Context, parts []part) {
+	for _, p := range parts {
+		p.call.Wait(ctx)
+	}
+}
+
+// report reports the endpoints of rounds as far as these have come. ctx is that of the caller who waited for them.
 func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.Report {
 	out := &report.Report{
 		Site: s.opts.Name, Configuration: site.Source, Resolvers: site.Resolvers, Hosts: make([]report.Host, len(parts)),
@@ -293,7 +308,7 @@ func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.R
 	for i, p := range parts {
 		var finished time.Time
 		r := p.call.Computation()
-		if p.call.Wait(ctx) {
+		if p.call.Ended() {
 			out.Hosts[i], finished = r.hosts[p.slot], r.finished
 		} else {
 			out.Hosts[i], finished = r.snapshot(p.slot), s.opts.Now()
