@@ -38,13 +38,12 @@ type served struct {
 	scheme   string
 }
 
-const scraper = "prometheus"
-
 // setup describes the program under attack.
 type setup struct {
 	hosts    []lab.Host    // of the lab; nil: one
 	password string        // for basic authentication; "": none
 	cost     int           // of bcrypt; 0: the least
+	files    int           // that the program may open; 0: as many as the test
 	tls      bool          // TLS and HTTP/2
 	more     string        // added to the configuration
 	soak     time.Duration // how long the program runs in addition to 5 minutes
@@ -85,6 +84,10 @@ func serveProcess(t testing.TB, o setup) *served {
 	program := "endpoint_exporter" // the test itself, see TestMain
 	if o.build != nil {
 		program = builtProgram(t, o.build)
+	}
+	if o.files > 0 {
+		args = append([]string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, o.files), program}, args...)
+		program = "sh"
 	}
 	command := exec.CommandContext(ctx, program, args...)
 	var stderr bytes.Buffer
@@ -365,15 +368,23 @@ func tryPasswords(t *testing.T, s *served) {
 	}
 }
 
-// TestConnectionsWithoutRequest opens more connections than the program accepts and sends nothing, or a byte.
+// TestConnectionsWithoutRequest opens more connections than the program accepts, and than it may open files, and sends
+// nothing, or a byte.
 func TestConnectionsWithoutRequest(t *testing.T) {
-	for name, text := range map[string]string{"silent: closed": "", "one byte: closed": "G"} {
+	for name, test := range map[string]struct {
+		text              string
+		files, n, maxOpen int
+	}{
+		"silent: closed":    {text: "", n: 1000, maxOpen: 300},
+		"one byte: closed":  {text: "G", n: 1000, maxOpen: 300},
+		"few files: closed": {text: "", files: 100, n: 300, maxOpen: 60},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serveProcess(t, setup{})
-			connections := s.connect(t, 1000, text)
+			s := serveProcess(t, setup{files: test.files})
+			connections := s.connect(t, test.n, test.text)
 			s.scrape(t, "while the connections are open")
-			if n := s.descriptors(t); n > 300 {
+			if n := s.descriptors(t); n > test.maxOpen {
 				t.Errorf("%d files are open", n)
 			}
 			closed(t, connections, 8*time.Second, "none")

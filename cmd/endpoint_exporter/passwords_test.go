@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+const scraper = "prometheus" // the user
+
 // bcryptHandler stands for the handler of exporter-toolkit: it checks one password at a time, each for 60 ms.
 type bcryptHandler struct {
 	turn     chan struct{} // not a mutex, on which virtual time would stand still

@@ -86,7 +86,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		Handler:  idle.wrap(exporter.handler()),
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	(&connections{released: idle.schedule}).install(server)
+	(&connections{released: idle.schedule, files: openFiles()}).install(server)
 	if *s.web.WebConfigFile != "" {
 		bounded := newPasswords()
 		server.Handler = bounded.after(server.Handler)
