@@ -28,7 +28,7 @@ type pace struct {
 	burst    int
 }
 
-// passwords bounds the processor time that wrong passwords cost, and keeps those who try them from delaying others.
+// passwords bounds the processor time that wrong passwords cost, so that a client that tries them delays no other.
 // Package web of exporter-toolkit checks passwords one after the other and remembers 100 results, of wrong ones too.
 // Credentials that have been accepted are not bounded. Others are checked one at a time, and refused with status 429
 // if too many are tried.
