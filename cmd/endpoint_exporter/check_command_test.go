@@ -17,7 +17,8 @@ func TestCheckCommand(t *testing.T) {
 	public := func(config string) string { return strings.ReplaceAll(config, "addresses: any", "addresses: public") }
 	for name, test := range map[string]struct {
 		habit    string // of the resolver
-		fault    string // of the paths over UDP
+		where    string // the paths with the fault
+		fault    string
 		hosts    int    // of the lab; 0: all
 		config   func(string) string
 		flags    check
@@ -42,10 +43,13 @@ func TestCheckCommand(t *testing.T) {
 			patterns: []string{`sinkhole: the name resolves to 127\.[0-9.]*, which cannot be the cloud`, ` 1\. The site's DNS server diverts bootstrap`},
 		},
 		"records with a connection id dropped: what to let pass": {
-			fault: lab.DropConnectionIDs, hosts: 1, code: exitUnhealthy,
+			where: "*/udp", fault: lab.DropConnectionIDs, hosts: 1, code: exitUnhealthy,
 			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. Something is wrong: 2 of 3 paths carry a device \(1 blocked\)`,
 				` FAIL udp \d+ .* silent: records with a connection id \(DTLS content type 25\) are lost: without one the handshake completes`,
 				` 1\. DTLS records with a connection id are dropped on .* let DTLS records of the content type 25 pass`},
+		},
+		"a link of 1.1 s each way: slow, not blocked": {
+			where: "*", fault: "slow:1100ms", hosts: 1, code: exitOK, patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. All is well: all 3 paths carry a device`, ` ok tcp \d+ [0-9.]+ 2\.2 s signed by`},
 		},
 		"watch, records kept too long: until proved stale": {
 			habit: "min_ttl:600", hosts: 1, flags: check{watch: 4 * time.Hour}, code: exitUnhealthy,
@@ -76,7 +80,7 @@ func TestCheckCommand(t *testing.T) {
 					}
 				}
 				if test.fault != "" {
-					if err := l.Set("*/udp", test.fault); err != nil {
+					if err := l.Set(test.where, test.fault); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -37,12 +37,14 @@ import (
 //	{FILE} {DIR}            the file with the configuration, and a directory for the program
 //	{BACKEND}               the address of a CoAP server without TLS; {CLOSED} one where nothing listens
 type real struct {
-	name    string
-	udp     bool
-	args    []string
-	file    string
-	env     []string
-	chain   string // "": only the leaf; "long": leaf, issuing CA and root; "rsa": a leaf with an RSA key; "p384"
+	name string
+	udp  bool
+	args []string
+	file string
+	env  []string
+	// chain is "": only the leaf; "long": leaf, issuing CA and root; "rsa": a leaf with an RSA key; "p384"; "inspected":
+	// a leaf with an RSA key, signed by another authority.
+	chain   string
 	program string // built by scripts/device-client; args are then its arguments
 }
 
@@ -98,6 +100,12 @@ func reals() []real {
 	version("TLS 1.1 only", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
 	version("TLS 1.2 and 1.3, the device's suite too", "-cipher", ccm8)
 	version("its defaults")
+	version("an interceptor with RSA key exchange only", "-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0")
+	rows[len(rows)-1].chain = "inspected"
+	version("an interceptor with TLS 1.1 only", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+	rows[len(rows)-1].chain = "inspected"
+	version("an interceptor with TLS 1.3 only", "-tls1_3")
+	rows[len(rows)-1].chain = "inspected"
 
 	datagram := func(name string, more ...string) *real {
 		args := []string{"openssl", "s_server", "-dtls1_2", "-accept", "{AT}", "-cert", "{CERT}", "-key", "{KEY}", "-cert_chain", "{CERT}", "-quiet", "-cipher", ccm8}
@@ -116,6 +124,7 @@ func reals() []real {
 	datagram("GCM only", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
 	datagram("signs with SHA-384 only", "-sigalgs", "ECDSA+SHA384")
 	datagram("an RSA key").chain = "rsa"
+	datagram("an interceptor with RSA key exchange only", "-cipher", "AES128-SHA:@SECLEVEL=0").chain = "inspected"
 	add(real{name: "OpenSSL, DTLS 1.0 only", udp: true, args: []string{"openssl", "s_server", "-dtls1", "-accept", "{AT}", "-cert", "{CERT}", "-key", "{KEY}", "-quiet", "-cipher", "ALL:@SECLEVEL=0"}})
 
 	gnutls := func(name, priority string, more ...string) *real {
@@ -321,6 +330,10 @@ func (b *bench) pairOf(kind string) tls.Certificate {
 	case "rsa":
 		c := m.leafCert()
 		c.spki = spki(m.rsa)
+		return tls.Certificate{Certificate: [][]byte{c.encode()}, PrivateKey: m.rsa}
+	case "inspected":
+		c := m.leafCert()
+		c.issuer, c.spki, c.signer = common("Inspecting CA"), spki(m.rsa), m.otherRoot
 		return tls.Certificate{Certificate: [][]byte{c.encode()}, PrivateKey: m.rsa}
 	case "p384":
 		c := m.leafCert()
