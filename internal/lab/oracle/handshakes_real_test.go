@@ -163,6 +163,10 @@ func (b *bench) exchangeRows(add handshakeRow) {
 	exchange("explicit prime", func(x *keyExchange) { x.kind = 1 })
 	exchange("explicit char2", func(x *keyExchange) { x.kind = 2 })
 	exchange("unknown kind of curve", func(x *keyExchange) { x.kind = 0 })
+	rsaLeaf := b.minter.leafCert()
+	rsaLeaf.spki = spki(b.minter.rsa)
+	rsaNamedECDSA := exchange("signed by an RSA leaf with ECDSA named", func(x *keyExchange) { x.scheme = 0x0403 })
+	rsaNamedECDSA.script.key, rsaNamedECDSA.script.chain = b.minter.rsa, [][]byte{rsaLeaf.encode()}
 	exchange("point compressed", func(x *keyExchange) {
 		x.point = append([]byte{2 + x.point[64]&1}, x.point[1:33]...)
 	}).overUDP = true
