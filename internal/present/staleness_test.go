@@ -61,6 +61,18 @@ func TestStalenessText(t *testing.T) {
 			"blocked names port 53", staleness.Why{Kind: staleness.WhySampleFailed, Failure: measurement.SampleBlocked},
 			[]string{"port 53 to the zone's servers is blocked", "cannot be judged"},
 		},
+		{
+			"stale answers name the commonest causes", staleness.Why{Kind: staleness.WhyStaleAnswers},
+			[]string{"EDE 3", "use-stale-cache", "Pi-hole dns.cache.optimizer", "serve-expired-client-timeout"},
+		},
+		{
+			"a resolver that is cut off keeps its cache", staleness.Why{Kind: staleness.WhyUpstreamDown},
+			[]string{"does not reach the zone's servers", "repair its way to the Internet", "do not empty its cache"},
+		},
+		{
+			"another view names the keys", staleness.Why{Kind: staleness.WhyViewUnprovenTTL, TTL: 5 * time.Minute, ZoneTTL: time.Minute},
+			[]string{"300 s where the zone publishes 60 s to us", "single_view", "authority.whoami"},
+		},
 		{"authority off names the key", staleness.Why{Kind: staleness.WhyAuthorityOff}, []string{"authority.mode: off", "expected_ttl"}},
 		{"frozen TTL is said", staleness.Why{Kind: staleness.WhyNoSign, TTLFrozen: true}, []string{"no sign", "do not count down"}},
 	}
@@ -75,6 +87,9 @@ func TestStalenessText(t *testing.T) {
 				if !strings.Contains(got, part) {
 					t.Errorf("%q does not contain %q", got, part)
 				}
+			}
+			if tt.why.Kind == staleness.WhyUpstreamDown && strings.Contains(got, "minimum") {
+				t.Errorf("%q: its minimum TTL is not the cause", got)
 			}
 		})
 	}

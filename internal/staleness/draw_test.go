@@ -183,7 +183,8 @@ func drawViolator(t *rapid.T, rnd *rand.Rand, z *zone, until float64, b func(w *
 	w := drawWorld(t, rnd, z, until)
 	w.pauses, w.loss = nil, 0 // nothing is proved without coverage
 	w.interval = min(w.interval, 60)
-	w.resolver = newCache(rnd, z, b(w))
+	violator := b(w)
+	w.resolver, w.keeps = newCache(rnd, z, violator), violator.min
 	if rapid.Bool().Draw(t, "forwarder") {
 		f := honest()
 		f.ede = true

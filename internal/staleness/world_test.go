@@ -336,6 +336,7 @@ type world struct {
 	lazy     bool    // requested samples are taken in the next round only
 	toStale  bool    // ends at the first verdict stale
 	blocked  measurement.SampleFailure
+	keeps    float64 // the minimum TTL of a violator; 0: none
 
 	addresses map[string]netip.Addr // parsed
 }
@@ -349,7 +350,6 @@ type outcome struct {
 	firstStale         string // reason of the first verdict stale
 	queries            int
 	upstreamTests      int
-	until              float64 // end of the world
 }
 
 var resolverAddr = netip.MustParseAddrPort("192.0.2.53:53")

@@ -452,7 +452,7 @@ func (k *worldKind) world(seed int) *world {
 // defaultWorlds is the number of worlds of each honest kind that go test draws. The race detector makes worlds ten times
 // as expensive and finds nothing here, because nothing runs concurrently.
 func defaultWorlds() int {
-	if raceDetector {
+	if b, ok := debug.ReadBuildInfo(); ok && slices.Contains(b.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		return 5
 	}
 	return 60
@@ -461,7 +461,7 @@ func defaultWorlds() int {
 // drawWorlds runs worlds of every kind, all kinds in parallel, and calls check with each outcome. It appends a table
 // with a row of each kind to the report. share is the share of the number of worlds that the flag asks for.
 func drawWorlds(
-	t *testing.T, kinds []worldKind, share int, check func(t *testing.T, k int, out *outcome), heading string,
+	t *testing.T, kinds []worldKind, share int, check func(t *testing.T, k int, w *world, out *outcome), heading string,
 	row func(outcomes []outcome) string,
 ) {
 	t.Helper()
@@ -479,9 +479,8 @@ func drawWorlds(
 				for seed := *firstSeed; seed < *firstSeed+n; seed++ {
 					w := kind.world(seed)
 					out := w.run()
-					out.until = w.until
 					outcomes = append(outcomes, out)
-					check(t, k, &out)
+					check(t, k, w, &out)
 					if t.Failed() {
 						t.Fatalf("reproduce it with -run '^%s$' -first-seed %d -worlds %d", t.Name(), seed, share)
 					}
@@ -510,9 +509,12 @@ func drawWorlds(
 
 // TestWorldsHonest checks that no honest chain of caches over any zone gets the verdict stale.
 func TestWorldsHonest(t *testing.T) {
-	drawWorlds(t, honestKinds, 1, func(t *testing.T, _ int, out *outcome) {
+	drawWorlds(t, honestKinds, 1, func(t *testing.T, _ int, w *world, out *outcome) {
 		if out.staleAt >= 0 {
 			t.Errorf("false verdict stale at %.0f s: %s", out.staleAt, out.firstStale)
+		}
+		if !w.options.SingleView && out.last.TTLExcess > 0 {
+			t.Errorf("an excess of %v of another view", out.last.TTLExcess)
 		}
 	}, "| honest worlds | drawn | stale | suspect at some time |\n|---|---|---|---|", func(outcomes []outcome) string {
 		stale, suspect := 0, 0
@@ -562,9 +564,12 @@ const foundHeading = "| violators | drawn | found | median, min | last, min | th
 
 // TestWorldsViolators checks that caches which extend lifetimes get the verdict stale, over zones that move.
 func TestWorldsViolators(t *testing.T) {
-	drawWorlds(t, violatorKinds, violatorShare, func(t *testing.T, _ int, out *outcome) {
+	drawWorlds(t, violatorKinds, violatorShare, func(t *testing.T, _ int, w *world, out *outcome) {
 		if out.staleAt < 0 {
-			t.Errorf("not stale within %.0f s: %+v %v", out.until, out.last.Why, out.last.Counts)
+			t.Errorf("not stale within %.0f s: %+v %v", w.until, out.last.Why, out.last.Counts)
+		}
+		if why := out.last.Why; why.Kind == WhyTTLInflated && w.keeps > 0 && why.TTL.Seconds() > w.keeps {
+			t.Errorf("keeps records for %v, in truth %v s", why.TTL, w.keeps)
 		}
 	}, foundHeading, foundRow)
 }
@@ -587,7 +592,7 @@ func TestWorldsUnproven(t *testing.T) {
 			t.Errorf("%s: not in the documentation: %q", kind.name, kind.docs)
 		}
 	}
-	drawWorlds(t, kinds, 2*violatorShare, func(_ *testing.T, k int, out *outcome) {
+	drawWorlds(t, kinds, 2*violatorShare, func(_ *testing.T, k int, _ *world, out *outcome) {
 		missed[k] = missed[k] || out.staleAt < 0
 	}, foundHeading, foundRow)
 	for k, kind := range kinds {

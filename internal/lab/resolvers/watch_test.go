@@ -62,7 +62,7 @@ type scene struct {
 	lags    []time.Duration                  // of the zone's servers; nil: one that does not lag
 	ttl     func(since time.Duration) uint32 // of host; nil: the pace's
 
-	// upstream is the server that the resolver asks, if it is none of the zone's servers that we ask.
+	// upstream is the server that the resolver asks, if we do not ask it.
 	upstream *upstream
 	anyView  bool // single_view is not set
 }

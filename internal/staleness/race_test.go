@@ -1,5 +1,0 @@
-//go:build race
-
-package staleness
-
-const raceDetector = true
