@@ -1,6 +1,7 @@
 package staleness
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -13,8 +14,8 @@ const (
 	secondLearningAnswers = 16
 	// maxPieces bounds the pieces of TTLInflated that a new one is compared with.
 	maxPieces = 8
-	// maxRenewals is how many renewals of a resolver's entries EDEStale looks back on.
-	maxRenewals = 24
+	// maxRenewals bounds the renewals of a resolver's entries that EDEStale looks back on.
+	maxRenewals = 80
 	// honestFailures is the largest share of its renewals that an honest resolver is assumed to miss while it passes the
 	// tests of [Host.WantsUpstream].
 	honestFailures = 0.3
@@ -233,16 +234,26 @@ func (p *staleAnswerProof) push(r renewal) {
 	p.renewals = append(p.renewals, r)
 }
 
+// honestShare is the largest share of stale answers that a resolver is assumed to give which misses honestFailures of its
+// renewals. After a failure it may answer from the expired record for 30 s (RFC 8767 §5), which is Spacing by default,
+// and other clients may have caused the failure: the shorter the TTL, the more of the time it is in that state.
+func honestShare(ttl time.Duration, c Constants) float64 {
+	missed := honestFailures * c.Spacing.Seconds()
+	return min(max(honestFailures, missed/(missed+(1-honestFailures)*ttl.Seconds())), 0.99)
+}
+
 // confirm confirms the stale answer given at t. validSince is since when the authoritative servers have answered
-// without a failure.
-func (p *staleAnswerProof) confirm(t, validSince time.Time, c Constants) {
+// without a failure, ttl what they publish.
+func (p *staleAnswerProof) confirm(t, validSince time.Time, ttl time.Duration, c Constants) {
 	if t.Sub(p.last) > c.Hold {
 		p.proved = false
 	}
 	p.last = later(p.last, t)
+	share := honestShare(ttl, c)
+	enough := int(math.Ceil(chanceLimit / -math.Log(share))) // pieces without a clean renewal
 	stale, all := 0, 0
 	var first time.Time
-	for i := range p.renewals {
+	for i := max(0, len(p.renewals)-2*enough); i < len(p.renewals); i++ {
 		r := &p.renewals[i]
 		if r.at.Before(validSince) {
 			continue
@@ -260,7 +271,7 @@ func (p *staleAnswerProof) confirm(t, validSince time.Time, c Constants) {
 			}
 		}
 	}
-	p.proved = p.proved || tailChance(stale, all, honestFailures) >= chanceLimit && t.Sub(first) >= 10*c.Spacing
+	p.proved = p.proved || tailChance(stale, all, share) >= chanceLimit && t.Sub(first) >= 10*c.Spacing
 }
 
 func (p *staleAnswerProof) holds(now time.Time, c Constants) bool {

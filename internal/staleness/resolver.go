@@ -199,7 +199,8 @@ func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) 
 		st.staleness.add(a.asked, f.staleness, h.c.Hold)
 		st.lastWithdrawn = f
 	case EDEStale:
-		st.staleAnswerProof.confirm(a.asked, x.zone.validSince, h.c)
+		ttl, _ := x.zone.ttl()
+		st.staleAnswerProof.confirm(a.asked, x.zone.validSince, ttl, h.c)
 	case TTLFrozen, StaleFirst, ViewUnproven: // not proofs
 	}
 }

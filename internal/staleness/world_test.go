@@ -215,12 +215,16 @@ func (c *cache) ask(now float64, owner string) (reply, bool) {
 func (c *cache) one(now float64, owner string) (reply, bool) {
 	e := c.entries[owner]
 	if e != nil && c.popular {
-		for e != nil && now > e.fetched+e.kept {
-			next := c.fetch(e.fetched+e.kept+0.01, owner)
-			if next == nil {
+		for attempt := e.fetched + e.kept + 0.01; now > attempt; {
+			if next := c.fetch(attempt, owner); next != nil {
+				e, attempt = next, next.fetched+next.kept+0.01
+				continue
+			}
+			if c.failPause <= 0 {
 				break
 			}
-			e = next
+			attempt = max(attempt, e.pause) + c.failPause
+			e.pause = attempt
 		}
 	}
 	switch {

@@ -178,7 +178,7 @@ var honestKinds = []worldKind{
 		f := &farm{rnd: rnd}
 		for range rapid.IntRange(1, 4).Draw(t, "caches") {
 			b := drawServeStale(t)
-			b.late = late
+			b.late, b.popular = late, rapid.Bool().Draw(t, "other clients")
 			f.members = append(f.members, newCache(rnd, l, b))
 		}
 		w.resolver = f
@@ -284,6 +284,7 @@ var violatorKinds = []worldKind{
 	}},
 	{"stale first with EDE", func(t *rapid.T, rnd *rand.Rand) *world {
 		ttl, _ := drawExtension(t)
+		ttl = max(ttl, 5) // see "stale first with EDE, a TTL of less than 3 s"
 		z := drawMovingZone(t, rnd, ttl, 6*3600)
 		return drawViolator(t, rnd, z, 6*3600, func(*world) behaviour {
 			b := honest()
@@ -312,6 +313,12 @@ var unprovenKinds = []struct {
 		b.staleFirst, b.ede, b.keepFor, b.popular = 30, true, 86400, true
 		return drawViolator(t, rnd, z, until, func(*world) behaviour { return b })
 	}}, "other clients ask often"},
+	{worldKind{"stale first with EDE, a TTL of less than 3 s", func(t *rapid.T, rnd *rand.Rand) *world {
+		const until = 6 * 3600
+		b := honest()
+		b.staleFirst, b.ede, b.keepFor = 30, true, 86400
+		return drawViolator(t, rnd, drawMovingZone(t, rnd, 2, until), until, func(*world) behaviour { return b })
+	}}, "TTL of less than 3 s"},
 	{worldKind{"old data under honest TTLs, less than two minutes", func(t *rapid.T, rnd *rand.Rand) *world {
 		const until = 6 * 3600
 		ttl, _ := drawExtension(t)
