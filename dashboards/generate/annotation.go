@@ -11,7 +11,7 @@ var (
 	}
 	restartAnnotation = annotation{
 		Name: "Restarts of exporters", IconColor: "blue", TitleFormat: "Exporters restarted", Step: annotationStep,
-		Expr: `count(changes(process_start_time_seconds{@exporter}[5m]) > 0 and on (@site) ` + heardRecently + `)`,
+		Expr: `count(changes(process_start_time_seconds{@exporter}[5m]) > 0)`,
 	}
 	reloadAnnotation = annotation{
 		Name: "Reloads", IconColor: "purple", TitleFormat: "Configurations reloaded", Step: annotationStep,
@@ -19,14 +19,12 @@ var (
 	}
 	addressAnnotation = annotation{
 		Name: "Address changes", IconColor: "yellow", TitleFormat: "Addresses changed", TextFormat: "{{host}}", Step: annotationStep,
-		Expr: `count by (host) (increase(endpoint_dns_address_changes_total{@target}[5m]) > 0)`,
+		Expr: `count by (host) (endpoint:dns_address_changes:increase5m{@target})`,
 	}
 )
 
 // annotationStep is the time between two points that are asked for; the windows of the expressions are as long.
 const annotationStep = "5m"
-
-const heardRecently = `last_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[10m])`
 
 // annotate adds annotations to a dashboard, of which those in shown are on when it is opened.
 func (d dashboard) annotate(shown, hidden []annotation) dashboard {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -134,6 +135,10 @@ func BenchmarkPanels(b *testing.B) {
 				}
 				b.Run(p.Title, func(b *testing.B) { benchmarkPanel(b, address, pid, f, p, chosen) })
 			}
+			for _, a := range d.Annotations.List {
+				p := panel{GridPos: gridPos{W: 24}, Interval: cmp.Or(a.Step, "1m"), Targets: []target{{Expr: a.Expr}}}
+				b.Run("annotation "+a.Name, func(b *testing.B) { benchmarkPanel(b, address, pid, f, p, chosen) })
+			}
 		})
 	}
 }
@@ -156,9 +161,10 @@ func benchmarkPanel(b *testing.B, address string, pid int, f *fleet, p panel, ch
 func (f *fleet) query(tb testing.TB, address string, p panel, q target, chosen *strings.Replacer) []byte {
 	window := time.Duration(f.samples) * scrapeInterval
 	step := max(rounded(window/time.Duration(p.GridPos.W*1920/24)), duration(p.Interval), 15*time.Second)
+	scrape := max(duration(q.Interval), 15*time.Second) // the data source's own default
 	expr := strings.NewReplacer(
 		"$__interval", fmt.Sprintf("%ds", int(step.Seconds())), "$__range", fmt.Sprintf("%ds", int(window.Seconds())),
-		"$__rate_interval", fmt.Sprintf("%ds", int(max(step+15*time.Second, 4*max(duration(p.Interval), 15*time.Second)).Seconds())),
+		"$__rate_interval", fmt.Sprintf("%ds", int(max(step+scrape, 4*scrape).Seconds())),
 	).Replace(chosen.Replace(q.Expr))
 	if q.Instant {
 		return get(tb, address, "query", url.Values{"query": {expr}, "time": {strconv.FormatInt(f.end.Unix(), 10)}})
@@ -184,12 +190,12 @@ func rounded(d time.Duration) time.Duration {
 
 // selection fills in the variables of a dashboard: everything where it can be, else the first value.
 func selection(d dashboard, f *fleet) *strings.Replacer {
-	first := map[string]string{"site": f.sites[0].labels[3], "host": "bootstrap.us-east-1.mbedcloud.com", "instance": f.sites[0].labels[5]}
+	first := map[string]string{"job": "endpoint", "site": f.sites[0].labels[3], "host": "bootstrap.us-east-1.mbedcloud.com", "instance": f.sites[0].labels[5]}
 	var pairs []string
 	for _, v := range d.Templating.List {
 		value := first[v.Name]
 		if v.IncludeAll {
-			value = v.AllValue
+			value = cmp.Or(v.AllValue, value)
 		}
 		pairs = append(pairs, "$"+v.Name, value)
 	}

@@ -1,6 +1,6 @@
 package main
 
-// endpoint is the dashboard of one host at one or more sites: the phases of each path, each resolver, and the
+// endpoint is the dashboard of one host at one site: the phases of each path, each resolver, and the
 // certificates.
 func endpoint() dashboard {
 	const (
@@ -14,18 +14,15 @@ func endpoint() dashboard {
 	onPath := labelColumns(nil, "site", "instance", "transport", "port")
 	onResolver := labelColumns(nil, "site", "instance", "resolver")
 	panels := place(
-		stat(4, "Host", "Whether any path carries a device to this host now: the worst of the sites chosen.",
+		stat(4, "Host", "Whether any path carries a device to this host now.",
 			`min(`+lastUp+`)`, field{Unit: "short", NoValue: "no verdict", Mappings: hostState}),
 		stat(4, "Paths down", "Paths that carry no device now. Another path may pass.",
 			orZero(`count(last_over_time(endpoint_path_up{@target}[10m]) == 0)`, `last_over_time(endpoint_path_up{@target}[10m])`),
-			field{Unit: "short", NoValue: "no verdict", Mappings: none("none"), Thresholds: above0(bad)}),
+			field{Unit: "short", NoValue: "no verdict", Mappings: none, Thresholds: above0(bad)}),
 		stat(4, "Who answers", "Whether the expected authority signed the certificate and its holder proved the key: the worst of the paths.",
 			`min(last_over_time(endpoint_tls_authentic{@target}[10m]))`, field{Unit: "short", NoValue: "no certificate seen", Mappings: authenticity}),
-		stat(4, "Certificate lasts", "Until the authentic certificate that ends first expires. Below zero it has expired.", `
-			min(
-				`+certificates+` - time()
-				and last_over_time(endpoint_tls_authentic{@target}[10m]) == 1
-			)`, field{Unit: "s", Decimals: ptr(1), NoValue: "none seen", Thresholds: limits(bad, from(0, partly), from(7*86400, good))}),
+		stat(4, "Certificate lasts", "Until the authentic certificate that ends first expires. Below zero it has expired. Whether its renewal is overdue stands below.",
+			`min(`+certificates+` - time())`, field{Unit: "s", Decimals: ptr(1), NoValue: "none seen", Thresholds: limits(bad, from(0, good))}),
 		stat(4, "Resolvers", "The worst verdict on the records that the site's resolvers give of this host. Unknown is not ok.",
 			`max(`+verdictRanks("10m")+`)`, field{Unit: "short", NoValue: "no verdict", Mappings: verdictRank}),
 		stat(4, "Silence", "Whether a silent TCP connection survives the path for longer than devices are silent between two keepalives: the worst of the paths.",
@@ -79,7 +76,9 @@ func endpoint() dashboard {
 				column{value: "B", header: "Answers", width: 85, cell: "color-text", field: field{Mappings: words(word{"0", "no", bad}, word{"1", "yes", good}), NoValue: "no verdict"}},
 				column{value: "C", header: "Its TTL", width: 85, field: field{Unit: seconds}},
 				column{value: "D", header: "The zone's TTL", width: 120, field: field{Unit: seconds, NoValue: "not known"}},
-				column{value: "E", header: "TTL over the zone's", width: 150, cell: "color-text", field: field{Unit: seconds, NoValue: "not known", Thresholds: limits(neutral, from(10, partly))}},
+				column{value: "E", header: "TTL over the zone's", width: 150, field: field{Unit: seconds, NoValue: "not known"}},
+				column{value: "I", header: "Its TTL is", width: 95, cell: "color-text", field: field{Mappings: words(word{"0", "fine", good}, word{"1", "too long", partly}), NoValue: "not known"}},
+				column{value: "J", header: "Families", width: 130, cell: "color-text", field: field{Mappings: familyFailure, NoValue: "all answered"}},
 				column{value: "F", header: "Proved past TTL", width: 130, cell: "color-text", field: field{Unit: seconds, Thresholds: limits(neutral, from(1, bad))}},
 				column{value: "G", header: "Withdrawn addresses", width: 155, cell: "color-text", field: field{NoValue: "–", Thresholds: limits(neutral, from(1, bad))}},
 				column{value: "H", header: "Addresses changed", field: field{Unit: "dateTimeFromNow", NoValue: "not seen"}},
@@ -92,6 +91,8 @@ func endpoint() dashboard {
 			query{expr: `max by (@resolver) (last_over_time(endpoint_dns_staleness_seconds{@target}[10m]))`},
 			query{expr: `max by (@resolver) (last_over_time(endpoint_dns_withdrawn_addresses{@target}[10m]))`},
 			query{expr: `1000 * max by (@resolver) (last_over_time(endpoint_dns_last_change_timestamp_seconds{@target}[10m]))`},
+			query{expr: `max by (@resolver) (last_over_time(endpoint_dns_ttl_excess_seconds{@target}[10m])) > bool scalar(max(endpoint:threshold:records_excess_seconds))`},
+			query{expr: ranked(`max by (@resolver) (last_over_time(endpoint_dns_family_failure{@target, SELECT}[10m]))`, "family", "ipv4", "ipv6")},
 		),
 		lines(12, 7, "TTL of each resolver against the zone's", "The highest TTL that each resolver answered in the 10 minutes before. A cache counts down from the zone's TTL (dashed) and never passes it.",
 			field{Unit: seconds, Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
@@ -125,13 +126,15 @@ func endpoint() dashboard {
 				column{label: "issuer", header: "Issuer", width: 430},
 				column{label: "subject", header: "Subject", width: 275},
 				column{value: "B", header: "Valid until", width: 160, field: field{Unit: "dateTimeAsIso"}},
+				column{value: "C", header: "Renewal", width: 85, cell: "color-text", field: field{Mappings: words(word{"0", "overdue", partly}), NoValue: "–"}},
 				column{label: "public_key_sha256", header: "Public key, SHA-256"},
 			), []string{"job", "service", "host"},
 			query{expr: whileShown(certificate, `endpoint_tls_authentic`)},
 			query{expr: `1000 * ` + whileShown(certificate, `endpoint_tls_not_after_timestamp_seconds`)},
+			query{expr: "0 * " + whileShown(certificate, `endpoint_tls_authentic`) + "\nand on (@path) (\n" + indented(renewalOverdue) + "\n)"},
 		),
 		table(24, 7, "Session", "What the server chose in the last 10 minutes, whose hello it answered, and what it asks of a device, which holds a flight of up to 4096 bytes. "+
-			"A server that refuses unregistered certificates leaves the session incomplete, as expected.",
+			"A server that refuses unregistered certificates leaves the session incomplete, as expected. Not proved: the session ended without a TLS alert, by the server or by a firewall.",
 			"No session was opened in the last 10 minutes", "Over", false,
 			append(onPath,
 				column{label: "version", header: "Version", width: 110}, column{label: "cipher", header: "Cipher suite", width: 350},
@@ -139,12 +142,15 @@ func endpoint() dashboard {
 				column{value: "A", header: "Asks for a certificate", width: 160, field: field{Mappings: yesNo}},
 				column{value: "B", header: "Server's flight", width: 120, cell: "color-text", field: field{Unit: "bytes", Thresholds: limits(neutral, from(4097, bad))}},
 				column{value: "C", header: "Completed", width: 100, field: field{Mappings: yesNo, NoValue: "not tried"}},
+				column{value: "E", header: "Who ended it", width: 120, cell: "color-text", field: field{
+					Mappings: words(word{"0", "the server", good}, word{"1", "not proved", hint}), NoValue: "–"}},
 				column{value: "D", header: "CoAP ping", field: field{Mappings: words(word{"0", "ignored", neutral}, word{"1", "answered", neutral}), NoValue: "not sent"}},
 			), []string{"job", "service", "host"},
 			query{expr: whileShown(session, `endpoint_tls_client_certificate_requested`)},
 			query{expr: whileShown(session, `endpoint_tls_server_flight_bytes`)},
 			query{expr: whileShown(session, `endpoint_path_finished`)},
 			query{expr: whileShown(session, `endpoint_coap_up`)},
+			query{expr: whileShown(session, `endpoint_path_unproven`)},
 		),
 
 		row("Silent connections"),
@@ -171,8 +177,9 @@ func endpoint() dashboard {
 			query{`max by (service, host) (max_over_time(endpoint_keepalive_seconds{@target}[10m]))`, "keepalive"},
 		).override("keepalive", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
 	)
-	return describe(endpointUID, "Endpoints: one host", "One host of the cloud: each path's phases, each resolver's TTL against the zone's, who signed, and how long silence lasts.",
-		variables(true, false), selecting(panels))
+	return describe(endpointUID, "Endpoints: one host", "One host of the cloud at one site: each path's phases, each resolver's TTL against the zone's, who signed, and how long silence lasts.",
+		variables(true, false), selecting(panels)).
+		annotate([]annotation{alertAnnotation, restartAnnotation, reloadAnnotation, addressAnnotation}, nil)
 }
 
 // The info metrics of a path, with their labels.

@@ -1,92 +1,129 @@
 package main
 
-// exporter is the exporters themselves: whether their rounds come, end in time, and can see what they must.
+import (
+	"fmt"
+	"strings"
+)
+
+// exporter is the dashboard of the exporters themselves: whether their rounds take place, end in time, and see what they
+// must. Panels of values over time show the highest five and the median, so that 500 exporters are readable.
 func exporter() dashboard {
-	const (
-		series   = "{{site}} {{instance}}" // a site may have several
-		lastSeen = `last_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[10m])`
-	)
-	onSite := labelColumns(fromSite, "site", "instance")
-	states := func(expr string) query { return query{expr, series} }
+	now := heard("10m")
+	// spread shows the five exporters with the highest values in the time shown, and the median of all.
+	spread := func(title, description string, f field, metric string) panel {
+		f.Min, f.NoValue = ptr(0.0), "no data"
+		return highest(title, description, f, func(window string) string { return "max_over_time(" + metric + "{@exporter}[" + window + "])" }).everyScrape()
+	}
+	rate := func(title, description, noValue, leg string) panel {
+		p := lines(12, 7, title, description, field{Unit: "reqps", Min: ptr(0.0), NoValue: noValue},
+			query{`sum by (rcode) (rate(endpoint_dns_queries_total{@exporter, leg="` + leg + `"}[$__rate_interval])) > 0`, "{{rcode}}"})
+		p = p.everySecondScrape()
+		p.Interval = "5m" // 16 series of each exporter are read
+		return p
+	}
+	silentRank := 0
+	for rank, f := range faults {
+		if f.name == "EndpointExporterAbsent" {
+			silentRank = rank
+		}
+	}
 	panels := place(
-		stat(4, "Exporters", "Exporters of which something was heard in the last 10 minutes.", `count(`+lastSeen+`)`,
-			field{Unit: "short", NoValue: "none", Thresholds: limits(good)}),
+		stat(4, "Exporters", "Exporters of which something was heard in the last 10 minutes.", `count(`+now+`)`,
+			field{Unit: "short", NoValue: "none", Color: &color{Mode: "fixed", FixedColor: "blue"}}),
 		stat(4, "Silent exporters", "Exporters of which nothing was heard for 10 minutes, but something in the last day.",
-			orZero(`count(
-				present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])
-				unless present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[10m])
-			)`, `present_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[1d])`),
-			field{Unit: "short", NoValue: "never heard of any", Mappings: none("none"), Thresholds: above0(bad)}),
+			orZero(`count(`+heard("1d")+` unless `+now+`)`, heard("1d")),
+			field{Unit: "short", NoValue: "never heard of any", Mappings: none, Thresholds: above0(bad)}),
 		stat(4, "Oldest last round", "Age of the last round of the exporter that is furthest behind, of those heard of in the last 10 minutes.",
-			`clamp_min(max(time() - `+lastSeen+`), 0)`, field{Unit: "s", Decimals: ptr(0), NoValue: "no round", Thresholds: limits(good, from(180, partly), from(600, bad))}),
+			`clamp_min(max(time() - `+now+`), 0)`, field{Unit: "s", Decimals: ptr(0), NoValue: "no round", Thresholds: limits(good, from(180, partly), from(600, bad))}),
 		stat(4, "Paths without a verdict", "Paths that the deadline cut off in the last rounds. A fault of theirs would not be seen.",
 			`sum(last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`,
-			field{Unit: "short", NoValue: "no data", Mappings: none("none"), Thresholds: above0(partly)}),
+			field{Unit: "short", NoValue: "no data", Mappings: none, Thresholds: above0(partly)}),
 		stat(4, "Configurations refused", "Exporters that refused their configuration file and go on with the last good one.",
 			orZero(`count(last_over_time(endpoint_exporter_config_last_reload_successful{@exporter}[10m]) == 0)`,
 				`last_over_time(endpoint_exporter_config_last_reload_successful{@exporter}[10m])`),
-			field{Unit: "short", NoValue: "no data", Mappings: none("none"), Thresholds: above0(partly)}),
-		stat(4, "Port 53 not usable", "Exporters that cannot ask the zones' own servers. Their verdicts on DNS are unknown, never ok.",
+			field{Unit: "short", NoValue: "no data", Mappings: none, Thresholds: above0(partly)}),
+		stat(4, "Port 53 not usable", "Exporters that cannot query the zones' authoritative servers. Their verdicts on DNS are unknown, never ok.",
 			orZero(`count(last_over_time(endpoint_dns_authority_path{@exporter, state!="ok"}[10m]) == 1)`,
 				`last_over_time(endpoint_dns_authority_path{@exporter}[10m])`),
-			field{Unit: "short", NoValue: "not looked at", Mappings: none("none"), Thresholds: above0(partly)}),
+			field{Unit: "short", NoValue: "not looked at", Mappings: none, Thresholds: above0(partly)}),
+
+		table(24, 12, "Each exporter", "Every exporter that was heard of in the last day, those with a fault of their own on top.", "No exporter was heard of in the last day", "State", false,
+			append(labelColumns(fromSite, "site", "instance"),
+				column{value: "A", header: "State", width: 150, cell: "color-background", field: field{Mappings: faultRank}},
+				column{value: "B", header: "Last round", width: 100, field: field{Unit: "s", Decimals: ptr(0)}},
+				column{value: "C", header: "It took", width: 90, field: field{Unit: "s"}},
+				column{value: "D", header: "No verdict", width: 100, cell: "color-text", field: field{NoValue: "?", Mappings: none, Thresholds: limits(partly)}},
+				column{value: "E", header: "Port 53", width: 130, cell: "color-text", field: field{Mappings: authorityPath, NoValue: "not looked at"}},
+				column{value: "F", header: "Configuration", width: 115, cell: "color-text", field: field{Mappings: words(word{"0", "refused", bad}, word{"1", "ok", good})}},
+				column{value: "G", header: "Loaded", width: 130, field: field{Unit: "dateTimeFromNow"}},
+				column{value: "H", header: "Started", field: field{Unit: "dateTimeFromNow"}},
+			), []string{"job"},
+			query{expr: fmt.Sprintf(`
+				min by (@site) (
+					%s
+					or 0 * (%s unless %s) + %d
+					or 0 * %s + %d
+				)`, within(5, faultRanks("", func(f fault) bool { return f.effect == impaired && f.of == ofSite })), heard("1d"), now, silentRank, now, noFault)},
+			query{expr: `clamp_min(time() - max by (@site) (` + heard("1d") + `), 0)`},
+			query{expr: `max by (@site) (last_over_time(endpoint_survey_duration_seconds{@exporter}[10m]))`},
+			query{expr: `max by (@site) (last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`},
+			query{expr: ranked(`max by (@site) (last_over_time(endpoint_dns_authority_path{@exporter, SELECT}[10m]) == 1)`, "state", "ok", "blocked", "intercepted", "not_authoritative")},
+			query{expr: `min by (@site) (last_over_time(endpoint_exporter_config_last_reload_successful{@exporter}[10m]))`},
+			query{expr: `1000 * max by (@site) (last_over_time(endpoint_exporter_config_last_reload_success_timestamp_seconds{@exporter}[10m]))`},
+			query{expr: `1000 * max by (@site) (last_over_time(process_start_time_seconds{@exporter}[10m]))`},
+		),
 
 		row("Rounds"),
-		lines(12, 7, "Duration of rounds", "The longest round of the 10 minutes before. A round never takes longer than survey.timeout or the scrape's own timeout.",
-			field{Unit: "s", Min: ptr(0.0), NoValue: "no data"},
-			query{`max_over_time(endpoint_survey_duration_seconds{@exporter}[10m])`, series}),
-		lines(12, 7, "Age of the last round", "How long ago the last round ended. It grows to the scrape interval and falls back; what only grows is an exporter that is not scraped.",
-			field{Unit: "s", Min: ptr(0.0), NoValue: "no data"},
-			query{`clamp_min(time() - max_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[3h]), 0)`, series}),
-		lines(12, 7, "Paths without a verdict over time", "The most paths that the deadline cut off in a round of the 10 minutes before.",
+		spread("Duration of rounds", "The longest round of each interval. A round never takes longer than survey.timeout or the scrape's own timeout.",
+			field{Unit: "s"}, "endpoint_survey_duration_seconds"),
+		spread("Scrapes", "How long Prometheus waited for the answer, the longest of each interval: rounds, and what the answer itself costs.",
+			field{Unit: "s"}, "scrape_duration_seconds"),
+		lines(12, 7, "Exporters heard of", "Exporters of which something was heard in the 10 minutes before.",
+			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2}},
+			query{`count(` + now + `)`, "exporters"}).everyScrape(),
+		lines(12, 7, "Paths without a verdict over time", "Paths that the deadline cut off in a round, of all exporters together, and how many exporters have such paths.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{`max_over_time(endpoint_survey_incomplete_paths{@exporter}[10m])`, series}),
-		lines(12, 7, "Scrapes", "How long Prometheus waited for the answer, the longest of the 10 minutes before: rounds, and what the answer itself costs.",
-			field{Unit: "s", Min: ptr(0.0), NoValue: "no data: the samples come from elsewhere"},
-			query{`max_over_time(scrape_duration_seconds{@exporter}[10m]) and on (@site) ` + lastSeen, series}),
+			query{`sum(max_over_time(endpoint_survey_incomplete_paths{@exporter}[$__interval]))`, "paths"},
+			query{orZero(`count(max_over_time(endpoint_survey_incomplete_paths{@exporter}[$__interval]) > 0)`, `last_over_time(endpoint_survey_incomplete_paths{@exporter}[$__interval])`), "exporters"}).everyScrape(),
 
 		row("Name service"),
-		lines(12, 7, "DNS queries to the resolvers", "Queries to the sites' resolvers by how they ended, of all exporters chosen, on average of the 10 minutes before.",
-			field{Unit: "reqps", Min: ptr(0.0), NoValue: "no data"},
-			query{`sum by (rcode) (rate(endpoint_dns_queries_total{@exporter, leg="resolver"}[10m])) > 0`, "{{rcode}}"}),
-		lines(12, 7, "DNS queries to the zones' servers", "Queries to the zones' own servers by how they ended, of all exporters chosen, on average of the 10 minutes before.",
-			field{Unit: "reqps", Min: ptr(0.0), NoValue: "no zone's server is asked (authority.mode)"},
-			query{`sum by (rcode) (rate(endpoint_dns_queries_total{@exporter, leg="authority"}[10m])) > 0`, "{{rcode}}"}),
-		timeline(12, 7, "Way to port 53", "Each exporter's own way to the zones' servers; the worst of each interval. Where it is not ok, verdicts on DNS are unknown.",
-			authorityPath, "not looked at (authority.mode)", nil, states(`
-				max by (@site) (
-					0 * max_over_time(endpoint_dns_authority_path{@exporter, state="ok"}[$__interval])
-					or max_over_time(endpoint_dns_authority_path{@exporter, state="blocked"}[$__interval])
-					or 2 * max_over_time(endpoint_dns_authority_path{@exporter, state="intercepted"}[$__interval])
-					or 3 * max_over_time(endpoint_dns_authority_path{@exporter, state="not_authoritative"}[$__interval])
-				)`)),
-		timeline(12, 7, "Configuration", "Whether the configuration file was last read without a mistake; the worst of each interval.",
-			succeeded, "no data", nil, states(`min by (@site) (min_over_time(endpoint_exporter_config_last_reload_successful{@exporter}[$__interval]))`)),
+		rate("DNS queries to the resolvers", "Queries to the sites' resolvers by how they ended, of all exporters chosen.", "no data", "resolver"),
+		rate("DNS queries to the zones' servers", "Queries to the zones' authoritative servers by how they ended, of all exporters chosen.", "no zone's server is queried (authority.mode)", "authority"),
+		lines(24, 7, "Ways to port 53", "How many exporters have which way to the zones' authoritative servers. Where it is not ok, verdicts on DNS are unknown.",
+			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "not looked at (authority.mode)", Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2}},
+			query{`sum by (state) (endpoint_dns_authority_path{@exporter}) > 0`, "{{state}}"}).everyScrape().
+			override("ok", fixed(good)).override("blocked", fixed(bad)).override("intercepted", fixed(worse)).override("not_authoritative", fixed(partly)),
 
 		row("Resources"),
-		lines(6, 7, "Memory", "Resident memory of the process.", field{Unit: "bytes", Min: ptr(0.0), NoValue: "no data"},
-			query{`process_resident_memory_bytes{@exporter} and on (@site) ` + lastSeen, series}),
-		lines(6, 7, "CPU", "Processor time used per second, on average of the 10 minutes before.", field{Unit: "percentunit", Min: ptr(0.0), NoValue: "no data"},
-			query{`rate(process_cpu_seconds_total{@exporter}[10m]) and on (@site) ` + lastSeen, series}),
-		lines(6, 7, "Goroutines", "What runs at once in the process. It may rise in a round; what only rises is a leak.", field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "no data"},
-			query{`max_over_time(go_goroutines{@exporter}[10m]) and on (@site) ` + lastSeen, series}),
-		lines(6, 7, "Open files", "Files and sockets that the process holds, of those it may.", field{Unit: "percentunit", Min: ptr(0.0), NoValue: "no data"},
-			query{`max_over_time(process_open_fds{@exporter}[10m]) / max_over_time(process_max_fds{@exporter}[10m]) and on (@site) ` + lastSeen, series}),
+		spread("Memory", "Resident memory of the process.", field{Unit: "bytes"}, "process_resident_memory_bytes"),
+		highest("CPU", "Processor time used per second.", field{Unit: "percentunit", Min: ptr(0.0), NoValue: "no data"},
+			func(window string) string {
+				if window == "$__interval" {
+					window = "$__rate_interval"
+				}
+				return "rate(process_cpu_seconds_total{@exporter}[" + window + "])"
+			}).everySecondScrape(),
+		spread("Goroutines", "Goroutines of the process. Their number may rise during a round; one that only rises is a leak.",
+			field{Unit: "short", Decimals: ptr(0)}, "go_goroutines"),
+		spread("Open files", "Files and sockets that the process holds.", field{Unit: "short", Decimals: ptr(0)}, "process_open_fds"),
 
-		table(24, 7, "Builds", "What runs where, and since when its configuration is in force.", "no data", "Version", false,
-			append(onSite,
-				column{label: "version", header: "Version", width: 130}, column{label: "revision", header: "Revision", width: 330},
-				column{label: "goversion", header: "Go", width: 110}, column{label: "goos", header: "System", width: 90}, column{label: "goarch", header: "Machine", width: 100},
-				column{value: "B", header: "Started", width: 140, field: field{Unit: "dateTimeFromNow", NoValue: "–"}},
-				column{value: "C", header: "Configuration", field: field{Unit: "dateTimeFromNow", NoValue: "–"}},
-			), []string{"job"},
-			query{expr: builds},
-			query{expr: beside(builds, siteLabels, `1000 * max by (@site) (last_over_time(process_start_time_seconds{@exporter}[10m]))`)},
-			query{expr: beside(builds, siteLabels, `1000 * max by (@site) (last_over_time(endpoint_exporter_config_last_reload_success_timestamp_seconds{@exporter}[10m]))`)},
-		),
+		table(24, 6, "Builds", "Which versions run, and at how many sites.", "no data", "Exporters", true,
+			[]column{
+				{label: "version", header: "Version", width: 150}, {value: "A", header: "Exporters", width: 100}, {label: "revision", header: "Revision", width: 340},
+				{label: "goversion", header: "Go", width: 110}, {label: "goos", header: "System", width: 90}, {label: "goarch", header: "Machine"},
+			}, nil,
+			query{expr: `count by (version, revision, goversion, goos, goarch) (last_over_time(endpoint_exporter_build_info{@exporter}[10m]))`}),
 	)
 	return describe(exporterUID, "Endpoints: exporters", "The exporters themselves: their rounds, deadlines, and resources.",
-		variables(false, true), selecting(panels))
+		variables(false, true), selecting(panels)).
+		annotate([]annotation{restartAnnotation, reloadAnnotation}, []annotation{alertAnnotation})
 }
 
-const builds = `max by (@site, version, revision, goversion, goos, goarch) (last_over_time(endpoint_exporter_build_info{@exporter}[10m]))`
+// highest shows the five exporters with the highest values in the time shown, and the median of all. value is the
+// expression of one exporter's value over a window.
+func highest(title, description string, f field, value func(window string) string) panel {
+	return lines(12, 8, title, description, f,
+		query{value("$__interval") + "\nand on (@site) topk(5, max by (@site) (" + strings.Replace(value("$__range"), "])", "] @ end())", 1) + "))", "{{site}} {{instance}}"},
+		query{"quantile(0.5, " + value("$__interval") + ")", "median of all"},
+	).override("median of all", fixed(neutral), dashed, property{"custom.lineWidth", 2})
+}

@@ -184,7 +184,10 @@ func (f *fleet) exposed() []series {
 
 // edges are the samples at which something changes at the site, the first and the last included.
 func (f *fleet) edges(s *site) []int {
-	out := append([]int{0, f.samples, s.restarted, s.reloaded}, s.addressChanges...)
+	out := []int{0, f.samples, s.restarted, s.reloaded}
+	for _, change := range s.addressChanges {
+		out = append(out, change, change+int(5*time.Minute/scrapeInterval))
+	}
 	for _, x := range s.faults {
 		out = append(out, x.from, x.to)
 	}
@@ -665,6 +668,10 @@ func (f *fleet) recorded() []series {
 			for _, p := range h.paths {
 				f.recordedPath(r, h.service, p)
 			}
+			for _, resolver := range resolvers {
+				r.gauge("endpoint:dns_address_changes:increase5m", func(at int) (float64, bool) { return 2, slices.Contains(s.addressChanges, at) },
+					"service", h.service, "host", h.service+".us-east-1.mbedcloud.com", "resolver", resolver)
+			}
 		}
 		out = append(out, r.out...)
 	}
@@ -677,13 +684,14 @@ func (f *fleet) recordedPath(r *recorder, service string, p [2]string) {
 	path := []string{"service", service, "host", host, "transport", p[0], "port", p[1]}
 	r.gauge("endpoint:path_state", func(at int) (float64, bool) {
 		x, failing := s.active(at, service, p[0], p[1], "", pathFails, pathPartly, pathCutOff)
-		switch {
-		case x.kind == pathPartly:
+		switch x.kind {
+		case pathPartly:
 			return 2, failing
-		case x.kind == pathCutOff:
+		case pathCutOff:
 			return 4, failing
+		default:
+			return 3 * oneIf(x.reason.Class() == reason.Interception), failing
 		}
-		return 3 * oneIf(x.reason.Class() == reason.Interception), failing
 	}, path...)
 	r.gauge("endpoint:issuer:not_authentic", func(at int) (float64, bool) {
 		x, down := s.active(at, service, p[0], p[1], "", pathFails)

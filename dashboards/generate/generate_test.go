@@ -73,10 +73,7 @@ func TestRun(t *testing.T) {
 
 // TestLegends tests that legends distinguish two exporters of one site, and the hosts that one exporter probes.
 func TestLegends(t *testing.T) {
-	known, err := promql.Known()
-	if err != nil {
-		t.Fatal(err)
-	}
+	known := knownSeries(t)
 	told := 0
 	for _, p := range all(t)["exporter.json"].Panels {
 		for _, q := range p.Targets {
@@ -93,7 +90,7 @@ func TestLegends(t *testing.T) {
 			}
 		}
 	}
-	if told < 10 {
+	if told < 6 {
 		t.Errorf("only %d legends were seen", told)
 	}
 }
@@ -139,6 +136,17 @@ func TestExpressions(t *testing.T) {
 				}
 			}
 		}
+		for _, a := range d.Annotations.List {
+			got, err := promql.Labels(substitute(a.Expr), known)
+			if err != nil {
+				t.Errorf("%s: annotation %s: %v", name, a.Name, err)
+			}
+			for _, m := range legend.FindAllStringSubmatch(a.TitleFormat+a.TextFormat, -1) {
+				if !slices.Contains(got, m[1]) {
+					t.Errorf("%s: annotation %s names %q of %q", name, a.Name, m[1], got)
+				}
+			}
+		}
 		for _, v := range d.Templating.List {
 			if v.Type != "query" {
 				continue
@@ -158,7 +166,7 @@ func TestExpressions(t *testing.T) {
 
 // substitute puts values in the place of Grafana's own variables; those of the dashboard stand in quotes and may stay.
 func substitute(expr string) string {
-	return strings.NewReplacer("$__interval", "10m", "$__range", "6h").Replace(expr)
+	return strings.NewReplacer("$__interval", "10m", "$__rate_interval", "10m", "$__range", "6h").Replace(expr)
 }
 
 // checkColumns holds a table's columns against the labels that its queries yield: each is shown once or hidden.
@@ -189,7 +197,7 @@ func checkColumns(t *testing.T, name string, p panel, got []string) {
 }
 
 // A prober gives one sample a round: windows are of ten minutes or more, or the whole interval of a panel whose
-// intervals are not shorter than the rounds; nothing is made of $__rate_interval.
+// intervals are not shorter than the rounds, or at least four such intervals.
 func TestWindows(t *testing.T) {
 	window := regexp.MustCompile(`\[([^\]:]+)(:[^\]]*)?\]`)
 	quoted := regexp.MustCompile(`"(\\.|[^"])*"`)
@@ -197,15 +205,13 @@ func TestWindows(t *testing.T) {
 		for _, p := range d.Panels {
 			for _, q := range p.Targets {
 				for _, m := range window.FindAllStringSubmatch(quoted.ReplaceAllString(q.Expr, `""`), -1) {
-					if m[1] == "$__range" || m[1] == "$__interval" && duration(p.Interval) >= duration(slowestScrape) {
+					if m[1] == "$__range" || m[1] == "$__interval" && duration(p.Interval) >= duration(slowestScrape) ||
+						m[1] == "$__rate_interval" && 2*duration(q.Interval) >= duration(slowestScrape) {
 						continue
 					}
 					if duration(m[1]) < 10*time.Minute {
 						t.Errorf("%s: %s: a window of %s", name, p.Title, m[1])
 					}
-				}
-				if strings.Contains(q.Expr, "rate_interval") {
-					t.Errorf("%s: %s: %s", name, p.Title, q.Expr)
 				}
 			}
 		}
@@ -383,6 +389,9 @@ func TestSelectors(t *testing.T) {
 				check(file+": "+p.Title+": "+q.RefID, q.Expr, "job", "site", "instance")
 			}
 		}
+		for _, a := range d.Annotations.List {
+			check(file+": annotation "+a.Name, a.Expr, "job", "site", "instance")
+		}
 		var before []string
 		for _, v := range d.Templating.List {
 			if v.Type != "query" {
@@ -391,8 +400,19 @@ func TestSelectors(t *testing.T) {
 			series := strings.TrimSuffix(strings.TrimPrefix(v.Definition, "label_values("), ", "+v.Name+")")
 			check(file+": variable "+v.Name, series, before...)
 			before = append(before, v.Name)
-			// All sites are also those without the label: there are no values then, and nothing to choose.
-			if v.Name == "site" && (!v.IncludeAll || v.AllValue != ".*" || v.Hide != 0) {
+			// All sites are also those without the label: there are no values then, and nothing to choose. The other labels are
+			// always there.
+			all, want := true, ".+"
+			switch v.Name {
+			case "job": // the exporters' jobs, and no others
+				want = ""
+			case "site":
+				want = ".*"
+			}
+			if one := file == "endpoint.json" && (v.Name == "site" || v.Name == "host"); one {
+				all, want = false, ""
+			}
+			if v.AllValue != want || v.IncludeAll != all || v.Multi != v.IncludeAll || v.Name == "site" && v.Hide != 0 {
 				t.Errorf("%s: variable %+v", file, v)
 			}
 		}

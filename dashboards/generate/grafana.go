@@ -120,6 +120,7 @@ type target struct {
 	Format       string     `json:"format"`
 	LegendFormat string     `json:"legendFormat,omitempty"`
 	EditorMode   string     `json:"editorMode"`
+	Interval     string     `json:"interval,omitempty"` // $__rate_interval is at least four of it
 }
 
 type transformation struct {

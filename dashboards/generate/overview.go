@@ -6,7 +6,7 @@ import "fmt"
 func overview() dashboard {
 	const rulesLoaded = `endpoint:threshold:rounds`
 	count := func(title, description, expr, data, noValue, color string) panel {
-		return stat(3, title, description, orZero(expr, data), field{Unit: "short", NoValue: noValue, Mappings: none("none"), Thresholds: above0(color)})
+		return stat(3, title, description, orZero(expr, data), field{Unit: "short", NoValue: noValue, Mappings: none, Thresholds: above0(color)})
 	}
 	faultCount := func(title, description, expr, color string) panel {
 		return count(title, description, expr, rulesLoaded, "rules not loaded", color)
@@ -199,8 +199,7 @@ func faultLines() panel {
 	p := lines(12, 8, "Faults over time", "How many sites had which fault. A site with several faults counts in each line.",
 		field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No site had a fault in the time shown, or the alerting rules are not loaded",
 			Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2, "fillOpacity": 10}},
-		query{"count by (fault) (\n" + indented(perPlace("group", "last_over_time(endpoint:fault{@fault}[$__interval])", "fault")) + "\n)", "{{fault}}"})
-	p.Interval = slowestScrape
+		query{"count by (fault) (\n" + indented(perPlace("group", "last_over_time(endpoint:fault{@fault}[$__interval])", "fault")) + "\n)", "{{fault}}"}).everyScrape()
 	for _, f := range faults {
 		p = p.override(f.name, property{"displayName", f.word}, fixed(f.color))
 	}

@@ -106,6 +106,21 @@ func lines(w, h int, title, description string, f field, queries ...query) panel
 // slowestScrape is the longest time between two rounds that the alerting rules allow.
 const slowestScrape = "2m"
 
+// everyScrape makes the intervals of a panel as long as the slowest scrape, so that each $__interval has a sample.
+func (p panel) everyScrape() panel {
+	p.Interval = slowestScrape
+	return p
+}
+
+// everySecondScrape makes $__rate_interval at least twice as long as the slowest scrape, so that it has two samples.
+func (p panel) everySecondScrape() panel {
+	p = p.everyScrape()
+	for i := range p.Targets {
+		p.Targets[i].Interval = "1m" // $__rate_interval is four of it
+	}
+	return p
+}
+
 // timeline is states over time. Each cell sums up what was worst in it, so that a short fault does not fall between
 // two. One missed scrape or two, but not five minutes of silence, is drawn over.
 func timeline(w, h int, title, description string, states []mapping, noValue string, links []link, q query) panel {
@@ -361,17 +376,20 @@ var (
 	fromRow        = toHost("${__data.fields.site}", "${__data.fields.instance}", "${__data.fields.host}")
 	fromSeries     = toHost("${__field.labels.site}", "${__field.labels.instance}", "${__field.labels.host}")
 	fromSeriesSite = toSite("${__field.labels.site}", "${__field.labels.instance}")
-	fromCloud      = toHost("$__all", "$__all", "${__data.fields.host}") // a row that is of all sites
-	fromSite       = toSite("${__data.fields.site}", "${__data.fields.instance}")
+	// A row of all sites leads to the overview of its host.
+	fromCloud = []link{{Title: "Show only this host", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}&var-service=$__all" +
+		"&var-site=$__all&var-instance=$__all&var-host=${__data.fields.host}&${__url_time_range}"}}
+	fromSite = toSite("${__data.fields.site}", "${__data.fields.instance}")
 )
 
-// variables are those of a dashboard; one asks for a single host, hidden ones only travel with the links.
+// variables are those of a dashboard; oneHost asks for a single site and a single host, hidden ones only travel with the
+// links.
 func variables(oneHost, hideTarget bool) []variable {
 	ask := func(name, label, description, query string) variable {
 		return variable{
 			Name: name, Label: label, Description: description, Type: "query", Datasource: &prometheus,
 			Definition: query, Query: map[string]string{"query": query, "refId": "variable-" + name},
-			Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".*",
+			Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".+",
 			Current: map[string]any{"text": []string{"All"}, "value": []string{"$__all"}},
 		}
 	}
@@ -390,13 +408,15 @@ func variables(oneHost, hideTarget bool) []variable {
 	}
 	for i := range list {
 		v := &list[i]
-		if v.Name != "service" && v.Name != "host" {
-			continue
-		}
-		if hideTarget {
+		switch {
+		case v.Name == "job":
+			v.AllValue = "" // the values themselves: other jobs have metrics of processes and scrapes too
+		case v.Name == "site":
+			v.AllValue = ".*" // sites without the label too
+		case (v.Name == "service" || v.Name == "host") && hideTarget:
 			v.Hide = 2
 		}
-		if v.Name == "host" && oneHost {
+		if oneHost && (v.Name == "site" || v.Name == "host") {
 			v.Multi, v.IncludeAll, v.AllValue, v.Current = false, false, "", map[string]any{"text": "", "value": ""}
 		}
 	}

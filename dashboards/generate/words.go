@@ -31,13 +31,12 @@ func words(list ...word) []mapping {
 }
 
 // none shows a zero as a word, and a higher number as bad.
-func none(text string) []mapping { return words(word{"0", text, good}) }
+var none = words(word{"0", "none", good})
 
 var (
 	hostState = words(word{"0", "unreachable", bad}, word{"1", "reached", good})
 	pathState = words(word{"0", "down", bad}, word{"1", "up", good})
 	yesNo     = words(word{"0", "no", neutral}, word{"1", "yes", neutral})
-	succeeded = words(word{"0", "failed", bad}, word{"1", "ok", good})
 
 	// The values of pathStates.
 	pathHistory = words(
@@ -51,6 +50,9 @@ var (
 		word{"0", "ok", good}, word{"1", "unknown", unknown}, word{"2", "suspect", hint}, word{"3", "stale", bad})
 	verdictName = words(
 		word{"ok", "ok", good}, word{"unknown", "unknown", unknown}, word{"suspect", "suspect", hint}, word{"stale", "stale", bad})
+
+	// An address family for which a resolver gave no answer.
+	familyFailure = words(word{"0", "no IPv4 answer", partly}, word{"1", "no IPv6 answer", partly})
 
 	// The values of silenceStates.
 	silence = words(word{"0", "keepalive too slow", bad}, word{"1", "not known yet", unknown}, word{"2", "keepalive suffices", good},
