@@ -11,8 +11,8 @@ func endpoint() dashboard {
 		return lines(6, 7, title, description, field{Unit: "s", Min: ptr(0.0), NoValue: "This phase did not run"},
 			query{placed(`endpoint_path_duration_seconds{@target, phase="` + name + `"}`), series})
 	}
-	onPath := labelColumns(nil, "site", "instance", "transport", "port")
-	onResolver := labelColumns(nil, "site", "instance", "resolver")
+	onPath := labelColumns(nil, "instance", "transport", "port")
+	onResolver := labelColumns(nil, "instance", "resolver")
 	panels := place(
 		stat(4, "Host", "Whether any path carries a device to this host now.",
 			`min(`+lastUp+`)`, field{Unit: "short", NoValue: "no verdict", Mappings: hostState}),
@@ -33,11 +33,11 @@ func endpoint() dashboard {
 			pathHistory, "no data", nil, query{placed(pathStates), series}),
 		table(10, 9, "Failures", "Why paths failed in the last 10 minutes.", "No failure was reported in the last 10 minutes", "Fault", false,
 			[]column{
-				{label: "site", header: "Site", width: 80}, {label: "transport", header: "Over", width: 55}, {label: "port", header: "Port", width: 55},
+				{label: "instance", header: "Exporter", width: 190}, {label: "transport", header: "Over", width: 55}, {label: "port", header: "Port", width: 55},
 				{value: "B", header: "Fault", width: 100, cell: "color-text", field: field{Mappings: classRank}},
 				{label: "reason", header: "Reason", field: field{Mappings: reasonNames}},
 				{value: "A", header: "Addresses", width: 85},
-			}, []string{"job", "instance", "service", "host", "class"},
+			}, []string{"job", "site", "service", "host", "class"},
 			query{expr: failures}, query{expr: classRanks}),
 
 		lines(12, 7, "Failures by reason", "Addresses that failed on any path, by path and reason, in the 10 minutes before. Every address is probed; a device takes the first.",
@@ -82,7 +82,7 @@ func endpoint() dashboard {
 				column{value: "F", header: "Proved past TTL", width: 130, cell: "color-text", field: field{Unit: seconds, Thresholds: limits(neutral, from(1, bad))}},
 				column{value: "G", header: "Withdrawn addresses", width: 155, cell: "color-text", field: field{NoValue: "–", Thresholds: limits(neutral, from(1, bad))}},
 				column{value: "H", header: "Addresses changed", field: field{Unit: "dateTimeFromNow", NoValue: "not seen"}},
-			), []string{"job", "service", "host"},
+			), []string{"job", "site", "service", "host"},
 			query{expr: verdictRanks("10m")},
 			query{expr: `max by (@resolver) (last_over_time(endpoint_dns_up{@target}[10m]))`},
 			query{expr: `max by (@resolver) (last_over_time(endpoint_dns_ttl_seconds{@target}[10m]))`},
@@ -106,8 +106,8 @@ func endpoint() dashboard {
 			field{Unit: "short", Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
 			query{placed(`increase(endpoint_dns_address_changes_total{@target}[1h])`), resolver}),
 		table(8, 7, "Addresses now", "What the resolvers gave in the last round; a device takes the first.", "No address is known (or --no-collector.addresses)", "Address", false,
-			[]column{{label: "site", header: "Site", width: 100}, {label: "resolver", header: "Resolver", width: 140}, {label: "address", header: "Address"}},
-			[]string{"job", "instance", "service", "host"},
+			[]column{{label: "instance", header: "Exporter", width: 190}, {label: "resolver", header: "Resolver", width: 140}, {label: "address", header: "Address"}},
+			[]string{"job", "site", "service", "host"},
 			query{expr: `max by (@resolver, address) (endpoint_dns_address_info{@target})`}),
 		lines(8, 7, "Look-ups", "How long each resolver took to answer, or was waited for.", field{Unit: "s", Min: ptr(0.0), NoValue: "no data"},
 			query{placed(`endpoint_dns_lookup_duration_seconds{@target}`), resolver}),
@@ -128,13 +128,13 @@ func endpoint() dashboard {
 				column{value: "B", header: "Valid until", width: 160, field: field{Unit: "dateTimeAsIso"}},
 				column{value: "C", header: "Renewal", width: 85, cell: "color-text", field: field{Mappings: words(word{"0", "overdue", partly}), NoValue: "–"}},
 				column{label: "public_key_sha256", header: "Public key, SHA-256"},
-			), []string{"job", "service", "host"},
+			), []string{"job", "site", "service", "host"},
 			query{expr: whileShown(certificate, `endpoint_tls_authentic`)},
 			query{expr: `1000 * ` + whileShown(certificate, `endpoint_tls_not_after_timestamp_seconds`)},
 			query{expr: "0 * " + whileShown(certificate, `endpoint_tls_authentic`) + "\nand on (@path) (\n" + indented(renewalOverdue) + "\n)"},
 		),
 		table(24, 7, "Session", "What the server chose in the last 10 minutes, whose hello it answered, and what it asks of a device, which holds a flight of up to 4096 bytes. "+
-			"A server that refuses unregistered certificates leaves the session incomplete, as expected. Not proved: the session ended without a TLS alert, by the server or by a firewall.",
+			"A server that refuses unregistered certificates leaves the session incomplete, as expected. Not proved: the session ended without a TLS alert, so that a firewall may have cut it.",
 			"No session was opened in the last 10 minutes", "Over", false,
 			append(onPath,
 				column{label: "version", header: "Version", width: 110}, column{label: "cipher", header: "Cipher suite", width: 350},
@@ -142,10 +142,10 @@ func endpoint() dashboard {
 				column{value: "A", header: "Asks for a certificate", width: 160, field: field{Mappings: yesNo}},
 				column{value: "B", header: "Server's flight", width: 120, cell: "color-text", field: field{Unit: "bytes", Thresholds: limits(neutral, from(4097, bad))}},
 				column{value: "C", header: "Completed", width: 100, field: field{Mappings: yesNo, NoValue: "not tried"}},
-				column{value: "E", header: "Who ended it", width: 120, cell: "color-text", field: field{
-					Mappings: words(word{"0", "the server", good}, word{"1", "not proved", hint}), NoValue: "–"}},
+				column{value: "E", header: "Proved", width: 80, cell: "color-text", field: field{
+					Mappings: words(word{"0", "yes", good}, word{"1", "no", hint}), NoValue: "–"}},
 				column{value: "D", header: "CoAP ping", field: field{Mappings: words(word{"0", "ignored", neutral}, word{"1", "answered", neutral}), NoValue: "not sent"}},
-			), []string{"job", "service", "host"},
+			), []string{"job", "site", "service", "host"},
 			query{expr: whileShown(session, `endpoint_tls_client_certificate_requested`)},
 			query{expr: whileShown(session, `endpoint_tls_server_flight_bytes`)},
 			query{expr: whileShown(session, `endpoint_path_finished`)},
@@ -156,13 +156,13 @@ func endpoint() dashboard {
 		row("Silent connections"),
 		table(12, 7, "Silence against keepalive", "How long a silent connection survives each path. Over UDP devices send no keepalive: only a registration's update, or a connection id, keeps them reachable.",
 			"Silence is not measured here (idle.enabled)", "Verdict", false,
-			append(labelColumns(nil, "site", "transport", "port"),
+			append(labelColumns(nil, "instance", "transport", "port"),
 				column{value: "A", header: "Verdict", width: 155, cell: "color-text", field: field{Mappings: silence}},
 				column{value: "B", header: "Survives", width: 85, field: field{Unit: seconds}},
 				column{value: "C", header: "Lost after", width: 85, field: field{Unit: seconds}},
 				column{value: "D", header: "Server closes after", width: 140, field: field{Unit: seconds}},
 				column{value: "E", header: "NAT", field: field{Mappings: yesNo}},
-			), []string{"job", "instance", "service", "host"},
+			), []string{"job", "site", "service", "host"},
 			query{expr: silenceStates},
 			query{expr: `min by (@path) (last_over_time(endpoint_idle_survived_seconds{@target}[10m]))`},
 			query{expr: `min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target}[10m]))`},

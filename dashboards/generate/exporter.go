@@ -48,16 +48,16 @@ func exporter() dashboard {
 			field{Unit: "short", NoValue: "not looked at", Mappings: none, Thresholds: above0(partly)}),
 
 		table(24, 12, "Each exporter", "Every exporter that was heard of in the last day, those with a fault of their own on top.", "No exporter was heard of in the last day", "State", false,
-			append(labelColumns(fromSite, "site", "instance"),
-				column{value: "A", header: "State", width: 150, cell: "color-background", field: field{Mappings: faultRank}},
-				column{value: "B", header: "Last round", width: 100, field: field{Unit: "s", Decimals: ptr(0)}},
-				column{value: "C", header: "It took", width: 90, field: field{Unit: "s"}},
-				column{value: "D", header: "No verdict", width: 100, cell: "color-text", field: field{NoValue: "?", Mappings: none, Thresholds: limits(partly)}},
-				column{value: "E", header: "Port 53", width: 130, cell: "color-text", field: field{Mappings: authorityPath, NoValue: "not looked at"}},
-				column{value: "F", header: "Configuration", width: 115, cell: "color-text", field: field{Mappings: words(word{"0", "refused", bad}, word{"1", "ok", good})}},
-				column{value: "G", header: "Loaded", width: 130, field: field{Unit: "dateTimeFromNow"}},
-				column{value: "H", header: "Started", field: field{Unit: "dateTimeFromNow"}},
-			), []string{"job"},
+			append([]column{{label: "site", header: "Site", width: 100, field: field{Links: fromSite}}, {label: "instance", header: "Exporter", width: 260, field: field{Links: fromSite}}}, []column{
+				{value: "A", header: "State", width: 150, cell: "color-background", field: field{Mappings: faultRank}},
+				{value: "B", header: "Last round", width: 100, field: field{Unit: "s", Decimals: ptr(0)}},
+				{value: "C", header: "It took", width: 90, field: field{Unit: "s"}},
+				{value: "D", header: "No verdict", width: 100, cell: "color-text", field: field{NoValue: "?", Mappings: none, Thresholds: limits(partly)}},
+				{value: "E", header: "Port 53", width: 130, cell: "color-text", field: field{Mappings: authorityPath, NoValue: "not looked at"}},
+				{value: "F", header: "Configuration", width: 115, cell: "color-text", field: field{Mappings: words(word{"0", "refused", bad}, word{"1", "ok", good})}},
+				{value: "G", header: "Loaded", width: 130, field: field{Unit: "dateTimeFromNow"}},
+				{value: "H", header: "Started", field: field{Unit: "dateTimeFromNow"}},
+			}...), []string{"job"},
 			query{expr: fmt.Sprintf(`
 				min by (@site) (
 					%s
@@ -107,7 +107,7 @@ func exporter() dashboard {
 			field{Unit: "short", Decimals: ptr(0)}, "go_goroutines"),
 		spread("Open files", "Files and sockets that the process holds.", field{Unit: "short", Decimals: ptr(0)}, "process_open_fds"),
 
-		table(24, 6, "Builds", "Which versions run, and at how many sites.", "no data", "Exporters", true,
+		table(24, 6, "Builds", "Which versions run, and how many exporters of each.", "no data", "Exporters", true,
 			[]column{
 				{label: "version", header: "Version", width: 150}, {value: "A", header: "Exporters", width: 100}, {label: "revision", header: "Revision", width: 340},
 				{label: "goversion", header: "Go", width: 110}, {label: "goos", header: "System", width: 90}, {label: "goarch", header: "Machine"},

@@ -219,7 +219,7 @@ type recorder struct {
 	out   []series
 }
 
-// add is a series whose value changes only at the edges; value gives none where there is no sample.
+// add is a series whose value changes only at the edges; value gives false where there is no sample.
 func (r *recorder) add(name string, value func(at int) (part, bool), more ...string) {
 	s := series{labels: labels.FromStrings(slices.Concat([]string{model.MetricNameLabel, name}, r.site.labels, more)...)}
 	for i := range len(r.edges) - 1 {
@@ -684,14 +684,13 @@ func (f *fleet) recordedPath(r *recorder, service string, p [2]string) {
 	path := []string{"service", service, "host", host, "transport", p[0], "port", p[1]}
 	r.gauge("endpoint:path_state", func(at int) (float64, bool) {
 		x, failing := s.active(at, service, p[0], p[1], "", pathFails, pathPartly, pathCutOff)
-		switch x.kind {
-		case pathPartly:
+		if x.kind == pathPartly {
 			return 2, failing
-		case pathCutOff:
-			return 4, failing
-		default:
-			return 3 * oneIf(x.reason.Class() == reason.Interception), failing
 		}
+		if x.kind == pathCutOff {
+			return 4, failing
+		}
+		return 3 * oneIf(x.reason.Class() == reason.Interception), failing
 	}, path...)
 	r.gauge("endpoint:issuer:not_authentic", func(at int) (float64, bool) {
 		x, down := s.active(at, service, p[0], p[1], "", pathFails)

@@ -510,7 +510,7 @@ func TestProvisioningExample(t *testing.T) {
 	}
 }
 
-// TestFaults tests that the dashboards have every fault that the rules record, with a word and somebody to act.
+// TestFaults tests that the dashboards have every fault that the rules record, with a word and who must act.
 func TestFaults(t *testing.T) {
 	rules, err := os.ReadFile("../../alerts/endpoint.rules.yml")
 	if err != nil {

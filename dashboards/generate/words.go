@@ -63,7 +63,7 @@ var (
 	authorityPath = words(
 		word{"0", "ok", good}, word{"1", "blocked", bad}, word{"2", "intercepted", worse}, word{"3", "not authoritative", partly})
 
-	// The ranks of faults, and of those who must act.
+	// The ranks of faults, and who must act on them.
 	faultRank = words(faultWords()...)
 	actor     = words(actorWords()...)
 
