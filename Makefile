@@ -16,7 +16,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint vulnerabilities generate fuzz worlds bench bench-clocks soak demo golden oracle
+.PHONY: all build image test test-unit release-check lint vulnerabilities generate fuzz worlds bench bench-clocks fleet fleet-bench soak demo golden oracle
 all: build
 
 build: ## build both programs into the current directory
@@ -29,7 +29,7 @@ image: ## the container image, with its version, revision and date
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
 	scripts/device-client >/dev/null || [ $$? = 3 ] # 3: it cannot be built here, recorded verdicts stand in for it
-	go vet -tags realpeers,release,slow,soak,capture ./...
+	go vet -tags realpeers,release,slow,soak,capture,fleet ./...
 	go test -race -tags realpeers -timeout 40m -coverprofile coverage.out ./...
 	@go tool cover -func coverage.out | tail -n 1
 
@@ -73,6 +73,14 @@ bench: ## the benchmarks of docs/performance.md; compare runs with benchstat
 
 bench-clocks: ## compare the reported latencies with a packet capture, as root, and write the table of docs/performance.md
 	go test -tags capture -run '^TestAccuracy$$' -count 1 -v ./internal/sockclock -document '$(CURDIR)/docs/performance.md'
+
+SITES ?= 500
+FLEETFLAGS ?=
+fleet: ## a Prometheus with a day of SITES simulated sites, to look at the dashboards, until Ctrl-C; FLEETFLAGS=-fleet.sick=false
+	go test -tags fleet -run '^$$' -bench Panels -timeout 0 ./dashboards/generate -fleet.sites $(SITES) -fleet.serve $(FLEETFLAGS)
+
+fleet-bench: ## processor time and size of the answers of every panel of the dashboards, at SITES simulated sites over 24 hours
+	go test -tags fleet -run '^$$' -bench Panels -benchtime 3x -timeout 0 -v ./dashboards/generate -fleet.sites $(SITES) $(FLEETFLAGS)
 
 SOAK ?= 2h
 SOAKFLAGS ?=

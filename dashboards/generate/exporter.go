@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// exporter is the dashboard of the exporters themselves: whether their rounds take place, end in time, and see what they
-// must. Panels of values over time show the highest five and the median, so that 500 exporters are readable.
+// exporter is the dashboard of the exporters themselves: whether their rounds take place, end in time, and see what
+// they must. Panels of values over time show the highest five and the median, so that 500 exporters are readable.
 func exporter() dashboard {
 	now := heard("10m")
 	// spread shows the five exporters with the highest values in the time shown, and the median of all.

@@ -7,15 +7,16 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 )
 
-// Gauges that are always present are read by their last value of ten minutes, so that a missed scrape or a restart is
-// not a change. Series that are present only during a failure (endpoint_path_failure) are read over the same time.
+// Expressions read the last value of gauges within ten minutes, so that a missed scrape or a restart is not a
+// change, and series that are present only during a failure (endpoint_path_failure) over the same window.
 
-// orZero gives 0 instead of an empty result while there is data: missing data must not look like a healthy site.
+// orZero gives 0 instead of an empty result while data has series: missing data must not look like a healthy site.
 func orZero(count, data string) string { return count + "\nor 0 * count(" + data + ")" }
 
 const lastUp = `last_over_time(endpoint_up{@target}[10m])`
 
-// The certificates that the expected authority signed: their ends, their lifetimes, and those whose renewal is overdue.
+// The certificates that the expected authority signed: their ends, their lifetimes, and those whose renewal is
+// overdue.
 const (
 	certificates   = `last_over_time(endpoint:tls_authentic:not_after{@target}[10m])`
 	lifetimes      = `(` + certificates + ` - last_over_time(endpoint:tls_authentic:not_before{@target}[10m]))`
@@ -105,7 +106,8 @@ func hostsWith(keep func(fault) bool) string {
 // mostFaulty are the sites with most faults in the time shown.
 var mostFaulty = "topk(25, " + perPlace("sum", `count_over_time(endpoint:fault{@fault}[$__range] @ end())`) + ")"
 
-// of shows a part and its whole as one text, "26 of 500", in the label part and the label whole; its value is the part.
+// of shows a part and its whole as one text, "26 of 500", in the label part and the label whole; its value is the
+// part.
 func of(part, whole string) string {
 	return fmt.Sprintf(`
 	(
@@ -118,8 +120,8 @@ func of(part, whole string) string {
 // failures are the failing paths by reason; the value is the number of addresses.
 const failures = `max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target}[10m]))`
 
-// ranked gives each row the position of its label's value among values, so that a table can be sorted by importance and
-// not alphabetically. rows has SELECT in place of the matcher of that label.
+// ranked gives each row the position of its label's value among values, so that a table can be sorted by
+// importance. rows has SELECT in place of the matcher of that label.
 func ranked(rows, label string, values ...string) string {
 	var out []string
 	for i, v := range values {
@@ -152,8 +154,8 @@ func beside(rows, labels, value string) string {
 // shown is a metric that is always 1, with the labels that distinguish its series of one path.
 type shown struct{ metric, labels string }
 
-// whileShown gives each series of an info metric in the last 10 minutes the value that another metric of the path had
-// at that time. The current value belongs to the current series: an interceptor that has just gone would look
+// whileShown gives each series of an info metric in the last 10 minutes the value that another metric of the path
+// had at the same time. With the current value, the certificate of an interceptor that has just gone would look
 // authentic.
 func whileShown(s shown, metric string) string {
 	return fmt.Sprintf(`min by (@path, %[2]s) (last_over_time((
@@ -184,7 +186,7 @@ func indented(expr string) string {
 	return "\t\t" + strings.ReplaceAll(tidy(expr), "\n", "\n\t\t")
 }
 
-// pathStates is what pathHistory has words for: the worst of each interval.
+// pathStates are the values of pathHistory: the worst of each interval.
 const pathStates = `
 	0 * max by (@path) (max_over_time(endpoint_path_failure{@target, class="interception"}[$__interval])) + 3
 	or 0 * (
@@ -193,7 +195,7 @@ const pathStates = `
 	) + 2
 	or min by (@path) (min_over_time(endpoint_path_up{@target}[$__interval]))`
 
-// recordedPathStates is the same from what the rules record of paths that are not up.
+// recordedPathStates are the same from the series that the rules record of paths that are not up.
 const recordedPathStates = `
 	max by (@path) (max_over_time(endpoint:path_state{@target}[$__interval])) == 3
 	or min by (@path) (min_over_time(endpoint:path_state{@target}[$__interval]))`
@@ -215,7 +217,7 @@ func unprovedSites(condition string) string {
 )`
 }
 
-// silenceStates is what silence has words for. Devices send no keepalive over UDP, and hosts for browsers have none.
+// silenceStates are the values of silence. Devices send no keepalive over UDP, and hosts for browsers have none.
 const silenceStates = `
 	0 * (
 		min by (@path) (last_over_time(endpoint_idle_lost_seconds{@target, transport="tcp"}[10m]))
@@ -238,7 +240,7 @@ const (
 	measuredTCP = `min by (@path) (last_over_time(endpoint_idle_last_round_timestamp_seconds{@target, transport="tcp"}[10m]))`
 )
 
-// verdictRanks is what verdictRank has words for.
+// verdictRanks are the values of verdictRank.
 func verdictRanks(window string) string {
 	return strings.ReplaceAll(`
 	max by (@resolver) (

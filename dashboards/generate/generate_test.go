@@ -23,7 +23,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 )
 
-// all are the dashboards by their file's name, as Grafana will read them.
+// all gives the dashboards by the names of their files, as Grafana reads them.
 func all(t *testing.T) map[string]dashboard {
 	t.Helper()
 	files, err := dashboards()
@@ -113,8 +113,8 @@ func knownSeries(t *testing.T) map[string][]string {
 	return known
 }
 
-// Every expression, of panels and of variables, parses and asks for what the exporter, its scrape or the alerting rules
-// yield; and what a legend, a column or a link names is a label of the result.
+// TestExpressions tests that every expression of a panel, an annotation or a variable parses, that its series and
+// labels exist, and that the labels in legends, columns and links are labels of the result.
 func TestExpressions(t *testing.T) {
 	known := knownSeries(t)
 	legend := regexp.MustCompile(`\{\{(\w+)\}\}`)
@@ -164,12 +164,12 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
-// substitute puts values in the place of Grafana's own variables; those of the dashboard stand in quotes and may stay.
+// substitute replaces Grafana's own variables. Those of the dashboard are in quotes and need no value.
 func substitute(expr string) string {
 	return strings.NewReplacer("$__interval", "10m", "$__rate_interval", "10m", "$__range", "6h").Replace(expr)
 }
 
-// checkColumns holds a table's columns against the labels that its queries yield: each is shown once or hidden.
+// checkColumns compares a table's columns with the labels that its queries yield: each is shown once or hidden.
 func checkColumns(t *testing.T, name string, p panel, got []string) {
 	t.Helper()
 	options := p.Transformations[len(p.Transformations)-1].Options
@@ -196,8 +196,8 @@ func checkColumns(t *testing.T, name string, p panel, got []string) {
 	}
 }
 
-// A prober gives one sample a round: windows are of ten minutes or more, or the whole interval of a panel whose
-// intervals are not shorter than the rounds, or at least four such intervals.
+// TestWindows tests that every window has samples, since there is one for each round: it is ten minutes or longer,
+// or an interval that is not shorter than the time between rounds, or a rate interval that is twice as long.
 func TestWindows(t *testing.T) {
 	window := regexp.MustCompile(`\[([^\]:]+)(:[^\]]*)?\]`)
 	quoted := regexp.MustCompile(`"(\\.|[^"])*"`)
@@ -218,7 +218,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// duration of a Prometheus duration of one unit; 0 if it has another form.
+// duration parses a duration of Prometheus with one unit. It is 0 for other forms.
 func duration(text string) time.Duration {
 	d, err := time.ParseDuration(text)
 	if n, ok := strings.CutSuffix(text, "d"); ok && err != nil {
@@ -308,7 +308,7 @@ func TestPanelGrid(t *testing.T) {
 	}
 }
 
-// A state has a word beside its colour, and nothing that is known is grey.
+// TestStateMappings tests that every state, reason and class has a word in addition to its colour.
 func TestStateMappings(t *testing.T) {
 	for name, d := range all(t) {
 		for _, p := range d.Panels {
@@ -337,12 +337,13 @@ func TestStateMappings(t *testing.T) {
 	}
 }
 
-// siteOfLink is the site that a link goes to, with its exporter: that of the row, that of the series, or all.
+// siteOfLink is the site and the exporter in a link: those of the row, those of the series, or all.
 var siteOfLink = regexp.MustCompile(`&var-site=(\$\{__data\.fields\.site\}&var-instance=\$\{__data\.fields\.instance\}|` +
 	`\$\{__field\.labels\.site\}&var-instance=\$\{__field\.labels\.instance\}|\$__all&var-instance=\$__all)&`)
 
-// Every selector keeps to what is chosen, the site before all: exporters that write to a centre, each from beside its
-// own Prometheus, differ in nothing else. Alerts of the fleet have none of the labels, and are everybody's.
+// TestSelectors tests that every selector has the matchers of the variables. The site is necessary: exporters whose
+// own Prometheus writes to a central one differ in no other label. Alerts of the fleet have none of the labels and
+// are always selected.
 func TestSelectors(t *testing.T) {
 	known := knownSeries(t)
 	isKnown := func(metric string) bool { _, ok := known[metric]; return ok }
@@ -479,8 +480,8 @@ func TestProvisioning(t *testing.T) {
 	}
 }
 
-// TestProvisioningExample tests that the example of file provisioning has what these files need: a folder of read-only
-// files, and a data source of their type.
+// TestProvisioningExample tests that the example of file provisioning has what these files need: a folder of
+// read-only files, and a data source of their type.
 func TestProvisioningExample(t *testing.T) {
 	read := func(name string, into any) {
 		t.Helper()

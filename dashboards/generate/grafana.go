@@ -1,6 +1,7 @@
 package main
 
-// The part of Grafana's dashboard JSON that is used here. Fields that are left out take Grafana's defaults.
+// These types are the part of Grafana's dashboard JSON that the dashboards use. Fields that are left out have
+// Grafana's defaults.
 
 type dashboard struct {
 	UID           string          `json:"uid"`
@@ -167,7 +168,7 @@ type thresholds struct {
 	Steps []step `json:"steps"`
 }
 
-// step is a colour from a value on; the first one has none.
+// step is the colour of all values from Value on. The first step has no value.
 type step struct {
 	Color string   `json:"color"`
 	Value *float64 `json:"value"`

@@ -2,7 +2,8 @@ package main
 
 import "fmt"
 
-// overview is the dashboard for the person on call: which sites are in trouble, with what, since when, and who must act.
+// overview is the dashboard for the person on call: which sites are in trouble, with what, since when, and who must
+// act.
 func overview() dashboard {
 	const rulesLoaded = `endpoint:threshold:rounds`
 	count := func(title, description, expr, data, noValue, color string) panel {

@@ -8,22 +8,23 @@ import (
 
 var prometheus = datasource{Type: "prometheus", UID: "${datasource}"}
 
-// query is one expression; legend names its series. In a table it gives one column, named by its place: A, B, ...
+// query is one expression; legend is the format of its series' names. In a table it is one column, named A, B, ...
+// in order.
 type query struct{ expr, legend string }
 
-// seconds is the unit of values that people know in seconds, such as a TTL of 300.
+// seconds is the unit of values that are usually given in seconds, such as a TTL of 300.
 const seconds = "suffix: s"
 
 func ptr[T any](v T) *T { return &v }
 
-// limits are colours: the first from nowhere on, the others from their value on.
+// limits are colours by value: first below all steps, and each step from its value on.
 func limits(first string, more ...step) *thresholds {
 	return &thresholds{Mode: "absolute", Steps: append([]step{{Color: first}}, more...)}
 }
 
 func from(value float64, color string) step { return step{Color: color, Value: &value} }
 
-// any number above zero is bad
+// above0 colours every number above zero.
 func above0(color string) *thresholds { return limits(good, from(1, color)) }
 
 func targets(queries []query, instant bool, format string) []target {
@@ -37,7 +38,7 @@ func targets(queries []query, instant bool, format string) []target {
 	return out
 }
 
-// tidy takes away the indentation that an expression has from its place in the source.
+// tidy removes the indentation that an expression has in the source.
 func tidy(expr string) string {
 	lines := strings.Split(strings.TrimSpace(expr), "\n")
 	indent := -1
@@ -57,7 +58,7 @@ func row(title string) panel {
 	return panel{Type: "row", Title: title, GridPos: gridPos{W: 24, H: 1}, Collapsed: ptr(false), Panels: &[]panel{}}
 }
 
-// stat is one value as it is now.
+// stat is a panel with one current value.
 func stat(w int, title, description, expr string, f field) panel {
 	if f.Color == nil {
 		f.Color = &color{Mode: "thresholds"}
@@ -83,8 +84,8 @@ func (p panel) named(legend string) panel {
 	return p
 }
 
-// lines is a panel of values over time. Prometheus has one sample a round: a point is a round, or a window's worth of
-// them, never a distribution.
+// lines is a panel of values over time. Prometheus has one sample for each round, so that a point is one round or an
+// aggregate of the rounds of a window.
 func lines(w, h int, title, description string, f field, queries ...query) panel {
 	if f.Color == nil {
 		f.Color = &color{Mode: "palette-classic"}
@@ -121,8 +122,8 @@ func (p panel) everySecondScrape() panel {
 	return p
 }
 
-// timeline is states over time. Each cell sums up what was worst in it, so that a short fault does not fall between
-// two. One missed scrape or two, but not five minutes of silence, is drawn over.
+// timeline is a panel of states over time. Each cell is the worst state of its interval, so that a short fault is not
+// lost between two cells. A gap of one or two missed scrapes is closed, a gap of five minutes is not.
 func timeline(w, h int, title, description string, states []mapping, noValue string, links []link, q query) panel {
 	return panel{
 		Type: "state-timeline", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
@@ -143,7 +144,7 @@ func timeline(w, h int, title, description string, states []mapping, noValue str
 	}
 }
 
-// bars is one bar a series, as it is now.
+// bars is a panel with one bar for the current value of each series.
 func bars(w, h int, title, description string, f field, queries ...query) panel {
 	return panel{
 		Type: "bargauge", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
@@ -167,8 +168,8 @@ type column struct {
 	cell   string // color-text or color-background; "" for plain
 }
 
-// table shows labels and values as they are now. All its queries must yield the same labels: rows are joined by them.
-// Labels that are no column are hidden.
+// table is a panel of current labels and values. All queries must yield the same labels, by which their rows are
+// joined. hidden lists the labels that are not columns.
 func table(w, h int, title, description, noValue string, sort string, descending bool, columns []column, hidden []string, queries ...query) panel {
 	p := panel{
 		Type: "table", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
@@ -265,7 +266,7 @@ func (c column) properties() []property {
 	return out
 }
 
-// override sets properties of the series with one legend, as an override of Grafana.
+// override sets properties of the series with the given name.
 func (p panel) override(name string, properties ...property) panel {
 	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, override{matcher{"byName", name}, properties})
 	return p
@@ -275,7 +276,8 @@ func fixed(c string) property { return property{"color", color{Mode: "fixed", Fi
 
 var dashed = property{"custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{8, 6}}}
 
-// place lays the panels out in reading order, line by line, and numbers them. A line is as high as its highest panel.
+// place sets the positions of panels in reading order, line by line, and numbers them. The height of a line is that
+// of its highest panel.
 func place(panels ...panel) []panel {
 	x, y, high := 0, 0, 0
 	for i := range panels {
@@ -291,9 +293,9 @@ func place(panels ...panel) []panel {
 	return panels
 }
 
-// selecting fills in which series a dashboard's variables select: {@target of a host's series, {@exporter of an
-// exporter's, {@fault and {@alert of faults and alerts, which may lack labels (a silent site has no instance); and the
-// labels to group by: (@site, (@host, (@path, (@resolver.
+// selecting replaces the abbreviations of expressions. {@target, {@exporter, {@fault and {@alert are the matchers
+// of the dashboard's variables: of a host's series, of an exporter's, and of faults and alerts, which may lack
+// labels (a silent site has no instance). (@site, (@host, (@path and (@resolver are the labels to group by.
 func selecting(panels []panel) []panel {
 	for i := range panels {
 		for j := range panels[i].Targets {
@@ -311,16 +313,16 @@ var selections = strings.NewReplacer(
 	"(@path", "("+pathLabels, "(@resolver", "("+resolverLabels, "(@host", "("+hostLabels, "(@site", "("+siteLabels,
 )
 
-// What the variables select. Exporters may differ in their site only: if each one's own Prometheus writes to a
-// central one, all have the same instance. A site that is all sites (.*) includes series without the label, and an
-// empty one selects only those.
+// The matchers of the variables. Exporters may differ only in their site: if the Prometheus of each site writes to
+// a central one, all have the same instance. All sites (.*) include series without the label, and an empty value
+// selects only those.
 const (
 	exporterMatchers = `job=~"$job", site=~"$site", instance=~"$instance"`
 	targetMatchers   = exporterMatchers + `, service=~"$service", host=~"$host"`
 )
 
-// The labels that tables and legends keep. Grouping by them drops labels that an installation adds (a replica, a
-// cluster), which would give rows that look the same.
+// The labels that tables and legends keep. Grouping by them drops the labels that an installation adds (a replica, a
+// cluster), which would give several rows that look the same.
 const (
 	siteLabels     = "site, job, instance"
 	hostLabels     = siteLabels + ", service, host"
@@ -359,8 +361,8 @@ func describe(uid, title, description string, vars []variable, panels []panel) d
 
 const runbooks = "https://github.com/endpoint-exporter/endpoint_exporter/blob/main/docs/runbooks.md"
 
-// toHost is a link to the Endpoint dashboard, with what site, instance and host say filled in. A row or series without
-// a site fills in nothing, which selects the series without one.
+// toHost is a link to the dashboard of one host. site, instance and host are Grafana's expressions for their
+// values; a row or series without a site gives an empty value, which selects the series without one.
 func toHost(site, instance, host string) []link {
 	return []link{{Title: "Look at this host", URL: "/d/" + endpointUID + "?${datasource:queryparam}&${job:queryparam}&var-service=$__all" +
 		"&var-site=" + site + "&var-instance=" + instance + "&var-host=" + host + "&${__url_time_range}"}}
@@ -382,8 +384,8 @@ var (
 	fromSite = toSite("${__data.fields.site}", "${__data.fields.instance}")
 )
 
-// variables are those of a dashboard; oneHost asks for a single site and a single host, hidden ones only travel with the
-// links.
+// variables are those of a dashboard; oneHost asks for a single site and a single host, hidden ones only travel
+// with the links.
 func variables(oneHost, hideTarget bool) []variable {
 	ask := func(name, label, description, query string) variable {
 		return variable{
@@ -423,7 +425,7 @@ func variables(oneHost, hideTarget bool) []variable {
 	return list
 }
 
-// Columns that tables share.
+// labelColumns are the columns of labels that tables share.
 func labelColumns(links []link, names ...string) []column {
 	headers := map[string]string{
 		"site": "Site", "instance": "Exporter", "service": "Service", "host": "Host", "transport": "Over", "port": "Port", "resolver": "Resolver",

@@ -16,8 +16,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-// TestSchema decodes the dashboards strictly with Grafana's own types: an unknown or misspelled field, a wrong type and
-// a missing required field are errors, in panels, their options, their queries and the variables.
+// TestSchema decodes the dashboards strictly with Grafana's own types: an unknown or misspelled field, a wrong type
+// and a missing required field are errors, in panels, their options, their queries and the variables.
 func TestSchema(t *testing.T) {
 	for _, config := range []variants.PanelcfgConfig{
 		bargauge.VariantConfig(), sdkstat.VariantConfig(), statetimeline.VariantConfig(), sdktable.VariantConfig(), text.VariantConfig(), timeseries.VariantConfig(),

@@ -6,7 +6,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 )
 
-// Every state has a word in addition to its colour, for readers who cannot distinguish red from green, and for print.
+// Every state has a word in addition to its colour, for readers who do not distinguish red from green, and for print.
 
 const (
 	good    = "green"
@@ -18,7 +18,7 @@ const (
 	neutral = "text"
 )
 
-// word is the text and the colour that stand for a value.
+// word is the text and the colour that are shown for a value.
 type word struct{ value, text, color string }
 
 // words maps values to their words.

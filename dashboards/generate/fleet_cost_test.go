@@ -1,4 +1,4 @@
-//go:build realpeers
+//go:build fleet
 
 package main
 
@@ -106,11 +106,11 @@ func get(tb testing.TB, address, path string, values url.Values) []byte {
 	return body
 }
 
-// BenchmarkPanels measures the queries of every panel at 500 sites over 24 hours, as Grafana sends them at a width of
-// 1920 pixels with every site selected: processor time of Prometheus, and size of the answers. The dashboard of one host
-// has one site selected.
+// BenchmarkPanels measures the queries of every panel at 500 sites over 24 hours, as Grafana sends them at a width
+// of 1920 pixels with every site selected: processor time of Prometheus, and size of the answers. The dashboard of
+// one host has one site selected.
 //
-//	go test -tags realpeers -run '^$' -bench Panels -benchtime 3x ./dashboards/generate
+//	make fleet-bench
 func BenchmarkPanels(b *testing.B) {
 	f, address, pid := startFleet(b)
 	checkRecorded(b, f, address)
@@ -146,8 +146,8 @@ func BenchmarkPanels(b *testing.B) {
 	}
 }
 
-// checkRecorded compares the recorded series of the simulated fleet with what the rules' own expressions yield from its
-// other series, now. The faults are not among them: the rules derive them in many steps, from windows of hours.
+// checkRecorded compares the recorded series of the simulated fleet with what the rules' own expressions yield from
+// its other series, now. The faults are not among them: the rules derive them in many steps, from windows of hours.
 func checkRecorded(b *testing.B, f *fleet, address string) {
 	b.Helper()
 	text, err := os.ReadFile("../../alerts/endpoint.rules.yml")

@@ -1,4 +1,4 @@
-//go:build realpeers
+//go:build fleet
 
 package main
 
@@ -88,7 +88,7 @@ func newFleet(sites int, over time.Duration, end time.Time, sick bool) *fleet {
 		f.sites = append(f.sites, &site{
 			number: i, labels: []string{"job", "endpoint", "site", name, "instance", "gateway." + name + ".example.net:15684"},
 			restarted: ago(20 * 24 * time.Hour), reloaded: ago(7*time.Hour + time.Duration(i%10)*time.Minute),
-			addressChanges: []int{ago(5 * time.Hour)}, idleLost: i%125 == 5,
+			addressChanges: []int{ago(5 * time.Hour)}, idleLost: sick && i%125 == 5,
 		})
 	}
 	now := f.samples
@@ -539,6 +539,14 @@ type condition struct {
 // conditions gives the faults of a site as the rules record them: with the time that each condition waits for.
 func (f *fleet) conditions(s *site) []condition {
 	var out []condition
+	for _, h := range catalogue {
+		for _, p := range h.paths {
+			if s.idleLost && h.device && p[0] == "tcp" {
+				out = append(out, condition{s, 0, f.samples, "EndpointIdleTimeShorterThanKeepalive",
+					[]string{"service", h.service, "host", h.service + ".us-east-1.mbedcloud.com", "transport", p[0], "port", p[1]}})
+			}
+		}
+	}
 	for _, x := range s.faults {
 		add := func(wait time.Duration, name string, more ...string) {
 			if from := x.from + int(wait/scrapeInterval); from < x.to {
@@ -609,7 +617,8 @@ func (f *fleet) recorded() []series {
 		record("endpoint:threshold:"+name, []part{{from: 0, to: f.samples, value: value}})
 	}
 	sitesOf, first := map[string]map[*site]bool{}, map[string]condition{}
-	key := func(c condition) string { return fmt.Sprint(c.name, c.labels, c.from/int(time.Hour/scrapeInterval)) } // one incident
+	// Faults that begin within an hour are one incident.
+	key := func(c condition) string { return fmt.Sprint(c.name, c.labels, c.from/int(time.Hour/scrapeInterval)) }
 	var all []condition
 	for _, s := range f.sites {
 		for _, c := range f.conditions(s) {

@@ -1,4 +1,4 @@
-//go:build realpeers
+//go:build fleet
 
 package main
 
@@ -19,15 +19,16 @@ import (
 	"github.com/prometheus/prometheus/tsdb/index"
 )
 
-// blockLength is how much time a block of the store holds, in samples: 6 hours, a length to which Prometheus compacts.
+// blockLength is how much time a block of the store holds, in samples: 6 hours, a length to which Prometheus
+// compacts.
 const blockLength = int(6 * time.Hour / scrapeInterval)
 
 // chunkLength is how many samples Prometheus puts into a chunk.
 const chunkLength = 120
 
-// write writes series as blocks of Prometheus' store below dir. Chunks are encoded directly, without a head and its log,
-// so that a day of 500 sites takes a minute and not an hour. Sets of series that lie in one store have different
-// numbers.
+// write writes series as blocks of Prometheus' store below dir. Chunks are encoded directly, without a head and its
+// log, so that a day of 500 sites takes a minute and not an hour. Sets of series that lie in one store have
+// different numbers.
 func (f *fleet) write(dir string, set int, all []series) error {
 	slices.SortFunc(all, func(a, b series) int { return labels.Compare(a.labels, b.labels) })
 	for from := 0; from < f.samples; from += blockLength {
