@@ -17,7 +17,7 @@ func TestWhileShownAfterInterceptor(t *testing.T) {
 	var who string
 	for _, p := range all(t)["endpoint.json"].Panels {
 		if p.Title == "Who signed" {
-			who = regexp.MustCompile(`\$\w+`).ReplaceAllString(p.Targets[0].Expr, ".*")
+			who = selectingAll(p.Targets[0].Expr)
 		}
 	}
 	const path, at = `service="a", host="h", transport="tcp", port="5684"`, `job="endpoint", site="s", instance="i", `
@@ -33,7 +33,13 @@ func TestWhileShownAfterInterceptor(t *testing.T) {
 			map[string]any{"labels": `{` + at + path + `, issuer="cloud", subject="h", public_key_sha256="2"}`, "value": 1},
 		}}},
 	}}}
-	text, err := yaml.Marshal(tests)
+	promtool(t, tests)
+}
+
+// promtool runs the unit tests of a file with this content.
+func promtool(t *testing.T, content any) {
+	t.Helper()
+	text, err := yaml.Marshal(content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,4 +50,9 @@ func TestWhileShownAfterInterceptor(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "promtool", "test", "rules", file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// selectingAll replaces the variables of a dashboard in an expression, so that it selects every series.
+func selectingAll(expr string) string {
+	return regexp.MustCompile(`\$\w+`).ReplaceAllString(expr, ".*")
 }
