@@ -21,6 +21,7 @@ type Anchor struct {
 	pool       *x509.CertPool // the CA certificates or the roots; nil for a key
 	machine    func() *x509.CertPool
 	signatures signatureCache
+	judgements judgementCache
 	expected   string
 	none       bool // nothing is expected
 }

@@ -23,7 +23,24 @@ import (
 //
 // An authentic certificate that is expired or unfit is a fault of the server, not interception.
 func (a *Anchor) Judge(s Subject) Judgement {
-	list := devicecert.ParseList(s.Chain[:min(len(s.Chain), measurement.MaxChain)])
+	s.Chain = s.Chain[:min(len(s.Chain), measurement.MaxChain)]
+	if !s.KeyProved {
+		return a.judge(&s, devicecert.ParseList(s.Chain))
+	}
+	key := keyOf(&s)
+	if j, known := a.judgements.get(key, s.Now); known {
+		return j
+	}
+	list := devicecert.ParseList(s.Chain)
+	j := a.judge(&s, list)
+	if j.Seen && j.Verdict == Good {
+		a.judgements.put(key, &j, list, a.roots, s.Now)
+	}
+	return j
+}
+
+// judge judges a list that is not remembered.
+func (a *Anchor) judge(s *Subject, list []*devicecert.Certificate) Judgement {
 	if len(list) == 0 {
 		return Judgement{}
 	}
@@ -52,9 +69,9 @@ func (a *Anchor) Judge(s Subject) Judgement {
 	}
 	var found finding
 	if s.Client == measurement.Device && !a.Web() {
-		found = a.device(list, s)
+		found = a.device(list, *s)
 	} else {
-		found = a.web(list, s)
+		found = a.web(list, *s)
 	}
 	j.MachineRoot = found.machineRoot
 	if !found.authentic {
