@@ -28,6 +28,8 @@ type round struct {
 	patience     time.Duration // of a look-up
 	walked       chan struct{} // closed when no walk runs any more
 
+	sources map[netip.AddrPort]sourceAddr // asked for so far; only the goroutine of Run uses it
+
 	mu        sync.Mutex // guards the fields below until Run returns
 	lookups   []measurement.Lookup
 	resolving *resolve.Round // nil until it has begun
@@ -200,16 +202,32 @@ func (r *round) plan(addresses [][]netip.Addr, nat64 resolve.NAT64, complete boo
 }
 
 // sourceOf returns the rule for the sources of an endpoint: an address has a source if getaddrinfo finds one for the
-// port of any path, since a policy rule can depend on the destination port.
+// port of any path, since a policy rule can depend on the destination port. The kernel is asked once in a round for an
+// address and port, though the addresses are planned again after each answer of a resolver.
 func (r *round) sourceOf(s *slot) sourceRule {
 	return func(addr netip.Addr) (source netip.Addr, ok bool) {
 		for _, p := range s.endpoint.Paths {
-			if source, ok = r.survey.opts.Source(netip.AddrPortFrom(addr, p.Port)); ok {
-				return source, true
+			to := netip.AddrPortFrom(addr, p.Port)
+			known, asked := r.sources[to]
+			if !asked {
+				known.addr, known.ok = r.survey.opts.Source(to)
+				if r.sources == nil {
+					r.sources = make(map[netip.AddrPort]sourceAddr)
+				}
+				r.sources[to] = known
+			}
+			if known.ok {
+				return known.addr, true
 			}
 		}
 		return netip.Addr{}, false
 	}
+}
+
+// sourceAddr is an answer of Options.Source.
+type sourceAddr struct {
+	addr netip.Addr
+	ok   bool
 }
 
 // routedOf returns the rule for the routes of an endpoint: a policy rule can depend on transport and port. The asker

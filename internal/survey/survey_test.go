@@ -467,6 +467,28 @@ func TestRouteByPort(t *testing.T) {
 	})
 }
 
+// TestSourceOncePerRound has two resolvers and two endpoints with a host: each address and port is asked for once.
+func TestSourceOncePerRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.2")},
+			resolvers: []netip.AddrPort{resolver, netip.MustParseAddrPort("192.0.2.54:53")},
+		}
+		s, _ := w.open(t, func(c *config.Config) { c.Survey.MinInterval = 0 }, "a.test", "a.test")
+		asked := make(map[netip.AddrPort]int)
+		s.opts.Source = func(to netip.AddrPort) (netip.Addr, bool) { asked[to]++; return netip.Addr{}, true }
+		for round := 1; round <= 2; round++ {
+			s.Run(context.Background())
+			for to, n := range asked {
+				if n != round || len(asked) != 2 {
+					t.Errorf("%v was asked for %d times in %d rounds, of %d", to, n, round, len(asked))
+				}
+			}
+			<-time.After(time.Second)
+		}
+	})
+}
+
 // TestSlowResolver has a resolver answer after 3 s, as a forwarder does whose first upstream is dead.
 func TestSlowResolver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
