@@ -98,7 +98,8 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr,
 	out.Finding = noAddress
 	if len(out.Walks) > 0 {
 		out.Finding = out.Walks[0].Finding
-		if s.plan.noRoute && out.Finding.Reason == reason.Unreachable {
+		// Where another address has a route, those without one are not in the plan.
+		if out.Finding.Reason == reason.Unreachable && !r.hasRoute(s.endpoint, out.Walks[0].Outcome.Address.Addr()) {
 			out.Finding = diagnose.NoRouteFinding()
 		}
 	}

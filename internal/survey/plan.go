@@ -20,8 +20,6 @@ type addressPlan struct {
 	sinkholeFirst bool
 	// omitted counts the addresses beyond the limit, and those without a route where others have one.
 	omitted int
-	// noRoute is true if this machine has no route to any of the addresses.
-	noRoute bool
 }
 
 // planner holds the rules by which the addresses of one endpoint are planned.
@@ -38,20 +36,21 @@ type planner struct {
 // resolvers, in the order of the configuration. A device resolves once, sorts the addresses by RFC 6724, and connects
 // to the first and to no other. So the first address of the first resolver that answered leads, and the union of all
 // others follows. An address without a route is omitted: getaddrinfo puts it last, and no path leads there. If none
-// has a route all are walked, so that the report shows what happens. If there are too many addresses, both families
-// keep places.
+// has a route all are walked, so that the report shows what happens. For the only address of a host the kernel is not
+// asked: it is walked whatever the answer. If there are too many addresses, both families keep places.
 func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 	var plan addressPlan
-	sorted := p.sort(perResolver)
+	sorted, addresses := p.sort(perResolver)
 	routed := make(map[netip.Addr]bool)
 	anyRoute := false
-	for _, d := range sorted {
-		if _, known := routed[d.Addr]; !known {
-			routed[d.Addr] = d.Routed || p.routed(d.Addr)
+	if addresses > 1 {
+		for _, d := range sorted {
+			if _, known := routed[d.Addr]; !known {
+				routed[d.Addr] = d.Routed || p.routed(d.Addr)
+			}
+			anyRoute = anyRoute || routed[d.Addr]
 		}
-		anyRoute = anyRoute || routed[d.Addr]
 	}
-	plan.noRoute = len(sorted) > 0 && !anyRoute
 	seen := make(map[netip.Addr]bool)
 	first := true
 	for _, d := range sorted {
@@ -85,26 +84,36 @@ func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 // if it finds no route.
 type sourceRule func(addr netip.Addr) (source netip.Addr, ok bool)
 
-// sort sorts the addresses of each resolver as getaddrinfo does.
-func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination) {
+// sort sorts the addresses of each resolver as getaddrinfo does, and counts the different ones.
+func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination, addresses int) {
 	known := make(map[netip.Addr]route.Destination)
-	for _, addresses := range perResolver {
-		first := len(sorted)
-		for _, addr := range addresses {
-			if addr = addr.Unmap(); !p.uses(addr) {
-				continue
+	var ends []int // of the resolvers' lists in sorted
+	for _, list := range perResolver {
+		for _, addr := range list {
+			if addr = addr.Unmap(); p.uses(addr) {
+				known[addr] = route.Destination{}
+				sorted = append(sorted, route.Destination{Addr: addr})
 			}
-			d, ok := known[addr]
-			if !ok {
-				d.Addr = addr
-				d.Source, d.Routed = p.source(addr)
-				known[addr] = d
-			}
-			sorted = append(sorted, d)
 		}
-		route.Sort(sorted[first:])
+		ends = append(ends, len(sorted))
 	}
-	return sorted
+	if len(known) < 2 {
+		return sorted, len(known)
+	}
+	for addr := range known {
+		d := route.Destination{Addr: addr}
+		d.Source, d.Routed = p.source(addr)
+		known[addr] = d
+	}
+	for i := range sorted {
+		sorted[i] = known[sorted[i].Addr]
+	}
+	first := 0
+	for _, end := range ends {
+		route.Sort(sorted[first:end])
+		first = end
+	}
+	return sorted, len(known)
 }
 
 // sinkholeRule reports whether an address of a host must not be connected to.

@@ -239,6 +239,14 @@ func (r *round) routedOf(s *slot) func(addr netip.Addr) bool {
 	}
 }
 
+// hasRoute reports whether getaddrinfo or a path of the endpoint has a route to an address.
+func (r *round) hasRoute(e *config.Endpoint, addr netip.Addr) bool {
+	return slices.ContainsFunc(e.Paths, func(p measurement.Path) bool {
+		_, ok := r.survey.opts.Source(netip.AddrPortFrom(addr, p.Port))
+		return ok || r.survey.opts.Routed(addr, p)
+	})
+}
+
 // plannedWalk is a walk of one path of an endpoint to one address.
 type plannedWalk struct {
 	slot    *slot

@@ -467,16 +467,23 @@ func TestRouteByPort(t *testing.T) {
 	})
 }
 
-// TestSourceOncePerRound has two resolvers and two endpoints with a host: each address and port is asked for once.
+// TestSourceOncePerRound has two resolvers and two endpoints with a host: each address and port is asked for once, and
+// the only address of another host not at all.
 func TestSourceOncePerRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.2")},
+			addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1", "198.51.100.2"), "b.test": addrs("198.51.100.3")},
 			resolvers: []netip.AddrPort{resolver, netip.MustParseAddrPort("192.0.2.54:53")},
 		}
-		s, _ := w.open(t, func(c *config.Config) { c.Survey.MinInterval = 0 }, "a.test", "a.test")
+		s, _ := w.open(t, func(c *config.Config) { c.Survey.MinInterval = 0 }, "a.test", "a.test", "b.test")
+		var mu sync.Mutex
 		asked := make(map[netip.AddrPort]int)
-		s.opts.Source = func(to netip.AddrPort) (netip.Addr, bool) { asked[to]++; return netip.Addr{}, true }
+		s.opts.Source = func(to netip.AddrPort) (netip.Addr, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked[to]++
+			return netip.Addr{}, true
+		}
 		for round := 1; round <= 2; round++ {
 			s.Run(context.Background())
 			for to, n := range asked {
