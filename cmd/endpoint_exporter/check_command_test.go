@@ -19,7 +19,7 @@ func TestCheckCommand(t *testing.T) {
 		habit    string // of the resolver
 		where    string // the paths with the fault
 		fault    string
-		hosts    int    // of the lab; 0: all
+		hosts    int // of the lab; 0: all
 		config   func(string) string
 		flags    check
 		code     int

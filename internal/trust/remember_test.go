@@ -3,6 +3,7 @@ package trust
 import (
 	"crypto/x509"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strconv"
 	"testing"
@@ -56,7 +57,7 @@ func TestJudgeRemembers(t *testing.T) {
 				if _, known := warm.judgements.get(keyOf(&s), s.Now); known && s.KeyProved {
 					hits++
 				}
-				if got, want := warm.Judge(s), anchor().Judge(s); got != want {
+				if got, want := warm.Judge(s), anchor().Judge(s); !reflect.DeepEqual(got, want) {
 					t.Fatalf("list %d at %v for %s by %q, key proved %v:\n%+v, want\n%+v", len(s.Chain), s.Now, s.Host, s.Client, s.KeyProved, got, want)
 				}
 			}
