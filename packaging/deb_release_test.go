@@ -98,7 +98,7 @@ func everyPathIsServed(t *testing.T, address, manual string) {
 	for _, tag := range regexp.MustCompile(`(?m)^ {7}(/.*?)(?: {2}.*)?$`).FindAllStringSubmatch(section, -1) {
 		named = append(named, strings.Split(tag[1], ", ")...)
 	}
-	due := []string{"/", "/metrics", "/probe?host=HOST", "/sd", "/api/v1/report", "/-/reload", "/-/healthy", "/-/ready"}
+	due := []string{"/", "/metrics", "/probe?target=HOST", "/sd", "/api/v1/report", "/-/reload", "/-/healthy", "/-/ready"}
 	if !slices.Equal(named, due) {
 		t.Errorf("the manual page names %q, not %q", named, due)
 	}

@@ -132,7 +132,7 @@ func TestLoadOfHostileAskers(t *testing.T) {
 
 		urls := []string{"/metrics", "/metrics?collect[]=endpoints", "/api/v1/report"}
 		for _, host := range lab.Izuma() {
-			urls = append(urls, "/probe?host="+host.Name, "/probe?host="+strings.ToUpper(host.Name), "/probe?host="+host.Name+".&x=1")
+			urls = append(urls, "/probe?target="+host.Name, "/probe?target="+strings.ToUpper(host.Name), "/probe?target="+host.Name+".&x=1")
 		}
 		const duration = 20 * time.Second
 		var hostile sync.WaitGroup

@@ -32,7 +32,7 @@ func TestProbePorts(t *testing.T) {
 			"an IPv6 address in brackets":          {"", "[2001:db8::9]", http.StatusOK, `host="2001:db8::9"`},
 		} {
 			e := startExporterOn(t, network, bootstrapOnly(t, network).Config()+"probe: {allow: [127.0.0.9, '2001:db8::9']"+test.ports+"}\n")
-			if code, body := get(t, e, http.MethodGet, "/probe?host="+test.host); code != test.code || !strings.Contains(body, test.text) {
+			if code, body := get(t, e, http.MethodGet, "/probe?target="+test.host); code != test.code || !strings.Contains(body, test.text) {
 				t.Errorf("%s: %d %.200s", name, code, body)
 			}
 		}

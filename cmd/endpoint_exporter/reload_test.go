@@ -15,7 +15,7 @@ func TestRequestsDuringReload(t *testing.T) {
 		e := startExporterOn(t, network, bootstrapOnly(t, network).Config())
 		e.reloading.Lock() // a reload that does not end
 		defer e.reloading.Unlock()
-		for _, page := range []string{"/metrics", "/", "/api/v1/report", "/sd", "/probe?host=" + bootstrapHost} {
+		for _, page := range []string{"/metrics", "/", "/api/v1/report", "/sd", "/probe?target=" + bootstrapHost} {
 			if code, body := get(t, e, http.MethodGet, page); code != http.StatusOK {
 				t.Errorf("%s: %d %.100s", page, code, body)
 			}

@@ -212,13 +212,13 @@ func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 // allowed by name is not connected to at addresses that probe.allow does not permit.
 func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	if !query.Has("host") {
-		http.Error(w, "parameter host is missing: "+probePath+"?host=HOST", http.StatusBadRequest)
+	if !query.Has("target") {
+		http.Error(w, "parameter target is missing: "+probePath+"?target=HOST", http.StatusBadRequest)
 		return
 	}
-	host, err := config.ParseHost(query.Get("host"))
+	host, err := config.ParseHost(query.Get("target"))
 	if err != nil {
-		http.Error(w, "parameter host: "+err.Error(), http.StatusBadRequest)
+		http.Error(w, "parameter target: "+err.Error(), http.StatusBadRequest)
 		return
 	}
 	cfg := e.survey.Config()

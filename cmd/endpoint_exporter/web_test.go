@@ -42,18 +42,18 @@ func TestProbe(t *testing.T) {
 			code          int
 			text          string
 		}{
-			"a configured host":                     {query: "host=" + bootstrapHost, code: http.StatusOK, text: `endpoint_path_up{host="bootstrap.us-east-1.mbedcloud.com"`},
-			"its name in capitals with a final dot": {query: "host=" + strings.ToUpper(bootstrapHost) + ".", code: http.StatusOK, text: "endpoint_up"},
-			"no host":                               {query: "target=" + bootstrapHost, code: http.StatusBadRequest, text: "parameter host is missing: /probe?host=HOST"},
-			"an empty host":                         {query: "host=", code: http.StatusBadRequest, text: "parameter host: the host is empty"},
-			"a URL":                                 {query: "host=http://bootstrap/", code: http.StatusBadRequest, text: "without scheme"},
-			"a host that is not allowed":            {query: "host=example.com", code: http.StatusForbidden, text: "host example.com is neither configured nor allowed by probe.allow"},
-			"an address that is not allowed":        {query: "host=127.0.0.1", code: http.StatusForbidden, text: "neither configured nor allowed"},
-			"an address that is allowed":            {query: "host=127.0.0.9", code: http.StatusOK, text: `endpoint_path_failure{class="blocked",host="127.0.0.9",port="443",reason="refused",service="probe"`},
-			"scrape timeout that is not a number":   {query: "host=" + bootstrapHost, header: "soon", code: http.StatusBadRequest, text: `"soon" is not a positive number of seconds`},
-			"a scrape time-out below zero":          {query: "host=" + bootstrapHost, header: "-1", code: http.StatusBadRequest, text: "not a positive number"},
-			"an absurd scrape time-out":             {query: "host=" + bootstrapHost, header: "1e300", code: http.StatusOK, text: "endpoint_up"},
-			"an infinite scrape time-out":           {query: "host=" + bootstrapHost, header: "+Inf", code: http.StatusBadRequest, text: "not a positive number"},
+			"a configured host":                     {query: "target=" + bootstrapHost, code: http.StatusOK, text: `endpoint_path_up{host="bootstrap.us-east-1.mbedcloud.com"`},
+			"its name in capitals with a final dot": {query: "target=" + strings.ToUpper(bootstrapHost) + ".", code: http.StatusOK, text: "endpoint_up"},
+			"no target":                             {query: "host=" + bootstrapHost, code: http.StatusBadRequest, text: "parameter target is missing: /probe?target=HOST"},
+			"an empty host":                         {query: "target=", code: http.StatusBadRequest, text: "parameter target: the host is empty"},
+			"a URL":                                 {query: "target=http://bootstrap/", code: http.StatusBadRequest, text: "without scheme"},
+			"a host that is not allowed":            {query: "target=example.com", code: http.StatusForbidden, text: "host example.com is neither configured nor allowed by probe.allow"},
+			"an address that is not allowed":        {query: "target=127.0.0.1", code: http.StatusForbidden, text: "neither configured nor allowed"},
+			"an address that is allowed":            {query: "target=127.0.0.9", code: http.StatusOK, text: `endpoint_path_failure{class="blocked",host="127.0.0.9",port="443",reason="refused",service="probe"`},
+			"scrape timeout that is not a number":   {query: "target=" + bootstrapHost, header: "soon", code: http.StatusBadRequest, text: `"soon" is not a positive number of seconds`},
+			"a scrape time-out below zero":          {query: "target=" + bootstrapHost, header: "-1", code: http.StatusBadRequest, text: "not a positive number"},
+			"an absurd scrape time-out":             {query: "target=" + bootstrapHost, header: "1e300", code: http.StatusOK, text: "endpoint_up"},
+			"an infinite scrape time-out":           {query: "target=" + bootstrapHost, header: "+Inf", code: http.StatusBadRequest, text: "not a positive number"},
 		} {
 			var header []string
 			if test.header != "" {
@@ -75,7 +75,7 @@ func TestProbeOfNameWithPrivateAddress(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
 		config := strings.ReplaceAll(l.Config(), "host: containers.", "host: another.") + "probe: {allow: [\"containers.us-east-1.mbedcloud.com\"]}\n"
-		code, body := get(t, startExporterOn(t, network, config), http.MethodGet, "/probe?host=containers.us-east-1.mbedcloud.com")
+		code, body := get(t, startExporterOn(t, network, config), http.MethodGet, "/probe?target=containers.us-east-1.mbedcloud.com")
 		if code != http.StatusForbidden || !strings.Contains(body, "leads to 127.") || !strings.Contains(body, "which probe.allow does not allow") {
 			t.Errorf("%d %.500s", code, body)
 		}
@@ -408,7 +408,7 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return ni
 func TestRequestDeadlines(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		e := startExporterOn(t, network, bootstrapOnly(t, network).Config())
-		for _, url := range []string{"/metrics", "/", "/probe?host=" + bootstrapHost, "/sd", "/api/v1/report", "/-/healthy", "/nowhere"} {
+		for _, url := range []string{"/metrics", "/", "/probe?target=" + bootstrapHost, "/sd", "/api/v1/report", "/-/healthy", "/nowhere"} {
 			d := &deadlines{ResponseWriter: httptest.NewRecorder()}
 			e.handler().ServeHTTP(d, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
 			if d.read.IsZero() || d.write.IsZero() {

@@ -127,7 +127,7 @@ func (t target) asked() (host, exporter string) {
 	if err != nil {
 		return "", ""
 	}
-	return u.Query().Get("host"), u.Host
+	return u.Query().Get("target"), u.Host
 }
 
 // scrape runs Prometheus by an example until it has as many targets as are due and all of them are up, and gives them
