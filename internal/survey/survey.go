@@ -103,7 +103,7 @@ func New(site *Site, opts Options) *Survey {
 		opts.Source = route.Source
 	}
 	if opts.Sockets <= 0 {
-		opts.Sockets = socketsOf(descriptorLimit())
+		opts.Sockets = socketsOf(DescriptorLimit())
 	}
 	if opts.Routed == nil {
 		opts.Routed = func(addr netip.Addr, p measurement.Path) bool {
