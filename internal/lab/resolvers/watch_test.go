@@ -50,9 +50,10 @@ type world struct {
 	service *resolve.Service
 	host    *config.Endpoint
 
-	allowed      time.Duration // how old the resolver's data may be
-	anyView      bool          // single_view is not set
-	testUpstream bool          // a verdict becomes stale only if the resolver reaches the zone
+	allowed      time.Duration     // how old the resolver's data may be
+	anyView      bool              // single_view is not set
+	waitFor      staleness.WhyKind // watching ends with this reason; "": it does not
+	testUpstream bool              // a verdict becomes stale only if the resolver reaches the zone
 }
 
 // scene is the behaviour of a zone; the zero value is a host whose address changes every pace.lives.
@@ -240,7 +241,7 @@ func (w *world) watch(ctx context.Context, patience time.Duration) outcome {
 				o.wronged = append(o.wronged, a.String())
 			}
 		}
-		if o.last.Verdict == staleness.Stale || o.took > patience || ctx.Err() != nil {
+		if o.last.Verdict == staleness.Stale || o.took > patience || o.last.Why.Kind == w.waitFor || ctx.Err() != nil {
 			return o
 		}
 		select {
