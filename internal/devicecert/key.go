@@ -163,6 +163,13 @@ func (c *Certificate) SignedBy(key crypto.PublicKey) bool {
 	return false
 }
 
+// Checkable reports whether [Certificate.SignedBy] knows the algorithm of the signature. Without it nothing is known
+// about who signed.
+func (c *Certificate) Checkable() bool {
+	_, known := signatureAlgorithms[c.signatureID]
+	return known
+}
+
 // signedPSS leaves the parameters of RSASSA-PSS (RFC 4055 §3.1) to package x509.
 func (c *Certificate) signedPSS(key *rsa.PublicKey) bool {
 	parsed, err := x509.ParseCertificate(c.Raw)

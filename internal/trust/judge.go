@@ -152,6 +152,9 @@ func (a *Anchor) device(list []*devicecert.Certificate, s Subject) finding {
 
 // foreign is the finding on a list that the anchor did not sign.
 func (a *Anchor) foreign(s *search) finding {
+	if i, ok := s.unchecked(); ok {
+		return finding{verdict: Unfit, detail: problemDetail(s.list[i].Problem, i)}
+	}
 	switch {
 	case s.forged():
 		return finding{verdict: ForgedIssuer, detail: measurement.Detail{Kind: measurement.DetailTrustForged}}

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -107,6 +108,10 @@ func TestJudgeForDevices(t *testing.T) {
 	edited := func(edit func([]byte)) [][]byte {
 		return reissued(t, arm, mint(t, arm, spec{subject: der(t, rdn(attr(oidCN, "gateway-1")))}), edit)
 	}
+	unknownAlgorithm := func(chain [][]byte) [][]byte {
+		const sha256, unknown = "\x2a\x86\x48\xce\x3d\x04\x03\x02", "\x2a\x86\x48\xce\x3d\x04\x03\x09"
+		return [][]byte{bytes.ReplaceAll(chain[0], []byte(sha256), []byte(unknown))}
+	}
 	twice := []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: []byte{0x30, 0}}, {Id: asn1.ObjectIdentifier{2, 5, 29, 18}, Value: []byte{0x30, 0}}}
 
 	unknownAccess := []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 99}, Value: []byte("junk")}}
@@ -198,6 +203,11 @@ func TestJudgeForDevices(t *testing.T) {
 		{name: "a UniversalString in a name", anchor: byKey, chain: edited(replaced(t, "\x13\x09gateway-1", "\x1c\x09gateway-1"))},
 		{name: "odd contents of authorityInfoAccess", anchor: byKey, chain: reissued(t, arm, mint(t, arm, spec{extra: unknownAccess}), replaced(t, "\x07\x01\x63", "\x07\x01\x01"))},
 		{name: "an inspecting firewall with a negative serial number", anchor: byKey, chain: reissued(t, inspector, mint(t, inspector, spec{}), negative(t)), verdict: WrongIssuer, kind: otherIssuer},
+		{name: "signed with an algorithm that is not known here: not proved to be forged", anchor: byKey, chain: unknownAlgorithm(chain(leaf)),
+			verdict: Unfit, unsigned: true, kind: measurement.DetailCertificateSkipped},
+		{name: "the same with the key of another: neither", anchor: byKey, chain: unknownAlgorithm(issuedBy(forger)), verdict: Unfit, unsigned: true, kind: measurement.DetailCertificateSkipped},
+		{name: "the same under a key without a name", anchor: byKeyOnly, chain: unknownAlgorithm(chain(leaf)), verdict: Unfit, unsigned: true, kind: measurement.DetailCertificateSkipped},
+		{name: "the same by an inspecting firewall", anchor: byKey, chain: unknownAlgorithm(issuedBy(inspector)), verdict: WrongIssuer, kind: otherIssuer},
 		{name: "a forger with a negative serial number", anchor: byKey, chain: reissued(t, forger, mint(t, forger, spec{}), negative(t)), verdict: ForgedIssuer, kind: forged},
 		{name: "an inspecting firewall with RSA", anchor: byKey, chain: issuedBy(mint(t, nil, spec{subject: named(t, "Box"), ca: true, key: newRSAKey(t)})), verdict: WrongIssuer, kind: otherIssuer},
 		{name: "bytes that are no certificate", anchor: byKey, chain: [][]byte{make([]byte, 200)}, verdict: Unfit, kind: measurement.DetailCertificateMalformed, unsigned: true},

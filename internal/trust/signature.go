@@ -109,19 +109,33 @@ func (s *search) issuers(i int) (out []int) {
 	return out
 }
 
+// unchecked returns the index of a certificate that may be signed by the anchor, or by a CA that the anchor signed, but
+// whose signature cannot be checked here; ok is false if there is none. An anchor without a name may be the issuer of
+// any certificate that does not name itself.
+func (s *search) unchecked() (i int, ok bool) {
+	unnamed := slices.ContainsFunc(s.anchor.roots, func(one root) bool { return len(one.name) == 0 })
+	for i, c := range s.list {
+		if len(c.RawIssuer) == 0 || c.Checkable() {
+			continue
+		}
+		if s.namesAnchor(i) || unnamed && !s.names[i].issuer.Equal(s.names[i].subject) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// namesAnchor reports whether a certificate names the anchor as its issuer, or a CA that the anchor signed.
+func (s *search) namesAnchor(i int) bool {
+	return slices.ContainsFunc(s.anchor.roots, func(one root) bool { return len(one.name) > 0 && one.name.Equal(s.names[i].issuer) }) ||
+		slices.ContainsFunc(s.issuers(i), s.authentic)
+}
+
 // forged reports whether a certificate of the list names the anchor as its issuer, or a CA that the anchor signed,
 // and is signed by neither.
 func (s *search) forged() bool {
 	for i := range s.list {
-		if s.authentic(i) {
-			continue
-		}
-		for _, one := range s.anchor.roots {
-			if len(one.name) > 0 && one.name.Equal(s.names[i].issuer) {
-				return true
-			}
-		}
-		if slices.ContainsFunc(s.issuers(i), s.authentic) {
+		if !s.authentic(i) && s.namesAnchor(i) {
 			return true
 		}
 	}
