@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,7 +87,8 @@ type scene struct {
 	hosts    []string
 }
 
-func newScene(t *testing.T) scene {
+// newScene starts both; config makes the exporter's configuration, by default the lab's own.
+func newScene(t *testing.T, config ...func(*lab.Lab) string) scene {
 	t.Helper()
 	l, err := lab.Start(t.Context(), lab.Options{})
 	if err != nil {
@@ -98,7 +100,11 @@ func newScene(t *testing.T) scene {
 		}
 	})
 	s := scene{exporter: program.Build(t, "../../cmd/endpoint_exporter"), config: filepath.Join(t.TempDir(), "config.yml")}
-	if err := os.WriteFile(s.config, []byte(l.Config()), 0o600); err != nil {
+	configuration := l.Config()
+	for _, make := range config {
+		configuration = make(l)
+	}
+	if err := os.WriteFile(s.config, []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, host := range lab.Izuma() {
@@ -177,6 +183,11 @@ func await(t *testing.T, try func() error) {
 	}
 }
 
+// indent moves the items of a list to where the examples have theirs.
+func indent(yaml string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(yaml), "\n", "\n  ") + "\n"
+}
+
 func ask(t *testing.T, at, path string, into any) error {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at+path, nil)
@@ -240,15 +251,44 @@ func TestPrometheusFindsAndScrapesEveryHost(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_build_info{job="endpoint_exporter"})`, 1)
 }
 
+// TestPrometheusProbesTheHostsItLists scrapes two endpoints of the exporter and one host that it only allows, the latter
+// by plain relabelling and by the operator's Probe.
 func TestPrometheusProbesTheHostsItLists(t *testing.T) {
-	s := newScene(t)
-	_, prometheus := scrape(t, install(t, "prometheus-probe.yml", append(quick, "127.0.0.1:15684", s.address)...), 2+1)
+	const allowed = "tcp-lwm2m.us-east-1.mbedcloud.com"
+	var devicePort string
+	s := newScene(t, func(l *lab.Lab) string {
+		for _, place := range l.Places() {
+			if place.Host.Name == allowed && place.Path.Nominal == lab.NominalDevice {
+				devicePort = strconv.Itoa(int(place.Address.Port()))
+			}
+		}
+		return strings.ReplaceAll(l.Config(), "host: "+allowed, "host: another.test") +
+			"probe: {allow: [" + allowed + ", 127.0.0.0/8], ports: [" + devicePort + "]}\n"
+	})
+	replaced := append(slices.Clone(quick), "127.0.0.1:15684", s.address, "coap.example.com", allowed, `"5684"`, `"`+devicePort+`"`)
+	config := install(t, "prometheus-probe.yml", replaced...)
+	operators, err := yaml.Marshal([]any{kubernetesProbe(t).rendered()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaced = append(replaced, "gateway.berlin.example.net:15684", s.address)
+	jobs := strings.NewReplacer(replaced...).Replace(string(operators))
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, append(text, indent(jobs)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, prometheus := scrape(t, config, 2+1+1+1)
 	awaitCount(t, prometheus, `count(endpoint_up{site="berlin",instance=~"(bootstrap|lwm2m)[.].*"} == 1)`, 2)
+	awaitCount(t, prometheus, `count(endpoint_path_up{job=~"endpoint_probe_(device|operator)",service="probe",site="berlin",transport="tcp"} == 1)`, 2)
 	awaitCount(t, prometheus, `count(endpoint_exporter_config_last_reload_successful == 1)`, 1)
 }
 
 // TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator gives and the relabelings
-// of the monitor behind them, as the operator writes them for Prometheus.
+// of the monitor behind them, as the operator writes them for Prometheus. Labels `host` and `service` of a target do not
+// keep the rules from working if the job honours the labels of the metrics.
 func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 	s := newScene(t)
 	relabelings := []map[string]any{{"target_label": "__meta_kubernetes_pod_node_name", "replacement": "node-1"}}
@@ -256,24 +296,28 @@ func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 		relabelings = append(relabelings, map[string]any{"target_label": label, "replacement": "of-the-operator"})
 	}
 	for _, r := range kubernetes(t).monitor.Spec.Endpoints[0].Relabelings {
-		own := make(map[string]any)
-		for key, value := range map[string]string{"target_label": r.TargetLabel, "action": r.Action, "regex": r.Regex} {
-			if value != "" {
-				own[key] = value
-			}
-		}
-		if len(r.SourceLabels) > 0 {
-			own["source_labels"] = r.SourceLabels
-		}
-		relabelings = append(relabelings, own)
+		relabelings = append(relabelings, r.rendered())
+	}
+	rules, err := filepath.Abs("../../alerts/endpoint.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled := func(site string, honor bool) map[string]any {
+		return map[string]any{"job_name": site, "honor_labels": honor, "static_configs": []any{
+			map[string]any{"targets": []string{s.address}, "labels": map[string]string{"site": site, "host": "mine", "service": "mine"}},
+		}}
 	}
 	text, err := yaml.Marshal(map[string]any{
-		"global": map[string]any{"scrape_interval": "5s", "scrape_timeout": "5s"},
-		"scrape_configs": []any{map[string]any{
-			"job_name":        "endpoint-exporter",
-			"static_configs":  []any{map[string]any{"targets": []string{s.address}}},
-			"relabel_configs": relabelings,
-		}},
+		"global":     map[string]any{"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "5s"},
+		"rule_files": []string{rules},
+		"scrape_configs": []any{
+			map[string]any{
+				"job_name":        "endpoint-exporter",
+				"static_configs":  []any{map[string]any{"targets": []string{s.address}}},
+				"relabel_configs": relabelings,
+			},
+			labelled("kept", true), labelled("renamed", false),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -282,8 +326,10 @@ func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, prometheus := scrape(t, config, 1)
+	_, prometheus := scrape(t, config, 3)
 	awaitCount(t, prometheus, `count(endpoint_up{site="node-1",namespace="of-the-operator",pod="of-the-operator",service!="of-the-operator",exported_service=""})`, len(s.hosts))
+	awaitCount(t, prometheus, `count(endpoint:up:avg5m{site="kept",host=~".+[.]mbedcloud[.]com",service!="mine"} == 1)`, len(s.hosts))
+	awaitCount(t, prometheus, `count(endpoint_up{site="renamed",host="mine",service="mine",exported_host=~".+[.]mbedcloud[.]com"})`, len(s.hosts))
 }
 
 // TestShardsShareTheHosts runs the three exporters of the example.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -126,11 +127,79 @@ type serviceMonitor struct {
 	}
 }
 
+// probeObject is the operator's Probe.
+type probeObject struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string
+	Metadata   metadata
+	Spec       struct {
+		JobName       string `yaml:"jobName"`
+		Interval      string
+		ScrapeTimeout string `yaml:"scrapeTimeout"`
+		Prober        struct{ URL, Path string }
+		Targets       struct {
+			StaticConfig struct {
+				Static            []string
+				Labels            map[string]string
+				RelabelingConfigs []relabeling `yaml:"relabelingConfigs"`
+			} `yaml:"staticConfig"`
+		}
+	}
+}
+
+// kubernetesProbe reads the example of a Probe strictly.
+func kubernetesProbe(t *testing.T) *probeObject {
+	t.Helper()
+	p := new(probeObject)
+	decode(t, "probe.yml", read(t, "kubernetes/probe.yml"), p)
+	if p.APIVersion != "monitoring.coreos.com/v1" || p.Kind != "Probe" || p.Metadata != named {
+		t.Errorf("not the Probe of this example: %s %s %v", p.APIVersion, p.Kind, p.Metadata)
+	}
+	return p
+}
+
 // relabeling is Prometheus' relabel, as the operator spells it.
 type relabeling struct {
-	SourceLabels  []string `yaml:"sourceLabels"`
-	TargetLabel   string   `yaml:"targetLabel"`
-	Action, Regex string
+	SourceLabels               []string `yaml:"sourceLabels"`
+	TargetLabel                string   `yaml:"targetLabel"`
+	Action, Regex, Replacement string
+}
+
+// rendered is the relabeling as the operator writes it for Prometheus.
+func (r relabeling) rendered() map[string]any {
+	out := make(map[string]any)
+	for key, value := range map[string]string{"target_label": r.TargetLabel, "action": r.Action, "regex": r.Regex, "replacement": r.Replacement} {
+		if value != "" {
+			out[key] = value
+		}
+	}
+	if len(r.SourceLabels) > 0 {
+		out["source_labels"] = r.SourceLabels
+	}
+	return out
+}
+
+// rendered is the scrape job that the operator makes of the Probe (generateProbeConfig of version 0.83).
+func (p *probeObject) rendered() map[string]any {
+	static := p.Spec.Targets.StaticConfig
+	labels := maps.Clone(static.Labels)
+	labels["namespace"] = "default"
+	relabelings := []map[string]any{
+		{"source_labels": []string{"job"}, "target_label": "__tmp_prometheus_job_name"},
+		{"target_label": "job", "replacement": p.Spec.JobName},
+		{"source_labels": []string{"__address__"}, "target_label": "__param_target"},
+		{"source_labels": []string{"__param_target"}, "target_label": "instance"},
+		{"target_label": "__address__", "replacement": p.Spec.Prober.URL},
+	}
+	for _, r := range static.RelabelingConfigs {
+		relabelings = append(relabelings, r.rendered())
+	}
+	return map[string]any{
+		"job_name": "probe/default/" + p.Metadata.Name, "honor_timestamps": true, "metrics_path": p.Spec.Prober.Path,
+		"scrape_interval": p.Spec.Interval, "scrape_timeout": p.Spec.ScrapeTimeout,
+		"static_configs":  []any{map[string]any{"targets": static.Static, "labels": labels}},
+		"relabel_configs": relabelings,
+	}
 }
 
 // manifests are the objects of the example.
