@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// said runs a program that must succeed, and gives what it said.
-func said(t *testing.T, name string, args ...string) string {
+// output runs a program that must succeed, and returns its output.
+func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
 	if err != nil {
@@ -22,44 +22,51 @@ func said(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-func TestPromtoolTakesTheRules(t *testing.T) {
-	out := said(t, "promtool", "check", "rules", "--lint=all", "--lint-fatal", rulesFile)
-	if !strings.Contains(out, "SUCCESS") {
-		t.Error(out)
+func TestPromtoolChecksRules(t *testing.T) {
+	for _, file := range []string{rulesFile, "endpoint.override.example.yml"} {
+		if out := output(t, "promtool", "check", "rules", "--lint=all", "--lint-fatal", file); !strings.Contains(out, "SUCCESS") {
+			t.Error(out)
+		}
 	}
 }
 
-func TestUnitTestsOfTheRules(t *testing.T) {
-	for _, file := range []string{"site", "quiet", "lasting", "fleet", "shards"} {
-		t.Run(file, func(t *testing.T) {
+func TestPromtoolUnitTests(t *testing.T) {
+	files, err := filepath.Glob("tests/*.yml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no unit tests: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			said(t, "promtool", "test", "rules", "tests/"+file+".yml")
+			output(t, "promtool", "test", "rules", file)
 		})
 	}
 }
 
-func TestAmtoolTakesTheExample(t *testing.T) {
-	said(t, "amtool", "check-config", "alertmanager.example.yml")
+func TestAmtoolChecksExample(t *testing.T) {
+	output(t, "amtool", "check-config", "alertmanager.example.yml")
 }
 
 func TestRoutes(t *testing.T) {
 	for _, tt := range []struct{ receiver, labels string }{
 		{"page", "alertname=EndpointIntercepted severity=critical scope=site site=berlin job=endpoint instance=gw:15684"},
 		{"page", "alertname=EndpointUnreachable severity=critical scope=site job=endpoint instance=gw:15684"},
+		{"page", "alertname=EndpointSiteSilent severity=critical scope=site site=berlin"},
 		{"page", "alertname=EndpointDnsStaleAtManySites severity=critical scope=fleet"},
 		{"ticket", "alertname=EndpointPathBlocked severity=warning scope=site site=berlin"},
 		{"ticket", "alertname=EndpointExporterAbsent severity=warning scope=site"},
-		{"nobody", "alertname=EndpointDnsSuspect severity=info scope=site site=berlin"},
+		{"ticket", "alertname=EndpointWarningAtManySites severity=warning scope=fleet fault=EndpointPathBlocked"},
+		{"none", "alertname=EndpointSessionsUnproven severity=info scope=fleet"},
 		{"ticket", "alertname=EndpointOfTomorrow severity=dire"},
 		{"ticket", "alertname=SomethingElse severity=info"},
 	} {
 		args := []string{"config", "routes", "test", "--config.file=alertmanager.example.yml", "--verify.receivers=" + tt.receiver}
-		said(t, "amtool", append(args, strings.Fields(tt.labels)...)...)
+		output(t, "amtool", append(args, strings.Fields(tt.labels)...)...)
 	}
 }
 
-// The title of a page says where, also of a site without a label of its own.
-func TestTitlesOfPages(t *testing.T) {
+// TestPageTitle tests that the title of a page names the site, also of a site without the label.
+func TestPageTitle(t *testing.T) {
 	text, err := os.ReadFile("alertmanager.example.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -81,19 +88,19 @@ func TestTitlesOfPages(t *testing.T) {
 		if err := os.WriteFile(file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got := said(t, "amtool", "template", "render", "--template.glob="+os.DevNull, "--template.data="+file, "--template.text="+string(title[1]))
+		got := output(t, "amtool", "template", "render", "--template.glob="+os.DevNull, "--template.data="+file, "--template.text="+string(title[1]))
 		if got = strings.TrimSpace(got); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
 
-// Each alert of the rules goes where its severity says.
-func TestEveryAlertIsRouted(t *testing.T) {
-	receiver := map[string]string{"critical": "page", "warning": "ticket", "info": "nobody"}
+// TestAlertsAreRouted tests that every alert goes to the receiver of its severity.
+func TestAlertsAreRouted(t *testing.T) {
+	receiver := map[string]string{"critical": "page", "warning": "ticket", "info": "none"}
 	for name, r := range readAlerts(t) {
 		for _, site := range []string{"", "berlin"} {
-			said(t, "amtool", "config", "routes", "test", "--config.file=alertmanager.example.yml", "--verify.receivers="+receiver[r.Labels["severity"]],
+			output(t, "amtool", "config", "routes", "test", "--config.file=alertmanager.example.yml", "--verify.receivers="+receiver[r.Labels["severity"]],
 				"alertname="+name, "severity="+r.Labels["severity"], "scope="+r.Labels["scope"], "site="+site)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -273,6 +274,21 @@ func TestOverrideExample(t *testing.T) {
 	}
 }
 
+// TestThresholdsAreDocumented tests that docs/alerts.md lists every threshold with its default.
+func TestThresholdsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/alerts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range readGroups(t)[0].Rules {
+		name, ok := strings.CutPrefix(r.Record, "endpoint:threshold:")
+		_, value, _ := strings.Cut(r.Expr, " or on () vector(")
+		if row := "\n| `" + name + "` | `" + strings.TrimSuffix(value, ")") + "` |"; ok && !bytes.Contains(text, []byte(row)) {
+			t.Errorf("docs/alerts.md has no row %s", row)
+		}
+	}
+}
+
 // TestFaults tests that each fault has an alert of its name for a single site, and one for many sites.
 func TestFaults(t *testing.T) {
 	all := readAlerts(t)
@@ -341,60 +357,68 @@ func TestSlowGroups(t *testing.T) {
 	}
 }
 
-// TestAlertsHaveUnitTests tests that promtool follows every alert from silence through firing, with all its labels and
-// annotations, to silence.
-func TestAlertsHaveUnitTests(t *testing.T) {
-	files, err := os.ReadDir("tests")
+// unitTest is what is read of a test for promtool.
+type unitTest struct {
+	Name           string
+	AlertRuleTests []struct {
+		EvalTime model.Duration `yaml:"eval_time"`
+		Alert    string         `yaml:"alertname"`
+		Expected []struct {
+			Labels      map[string]string `yaml:"exp_labels"`
+			Annotations map[string]string `yaml:"exp_annotations"`
+		} `yaml:"exp_alerts"`
+	} `yaml:"alert_rule_test"`
+}
+
+// unitTests reads all tests for promtool.
+func unitTests(t *testing.T) []unitTest {
+	t.Helper()
+	files, err := filepath.Glob("tests/*.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	type expectation struct {
-		Labels      map[string]string `yaml:"exp_labels"`
-		Annotations map[string]string `yaml:"exp_annotations"`
-	}
-	whole := make(map[string]bool)
+	var all []unitTest
 	for _, f := range files {
-		text, err := os.ReadFile("tests/" + f.Name())
+		text, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var file struct {
-			Tests []struct {
-				Name           string
-				AlertRuleTests []struct {
-					EvalTime model.Duration `yaml:"eval_time"`
-					Alert    string         `yaml:"alertname"`
-					Expected []expectation  `yaml:"exp_alerts"`
-				} `yaml:"alert_rule_test"`
-			}
-		}
+		var file struct{ Tests []unitTest }
 		if err := yaml.Unmarshal(text, &file); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s: %v", f, err)
 		}
-		for _, test := range file.Tests {
-			silent, fires := make(map[string][]model.Duration), make(map[string][]model.Duration)
-			for _, a := range test.AlertRuleTests {
-				if len(a.Expected) == 0 {
-					silent[a.Alert] = append(silent[a.Alert], a.EvalTime)
-					continue
-				}
-				fires[a.Alert] = append(fires[a.Alert], a.EvalTime)
-				for _, e := range a.Expected {
-					if len(e.Annotations) != len(annotations) || len(e.Labels) < 2 {
-						t.Errorf("%s: %s: not all labels and annotations are expected", f.Name(), test.Name)
-					}
+		all = append(all, file.Tests...)
+	}
+	return all
+}
+
+// TestAlertsHaveUnitTests tests that promtool follows every alert from silence through firing, with all its labels and
+// annotations, to silence.
+func TestAlertsHaveUnitTests(t *testing.T) {
+	followed := make(map[string]bool)
+	for _, test := range unitTests(t) {
+		silent, fires := make(map[string][]model.Duration), make(map[string][]model.Duration)
+		for _, a := range test.AlertRuleTests {
+			if len(a.Expected) == 0 {
+				silent[a.Alert] = append(silent[a.Alert], a.EvalTime)
+				continue
+			}
+			fires[a.Alert] = append(fires[a.Alert], a.EvalTime)
+			for _, e := range a.Expected {
+				if len(e.Annotations) != len(annotations) || len(e.Labels) < 2 {
+					t.Errorf("%s: not all labels and annotations are expected", test.Name)
 				}
 			}
-			for name, times := range fires {
-				quiet := silent[name]
-				if len(quiet) > 1 && slices.Min(quiet) < slices.Min(times) && slices.Max(times) < slices.Max(quiet) {
-					whole[name] = true
-				}
+		}
+		for name, times := range fires {
+			quiet := silent[name]
+			if len(quiet) > 1 && slices.Min(quiet) < slices.Min(times) && slices.Max(times) < slices.Max(quiet) {
+				followed[name] = true
 			}
 		}
 	}
 	for name := range readAlerts(t) {
-		if !whole[name] {
+		if !followed[name] {
 			t.Errorf("%s: no unit test follows it from silence through firing to silence", name)
 		}
 	}

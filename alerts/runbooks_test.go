@@ -5,16 +5,18 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/promql"
 )
 
-// parts are the paragraphs that every runbook has, in this order.
+// parts are the paragraphs of every runbook, in this order.
 var parts = []string{"**Means.**", "**Sure?**", "**Look.**", "**Ask.**", "**Ends**", "**Not it.**"}
 
-// Every alert has its runbook, every runbook its alert, and all are built alike.
+// TestRunbooks tests that every alert has its runbook, every runbook its alert, and that all have the same parts.
 func TestRunbooks(t *testing.T) {
 	text, err := os.ReadFile(runbooks)
 	if err != nil {
@@ -51,8 +53,8 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// What a runbook tells people to type is what the programs take, and what it tells them to ask for is there.
-func TestCommandsOfRunbooks(t *testing.T) {
+// TestRunbookCommands tests that the commands of runbooks have flags and metrics that exist.
+func TestRunbookCommands(t *testing.T) {
 	text, err := os.ReadFile(runbooks)
 	if err != nil {
 		t.Fatal(err)
@@ -79,9 +81,9 @@ func TestCommandsOfRunbooks(t *testing.T) {
 	}
 }
 
-// Every query that a runbook gives is one that Prometheus takes, of series and labels that exist: one that is mistyped
-// would answer nothing, which reads as "not it".
-func TestQueriesOfRunbooks(t *testing.T) {
+// TestRunbookQueries tests that every query of a runbook selects series and labels that exist: a mistyped one would
+// return nothing, which reads as "not it".
+func TestRunbookQueries(t *testing.T) {
 	text, err := os.ReadFile(runbooks)
 	if err != nil {
 		t.Fatal(err)
@@ -127,5 +129,55 @@ func TestReadmeNamesEveryAlert(t *testing.T) {
 		if !bytes.Contains(text, []byte("`"+name+"`")) {
 			t.Errorf("%s is not in README.md", name)
 		}
+	}
+}
+
+// TestRunbookEnds compares when an alert ends, by its runbook, with the promtool test that follows it: from the end of
+// the fault, which the test's name gives, to the first evaluation without the alert.
+func TestRunbookEnds(t *testing.T) {
+	text, err := os.ReadFile(runbooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	promised := make(map[string]time.Duration)
+	for _, m := range regexp.MustCompile(`(?s)\n## (Endpoint\w+)\n.*?\n\*\*Ends\*\* within (\d+) minutes`).FindAllSubmatch(text, -1) {
+		minutes, err := strconv.Atoi(string(m[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		promised[string(m[1])] = time.Duration(minutes) * time.Minute
+	}
+	name := regexp.MustCompile(`^(Endpoint\w+), fault from (\d+)m to (\d+)m: `)
+	for _, test := range unitTests(t) {
+		m := name.FindStringSubmatch(test.Name)
+		if m == nil {
+			continue
+		}
+		over, err := strconv.Atoi(m[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var firing, ended time.Duration
+		for _, a := range test.AlertRuleTests {
+			if at := time.Duration(a.EvalTime); a.Alert == m[1] && len(a.Expected) > 0 {
+				firing = max(firing, at)
+			} else if a.Alert == m[1] {
+				ended = max(ended, at)
+			}
+		}
+		took := ended - time.Duration(over)*time.Minute
+		limit, ok := promised[m[1]]
+		switch {
+		case !ok:
+			t.Errorf("%s: the runbook does not say within how many minutes it ends", m[1])
+		case firing == 0 || ended < firing:
+			t.Errorf("%s: %s: it does not fire and end", m[1], test.Name)
+		case took > limit || limit > took+took/2+5*time.Minute:
+			t.Errorf("%s ends %s after its fault; its runbook says within %s", m[1], took, limit)
+		}
+		delete(promised, m[1])
+	}
+	for name := range promised {
+		t.Errorf("no unit test of tests/lifecycle.yml shows when %s ends", name)
 	}
 }

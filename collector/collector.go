@@ -55,6 +55,16 @@ type reportCollector struct {
 // aboutExporter are the metrics that are not about a report.
 var aboutExporter = []name{reloadSuccessful, reloadTime, buildInfo}
 
+// ExporterMetrics lists the metrics that describe the exporter as a whole: the scrape of one host at /probe does not have
+// them, and a scrape with collect[]=exporter has no others of the table.
+func ExporterMetrics() []string {
+	var out []string
+	for _, n := range append(slices.Clone(aboutExporter), dnsAuthorityPath, dnsQueries) {
+		out = append(out, table[n].Name)
+	}
+	return out
+}
+
 // Describe implements [prometheus.Collector].
 func (c *reportCollector) Describe(ch chan<- *prometheus.Desc) {
 	for n, desc := range descs {

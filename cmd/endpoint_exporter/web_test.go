@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
@@ -47,8 +50,8 @@ func TestProbe(t *testing.T) {
 			"no target":                             {query: "host=" + bootstrapHost, code: http.StatusBadRequest, text: "parameter target is missing: /probe?target=HOST"},
 			"an empty host":                         {query: "target=", code: http.StatusBadRequest, text: "parameter target: the host is empty"},
 			"a URL":                                 {query: "target=http://bootstrap/", code: http.StatusBadRequest, text: "without scheme"},
-			"a host that is not allowed":            {query: "target=example.com", code: http.StatusForbidden, text: "host example.com is neither an endpoint of the configuration nor allowed by probe.allow"},
-			"an address that is not allowed":        {query: "target=127.0.0.1", code: http.StatusForbidden, text: "nor allowed by probe.allow"},
+			"a host that is not allowed":            {query: "target=example.com", code: http.StatusForbidden, text: "host example.com is neither configured nor allowed by probe.allow"},
+			"an address that is not allowed":        {query: "target=127.0.0.1", code: http.StatusForbidden, text: "neither configured nor allowed"},
 			"an address that is allowed":            {query: "target=127.0.0.9", code: http.StatusOK, text: `endpoint_path_failure{class="blocked",host="127.0.0.9",port="443",reason="refused",service="probe"`},
 			"scrape timeout that is not a number":   {query: "target=" + bootstrapHost, header: "soon", code: http.StatusBadRequest, text: `"soon" is not a positive number of seconds`},
 			"a scrape time-out below zero":          {query: "target=" + bootstrapHost, header: "-1", code: http.StatusBadRequest, text: "not a positive number"},
@@ -288,6 +291,7 @@ func TestCollectParameter(t *testing.T) {
 		for _, test := range []struct {
 			query           string
 			round, own, bad bool
+			all             bool // every metric about the exporter
 		}{
 			{query: "?collect[]=exporter", own: true}, // first, when no round has been made
 			{query: "?collect[]=hosts", bad: true},
@@ -295,6 +299,7 @@ func TestCollectParameter(t *testing.T) {
 			{query: "?collect[]=endpoints", round: true},
 			{query: "?collect[]=endpoints&collect[]=exporter", round: true, own: true},
 			{query: "", round: true, own: true},
+			{query: "?collect[]=exporter", own: true, all: true}, // the state of port 53 is known now
 		} {
 			before := l.NameServer.Queries()
 			code, body := get(t, e, http.MethodGet, "/metrics"+test.query)
@@ -305,8 +310,17 @@ func TestCollectParameter(t *testing.T) {
 			if round != test.round || own != test.own {
 				t.Errorf("%s: of a round: %v, of the exporter: %v", test.query, round, own)
 			}
-			if !test.bad && !strings.Contains(body, "\nendpoint_dns_queries_total{") {
-				t.Errorf("%s: no counts of DNS queries", test.query)
+			if test.own && !test.round {
+				for _, m := range regexp.MustCompile(`(?m)^# TYPE (endpoint_\w+)`).FindAllStringSubmatch(body, -1) {
+					if !slices.Contains(collector.ExporterMetrics(), m[1]) {
+						t.Errorf("%s: %s is not about the exporter", test.query, m[1])
+					}
+				}
+				for _, name := range collector.ExporterMetrics() {
+					if test.all && !strings.Contains(body, "\n"+name+"{") && !strings.Contains(body, "\n"+name+" ") {
+						t.Errorf("%s: no %s", test.query, name)
+					}
+				}
 			}
 			if asked := l.NameServer.Queries() - before; !test.round && asked > 0 {
 				t.Errorf("%s: a round was made", test.query)

@@ -3,10 +3,15 @@ package examples
 import (
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/endpoint-exporter/endpoint_exporter/collector"
 )
 
 // prometheus is what these examples use of Prometheus' configuration.
@@ -162,4 +167,66 @@ func TestWhoIsAskedAtProbeIsScrapedAboutItself(t *testing.T) {
 	if probing < 3 {
 		t.Errorf("only %d examples use /probe", probing)
 	}
+}
+
+// TestExamplesScrapeAllMetrics tests that each example scrapes every metric that the rules and the dashboards read: a
+// scrape at /probe has none about the exporter, and one with collect[]=exporter has no others.
+func TestExamplesScrapeAllMetrics(t *testing.T) {
+	rules, err := yaml.Marshal(decoded(t, "../../alerts/endpoint.rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readers := map[string][]byte{"endpoint.rules.yml": rules}
+	for _, name := range []string{"overview", "endpoint", "exporter"} {
+		readers[name+".json"] = read(t, "../../dashboards/"+name+".json")
+	}
+	of := make(map[string]bool) // metric: about the exporter
+	for _, m := range collector.Metrics() {
+		of[m.Name] = slices.Contains(collector.ExporterMetrics(), m.Name)
+	}
+	metric := regexp.MustCompile(`\bendpoint_[a-z_]+\b`)
+	for _, file := range prometheusFiles(t) {
+		var hosts, exporter bool
+		for _, job := range scrapeConfig(t, file).ScrapeConfigs {
+			switch {
+			case job.MetricsPath == "/probe":
+				hosts = true
+			case slices.Equal(job.Params["collect[]"], []string{"exporter"}):
+				exporter = true
+			default:
+				hosts, exporter = true, true
+			}
+		}
+		for reader, text := range readers {
+			found := 0
+			for _, name := range metric.FindAllString(string(text), -1) {
+				for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+					if _, ok := of[name]; !ok {
+						name = strings.TrimSuffix(name, suffix)
+					}
+				}
+				about, known := of[name]
+				if !known { // a group of rules, a part of a name in a text
+					continue
+				}
+				found++
+				if about && !exporter || !about && !hosts {
+					t.Errorf("%s does not scrape %s, which %s reads", file, name, reader)
+				}
+			}
+			if found < 10 {
+				t.Errorf("%s reads only %d metrics", reader, found)
+			}
+		}
+	}
+}
+
+// decoded reads a YAML file without its comments.
+func decoded(t *testing.T, name string) any {
+	t.Helper()
+	var out any
+	if err := yaml.Unmarshal(read(t, name), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

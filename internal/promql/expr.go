@@ -97,11 +97,6 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 		c.fault("metric %q does not exist: %s", name, s)
 		return nil
 	}
-	for _, m := range s.LabelMatchers {
-		if only, ok := c.known[variant(name, m.Name, m.Value)]; ok && m.Type == labels.MatchEqual {
-			own = only
-		}
-	}
 	have := union(own, TargetLabels)
 	for _, m := range s.LabelMatchers {
 		if m.Name == model.MetricNameLabel {
@@ -109,6 +104,11 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 		}
 		c.need(have, []string{m.Name}, s)
 		c.value(m, closedValues(name)[m.Name], s)
+	}
+	for _, m := range s.LabelMatchers {
+		if only, ok := c.known[variant(name, m.Name, m.Value)]; ok && m.Type == labels.MatchEqual {
+			have = union(only, TargetLabels)
+		}
 	}
 	return have
 }
