@@ -30,6 +30,9 @@ type Computation interface {
 	Run(ctx context.Context) (keep bool)
 }
 
+// minSweep is the least number of calls that makes a sweep worthwhile in a group without MaxKept.
+const minSweep = 16
+
 // Errors of [Group.Join].
 var (
 	ErrBusy   = errors.New("too many computations are running")
@@ -50,9 +53,12 @@ type Group[K comparable, C Computation] struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu     sync.Mutex
-	calls  map[K]*Call[C]
-	active int // calls that run, including forgotten ones
+	mu    sync.Mutex
+	calls map[K]*Call[C]
+	// sweepAt is the number of calls at which those that are too old to be shared are dropped. Without it, a thousand
+	// keys that are joined one after the other would cost a million checks.
+	sweepAt int
+	active  int // calls that run, including forgotten ones
 }
 
 // Call is one computation. It is safe for concurrent use.
@@ -87,7 +93,10 @@ func (g *Group[K, C]) Join(key K, maxAge, budget time.Duration, create func() C)
 	if c := g.calls[key]; c != nil && c.current(now, maxAge) {
 		return c, nil
 	}
-	maps.DeleteFunc(g.calls, func(_ K, c *Call[C]) bool { return !c.current(now, maxAge) })
+	if g.options.MaxKept > 0 || len(g.calls) >= g.sweepAt {
+		maps.DeleteFunc(g.calls, func(_ K, c *Call[C]) bool { return !c.current(now, maxAge) })
+		g.sweepAt = 2*len(g.calls) + minSweep
+	}
 	if g.options.MaxRunning > 0 && g.active >= g.options.MaxRunning {
 		return nil, ErrBusy
 	}

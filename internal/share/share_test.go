@@ -3,6 +3,7 @@ package share
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -254,5 +255,20 @@ func TestManyCallers(t *testing.T) {
 			})
 		}
 		callers.Wait()
+	})
+}
+
+// TestJoinDropsOldCalls joins keys that are never joined again: a group without bounds keeps few of them.
+func TestJoinDropsOldCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := open(t, Options{})
+		f := &factory{}
+		for key := range 1000 {
+			join(t, g, strconv.Itoa(key), f)
+			time.Sleep(maxAge) //nolint:forbidigo // virtual time
+		}
+		if n := len(g.calls); n > minSweep {
+			t.Errorf("%d calls are kept, although all but one are too old", n)
+		}
 	})
 }
