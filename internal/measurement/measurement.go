@@ -23,6 +23,9 @@ func Text(s string) string { return Printable(s, MaxText) }
 // so many bytes, cut between characters and marked with an ellipsis when it was longer.
 func Printable(s string, most int) string {
 	const ellipsis = "…"
+	if len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s
+	}
 	var b strings.Builder
 	for _, r := range s {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
