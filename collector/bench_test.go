@@ -2,16 +2,17 @@ package collector
 
 import (
 	"fmt"
+	"io"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// BenchmarkCollect collects a report of 1,000 paths: far more than a site has.
-func BenchmarkCollect(b *testing.B) {
+// BenchmarkExposition exposes a report of 1,000 paths: far more than a site has.
+func BenchmarkExposition(b *testing.B) {
 	rep := &report.Report{Started: noon, Finished: noon}
 	for i := range 500 {
 		rep.Hosts = append(rep.Hosts, report.Host{
@@ -23,22 +24,39 @@ func BenchmarkCollect(b *testing.B) {
 			},
 		})
 	}
-	c := New(rep, Options{Addresses: true, Histograms: histogramsOf(rep)})
-	ch := make(chan prometheus.Metric, 1024)
-	count := make(chan int)
-	go func() {
-		n := 0
-		for range ch {
-			n++
+	options := Options{Addresses: true, Histograms: histogramsOf(rep)}
+	b.Run("text", func(b *testing.B) {
+		b.ReportAllocs()
+		var size counter
+		for b.Loop() {
+			size = 0
+			if err := New(rep, options).WriteText(&size, func(string) bool { return true }); err != nil {
+				b.Fatal(err)
+			}
 		}
-		count <- n
-	}()
-	b.ReportAllocs()
-	rounds := 0
-	for b.Loop() {
-		c.Collect(ch)
-		rounds++
-	}
-	close(ch)
-	b.ReportMetric(float64(<-count)/float64(rounds), "series/op")
+		b.ReportMetric(float64(size), "bytes/op")
+	})
+	b.Run("protobuf", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			families, err := New(rep, options).Gather()
+			if err != nil {
+				b.Fatal(err)
+			}
+			encoder := expfmt.NewEncoder(io.Discard, expfmt.NewFormat(expfmt.TypeProtoDelim))
+			for _, f := range families {
+				if err := encoder.Encode(f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+// counter counts the bytes that are written to it.
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }

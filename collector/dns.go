@@ -12,8 +12,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-// resolver sends the series of one host at one resolver.
-func (s *series) resolver(of []string, r *report.Resolver, zoneKnown bool) {
+// resolver adds the series of one host at one resolver.
+func (s *series) resolver(of *subject, r *report.Resolver, zoneKnown bool) {
 	lookup := &r.Lookup
 	if lookup.Failure != measurement.DNSOK {
 		s.add(dnsFailure, 1, of, measurement.Text(string(lookup.Failure)))
@@ -29,8 +29,8 @@ func (s *series) resolver(of []string, r *report.Resolver, zoneKnown bool) {
 	}
 }
 
-// lookup sends the series of an answer, or of its absence.
-func (s *series) lookup(of []string, l *measurement.Lookup) {
+// lookup adds the series of an answer, or of its absence.
+func (s *series) lookup(of *subject, l *measurement.Lookup) {
 	addresses := distinct(l.Addresses)
 	s.add(dnsUp, number(len(addresses) > 0), of)
 	s.seconds(dnsLookupDuration, l.Took, of)
@@ -63,10 +63,10 @@ func familyOf(a *measurement.Answer) string {
 	return familyIPv6
 }
 
-// staleness sends the series of the verdict on a resolver's records. What is not known is absent, so that a query for 0
+// staleness adds the series of the verdict on a resolver's records. What is not known is absent, so that a query for 0
 // does not count it as good: the proof while the verdict is unknown, and the excess over the zone's TTL while that TTL is
 // not known, unless it was measured within hold.
-func (s *series) staleness(of []string, a *staleness.Assessment, zoneKnown bool) {
+func (s *series) staleness(of *subject, a *staleness.Assessment, zoneKnown bool) {
 	s.oneOf(dnsVerdict, string(a.Verdict), of)
 	for _, kind := range staleness.Kinds {
 		s.add(dnsEvidence, float64(a.Counts[kind]), of, string(kind))
@@ -82,9 +82,9 @@ func (s *series) staleness(of []string, a *staleness.Assessment, zoneKnown bool)
 	s.add(dnsWithdrawnAddresses, float64(len(distinct(a.Withdrawn))), of)
 }
 
-// authority sends the series of the zone's authoritative servers. They never give a valid answer without an address, so
+// authority adds the series of the zone's authoritative servers. They never give a valid answer without an address, so
 // that no address means no answer.
-func (s *series) authority(target []string, a *report.Zone) {
+func (s *series) authority(target *subject, a *report.Zone) {
 	if a.Known {
 		s.add(dnsAuthorityTTL, a.TTL.Seconds(), target)
 	}
@@ -94,9 +94,9 @@ func (s *series) authority(target []string, a *report.Zone) {
 	s.at(dnsAuthorityLastValid, a.LastValid, target)
 }
 
-// queries sends the counts of DNS queries, each from 0. The report of one host has none, because the sum over its
+// queries adds the counts of DNS queries, each from 0. The report of one host has none, because the sum over its
 // probes would be wrong.
-func (s *series) queries(counts []measurement.QueryCount) {
+func (s *series) queries(round *subject, counts []measurement.QueryCount) {
 	if counts == nil {
 		return
 	}
@@ -111,7 +111,7 @@ func (s *series) queries(counts []measurement.QueryCount) {
 	}
 	for _, leg := range measurement.DNSLegs {
 		for _, rcode := range measurement.DNSRcodes {
-			s.add(dnsQueries, float64(sums[key{leg, rcode}]), []string{leg}, rcode)
+			s.add(dnsQueries, float64(sums[key{leg, rcode}]), round, leg, rcode)
 		}
 	}
 }

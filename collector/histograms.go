@@ -97,9 +97,9 @@ func (h *Histograms) Observe(rep *report.Report) {
 	}
 }
 
-// of is the histogram of a path by the values of its labels; nil for a path that is not kept.
-func (h *Histograms) of(path []string) prometheus.Histogram {
+// of is the histogram of a path; nil for a path that is not kept.
+func (h *Histograms) of(path *subject) prometheus.Histogram {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.paths[pathKey(path)]
+	return h.paths[pathKey(path.values)]
 }

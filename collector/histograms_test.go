@@ -2,12 +2,11 @@ package collector
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
@@ -82,13 +81,7 @@ func TestHistogramsKeep(t *testing.T) {
 
 func TestHistogramsNative(t *testing.T) {
 	rep := reportOf("h", path(tcp(1), 1, 0, goodWalk(measurement.TCP, cloud4, 1)))
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(New(rep, Options{Histograms: histogramsOf(rep)}))
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
+	for _, f := range gather(t, New(rep, Options{Histograms: histogramsOf(rep)})) {
 		if f.GetName() == "endpoint_handshake_duration_seconds" {
 			got := f.GetMetric()[0].GetHistogram()
 			if got.Schema == nil || len(got.GetPositiveSpan()) == 0 || len(got.GetBucket()) != len(handshakeBuckets) {
@@ -111,9 +104,11 @@ func TestHistogramsConcurrent(t *testing.T) {
 			for range 20 {
 				h.Keep(endpointsOf(rep))
 				h.Observe(rep)
-				registry := prometheus.NewPedanticRegistry()
-				registry.MustRegister(New(rep, Options{Histograms: h}))
-				if _, err := registry.Gather(); err != nil {
+				e := New(rep, Options{Histograms: h})
+				if err := e.WriteText(io.Discard, func(string) bool { return true }); err != nil {
+					t.Error(err)
+				}
+				if _, err := e.Gather(); err != nil {
 					t.Error(err)
 				}
 			}

@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
@@ -402,14 +400,6 @@ var table = withTransports([metricCount]Metric{
 		Help:   "Version and build of this exporter; always 1.",
 	},
 })
-
-// descs are the descriptors of the table's entries for client_golang.
-var descs = func() (out [metricCount]*prometheus.Desc) {
-	for i, m := range table {
-		out[i] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
-	}
-	return out
-}()
 
 // withTransports sets the values of the label transport, which all metrics of paths share.
 func withTransports(metrics [metricCount]Metric) [metricCount]Metric {

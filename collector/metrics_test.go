@@ -42,23 +42,10 @@ func TestTableComplete(t *testing.T) {
 	}
 }
 
-// check compares what collectors expose with the table, in any order, and returns the names that it found.
-func check(t interface {
-	Helper()
-	Errorf(string, ...any)
-	Fatalf(string, ...any)
-}, collectors ...prometheus.Collector) map[string]bool {
+// check compares what gatherers expose with the table, in any order, and returns the names that it found.
+func check(t tester, gatherers ...prometheus.Gatherer) map[string]bool {
 	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	for _, c := range collectors {
-		if err := registry.Register(c); err != nil {
-			t.Fatalf("register: %v", err)
-		}
-	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatalf("gather: %v", err)
-	}
+	families := gather(t, gatherers...)
 	seen := make(map[string]bool)
 	for _, f := range families {
 		i := slices.IndexFunc(table[:], func(m Metric) bool { return m.Name == f.GetName() })
@@ -102,13 +89,12 @@ func check(t interface {
 func TestTableMatchesExposition(t *testing.T) {
 	seen := make(map[string]bool)
 	healthy, sick := healthyReport(), sickReport()
-	for _, c := range []prometheus.Collector{
+	for _, g := range []prometheus.Gatherer{
 		New(healthy, Options{Addresses: true, Histograms: histogramsOf(healthy)}),
 		New(sick, Options{Addresses: true, Histograms: histogramsOf(sick)}),
-		reloaded(),
-		versioncollector.NewCollector("endpoint_exporter"),
+		registered(t, reloaded(), versioncollector.NewCollector("endpoint_exporter")),
 	} {
-		for name := range check(t, c) {
+		for name := range check(t, g) {
 			seen[name] = true
 		}
 	}
@@ -119,8 +105,8 @@ func TestTableMatchesExposition(t *testing.T) {
 	}
 }
 
-// TestScrapeConsistent tests that a report's collector and those of the exporter can be registered together.
+// TestScrapeConsistent tests that the series of a report and those of the exporter do not collide.
 func TestScrapeConsistent(t *testing.T) {
 	report := healthyReport()
-	check(t, New(report, Options{Histograms: histogramsOf(report)}), reloaded(), versioncollector.NewCollector("endpoint_exporter"))
+	check(t, New(report, Options{Histograms: histogramsOf(report)}), registered(t, reloaded(), versioncollector.NewCollector("endpoint_exporter")))
 }

@@ -1,7 +1,8 @@
 package collector
 
 import (
-	"net/netip"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -9,9 +10,12 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// path sends the series of one path. Most describe the first address, which a device would use now; the counts by
+// allReasons is the closed list: [reason.All] copies it.
+var allReasons = reason.All()
+
+// path adds the series of one path. Most describe the first address, which a device would use now; the counts by
 // result cover all addresses.
-func (s *series) path(of []string, p *report.Path) {
+func (s *series) path(of *subject, p *report.Path) {
 	if p.Known {
 		s.add(pathUp, number(p.Up), of)
 	}
@@ -29,25 +33,23 @@ func (s *series) path(of []string, p *report.Path) {
 	}
 	if s.options.Histograms != nil {
 		if h := s.options.Histograms.of(of); h != nil {
-			s.out <- h
+			s.out.addHistogram(handshakeDuration, h, of)
 		}
 	}
 }
 
 // addresses counts the path's addresses by result. An address that the zone has withdrawn is counted apart: if it
 // fails, that is the harm of a stale record and not a fault of the path.
-func (s *series) addresses(of []string, p *report.Path) {
+func (s *series) addresses(of *subject, p *report.Path) {
 	var ok, failed, omitted int
 	var withdrawn struct{ ok, failed int }
 	reasons := make(map[reason.Reason]int)
 	issuers := make(map[string]int)
-	seen := make(map[netip.AddrPort]bool, len(p.Walks))
 	for i := range p.Walks {
 		w := &p.Walks[i]
-		if seen[w.Outcome.Address] {
+		if slices.ContainsFunc(p.Walks[:i], func(earlier report.Walk) bool { return earlier.Outcome.Address == w.Outcome.Address }) {
 			continue
 		}
-		seen[w.Outcome.Address] = true
 		found := w.Finding.Reason
 		switch {
 		case w.Withdrawn && found == reason.OK:
@@ -71,13 +73,13 @@ func (s *series) addresses(of []string, p *report.Path) {
 	if len(p.Walks) == 0 && p.Finding.Reason != reason.OK {
 		reasons[p.Finding.Reason] = 1
 	}
-	for _, info := range reason.All() {
+	for _, info := range allReasons {
 		if n := reasons[info.Reason]; n > 0 {
 			s.add(pathFailure, float64(n), of, string(info.Reason), string(info.Class))
 		}
 	}
-	for issuer, n := range issuers {
-		s.add(pathInterceptorAddresses, float64(n), of, issuer)
+	for _, issuer := range slices.Sorted(maps.Keys(issuers)) {
+		s.add(pathInterceptorAddresses, float64(issuers[issuer]), of, issuer)
 	}
 	s.add(pathAddresses, float64(ok), of, resultOK)
 	s.add(pathAddresses, float64(failed), of, resultFailed)
@@ -88,8 +90,8 @@ func (s *series) addresses(of []string, p *report.Path) {
 	}
 }
 
-// walk sends the series of the walk to the first address.
-func (s *series) walk(of []string, w *report.Walk) {
+// walk adds the series of the walk to the first address.
+func (s *series) walk(of *subject, w *report.Walk) {
 	o := &w.Outcome
 	for _, phase := range measurement.Phases {
 		if took, ran := o.Took(phase); ran {

@@ -7,6 +7,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+var (
+	reloadSuccessfulDesc = descriptor(reloadSuccessful)
+	reloadTimeDesc       = descriptor(reloadTime)
+)
+
+// descriptor describes a metric without labels for client_golang.
+func descriptor(n name) *prometheus.Desc {
+	return prometheus.NewDesc(table[n].Name, table[n].Help, nil, nil)
+}
+
 // Reloads shows the result of the last reload of the configuration. It is a [prometheus.Collector] and safe for
 // concurrent use.
 type Reloads struct {
@@ -35,8 +45,8 @@ func (r *Reloads) Failed() {
 
 // Describe implements [prometheus.Collector].
 func (r *Reloads) Describe(ch chan<- *prometheus.Desc) {
-	ch <- descs[reloadSuccessful]
-	ch <- descs[reloadTime]
+	ch <- reloadSuccessfulDesc
+	ch <- reloadTimeDesc
 }
 
 // Collect implements [prometheus.Collector].
@@ -46,8 +56,8 @@ func (r *Reloads) Collect(ch chan<- prometheus.Metric) {
 	if !r.known {
 		return
 	}
-	ch <- constant(reloadSuccessful, number(r.succeeded))
+	ch <- prometheus.MustNewConstMetric(reloadSuccessfulDesc, prometheus.GaugeValue, number(r.succeeded))
 	if !r.last.IsZero() {
-		ch <- constant(reloadTime, unix(r.last))
+		ch <- prometheus.MustNewConstMetric(reloadTimeDesc, prometheus.GaugeValue, unix(r.last))
 	}
 }

@@ -262,12 +262,12 @@ func TestCipherAndVersionNames(t *testing.T) {
 
 func TestReloads(t *testing.T) {
 	r := NewReloads()
-	want(t, samples(expose(t, r)))
+	want(t, samples(expose(t, registered(t, r))))
 	r.Failed()
-	want(t, samples(expose(t, r)), "endpoint_exporter_config_last_reload_successful 0")
+	want(t, samples(expose(t, registered(t, r))), "endpoint_exporter_config_last_reload_successful 0")
 	r.Succeeded(time.Unix(1000, 0))
 	r.Failed()
-	want(t, samples(expose(t, r)), "endpoint_exporter_config_last_reload_success_timestamp_seconds 1000", "endpoint_exporter_config_last_reload_successful 0")
+	want(t, samples(expose(t, registered(t, r))), "endpoint_exporter_config_last_reload_success_timestamp_seconds 1000", "endpoint_exporter_config_last_reload_successful 0")
 	r.Succeeded(time.Unix(2000, 0))
-	want(t, samples(expose(t, r)), "endpoint_exporter_config_last_reload_success_timestamp_seconds 2000", "endpoint_exporter_config_last_reload_successful 1")
+	want(t, samples(expose(t, registered(t, r))), "endpoint_exporter_config_last_reload_success_timestamp_seconds 2000", "endpoint_exporter_config_last_reload_successful 1")
 }

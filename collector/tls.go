@@ -3,6 +3,7 @@ package collector
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -10,9 +11,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// tls sends the series about the server's side of the handshake: of the walk itself or, if the device's hello saw no
+// tls adds the series about the server's side of the handshake: of the walk itself or, if the device's hello saw no
 // certificate, of the browser's hello that was sent after it.
-func (s *series) tls(of []string, w *report.Walk) {
+func (s *series) tls(of *subject, w *report.Walk) {
 	seen, by := w.Outcome.SawTLS()
 	if seen == nil {
 		return
@@ -38,8 +39,8 @@ func outcomeOf(o *measurement.Outcome, seen *measurement.TLS) *measurement.Outco
 	return o
 }
 
-// certificate sends the series about the server's certificate.
-func (s *series) certificate(of []string, j *trust.Judgement, seen *measurement.TLS) {
+// certificate adds the series about the server's certificate.
+func (s *series) certificate(of *subject, j *trust.Judgement, seen *measurement.TLS) {
 	if !j.Seen {
 		return
 	}
@@ -52,17 +53,19 @@ func (s *series) certificate(of []string, j *trust.Judgement, seen *measurement.
 	s.at(tlsNotAfter, j.NotAfter, of)
 }
 
+// cipherNames are the names of the IANA registry.
+var cipherNames = func() map[uint16]string {
+	names := map[uint16]string{devicetls.SuiteCCM8: "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"} // crypto/tls does not know it
+	for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		names[suite.ID] = suite.Name
+	}
+	return names
+}()
+
 // cipherName is the suite's name in the IANA registry, or its number in hexadecimal.
 func cipherName(c uint16) string {
-	if c == devicetls.SuiteCCM8 {
-		return "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8" // crypto/tls does not know it
-	}
-	for _, suites := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
-		for _, suite := range suites {
-			if suite.ID == c {
-				return suite.Name
-			}
-		}
+	if name, known := cipherNames[c]; known {
+		return name
 	}
 	return fmt.Sprintf("0x%04X", c)
 }

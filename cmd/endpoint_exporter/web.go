@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
@@ -15,10 +14,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/version"
 
-	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
@@ -127,34 +124,11 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		e.followResolvers()
 		makeReport = e.survey.Wait(ctx)
 	}
-	e.expose(w, r, func() prometheus.Gatherer {
-		gatherers := prometheus.Gatherers{e.gatherer(makeReport())}
-		if len(asked) == 0 || slices.Contains(asked, collectExporter) {
-			gatherers = append(gatherers, e.own)
-		}
-		return gatherers
-	})
-}
-
-// gatherer returns the metrics of a report.
-func (e *exporter) gatherer(rep *report.Report) prometheus.Gatherer {
-	registry := prometheus.NewRegistry() // its consistency is held by the tests of package collector
-	registry.MustRegister(collector.New(rep, collector.Options{
-		Addresses:    e.flags.addresses,
-		MaxAddresses: e.survey.Config().Survey.MaxAddresses,
-		Histograms:   e.histograms,
-	}))
-	return registry
-}
-
-// expose writes metrics in the format that the scraper asks for. They are made when it is their turn to be sent.
-func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics func() prometheus.Gatherer) {
-	e.send(w, r, func(w http.ResponseWriter) {
-		promhttp.HandlerFor(metrics(), promhttp.HandlerOpts{
-			ErrorLog:      slog.NewLogLogger(e.logger.Handler(), slog.LevelError),
-			ErrorHandling: promhttp.ContinueOnError, // one bad series never drops the rest
-		}).ServeHTTP(w, r)
-	})
+	var own prometheus.Gatherer
+	if len(asked) == 0 || slices.Contains(asked, collectExporter) {
+		own = e.own
+	}
+	e.expose(w, r, func() exposed { return exposed{e.collect(makeReport()), own} })
 }
 
 // scrapeContext bounds a request by the scrape timeout minus the time for the response: a tenth, at most 0.5 s.
@@ -251,7 +225,7 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow", host, addr), http.StatusForbidden)
 		return
 	}
-	e.expose(w, r, func() prometheus.Gatherer { return e.gatherer(rep) })
+	e.expose(w, r, func() exposed { return exposed{report: e.collect(rep)} })
 }
 
 // ledAstray reports whether a host has only addresses that must not be connected to, and returns the first.
