@@ -66,7 +66,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	e.reloads.Succeeded(time.Now())
 	e.own.MustRegister(
 		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newProcessCollector(),
 		versioncollector.NewCollector("endpoint_exporter"),
 		e.reloads,
 	)
