@@ -2,8 +2,10 @@ package main
 
 import (
 	"net/http"
+	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,22 +18,43 @@ const (
 	releaseGrowth = 1 << 20
 )
 
-// idleReleaser returns free heap to the system when the exporter is idle and the heap has grown since the last release.
+// While requests are in progress, the garbage collector lets the heap grow by garbageRoom bytes beyond the live objects,
+// but by at most maxGCPercent of them and by no less than restGCPercent, Go's default. A heap of a few MB would
+// otherwise be collected several times in a round. A heap of hundreds of paths is larger and is collected as usual.
+const (
+	garbageRoom   = 16 << 20
+	maxGCPercent  = 400
+	restGCPercent = 100
+)
+
+// idleReleaser adapts memory to the load. While requests are in progress it lets the garbage collector run less often.
+// When the exporter is idle and the heap has grown since the last release, it returns free heap to the system.
 type idleReleaser struct {
 	release func()
 	timer   *time.Timer
 	active  atomic.Int64  // requests in progress
 	kept    atomic.Uint64 // heap bytes held from the system after the last release
+
+	mu      sync.Mutex
+	percent int // in force; 0: not adapted, since GOGC is set in the environment
+	busy    int // for requests, by the live heap after the last one
 }
 
 func newIdleReleaser() *idleReleaser {
 	r := &idleReleaser{release: debug.FreeOSMemory}
+	if os.Getenv("GOGC") == "" {
+		r.percent, r.busy = restGCPercent, restGCPercent
+	}
 	r.timer = time.AfterFunc(releaseAfter, r.releaseIfGrown)
 	return r
 }
 
 func (r *idleReleaser) releaseIfGrown() {
-	if r.active.Load() > 0 || heapHeld() < r.kept.Load()+releaseGrowth {
+	if r.active.Load() > 0 {
+		return
+	}
+	r.collectAt(restGCPercent)
+	if heapHeld() < r.kept.Load()+releaseGrowth {
 		return
 	}
 	r.release()
@@ -41,13 +64,54 @@ func (r *idleReleaser) releaseIfGrown() {
 // wrap makes a handler that restarts the idle period after each request.
 func (r *idleReleaser) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		r.active.Add(1)
+		if r.active.Add(1) == 1 {
+			r.collectAt(r.forRequests())
+		}
 		defer func() {
+			r.adapt()
 			r.active.Add(-1)
 			r.schedule()
 		}()
 		next.ServeHTTP(w, request)
 	})
+}
+
+// forRequests is the percentage for requests.
+func (r *idleReleaser) forRequests() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.busy
+}
+
+// collectAt sets the garbage collector's percentage, unless it is in force or GOGC is set.
+func (r *idleReleaser) collectAt(percent int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.percent != 0 && r.percent != percent {
+		r.percent = percent
+		debug.SetGCPercent(percent)
+	}
+}
+
+// adapt chooses the percentage for requests by the objects that the last collection found alive.
+func (r *idleReleaser) adapt() {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	percent := gcPercent(sample[0].Value.Uint64())
+	r.mu.Lock()
+	r.busy = percent
+	r.mu.Unlock()
+	r.collectAt(percent)
+}
+
+// gcPercent is the garbage collector's percentage while requests are in progress, by the bytes of live objects; 0 means
+// that there was no collection yet.
+func gcPercent(live uint64) int {
+	if live == 0 {
+		return restGCPercent
+	}
+	const step = 50 // a change stops the program for a moment
+	return max(restGCPercent, min(maxGCPercent, int(100*garbageRoom/live)/step*step))
 }
 
 // schedule restarts the idle period, unless a request is in progress.

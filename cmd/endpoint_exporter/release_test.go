@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,4 +42,52 @@ func TestIdleReleaser(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestIdleReleaserGCPercent(t *testing.T) {
+	for name, test := range map[string]struct {
+		live uint64
+		want int
+	}{
+		"no collection yet: as at rest":       {0, restGCPercent},
+		"small heap: the most":                {1 << 20, maxGCPercent},
+		"5 MB: the room, in steps":            {5 << 20, 300},
+		"heap as large as the room: as rest":  {garbageRoom, restGCPercent},
+		"heap larger than the room: the same": {100 * garbageRoom, restGCPercent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := gcPercent(test.live); got != test.want {
+				t.Errorf("%d %%, want %d %%", got, test.want)
+			}
+		})
+	}
+}
+
+// TestIdleReleaserSetsGCPercent makes requests and waits for the idle period.
+func TestIdleReleaserSetsGCPercent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		defer debug.SetGCPercent(debug.SetGCPercent(restGCPercent))
+		inForce := func() int {
+			percent := debug.SetGCPercent(restGCPercent)
+			debug.SetGCPercent(percent)
+			return percent
+		}
+		r := newIdleReleaser()
+		defer r.timer.Stop()
+		r.release = func() {}
+		var during int
+		handler := r.wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { during = inForce() }))
+		runtime.GC()
+		for range 2 { // the first request learns the size of the heap
+			handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		}
+		if during <= restGCPercent {
+			t.Errorf("%d %% during a request", during)
+		}
+		time.Sleep(2 * releaseAfter) //nolint:forbidigo // virtual time
+		synctest.Wait()
+		if got := inForce(); got != restGCPercent {
+			t.Errorf("%d %% at rest", got)
+		}
+	})
 }
