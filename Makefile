@@ -1,5 +1,6 @@
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.8.0
+BLACKBOX_VERSION      := v0.28.0
 GOBIN := $(shell go env GOPATH)/bin
 export PATH := $(PATH):$(GOBIN):/usr/sbin:/sbin
 
@@ -16,7 +17,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint vulnerabilities generate fuzz worlds bench bench-clocks fleet fleet-bench soak demo golden oracle
+.PHONY: all build image test test-unit release-check lint vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench soak demo golden oracle
 all: build
 
 build: ## build both programs into the current directory
@@ -29,7 +30,7 @@ image: ## the container image, with its version, revision and date
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
 	scripts/device-client >/dev/null || [ $$? = 3 ] # 3: it cannot be built here, recorded verdicts stand in for it
-	go vet -tags realpeers,release,slow,soak,capture,fleet ./...
+	go vet -tags benchpeers,capture,fleet,realpeers,release,slow,soak ./...
 	go test -race -tags realpeers -timeout 40m -coverprofile coverage.out ./...
 	@go tool cover -func coverage.out | tail -n 1
 
@@ -81,6 +82,15 @@ fleet: ## a Prometheus with a day of SITES simulated sites, to look at the dashb
 
 fleet-bench: ## processor time and size of the answers of every panel of the dashboards, at SITES simulated sites over 24 hours
 	go test -tags fleet -run '^$$' -bench Panels -benchtime 3x -timeout 0 -v ./dashboards/generate -fleet.sites $(SITES) $(FLEETFLAGS)
+
+PAIRS ?= 9
+PEERS ?= prometheus-blackbox-exporter,$(PEERS_BIN)/blackbox_exporter
+PEERS_BIN ?= $(CURDIR)/.cache/peers/$(BLACKBOX_VERSION)
+bench-peers: bench-clocks ## bench-clocks, and the processor time compared with blackbox_exporter, Debian's and $(BLACKBOX_VERSION), in PAIRS pairs; rewrites the tables of docs/performance.md
+	test -x $(PEERS_BIN)/blackbox_exporter || \
+	  GOBIN=$(PEERS_BIN) CGO_ENABLED=0 go install github.com/prometheus/blackbox_exporter@$(BLACKBOX_VERSION)
+	go test -tags benchpeers -run '^TestBenchPeers$$' -count 1 -timeout 0 -v ./cmd/endpoint_exporter \
+	  -peers.blackbox $(PEERS) -peers.pairs $(PAIRS) -peers.write $(CURDIR)/docs/performance.md
 
 SOAK ?= 2h
 SOAKFLAGS ?=

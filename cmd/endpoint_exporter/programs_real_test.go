@@ -1,4 +1,4 @@
-//go:build realpeers && linux
+//go:build (realpeers || benchpeers) && linux
 
 package main
 
@@ -6,20 +6,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
 // output collects the output of a program, for the log of a failed test.
@@ -104,54 +99,6 @@ func bound(port string) func() bool {
 	}
 }
 
-// process is a program that serves HTTP and is measured.
-type process struct {
-	tb      testing.TB
-	command *exec.Cmd
-	url     string
-}
-
-// startProcess runs a program on a free port until the test ends.
-func startProcess(tb testing.TB, name string, args ...string) *process {
-	tb.Helper()
-	command := exec.Command(name, append(args, "--web.listen-address=127.0.0.1:0")...)
-	return &process{tb, command, "http://" + program.Start(tb, command)}
-}
-
-// get fetches a page that must be there.
-func (p *process) get(path string) []byte {
-	p.tb.Helper()
-	response, err := http.Get(p.url + path)
-	if err != nil {
-		p.tb.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		p.tb.Fatalf("%s: %s %v\n%s", path, response.Status, err, body)
-	}
-	return body
-}
-
-// cpu is the processor time that the program has used, by /proc/PID/stat (fields 14 and 15, in ticks of 10 ms).
-func (p *process) cpu() time.Duration {
-	p.tb.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
-	if err != nil {
-		p.tb.Fatal(err)
-	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			p.tb.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
-}
-
 // buildExporter builds the program as it is released.
 func buildExporter(tb testing.TB) string {
 	tb.Helper()
@@ -162,18 +109,4 @@ func buildExporter(tb testing.TB) string {
 		tb.Fatalf("build: %v\n%s", err, said)
 	}
 	return out
-}
-
-// resident is the program's resident memory in bytes.
-func (p *process) resident() int64 {
-	p.tb.Helper()
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.command.Process.Pid))
-	if err != nil {
-		p.tb.Fatal(err)
-	}
-	pages, err := strconv.ParseInt(strings.Fields(string(statm))[1], 10, 64)
-	if err != nil {
-		p.tb.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
 }

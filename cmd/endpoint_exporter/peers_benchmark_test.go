@@ -1,0 +1,370 @@
+//go:build benchpeers && linux
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
+)
+
+// Flags of TestBenchPeers; make bench-peers sets them.
+var (
+	peersExporter = flag.String("peers.exporter", "", "binary of this exporter to measure; empty: built from this tree")
+	peersPrograms = flag.String("peers.blackbox", "prometheus-blackbox-exporter", "blackbox_exporter binaries to compare with, separated by commas; the aims are of the last")
+	peersPairs    = flag.Int("peers.pairs", 9, "interleaved pairs of each row")
+	peersSlice    = flag.Duration("peers.slice", 1500*time.Millisecond, "how long one side of a pair runs")
+	peersRows     = flag.String("peers.rows", "", "regular expression of the rows to measure; empty: all")
+	peersWrite    = flag.String("peers.write", "", "Markdown file whose generated section is rewritten; empty: none")
+)
+
+// peersMarks enclose the section that TestBenchPeers writes.
+var peersMarks = [2]string{"<!-- begin: make bench-peers -->\n", "<!-- end: make bench-peers -->\n"}
+
+// peersWorkers is how many requests are in progress at a time when a program is saturated. More only lengthen the
+// queues: the machine has fewer cores.
+const peersWorkers = 16
+
+// peersRow is one row of the table.
+type peersRow struct {
+	name  string
+	aim   float64 // ratio to as many probes of the peer
+	hosts []lab.Host
+	// whole resolves names and completes sessions, as the configuration does by default. Without it hosts are
+	// addresses and sessions end with the server flight.
+	whole, dns bool
+	probe      bool   // each path is a scrape of its own at /probe; else all paths are one scrape of /metrics
+	accept     string // header; "": that of Prometheus 3
+	oneByOne   bool   // one request at a time, of the peer too
+}
+
+func peersTable() []peersRow {
+	return []peersRow{
+		{name: "device hello, TCP, 50 paths in a scrape", aim: 0.25, hosts: manyHosts(50, "device")},
+		{name: "device hello, TCP, 1,000 paths in a scrape", aim: 0.25, hosts: manyHosts(1000, "device")},
+		{name: "the same, Accept header of Prometheus 2.42", aim: 0.25, hosts: manyHosts(1000, "device"), accept: acceptPrometheus2},
+		{name: "device hello, DTLS, 50 paths in a scrape", aim: 0.28, hosts: manyHosts(50, "device-udp")},
+		{name: "whole session with ping, TCP, 50 paths in a scrape", aim: 0.5, hosts: manyHosts(50, "device"), whole: true},
+		{name: "browser's hello, 50 paths in a scrape", aim: 0.6, hosts: manyHosts(50, "web")},
+		{name: "one path in a scrape: device hello, TCP, at /probe, saturated", aim: 1, hosts: manyHosts(50, "device"), probe: true},
+		{name: "one path in a scrape: device hello, TCP, at /metrics, one scrape at a time", aim: 1, hosts: manyHosts(1, "device"), oneByOne: true},
+		{name: "built-in catalogue's hosts with DNS, finish and ping, 12 paths in a scrape", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true},
+	}
+}
+
+// sample is what one side of a pair used.
+type sample struct{ perPath time.Duration }
+
+// side is a program under load.
+type side struct {
+	program *process
+	round   func() (paths int)
+}
+
+// run loads the program for a time and returns the processor time per path.
+func (s *side) run(d time.Duration) sample {
+	before, paths := s.program.cpu(), 0
+	for began := time.Now(); time.Since(began) < d; {
+		paths += s.round()
+	}
+	return sample{(s.program.cpu() - before) / time.Duration(paths)}
+}
+
+// TestBenchPeers measures the processor time of this exporter and of blackbox_exporter in interleaved slices against
+// the same simulated cloud, which runs in this process, and prints the ratios. It asserts only that every path and
+// every probe succeeds.
+func TestBenchPeers(t *testing.T) {
+	only, err := regexp.Compile(*peersRows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := cmp.Or(*peersExporter, buildExporter(t))
+	var peers []*side
+	var names []string
+	one := map[*side]*side{}
+	for name := range strings.FieldsFuncSeq(*peersPrograms, func(r rune) bool { return r == ',' }) {
+		saturated, sequential := blackboxSides(t, name)
+		peers, one[saturated] = append(peers, saturated), sequential
+		names = append(names, blackboxVersion(t, name))
+	}
+	table := newPeersReport(names)
+	for _, row := range peersTable() {
+		if only.MatchString(row.name) {
+			t.Run(row.name, func(t *testing.T) {
+				ours := exporterSide(t, binary, row)
+				sides := []*side{ours}
+				for _, p := range peers {
+					if row.oneByOne {
+						p = one[p]
+					}
+					sides = append(sides, p)
+				}
+				table.add(row, measurePairs(sides))
+				t.Log("\n" + table.last())
+			})
+		}
+	}
+	t.Log("\n" + table.String())
+	if *peersWrite != "" {
+		if err := rewriteSection(*peersWrite, table.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// measurePairs runs the sides in turn, forwards and backwards alternately, and returns the samples of each side.
+func measurePairs(sides []*side) [][]sample {
+	out := make([][]sample, len(sides))
+	for _, s := range sides {
+		s.run(*peersSlice / 3) // connections, caches and heap as in the middle of a run
+	}
+	order := make([]int, len(sides))
+	for i := range order {
+		order[i] = i
+	}
+	for range *peersPairs {
+		for _, i := range order {
+			out[i] = append(out[i], sides[i].run(*peersSlice))
+		}
+		slices.Reverse(order)
+	}
+	return out
+}
+
+// exporterSide starts this exporter for a row.
+func exporterSide(t *testing.T, binary string, row peersRow) *side {
+	l := startLab(t, lab.Options{Hosts: row.hosts})
+	config := l.Config() + "survey: {min_interval: 0s, timeout: 1m}\n"
+	if !row.dns {
+		config = byAddress(l, config, row.whole)
+	}
+	p := startProcess(t, binary, "--config.file="+configFile(t, config))
+	client, accept := prometheusClient(), cmp.Or(row.accept, acceptPrometheus3)
+	metric := "endpoint_tls_authentic"
+	if row.whole {
+		metric = "endpoint_path_up"
+	}
+	paths := len(l.Places())
+	if up := countUp(p.get("/metrics"), metric); up != paths {
+		t.Fatalf("%d of %d paths show %s", up, paths, metric)
+	}
+	if row.probe {
+		var urls []string
+		for _, place := range l.Places() {
+			urls = append(urls, p.url+"/probe?host="+place.Address.Addr().String())
+		}
+		return &side{p, func() int { fetchAll(t, client, accept, urls, peersWorkers); return len(urls) }}
+	}
+	return &side{p, func() int { fetchAll(t, client, accept, []string{p.url + "/metrics"}, 1); return paths }}
+}
+
+// blackboxSides starts a blackbox_exporter that probes web hosts by TCP and TLS: saturated, and one probe at a time.
+func blackboxSides(t *testing.T, name string) (saturated, sequential *side) {
+	l := startLab(t, lab.Options{Hosts: manyHosts(50, "web")})
+	config := configFile(t, "modules: {tls: {prober: tcp, timeout: 5s, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}}\n")
+	p := startProcess(t, name, "--config.file="+config)
+	var urls []string
+	for _, place := range l.Places() {
+		probe := "/probe?module=tls&target=" + place.Address.String()
+		if body := p.get(probe); countUp(body, "probe_success") != 1 {
+			t.Fatalf("%s", body)
+		}
+		urls = append(urls, p.url+probe)
+	}
+	client := prometheusClient()
+	return &side{p, func() int { fetchAll(t, client, acceptPrometheus3, urls, peersWorkers); return len(urls) }},
+		&side{p, func() int { fetchAll(t, client, acceptPrometheus3, urls, 1); return len(urls) }}
+}
+
+// prometheusClient is a client that keeps connections and leaves responses compressed, as Prometheus does.
+func prometheusClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: peersWorkers}}
+}
+
+// fetchAll scrapes addresses, some at a time.
+func fetchAll(t *testing.T, client *http.Client, accept string, urls []string, workers int) {
+	jobs := make(chan string)
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for url := range jobs {
+				if err := fetch(t.Context(), client, accept, url); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for _, url := range urls {
+		jobs <- url
+	}
+	close(jobs)
+	all.Wait()
+}
+
+func fetch(ctx context.Context, client *http.Client, accept, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Accept", accept)
+	request.Header.Set("Accept-Encoding", "gzip")
+	request.Header.Set(timeoutHeader, "60")
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+// byAddress makes a lab's configuration name addresses instead of hosts, and unless whole is set stop at the server
+// flight.
+func byAddress(l *lab.Lab, config string, whole bool) string {
+	var names []string
+	for _, p := range l.Places() {
+		names = append(names, "host: "+p.Host.Name+"\n", "host: "+p.Address.Addr().String()+"\n")
+	}
+	config = strings.NewReplacer(names...).Replace(config)
+	if !whole {
+		config = strings.ReplaceAll(config, "    coap_ping: true\n", "    finish: false\n")
+	}
+	return config // a browser compares names, and these hosts have none: the anchor is a key
+}
+
+// blackboxVersion is the version that a blackbox_exporter prints.
+func blackboxVersion(t *testing.T, name string) string {
+	out, err := exec.CommandContext(t.Context(), name, "--version").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	fields := strings.Fields(string(out))
+	if i := slices.Index(fields, "version"); i >= 0 && i+1 < len(fields) {
+		return strings.TrimSuffix(fields[i+1], ",")
+	}
+	return name
+}
+
+// peersReport makes the table.
+type peersReport struct {
+	b     strings.Builder
+	tail  string
+	peers []string
+}
+
+func newPeersReport(peers []string) *peersReport {
+	r := &peersReport{peers: peers}
+	r.b.WriteString("| row | CPU per path, ms |")
+	for _, p := range peers {
+		fmt.Fprintf(&r.b, " blackbox_exporter %s, ms | ratio |", p)
+	}
+	r.b.WriteString(" aim |\n|---|---|" + strings.Repeat("---|---|", len(peers)) + "---|\n")
+	return r
+}
+
+// add adds a row: medians, with the least and the greatest value of the pairs in parentheses.
+func (r *peersReport) add(row peersRow, samples [][]sample) {
+	var line strings.Builder
+	column := func(of func(pair int) float64, digits int) string {
+		values := make([]float64, len(samples[0]))
+		for i := range values {
+			values[i] = of(i)
+		}
+		slices.Sort(values)
+		return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, values[len(values)/2], digits, values[0], digits, values[len(values)-1])
+	}
+	ms := func(side int) func(int) float64 {
+		return func(pair int) float64 { return samples[side][pair].perPath.Seconds() * 1000 }
+	}
+	fmt.Fprintf(&line, "| %s | %s |", row.name, column(ms(0), 3))
+	for i := 1; i < len(samples); i++ {
+		fmt.Fprintf(&line, " %s | %s |", column(ms(i), 2), column(func(pair int) float64 { return ms(0)(pair) / ms(i)(pair) }, 2))
+	}
+	fmt.Fprintf(&line, " %.2f |\n", row.aim)
+	r.tail = line.String()
+	r.b.WriteString(r.tail)
+}
+
+func (r *peersReport) last() string   { return r.tail }
+func (r *peersReport) String() string { return r.b.String() }
+
+// rewriteSection replaces the text between the marks of a file.
+func rewriteSection(file, text string) error {
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	head, rest, found := strings.Cut(string(old), peersMarks[0])
+	_, tail, ended := strings.Cut(rest, peersMarks[1])
+	if !found || !ended {
+		return fmt.Errorf("%s has no section %q", file, peersMarks[0])
+	}
+	return os.WriteFile(file, []byte(head+peersMarks[0]+"\n"+text+"\n"+peersMarks[1]+tail), 0o644) //nolint:gosec // a document
+}
+
+// process is a program that serves HTTP and is measured.
+type process struct {
+	tb      testing.TB
+	command *exec.Cmd
+	url     string
+}
+
+// startProcess runs a program on a free port until the test ends.
+func startProcess(tb testing.TB, name string, args ...string) *process {
+	tb.Helper()
+	command := exec.Command(name, append(args, "--web.listen-address=127.0.0.1:0")...)
+	return &process{tb, command, "http://" + program.Start(tb, command)}
+}
+
+// get fetches a page that must be there.
+func (p *process) get(path string) []byte {
+	p.tb.Helper()
+	response, err := http.Get(p.url + path)
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		p.tb.Fatalf("%s: %s %v\n%s", path, response.Status, err, body)
+	}
+	return body
+}
+
+// cpu is the processor time that the program has used, by /proc/PID/stat (fields 14 and 15, in ticks of 10 ms).
+func (p *process) cpu() time.Duration {
+	p.tb.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	var ticks int64
+	for _, field := range fields[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			p.tb.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
