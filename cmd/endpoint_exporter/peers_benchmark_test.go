@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"flag"
@@ -14,11 +13,12 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
@@ -52,6 +52,9 @@ type peersRow struct {
 	probe      bool   // each path is a scrape of its own at /probe; else all paths are one scrape of /metrics
 	accept     string // header; "": that of Prometheus 3
 	oneByOne   bool   // one request at a time, of the peer too
+	// every is the interval between two scrapes, and between as many probes at once of the peer; 0: no pause. Rounds that
+	// ask the zone's servers need one: those get at most two questions a second for each host.
+	every time.Duration
 }
 
 func peersTable() []peersRow {
@@ -64,26 +67,29 @@ func peersTable() []peersRow {
 		{name: "browser's hello, 50 paths in a scrape", aim: 0.6, hosts: manyHosts(50, "web")},
 		{name: "one path in a scrape: device hello, TCP, at /probe, saturated", aim: 1, hosts: manyHosts(50, "device"), probe: true},
 		{name: "one path in a scrape: device hello, TCP, at /metrics, one scrape at a time", aim: 1, hosts: manyHosts(1, "device"), oneByOne: true},
-		{name: "built-in catalogue's hosts with DNS, finish and ping, 12 paths in a scrape", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true},
+		{name: "built-in catalogue's hosts with DNS, finish and ping, 12 paths in a scrape a second", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second},
 	}
 }
-
-// sample is what one side of a pair used.
-type sample struct{ perPath time.Duration }
 
 // side is a program under load.
 type side struct {
 	program *process
 	round   func() (paths int)
+	every   time.Duration // from the begin of a round to that of the next; 0: no pause
 }
 
-// run loads the program for a time and returns the processor time per path.
-func (s *side) run(d time.Duration) sample {
+// run loads the program for a time and returns the processor time per path in milliseconds.
+func (s *side) run(d time.Duration) float64 {
+	tick := time.NewTicker(max(s.every, 1))
+	defer tick.Stop()
 	before, paths := s.program.cpu(), 0
-	for began := time.Now(); time.Since(began) < d; {
+	for began := time.Now(); time.Since(began) < max(d, 4*s.every); {
 		paths += s.round()
+		if s.every > 0 {
+			<-tick.C
+		}
 	}
-	return sample{(s.program.cpu() - before) / time.Duration(paths)}
+	return (s.program.cpu() - before).Seconds() * 1000 / float64(paths)
 }
 
 // TestBenchPeers measures the processor time of this exporter and of blackbox_exporter in interleaved slices against
@@ -95,25 +101,19 @@ func TestBenchPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	binary := cmp.Or(*peersExporter, buildExporter(t))
-	var peers []*side
+	var peers []*blackbox
 	var names []string
-	one := map[*side]*side{}
 	for name := range strings.FieldsFuncSeq(*peersPrograms, func(r rune) bool { return r == ',' }) {
-		saturated, sequential := blackboxSides(t, name)
-		peers, one[saturated] = append(peers, saturated), sequential
+		peers = append(peers, startBlackbox(t, name))
 		names = append(names, blackboxVersion(t, name))
 	}
 	table := newPeersReport(names)
 	for _, row := range peersTable() {
 		if only.MatchString(row.name) {
 			t.Run(row.name, func(t *testing.T) {
-				ours := exporterSide(t, binary, row)
-				sides := []*side{ours}
+				sides := []*side{exporterSide(t, binary, row)}
 				for _, p := range peers {
-					if row.oneByOne {
-						p = one[p]
-					}
-					sides = append(sides, p)
+					sides = append(sides, p.side(t, row))
 				}
 				table.add(row, measurePairs(sides))
 				t.Log("\n" + table.last())
@@ -129,8 +129,8 @@ func TestBenchPeers(t *testing.T) {
 }
 
 // measurePairs runs the sides in turn, forwards and backwards alternately, and returns the samples of each side.
-func measurePairs(sides []*side) [][]sample {
-	out := make([][]sample, len(sides))
+func measurePairs(sides []*side) [][]float64 {
+	out := make([][]float64, len(sides))
 	for _, s := range sides {
 		s.run(*peersSlice / 3) // connections, caches and heap as in the middle of a run
 	}
@@ -169,27 +169,41 @@ func exporterSide(t *testing.T, binary string, row peersRow) *side {
 		for _, place := range l.Places() {
 			urls = append(urls, p.url+"/probe?host="+place.Address.Addr().String())
 		}
-		return &side{p, func() int { fetchAll(t, client, accept, urls, peersWorkers); return len(urls) }}
+		return &side{p, func() int { fetchAll(t, client, accept, urls, peersWorkers); return len(urls) }, row.every}
 	}
-	return &side{p, func() int { fetchAll(t, client, accept, []string{p.url + "/metrics"}, 1); return paths }}
+	return &side{p, func() int { fetchAll(t, client, accept, []string{p.url + "/metrics"}, 1); return paths }, row.every}
 }
 
-// blackboxSides starts a blackbox_exporter that probes web hosts by TCP and TLS: saturated, and one probe at a time.
-func blackboxSides(t *testing.T, name string) (saturated, sequential *side) {
-	l := startLab(t, lab.Options{Hosts: manyHosts(50, "web")})
+// blackbox is a blackbox_exporter that probes web hosts by TCP and TLS.
+type blackbox struct {
+	program *process
+	urls    []string
+}
+
+func startBlackbox(t *testing.T, name string) *blackbox {
+	l := startLab(t, lab.Options{Hosts: manyHosts(48, "web")})
 	config := configFile(t, "modules: {tls: {prober: tcp, timeout: 5s, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}}\n")
-	p := startProcess(t, name, "--config.file="+config)
-	var urls []string
+	b := &blackbox{program: startProcess(t, name, "--config.file="+config)}
 	for _, place := range l.Places() {
 		probe := "/probe?module=tls&target=" + place.Address.String()
-		if body := p.get(probe); countUp(body, "probe_success") != 1 {
+		if body := b.program.get(probe); countUp(body, "probe_success") != 1 {
 			t.Fatalf("%s", body)
 		}
-		urls = append(urls, p.url+probe)
+		b.urls = append(b.urls, b.program.url+probe)
 	}
-	client := prometheusClient()
-	return &side{p, func() int { fetchAll(t, client, acceptPrometheus3, urls, peersWorkers); return len(urls) }},
-		&side{p, func() int { fetchAll(t, client, acceptPrometheus3, urls, 1); return len(urls) }}
+	return b
+}
+
+// side loads the program as a row does: many probes at a time, one, or as many as the row has paths and then a pause.
+func (b *blackbox) side(t *testing.T, row peersRow) *side {
+	client, urls, workers := prometheusClient(), b.urls, peersWorkers
+	switch {
+	case row.oneByOne:
+		workers = 1
+	case row.every > 0:
+		urls = urls[:12]
+	}
+	return &side{b.program, func() int { fetchAll(t, client, acceptPrometheus3, urls, workers); return len(urls) }, row.every}
 }
 
 // prometheusClient is a client that keeps connections and leaves responses compressed, as Prometheus does.
@@ -282,7 +296,7 @@ func newPeersReport(peers []string) *peersReport {
 }
 
 // add adds a row: medians, with the least and the greatest value of the pairs in parentheses.
-func (r *peersReport) add(row peersRow, samples [][]sample) {
+func (r *peersReport) add(row peersRow, samples [][]float64) {
 	var line strings.Builder
 	column := func(of func(pair int) float64, digits int) string {
 		values := make([]float64, len(samples[0]))
@@ -293,7 +307,7 @@ func (r *peersReport) add(row peersRow, samples [][]sample) {
 		return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, values[len(values)/2], digits, values[0], digits, values[len(values)-1])
 	}
 	ms := func(side int) func(int) float64 {
-		return func(pair int) float64 { return samples[side][pair].perPath.Seconds() * 1000 }
+		return func(pair int) float64 { return samples[side][pair] }
 	}
 	fmt.Fprintf(&line, "| %s | %s |", row.name, column(ms(0), 3))
 	for i := 1; i < len(samples); i++ {
@@ -350,21 +364,13 @@ func (p *process) get(path string) []byte {
 	return body
 }
 
-// cpu is the processor time that the program has used, by /proc/PID/stat (fields 14 and 15, in ticks of 10 ms).
+// cpu is the processor time that the program has used, in user and kernel mode, by its clock (clock_getcpuclockid(3)).
 func (p *process) cpu() time.Duration {
 	p.tb.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
-	if err != nil {
+	const ofProcess = 2 // CPUCLOCK_SCHED
+	var spent unix.Timespec
+	if err := unix.ClockGettime(int32(^p.command.Process.Pid)<<3|ofProcess, &spent); err != nil {
 		p.tb.Fatal(err)
 	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			p.tb.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	return time.Duration(spent.Nano())
 }
