@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -24,7 +23,7 @@ type Exposition struct {
 	first      [metricCount]int32
 	last       [metricCount]int32 // both are 1 + the index in samples; 0 for a metric without samples
 	more       []string           // values of the samples' further labels
-	histograms []prometheus.Histogram
+	histograms []*histogram
 }
 
 // subject is what series are about: the round, a target, a path or a resolver. It holds the values of the labels that
@@ -52,7 +51,7 @@ func newExposition(rep *report.Report) *Exposition {
 	}
 	const perReport, perHost, perPath, perResolver = 64, 6, 26, 28 // of a host without faults
 	n := perReport + perHost*len(rep.Hosts) + perPath*paths + perResolver*resolvers
-	return &Exposition{samples: make([]sample, 0, n), more: make([]string, 0, n), histograms: make([]prometheus.Histogram, 0, paths)}
+	return &Exposition{samples: make([]sample, 0, n), more: make([]string, 0, n), histograms: make([]*histogram, 0, paths)}
 }
 
 // add adds a series at the end of its metric.
@@ -62,7 +61,7 @@ func (e *Exposition) add(n name, value float64, of *subject, more []string) {
 }
 
 // addHistogram adds a histogram, which has no further labels.
-func (e *Exposition) addHistogram(n name, h prometheus.Histogram, of *subject) {
+func (e *Exposition) addHistogram(n name, h *histogram, of *subject) {
 	e.link(n, sample{of: of, more: int32(len(e.histograms))})
 	e.histograms = append(e.histograms, h)
 }
@@ -187,22 +186,20 @@ func (e *Exposition) appendSeries(buf []byte, n name, suffix string, s *sample) 
 
 // appendHistogram appends the lines of a histogram: its classic buckets, since the text format has no others.
 func (e *Exposition) appendHistogram(buf []byte, n name, s *sample) []byte {
-	var m dto.Metric
-	if err := e.histograms[s.more].Write(&m); err != nil {
-		return buf // client_golang's histograms give none
-	}
-	h := m.GetHistogram()
-	bucket := func(bound float64, count uint64) {
+	classic := e.histograms[s.more].snapshot()
+	var count uint64
+	for i, within := range classic.counts {
+		count += within
+		bound := math.Inf(1)
+		if i < len(handshakeBuckets) {
+			bound = handshakeBuckets[i]
+		}
 		buf = e.appendSeries(buf, n, "_bucket", s)
 		buf = appendFloat(append(buf[:len(buf)-1], `,le="`...), bound)
 		buf = appendValue(append(buf, `"}`...), float64(count))
 	}
-	for _, b := range h.GetBucket() {
-		bucket(b.GetUpperBound(), b.GetCumulativeCount())
-	}
-	bucket(math.Inf(1), h.GetSampleCount())
-	buf = appendValue(e.appendSeries(buf, n, "_sum", s), h.GetSampleSum())
-	return appendValue(e.appendSeries(buf, n, "_count", s), float64(h.GetSampleCount()))
+	buf = appendValue(e.appendSeries(buf, n, "_sum", s), classic.sum)
+	return appendValue(e.appendSeries(buf, n, "_count", s), float64(count))
 }
 
 // appendEscaped appends a label's value as the text format has it between quotes.
@@ -265,7 +262,7 @@ func (e *Exposition) metric(n name, s *sample) *dto.Metric {
 	case Counter:
 		out.Counter = &dto.Counter{Value: &s.value}
 	case Histogram:
-		_ = e.histograms[s.more].Write(out) // client_golang's histograms give no error
+		_ = e.histograms[s.more].native.Write(out) // client_golang's histograms give no error
 	}
 	out.Label = make([]*dto.LabelPair, len(layouts[n].labels))
 	for i := range layouts[n].labels {

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 // handshakeBuckets are the classic buckets, in seconds: from a server in the same network to a device's timeout.
 // Prometheus servers that accept native histograms get those instead, with buckets that grow by a tenth each.
-var handshakeBuckets = []float64{0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8}
+var handshakeBuckets = [...]float64{0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8}
 
 const (
 	nativeFactor     = 1.1
@@ -28,10 +29,51 @@ const (
 // It keeps the paths of the endpoints last given to [Histograms.Keep] and no others, so that a host given to /probe
 // leaves no state behind. It is safe for concurrent use.
 type Histograms struct {
-	vec *prometheus.HistogramVec
-
 	mu    sync.RWMutex
-	paths map[pathKey]prometheus.Histogram
+	paths map[pathKey]*histogram
+}
+
+// histogram is the histogram of one path. Scrapes in the text format read its classic buckets, which client_golang's
+// histogram gives only together with all native ones: that takes a tenth of the processor time of a path. It is safe
+// for concurrent use.
+type histogram struct {
+	native prometheus.Histogram // with the classic buckets too
+
+	mu      sync.Mutex
+	classic buckets
+}
+
+// buckets are classic buckets.
+type buckets struct {
+	counts [len(handshakeBuckets) + 1]uint64 // of the observations up to each bound and above the one before; then of the others
+	sum    float64
+}
+
+func newHistogram() *histogram {
+	m := table[handshakeDuration]
+	return &histogram{native: prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: m.Name, Help: m.Help,
+		Buckets:                         handshakeBuckets[:],
+		NativeHistogramBucketFactor:     nativeFactor,
+		NativeHistogramMaxBucketNumber:  nativeMaxBuckets,
+		NativeHistogramMinResetDuration: nativeMinReset,
+	})}
+}
+
+func (h *histogram) observe(seconds float64) {
+	h.native.Observe(seconds)
+	bucket, _ := slices.BinarySearch(handshakeBuckets[:], seconds)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.classic.counts[bucket]++
+	h.classic.sum += seconds
+}
+
+// snapshot returns the classic buckets as they are now.
+func (h *histogram) snapshot() buckets {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.classic
 }
 
 // pathKey holds the values of the labels of a path.
@@ -42,36 +84,21 @@ func keyOf(service, host string, t measurement.Transport, port uint16) pathKey {
 }
 
 // NewHistograms makes histograms without a path.
-func NewHistograms() *Histograms {
-	m := table[handshakeDuration]
-	return &Histograms{
-		vec: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: m.Name, Help: m.Help,
-			Buckets:                         handshakeBuckets,
-			NativeHistogramBucketFactor:     nativeFactor,
-			NativeHistogramMaxBucketNumber:  nativeMaxBuckets,
-			NativeHistogramMinResetDuration: nativeMinReset,
-		}, m.Labels),
-		paths: make(map[pathKey]prometheus.Histogram),
-	}
-}
+func NewHistograms() *Histograms { return &Histograms{paths: make(map[pathKey]*histogram)} }
 
 // Keep sets the endpoints whose paths have histograms: those of the configuration in force. Other paths are dropped,
 // and new ones begin empty.
 func (h *Histograms) Keep(endpoints []config.Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	kept := make(map[pathKey]prometheus.Histogram)
+	kept := make(map[pathKey]*histogram)
 	for i := range endpoints {
 		e := &endpoints[i]
 		for _, p := range e.Paths {
 			key := keyOf(e.Service, e.Host, p.Transport, p.Port)
-			kept[key] = h.vec.WithLabelValues(key[:]...).(prometheus.Histogram)
-		}
-	}
-	for key := range h.paths {
-		if kept[key] == nil {
-			h.vec.DeleteLabelValues(key[:]...)
+			if kept[key] = h.paths[key]; kept[key] == nil {
+				kept[key] = newHistogram()
+			}
 		}
 	}
 	h.paths = kept
@@ -91,14 +118,14 @@ func (h *Histograms) Observe(rep *report.Report) {
 			}
 			took, ok := handshake(&p.Walks[0].Outcome)
 			if known := h.paths[keyOf(host.Endpoint.Service, host.Endpoint.Host, p.Transport, p.Port)]; ok && known != nil {
-				known.Observe(took.Seconds())
+				known.observe(took.Seconds())
 			}
 		}
 	}
 }
 
 // of is the histogram of a path; nil for a path that is not kept.
-func (h *Histograms) of(path *subject) prometheus.Histogram {
+func (h *Histograms) of(path *subject) *histogram {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.paths[pathKey(path.values)]

@@ -3,10 +3,13 @@ package collector
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
@@ -118,5 +121,33 @@ func TestHistogramsConcurrent(t *testing.T) {
 	h.Keep(nil)
 	if got := fmt.Sprint(sums(t, reports[0], h)); got != "[]" {
 		t.Errorf("left: %s", got)
+	}
+}
+
+// TestHistogramClassic compares the classic buckets with those of client_golang, at and around every bound.
+func TestHistogramClassic(t *testing.T) {
+	h := newHistogram()
+	observe := func(values ...float64) {
+		for _, v := range values {
+			h.observe(v)
+		}
+	}
+	observe(0, 1e-9, 100)
+	for _, bound := range handshakeBuckets {
+		observe(bound, math.Nextafter(bound, 0), math.Nextafter(bound, 100), bound)
+	}
+	var m dto.Metric
+	if err := h.native.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	got, want := h.snapshot(), m.GetHistogram()
+	var count uint64
+	for i, b := range want.GetBucket() {
+		if count += got.counts[i]; count != b.GetCumulativeCount() || handshakeBuckets[i] != b.GetUpperBound() {
+			t.Errorf("%d observations up to %v, client_golang counts %d up to %v", count, handshakeBuckets[i], b.GetCumulativeCount(), b.GetUpperBound())
+		}
+	}
+	if count += got.counts[len(handshakeBuckets)]; count != want.GetSampleCount() || got.sum != want.GetSampleSum() {
+		t.Errorf("%d observations, sum %v; client_golang: %d, %v", count, got.sum, want.GetSampleCount(), want.GetSampleSum())
 	}
 }
