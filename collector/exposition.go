@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -140,10 +141,18 @@ var ordered = func() (out []name) {
 // textChunk is the size in bytes from which text is passed on to the writer.
 const textChunk = 32 << 10
 
+// textChunks are buffers for text.
+var textChunks = sync.Pool{New: func() any { return new([]byte) }}
+
 // WriteText writes the metrics that selected accepts by their names in the Prometheus text format 0.0.4, exactly as
 // expfmt does. The error is that of w.
 func (e *Exposition) WriteText(w io.Writer, selected func(metric string) bool) error {
-	buf := make([]byte, 0, textChunk+textChunk/4)
+	chunk := textChunks.Get().(*[]byte)
+	buf := (*chunk)[:0]
+	defer func() {
+		*chunk = buf
+		textChunks.Put(chunk)
+	}()
 	for _, n := range ordered {
 		if e.first[n] == 0 || !selected(table[n].Name) {
 			continue
@@ -160,6 +169,12 @@ func (e *Exposition) WriteText(w io.Writer, selected func(metric string) bool) e
 	}
 	_, err := w.Write(buf)
 	return err
+}
+
+// TextSize estimates the size of the text in bytes, so that a buffer for it need not grow.
+func (e *Exposition) TextSize() int {
+	const perLine, linesOfHistogram = 128, len(handshakeBuckets) + 3
+	return perLine * (len(e.samples) + linesOfHistogram*len(e.histograms))
 }
 
 // appendSample appends the lines of one series.

@@ -68,6 +68,9 @@ var compressors = sync.Pool{New: func() any {
 	return writer
 }}
 
+// ownTextSize is more than the size in bytes of the metrics about the exporter itself.
+const ownTextSize = 16 << 10
+
 // writeText writes metrics in a text format, compressed if the client accepts that and is on another machine: on the
 // same one, compression costs both sides more than it saves.
 func (e *exporter) writeText(w http.ResponseWriter, r *http.Request, format expfmt.Format, metrics exposed) {
@@ -81,6 +84,8 @@ func (e *exporter) writeText(w http.ResponseWriter, r *http.Request, format expf
 		compressor.Reset(w)
 		defer compressor.Close() //nolint:errcheck // w keeps all in memory
 		out = compressor
+	} else if response, ok := w.(*rendered); ok {
+		response.body.Grow(metrics.report.TextSize() + ownTextSize)
 	}
 	names := r.URL.Query()["name[]"]
 	selected := func(metric string) bool { return len(names) == 0 || slices.Contains(names, metric) }
