@@ -14,23 +14,27 @@ import (
 // processor time: that one takes as long as the walk of a path. It leaves out the network counters, which are of the
 // whole network namespace and not of the process.
 type processCollector struct {
-	process procfs.Proc
 	started float64 // Unix time in seconds; 0: not known
 }
 
 // newProcessCollector returns a collector of this process.
-func newProcessCollector() prometheus.Collector {
+func newProcessCollector() prometheus.Collector { return &processCollector{started: startTime()} }
+
+// startTime returns when this process started, as a Unix time in seconds; 0 if the system does not tell.
+func startTime() float64 {
 	self, err := procfs.Self()
 	if err != nil {
-		return &processCollector{} // without /proc, a few metrics are absent
+		return 0
 	}
-	c := &processCollector{process: self}
-	if stat, err := self.Stat(); err == nil {
-		if at, err := stat.StartTime(); err == nil {
-			c.started = at
-		}
+	stat, err := self.Stat()
+	if err != nil {
+		return 0
 	}
-	return c
+	started, err := stat.StartTime()
+	if err != nil {
+		return 0
+	}
+	return started
 }
 
 // processDescs describe the metrics.
@@ -72,7 +76,7 @@ func (c *processCollector) Collect(ch chan<- prometheus.Metric) {
 	if c.started > 0 {
 		gauge(processStart, c.started)
 	}
-	if n, err := c.process.FileDescriptorsLen(); err == nil {
+	if n, err := openFiles(); err == nil {
 		gauge(processFDs, float64(n))
 	}
 	var limit unix.Rlimit
@@ -101,4 +105,20 @@ func memory() (virtual, resident float64, ok bool) {
 	}
 	virtual, resident = pages(fields[0]), pages(fields[1])
 	return virtual, resident, err == nil
+}
+
+// openFiles counts the open file descriptors of this process. Linux 6.2 and later give their number as the size of the
+// directory that lists them.
+func openFiles() (int, error) {
+	const directory = "/proc/self/fd"
+	if info, err := os.Stat(directory); err == nil && info.Size() > 0 {
+		return int(info.Size()), nil
+	}
+	list, err := os.Open(directory)
+	if err != nil {
+		return 0, err
+	}
+	defer list.Close()
+	names, err := list.Readdirnames(-1)
+	return len(names) - 1, err // list is one of them
 }
