@@ -27,6 +27,7 @@ import (
 // Flags of TestBenchPeers; make bench-peers sets them.
 var (
 	peersExporter = flag.String("peers.exporter", "", "binary of this exporter to measure; empty: built from this tree")
+	peersBefore   = flag.String("peers.before", "", "binary of an earlier version of this exporter to measure too; empty: none")
 	peersPrograms = flag.String("peers.blackbox", "prometheus-blackbox-exporter", "blackbox_exporter binaries to compare with, separated by commas; the aims are of the last")
 	peersPairs    = flag.Int("peers.pairs", 9, "interleaved pairs of each row")
 	peersSlice    = flag.Duration("peers.slice", 1500*time.Millisecond, "how long one side of a pair runs")
@@ -35,7 +36,7 @@ var (
 )
 
 // peersMarks enclose the section that TestBenchPeers writes.
-var peersMarks = [2]string{"<!-- begin: make bench-peers -->\n", "<!-- end: make bench-peers -->\n"}
+var peersMarks = [2]string{"<!-- peers: begin -->\n", "<!-- peers: end -->\n"}
 
 // peersWorkers is how many requests are in progress at a time when a program is saturated. More only lengthen the
 // queues: the machine has fewer cores.
@@ -105,13 +106,19 @@ func TestBenchPeers(t *testing.T) {
 	var names []string
 	for name := range strings.FieldsFuncSeq(*peersPrograms, func(r rune) bool { return r == ',' }) {
 		peers = append(peers, startBlackbox(t, name))
-		names = append(names, blackboxVersion(t, name))
+		names = append(names, "blackbox_exporter "+blackboxVersion(t, name))
+	}
+	if *peersBefore != "" {
+		names = append([]string{"this exporter before"}, names...)
 	}
 	table := newPeersReport(names)
 	for _, row := range peersTable() {
 		if only.MatchString(row.name) {
 			t.Run(row.name, func(t *testing.T) {
 				sides := []*side{exporterSide(t, binary, row)}
+				if *peersBefore != "" {
+					sides = append(sides, exporterSide(t, *peersBefore, row))
+				}
 				for _, p := range peers {
 					sides = append(sides, p.side(t, row))
 				}
@@ -122,7 +129,8 @@ func TestBenchPeers(t *testing.T) {
 	}
 	t.Log("\n" + table.String())
 	if *peersWrite != "" {
-		if err := rewriteSection(*peersWrite, table.String()); err != nil {
+		text := fmt.Sprintf("%d pairs of %v a side; median, and in parentheses the least and the greatest of the pairs.\n\n%s", *peersPairs, *peersSlice, table)
+		if err := rewriteSection(*peersWrite, text); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -287,9 +295,9 @@ type peersReport struct {
 
 func newPeersReport(peers []string) *peersReport {
 	r := &peersReport{peers: peers}
-	r.b.WriteString("| row | CPU per path, ms |")
+	r.b.WriteString("| row | this exporter, ms |")
 	for _, p := range peers {
-		fmt.Fprintf(&r.b, " blackbox_exporter %s, ms | ratio |", p)
+		fmt.Fprintf(&r.b, " %s, ms | ratio |", p)
 	}
 	r.b.WriteString(" aim |\n|---|---|" + strings.Repeat("---|---|", len(peers)) + "---|\n")
 	return r
