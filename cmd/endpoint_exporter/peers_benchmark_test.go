@@ -175,7 +175,7 @@ func exporterSide(t *testing.T, binary string, row peersRow) *side {
 	if row.probe {
 		var urls []string
 		for _, place := range l.Places() {
-			urls = append(urls, p.url+"/probe?host="+place.Address.Addr().String())
+			urls = append(urls, p.url+"/probe?target="+place.Address.Addr().String())
 		}
 		return &side{p, func() int { fetchAll(t, client, accept, urls, peersWorkers); return len(urls) }, row.every}
 	}
