@@ -227,7 +227,7 @@ var table = withTransports([metricCount]Metric{
 	tlsAuthentic: {
 		Name: "endpoint_tls_authentic", Type: Gauge, Labels: ofPath, Group: groupTLS,
 		Help: "1 if the certificate is signed by the expected authority and its holder proved the key, 0 if not; " +
-			"absent if no certificate was sent, or if the handshake was cut off before the proof.",
+			"absent if no certificate was sent, if the handshake was cut off before the proof, or if no trust anchor is known (/probe?client=device).",
 	},
 	tlsIssuerInfo: {
 		Name: "endpoint_tls_issuer_info", Type: Gauge, Labels: with(ofPath, "issuer", "subject", "public_key_sha256"), Group: groupTLS,

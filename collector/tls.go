@@ -44,8 +44,9 @@ func (s *series) certificate(of *subject, j *trust.Judgement, seen *measurement.
 	if !j.Seen {
 		return
 	}
-	// A server flight that was cut off before its signature neither proves nor disproves the key.
-	if j.Verdict != trust.KeyNotProved || seen.SignatureChecked {
+	// A server flight that was cut off before its signature neither proves nor disproves the key. Without a trust anchor
+	// nothing is proved or disproved.
+	if !j.Unjudged && (j.Verdict != trust.KeyNotProved || seen.SignatureChecked) {
 		s.add(tlsAuthentic, number(j.Authentic), of)
 	}
 	s.add(tlsIssuerInfo, 1, of, measurement.Text(j.Issuer), measurement.Text(j.Subject), measurement.Text(j.PublicKeySHA256))

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// maxWaiting bounds the connections that wait for their client, to at most a quarter of the files that the process
+	// maxWaiting bounds the connections that wait for their client, to at most an eighth of the files that the process
 	// may open. A client can make each hold about 40 kB before it has shown a password: headers, buffers and a goroutine.
 	maxWaiting = 256
 	// maxConnections bounds all connections that are open at once, with those whose request is in progress, to at most
-	// half of the files.
+	// a quarter of the files.
 	maxConnections = 1024
 	// maxHeader bounds the headers of a request in bytes; net/http adds 4096 to it.
 	maxHeader = 16<<10 - 4096
@@ -38,7 +38,7 @@ const (
 // a client that is being served keeps its connection.
 type connections struct {
 	released func() // called after a connection has ended
-	files    int    // that the process may open
+	files    int    // that the process may open; 0: no known limit
 
 	mu    sync.Mutex
 	clock uint64 // counts the times at which a connection began to wait for its client
@@ -59,6 +59,9 @@ type connectionKey struct{}
 // install sets the bounds of connections and requests in a server.
 func (c *connections) install(server *http.Server) {
 	c.open = make(map[net.Conn]*connection)
+	if c.files == 0 {
+		c.files = 4 * maxConnections
+	}
 	server.MaxHeaderBytes = maxHeader
 	server.ReadHeaderTimeout, server.ReadTimeout = requestTime, requestTime
 	server.WriteTimeout = responseTime
@@ -82,9 +85,9 @@ func (c *connections) add(conn net.Conn) *connection {
 	added := &connection{all: c, number: c.clock, since: c.clock, network: networkOf(conn.RemoteAddr())}
 	c.open[conn] = added
 	switch {
-	case c.waiting() > min(maxWaiting, c.files/4):
+	case c.waiting() > min(maxWaiting, c.files/8):
 		c.close(c.victim(func(a *connection) bool { return a.requests == 0 }, func(a, b *connection) bool { return a.since < b.since }))
-	case len(c.open) > min(maxConnections, c.files/2):
+	case len(c.open) > min(maxConnections, c.files/4):
 		c.close(c.victim(func(*connection) bool { return true }, func(a, b *connection) bool { return a.number > b.number }))
 	}
 	return added

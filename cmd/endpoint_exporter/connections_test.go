@@ -53,7 +53,7 @@ func TestConnectionsVictim(t *testing.T) {
 		"IPv6 addresses of one /64: one network":                   {[]group{{1, other, busy}, {1, same, nil}, {maxWaiting, "[2001:db8::2]:1", nil}}, 1},
 		"IPv6 addresses of another /64: the oldest of the network": {[]group{{maxWaiting, same, nil}, {1, elsewhere, nil}}, 0},
 	} {
-		c := &connections{released: func() {}, files: 4 * maxConnections}
+		c := &connections{released: func() {}}
 		server := &http.Server{}
 		c.install(server)
 		var conns []*remoteConn

@@ -377,7 +377,7 @@ func TestConnectionsWithoutRequest(t *testing.T) {
 	}{
 		"silent: closed":    {text: "", n: 1000, maxOpen: 300},
 		"one byte: closed":  {text: "G", n: 1000, maxOpen: 300},
-		"few files: closed": {text: "", files: 100, n: 300, maxOpen: 60},
+		"few files: closed": {text: "", files: 100, n: 300, maxOpen: 40},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

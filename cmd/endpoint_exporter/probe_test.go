@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -10,30 +11,77 @@ import (
 	"testing"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 )
 
-// TestProbePorts: probe.ports limits what /probe connects to at hosts that are only allowed, and not at configured
-// ones.
-func TestProbePorts(t *testing.T) {
+// TestProbeParameters probes a host that is not configured as a device and as a browser.
+func TestProbeParameters(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		const forbidden = "port 443 is not allowed by probe.ports"
-		for name, test := range map[string]struct {
-			ports, host string
-			code        int
-			text        string
+		const containersHost = "containers.us-east-1.mbedcloud.com"
+		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		places := l.Places() // TCP 5684, UDP 5684 and TCP 443 of bootstrap
+		device, web := fmt.Sprint(places[0].Address.Port()), fmt.Sprint(places[2].Address.Port())
+		settings := fmt.Sprintf("probe: {allow: ['*.us-east-1.mbedcloud.com', 127.0.0.0/8], ports: [%s, %s]}\n", device, web)
+		e := startExporterOn(t, network, strings.NewReplacer("host: bootstrap.", "host: a.", "host: containers.", "host: b.").Replace(l.Config())+settings)
+		for _, test := range []struct {
+			host, query, transport, port string
+			judged                       bool // the anchor web judges the certificate; of a device none is known
 		}{
-			"443 by default":                       {"", "127.0.0.9", http.StatusOK, "endpoint_up"},
-			"443 is listed":                        {", ports: [443]", "127.0.0.9", http.StatusOK, "endpoint_up"},
-			"443 is not listed":                    {", ports: [5684]", "127.0.0.9", http.StatusForbidden, forbidden},
-			"443 is not listed, a configured host": {", ports: [8443]", bootstrapHost, http.StatusOK, "endpoint_up"},
-			"an IPv6 address in brackets":          {"", "[2001:db8::9]", http.StatusOK, `host="2001:db8::9"`},
+			{bootstrapHost, "port=" + device + "&transport=tcp", "tcp", device, false},
+			{bootstrapHost, "port=" + device + "&transport=udp", "udp", device, false},
+			{bootstrapHost, "port=" + web + "&client=device&transport=tcp", "tcp", web, false},
+			{containersHost, "port=" + web + "&client=web", "tcp", web, true},
 		} {
-			e := startExporterOn(t, network, bootstrapOnly(t, network).Config()+"probe: {allow: [127.0.0.9, '2001:db8::9']"+test.ports+"}\n")
-			if code, body := get(t, e, http.MethodGet, "/probe?target="+test.host); code != test.code || !strings.Contains(body, test.text) {
-				t.Errorf("%s: %d %.200s", name, code, body)
+			code, body := get(t, e, http.MethodGet, "/probe?target="+test.host+"&"+test.query)
+			x := parseExposition(t, body)
+			_, own := x.one("endpoint_path_up", `host="`+test.host+`"`, `service="probe"`, `transport="`+test.transport+`"`, `port="`+test.port+`"`)
+			if up, one := x.one("endpoint_path_up"); code != http.StatusOK || !own || !one || up != 1 {
+				t.Errorf("%s: %d, up %v: %.3000s", test.query, code, x.of("endpoint_path_up"), body)
+			}
+			if authentic, judged := x.one("endpoint_tls_authentic"); judged != test.judged || judged && authentic != 1 {
+				t.Errorf("%s: authentic %v, judged %v", test.query, authentic, judged)
+			}
+			if len(x.of("endpoint_tls_issuer_info")) != 1 {
+				t.Errorf("%s: the issuer is not shown", test.query)
+			}
+		}
+	})
+}
+
+// TestProbeRefuses: a refusal names the key of the configuration that would allow the request, or the parameter that is
+// wrong.
+func TestProbeRefuses(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		config := bootstrapOnly(t, network).Config() + "probe: {allow: [127.0.0.9, '2001:db8::9'], ports: [443, 8443]}\n"
+		e := startExporterOn(t, network, config)
+		const configured = "host " + bootstrapHost + " is an endpoint of the configuration, which names its paths; leave out transport, port and client"
+		const udp = "a web client uses TCP; want the client device for a path over UDP"
+		for query, test := range map[string]struct {
+			code int
+			text string
+		}{
+			"target=127.0.0.9":                      {http.StatusOK, `host="127.0.0.9",port="443"`},
+			"target=127.0.0.9&port=8443":            {http.StatusOK, `host="127.0.0.9",port="8443"`},
+			"target=[2001:db8::9]":                  {http.StatusOK, `host="2001:db8::9"`},
+			"target=" + bootstrapHost:               {http.StatusOK, "endpoint_up"}, // whatever probe.ports has
+			"target=127.0.0.9&port=22":              {http.StatusForbidden, "port 22 is not listed by probe.ports; to allow it, write in the configuration: probe: {ports: [443,8443,22]}"},
+			"target=127.0.0.9&client=web&port=5684": {http.StatusForbidden, "port 5684 is not listed by probe.ports"},
+			"target=127.0.0.9&client=device":        {http.StatusForbidden, "port 5684 is not listed by probe.ports"},
+			"target=127.0.0.8": {http.StatusForbidden, "host 127.0.0.8 is neither an endpoint of the configuration nor allowed by probe.allow; " +
+				"to allow it, add it in the configuration: probe: {allow: [127.0.0.8]}"},
+			"target=127.0.0.9&port=0":                    {http.StatusBadRequest, `parameter port: "0" is not a port; want 1 to 65535`},
+			"target=127.0.0.9&transport=sctp":            {http.StatusBadRequest, `parameter transport: "sctp" is not a transport; want tcp or udp`},
+			"target=127.0.0.9&client=browser":            {http.StatusBadRequest, `parameter client: "browser" is not a client; want device or web`},
+			"target=127.0.0.9&client=web&transport=udp":  {http.StatusBadRequest, udp},
+			"target=127.0.0.9:443":                       {http.StatusBadRequest, "parameter target: 127.0.0.9:443 has a port; write it as a parameter: /probe?target=127.0.0.9&port=443"},
+			"target=" + bootstrapHost + "&port=5684":     {http.StatusBadRequest, configured},
+			"target=" + bootstrapHost + "&client=device": {http.StatusBadRequest, configured},
+		} {
+			if code, body := get(t, e, http.MethodGet, "/probe?"+query); code != test.code || !strings.Contains(body, test.text) {
+				t.Errorf("%s: %d %.300s", query, code, body)
 			}
 		}
 	})

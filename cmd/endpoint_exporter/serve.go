@@ -16,6 +16,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 // drainTime is how long scrapes under way may take to end after SIGTERM: less than the 10 s that container runtimes
@@ -86,7 +88,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		Handler:  idle.wrap(exporter.handler()),
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	(&connections{released: idle.schedule, files: openFiles()}).install(server)
+	(&connections{released: idle.schedule, files: survey.DescriptorLimit()}).install(server)
 	if *s.web.WebConfigFile != "" {
 		bounded := newPasswords()
 		server.Handler = bounded.after(server.Handler)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"net/url"
 	gopath "path"
 	"slices"
 	"strconv"
@@ -182,32 +183,14 @@ func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// serveProbe surveys one host. A host that is neither configured nor allowed by probe.allow is refused. A host that is
-// allowed by name is not connected to at addresses that probe.allow does not permit.
+// serveProbe surveys one host. A host that is neither configured nor allowed by probe.allow, and a port that
+// probe.ports does not list, are refused. A host that is allowed by name is not connected to at addresses that
+// probe.allow does not permit.
 func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	if !query.Has("target") {
-		http.Error(w, "parameter target is missing: "+probePath+"?target=HOST", http.StatusBadRequest)
+	host, asked, refusal := parseProbe(r.URL.Query(), e.survey.Config())
+	if refusal != nil {
+		http.Error(w, refusal.text, refusal.code)
 		return
-	}
-	host, err := config.ParseHost(query.Get("target"))
-	if err != nil {
-		http.Error(w, "parameter target: "+err.Error(), http.StatusBadRequest)
-		return
-	}
-	cfg := e.survey.Config()
-	known := len(cfg.EndpointsOf(host)) > 0
-	if !known && !cfg.Probe.AllowsHost(host) {
-		http.Error(w, fmt.Sprintf("host %s is neither configured nor allowed by probe.allow; write its full name", host), http.StatusForbidden)
-		return
-	}
-	if !known {
-		for _, p := range cfg.Unconfigured(host).Paths {
-			if !cfg.Probe.AllowsPort(p.Port) {
-				http.Error(w, fmt.Sprintf("port %d is not allowed by probe.ports, and host %s is not configured", p.Port, host), http.StatusForbidden)
-				return
-			}
-		}
 	}
 	ctx, cancel, err := scrapeContext(r)
 	if err != nil {
@@ -216,16 +199,64 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 	}
 	defer cancel()
 	e.followResolvers()
-	rep, err := e.survey.RunHost(ctx, host)
+	rep, err := e.survey.RunHost(ctx, host, asked)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	if addr, led := ledAstray(rep); !known && led {
-		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow", host, addr), http.StatusForbidden)
+	if addr, led := ledAstray(rep); led && len(e.survey.Config().EndpointsOf(host)) == 0 {
+		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow; to allow it, add it in the configuration: probe: {allow: [%s, %s]}",
+			host, addr, host, addr), http.StatusForbidden)
 		return
 	}
 	e.expose(w, r, func() exposed { return exposed{report: e.collect(rep)} })
+}
+
+// refusal is the response to a request to /probe that is refused.
+type refusal struct {
+	code int
+	text string
+}
+
+// parseProbe parses the parameters of a request to /probe, and decides whether the configuration permits it.
+func parseProbe(query url.Values, cfg *config.Config) (host string, asked config.Asked, refused *refusal) {
+	refuse := func(code int, format string, values ...any) (string, config.Asked, *refusal) {
+		return "", config.Asked{}, &refusal{code, fmt.Sprintf(format, values...)}
+	}
+	if !query.Has("target") {
+		return refuse(http.StatusBadRequest, "parameter target is missing: %s?target=HOST", probePath)
+	}
+	target := query.Get("target")
+	if t, err := config.ParseTarget(target); err == nil && t.Port != 0 {
+		return refuse(http.StatusBadRequest, "parameter target: %s has a port; write it as a parameter: %s?target=%s&port=%d",
+			measurement.Text(target), probePath, measurement.Text(t.Name), t.Port)
+	}
+	host, err := config.ParseHost(target)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "parameter target: %v", err)
+	}
+	transport, port, client := query.Get("transport"), query.Get("port"), query.Get("client")
+	if asked, err = config.ParseAsked(transport, port, client); err != nil {
+		return refuse(http.StatusBadRequest, "%v", err)
+	}
+	if len(cfg.EndpointsOf(host)) > 0 {
+		if transport+port+client != "" {
+			return refuse(http.StatusBadRequest, "host %s is an endpoint of the configuration, which names its paths; leave out transport, port and client", host)
+		}
+		return host, asked, nil
+	}
+	if !cfg.Probe.AllowsHost(host) {
+		return refuse(http.StatusForbidden, "host %s is neither an endpoint of the configuration nor allowed by probe.allow; "+
+			"to allow it, add it in the configuration: probe: {allow: [%s]}", host, host)
+	}
+	for _, p := range asked.Paths {
+		if !cfg.Probe.AllowsPort(p.Port) {
+			ports, _ := json.Marshal(append(slices.Clone(cfg.Probe.Ports), p.Port)) // a list of numbers has no error
+			return refuse(http.StatusForbidden, "port %d is not listed by probe.ports; to allow it, write in the configuration: probe: {ports: %s}",
+				p.Port, ports)
+		}
+	}
+	return host, asked, nil
 }
 
 // ledAstray reports whether a host has only addresses that must not be connected to, and returns the first.

@@ -54,5 +54,5 @@ func promtool(t *testing.T, content any) {
 
 // selectingAll replaces the variables of a dashboard in an expression, so that it selects every series.
 func selectingAll(expr string) string {
-	return regexp.MustCompile(`\$\w+`).ReplaceAllString(expr, ".*")
+	return regexp.MustCompile(`\$[a-z_]\w*`).ReplaceAllString(expr, ".*")
 }

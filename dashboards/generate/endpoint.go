@@ -9,7 +9,7 @@ func endpoint() dashboard {
 	)
 	phase := func(title, name, description string) panel {
 		return lines(6, 7, title, description, field{Unit: "s", Min: ptr(0.0), NoValue: "This phase did not run"},
-			query{placed(`endpoint_path_duration_seconds{@target, phase="` + name + `"}`), series})
+			query{placed("instance", `endpoint_path_duration_seconds{@target, phase="`+name+`"}`), series})
 	}
 	onPath := labelColumns(nil, "instance", "transport", "port")
 	onResolver := labelColumns(nil, "instance", "resolver")
@@ -30,7 +30,7 @@ func endpoint() dashboard {
 
 		row("Paths"),
 		timeline(14, 9, "Path states", "Each cell is the worst of its interval. A gap is time without a verdict: the exporter was silent, or the deadline cut the path off.",
-			pathHistory, "no data", nil, query{placed(pathStates), series}),
+			pathHistory, "no data", nil, query{placed("instance", pathStates), series}),
 		table(10, 9, "Failures", "Why paths failed in the last 10 minutes.", "No failure was reported in the last 10 minutes", "Fault", false,
 			[]column{
 				{label: "instance", header: "Exporter", width: 190}, {label: "transport", header: "Over", width: 55}, {label: "port", header: "Port", width: 55},
@@ -43,10 +43,10 @@ func endpoint() dashboard {
 		lines(12, 7, "Failures by reason", "Addresses that failed on any path, by path and reason, in the 10 minutes before. Every address is probed; a device takes the first.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No failure was reported in the time shown",
 				Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2}},
-			query{placed(`max by (@path, reason) (max_over_time(endpoint_path_failure{@target}[10m]))`), series + " {{reason}}"}),
+			query{placed("instance", `max by (@path, reason) (max_over_time(endpoint_path_failure{@target}[10m]))`), series + " {{reason}}"}),
 		lines(12, 7, "Rounds that passed", "Of the rounds of the hour before, the part in which the path carried a device.",
 			field{Unit: "percentunit", Min: ptr(0.0), Max: ptr(1.0), NoValue: "no data", Custom: map[string]any{"lineWidth": 2}},
-			query{placed(`
+			query{placed("instance", `
 				sum by (@path) (increase(endpoint_path_attempts_total{@target, result="ok"}[1h]))
 				/ sum by (@path) (increase(endpoint_path_attempts_total{@target}[1h]))`), series}),
 
@@ -58,15 +58,15 @@ func endpoint() dashboard {
 		lines(12, 7, "Connect and hello together, 90 of 100 rounds", "Nine of ten rounds of the 3 hours before were faster than this; from the histogram, which is coarse. "+
 			"A site that got slower shows here, a lost packet does not.",
 			field{Unit: "s", Min: ptr(0.0), NoValue: "no handshake in the time shown"},
-			query{placed(`
+			query{placed("instance", `
 				histogram_quantile(0.9, sum by (@path, le) (increase(endpoint_handshake_duration_seconds_bucket{@target}[3h])))
 				or histogram_quantile(0.9, sum by (@path) (increase(endpoint_handshake_duration_seconds{@target}[3h])))`), series}),
 		lines(6, 7, "Flights sent again over UDP", "Flights of the handshake that were sent again, per round, on average of the 30 minutes before. Each costs a device 4 to 13 seconds.",
 			field{Unit: "short", Min: ptr(0.0), NoValue: "No path over UDP"},
-			query{placed(`avg_over_time(endpoint_udp_retransmissions{@target}[30m])`), series}),
+			query{placed("instance", `avg_over_time(endpoint_udp_retransmissions{@target}[30m])`), series}),
 		lines(6, 7, "Round-trip time", "TCP: the kernel's own measure after the connect. UDP: from the hello to the first datagram back.",
 			field{Unit: "s", Min: ptr(0.0), NoValue: "not measured here"},
-			query{placed(`endpoint_tcp_rtt_seconds{@target} or endpoint_path_first_reply_seconds{@target}`), series}),
+			query{placed("instance", `endpoint_tcp_rtt_seconds{@target} or endpoint_path_first_reply_seconds{@target}`), series}),
 
 		row("Name service"),
 		table(24, 7, "Each resolver", "Each of the site's DNS servers: its verdict, the TTL it answers against the TTL of the zone, and how long a record was proved to be given past its TTL.",
@@ -96,28 +96,28 @@ func endpoint() dashboard {
 		),
 		lines(12, 7, "TTL of each resolver against the zone's", "The highest TTL that each resolver answered in the 10 minutes before. A cache counts down from the zone's TTL (dashed) and never passes it.",
 			field{Unit: seconds, Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{placed(`max by (@resolver) (max_over_time(endpoint_dns_ttl_seconds{@target}[10m]))`), resolver},
+			query{placed("instance", `max by (@resolver) (max_over_time(endpoint_dns_ttl_seconds{@target}[10m]))`), resolver},
 			query{`max by (service, host) (max_over_time(endpoint_dns_authority_ttl_seconds{@target}[10m]))`, "the zone's"},
 		).override("the zone's", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
 		timeline(12, 7, "Verdicts", "The verdict on each resolver's records of this host; the worst of each interval. Stale is proved; suspect is not.",
-			verdictRank, "no data", nil, query{placed(verdictRanks("$__interval")), resolver}),
+			verdictRank, "no data", nil, query{placed("instance", verdictRanks("$__interval")), resolver}),
 
 		lines(8, 7, "Changes of address", "How often each resolver's addresses changed in the hour before. Firewalls that allow by address must follow.",
 			field{Unit: "short", Min: ptr(0.0), NoValue: "no data", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{placed(`increase(endpoint_dns_address_changes_total{@target}[1h])`), resolver}),
+			query{placed("instance", `increase(endpoint_dns_address_changes_total{@target}[1h])`), resolver}),
 		table(8, 7, "Addresses now", "What the resolvers gave in the last round; a device takes the first.", "No address is known (or --no-collector.addresses)", "Address", false,
 			[]column{{label: "instance", header: "Exporter", width: 190}, {label: "resolver", header: "Resolver", width: 140}, {label: "address", header: "Address"}},
 			[]string{"job", "site", "service", "host"},
 			query{expr: `max by (@resolver, address) (endpoint_dns_address_info{@target})`}),
 		lines(8, 7, "Look-ups", "How long each resolver took to answer, or was waited for.", field{Unit: "s", Min: ptr(0.0), NoValue: "no data"},
-			query{placed(`endpoint_dns_lookup_duration_seconds{@target}`), resolver}),
+			query{placed("instance", `endpoint_dns_lookup_duration_seconds{@target}`), resolver}),
 
 		lines(12, 6, "Evidence of stale records", "Pieces of evidence in the 30 minutes before, by kind. One is not a proof; the verdict says when there is one.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No evidence in the time shown", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{placed(`sum by (@resolver, evidence) (increase(endpoint_dns_evidence_total{@target}[30m])) > 0`), resolver + " {{evidence}}"}),
+			query{placed("instance", `sum by (@resolver, evidence) (increase(endpoint_dns_evidence_total{@target}[30m])) > 0`), resolver + " {{evidence}}"}),
 		lines(12, 6, "Addresses that no longer count", "Addresses that a resolver still gives although the zone has withdrawn them, and whether they still carry a device.",
 			field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No resolver has handed out a withdrawn address in the time shown", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{placed(`max by (@path, result) (max_over_time(endpoint_path_withdrawn_addresses{@target}[10m]))`), series + " {{result}}"}),
+			query{placed("instance", `max by (@path, result) (max_over_time(endpoint_path_withdrawn_addresses{@target}[10m]))`), series + " {{result}}"}),
 
 		row("Certificate and session"),
 		table(24, 7, "Who signed", "The certificates that each path showed in the last 10 minutes, whether or not a device would take them.", "No certificate was seen in the last 10 minutes", "Authentic", false,
@@ -172,8 +172,8 @@ func endpoint() dashboard {
 		lines(12, 7, "Bounds of silence over time", "The longest silence survived and the shortest one lost, against the devices' keepalive (dashed). "+
 			"Devices are safe while their keepalive is below every line.",
 			field{Unit: seconds, Min: ptr(0.0), NoValue: "Silence is not measured here (idle.enabled)", Custom: map[string]any{"lineInterpolation": "stepAfter"}},
-			query{placed(`min by (@path) (min_over_time(endpoint_idle_survived_seconds{@target}[10m]))`), series + " survived"},
-			query{placed(`min by (@path) (min_over_time(endpoint_idle_lost_seconds{@target}[10m]))`), series + " lost"},
+			query{placed("instance", `min by (@path) (min_over_time(endpoint_idle_survived_seconds{@target}[10m]))`), series + " survived"},
+			query{placed("instance", `min by (@path) (min_over_time(endpoint_idle_lost_seconds{@target}[10m]))`), series + " lost"},
 			query{`max by (service, host) (max_over_time(endpoint_keepalive_seconds{@target}[10m]))`, "keepalive"},
 		).override("keepalive", fixed(neutral), dashed, property{"custom.lineWidth", 2}),
 	)

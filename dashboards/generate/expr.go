@@ -27,12 +27,12 @@ const (
 )
 
 // perPlace aggregates by site: a site is its label `site`, and without one its exporter. A site with a label has one
-// series whatever the number of its exporters, with the instance All: this is how Grafana's own addresses tell that a
-// variable selects everything. labels are kept in addition.
+// series whatever the number of its exporters. The label `exporter` is then All, Grafana's own word in addresses for a
+// variable that selects everything, and else the instance. labels are kept in addition.
 func perPlace(operator, expr string, labels ...string) string {
-	return operator + " by (" + strings.Join(append([]string{"site", "instance"}, labels...), ", ") + `) (label_replace(
+	return operator + " by (" + strings.Join(append([]string{"site", "exporter"}, labels...), ", ") + `) (label_replace(label_replace(
 ` + indented(expr) + `,
-	"instance", "All", "site", ".+"))`
+	"exporter", "$1", "instance", "(.+)"), "exporter", "All", "site", ".+"))`
 }
 
 // countSites counts the sites of series.
@@ -45,7 +45,7 @@ func heard(window string) string {
 
 // faultSeries selects the faults that the rules record.
 func faultSeries(keep func(fault) bool) string {
-	return `endpoint:fault{@fault, service=~"$service|", host=~"$host|", fault=~"` + strings.Join(faultNames(keep), "|") + `"}`
+	return `endpoint:fault` + strings.TrimSuffix(hostOrSite, "}") + `, fault=~"` + strings.Join(faultNames(keep), "|") + `"}`
 }
 
 // expiredCertificates are a fault of the cloud to the rules, and of each site that sees them to the dashboards.
@@ -77,28 +77,37 @@ func faultRanks(window string, keep func(fault) bool) string {
 // The columns of the table of sites: the rank of each site's worst fault, who must act on it, and when it began.
 var (
 	worstFault = perPlace("min", faultRanks("", everyFault))
-	// A path's failures have the class that decides who must act.
+	// Faults that began at many sites are one incident. A path's failures have the class that decides who must act.
 	whoMustAct = fmt.Sprintf(`
-	%d + %s
-	and on (site, instance) (
-		%s
-		== on (site, instance) group_left () %s
+	min by (site, exporter) (
+		0 * %s + %d
+		and on (site, exporter, fault) %s
 	)
-	or %s`, classOffset, within(1, perPlace("min", classRanks)),
-		within(2, perPlace("min", faultRanks("", func(f fault) bool { return f.path }), "fault")), within(2, worstFault), within(1, worstFault))
+	or %d + %s
+	and on (site, exporter) %s
+	or %s`, within(2, perPlace("max", `endpoint:incident:member`+hostOrSite, "fault")), inIncident, within(2, worstOf(everyFault)),
+		classOffset, within(1, perPlace("min", classRanks)), within(1, worstOf(func(f fault) bool { return f.path })), within(1, worstFault))
 	worstSince = fmt.Sprintf(`
-	1000 * min by (site, instance) (
+	1000 * min by (site, exporter) (
 		%s
-		and on (site, instance, fault) (
-			%s
-			== on (site, instance) group_left () %s
-		)
-	)`, within(2, perPlace("min", `endpoint:fault:since{@fault, service=~"$service|", host=~"$host|"}`, "fault")), within(3, perPlace("min", faultRanks("", everyFault), "fault")), within(3, worstFault))
+		and on (site, exporter, fault) %s
+	)`, within(2, perPlace("min", `endpoint:fault:since`+hostOrSite, "fault")), within(2, worstOf(everyFault)))
 )
+
+// hostOrSite selects the faults of hosts and those of sites.
+const hostOrSite = `{@fault, service=~"$service|", host=~"$host|"}`
+
+// worstOf gives those of some faults that are the worst of their site.
+func worstOf(keep func(fault) bool) string {
+	return fmt.Sprintf(`(
+	%s
+	== on (site, exporter) group_left () %s
+)`, within(1, perPlace("min", faultRanks("", keep), "fault")), within(1, worstFault))
+}
 
 // hostsWith counts the hosts of each site with one of some faults.
 func hostsWith(keep func(fault) bool) string {
-	return `count by (site, instance) (
+	return `count by (site, exporter) (
 ` + indented(perPlace("group", faultSeries(keep)+"\nor "+expiredCertificates, "service", "host")) + `
 )`
 }
@@ -163,11 +172,12 @@ func whileShown(s shown, metric string) string {
 )[10m:30s]))`, s.metric, s.labels, metric)
 }
 
-// placed adds the label place: the site where there is one, else the exporter without its port. Legends are short.
-func placed(expr string) string {
+// placed adds the label place, for short legends: the site if there is one, else the exporter without its port, from the
+// label instance, or exporter after perPlace.
+func placed(exporter, expr string) string {
 	return `label_replace(label_replace(
 ` + indented(expr) + `,
-	"place", "$1", "instance", "(.+?)(:\\d+)?"), "place", "$1", "site", "(.+)")`
+	"place", "$1", "` + exporter + `", "(.+?)(:\\d+)?"), "place", "$1", "site", "(.+)")`
 }
 
 // named adds the label name: the host's first part, where it is a name.

@@ -70,6 +70,9 @@ const certificateExpired = "EndpointCertificateExpired"
 // noFault is the rank of a site without a fault, in timelines.
 const noFault = 99
 
+// inIncident is shown in place of the rank of a fault that began at many sites.
+const inIncident = 200
+
 // classOffset is added to the rank of a class where a column shows either a class or a fault.
 const classOffset = 100
 
@@ -97,7 +100,7 @@ func faultWords() []word {
 	return append(out, word{strconv.Itoa(noFault), "no fault", good})
 }
 
-// actorWords says who must act, for the rank of each fault, and for that of each class after classOffset.
+// actorWords has who must act, by the rank of each fault, by that of each class after classOffset, and by inIncident.
 func actorWords() []word {
 	var out []word
 	for rank, f := range faults {
@@ -106,7 +109,7 @@ func actorWords() []word {
 	for rank, class := range classNames() {
 		out = append(out, word{strconv.Itoa(classOffset + rank), classActors[class], neutral})
 	}
-	return out
+	return append(out, word{strconv.Itoa(inIncident), "incident at many sites: see its alert", neutral})
 }
 
 // classActors is who must act on a failure of each class.

@@ -601,7 +601,10 @@ func (f *fleet) conditions(s *site) []condition {
 	return out
 }
 
-// severities of the faults that page; the others are warnings.
+// incidentSites is the number of sites at which a fault begins that makes an incident.
+const incidentSites = 5
+
+// critical has the faults that page. The others are warnings.
 var critical = map[string]bool{"EndpointIntercepted": true, "EndpointUnreachable": true, "EndpointDnsStale": true}
 
 // recorded gives what the rules record that the dashboards ask for, and the alerts that fire: those of the fleet for
@@ -657,9 +660,13 @@ func (f *fleet) recorded() []series {
 		merge(part{from: c.from, to: c.to}, slices.Concat([]string{model.MetricNameLabel, "endpoint:fault", "fault", c.name}, target, c.labels)...)
 		merge(part{from: c.from, to: c.to, value: f.unix(c.from)},
 			slices.Concat([]string{model.MetricNameLabel, "endpoint:fault:since", "fault", c.name}, c.site.labels[2:4], c.labels[:min(len(c.labels), 4)])...)
+		if len(sitesOf[key(c)]) >= incidentSites {
+			merge(part{from: c.from, to: c.to, value: f.unix(first[key(c)].from)},
+				slices.Concat([]string{model.MetricNameLabel, "endpoint:incident:member", "fault", c.name}, c.site.labels[2:4], c.labels[:min(len(c.labels), 4)])...)
+		}
 		severity := map[bool]string{true: "critical", false: "warning"}[critical[c.name]]
 		switch sites := len(sitesOf[key(c)]); {
-		case sites < 5:
+		case sites < incidentSites:
 			firing(c, c.name, severity, "site", slices.Concat(target, c.labels)...)
 		case first[key(c)].site != c.site:
 		case severity == "critical" || c.name == "EndpointSiteSilent":

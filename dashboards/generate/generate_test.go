@@ -338,8 +338,8 @@ func TestStateMappings(t *testing.T) {
 }
 
 // siteOfLink is the site and the exporter in a link: those of the row, those of the series, or all.
-var siteOfLink = regexp.MustCompile(`&var-site=(\$\{__data\.fields\.site\}&var-instance=\$\{__data\.fields\.instance\}|` +
-	`\$\{__field\.labels\.site\}&var-instance=\$\{__field\.labels\.instance\}|\$__all&var-instance=\$__all)&`)
+var siteOfLink = regexp.MustCompile(`&var-site=(\$\{__data\.fields\.site\}&var-instance=\$\{__data\.fields\.(instance|exporter)\}|` +
+	`\$\{__field\.labels\.site\}&var-instance=\$\{__field\.labels\.(instance|exporter)\}|\$__all&var-instance=\$__all)&`)
 
 // TestSelectors tests that every selector has the matchers of the variables. The site is necessary: exporters whose
 // own Prometheus writes to a central one differ in no other label. Alerts of the fleet have none of the labels and
@@ -366,7 +366,7 @@ func TestSelectors(t *testing.T) {
 			switch {
 			case strings.HasPrefix(metric, "ALERTS"):
 				or = "|"
-			case strings.HasPrefix(metric, "endpoint:fault"): // a silent site has no instance
+			case strings.HasPrefix(metric, "endpoint:fault"), metric == "endpoint:incident:member": // a silent site has no instance
 				partial = []string{"job", "instance"}
 			case strings.HasPrefix(metric, "endpoint:threshold:"): // of no exporter
 				continue

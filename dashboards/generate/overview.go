@@ -38,13 +38,13 @@ func overview() dashboard {
 			"Follow a site to see only its paths below.",
 			"No site has a fault, or the alerting rules are not loaded", "Fault", false,
 			[]column{
-				{label: "site", header: "Site", width: 100, field: field{Links: fromSite}},
+				{label: "site", header: "Site", width: 100, field: field{Links: fromPlace}},
 				{value: "A", header: "Fault", width: 140, cell: "color-background", field: field{Mappings: faultRank}},
 				{value: "E", header: "Since", width: 125, field: field{Unit: "dateTimeFromNow"}},
 				{value: "C", header: "Hosts", width: 65},
 				{value: "D", header: "Offline", width: 70, cell: "color-text", field: field{Thresholds: limits(neutral, from(1, bad))}},
-				{value: "B", header: "Who must act", width: 235, field: field{Mappings: actor}},
-				{label: "instance", header: "Exporter", field: field{Links: fromSite}},
+				{value: "B", header: "Who must act", width: 255, field: field{Mappings: actor}},
+				{label: "exporter", header: "Exporter", field: field{Links: fromPlace}},
 			}, nil,
 			query{expr: worstFault},
 			query{expr: whoMustAct},
@@ -70,12 +70,12 @@ func overview() dashboard {
 
 		timeline(24, 12, "Sites with most faults over time", "The 25 sites with most faults in the time shown. Each cell is the worst fault of its interval. "+
 			"A gap is time without data. If no site had a fault, nothing is shown.",
-			faultRank, "No site had a fault in the time shown, or the alerting rules are not loaded", fromSeriesSite, query{placed(fmt.Sprintf(`
+			faultRank, "No site had a fault in the time shown, or the alerting rules are not loaded", fromPlaceSeries, query{placed("exporter", fmt.Sprintf(`
 	(
 		%s
 		or 0 * %s + %d
 	)
-	and on (site, instance) %s`,
+	and on (site, exporter) %s`,
 				within(2, perPlace("min", faultRanks("$__interval", everyFault))),
 				within(2, perPlace("max", heard("$__interval")+"\nand on (site) "+mostFaulty)), noFault, within(1, mostFaulty))), "{{place}}"}),
 		faultLines(),
@@ -113,7 +113,7 @@ func overview() dashboard {
 			query{expr: failures + "\nand " + worstPaths},
 		),
 		timeline(24, 13, "Paths that failed for longest", "The 30 paths that failed for longest in the time shown. Each cell is the worst of its interval; a gap is time in which the exporter was silent.",
-			pathHistory, "No path failed in the time shown, or the alerting rules are not loaded", fromSeries, query{placed(named(fmt.Sprintf(`
+			pathHistory, "No path failed in the time shown, or the alerting rules are not loaded", fromSeries, query{placed("instance", named(fmt.Sprintf(`
 	(
 		%s
 		or

@@ -5,61 +5,85 @@ package main
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
-// TestSitesWithFault evaluates the table of sites over what the alerting rules record of four sites: an intercepted one,
-// a silent one, a healthy one, and one without a label that is unreachable.
+// TestSitesWithFault evaluates the table of sites, 40 minutes after the start, over what the alerting rules record of
+// sites whose only host fails after 20 minutes.
 func TestSitesWithFault(t *testing.T) {
 	rank := func(name string) int { return slices.IndexFunc(faults, func(f fault) bool { return f.name == name }) }
-	rows := map[string][]int{ // per site: worst fault, who must act, minute of its beginning
-		`{site="a", instance="All"}`: {rank("EndpointIntercepted"), rank("EndpointIntercepted"), 23},
-		`{site="b", instance="All"}`: {rank("EndpointSiteSilent"), rank("EndpointSiteSilent"), 26},
-		`{instance="four:1"}`:        {rank("EndpointUnreachable"), classOffset + 1, 26},
-	}
-	var expressions []any
-	for _, p := range all(t)["overview.json"].Panels {
-		if p.Title != "Sites with a fault" {
-			continue
-		}
-		for i, letter := range []string{"A", "B", "E"} {
-			var samples []any
-			for labels, values := range rows {
-				value := values[i]
-				if letter == "E" {
-					value *= 60 * 1000
-				}
-				samples = append(samples, map[string]any{"labels": labels, "value": value})
-			}
-			query := p.Targets[slices.IndexFunc(p.Targets, func(q target) bool { return q.RefID == letter })]
-			expressions = append(expressions, map[string]any{
-				"expr": selectingAll(query.Expr), "eval_time": "40m", "exp_samples": samples,
-			})
-		}
-	}
-	const target, path = `service="s", host="h"`, `service="s", host="h", transport="tcp", port="443"`
-	var input []any
-	series := func(name, labels, values string) {
-		input = append(input, map[string]string{"series": name + "{" + labels + "}", "values": values})
-	}
-	for labels, up := range map[string]string{
-		`job="endpoint", site="a", instance="one:1", `:   "1x20 0x40",
-		`job="endpoint", site="b", instance="two:1", `:   "1x20 stale",
-		`job="endpoint", site="c", instance="three:1", `: "1x60",
-		`job="endpoint", instance="four:1", `:            "1x20 0x40",
+	const (
+		up          = "1x60"
+		down        = "1x20 0x40"
+		gone        = "1x20 stale"
+		intercepted = `reason="wrong_issuer", class="interception"`
+		blocked     = `reason="silent", class="blocked"`
+	)
+	type exporter struct{ site, instance, up, failure string }
+	type row struct{ worst, who, begins int }
+	intercept, unreachable, silent := rank("EndpointIntercepted"), rank("EndpointUnreachable"), rank("EndpointSiteSilent")
+	var tests []any
+	for _, tc := range []struct {
+		exporters []exporter
+		want      map[string]row
+	}{
+		{ // of six sites one intercepted, one silent, one without a label unreachable
+			[]exporter{{"a", "one:1", down, intercepted}, {"b", "two:1", gone, ""}, {"c", "three:1", up, ""}, {"", "four:1", down, blocked},
+				{"d", "five:1", up, ""}, {"e", "six:1", up, ""}},
+			map[string]row{
+				`{site="a", exporter="All"}`: {intercept, intercept, 23},
+				`{site="b", exporter="All"}`: {silent, silent, 26},
+				`{exporter="four:1"}`:        {unreachable, classOffset + 1, 26},
+			},
+		},
+		{ // most sites intercepted at once, one of them with two exporters
+			[]exporter{{"a", "one:1", down, intercepted}, {"a", "two:1", down, intercepted}, {"b", "three:1", down, intercepted}, {"c", "four:1", up, ""}},
+			map[string]row{
+				`{site="a", exporter="All"}`: {intercept, inIncident, 23},
+				`{site="b", exporter="All"}`: {intercept, inIncident, 23},
+			},
+		},
 	} {
-		series("endpoint_survey_last_timestamp_seconds", labels[:len(labels)-2], map[bool]string{true: "0+60x20 stale", false: "0+60x60"}[up == "1x20 stale"])
-		series("endpoint_up", labels+target, up)
-		series("endpoint_path_up", labels+path, up)
+		var input []any
+		series := func(name, labels, values string) {
+			input = append(input, map[string]string{"series": name + "{" + labels + "}", "values": values})
+		}
+		for _, e := range tc.exporters {
+			const target, path = `, service="s", host="h"`, `, service="s", host="h", transport="tcp", port="443"`
+			labels := `job="endpoint", site="` + e.site + `", instance="` + e.instance + `"`
+			series("endpoint_survey_last_timestamp_seconds", labels, strings.NewReplacer(down, "0+60x60", up, "0+60x60", gone, "0+60x20 stale").Replace(e.up))
+			series("endpoint_up", labels+target, e.up)
+			series("endpoint_path_up", labels+path, e.up)
+			if e.failure != "" {
+				series("endpoint_path_failure", labels+path+", "+e.failure, "_x20 2x40")
+			}
+		}
+		var expressions []any
+		ask := func(letter string, value func(row) int) {
+			var samples []any
+			for labels, r := range tc.want {
+				samples = append(samples, map[string]any{"labels": labels, "value": value(r)})
+			}
+			for _, p := range all(t)["overview.json"].Panels {
+				for _, q := range p.Targets {
+					if p.Title == "Sites with a fault" && q.RefID == letter {
+						expressions = append(expressions, map[string]any{"expr": selectingAll(q.Expr), "eval_time": "40m", "exp_samples": samples})
+					}
+				}
+			}
+		}
+		ask("A", func(r row) int { return r.worst })
+		ask("B", func(r row) int { return r.who })
+		ask("E", func(r row) int { return r.begins * 60 * 1000 })
+		if len(expressions) != 3 {
+			t.Fatalf("%d columns were found", len(expressions))
+		}
+		tests = append(tests, map[string]any{"interval": "1m", "input_series": input, "promql_expr_test": expressions})
 	}
-	series("endpoint_path_failure", `job="endpoint", site="a", instance="one:1", reason="wrong_issuer", class="interception", `+path, "_x20 2x40")
-	series("endpoint_path_failure", `job="endpoint", instance="four:1", reason="silent", class="blocked", `+path, "_x20 2x40")
 	rules, err := filepath.Abs("../../alerts/endpoint.rules.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	promtool(t, map[string]any{
-		"rule_files": []string{rules}, "evaluation_interval": "1m",
-		"tests": []any{map[string]any{"interval": "1m", "input_series": input, "promql_expr_test": expressions}},
-	})
+	promtool(t, map[string]any{"rule_files": []string{rules}, "evaluation_interval": "1m", "tests": tests})
 }

@@ -375,9 +375,10 @@ func toSite(site, instance string) []link {
 }
 
 var (
-	fromRow        = toHost("${__data.fields.site}", "${__data.fields.instance}", "${__data.fields.host}")
-	fromSeries     = toHost("${__field.labels.site}", "${__field.labels.instance}", "${__field.labels.host}")
-	fromSeriesSite = toSite("${__field.labels.site}", "${__field.labels.instance}")
+	fromRow         = toHost("${__data.fields.site}", "${__data.fields.instance}", "${__data.fields.host}")
+	fromSeries      = toHost("${__field.labels.site}", "${__field.labels.instance}", "${__field.labels.host}")
+	fromPlace       = toSite("${__data.fields.site}", "${__data.fields.exporter}")
+	fromPlaceSeries = toSite("${__field.labels.site}", "${__field.labels.exporter}")
 	// A row of all sites leads to the overview of its host.
 	fromCloud = []link{{Title: "Show only this host", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}&var-service=$__all" +
 		"&var-site=$__all&var-instance=$__all&var-host=${__data.fields.host}&${__url_time_range}"}}

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
 // NoTrust is the trust anchor of an endpoint about whose server nothing is known. No file can name it.
@@ -24,12 +22,6 @@ type AdHoc struct {
 	Trust string
 }
 
-// Ports of targets without a port.
-const (
-	devicePort = 5684 // CoAP over TLS and DTLS (RFC 7252 §12.8, RFC 8323 §11.1)
-	webPort    = 443
-)
-
 // Endpoint returns the endpoint of a target: without a port 5684, or 443 for a web client; without a transport both
 // for a device, and TCP for a web client. It adds the anchor of a.Trust to the configuration.
 func (l *Loaded) Endpoint(t Target, a AdHoc) (Endpoint, error) {
@@ -37,37 +29,13 @@ func (l *Loaded) Endpoint(t Target, a AdHoc) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, err
 	}
-	client := a.Client
-	if client == "" {
-		client = measurement.Device
-		if t.Port == webPort && t.Transport != measurement.UDP {
-			client = measurement.Web
-		}
+	asked, err := t.asked(a.Client)
+	if err != nil {
+		return Endpoint{}, err
 	}
-	if client == measurement.Web && t.Transport == measurement.UDP {
-		return Endpoint{}, errors.New("a web client uses TCP; want --client=device for a path over UDP")
-	}
-	e := endpointDefaults(host, client)
-	e.Service, e.Addresses, e.IPVersions = string(client), AddressesAny, l.Config.IPVersions
-	if addr, err := netip.ParseAddr(host); err == nil {
-		e.IPVersions = []IPVersion{VersionOf(addr)}
-	}
-	e.CoAPPing = client == measurement.Device
-	port := t.Port
-	switch {
-	case port != 0:
-	case client == measurement.Web:
-		port = webPort
-	default:
-		port = devicePort
-	}
-	if t.Transport != measurement.UDP {
-		e.Paths = append(e.Paths, measurement.Path{Transport: measurement.TCP, Port: port})
-	}
-	if t.Transport != measurement.TCP && client == measurement.Device {
-		e.Paths = append(e.Paths, measurement.Path{Transport: measurement.UDP, Port: port})
-	}
-	e.Trust, err = l.addTrust(a.Trust, client)
+	e := l.Config.adHoc(host, asked)
+	e.Service = string(asked.Client)
+	e.Trust, err = l.addTrust(a.Trust, asked.Client)
 	return e, err
 }
 
@@ -82,7 +50,6 @@ func (l *Loaded) addTrust(text string, client measurement.Client) (name string, 
 		if client == measurement.Web {
 			return WebTrust, nil
 		}
-		l.set(NoTrust, trust.NoAnchor())
 		return NoTrust, nil
 	case "public":
 		t.PublicRoots = true
@@ -113,11 +80,4 @@ func (l *Loaded) trustNames() (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// set sets the anchor of a name.
-func (a *Anchors) set(name string, anchor *trust.Anchor) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.anchors[name] = anchor
 }

@@ -127,8 +127,14 @@ func keyAnchor(issuer trust.Name, key string) (*trust.Anchor, error) {
 	return trust.NewKey(issuer, spki)
 }
 
-// Get returns the anchor of a name of Config.Trust, or nil for another name.
+// noAnchor is the anchor [NoTrust].
+var noAnchor = trust.NoAnchor()
+
+// Get returns the anchor of a name of Config.Trust, or [NoTrust], or nil for another name.
 func (a *Anchors) Get(name string) *trust.Anchor {
+	if name == NoTrust {
+		return noAnchor
+	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.anchors[name]

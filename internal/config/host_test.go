@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,8 +92,46 @@ func TestProbeAllowsAddress(t *testing.T) {
 }
 
 func TestUnconfigured(t *testing.T) {
-	e := Default().Unconfigured("a.example")
-	if e.Client != measurement.Web || e.Trust != WebTrust || len(e.Paths) != 1 || e.Paths[0] != (measurement.Path{Transport: measurement.TCP, Port: 443}) {
-		t.Errorf("%+v", e)
+	const tcp, udp = measurement.TCP, measurement.UDP
+	for name, test := range map[string]struct {
+		transport, port, client string
+		want                    measurement.Client
+		paths                   []measurement.Path
+	}{
+		"nothing asked":      {"", "", "", measurement.Web, []measurement.Path{{Transport: tcp, Port: 443}}},
+		"web":                {"", "", "web", measurement.Web, []measurement.Path{{Transport: tcp, Port: 443}}},
+		"device":             {"", "", "device", measurement.Device, []measurement.Path{{Transport: tcp, Port: 5684}, {Transport: udp, Port: 5684}}},
+		"UDP":                {"udp", "", "", measurement.Device, []measurement.Path{{Transport: udp, Port: 5684}}},
+		"TCP":                {"tcp", "", "", measurement.Device, []measurement.Path{{Transport: tcp, Port: 5684}}},
+		"port 443":           {"", "443", "", measurement.Web, []measurement.Path{{Transport: tcp, Port: 443}}},
+		"port 443, UDP":      {"udp", "443", "", measurement.Device, []measurement.Path{{Transport: udp, Port: 443}}},
+		"port 8443, web":     {"tcp", "8443", "web", measurement.Web, []measurement.Path{{Transport: tcp, Port: 8443}}},
+		"port 5684":          {"", "5684", "", measurement.Device, []measurement.Path{{Transport: tcp, Port: 5684}, {Transport: udp, Port: 5684}}},
+		"device on port 443": {"tcp", "443", "device", measurement.Device, []measurement.Path{{Transport: tcp, Port: 443}}},
+	} {
+		asked, err := ParseAsked(test.transport, test.port, test.client)
+		if err != nil || asked.Client != test.want || !slices.Equal(asked.Paths, test.paths) {
+			t.Errorf("%s: %+v, %v", name, asked, err)
+			continue
+		}
+		e := Default().Unconfigured("a.example", asked)
+		anchor := map[measurement.Client]string{measurement.Web: WebTrust, measurement.Device: NoTrust}[test.want]
+		if e.Trust != anchor || e.CoAPPing != (test.want == measurement.Device) || !slices.Equal(e.Paths, test.paths) || e.Service != "probe" || !e.Finish {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
+
+func TestParseAskedMistakes(t *testing.T) {
+	for name, test := range map[string]struct{ transport, port, client, want string }{
+		"transport":    {"sctp", "", "", `parameter transport: "sctp" is not a transport; want tcp or udp`},
+		"port zero":    {"", "0", "", `parameter port: "0" is not a port; want 1 to 65535`},
+		"port of text": {"", "https", "", `parameter port: "https" is not a port; want 1 to 65535`},
+		"client":       {"", "", "browser", `parameter client: "browser" is not a client; want device or web`},
+		"web over UDP": {"udp", "", "web", "a web client uses TCP; want the client device for a path over UDP"},
+	} {
+		if _, err := ParseAsked(test.transport, test.port, test.client); err == nil || err.Error() != test.want {
+			t.Errorf("%s: %v, want %s", name, err, test.want)
+		}
 	}
 }

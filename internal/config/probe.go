@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -90,14 +91,96 @@ func (p Probe) inPrefix(addr netip.Addr) bool {
 // AllowsPort reports whether /probe may connect to a port of a host that is not configured.
 func (p Probe) AllowsPort(port uint16) bool { return slices.Contains(p.Ports, port) }
 
-// Unconfigured returns the endpoint for a host that is not configured but allowed by probe.allow: a web client on TCP
-// 443 that trusts the anchor [WebTrust]. [Probe.AllowsAddress] and [Probe.AllowsPort] decide what it may connect to.
-func (c *Config) Unconfigured(host string) *Endpoint {
-	return &Endpoint{
-		Service: "probe", Host: host, Client: measurement.Web, Trust: WebTrust, Finish: true, Addresses: AddressesAny,
-		IPVersions: c.IPVersions,
-		Paths:      []measurement.Path{{Transport: measurement.TCP, Port: 443}},
+// Asked is what a request to /probe asks for about a host that is not configured.
+type Asked struct {
+	Client measurement.Client
+	Paths  []measurement.Path // at least one, each once
+}
+
+// ParseAsked parses the parameters of /probe, each of which may be "". Without any, a web client on TCP 443 is asked
+// for. Otherwise the client is web on port 443 and device on others, the port is 443 for web and 5684 for device, and
+// the transports are TCP for web and both for device.
+func ParseAsked(transport, port, client string) (Asked, error) {
+	if transport == "" && port == "" && client == "" {
+		client = string(measurement.Web)
 	}
+	var t Target
+	switch t.Transport = measurement.Transport(transport); t.Transport {
+	case "", measurement.TCP, measurement.UDP:
+	default:
+		return Asked{}, fmt.Errorf("parameter transport: %s is not a transport; want tcp or udp", quoted(transport))
+	}
+	if port != "" {
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || number == 0 {
+			return Asked{}, fmt.Errorf("parameter port: %s is not a port; want 1 to 65535", quoted(port))
+		}
+		t.Port = uint16(number)
+	}
+	switch measurement.Client(client) {
+	case "", measurement.Device, measurement.Web:
+	default:
+		return Asked{}, fmt.Errorf("parameter client: %s is not a client; want device or web", quoted(client))
+	}
+	return t.asked(measurement.Client(client))
+}
+
+// Ports of targets without a port.
+const (
+	devicePort = 5684 // CoAP over TLS and DTLS (RFC 7252 §12.8, RFC 8323 §11.1)
+	webPort    = 443
+)
+
+// asked returns the paths of a target of which a client, port or transport may be missing.
+func (t Target) asked(client measurement.Client) (Asked, error) {
+	if client == "" {
+		client = measurement.Device
+		if t.Port == webPort && t.Transport != measurement.UDP {
+			client = measurement.Web
+		}
+	}
+	if client == measurement.Web && t.Transport == measurement.UDP {
+		return Asked{}, errors.New("a web client uses TCP; want the client device for a path over UDP")
+	}
+	a := Asked{Client: client}
+	port := t.Port
+	switch {
+	case port != 0:
+	case client == measurement.Web:
+		port = webPort
+	default:
+		port = devicePort
+	}
+	if t.Transport != measurement.UDP {
+		a.Paths = append(a.Paths, measurement.Path{Transport: measurement.TCP, Port: port})
+	}
+	if t.Transport != measurement.TCP && client == measurement.Device {
+		a.Paths = append(a.Paths, measurement.Path{Transport: measurement.UDP, Port: port})
+	}
+	return a, nil
+}
+
+// adHoc returns the endpoint of a host that is not configured, without a service. Its trust anchor is [WebTrust] for web
+// clients and [NoTrust] for devices.
+func (c *Config) adHoc(host string, a Asked) Endpoint {
+	e := endpointDefaults(host, a.Client)
+	e.Addresses, e.IPVersions = AddressesAny, c.IPVersions
+	if addr, err := netip.ParseAddr(host); err == nil {
+		e.IPVersions = []IPVersion{VersionOf(addr)}
+	}
+	if a.Client == measurement.Device {
+		e.CoAPPing, e.Trust = true, NoTrust
+	}
+	e.Paths = a.Paths
+	return e
+}
+
+// Unconfigured returns the endpoint of a host that is not configured but allowed by probe.allow. [Probe.AllowsAddress]
+// and [Probe.AllowsPort] decide what it may connect to.
+func (c *Config) Unconfigured(host string, a Asked) *Endpoint {
+	e := c.adHoc(host, a)
+	e.Service = "probe"
+	return &e
 }
 
 // reserved are the blocks of IANA's special-purpose registries (RFC 6890) that are not globally reachable and that no

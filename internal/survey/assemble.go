@@ -43,13 +43,34 @@ func (r *round) host(s *slot) report.Host {
 		noAddress = diagnose.DNSFinding(lookups, h.Zone.Failure)
 	}
 	withdrawn := withdrawnAddresses(h.Resolvers)
-	h.Known = true
 	for i, p := range s.endpoint.Paths {
 		h.Paths[i] = r.path(s, i, p, withdrawn, noAddress)
+	}
+	setState(&h)
+	return h
+}
+
+// setState sets the state of a host from that of its paths.
+func setState(h *report.Host) {
+	h.Up, h.Known = false, true
+	for i := range h.Paths {
 		h.Up = h.Up || h.Paths[i].Up
 		h.Known = h.Known && h.Paths[i].Known
 	}
 	h.Known = h.Known || h.Up
+}
+
+// onlyPaths returns what is reported of some paths of a host.
+func onlyPaths(h report.Host, paths []measurement.Path) report.Host {
+	e := *h.Endpoint
+	e.Paths = paths
+	all := h.Paths
+	h.Endpoint, h.Paths = &e, make([]report.Path, 0, len(paths))
+	for _, p := range paths {
+		at := slices.IndexFunc(all, func(q report.Path) bool { return q.Path == p })
+		h.Paths = append(h.Paths, all[at])
+	}
+	setState(&h)
 	return h
 }
 

@@ -160,7 +160,7 @@ func TestSocketsOf(t *testing.T) {
 			t.Errorf("with %d files %d sockets, want %d", limit, got, want)
 		}
 	}
-	if descriptorLimit() < 0 {
+	if DescriptorLimit() < 0 {
 		t.Error("a negative limit")
 	}
 }

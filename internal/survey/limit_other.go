@@ -2,5 +2,5 @@
 
 package survey
 
-// descriptorLimit returns 0: the number of open files has no known limit.
-func descriptorLimit() int { return 0 }
+// DescriptorLimit returns 0: the number of open files has no known limit.
+func DescriptorLimit() int { return 0 }

@@ -78,14 +78,17 @@ type Survey struct {
 	configured   *share.Group[string, *round] // by host
 	unconfigured *share.Group[string, *round] // by host
 	refreshes    *share.Group[*Site, *refresh]
-	gate         *gate // of all rounds together
+	gate         *gate           // of all rounds together
+	ctx          context.Context // ends when the survey is closed
+	stop         context.CancelFunc
 
 	mu     sync.Mutex
 	site   *Site
 	counts map[config.Key]endpointCounts
+	asked  askedPaths
 }
 
-// Bounds of the rounds of hosts that are not configured, which everybody who may ask /probe can cause.
+// Bounds of the rounds of hosts that are not configured, which every client of /probe can cause.
 const (
 	maxUnconfigured     = 16 // run at once
 	maxUnconfiguredKept = 64 // kept for sharing, including those that run
@@ -103,7 +106,7 @@ func New(site *Site, opts Options) *Survey {
 		opts.Source = route.Source
 	}
 	if opts.Sockets <= 0 {
-		opts.Sockets = socketsOf(descriptorLimit())
+		opts.Sockets = socketsOf(DescriptorLimit())
 	}
 	if opts.Routed == nil {
 		opts.Routed = func(addr netip.Addr, p measurement.Path) bool {
@@ -119,6 +122,7 @@ func New(site *Site, opts Options) *Survey {
 		refreshes: share.NewGroup[*Site, *refresh](share.Options{Now: opts.Now}),
 		gate:      newGate(site.Config.Survey.Concurrency, opts.Sockets),
 	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.Reload(site)
 	return s
 }
@@ -134,7 +138,7 @@ func (s *Survey) Reload(site *Site) {
 		key := endpoint.Key()
 		counts[key] = newEndpointCounts(endpoint, s.counts[key])
 	}
-	s.site, s.counts = site, counts
+	s.site, s.counts, s.asked = site, counts, make(askedPaths)
 	s.gate.resize(site.Config.Survey.Concurrency)
 	// The next caller gets rounds of the new configuration, however soon it comes.
 	s.configured.Forget()
@@ -150,8 +154,10 @@ func (s *Survey) Config() *config.Config {
 
 // part is one endpoint of a report: a slot of its host's round.
 type part struct {
-	call *share.Call[*round]
-	slot int
+	call  *share.Call[*round] // nil: the round has not begun
+	round *round
+	slot  int
+	paths []measurement.Path // those to report; nil: all
 }
 
 // Run surveys every endpoint. It returns when all rounds have ended or ctx is done, whichever is sooner, and then
@@ -168,7 +174,7 @@ func (s *Survey) Wait(ctx context.Context) (makeReport func() *report.Report) {
 	for i := range site.Config.Endpoints {
 		host := site.Config.Endpoints[i].Host
 		if call, err := s.join(ctx, host); err == nil { // the only error is that of a closed survey
-			parts = append(parts, part{call, slots[host]})
+			parts = append(parts, part{call: call, round: call.Computation(), slot: slots[host]})
 			slots[host]++
 		}
 	}
@@ -197,33 +203,90 @@ func aboutQueries(out *report.Report, site *Site) {
 	out.Queries = site.Names.Queries()
 }
 
-// RunHost surveys the endpoints of one host in the same way. If the host is not configured, nothing of it is
-// remembered and it may be reached only at addresses that probe.allow permits. The only error is [ErrBusy]. The
-// report has nothing about the exporter as a whole.
-func (s *Survey) RunHost(ctx context.Context, host string) (*report.Report, error) {
-	s.mu.Lock()
-	site := s.site
-	endpoints := len(site.Config.EndpointsOf(host))
-	var call *share.Call[*round]
-	var err error
-	if endpoints > 0 {
-		call, err = s.join(ctx, host)
-	} else {
-		endpoints = 1
-		call, err = s.joinUnconfigured(ctx, host)
-	}
-	s.mu.Unlock()
-	var parts []part
-	switch {
-	case errors.Is(err, share.ErrBusy):
-		return nil, ErrBusy
-	case err == nil:
-		for i := range endpoints {
-			parts = append(parts, part{call, i})
+// RunHost surveys the endpoints of one host in the same way. If the host is not configured, it surveys the paths that
+// are asked for, which probe.ports must permit; nothing of them is counted, and they are walked only at addresses that
+// probe.allow permits. The only error is [ErrBusy]. The report has nothing about the exporter as a whole.
+func (s *Survey) RunHost(ctx context.Context, host string, asked config.Asked) (*report.Report, error) {
+	// Without a deadline a caller would wait for three quarters of min_interval, which can be an hour.
+	waiting, cancel := context.WithTimeout(ctx, s.Config().Survey.Timeout)
+	defer cancel()
+	for {
+		j, err := s.joinHost(ctx, host, asked)
+		if err != nil {
+			return nil, err
+		}
+		if j.current == nil {
+			awaitRounds(ctx, j.parts)
+			return s.report(ctx, j.site, j.parts), nil
+		}
+		if !s.awaitNext(waiting, j.current) {
+			return s.report(ctx, j.site, []part{s.notBegun(j.site, host, asked)}), nil
 		}
 	}
-	awaitRounds(ctx, parts)
-	return s.report(ctx, site, parts), nil
+}
+
+// joined is what a caller of RunHost has joined.
+type joined struct {
+	site  *Site
+	parts []part // none if the survey is closed
+	// current is the round of a host that is not configured if it began before the paths were asked for: only the next
+	// one walks them. Otherwise nil.
+	current *share.Call[*round]
+}
+
+// joinHost joins the round of one host. The only error is [ErrBusy].
+func (s *Survey) joinHost(ctx context.Context, host string, asked config.Asked) (joined, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := joined{site: s.site}
+	if n := len(s.site.Config.EndpointsOf(host)); n > 0 {
+		if call, err := s.join(ctx, host); err == nil {
+			for i := range n {
+				j.parts = append(j.parts, part{call: call, round: call.Computation(), slot: i})
+			}
+		}
+		return j, nil
+	}
+	s.asked.add(host, asked, s.opts.Now())
+	call, err := s.joinUnconfigured(ctx, host)
+	switch {
+	case errors.Is(err, share.ErrBusy):
+		return joined{}, ErrBusy
+	case err != nil:
+		return j, nil
+	}
+	if slot, ok := call.Computation().covers(asked); ok {
+		j.parts = []part{{call: call, round: call.Computation(), slot: slot, paths: asked.Paths}}
+	} else {
+		j.current = call
+	}
+	return j, nil
+}
+
+// awaitNext waits until a host may have the round after the current one; false means that ctx or the survey ended
+// first.
+func (s *Survey) awaitNext(ctx context.Context, current *share.Call[*round]) bool {
+	if !current.Wait(ctx) {
+		return false
+	}
+	r := current.Computation()
+	next := time.NewTimer(r.started.Add(share.MaxAge(r.site.Config.Survey.MinInterval)).Sub(s.opts.Now()))
+	defer next.Stop()
+	select {
+	case <-next.C:
+		return true
+	case <-ctx.Done():
+	case <-s.ctx.Done():
+	}
+	return false
+}
+
+// notBegun is the part of a caller whose time ended before a round with its paths could begin: nothing is known.
+func (s *Survey) notBegun(site *Site, host string, asked config.Asked) part {
+	e := site.Config.Unconfigured(host, asked)
+	return part{round: &round{
+		survey: s, site: site, started: s.opts.Now(), unconfigured: true, slots: []slot{{endpoint: e, counts: newEndpointCounts(e, nil)}},
+	}}
 }
 
 // join joins the round of a configured host. s.mu is held.
@@ -246,18 +309,20 @@ func (s *Survey) join(ctx context.Context, host string) (*share.Call[*round], er
 	})
 }
 
-// joinUnconfigured joins the round of a host that is not configured: it is walked with a browser's hello, judged by
-// the public web's roots, and reached only at addresses that probe.allow permits. s.mu is held.
+// joinUnconfigured joins the round of a host that is not configured: of all paths that were asked for, at addresses that
+// probe.allow permits. s.mu is held.
 func (s *Survey) joinUnconfigured(ctx context.Context, host string) (*share.Call[*round], error) {
 	bounds, allowed := &s.site.Config.Survey, &s.site.Config.Probe
 	return s.unconfigured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
 		r := s.newRound(ctx, host)
 		r.unconfigured = true
-		e := s.site.Config.Unconfigured(host)
-		r.slots = []slot{{
-			endpoint: e, counts: newEndpointCounts(e, nil),
-			sinkhole: func(addr netip.Addr, _ resolve.NAT64) bool { return !allowed.AllowsAddress(addr) },
-		}}
+		for _, asked := range s.asked.of(host, r.started) {
+			e := s.site.Config.Unconfigured(host, asked)
+			r.slots = append(r.slots, slot{
+				endpoint: e, counts: newEndpointCounts(e, nil),
+				sinkhole: func(addr netip.Addr, _ resolve.NAT64) bool { return !allowed.AllowsAddress(addr) },
+			})
+		}
 		return r
 	})
 }
@@ -307,11 +372,14 @@ func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.R
 	}
 	for i, p := range parts {
 		var finished time.Time
-		r := p.call.Computation()
-		if p.call.Ended() {
+		r := p.round
+		if p.call != nil && p.call.Ended() {
 			out.Hosts[i], finished = r.hosts[p.slot], r.finished
 		} else {
 			out.Hosts[i], finished = r.snapshot(p.slot), s.opts.Now()
+		}
+		if p.paths != nil {
+			out.Hosts[i] = onlyPaths(out.Hosts[i], p.paths)
 		}
 		if out.Started.IsZero() || r.started.Before(out.Started) {
 			out.Started = r.started
@@ -343,6 +411,7 @@ func incompletePaths(h *report.Host) (n int) {
 
 // Close ends all rounds and waits for them.
 func (s *Survey) Close() {
+	s.stop()
 	s.configured.Close()
 	s.unconfigured.Close()
 	s.refreshes.Close()

@@ -229,8 +229,8 @@ func TestRunEveryMinInterval(t *testing.T) {
 	const interval = 10 * time.Second // survey.min_interval
 	for name, scrape := range map[string]func(s *Survey) (*report.Report, error){
 		"all hosts":                     func(s *Survey) (*report.Report, error) { return s.Run(context.Background()), nil },
-		"one host":                      func(s *Survey) (*report.Report, error) { return s.RunHost(context.Background(), "a.test") },
-		"a host that is not configured": func(s *Survey) (*report.Report, error) { return s.RunHost(context.Background(), "b.test") },
+		"one host":                      func(s *Survey) (*report.Report, error) { return s.RunHost(context.Background(), "a.test", web443) },
+		"a host that is not configured": func(s *Survey) (*report.Report, error) { return s.RunHost(context.Background(), "b.test", web443) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -700,7 +700,7 @@ func TestRunHostUnconfigured(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"out.test": addrs("8.8.8.8"), "in.test": addrs("10.0.0.1", "8.8.8.8")}}
 	s, _ := w.open(t, nil, "a.test")
 	probe := func(host string) report.Path {
-		rep, err := s.RunHost(t.Context(), host)
+		rep, err := s.RunHost(t.Context(), host, web443)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -797,7 +797,7 @@ func TestCapOfAllRounds(t *testing.T) {
 		var all sync.WaitGroup
 		for _, host := range hosts {
 			all.Go(func() {
-				if _, err := s.RunHost(context.Background(), host); err != nil {
+				if _, err := s.RunHost(context.Background(), host, web443); err != nil {
 					t.Error(err)
 				}
 			})
@@ -817,13 +817,13 @@ func TestRunHostUnconfiguredIsBounded(t *testing.T) {
 		var refused atomic.Int64
 		for i := range maxUnconfigured + 5 {
 			all.Go(func() {
-				if _, err := s.RunHost(context.Background(), string(rune('a'+i))+".unconfigured.test"); errors.Is(err, ErrBusy) {
+				if _, err := s.RunHost(context.Background(), string(rune('a'+i))+".unconfigured.test", web443); errors.Is(err, ErrBusy) {
 					refused.Add(1)
 				}
 			})
 			synctest.Wait()
 		}
-		if _, err := s.RunHost(context.Background(), "a.test"); err != nil {
+		if _, err := s.RunHost(context.Background(), "a.test", web443); err != nil {
 			t.Errorf("a configured host: %v", err)
 		}
 		all.Wait()
@@ -833,7 +833,7 @@ func TestRunHostUnconfiguredIsBounded(t *testing.T) {
 		if n := logged.count("path does not carry a device"); n != 0 {
 			t.Errorf("unconfigured hosts that fail are logged %d times as changes of state", n)
 		}
-		if _, err := s.RunHost(context.Background(), "z.unconfigured.test"); err != nil {
+		if _, err := s.RunHost(context.Background(), "z.unconfigured.test", web443); err != nil {
 			t.Errorf("after all are done: %v", err)
 		}
 	})
@@ -846,7 +846,7 @@ func TestRunHostUnconfiguredWithoutEndpoints(t *testing.T) {
 		if n := len(s.Run(context.Background()).Hosts); n != 0 {
 			t.Errorf("%d hosts", n)
 		}
-		if rep, err := s.RunHost(context.Background(), "x.unconfigured.test"); err != nil || len(rep.Hosts) != 1 || w.walks.Load() != 1 {
+		if rep, err := s.RunHost(context.Background(), "x.unconfigured.test", web443); err != nil || len(rep.Hosts) != 1 || w.walks.Load() != 1 {
 			t.Errorf("%+v, %v after %d walks", rep, err, w.walks.Load())
 		}
 	})
@@ -873,7 +873,7 @@ func TestRunHostUnconfiguredAddresses(t *testing.T) {
 				w := &world{addresses: map[string][]netip.Addr{"x.unconfigured.test": test.addresses}}
 				s, _ := w.open(t, nil)
 				s.opts.Source = func(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, !test.noRoute }
-				rep, err := s.RunHost(context.Background(), "x.unconfigured.test")
+				rep, err := s.RunHost(context.Background(), "x.unconfigured.test", web443)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -911,7 +911,7 @@ func TestRunHostShares(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")}}
 		s, _ := w.open(t, nil, "a.test", "b.test")
 		w.walk = map[string]time.Duration{"198.51.100.1": time.Second}
-		rep, err := s.RunHost(context.Background(), "b.test")
+		rep, err := s.RunHost(context.Background(), "b.test", web443)
 		if err != nil || len(rep.Hosts) != 1 || rep.Hosts[0].Endpoint.Host != "b.test" || rep.Queries != nil || w.walks.Load() != 1 {
 			t.Errorf("%v, %d hosts, queries %v, %d walks", err, len(rep.Hosts), rep.Queries, w.walks.Load())
 		}
@@ -920,11 +920,11 @@ func TestRunHostShares(t *testing.T) {
 		if len(whole.Hosts) != 2 || whole.Hosts[0].Endpoint.Host != "a.test" || whole.Queries == nil || w.walks.Load() != 2 {
 			t.Errorf("%d hosts, queries %v, %d walks", len(whole.Hosts), whole.Queries, w.walks.Load())
 		}
-		if rep, err := s.RunHost(context.Background(), "a.test"); err != nil || !rep.Hosts[0].Up || w.walks.Load() != 2 {
+		if rep, err := s.RunHost(context.Background(), "a.test", web443); err != nil || !rep.Hosts[0].Up || w.walks.Load() != 2 {
 			t.Errorf("%v, %d walks for a host of a young round of all", err, w.walks.Load())
 		}
 		<-time.After(10 * time.Second)
-		if _, err := s.RunHost(context.Background(), "b.test"); err != nil || w.walks.Load() != 3 {
+		if _, err := s.RunHost(context.Background(), "b.test", web443); err != nil || w.walks.Load() != 3 {
 			t.Errorf("%v, %d walks when the rounds are old", err, w.walks.Load())
 		}
 	})
@@ -947,7 +947,7 @@ func TestRunOfHostWithTwoEndpoints(t *testing.T) {
 		if w.lookups.Load() != 2 || w.walks.Load() != 3 {
 			t.Errorf("%d look-ups, %d walks", w.lookups.Load(), w.walks.Load())
 		}
-		rep, err := s.RunHost(context.Background(), "a.test")
+		rep, err := s.RunHost(context.Background(), "a.test", web443)
 		if err != nil || len(rep.Hosts) != 2 || rep.Hosts[1].Endpoint.Service != "other" {
 			t.Errorf("%v, %d endpoints of the host", err, len(rep.Hosts))
 		}

@@ -33,7 +33,7 @@ func (a *Anchor) Judge(s Subject) Judgement {
 	}
 	list := devicecert.ParseList(s.Chain)
 	j := a.judge(&s, list)
-	if j.Seen && j.Verdict == Good {
+	if j.Authentic && j.Verdict == Good {
 		a.judgements.put(key, &j, list, a.roots, s.Now)
 	}
 	return j

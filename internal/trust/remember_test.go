@@ -126,3 +126,12 @@ func TestKeyOf(t *testing.T) {
 		seen[key] = true
 	}
 }
+
+// TestJudgeRemembersOnlyAuthentic has a server of which nothing is known: its own certificates are not kept.
+func TestJudgeRemembersOnlyAuthentic(t *testing.T) {
+	anchor := NoAnchor()
+	s := Subject{Chain: chain(mint(t, nil, spec{names: []string{"a.example"}})), Client: measurement.Web, KeyProved: true, Host: "a.example", Now: now}
+	if j := anchor.Judge(s); !j.Unjudged || j.Verdict != Good || len(anchor.judgements.good) != 0 {
+		t.Errorf("unjudged %v, verdict %q, %d remembered", j.Unjudged, j.Verdict, len(anchor.judgements.good))
+	}
+}
