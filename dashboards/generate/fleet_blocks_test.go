@@ -26,14 +26,14 @@ const blockLength = int(6 * time.Hour / scrapeInterval)
 // chunkLength is how many samples Prometheus puts into a chunk.
 const chunkLength = 120
 
-// write writes series as blocks of Prometheus' store below dir. Chunks are encoded directly, without a head and its
-// log, so that a day of 500 sites takes a minute and not an hour. Sets of series that lie in one store have
-// different numbers.
-func (f *fleet) write(dir string, set int, all []series) error {
+// write writes the fleet as blocks of Prometheus' store below dir. Chunks are encoded directly, without a head and its
+// log, so that a day of 500 sites takes a minute and not an hour.
+func (f *fleet) write(dir string) error {
+	all := slices.Concat(f.exposed(), f.recorded())
 	slices.SortFunc(all, func(a, b series) int { return labels.Compare(a.labels, b.labels) })
 	for from := 0; from < f.samples; from += blockLength {
-		e := encoder{fleet: f, random: rand.New(rand.NewPCG(uint64(set), uint64(from))).Float64, seen: map[constantRun]chunkenc.Chunk{}}
-		if err := e.block(dir, fmt.Sprintf("0%d%024d", set, from+1), all, from, min(from+blockLength, f.samples)); err != nil {
+		e := encoder{fleet: f, random: rand.New(rand.NewPCG(1, uint64(from))).Float64, seen: map[constantRun]chunkenc.Chunk{}}
+		if err := e.block(dir, fmt.Sprintf("01%024d", from+1), all, from, min(from+blockLength, f.samples)); err != nil {
 			return fmt.Errorf("block from sample %d: %w", from, err)
 		}
 	}

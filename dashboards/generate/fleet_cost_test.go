@@ -34,46 +34,31 @@ var (
 )
 
 // startFleet writes a simulated fleet and runs Debian's Prometheus over it until the test ends. It gives the address
-// and the process id. The store is not compacted: its blocks have their final length. In a folder that is kept, the
-// exporters' series are there already, and what the rules record of them is written again.
+// and the process id. The store is not compacted: its blocks have their final length. A store that -fleet.dir names is
+// written once.
 func startFleet(tb testing.TB) (f *fleet, address string, pid int) {
 	tb.Helper()
 	dir, end := *fleetDir, time.Now()
 	if dir == "" {
 		dir = tb.TempDir()
 	}
-	data, ready := filepath.Join(dir, "data"), filepath.Join(dir, "ready")
+	ready := filepath.Join(dir, "prometheus.yml") // is written last, with the time of the end
 	info, err := os.Stat(ready)
-	kept := err == nil
-	if kept {
+	if err == nil {
 		end = info.ModTime()
 	}
 	f = newFleet(*fleetSites, time.Duration(*fleetHours)*time.Hour, end, *fleetSick)
 	begun := time.Now()
-	if !kept {
-		if err := f.write(data, 1, f.exposed()); err != nil {
+	if err != nil {
+		if err := f.write(filepath.Join(dir, "data")); err != nil {
 			tb.Fatal(err)
 		}
-	}
-	for name, content := range map[string]string{"prometheus.yml": "global: {}\n", "ready": ""} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(ready, []byte("global: {}\n"), 0o600); err != nil {
 			tb.Fatal(err)
 		}
-	}
-	if err := os.Chtimes(ready, end, end); err != nil {
-		tb.Fatal(err)
-	}
-	if old, err := filepath.Glob(filepath.Join(data, "02*")); err != nil {
-		tb.Fatal(err)
-	} else {
-		for _, block := range old {
-			if err := os.RemoveAll(block); err != nil {
-				tb.Fatal(err)
-			}
+		if err := os.Chtimes(ready, end, end); err != nil {
+			tb.Fatal(err)
 		}
-	}
-	if err := f.write(data, 2, f.recorded()); err != nil {
-		tb.Fatal(err)
 	}
 	tb.Logf("%d sites, %s: written in %s", len(f.sites), time.Duration(f.samples)*scrapeInterval, time.Since(begun).Round(time.Second))
 	command := exec.Command("prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0",

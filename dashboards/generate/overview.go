@@ -68,17 +68,6 @@ func overview() dashboard {
 				"class", classNames()...)},
 		),
 
-		timeline(24, 12, "Sites with most faults over time", "The 25 sites with most faults in the time shown. Each cell is the worst fault of its interval. "+
-			"A gap is time without data. If no site had a fault, nothing is shown.",
-			faultRank, "No site had a fault in the time shown, or the alerting rules are not loaded", fromPlaceSeries, query{placed("exporter", fmt.Sprintf(`
-	(
-		%s
-		or 0 * %s + %d
-	)
-	and on (site, exporter) %s`,
-				within(2, perPlace("min", faultRanks("$__interval", everyFault))),
-				within(2, perPlace("max", heard("$__interval")+"\nand on (site) "+mostFaulty)), noFault, within(1, mostFaulty))), "{{place}}"}),
-		faultLines(),
 		table(12, 8, "Alerts that fire", "Alerts of these sites and of the whole fleet, with the number of each and the time since the first of them. The runbook tells what to do at each.",
 			"No alert fires, or the alerting rules are not loaded", "Severity", false,
 			[]column{
@@ -97,6 +86,17 @@ func overview() dashboard {
 					and ignoring (alertstate) ALERTS{@alert, alertname=~"Endpoint.+", alertstate="firing"}
 				)`},
 		),
+		faultLines(),
+		timeline(24, 12, "Sites with most faults over time", "The 25 sites with most faults in the time shown. Each cell is the worst fault of its interval. "+
+			"A gap is time without data. If no site had a fault, nothing is shown.",
+			faultRank, "No site had a fault in the time shown, or the alerting rules are not loaded", fromPlaceSeries, query{placed("exporter", fmt.Sprintf(`
+	(
+		%s
+		or 0 * %s + %d
+	)
+	and on (site, exporter) %s`,
+				within(2, perPlace("min", faultRanks("$__interval", everyFault))),
+				within(2, perPlace("max", heard("$__interval")+"\nand on (site) "+mostFaulty)), noFault, within(1, mostFaulty))), "{{place}}"}),
 
 		row("Paths"),
 		table(24, 10, "Failing paths", "Paths with a failure in the last 10 minutes, and how they are now; at most 200, those of the worst class first. A path may be up and still be here: "+
