@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ func TestCheckCommand(t *testing.T) {
 		hosts    int // of the lab; 0: all
 		config   func(string) string
 		flags    check
+		during   func(*testing.T, *lab.Lab) // runs at the same time
 		code     int
 		patterns []string
 		absent   []string
@@ -52,18 +54,39 @@ func TestCheckCommand(t *testing.T) {
 			where: "*", fault: "slow:1100ms", hosts: 1, code: exitOK, patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. All is well: all 3 paths carry a device`, ` ok tcp \d+ [0-9.]+ 2\.2 s signed by`},
 		},
 		"watch, records kept too long: until proved stale": {
-			habit: "min_ttl:600", hosts: 1, flags: check{watch: 4 * time.Hour}, code: exitUnhealthy,
-			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. Something is wrong: all 3 paths carry a device; DNS server 127[0-9.:]* keeps records past their TTL `,
-				` STALE  dns .*, TTL \d+ s, the zone's is 60 s; proved`, `lower its minimum`},
-			absent: []string{`Not known yet`},
+			habit: "min_ttl:600", hosts: 1, flags: check{watch: 2 * time.Hour, interval: time.Minute}, code: exitUnhealthy,
+			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. Nothing is proved wrong`, ` STALE DNS server 127[0-9.:]* for bootstrap\.\S+: proved to keep records past their TTL: it `,
+				`Something was wrong: \d+ of 120 rounds failed Watched from .* The last round that failed: Configuration: \S+; DNS server: 127[0-9.:]*\. Something is wrong: all 3 paths carry a device; DNS server 127[0-9.:]* keeps records past their TTL `,
+				` STALE  dns .*, TTL \d+ s[^;]*; proved`, `lower its minimum`},
 		},
-		"watch, honest server: until known": {
-			hosts: 1, flags: check{watch: 4 * time.Hour, output: "json"}, code: exitOK,
-			patterns: []string{`"healthy": true`, `"verdict": "ok"`},
+		"watch, honest server: each event a line": {
+			hosts: 1, flags: check{watch: 20 * time.Minute, output: "json"}, code: exitOK,
+			patterns: []string{`^{"event":"report",[^\n]+"healthy":true[^\n]+}\n{"event":"change",[^\n]+"resolver":"127[^\n]+"state":"up",[^\n]+keeps no record past its TTL"}}\n` +
+				`{"event":"summary",[^\n]+"rounds":80,"failed":0,[^\n]+"connect_seconds":{"min":0.002,"median":0.002,[^\n]+"verdict":"ok"[^\n]+}\n$`},
 		},
-		"watch too short: still learning": {
+		"watch too short for a verdict: still learning, the report is not repeated": {
 			hosts: 1, flags: check{watch: time.Minute}, code: exitOK,
-			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. All is well`, `still learning: 14 min left`},
+			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. All is well`, `still learning: 15 min left`, `Watching for 1m, one round every 15s`,
+				`All was well: none of 4 rounds failed Watched from \S+ \S+ UTC to \S+ \S+ UTC\.`, ` ok tcp \d+ bootstrap\S+ 4 0 0% 2\.0/2\.0/2\.0 [0-9./]+`},
+			absent: []string{`All is well.*All is well`, `The last round`},
+		},
+		"watch shorter than the interval: only one round": {
+			hosts: 1, flags: check{watch: 12 * time.Second}, code: exitOK,
+			patterns: []string{`Only one round fits into --watch=12s, because a round begins every 15s`, `All was well: the round did not fail`},
+		},
+		"interception from second 8 to 30: seen, exit 1": {
+			hosts: 1, flags: check{watch: time.Minute}, code: exitUnhealthy,
+			during: interceptedFor24Seconds,
+			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. All is well`,
+				`\n[0-9-]+ [0-9:]+ FAIL TCP \d+ and TCP \d+ to bootstrap[^:]+: wrong_issuer: signed by "SSLInspect"[^\n]+; before, for 15s: ok\n` +
+					`[0-9-]+ [0-9:]+ ok TCP \d+ and TCP \d+ to bootstrap\S+: carry a device; before, for 30s: wrong_issuer\n`,
+				`Something was wrong: 2 of 4 rounds failed`, ` ok tcp \d+ bootstrap\S+ 4 2 50% `, ` ok udp \d+ bootstrap\S+ 4 0 0% `,
+				`The last round that failed: Configuration.* Something is wrong: .* 1\. TLS is inspected on `},
+		},
+		"interception, for the network's owner: the failing round": {
+			hosts: 1, flags: check{watch: time.Minute, output: "markdown"}, code: exitUnhealthy,
+			during: interceptedFor24Seconds,
+			patterns: []string{`^# Reach.*wrong\\_issuer.*## All rounds Something was wrong: 2 of 4 rounds failed, from .*\| 4 \| 2 \| 50% \|`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,9 +111,29 @@ func TestCheckCommand(t *testing.T) {
 				if test.config != nil {
 					config = test.config(config)
 				}
+				if test.during != nil {
+					go test.during(t, l)
+				}
 				checkCommand(t, network.Dial, config, test.flags, test.code, test.patterns, test.absent)
 			})
 		})
+	}
+}
+
+// interceptedFor24Seconds intercepts TCP from the 8th second of virtual time on.
+func interceptedFor24Seconds(t *testing.T, l *lab.Lab) {
+	t.Helper()
+	<-time.After(8 * time.Second)
+	set(t, l, "*/tcp", "intercept")
+	<-time.After(24 * time.Second)
+	set(t, l, "*/tcp", "none")
+}
+
+// set sets a fault of a lab.
+func set(t *testing.T, l *lab.Lab, where, fault string) {
+	t.Helper()
+	if err := l.Set(where, fault); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -98,7 +141,8 @@ func TestCheckCommand(t *testing.T) {
 func checkCommand(t *testing.T, dial dialFunc, config string, k check, code int, patterns, absent []string) {
 	t.Helper()
 	k.common = &common{configFile: configFile(t, config), logLevel: "info", logFormat: "logfmt", dial: dial}
-	k.interval = 15 * time.Second // the flag's default
+	k.interval = cmp.Or(k.interval, 15*time.Second) // the flags' defaults
+	k.output = cmp.Or(k.output, "text")
 	var stdout, stderr bytes.Buffer
 	if got := k.run(t.Context(), &stdout, &stderr); got != code || stderr.Len() > 0 {
 		t.Errorf("exit code %d, want %d; stderr %q", got, code, &stderr)

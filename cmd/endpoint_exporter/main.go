@@ -17,6 +17,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
 
+	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
+
 	_ "golang.org/x/crypto/x509roots/fallback" // web authorities where the system brings none, as in an empty image
 )
 
@@ -65,6 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case exit >= 0: // --help or --version has said what was asked
 		return exit
 	case err != nil:
+		err = cmp.Or(flags.Missing(app, args, map[string]string{"watch": "30m", "keepalive": "90s"}), err)
 		fmt.Fprintf(stderr, "endpoint_exporter: %v; try --help\n", err)
 		return exitUsage
 	}

@@ -14,6 +14,10 @@ type progress struct {
 	end     chan struct{}
 	done    sync.WaitGroup
 
+	stopping sync.Once
+	writing  sync.Mutex // of the terminal
+	shown    bool       // the line; under writing
+
 	mu   sync.Mutex
 	text string
 	ends time.Time // of what the text says, at the latest; zero: not known
@@ -49,28 +53,43 @@ func (p *progress) line(now time.Time) string {
 	return said
 }
 
-// stop clears the line.
+// stop clears the line. It may be called again.
 func (p *progress) stop() {
-	close(p.end)
+	p.stopping.Do(func() { close(p.end) })
 	p.done.Wait()
 }
+
+// aside clears the line and calls a function that may write to the same terminal.
+func (p *progress) aside(f func()) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if p.shown {
+		p.write(clearLine)
+		p.shown = false
+	}
+	f()
+}
+
+const clearLine = "\r\x1b[K"
 
 // show rewrites the line until stop. A line that is too long for the terminal would not be cleared in whole: it is cut.
 func (p *progress) show(width int) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	const clearLine = "\r\x1b[K"
 	for {
 		select {
 		case <-p.end:
-			p.write(clearLine)
+			p.aside(func() {})
 			return
 		case <-tick.C:
 			line := []rune(p.line(time.Now()))
 			if width > 0 {
 				line = line[:min(len(line), width-1)]
 			}
+			p.writing.Lock()
 			p.write(clearLine + string(line))
+			p.shown = true
+			p.writing.Unlock()
 		}
 	}
 }

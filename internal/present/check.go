@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 )
 
 // The words of the check command that are not about a report.
@@ -32,14 +31,3 @@ func WriteError(w io.Writer, command string, err error) {
 
 // ProbingText is the progress of a check that waits for its first round.
 const ProbingText = "probing the paths"
-
-// WatchText says how many DNS servers have no verdict yet, when the last of them can have one (zero: not known), and
-// when the watch ends at the latest.
-func WatchText(open int, ready, end time.Time) string {
-	const clock = "15:04:05 MST" // with the zone, because the report's times are UTC
-	out := plural(open, "1 DNS verdict is still open", fmt.Sprintf("%d DNS verdicts are still open", open))
-	if !ready.IsZero() {
-		out += ", learning until " + ready.Local().Format(clock)
-	}
-	return out + ", watching until " + end.Local().Format(clock) + " (Ctrl-C to stop)"
-}

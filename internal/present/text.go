@@ -187,7 +187,7 @@ func (t *printer) openVerdicts(v *View) {
 		t.item("  - ", line)
 	}
 	if mayChange {
-		t.item("    ", "A proof takes time: run the same command with --watch=30m to continue until every DNS server has a verdict.")
+		t.item("    ", "A proof takes time: run the same command with --watch=30m, and longer for a TTL of more than 5 min.")
 	}
 }
 

@@ -69,3 +69,30 @@ func Choice(flag *kingpin.FlagClause, into *string, words ...string) *kingpin.Fl
 		return text, slices.Contains(words, text)
 	})
 }
+
+// Missing returns the error of arguments that end with a flag without its value, and nil for others. kingpin's own error
+// does not say what to write. examples are values by the name of the flag.
+func Missing(app *kingpin.Application, args []string, examples map[string]string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	name, isFlag := strings.CutPrefix(args[len(args)-1], "--")
+	if !isFlag {
+		return nil
+	}
+	model := app.Model()
+	all := slices.Clone(model.Flags)
+	for _, c := range model.Commands {
+		all = append(all, c.Flags...)
+	}
+	for _, flag := range all {
+		if flag.Name != name || flag.IsBoolFlag() {
+			continue
+		}
+		if example := examples[name]; example != "" {
+			return fmt.Errorf("--%s needs a value, for example --%s=%s", name, name, example)
+		}
+		return fmt.Errorf("--%s needs a value: --%s=%s", name, name, flag.FormatPlaceHolder())
+	}
+	return nil
+}

@@ -48,3 +48,28 @@ func TestFlagErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestMissing(t *testing.T) {
+	app := kingpin.New("program", "").Terminate(nil).UsageWriter(io.Discard).ErrorWriter(io.Discard)
+	app.Flag("file", "").PlaceHolder("FILE").String()
+	cmd := app.Command("check", "")
+	var watch time.Duration
+	Duration(cmd.Flag("watch", ""), &watch)
+	cmd.Flag("quiet", "").Bool()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"check", "--watch"}, "--watch needs a value, for example --watch=30m"},
+		{[]string{"check", "--file"}, "--file needs a value: --file=FILE"},
+		{[]string{"check", "--quiet"}, ""},
+		{[]string{"check", "--other"}, ""},
+		{[]string{"--watch", "check"}, ""},
+		{nil, ""},
+	} {
+		err := Missing(app, tt.args, map[string]string{"watch": "30m"})
+		if (err == nil) != (tt.want == "") || err != nil && err.Error() != tt.want {
+			t.Errorf("%q: %v, want %q", tt.args, err, tt.want)
+		}
+	}
+}
