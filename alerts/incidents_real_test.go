@@ -144,7 +144,7 @@ func timeline(t *testing.T, in incident) []map[string]labels {
 	}
 	var asked []expectation
 	for minute := range in.minutes {
-		// The expectation is never met, so that promtool prints the series. Equal lines are told apart by their time.
+		// The expectation is never met, so that promtool prints the series.
 		asked = append(asked, expectation{fmt.Sprintf("%dm", minute), `ALERTS{alertstate="firing"} or vector(0)`, []sample{{`{none="x"}`, 0}}})
 	}
 	var order []string

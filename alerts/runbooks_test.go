@@ -32,7 +32,7 @@ func TestRunbooks(t *testing.T) {
 		name, section := string(text[at[2]:at[3]]), string(text[at[0]:end])
 		r, known := alerts[name]
 		if !known {
-			t.Errorf("%s is the runbook of no alert", name)
+			t.Errorf("%s has a runbook, and is not an alert", name)
 			continue
 		}
 		delete(alerts, name)
@@ -43,7 +43,7 @@ func TestRunbooks(t *testing.T) {
 		for _, part := range parts {
 			found := strings.Index(section, "\n"+part)
 			if found <= last {
-				t.Errorf("%s: no %s in its place", name, part)
+				t.Errorf("%s: %s is missing or out of order", name, part)
 			}
 			last = found
 		}
@@ -76,7 +76,7 @@ func TestRunbookCommands(t *testing.T) {
 	}
 	for _, name := range regexp.MustCompile(`endpoint_[a-z_]+`).FindAllString(string(text), -1) {
 		if _, ok := known[name]; !ok && name != "endpoint_exporter" {
-			t.Errorf("%s is no metric of the exporter", name)
+			t.Errorf("the exporter has no metric %s", name)
 		}
 	}
 }
@@ -179,5 +179,27 @@ func TestRunbookEnds(t *testing.T) {
 	}
 	for name := range promised {
 		t.Errorf("no unit test of tests/lifecycle.yml shows when %s ends", name)
+	}
+}
+
+// TestAnnotationCommands tests that every command that an annotation prints is one that works on the exporter's machine
+// as it is printed: without a word to replace, and with the configuration file that all commands read by default.
+func TestAnnotationCommands(t *testing.T) {
+	works := []string{
+		"endpoint_exporter check {{ $labels.host }}",
+		"endpoint_exporter check --output=markdown {{ $labels.host }}",
+		"endpoint_exporter --config.check",
+	}
+	found := 0
+	for name, r := range readAlerts(t) {
+		for _, m := range regexp.MustCompile(`"(endpoint_exporter[^"]*)"`).FindAllStringSubmatch(r.Annotations["description"], -1) {
+			found++
+			if !slices.Contains(works, m[1]) {
+				t.Errorf("%s prints a command that is not known to work: %s", name, m[1])
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d commands were found", found)
 	}
 }

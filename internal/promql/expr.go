@@ -117,7 +117,7 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 var alternatives = regexp.MustCompile(`^\w+(\|\w+)*$`)
 
 // value reports a matcher that names a value which its label never has. values is empty where the list is open; a value
-// that begins with a $ is filled in by whoever asks.
+// that begins with a $ is a variable of a dashboard.
 func (c *checker) value(m *labels.Matcher, values []string, s *parser.VectorSelector) {
 	if len(values) == 0 || m.Value == "" || strings.HasPrefix(m.Value, "$") {
 		return

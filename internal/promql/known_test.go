@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// What a whole exporter showed of a lab, healthy and sick, is what expressions are held against. (Its times are masked
-// there.)
+// TestKnownIsWhatTheExporterShows compares the known metrics with those that an exporter exposed for a lab, healthy and
+// sick. (Its times are masked there.)
 func TestKnownIsWhatTheExporterShows(t *testing.T) {
 	known, err := Known()
 	if err != nil {

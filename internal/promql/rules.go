@@ -21,7 +21,7 @@ type rulesFile struct {
 	}
 }
 
-// Operators change a threshold by recording a series with the name of the threshold and this prefix in its place.
+// Operators change a threshold by recording a series of the same name, with the prefix override.
 const (
 	threshold = "endpoint:threshold:"
 	override  = "endpoint:override:"
