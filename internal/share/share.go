@@ -30,6 +30,9 @@ type Computation interface {
 	Run(ctx context.Context) (keep bool)
 }
 
+// droppedPerKept bounds how many keys a group remembers whose calls made room for others, as a multiple of MaxKept.
+const droppedPerKept = 64
+
 // minSweep is the least number of calls that makes a sweep worthwhile in a group without MaxKept.
 const minSweep = 16
 
@@ -43,7 +46,9 @@ var (
 type Options struct {
 	Now        func() time.Time // nil: time.Now; measures the age of calls
 	MaxRunning int              // calls that run at once; 0: no bound
-	MaxKept    int              // calls kept, including those that run; the oldest ended one makes room; 0: no bound
+	// MaxKept bounds the calls kept, including those that run; 0: no bound. The oldest ended one makes room. Its key
+	// cannot have a new call until the dropped one would have been too old to be shared.
+	MaxKept int
 }
 
 // Group shares calls by key. Create it with [NewGroup]. It is safe for concurrent use.
@@ -58,7 +63,8 @@ type Group[K comparable, C Computation] struct {
 	// sweepAt is the number of calls at which those that are too old to be shared are dropped. Without it, a thousand
 	// keys that are joined one after the other would cost a million checks.
 	sweepAt int
-	active  int // calls that run, including forgotten ones
+	active  int             // calls that run, including forgotten ones
+	dropped map[K]time.Time // when the calls started that made room for others
 }
 
 // Call is one computation. It is safe for concurrent use.
@@ -74,7 +80,7 @@ func NewGroup[K comparable, C Computation](o Options) *Group[K, C] {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	g := &Group[K, C]{options: o, calls: make(map[K]*Call[C])}
+	g := &Group[K, C]{options: o, calls: make(map[K]*Call[C]), dropped: make(map[K]time.Time)}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	return g
 }
@@ -96,6 +102,10 @@ func (g *Group[K, C]) Join(key K, maxAge, budget time.Duration, create func() C)
 	if g.options.MaxKept > 0 || len(g.calls) >= g.sweepAt {
 		maps.DeleteFunc(g.calls, func(_ K, c *Call[C]) bool { return !c.current(now, maxAge) })
 		g.sweepAt = 2*len(g.calls) + minSweep
+	}
+	maps.DeleteFunc(g.dropped, func(_ K, started time.Time) bool { return now.Sub(started) >= maxAge })
+	if _, young := g.dropped[key]; young || len(g.dropped) >= droppedPerKept*max(1, g.options.MaxKept) {
+		return nil, ErrBusy
 	}
 	if g.options.MaxRunning > 0 && g.active >= g.options.MaxRunning {
 		return nil, ErrBusy
@@ -138,6 +148,7 @@ func (g *Group[K, C]) dropOldest() {
 		}
 	}
 	if oldest != nil {
+		g.dropped[at] = oldest.started
 		delete(g.calls, at)
 	}
 }
@@ -147,6 +158,7 @@ func (g *Group[K, C]) Forget() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	clear(g.calls)
+	clear(g.dropped)
 }
 
 // Close cancels the calls that run and waits until they have ended. Join then fails with [ErrClosed].

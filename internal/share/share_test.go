@@ -232,9 +232,16 @@ func TestMaxKept(t *testing.T) {
 		if len(g.calls) != 3 || g.calls["a"] != nil {
 			t.Errorf("%d calls are kept, the oldest among them: %v", len(g.calls), g.calls["a"] != nil)
 		}
+		if _, err := g.Join("a", maxAge, budget, f.make); !errors.Is(err, ErrBusy) {
+			t.Errorf("a new call of a key whose young call made room: %v", err)
+		}
 		<-time.After(maxAge)
 		join(t, g, "e", f).Wait(context.Background())
-		if len(g.calls) != 1 {
+		if len(g.dropped) != 0 {
+			t.Errorf("%d dropped calls are remembered, although they are too old", len(g.dropped))
+		}
+		join(t, g, "a", f).Wait(context.Background())
+		if len(g.calls) != 2 {
 			t.Errorf("%d calls are kept, although all but one are too old", len(g.calls))
 		}
 	})
