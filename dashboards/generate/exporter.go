@@ -17,9 +17,7 @@ func exporter() dashboard {
 	rate := func(title, description, noValue, leg string) panel {
 		p := lines(12, 7, title, description, field{Unit: "reqps", Min: ptr(0.0), NoValue: noValue},
 			query{`sum by (rcode) (rate(endpoint_dns_queries_total{@exporter, leg="` + leg + `"}[$__rate_interval])) > 0`, "{{rcode}}"})
-		p = p.everySecondScrape()
-		p.Interval = "10m" // the panel reads eight series of each exporter
-		return p
+		return p.everySecondScrape().every("10m")
 	}
 	silentRank := 0
 	for rank, f := range faults {
@@ -63,7 +61,7 @@ func exporter() dashboard {
 					%s
 					or 0 * (%s unless %s) + %d
 					or 0 * %s + %d
-				)`, within(5, faultRanks("", func(f fault) bool { return f.effect == impaired && f.of == ofSite })), heard("1d"), now, silentRank, now, noFault)},
+				)`, within(5, faultRanks("max by (@site, fault) ("+faultSeries(func(f fault) bool { return f.effect == impaired && f.ofSite })+")")), heard("1d"), now, silentRank, now, noFault)},
 			query{expr: `clamp_min(time() - max by (@site) (` + heard("1d") + `), 0)`},
 			query{expr: `max by (@site) (last_over_time(endpoint_survey_duration_seconds{@exporter}[10m]))`},
 			query{expr: `max by (@site) (last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`},

@@ -29,9 +29,16 @@ const (
 // perPlace aggregates by site: a site is its label `site`, and without one its exporter. A site with a label has one
 // series whatever the number of its exporters. The label `exporter` is then All, Grafana's own word in addresses for a
 // variable that selects everything, and else the instance. labels are kept in addition.
+//
+// It aggregates by instance first: there are fewer series then for label_replace, which is slow.
 func perPlace(operator, expr string, labels ...string) string {
-	return operator + " by (" + strings.Join(append([]string{"site", "exporter"}, labels...), ", ") + `) (label_replace(label_replace(
-` + indented(expr) + `,
+	by := func(names ...string) string {
+		return operator + " by (" + strings.Join(append(names, labels...), ", ") + ")"
+	}
+	return by("site", "exporter") + ` (label_replace(label_replace(
+		` + by("site", "instance") + ` (
+` + indented(indented(expr)) + `
+		),
 	"exporter", "$1", "instance", "(.+)"), "exporter", "All", "site", ".+"))`
 }
 
@@ -53,30 +60,34 @@ const expiredCertificates = `label_replace(
 	endpoint:certificate_expired:lasting{@target},
 	"fault", "EndpointCertificateExpired", "", "")`
 
-// faultRanks gives each fault its position in faults, over a window, or now if that is empty.
-func faultRanks(window string, keep func(fault) bool) string {
-	over := func(selector string) string {
-		if window == "" {
-			return selector
+// currentFaults are the faults of now.
+func currentFaults(keep func(fault) bool) string {
+	expr := faultSeries(keep)
+	for _, f := range faults {
+		if f.name == certificateExpired && keep(f) {
+			expr += "\nor " + expiredCertificates
 		}
-		return "last_over_time(" + selector + "[" + window + "])"
 	}
-	var out []string
+	return expr
+}
+
+// siteFaults are the faults of each site over a window, whatever the number of its hosts.
+func siteFaults(window string) string {
+	return `last_over_time(endpoint:site:fault{@fault}[` + window + `])`
+}
+
+// faultRanks gives each fault its position in faults.
+func faultRanks(expr string) string {
+	var ranks []string
 	for rank, f := range faults {
-		rows := over(`endpoint:fault{@fault, ` + f.of + `fault="` + f.name + `"}`)
-		if f.name == certificateExpired {
-			rows = `label_replace(` + over("endpoint:certificate_expired:lasting{@target}") + `, "fault", "` + f.name + `", "", "")`
-		}
-		if keep(f) {
-			out = append(out, fmt.Sprintf("0 * %s + %d", rows, rank))
-		}
+		ranks = append(ranks, fmt.Sprintf(`label_replace(vector(%d), "fault", %q, "", "")`, rank, f.name))
 	}
-	return strings.Join(out, "\nor ")
+	return "0 * (\n" + indented(expr) + "\n)\n+ on (fault) group_left () (\n" + indented(strings.Join(ranks, "\nor ")) + "\n)"
 }
 
 // The columns of the table of sites: the rank of each site's worst fault, who must act on it, and when it began.
 var (
-	worstFault = perPlace("min", faultRanks("", everyFault))
+	worstFault = perPlace("min", faultRanks(perFault(everyFault)))
 	// Faults that began at many sites are one incident. A path's failures have the class that decides who must act.
 	whoMustAct = fmt.Sprintf(`
 	min by (site, exporter) (
@@ -94,6 +105,11 @@ var (
 	)`, within(2, perPlace("min", `endpoint:fault:since`+hostOrSite, "fault")), within(2, worstOf(everyFault)))
 )
 
+// perFault are the current faults of each exporter or site, whatever the number of their hosts.
+func perFault(keep func(fault) bool) string {
+	return "group by (site, instance, fault) (\n" + indented(currentFaults(keep)) + "\n)"
+}
+
 // hostOrSite selects the faults of hosts and those of sites.
 const hostOrSite = `{@fault, service=~"$service|", host=~"$host|"}`
 
@@ -102,18 +118,18 @@ func worstOf(keep func(fault) bool) string {
 	return fmt.Sprintf(`(
 	%s
 	== on (site, exporter) group_left () %s
-)`, within(1, perPlace("min", faultRanks("", keep), "fault")), within(1, worstFault))
+)`, within(1, perPlace("min", faultRanks(perFault(keep)), "fault")), within(1, worstFault))
 }
 
 // hostsWith counts the hosts of each site with one of some faults.
 func hostsWith(keep func(fault) bool) string {
 	return `count by (site, exporter) (
-` + indented(perPlace("group", faultSeries(keep)+"\nor "+expiredCertificates, "service", "host")) + `
+` + indented(perPlace("group", currentFaults(keep), "service", "host")) + `
 )`
 }
 
 // mostFaulty are the sites with most faults in the time shown.
-var mostFaulty = "topk(25, " + perPlace("sum", `count_over_time(endpoint:fault{@fault}[$__range] @ end())`) + ")"
+var mostFaulty = "topk(25, " + perPlace("sum", `count_over_time(endpoint:site:fault{@fault}[$__range] @ end())`) + ")"
 
 // of shows a part and its whole as one text, "26 of 500", in the label part and the label whole; its value is the
 // part.
@@ -205,10 +221,12 @@ const pathStates = `
 	) + 2
 	or min by (@path) (min_over_time(endpoint_path_up{@target}[$__interval]))`
 
-// recordedPathStates are the same from the series that the rules record of paths that are not up.
+// recordedPathStates are the values of pathHistory that the rules record of paths that are not up.
 const recordedPathStates = `
-	max by (@path) (max_over_time(endpoint:path_state{@target}[$__interval])) == 3
-	or min by (@path) (min_over_time(endpoint:path_state{@target}[$__interval]))`
+	min by (@path) (
+		min_over_time(endpoint:path_state{@target}[$__interval])
+		and on (@path) ` + longestFailing + `
+	)`
 
 // longestFailing are the paths that were not up for longest in the time shown.
 const longestFailing = `topk(30, sum by (@path) (count_over_time(endpoint:path_state{@target}[$__range] @ end())))`

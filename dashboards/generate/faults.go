@@ -8,15 +8,8 @@ type fault struct {
 	effect            effect
 	who               string // who must act; of a path, the class of its failure decides instead
 	path              bool
-	of                string // the matchers of its labels
+	ofSite            bool // of a site or an exporter, not of a host
 }
-
-// The matchers of faults of a host, of one without a service, and of a site or an exporter.
-const (
-	ofHost     = `service=~"$service", host=~"$host", `
-	ofHostName = `host=~"$host", `
-	ofSite     = ""
-)
 
 // effect is what a fault means to devices.
 type effect int
@@ -39,29 +32,29 @@ const (
 
 // faults lists every fault, the worst first.
 var faults = []fault{
-	{"EndpointIntercepted", "intercepted", worse, offline, networkOwner, false, ofHost},
-	{"EndpointUnreachable", "unreachable", bad, offline, networkOwner, true, ofHost},
-	{certificateExpired, "certificate expired", bad, offline, cloudOperator, false, ofHost},
-	{"EndpointDnsStale", "stale DNS", "blue", affected, dnsAdministrator, false, ofHost},
-	{"EndpointSiteSilent", "silent", unknown, silent, siteContact, false, ofSite},
-	{"EndpointExporterAbsent", "silent", unknown, silent, siteContact, false, ofSite},
-	{"EndpointPathBlocked", "path down", partly, affected, networkOwner, true, ofHost},
-	{"EndpointAddressFails", "address fails", partly, affected, networkOwner, true, ofHost},
-	{"EndpointPathAvailabilityLow", "path unsteady", partly, affected, networkOwner, true, ofHost},
-	{"EndpointResolverFails", "resolver fails", partly, affected, dnsAdministrator, false, ofHost},
-	{"EndpointResolverAvailabilityLow", "resolver unsteady", partly, affected, dnsAdministrator, false, ofHost},
-	{"EndpointResolverKeepsRecordsTooLong", "TTL too long", partly, affected, dnsAdministrator, false, ofHost},
-	{"EndpointIdleTimeShorterThanKeepalive", "idle timeout", partly, affected, networkOwner, false, ofHost},
-	{"EndpointHandshakeSlow", "slow", hint, affected, networkOwner, false, ofHost},
-	{"EndpointPathUnproven", "not proved", hint, affected, administrator, false, ofHost},
-	{"EndpointHostUnwatched", "host not watched", unknown, impaired, administrator, false, ofHostName},
-	{"EndpointHostWithoutVerdict", "no verdict", unknown, impaired, administrator, false, ofHost},
-	{"EndpointHostNotReached", "never reached", hint, impaired, administrator, true, ofHost},
-	{"EndpointExporterCutOff", "exporter cut off", unknown, impaired, administrator, false, ofSite},
-	{"EndpointStalenessUnwatched", "DNS not watched", unknown, impaired, administrator, false, ofSite},
-	{"EndpointSurveyIncomplete", "rounds cut off", unknown, impaired, administrator, false, ofSite},
-	{"EndpointExporterClockWrong", "clock wrong", unknown, impaired, administrator, false, ofSite},
-	{"EndpointConfigReloadFailed", "reload failed", unknown, impaired, administrator, false, ofSite},
+	{"EndpointIntercepted", "intercepted", worse, offline, networkOwner, false, false},
+	{"EndpointUnreachable", "unreachable", bad, offline, networkOwner, true, false},
+	{certificateExpired, "certificate expired", bad, offline, cloudOperator, false, false},
+	{"EndpointDnsStale", "stale DNS", "blue", affected, dnsAdministrator, false, false},
+	{"EndpointSiteSilent", "silent", unknown, silent, siteContact, false, true},
+	{"EndpointExporterAbsent", "silent", unknown, silent, siteContact, false, true},
+	{"EndpointPathBlocked", "path down", partly, affected, networkOwner, true, false},
+	{"EndpointAddressFails", "address fails", partly, affected, networkOwner, true, false},
+	{"EndpointPathAvailabilityLow", "path unsteady", partly, affected, networkOwner, true, false},
+	{"EndpointResolverFails", "resolver fails", partly, affected, dnsAdministrator, false, false},
+	{"EndpointResolverAvailabilityLow", "resolver unsteady", partly, affected, dnsAdministrator, false, false},
+	{"EndpointResolverKeepsRecordsTooLong", "TTL too long", partly, affected, dnsAdministrator, false, false},
+	{"EndpointIdleTimeShorterThanKeepalive", "idle timeout", partly, affected, networkOwner, false, false},
+	{"EndpointHandshakeSlow", "slow", hint, affected, networkOwner, false, false},
+	{"EndpointPathUnproven", "not proved", hint, affected, administrator, false, false},
+	{"EndpointHostUnwatched", "host not watched", unknown, impaired, administrator, false, false},
+	{"EndpointHostWithoutVerdict", "no verdict", unknown, impaired, administrator, false, false},
+	{"EndpointHostNotReached", "never reached", hint, impaired, administrator, true, false},
+	{"EndpointExporterCutOff", "exporter cut off", unknown, impaired, administrator, false, true},
+	{"EndpointStalenessUnwatched", "DNS not watched", unknown, impaired, administrator, false, true},
+	{"EndpointSurveyIncomplete", "rounds cut off", unknown, impaired, administrator, false, true},
+	{"EndpointExporterClockWrong", "clock wrong", unknown, impaired, administrator, false, true},
+	{"EndpointConfigReloadFailed", "reload failed", unknown, impaired, administrator, false, true},
 }
 
 // certificateExpired is a fault of the cloud, which the rules do not record as one of each site.

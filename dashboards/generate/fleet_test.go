@@ -658,6 +658,7 @@ func (f *fleet) recorded() []series {
 			target = c.site.labels[2:4] // the rules know the site only
 		}
 		merge(part{from: c.from, to: c.to}, slices.Concat([]string{model.MetricNameLabel, "endpoint:fault", "fault", c.name}, target, c.labels)...)
+		merge(part{from: c.from, to: c.to, value: 1}, slices.Concat([]string{model.MetricNameLabel, "endpoint:site:fault", "fault", c.name}, c.site.labels[2:4])...)
 		merge(part{from: c.from, to: c.to, value: f.unix(c.from)},
 			slices.Concat([]string{model.MetricNameLabel, "endpoint:fault:since", "fault", c.name}, c.site.labels[2:4], c.labels[:min(len(c.labels), 4)])...)
 		if len(sitesOf[key(c)]) >= incidentSites {

@@ -366,7 +366,7 @@ func TestSelectors(t *testing.T) {
 			switch {
 			case strings.HasPrefix(metric, "ALERTS"):
 				or = "|"
-			case strings.HasPrefix(metric, "endpoint:fault"), metric == "endpoint:incident:member": // a silent site has no instance
+			case strings.HasPrefix(metric, "endpoint:fault"), metric == "endpoint:site:fault", metric == "endpoint:incident:member": // a silent site has no instance
 				partial = []string{"job", "instance"}
 			case strings.HasPrefix(metric, "endpoint:threshold:"): // of no exporter
 				continue

@@ -13,7 +13,7 @@ func overview() dashboard {
 		return count(title, description, expr, rulesLoaded, "rules not loaded", color)
 	}
 	affecting := func(f fault) bool { return f.effect == offline || f.effect == affected }
-	inTrouble := orZero(countSites(faultSeries(affecting)+"\nor "+expiredCertificates), rulesLoaded)
+	inTrouble := orZero(countSites(currentFaults(affecting)), rulesLoaded)
 	known := countSites(heard("10m") + "\nor " + faultSeries(is(silent)))
 	panels := place(
 		stat(3, "Sites", "Sites that were heard of in the last day, silent ones included. Several exporters with the same label site are one site.",
@@ -23,7 +23,7 @@ func overview() dashboard {
 		faultCount("Silent sites", "Sites that were heard of in the last day, and not in the last 5 minutes: their state is not known. "+
 			"Power or the uplink failed, or the exporter stopped.", countSites(faultSeries(is(silent))), unknown),
 		faultCount("Devices offline", "Sites at which devices of at least one host are cut off: no path passes, all answers are intercepted, or the certificate has expired.",
-			countSites(faultSeries(is(offline))+"\nor "+expiredCertificates), bad),
+			countSites(currentFaults(is(offline))), bad),
 		count("Intercepted", "Sites at which something else answered in the cloud's place in the last 10 minutes: another or a forged "+
 			"issuer, a block page, a sinkhole. Devices refuse it and stay offline.",
 			countSites(`last_over_time(endpoint_path_failure{@target, class="interception"}[10m])`), lastUp, "no data", worse),
@@ -95,7 +95,7 @@ func overview() dashboard {
 		or 0 * %s + %d
 	)
 	and on (site, exporter) %s`,
-				within(2, perPlace("min", faultRanks("$__interval", everyFault))),
+				within(2, perPlace("min", faultRanks(siteFaults("$__interval")))),
 				within(2, perPlace("max", heard("$__interval")+"\nand on (site) "+mostFaulty)), noFault, within(1, mostFaulty))), "{{place}}"}),
 
 		row("Paths"),
@@ -120,7 +120,7 @@ func overview() dashboard {
 		0 * %s + 1
 		and on (@site) %s
 	)
-	and on (@path) %s`, within(2, recordedPathStates), within(2, longestFailing), heard("$__interval"), within(1, longestFailing)))), "{{place}} {{name}} {{transport}} {{port}}"}),
+	and on (@path) %s`, within(2, recordedPathStates), within(2, longestFailing), heard("$__interval"), within(1, longestFailing)))), "{{place}} {{name}} {{transport}} {{port}}"}).every("10m"),
 		table(12, 8, "Issuers that are not authentic", "Who signed the certificates that devices refuse, over the time shown, and at how many sites. One issuer at one site is that "+
 			"site's inspection of TLS; at many sites it is the company's, or the cloud has a new authority.",
 			"No certificate of an unexpected issuer was seen in the time shown, or the alerting rules are not loaded", "Sites", true,
@@ -200,7 +200,7 @@ func faultLines() panel {
 	p := lines(12, 8, "Faults over time", "How many sites had which fault. A site with several faults counts in each line.",
 		field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No site had a fault in the time shown, or the alerting rules are not loaded",
 			Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2, "fillOpacity": 10}},
-		query{"count by (fault) (\n" + indented(perPlace("group", "last_over_time(endpoint:fault{@fault}[$__interval])", "fault")) + "\n)", "{{fault}}"}).everyScrape()
+		query{"count by (fault) (\n" + indented(perPlace("group", siteFaults("$__interval"), "fault")) + "\n)", "{{fault}}"}).everyScrape()
 	for _, f := range faults {
 		p = p.override(f.name, property{"displayName", f.word}, fixed(f.color))
 	}

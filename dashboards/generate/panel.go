@@ -107,10 +107,15 @@ func lines(w, h int, title, description string, f field, queries ...query) panel
 // slowestScrape is the longest time between two rounds that the alerting rules allow.
 const slowestScrape = "2m"
 
+// every sets the shortest interval of a panel that reads many series.
+func (p panel) every(interval string) panel {
+	p.Interval = interval
+	return p
+}
+
 // everyScrape makes the intervals of a panel as long as the slowest scrape, so that each $__interval has a sample.
 func (p panel) everyScrape() panel {
-	p.Interval = slowestScrape
-	return p
+	return p.every(slowestScrape)
 }
 
 // everySecondScrape makes $__rate_interval at least twice as long as the slowest scrape, so that it has two samples.
