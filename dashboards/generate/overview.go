@@ -95,7 +95,7 @@ func overview() dashboard {
 		or 0 * %s + %d
 	)
 	and on (site, exporter) %s`,
-				within(2, perPlace("min", faultRanks(siteFaults("$__interval")))),
+				within(2, perPlace("min", faultRanks(siteFaults("$__interval")+"\nand on (site) "+mostFaulty))),
 				within(2, perPlace("max", heard("$__interval")+"\nand on (site) "+mostFaulty)), noFault, within(1, mostFaulty))), "{{place}}"}),
 
 		row("Paths"),
@@ -114,13 +114,10 @@ func overview() dashboard {
 		),
 		timeline(24, 13, "Paths that failed for longest", "The 30 paths that failed for longest in the time shown. Each cell is the worst of its interval; a gap is time in which the exporter was silent.",
 			pathHistory, "No path failed in the time shown, or the alerting rules are not loaded", fromSeries, query{placed("instance", named(fmt.Sprintf(`
-	(
-		%s
-		or
-		0 * %s + 1
-		and on (@site) %s
-	)
-	and on (@path) %s`, within(2, recordedPathStates), within(2, longestFailing), heard("$__interval"), within(1, longestFailing)))), "{{place}} {{name}} {{transport}} {{port}}"}).every("10m"),
+	%s
+	or
+	0 * %s + 1
+	and on (@site) %s`, within(1, recordedPathStates), within(1, longestFailing), heard("$__interval")))), "{{place}} {{name}} {{transport}} {{port}}"}).every("10m"),
 		table(12, 8, "Issuers that are not authentic", "Who signed the certificates that devices refuse, over the time shown, and at how many sites. One issuer at one site is that "+
 			"site's inspection of TLS; at many sites it is the company's, or the cloud has a new authority.",
 			"No certificate of an unexpected issuer was seen in the time shown, or the alerting rules are not loaded", "Sites", true,
