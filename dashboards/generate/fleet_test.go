@@ -219,7 +219,7 @@ type recorder struct {
 	out   []series
 }
 
-// add is a series whose value changes only at the edges; value gives false where there is no sample.
+// add is a series whose value changes only at the edges; value returns false for a time without samples.
 func (r *recorder) add(name string, value func(at int) (part, bool), more ...string) {
 	s := series{labels: labels.FromStrings(slices.Concat([]string{model.MetricNameLabel, name}, r.site.labels, more)...)}
 	for i := range len(r.edges) - 1 {
