@@ -355,11 +355,11 @@ var table = withTransports([metricCount]Metric{
 
 	idleSurvived: {
 		Name: "endpoint_idle_survived_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
-		Help: "Longest silence after which a connection still worked; absent while it is not known.",
+		Help: "Longest silence after which a connection still worked if the device speaks first (the cloud may be cut off earlier); absent while it is not known.",
 	},
 	idleLost: {
 		Name: "endpoint_idle_lost_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,
-		Help: "Shortest silence after which the path had dropped the connection; absent while it is not known.",
+		Help: "Shortest silence after which the path had dropped the connection although the device speaks first; absent while it is not known.",
 	},
 	idleClosed: {
 		Name: "endpoint_idle_closed_seconds", Type: Gauge, Labels: ofPath, Group: groupIdle,

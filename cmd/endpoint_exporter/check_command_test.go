@@ -85,7 +85,7 @@ func TestCheckCommand(t *testing.T) {
 		},
 		"interception, for the network's owner: the failing round": {
 			hosts: 1, flags: check{watch: time.Minute, output: "markdown"}, code: exitUnhealthy,
-			during: interceptedFor24Seconds,
+			during:   interceptedFor24Seconds,
 			patterns: []string{`^# Reach.*wrong\\_issuer.*## All rounds Something was wrong: 2 of 4 rounds failed, from .*\| 4 \| 2 \| 50% \|`},
 		},
 	} {

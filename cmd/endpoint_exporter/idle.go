@@ -35,14 +35,16 @@ type idleCommand struct {
 
 func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &idleCommand{common: c}
-	cmd := app.Command("idle", "Measure how long a silent connection survives on the path to a host, and which keepalives of devices survive. "+
-		"It takes as long as the longest silence. Exit code 0: a device gets through, there is a result, and --keepalive survives; "+
-		"1: one of these is false or not known; 2: usage or configuration.")
+	cmd := app.Command("idle", "Measure how long a silent connection survives on the path to a host if the device speaks first, and which keepalives of devices survive. "+
+		"It takes as long as the longest silence. Exit code 0: a device gets through, there is a result, and the keepalive survives if one is configured or given; "+
+		"1: something is wrong: the path fails, the keepalive does not survive, or the path expires UDP connections between registration updates; "+
+		"2: usage or configuration; 3: not known, not proved or not judged, or interrupted.")
 	cmd.Arg("target", "What to measure: "+targetHelp+". Of several paths, the first over TCP.").Required().StringVar(&k.target)
 	k.addTargetFlags(cmd)
 	cmd.Flag("steps", "Silences to measure, for example 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").
 		IsSetByUser(&k.stepsSet).StringVar(&k.steps)
-	flags.Duration(cmd.Flag("keepalive", "Keepalive of a device, to measure in addition; the exit code is 1 unless it survives."), &k.keepalive).PlaceHolder("DURATION")
+	flags.Duration(cmd.Flag("keepalive", "Keepalive of the devices, to measure in addition; default over TCP: keepalive of the endpoint in the configuration."), &k.keepalive).
+		PlaceHolder("DURATION")
 	commands[cmd.FullCommand()] = k.run
 }
 
@@ -57,14 +59,17 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	cfg := loaded.Config
-	steps, err := k.stepsToMeasure(cfg.Idle.Steps)
-	if err != nil {
-		return fail(exitUsage, err)
-	}
 	if err := k.choose(loaded, []string{k.target}); err != nil {
 		return fail(exitUsage, err)
 	}
 	onePath(cfg)
+	if e := &cfg.Endpoints[0]; k.keepalive == 0 && e.Paths[0].Transport == measurement.TCP {
+		k.keepalive = e.Keepalive
+	}
+	steps, err := k.stepsToMeasure(cfg.Idle.Steps)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
 	logger := k.logger(io.Discard)
 	if k.logLevel == "debug" {
 		logger = k.logger(stderr)
@@ -78,19 +83,26 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	s := survey.New(pipeline.site, survey.Options{Name: hostname(), Logger: logger})
 	rep := s.Run(ctx)
 	s.Close()
-	if len(rep.Hosts) == 0 || len(rep.Hosts[0].Paths) == 0 {
+	if rep.Interrupted {
 		progress.stop()
-		return fail(exitUnhealthy, errors.New("interrupted before the path was probed"))
+		return fail(exitUnknown, errors.New("interrupted before the path was probed to its end"))
 	}
 	probed := &rep.Hosts[0].Paths[0]
 	first := idle.Walked(probed)
 	if first == nil {
 		progress.stop()
-		return fail(exitUnhealthy, fmt.Errorf("no address to connect to: %s", present.FindingText(&probed.Finding)))
+		code := exitUnhealthy
+		if !probed.Known {
+			code = exitUnknown
+		}
+		return fail(code, fmt.Errorf("no address to connect to: %s", present.FindingText(&probed.Finding)))
 	}
 	endpoint := rep.Hosts[0].Endpoint
 	target := path.TargetFor(endpoint, probed.Path, first.Outcome.Address.Addr())
-	output, healthy := headline(target)+findingText(&first.Finding, endpoint.Host, probed.Path), first.Finding.Reason == reason.OK
+	output, code := headline(target)+findingText(&first.Finding, endpoint.Host, probed.Path), pathCode(first)
+	if first.Judgement.Unjudged && first.Finding.Reason == reason.OK {
+		output += "Not judged: no trust anchor is known for who answers (--trust).\n"
+	}
 	if idle.Foreign(&first.Finding) {
 		output += "Silence is not measured: something other than the cloud answers.\n"
 	} else {
@@ -107,7 +119,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		})
 		survival := idle.Survival(&result.Bounds, k.keepalive)
 		output += present.IdleRoundText(&result.IdleRound, &advice, k.keepalive, survival)
-		healthy = healthy && result.Complete && result.Bounds.Reason != report.IdleReasonUnknown && (k.keepalive == 0 || survival == report.Survives)
+		code = worse(code, silenceCode(&result.IdleRound, &advice, k.keepalive, survival))
 	}
 	progress.stop()
 	if width, ok := terminalWidth(stdout); ok && width > 0 {
@@ -116,10 +128,39 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if _, err := io.WriteString(stdout, output); err != nil {
 		return fail(exitUnhealthy, fmt.Errorf("write the result: %w", err))
 	}
-	if !healthy {
+	return code
+}
+
+// pathCode is the exit code for the walk without a silence.
+func pathCode(w *report.Walk) int {
+	switch r := w.Finding.Reason; {
+	case r == reason.OK && !w.Unproven && !w.Judgement.Unjudged:
+		return exitOK
+	case r == reason.OK, r == reason.OutOfTime:
+		return exitUnknown
+	}
+	return exitUnhealthy
+}
+
+// silenceCode is the exit code for what silence does. keepalive is 0 if none is to be judged.
+func silenceCode(r *report.IdleRound, advice *report.IdleAdvice, keepalive time.Duration, survival report.IdleSurvival) int {
+	judged := keepalive > 0
+	switch {
+	case judged && survival == report.DoesNotSurvive, advice.Kind == report.IdleUDPDoesNotSuffice:
 		return exitUnhealthy
+	case !r.Complete, r.Bounds.Reason == report.IdleReasonUnknown,
+		judged && survival == report.SurvivalUnknown, advice.Kind == report.IdleUDPUnknown:
+		return exitUnknown
 	}
 	return exitOK
+}
+
+// worse chooses between two exit codes: what is wrong counts more than what is not known.
+func worse(a, b int) int {
+	if a == exitUnhealthy || b == exitUnhealthy {
+		return exitUnhealthy
+	}
+	return max(a, b)
 }
 
 // findingText says why the path does not carry a device, and what to do; "" if it does.

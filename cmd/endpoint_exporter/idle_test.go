@@ -21,9 +21,9 @@ type idleRun struct {
 }
 
 // runIdle runs the idle command against a lab over a network in memory.
-func runIdle(ctx context.Context, t *testing.T, network *memnet.Network, l *lab.Lab, flags idleCommand) idleRun {
+func runIdle(ctx context.Context, t *testing.T, network *memnet.Network, config string, flags idleCommand) idleRun {
 	t.Helper()
-	flags.common = &common{configFile: configFile(t, l.Config()), logLevel: "info", logFormat: "logfmt", dial: network.Dial}
+	flags.common = &common{configFile: configFile(t, config), logLevel: "info", logFormat: "logfmt", dial: network.Dial}
 	var stdout, stderr bytes.Buffer
 	code := flags.run(ctx, &stdout, &stderr)
 	return idleRun{code, stdout.String(), stderr.String()}
@@ -36,6 +36,7 @@ func TestIdleCommand(t *testing.T) {
 		limit        time.Duration
 		target       string
 		flags        idleCommand
+		keepalive    string // in the configuration; "" for none
 		code         int
 		contains     []string
 		absent       []string
@@ -43,17 +44,30 @@ func TestIdleCommand(t *testing.T) {
 		"nothing lost: 0": {
 			target: host, flags: idleCommand{steps: "30s,1m", keepalive: time.Minute}, code: exitOK,
 			contains: []string{"), tcp port DEVICE\nTested by a CoAP ping after each silence:\n", "\n      30 s  survived\n      60 s  survived\n",
-				"\nResult: a silence of 60 s survives.\n", "90 s (a page of the vendor's documentation) is not known to survive",
+				"\nResult: a silence of 60 s survives if the device speaks first.\n", "\nAfter each silence this side speaks first. Whether the cloud reaches", "90 s (a page of the vendor's documentation) is not known to survive",
 				"\nNothing was lost up to 60 s, so no setting is recommended", "\nA keepalive of 60 s survives here.\n"},
 		},
 		"NAT resets before the keepalive: 1": {
 			where: "bootstrap/tcp", fault: "nat_resets:2m", target: "bootstrap:DEVICE", flags: idleCommand{steps: "30s", keepalive: 4 * time.Minute}, code: exitUnhealthy,
-			contains: []string{"     240 s  reset: RST in answer to what was sent after it\n", "Result: a silence of 30 s survives; after 240 s the connection is lost: RST",
+			contains: []string{"     240 s  reset: RST in answer to what was sent after it\n", "Result: a silence of 30 s survives if the device speaks first; after 240 s the connection is lost: RST",
 				"540 s (the C client's default) does not survive", "\nA keepalive of 240 s does not survive here.\n"},
 		},
-		"NAT resets and no keepalive is given: 0": {
+		"NAT resets before the configured keepalive: 1": {
+			where: "bootstrap/tcp", fault: "nat_resets:2m", target: host, flags: idleCommand{steps: "30s,4m"}, keepalive: "9m", code: exitUnhealthy,
+			contains: []string{"after 240 s the connection is lost", "\n     540 s  reset", "\nA keepalive of 540 s does not survive here.\n"},
+		},
+		"NAT resets and no keepalive is configured or given: 0": {
 			where: "bootstrap/tcp", fault: "nat_resets:2m", target: host, flags: idleCommand{steps: "30s,4m"}, code: exitOK,
 			contains: []string{"after 240 s the connection is lost"},
+			absent:   []string{"A keepalive of"},
+		},
+		"not judged: 3, measured": {
+			target: host + ":DEVICE/tcp", flags: idleCommand{steps: "30s", targetFlags: targetFlags{client: "device"}}, code: exitUnknown,
+			contains: []string{"\nNot judged: no trust anchor is known for who answers (--trust).\n", "\nResult: a silence of 30 s survives"},
+		},
+		"NAT forgets UDP connections between registration updates: 1": {
+			where: "bootstrap/udp", fault: "nat_forgets:2m", target: host + "/udp", flags: idleCommand{steps: "30s,4m"}, code: exitUnhealthy,
+			contains: []string{"UDP does not work here", "Use CoAP over TCP."},
 		},
 		"interceptor: 1, not measured": {
 			where: "bootstrap/tcp", fault: lab.Intercept, target: host, flags: idleCommand{steps: "30s,1m"}, code: exitUnhealthy,
@@ -78,14 +92,18 @@ func TestIdleCommand(t *testing.T) {
 		},
 		"expired certificate of the cloud: 1, measured": {
 			where: "bootstrap/tcp", fault: lab.Expired, target: host, flags: idleCommand{steps: "30s"}, code: exitUnhealthy,
-			contains: []string{"This path does not carry a device (expired): ", "\nResult: a silence of 30 s survives.\n"},
+			contains: []string{"This path does not carry a device (expired): ", "\nResult: a silence of 30 s survives if the device speaks first.\n"},
 		},
 		"server with a limit below the keepalive: 1": {
 			limit: 2 * time.Minute, target: host, flags: idleCommand{steps: "30s,4m", keepalive: 4 * time.Minute}, code: exitUnhealthy,
 			contains: []string{"     240 s  closed after 120 s: close_notify\n", "the server itself ends the connection (close_notify)"},
 		},
-		"UDP: 0": {
-			target: host + "/udp", flags: idleCommand{steps: "30s"}, code: exitOK,
+		"UDP, enough for registration updates: 0": {
+			target: host + "/udp", flags: idleCommand{steps: "9m"}, code: exitOK,
+			contains: []string{"Silences of up to 540 s survive here, enough for a lifetime of 720 s"},
+		},
+		"UDP, too short to know: 3": {
+			target: host + "/udp", flags: idleCommand{steps: "30s"}, keepalive: "9m", code: exitUnknown,
 			contains: []string{"udp port DEVICE\nTested by a CoAP ping", "Whether UDP works here is not known. Over UDP a device sends no keepalive"},
 		},
 		"UDP refused: 1, unknown": {
@@ -111,7 +129,7 @@ func TestIdleCommand(t *testing.T) {
 				device := fmt.Sprint(l.Port(lab.NominalDevice))
 				flags := test.flags
 				flags.target = strings.ReplaceAll(test.target, "DEVICE", device)
-				got := runIdle(t.Context(), t, network, l, flags)
+				got := runIdle(t.Context(), t, network, withKeepalive(t, l.Config(), test.keepalive), flags)
 				if got.code != test.code {
 					t.Errorf("exit code %d, want %d", got.code, test.code)
 				}
@@ -133,17 +151,63 @@ func TestIdleCommand(t *testing.T) {
 	}
 }
 
+// withKeepalive sets the keepalive of every endpoint of a lab's configuration; "" removes it.
+func withKeepalive(t *testing.T, config, keepalive string) string {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^    keepalive: .*\n`)
+	if !line.MatchString(config) {
+		t.Fatal("the lab's configuration has no keepalive")
+	}
+	if keepalive != "" {
+		keepalive = "    keepalive: " + keepalive + "\n"
+	}
+	return line.ReplaceAllLiteralString(config, keepalive)
+}
+
+// TestIdleCommandInterrupted: what is printed agrees with the table, and advises nothing.
 func TestIdleCommandInterrupted(t *testing.T) {
-	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network})
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-		defer cancel()
-		got := runIdle(ctx, t, network, l, idleCommand{target: bootstrapHost, steps: "30s,1h"})
-		if got.code != exitUnhealthy || !strings.Contains(got.stdout, "Interrupted. So far: a silence of 30 s survives") ||
-			!strings.Contains(got.stdout, "\nNo setting is recommended, since the measurement is incomplete.\n") {
-			t.Errorf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
-		}
-	})
+	const nothing = "Interrupted before any silence was measured to its end.\n"
+	for name, test := range map[string]struct {
+		after          time.Duration
+		fault          string
+		stdout, stderr string // parts
+	}{
+		"before the name is resolved":     {after: time.Millisecond, stderr: "endpoint_exporter: idle: interrupted before the path was probed to its end\n"},
+		"before the path is probed":       {after: 8 * time.Millisecond, stderr: "endpoint_exporter: idle: interrupted before the path was probed to its end\n"},
+		"before the first silence begins": {after: 18 * time.Millisecond, stdout: ", tcp port DEVICE\n" + nothing},
+		"in the first silence":            {after: 10 * time.Second, stdout: ", tcp port DEVICE\n" + nothing},
+		"after the first silence": {
+			after:  5 * time.Minute,
+			stdout: "Interrupted. So far: a silence of 30 s survives if the device speaks first.\n",
+		},
+		"after a loss that is not confirmed": {
+			after: 15 * time.Minute, fault: "nat_resets:2m",
+			stdout: "Interrupted. So far: a silence of 30 s survives if the device speaks first; longer silences are not known: " +
+				"one connection ended after 600 s (RST in answer to what was sent after it), which no second one confirms.\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inMemory(t, func(t *testing.T, network *memnet.Network) {
+				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network})
+				if test.fault != "" {
+					set(t, l, "bootstrap/tcp", test.fault)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				time.AfterFunc(test.after, cancel)
+				got := runIdle(ctx, t, network, withKeepalive(t, l.Config(), "10m"), idleCommand{target: bootstrapHost, steps: "30s,1h"})
+				device := fmt.Sprint(l.Port(lab.NominalDevice))
+				if got.code != exitUnknown || !strings.Contains(got.stdout, strings.ReplaceAll(test.stdout, "DEVICE", device)) || got.stderr != test.stderr ||
+					strings.Contains(got.stdout, "Set the keepalive") || strings.Contains(got.stdout, "survey.timeout") {
+					t.Errorf("exit code %d\n%s%s", got.code, got.stdout, got.stderr)
+				}
+				if unconfirmed := "A keepalive of 600 s is not known to survive here: one connection ended after 600 s, which no second one confirms.\n"; test.fault != "" &&
+					!strings.Contains(got.stdout, unconfirmed) {
+					t.Errorf("no %q in\n%s", unconfirmed, got.stdout)
+				}
+			})
+		})
+	}
 }
 
 // TestProgressLine reads the line of progress at several moments without a change of its text.

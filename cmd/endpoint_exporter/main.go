@@ -27,7 +27,7 @@ const (
 	exitOK        = 0
 	exitUnhealthy = 1 // something is wrong with a path or the server
 	exitUsage     = 2 // the arguments or the configuration cannot be used: nothing was looked at
-	exitUnknown   = 3 // check: nothing is known to be wrong, and not everything is known, or proved, to be well
+	exitUnknown   = 3 // check and idle: nothing is known to be wrong, and not everything is known, or proved, to be well
 )
 
 func main() {

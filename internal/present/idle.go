@@ -17,7 +17,7 @@ func IdleText(b *report.IdleBounds) string {
 	var clauses []string
 	add := func(format string, args ...any) { clauses = append(clauses, fmt.Sprintf(format, args...)) }
 	if b.Survived > 0 {
-		add("a silence of %s survives", silence(b.Survived))
+		add("a silence of %s survives if the device speaks first", silence(b.Survived))
 	}
 	if b.Lost > 0 {
 		add("after %s the connection is lost: %s", silence(b.Lost), idleFact(b.LostBy))
@@ -34,7 +34,7 @@ func IdleText(b *report.IdleBounds) string {
 	case open.Fact.Kind == report.IdleNotMeasuredYet:
 		add("%s", idleFact(open.Fact))
 	case open.After > 0:
-		add("%s: one connection ended after %s (%s), and no other did", unknown, silence(open.After), idleFact(open.Fact))
+		add("%s: one connection ended after %s (%s), which no second one confirms", unknown, silence(open.After), idleFact(open.Fact))
 	default:
 		add("%s: %s", unknown, idleFact(open.Fact))
 	}
@@ -154,20 +154,35 @@ func IdleRoundText(r *report.IdleRound, advice *report.IdleAdvice, keepalive tim
 			fmt.Fprintf(&b, "  %8s  %s\n", silence(sorted[i].Step), idleObservation(&sorted[i]))
 		}
 	}
-	if r.Complete {
-		b.WriteString("Result: ")
-	} else {
+	switch {
+	case !r.Complete && (r.Proof == "" || len(r.Observations) == 0):
+		return "Interrupted before any silence was measured to its end.\n"
+	case !r.Complete:
 		b.WriteString("Interrupted. So far: ")
+	default:
+		b.WriteString("Result: ")
 	}
 	b.WriteString(IdleText(&r.Bounds) + ".\n")
+	if r.Bounds.Survived > 0 {
+		b.WriteString(clientFirst + "\n")
+	}
 	for _, line := range idleAdvice(advice) {
 		b.WriteString(line + "\n")
 	}
 	if keepalive > 0 {
-		fmt.Fprintf(&b, "A keepalive of %s %s here.\n", silence(keepalive), idleSurvival(survival))
+		outcome := idleSurvival(survival) + " here"
+		if after := r.Bounds.Open.After; survival == report.SurvivalUnknown && after > 0 && keepalive >= after {
+			outcome = fmt.Sprintf("is not known to survive here: one connection ended after %s, which no second one confirms", silence(after))
+		}
+		fmt.Fprintf(&b, "A keepalive of %s %s.\n", silence(keepalive), outcome)
 	}
 	return b.String()
 }
+
+// clientFirst says what the measurement does not cover. A firewall that has forgotten a connection can take it up again
+// when the device sends (Linux: nf_conntrack_tcp_loose), and drops what the cloud sends before that.
+const clientFirst = "After each silence this side speaks first. Whether the cloud reaches a device that is silent (CoAP observe, downlink) is not measured: " +
+	"a firewall can drop that earlier."
 
 // idleObservation is a line of the table, without the step.
 func idleObservation(o *report.IdleObservation) string {

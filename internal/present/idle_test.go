@@ -20,20 +20,20 @@ func TestIdleText(t *testing.T) {
 		"before the first round": {open(report.IdleFact{Kind: report.IdleNotMeasuredYet}), "not measured yet"},
 		"no connection at all":   {open(report.IdleFact{Kind: report.IdleNothingMeasured}), "not known: nothing was measured"},
 		"interceptor":            {open(report.IdleFact{Kind: report.IdleForeign}), "not known: something other than the cloud answers, and its timeouts are not those of the path"},
-		"all survived":           {report.IdleBounds{Survived: 9 * minute}, "a silence of 540 s survives"},
+		"all survived":           {report.IdleBounds{Survived: 9 * minute}, "a silence of 540 s survives if the device speaks first"},
 		"lost": {report.IdleBounds{Survived: minute, Lost: 2 * minute, LostBy: report.IdleFact{Kind: report.IdleRSTAfter}},
-			"a silence of 60 s survives; after 120 s the connection is lost: RST in answer to what was sent after it"},
+			"a silence of 60 s survives if the device speaks first; after 120 s the connection is lost: RST in answer to what was sent after it"},
 		"lost before the server's limit": {report.IdleBounds{Lost: minute, LostBy: report.IdleFact{Kind: report.IdleNoAnswer}, Closed: 2 * minute, ClosedBy: report.IdleFact{Kind: report.IdleFIN}},
 			"after 60 s the connection is lost: dropped silently, while a fresh connection is answered; " +
 				"after 120 s the server itself ends the connection (FIN), so that longer silences are not known"},
 		"single end": {report.IdleBounds{Survived: minute, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleRSTDuring}, After: 2 * minute}},
-			"a silence of 60 s survives; longer silences are not known: one connection ended after 120 s (RST during the silence), and no other did"},
+			"a silence of 60 s survives if the device speaks first; longer silences are not known: one connection ended after 120 s (RST during the silence), which no second one confirms"},
 		"longer silence without a result": {report.IdleBounds{Survived: minute, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdlePathDown, Cause: report.IdleNoConnection, Detail: detail}}},
-			"a silence of 60 s survives; longer silences are not known: the path is down: a fresh connection fails too (no connection: as measured)"},
+			"a silence of 60 s survives if the device speaks first; longer silences are not known: the path is down: a fresh connection fails too (no connection: as measured)"},
 		"UDP without pings": {open(report.IdleFact{Kind: report.IdleNeedsPing, Cause: report.IdlePingNotSupported}),
 			"not known: over UDP only a CoAP ping in a session shows that it is alive, and the server does not answer it"},
 		"unsteady": {report.IdleBounds{Survived: minute, Unsteady: report.IdleUnsteady{Kind: report.IdleSomeSurvived, Connections: 3, Survived: 1, Silence: 2 * minute}},
-			"a silence of 60 s survives; unsteady: of 3 connections silent for 120 s, 1 survived"},
+			"a silence of 60 s survives if the device speaks first; unsteady: of 3 connections silent for 120 s, 1 survived"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := IdleText(&test.bounds); got != test.want {
@@ -84,7 +84,9 @@ func TestIdleRoundText(t *testing.T) {
 		"      90 s  unknown: this machine's clock jumped, or it was suspended or overloaded\n" +
 		"     240 s  dropped silently, while a fresh connection is answered\n" +
 		"     540 s  reset after 300 s: RST during the silence\n" +
-		"Result: a silence of 30 s survives; after 240 s the connection is lost: dropped silently, while a fresh connection is answered.\n" +
+		"Result: a silence of 30 s survives if the device speaks first; after 240 s the connection is lost: dropped silently, while a fresh connection is answered.\n" +
+		"After each silence this side speaks first. Whether the cloud reaches a device that is silent (CoAP observe, downlink) is not measured: " +
+		"a firewall can drop that earlier.\n" +
 		"Keepalives of devices: 540 s (the C client's default) does not survive, 60 s (Edge) is not known to survive.\n" +
 		"Set the keepalive to at most 30 seconds: MBED_CLIENT_TCP_KEEPALIVE_INTERVAL in mbed_cloud_client_user_config.h, or " +
 		"mbed-client.tcp-keepalive-interval in mbed_app.json (Mbed OS), never both: that gives duplicate definitions.\n" +
@@ -95,11 +97,11 @@ func TestIdleRoundText(t *testing.T) {
 	}
 }
 
-// TestIdleRoundTextInterrupted: there is no heading without a table below it.
+// TestIdleRoundTextInterrupted: without an observation there is no table, no result and no advice.
 func TestIdleRoundTextInterrupted(t *testing.T) {
 	round := report.IdleRound{Proof: report.IdleByPing, Bounds: report.IdleBounds{Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNothingMeasured}}}}
 	got := IdleRoundText(&round, &report.IdleAdvice{Kind: report.IdleIncomplete}, 0, report.SurvivalUnknown)
-	if want := "Interrupted. So far: not known: nothing was measured.\nNo setting is recommended, since the measurement is incomplete.\n"; got != want {
+	if want := "Interrupted before any silence was measured to its end.\n"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -119,12 +121,13 @@ func TestWrapIdle(t *testing.T) {
 	const result = "Tested by a CoAP ping after each silence:\n" +
 		"      60 s  survived\n" +
 		"     180 s  dropped silently, while a fresh connection is answered\n" +
-		"Result: a silence of 60 s survives.\n"
+		"Result: a silence of 60 s survives if the device speaks first.\n"
 	const want = "Tested by a CoAP ping after each silence:\n" +
 		"      60 s  survived\n" +
 		"     180 s  dropped silently, while a\n" +
 		"            fresh connection is answered\n" +
-		"Result: a silence of 60 s survives.\n"
+		"Result: a silence of 60 s survives if the\n" +
+		"device speaks first.\n"
 	if got := WrapIdle(result, 42); got != want || strings.Contains(got, "\t") {
 		t.Errorf("\n%s", got)
 	}

@@ -40,7 +40,7 @@ func clockless(d time.Duration) string {
 // WatchProgress says how far a watch is, and which DNS servers have no verdict yet.
 func WatchProgress(w *watch.Watch, end time.Time) string {
 	const clock = "15:04:05 MST" // with the zone, because the report's times are UTC
-	out := fmt.Sprintf("%s, %d failed", count(w.Rounds, "round"), w.Failed)
+	out := fmt.Sprintf("%s, %d failed; until %s (Ctrl-C to stop)", count(w.Rounds, "round"), w.Failed, end.Local().Format(clock))
 	open, ready := 0, time.Time{}
 	for i := range w.Last.Hosts {
 		for j := range w.Last.Hosts[i].Resolvers {
@@ -55,7 +55,7 @@ func WatchProgress(w *watch.Watch, end time.Time) string {
 	if open > 0 {
 		out += fmt.Sprintf("; %s open until %s", plural(open, "1 DNS verdict is", fmt.Sprintf("%d DNS verdicts are", open)), ready.Local().Format(clock))
 	}
-	return out + "; watching until " + end.Local().Format(clock) + " (Ctrl-C to stop)"
+	return out
 }
 
 // WatchChange writes a change as one line, wrapped if the palette has a width.
