@@ -26,6 +26,7 @@ type check struct {
 	watch    time.Duration
 	interval time.Duration
 	save     string // directory for certificates
+	failures bool   // show failures only
 
 	intervalSet bool // by the user
 }
@@ -42,6 +43,7 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 		PlaceHolder("DURATION")
 	flags.Duration(cmd.Flag("watch.interval", "Time between the beginnings of two rounds of --watch, at least survey.min_interval."), &k.interval).
 		Default("15s").IsSetByUser(&k.intervalSet)
+	cmd.Flag("failures", "Leave out the rows of the table that are ok.").BoolVar(&k.failures)
 	cmd.Flag("save-certificates", "Write the certificates that the servers send into this directory, in PEM.").PlaceHolder("DIR").StringVar(&k.save)
 	commands[cmd.FullCommand()] = k.run
 }
@@ -49,6 +51,10 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.intervalSet && k.watch == 0 {
 		present.WriteError(stderr, "check", errors.New("--watch.interval has no effect without --watch"))
+		return exitUsage
+	}
+	if k.failures && k.output != "text" {
+		present.WriteError(stderr, "check", errors.New("--failures has no effect with --output="+k.output))
 		return exitUsage
 	}
 	loaded, err := k.load()
@@ -98,7 +104,14 @@ func (k *check) write(rep *report.Report, stdout io.Writer) error {
 	case "markdown":
 		return present.Markdown(stdout, view)
 	}
-	return present.Text(stdout, view, palette(stdout))
+	return present.Text(stdout, view, k.palette(stdout))
+}
+
+// palette is that of a terminal, with the rows that the user wants.
+func (k *check) palette(w io.Writer) present.Palette {
+	p := palette(w)
+	p.OnlyFailures = k.failures
+	return p
 }
 
 // palette is that of the terminal that w writes to: its width, and colours unless NO_COLOR is set

@@ -34,6 +34,13 @@ func TestCheckCommand(t *testing.T) {
 				` - dig @127[0-9.]* -p \d+ bootstrap.us-east-1.mbedcloud.com `},
 			absent: []string{`the name does not exist.*the name does not exist`},
 		},
+		"unknown name of one host: check the spelling first": {
+			habit: "nxdomain", hosts: 1, code: exitUnhealthy,
+			patterns: []string{` 1\. \(3 of 3 paths\) No DNS server gives an address for bootstrap\S+ devices cannot find it\. Check the spelling of the name first\. If it is right, ask`},
+		},
+		"server cannot resolve one host: its administrator": {
+			habit: "servfail", hosts: 1, code: exitUnhealthy, patterns: []string{`devices cannot find it\. Ask the administrator`}, absent: []string{`spelling`},
+		},
 		"server cannot resolve: no access to the Internet": {
 			habit: "servfail", code: exitUnhealthy, patterns: []string{`cannot find any of the 7 hosts`, `no access to the Internet`},
 		},
@@ -42,13 +49,13 @@ func TestCheckCommand(t *testing.T) {
 		},
 		"address of this machine: sinkhole": {
 			config: public, flags: check{targets: []string{"bootstrap"}}, code: exitUnhealthy,
-			patterns: []string{`sinkhole: the name resolves to 127\.[0-9.]*, which cannot be the cloud`, ` 1\. The site's DNS server diverts bootstrap`},
+			patterns: []string{`sinkhole: the name resolves to 127\.[0-9.]*, which cannot be the cloud`, ` 1\. \(3 of 3 paths\) The site's DNS server diverts bootstrap`},
 		},
 		"records with a connection id dropped: what to let pass": {
 			where: "*/udp", fault: lab.DropConnectionIDs, hosts: 1, code: exitUnhealthy,
 			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. Something is wrong: 2 of 3 paths carry a device \(1 blocked\)`,
 				` FAIL udp \d+ .* silent: records with a connection id \(DTLS content type 25\) are lost: without one the handshake completes`,
-				` 1\. DTLS records with a connection id are dropped on .* let DTLS records of the content type 25 pass`},
+				` 1\. \(1 of 3 paths\) DTLS records with a connection id are dropped on .* let DTLS records of the content type 25 pass`},
 		},
 		"a link of 1.1 s each way: slow, not blocked": {
 			where: "*", fault: "slow:1100ms", hosts: 1, code: exitOK, patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. All is well: all 3 paths carry a device`, ` ok tcp \d+ [0-9.]+ 2\.2 s signed by`},
@@ -81,7 +88,7 @@ func TestCheckCommand(t *testing.T) {
 				`\n[0-9-]+ [0-9:]+ FAIL TCP \d+ and TCP \d+ to bootstrap[^:]+: wrong_issuer: signed by "SSLInspect"[^\n]+; before, for 15s: ok\n` +
 					`[0-9-]+ [0-9:]+ ok TCP \d+ and TCP \d+ to bootstrap\S+: carry a device; before, for 30s: wrong_issuer\n`,
 				`Something was wrong: 2 of 4 rounds failed`, ` ok tcp \d+ bootstrap\S+ 4 2 50% `, ` ok udp \d+ bootstrap\S+ 4 0 0% `,
-				`The last round that failed: Configuration.* Something is wrong: .* 1\. TLS is inspected on `},
+				`The last round that failed: Configuration.* Something is wrong: .* 1\. \(2 of 3 paths\) TLS is inspected on `},
 		},
 		"interception, for the network's owner: the failing round": {
 			hosts: 1, flags: check{watch: time.Minute, output: "markdown"}, code: exitUnhealthy,

@@ -135,7 +135,7 @@ func (o *watchOutput) end(w *watch.Watch, interrupted bool) {
 		case "json":
 			return present.WatchJSON(o.stdout, &present.WatchEvent{Event: "summary", Time: w.Finished, Summary: present.NewSummaryView(w, interrupted, version.Version)})
 		}
-		return present.WatchSummary(o.stdout, w, interrupted, version.Version, palette(o.stdout))
+		return present.WatchSummary(o.stdout, w, interrupted, version.Version, o.check.palette(o.stdout))
 	})
 }
 

@@ -16,6 +16,8 @@ type Task struct {
 	Text string `json:"text"`
 	// For lists what the text is about if that is more than one place, or commands if the text announces them.
 	For []string `json:"for,omitempty"`
+	// Paths is how many paths the cause explains; 0 if it is not about paths.
+	Paths int `json:"paths,omitempty"`
 }
 
 // AdviceText says what to do about a finding, with the place that it concerns.
@@ -60,7 +62,7 @@ func placesOf(a *report.Advice) places {
 // task words one item of advice: the verdict, the fact, and one action.
 func task(a *report.Advice) Task {
 	p := placesOf(a)
-	t := Task{For: withPassing(a, p.lines)}
+	t := Task{For: withPassing(a, p.lines), Paths: a.Paths}
 	switch a.Kind {
 	case reason.NoAdvice:
 		return Task{}
@@ -153,8 +155,8 @@ func task(a *report.Advice) Task {
 		t.Text = fmt.Sprintf("The certificate on %s is for another name, although the expected authority signed it. Check that the name resolves to the "+
 			"right address; if it does, tell the cloud's operator.", p.paths)
 	case reason.ResolveName:
-		t.Text = fmt.Sprintf("No DNS server gives an address for %s: devices cannot find %s. Ask the administrator of the site's DNS servers to let %s, "+
-			"and to allow their queries to the Internet on port 53.", p.hosts, p.they, plural(len(a.Places), "the name resolve", "these names resolve"))
+		t.Text = fmt.Sprintf("No DNS server gives an address for %s: devices cannot find %s. %s the administrator of the site's DNS servers to let %s, "+
+			"and to allow their queries to the Internet on port 53.", p.hosts, p.they, spellingFirst(a), plural(len(a.Places), "the name resolve", "these names resolve"))
 		t.For = hostLines(a)
 	case reason.RepeatLookup:
 		t.Text = fmt.Sprintf("No DNS server answered in time for %s. Try again, since questions and answers can be lost; if it lasts, ask the "+
@@ -228,6 +230,20 @@ func task(a *report.Advice) Task {
 			secondsText(a.Lost), p.paths, secondsText(a.Keepalive))
 	}
 	return t
+}
+
+// spellingFirst begins a request about names that do not resolve. A name that every DNS server denies may be misspelled.
+func spellingFirst(a *report.Advice) string {
+	denied := len(a.Resolvers) > 0
+	for i := range a.Resolvers {
+		for _, f := range a.Resolvers[i].Failures {
+			denied = denied && (f == measurement.DNSNXDomain || f == measurement.DNSNoAddress)
+		}
+	}
+	if !denied {
+		return "Ask"
+	}
+	return fmt.Sprintf("Check the spelling of %s first. If it is right, ask", plural(len(a.Places), "the name", "the names"))
 }
 
 // hostLines lists the hosts of advice that is about more than one, without their paths.

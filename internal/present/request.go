@@ -33,7 +33,7 @@ func request(kind reason.Request, asked []report.Advice) []Task {
 		if len(lines) == 0 {
 			return nil
 		}
-		return []Task{{text, lines}}
+		return []Task{{Text: text, For: lines}}
 	}
 	switch kind {
 	case reason.NoRequest:
@@ -106,7 +106,7 @@ func namesRequest(asked []report.Advice) []Task {
 		for _, host := range s.Failing {
 			hosts = append(hosts, text(host))
 		}
-		out = append(out, Task{fmt.Sprintf("Let these names resolve at DNS server %s (%s):", serverName(s.Server), failureTexts(s)), hosts})
+		out = append(out, Task{Text: fmt.Sprintf("Let these names resolve at DNS server %s (%s):", serverName(s.Server), failureTexts(s)), For: hosts})
 	}
 	return out
 }

@@ -56,7 +56,7 @@ func TestTasks(t *testing.T) {
 		}
 		v := NewView(s.diagnosed(), "1.2.3")
 		if v.Healthy != (len(v.Todo) == 0) {
-			t.Fatalf("healthy %v, to do: %q", v.Healthy, v.Todo)
+			t.Fatalf("healthy %v, to do: %+v", v.Healthy, v.Todo)
 		}
 		if v.Healthy != strings.HasPrefix(v.Verdict, "All is well: ") {
 			t.Fatalf("healthy %v: %s", v.Healthy, v.Verdict)
@@ -72,7 +72,7 @@ func TestTasks(t *testing.T) {
 		}
 		for i := range v.Hosts {
 			if h := &v.Hosts[i]; !healthy(h) && v.Cause == "" && !strings.Contains(all, h.Host) {
-				t.Fatalf("nothing is said of %s: %q", h.Host, v.Todo)
+				t.Fatalf("nothing is said of %s: %+v", h.Host, v.Todo)
 			}
 		}
 	})
@@ -92,7 +92,7 @@ func TestCauseStatedOnce(t *testing.T) {
 	} {
 		v := NewView(reports()[name], "1.2.3")
 		if !strings.Contains(v.Cause, words) || len(v.Todo) != 1 {
-			t.Errorf("%s: cause %q, to do %q", name, v.Cause, v.Todo)
+			t.Errorf("%s: cause %+v, to do %+v", name, v.Cause, v.Todo)
 		}
 		var b strings.Builder
 		if err := Text(&b, v, Palette{Width: 80}); err != nil {
@@ -131,7 +131,7 @@ func TestUnknownIsNotShownAsFailure(t *testing.T) {
 func TestTasksOnePerCause(t *testing.T) {
 	for name, want := range map[string]int{"udp": 1, "inspected": 2} {
 		if v := NewView(reports()[name], "1.2.3"); len(v.Todo) != want {
-			t.Errorf("%s: %d things to do, want %d: %q", name, len(v.Todo), want, v.Todo)
+			t.Errorf("%s: %d things to do, want %d: %+v", name, len(v.Todo), want, v.Todo)
 		}
 	}
 }

@@ -14,15 +14,17 @@ import (
 //   - paragraph wraps a sentence to the width of the terminal.
 //   - heading writes one after an empty line.
 //   - item writes a sentence after a mark, its further lines below its first.
-//   - row writes one line of the table. Its last column is wrapped in place, or below if it has too little room.
+//   - row writes one line of the table, or none if only failures are wanted. Its last column is wrapped in place, or below if it has too little room.
 //
 // Only the words that carry a verdict and the headings are coloured, and each coloured word can be read without colour.
 
-// Palette is how a terminal shows the text: the codes that colour words, and its width in columns. The zero value has
-// no colours and 100 columns.
+// Palette is how a terminal shows the text: the codes that colour words, its width in columns, and which rows. The zero
+// value has no colours, 100 columns and every row.
 type Palette struct {
 	Good, Bad, Doubt, Strong, Off string
 	Width                         int
+	// OnlyFailures leaves out the rows of the table that are ok.
+	OnlyFailures bool
 }
 
 // ANSI is the palette of a terminal.
@@ -44,6 +46,7 @@ type printer struct {
 	strings.Builder
 	Palette
 	addressWidth int
+	pending      string // heading to write before the next row
 }
 
 // Text writes a view for a person at a terminal: the verdict, each host with its paths and DNS servers, and what to do.
@@ -96,7 +99,14 @@ func (t *printer) item(mark, s string) {
 	t.line(mark + Wrap(s, t.Width-len(mark), strings.Repeat(" ", len(mark))))
 }
 
-func (t *printer) row(result word, name, address, took, last string) {
+func (t *printer) row(result word, name, address, took, last string) (shown bool) {
+	if t.OnlyFailures && (result.Text == "" || result.State == report.Up) {
+		return false
+	}
+	if t.pending != "" {
+		t.heading(t.pending)
+		t.pending = ""
+	}
 	name = columns.Truncate(name, nameWidth, "…")
 	left := pad("", wordWidth)
 	if result.Text != "" {
@@ -116,6 +126,7 @@ func (t *printer) row(result word, name, address, took, last string) {
 		}
 		t.line(indent + Wrap(last, t.Width-lastIndent, indent))
 	}
+	return true
 }
 
 // addressWidth is the width of the widest address or DNS server.
@@ -134,8 +145,9 @@ func addressWidth(v *View) int {
 	return width
 }
 
+// host writes the rows of a host, below a heading if there is a row.
 func (t *printer) host(h *Host) {
-	t.heading(h.Host + " (" + h.Service + ")")
+	t.pending = h.Host + " (" + h.Service + ")"
 	for i := range h.Paths {
 		t.path(&h.Paths[i])
 	}
@@ -150,14 +162,16 @@ func (t *printer) path(p *Path) {
 	if len(p.Addresses) == 0 {
 		t.row(reasonWord(p.Reason, noDoubt), name, "–", "–", pathLine(p))
 	}
+	var above *Address
 	for i := range p.Addresses {
 		a := &p.Addresses[i]
 		last := addressLine(a)
-		if i > 0 && factsOf(a) == factsOf(&p.Addresses[i-1]) {
+		if above != nil && factsOf(a) == factsOf(above) {
 			last = "as above"
 		}
-		t.row(reasonWord(a.Reason, a.doubt()), name, a.Address, tookText(a), last)
-		name = "" // the path is named once, before its further addresses
+		if t.row(reasonWord(a.Reason, a.doubt()), name, a.Address, tookText(a), last) {
+			name, above = "", a // the path is named once, before its further addresses
+		}
 	}
 	if p.Omitted > 0 {
 		t.row(word{}, name, "", "", omittedText(p.Omitted))
@@ -197,7 +211,11 @@ func (t *printer) todo(v *View) {
 	}
 	t.heading(headingTodo)
 	for i, task := range v.Todo {
-		t.item(fmt.Sprintf("%3d. ", i+1), task.Text)
+		explains := ""
+		if task.Paths > 0 && v.summary.Paths.All > 1 {
+			explains = fmt.Sprintf("(%d of %s) ", task.Paths, count(v.summary.Paths.All, "path"))
+		}
+		t.item(fmt.Sprintf("%3d. ", i+1), explains+task.Text)
 		for _, one := range task.For {
 			t.item("     - ", one)
 		}
