@@ -1,6 +1,7 @@
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.8.0
 BLACKBOX_VERSION      := v0.28.0
+HELM_VERSION          := v3.19.0
 GOBIN := $(shell go env GOPATH)/bin
 export PATH := $(PATH):$(GOBIN):/usr/sbin:/sbin
 
@@ -17,7 +18,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench soak demo golden oracle
+.PHONY: all build image test test-unit release-check lint helm chart chart-golden vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench soak demo golden oracle
 all: build
 
 build: ## build both programs into the current directory
@@ -41,6 +42,16 @@ test-unit: ## the tests that need only Go and no root: all but those with real p
 
 release-check: ## build a release without publishing it: archives, packages and the image, installed and run
 	scripts/release-check
+
+helm:
+	@go version -m "$$(command -v helm)" 2>/dev/null | grep -qE '^\smod\shelm.sh/helm/v3\s$(HELM_VERSION)\s' || \
+	  go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+
+chart: helm ## the Helm chart: rendered, linted, and decoded with the types of Kubernetes and the Prometheus operator
+	cd charts/test && go vet ./... && go test -count=1 ./...
+
+chart-golden: helm ## rewrite the chart's golden renderings and the plain Kubernetes example; read the diff
+	cd charts/test && go test -count=1 -run '^TestGoldenRenderings$$' . -update
 
 GOLDEN_PACKAGES = $$(git grep -l 'internal/golden"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 golden: ## rewrite the golden files; read the diff before you commit it

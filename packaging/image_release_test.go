@@ -4,14 +4,19 @@ package packaging
 
 import (
 	"encoding/json"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
@@ -119,13 +124,87 @@ func TestImageIsBuiltAndRun(t *testing.T) {
 	// buildah's own runner gives the user of the image; it kills where it should pass SIGTERM on, so that what serves
 	// is started in the same root without it.
 	checkVersion(t, s.run(t, "run", "--isolation=chroot", container, "/endpoint_exporter", "--version"))
-	if err := os.WriteFile(filepath.Join(root, "config.yml"), []byte(quiet), 0o644); err != nil {
+	startAsKubernetesDoes(t, root)
+}
+
+// podSpec is what Kubernetes takes from the rendering of the Helm chart to start the exporter.
+type podSpec struct {
+	SecurityContext struct {
+		RunAsUser  uint32 `yaml:"runAsUser"`
+		RunAsGroup uint32 `yaml:"runAsGroup"`
+	} `yaml:"securityContext"`
+	Containers []struct {
+		Image string
+		Args  []string
+		Env   []struct{ Name, Value string }
+		Ports []struct {
+			ContainerPort int `yaml:"containerPort"`
+		}
+		VolumeMounts []struct {
+			MountPath string `yaml:"mountPath"`
+		} `yaml:"volumeMounts"`
+		ReadinessProbe struct {
+			HTTPGet struct{ Path string } `yaml:"httpGet"`
+		} `yaml:"readinessProbe"`
+	}
+}
+
+func renderedPod(t *testing.T) podSpec {
+	t.Helper()
+	for document := range strings.SplitSeq(readFile(t, "../docs/examples/kubernetes/endpoint-exporter.yml"), "\n---\n") {
+		var workload struct {
+			Kind string
+			Spec struct{ Template struct{ Spec podSpec } }
+		}
+		if err := yaml.Unmarshal([]byte(document), &workload); err != nil {
+			t.Fatal(err)
+		}
+		if workload.Kind == "DaemonSet" {
+			return workload.Spec.Template.Spec
+		}
+	}
+	t.Fatal("the rendering has no DaemonSet")
+	return podSpec{}
+}
+
+// startAsKubernetesDoes starts the exporter in the root of the image with the user, the arguments, the environment and the
+// configuration file of the chart's rendering, and asks it at the rendering's port. It differs from a pod in that it
+// listens on loopback only.
+func startAsKubernetesDoes(t *testing.T, root string) {
+	t.Helper()
+	pod := renderedPod(t)
+	container := pod.Containers[0]
+	if !strings.HasPrefix(container.Image, "endpoint-exporter/endpoint_exporter:") {
+		t.Errorf("the rendering's image is %s", container.Image)
+	}
+	mount := filepath.Join(root, container.VolumeMounts[0].MountPath)
+	if err := os.MkdirAll(mount, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command("/endpoint_exporter", "--config.file=/config.yml", "--web.listen-address=127.0.0.1:0")
+	if err := os.WriteFile(filepath.Join(mount, "config.yml"), []byte(quiet), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := slices.Clone(container.Args)
+	for i, arg := range args {
+		args[i] = strings.Replace(arg, "--web.listen-address=:", "--web.listen-address=127.0.0.1:", 1)
+	}
+	command := exec.Command("/endpoint_exporter", args...)
 	command.Dir = "/"
-	command.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	command.Env = []string{}
+	for _, variable := range container.Env {
+		command.Env = append(command.Env, variable.Name+"="+variable.Value)
+	}
+	command.SysProcAttr = &syscall.SysProcAttr{
+		Chroot:     root,
+		Credential: &syscall.Credential{Uid: pod.SecurityContext.RunAsUser, Gid: pod.SecurityContext.RunAsGroup},
+	}
 	address := program.Start(t, command)
+	if want := net.JoinHostPort("127.0.0.1", strconv.Itoa(container.Ports[0].ContainerPort)); address != want {
+		t.Errorf("it listens on %s, the rendering's port is at %s", address, want)
+	}
+	if status, _ := get(t, "http://"+address+container.ReadinessProbe.HTTPGet.Path); status != http.StatusOK {
+		t.Errorf("the readiness probe gets status %d", status)
+	}
 	scrapeOnce(t, address)
 	runsAsNobody(t, address)
 }

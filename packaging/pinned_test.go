@@ -61,7 +61,7 @@ func TestWorkflows(t *testing.T) {
 			t.Errorf("%s: permissions %v", file, workflow.Permissions)
 		}
 		targets := strings.Join(workflow.Jobs["check"].Strategy.Matrix.Target, " ")
-		if targets != "lint test release-check vulnerabilities" {
+		if targets != "lint chart test release-check vulnerabilities" {
 			t.Errorf("%s: targets %s", file, targets)
 		}
 		for target := range strings.FieldsSeq(targets) {

@@ -60,14 +60,14 @@ func TestPromtoolTakesEveryConfiguration(t *testing.T) {
 // TestExporterTakesTheArguments runs the exporter's own check with what compose and Kubernetes give it.
 func TestExporterTakesTheArguments(t *testing.T) {
 	exporter := program.Build(t, "../../cmd/endpoint_exporter")
-	m := kubernetes(t)
+	m := kubernetes(t, kubernetesExample)
 	config := filepath.Join(t.TempDir(), "config.yml")
-	if err := os.WriteFile(config, []byte(m.configMap.Data["config.yml"]), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(m.config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, args := range map[string][]string{
 		"compose":    composed(t)["endpoint_exporter"].Command,
-		"kubernetes": m.daemonSet.Spec.Template.Spec.Containers[0].Args,
+		"kubernetes": m.args,
 	} {
 		args = slices.Clone(args)
 		for i := range args {
@@ -286,17 +286,27 @@ func TestPrometheusProbesTheHostsItLists(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_config_last_reload_successful == 1)`, 1)
 }
 
-// TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator gives and the relabelings
-// of the monitor behind them, as the operator writes them for Prometheus. Labels `host` and `service` of a target do not
-// keep the rules from working if the job honours the labels of the metrics.
+// TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator sets for a PodMonitor and for a
+// ServiceMonitor, and with the relabelings of these, which the operator writes after its own. Labels `host` and `service` of
+// a target do not keep the rules from working if the job honours the labels of the metrics.
 func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 	s := newScene(t)
-	relabelings := []map[string]any{{"target_label": "__meta_kubernetes_pod_node_name", "replacement": "node-1"}}
-	for _, label := range []string{"namespace", "service", "pod", "container", "endpoint"} {
-		relabelings = append(relabelings, map[string]any{"target_label": label, "replacement": "of-the-operator"})
-	}
-	for _, r := range kubernetes(t).monitor.Spec.Endpoints[0].Relabelings {
-		relabelings = append(relabelings, r.rendered())
+	monitored := func(name string) map[string]any {
+		m := kubernetes(t, name)
+		relabelings := []map[string]any{{"target_label": "__meta_kubernetes_pod_node_name", "replacement": "node-1"}}
+		for _, label := range m.given {
+			if label != "job" && label != "instance" {
+				relabelings = append(relabelings, map[string]any{"target_label": label, "replacement": "of-the-operator"})
+			}
+		}
+		for _, r := range m.relabelings {
+			relabelings = append(relabelings, r.rendered())
+		}
+		return map[string]any{
+			"job_name":        name,
+			"static_configs":  []any{map[string]any{"targets": []string{s.address}}},
+			"relabel_configs": relabelings,
+		}
 	}
 	rules, err := filepath.Abs("../../alerts/endpoint.rules.yml")
 	if err != nil {
@@ -311,12 +321,7 @@ func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 		"global":     map[string]any{"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "5s"},
 		"rule_files": []string{rules},
 		"scrape_configs": []any{
-			map[string]any{
-				"job_name":        "endpoint-exporter",
-				"static_configs":  []any{map[string]any{"targets": []string{s.address}}},
-				"relabel_configs": relabelings,
-			},
-			labelled("kept", true), labelled("renamed", false),
+			monitored(kubernetesExample), monitored(stackRendering), labelled("kept", true), labelled("renamed", false),
 		},
 	})
 	if err != nil {
@@ -326,8 +331,11 @@ func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, prometheus := scrape(t, config, 3)
-	awaitCount(t, prometheus, `count(endpoint_up{site="node-1",namespace="of-the-operator",pod="of-the-operator",service!="of-the-operator",exported_service=""})`, len(s.hosts))
+	_, prometheus := scrape(t, config, 4)
+	for _, site := range []string{"node-1", "berlin"} { // of the PodMonitor, of the ServiceMonitor
+		awaitCount(t, prometheus, `count(endpoint_up{site="`+site+
+			`",namespace="of-the-operator",pod="of-the-operator",service!="of-the-operator",exported_service=""})`, len(s.hosts))
+	}
 	awaitCount(t, prometheus, `count(endpoint:up:avg5m{site="kept",host=~".+[.]mbedcloud[.]com",service!="mine"} == 1)`, len(s.hosts))
 	awaitCount(t, prometheus, `count(endpoint_up{site="renamed",host="mine",service="mine",exported_host=~".+[.]mbedcloud[.]com"})`, len(s.hosts))
 }

@@ -14,11 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	image  = "endpoint-exporter/endpoint_exporter:latest"
-	port   = 15684
-	nobody = 65534
-)
+const image = "endpoint-exporter/endpoint_exporter:latest"
 
 // read gives an example's content.
 func read(t *testing.T, name string) []byte {
@@ -78,14 +74,17 @@ func TestPrometheusRuleHoldsTheAlerts(t *testing.T) {
 	var rule struct {
 		APIVersion string `yaml:"apiVersion"`
 		Kind       string
-		Metadata   metadata
-		Spec       map[string]any
+		Metadata   struct {
+			Name   string
+			Labels map[string]string
+		}
+		Spec map[string]any
 	}
 	var alerts map[string]any
 	decode(t, "prometheus-rule.yml", read(t, "kubernetes/prometheus-rule.yml"), &rule)
 	decode(t, "endpoint.rules.yml", read(t, "../../alerts/endpoint.rules.yml"), &alerts)
-	if rule.APIVersion != "monitoring.coreos.com/v1" || rule.Kind != "PrometheusRule" || rule.Metadata != named {
-		t.Errorf("not the PrometheusRule of this example: %s %s %v", rule.APIVersion, rule.Kind, rule.Metadata)
+	if rule.APIVersion != "monitoring.coreos.com/v1" || rule.Kind != "PrometheusRule" {
+		t.Errorf("not a PrometheusRule: %s %s", rule.APIVersion, rule.Kind)
 	}
 	if len(alerts["groups"].([]any)) == 0 || !reflect.DeepEqual(rule.Spec, alerts) {
 		t.Error("kubernetes/prometheus-rule.yml is not what alerts/endpoint.rules.yml says; run scripts/prometheus-rule")

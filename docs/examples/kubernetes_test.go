@@ -3,10 +3,8 @@ package examples
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
-	"reflect"
 	"slices"
 	"testing"
 
@@ -16,153 +14,28 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 )
 
-type labels struct {
-	Name string `yaml:"app.kubernetes.io/name"`
+// The renderings of the Helm chart: the plain Kubernetes example with a PodMonitor, and one with a ServiceMonitor. The
+// tests of charts/test decode all objects strictly and check how they fit together.
+const (
+	kubernetesExample = "kubernetes/endpoint-exporter.yml"
+	stackRendering    = "../../charts/test/testdata/stack.golden.yaml"
+)
+
+// manifests is what the tests here need of a rendering.
+type manifests struct {
+	config      string       // the exporter's configuration
+	args        []string     // of the container
+	relabelings []relabeling // of the PodMonitor or the ServiceMonitor
+	given       []string     // the target labels that the operator sets, before the relabelings
 }
 
-type metadata struct {
-	Name   string
-	Labels labels
-}
-
-// named is how all objects of the example are called and found.
-var named = metadata{Name: "endpoint-exporter", Labels: labels{"endpoint-exporter"}}
-
-// matching selects by these labels.
-type matching struct {
-	MatchLabels labels `yaml:"matchLabels"`
-}
-
-type configMap struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string
-	Metadata   metadata
-	Data       map[string]string
-}
-
-type daemonSet struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string
-	Metadata   metadata
-	Spec       struct {
-		Selector matching
-		Template struct {
-			Metadata struct{ Labels labels }
-			Spec     podSpec
-		}
-	}
-}
-
-type podSpec struct {
-	HostNetwork     bool   `yaml:"hostNetwork"`
-	DNSPolicy       string `yaml:"dnsPolicy"`
-	Token           *bool  `yaml:"automountServiceAccountToken"`
-	SecurityContext struct {
-		RunAsNonRoot   bool                  `yaml:"runAsNonRoot"`
-		RunAsUser      int                   `yaml:"runAsUser"`
-		RunAsGroup     int                   `yaml:"runAsGroup"`
-		SeccompProfile struct{ Type string } `yaml:"seccompProfile"`
-	} `yaml:"securityContext"`
-	Containers []container
-	Volumes    []struct {
-		Name      string
-		ConfigMap struct{ Name string } `yaml:"configMap"`
-	}
-}
-
-type container struct {
-	Name, Image string
-	Args        []string
-	Ports       []struct {
-		Name          string
-		ContainerPort int `yaml:"containerPort"`
-	}
-	SecurityContext struct {
-		AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
-		ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
-		Capabilities             struct{ Drop []string }
-	} `yaml:"securityContext"`
-	Resources struct {
-		Requests, Limits struct{ CPU, Memory string }
-	}
-	LivenessProbe  probe `yaml:"livenessProbe"`
-	ReadinessProbe probe `yaml:"readinessProbe"`
-	VolumeMounts   []struct {
-		Name      string
-		MountPath string `yaml:"mountPath"`
-		ReadOnly  bool   `yaml:"readOnly"`
-	} `yaml:"volumeMounts"`
-}
-
-type probe struct {
-	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
-}
-
-type kubernetesService struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string
-	Metadata   metadata
-	Spec       struct {
-		ClusterIP string `yaml:"clusterIP"`
-		Selector  labels
-		Ports     []struct {
-			Name       string
-			Port       int
-			TargetPort string `yaml:"targetPort"`
-		}
-	}
-}
-
-type serviceMonitor struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string
-	Metadata   metadata
-	Spec       struct {
-		Selector  matching
-		Endpoints []struct {
-			Port, Interval string
-			ScrapeTimeout  string `yaml:"scrapeTimeout"`
-			Relabelings    []relabeling
-		}
-	}
-}
-
-// probeObject is the operator's Probe.
-type probeObject struct {
-	APIVersion string `yaml:"apiVersion"`
-	Kind       string
-	Metadata   metadata
-	Spec       struct {
-		JobName       string `yaml:"jobName"`
-		Interval      string
-		ScrapeTimeout string `yaml:"scrapeTimeout"`
-		Prober        struct{ URL, Path string }
-		Targets       struct {
-			StaticConfig struct {
-				Static            []string
-				Labels            map[string]string
-				RelabelingConfigs []relabeling `yaml:"relabelingConfigs"`
-			} `yaml:"staticConfig"`
-		}
-	}
-}
-
-// kubernetesProbe reads the example of a Probe strictly.
-func kubernetesProbe(t *testing.T) *probeObject {
-	t.Helper()
-	p := new(probeObject)
-	decode(t, "probe.yml", read(t, "kubernetes/probe.yml"), p)
-	if p.APIVersion != "monitoring.coreos.com/v1" || p.Kind != "Probe" || p.Metadata != named {
-		t.Errorf("not the Probe of this example: %s %s %v", p.APIVersion, p.Kind, p.Metadata)
-	}
-	return p
-}
-
-// relabeling is Prometheus' relabel, as the operator spells it.
+// relabeling is a relabel_config of Prometheus with the keys of the Prometheus operator.
 type relabeling struct {
-	SourceLabels               []string `yaml:"sourceLabels"`
-	TargetLabel                string   `yaml:"targetLabel"`
-	Action, Regex, Replacement string
+	SourceLabels []string `yaml:"sourceLabels"`
+	TargetLabel  string   `yaml:"targetLabel"`
+	Replacement  string
+	Action       string
+	Regex        string
 }
 
 // rendered is the relabeling as the operator writes it for Prometheus.
@@ -202,145 +75,118 @@ func (p *probeObject) rendered() map[string]any {
 	}
 }
 
-// manifests are the objects of the example.
-type manifests struct {
-	configMap configMap
-	daemonSet daemonSet
-	service   kubernetesService
-	monitor   serviceMonitor
+// probeObject is the operator's Probe.
+type probeObject struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string
+	Metadata   struct {
+		Name   string
+		Labels map[string]string
+	}
+	Spec struct {
+		JobName       string `yaml:"jobName"`
+		Interval      string
+		ScrapeTimeout string `yaml:"scrapeTimeout"`
+		Prober        struct{ URL, Path string }
+		Targets       struct {
+			StaticConfig struct {
+				Static            []string
+				Labels            map[string]string
+				RelabelingConfigs []relabeling `yaml:"relabelingConfigs"`
+			} `yaml:"staticConfig"`
+		}
+	}
 }
 
-// kubernetes reads the example strictly: each document into the shape of its kind, each kind once.
-func kubernetes(t *testing.T) manifests {
+// kubernetesProbe reads the example of a Probe strictly.
+func kubernetesProbe(t *testing.T) *probeObject {
 	t.Helper()
-	const name = "kubernetes/endpoint-exporter.yml"
-	var m manifests
-	shapes := map[string]any{
-		"v1 ConfigMap": &m.configMap, "apps/v1 DaemonSet": &m.daemonSet, "v1 Service": &m.service,
-		"monitoring.coreos.com/v1 ServiceMonitor": &m.monitor,
+	p := new(probeObject)
+	decode(t, "probe.yml", read(t, "kubernetes/probe.yml"), p)
+	if p.APIVersion != "monitoring.coreos.com/v1" || p.Kind != "Probe" {
+		t.Errorf("not a Probe: %s %s", p.APIVersion, p.Kind)
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(read(t, name)))
-	for {
-		var document yaml.Node
-		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+	return p
+}
+
+// kubernetes reads a rendering of the chart.
+func kubernetes(t *testing.T, name string) manifests {
+	t.Helper()
+	type endpoint struct{ Relabelings []relabeling }
+	var m manifests
+	for decoder := yaml.NewDecoder(bytes.NewReader(read(t, name))); ; {
+		var object struct {
+			Kind string
+			Data map[string]string
+			Spec struct {
+				Template struct {
+					Spec struct{ Containers []struct{ Args []string } }
+				}
+				PodMetricsEndpoints []endpoint `yaml:"podMetricsEndpoints"`
+				Endpoints           []endpoint
+			}
+		}
+		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		var head struct {
-			APIVersion string `yaml:"apiVersion"`
-			Kind       string
-			Metadata   metadata
+		switch object.Kind {
+		case "ConfigMap":
+			if text, ok := object.Data["config.yml"]; ok {
+				m.config = text
+			}
+		case "DaemonSet", "Deployment":
+			m.args = object.Spec.Template.Spec.Containers[0].Args
+		case "PodMonitor":
+			m.relabelings = object.Spec.PodMetricsEndpoints[0].Relabelings
+			m.given = []string{"job", "instance", "namespace", "pod", "container", "endpoint"}
+		case "ServiceMonitor":
+			m.relabelings = object.Spec.Endpoints[0].Relabelings
+			m.given = []string{"job", "instance", "namespace", "service", "pod", "container", "endpoint"}
 		}
-		if err := document.Decode(&head); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		kind := head.APIVersion + " " + head.Kind
-		shape, ok := shapes[kind]
-		if !ok || head.Metadata != named {
-			t.Fatalf("%s: %s %v is not of this example, or there twice", name, kind, head.Metadata)
-		}
-		delete(shapes, kind)
-		text, err := yaml.Marshal(&document)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		decode(t, fmt.Sprintf("%s: %s", name, kind), text, shape)
 	}
-	if len(shapes) > 0 {
-		t.Fatalf("%s: without %v", name, reflect.ValueOf(shapes).MapKeys())
+	if m.config == "" || len(m.args) == 0 || len(m.relabelings) == 0 {
+		t.Fatalf("%s: no configuration, no arguments, or no monitor: %+v", name, m)
 	}
 	return m
 }
 
-func TestKubernetesFitsTogether(t *testing.T) {
-	m := kubernetes(t)
-	pod := m.daemonSet.Spec.Template
-	for what, got := range map[string]labels{
-		"DaemonSet": m.daemonSet.Spec.Selector.MatchLabels, "pod": pod.Metadata.Labels,
-		"Service": m.service.Spec.Selector, "ServiceMonitor": m.monitor.Spec.Selector.MatchLabels,
-	} {
-		if got != named.Labels {
-			t.Errorf("%s goes by %v, not %v", what, got, named.Labels)
-		}
-	}
-	c, port15684, monitored := pod.Spec.Containers[0], m.service.Spec.Ports[0], m.monitor.Spec.Endpoints[0]
-	if c.Image != image || c.Ports[0].ContainerPort != port || port15684.Port != port {
-		t.Errorf("not image %s on port %d: %+v, %+v", image, port, c, port15684)
-	}
-	for what, got := range map[string]string{
-		"service": port15684.TargetPort, "monitor": monitored.Port, "liveness": c.LivenessProbe.HTTPGet.Port, "readiness": c.ReadinessProbe.HTTPGet.Port,
-	} {
-		if got != c.Ports[0].Name || got != port15684.Name {
-			t.Errorf("%s goes to port %q, not %q", what, got, c.Ports[0].Name)
-		}
-	}
-	if c.LivenessProbe.HTTPGet.Path != "/-/healthy" || c.ReadinessProbe.HTTPGet.Path != "/-/ready" {
-		t.Errorf("probes of %s and %s", c.LivenessProbe.HTTPGet.Path, c.ReadinessProbe.HTTPGet.Path)
-	}
-	if node := monitored.Relabelings[0]; !slices.Equal(node.SourceLabels, []string{"__meta_kubernetes_pod_node_name"}) || node.TargetLabel != "site" {
-		t.Errorf("a site is not the node: %+v", node)
-	}
-	if len(pod.Spec.Volumes) != 1 || pod.Spec.Volumes[0].ConfigMap.Name != m.configMap.Metadata.Name || pod.Spec.Volumes[0].Name != c.VolumeMounts[0].Name {
-		t.Errorf("the configuration is not mounted: %+v", pod.Spec.Volumes)
-	}
-	if want := c.VolumeMounts[0].MountPath + "/config.yml"; flagOf(t, c.Args, "config.file") != want {
-		t.Errorf("%q does not read %s", c.Args, want)
-	}
-}
-
-// TestNoTargetLabelTakesTheNameOfAMetricsLabel holds the target labels that the operator gives, less those that the
-// monitor drops, against the labels of the exporter's metrics: Prometheus would rename the metric's to exported_….
+// TestNoTargetLabelTakesTheNameOfAMetricsLabel compares the target labels that the operator and the relabelings set with
+// the labels of the exporter's metrics: Prometheus would rename the metric's label to exported_….
 func TestNoTargetLabelTakesTheNameOfAMetricsLabel(t *testing.T) {
-	var dropped []string
-	given := []string{"job", "instance", "namespace", "service", "pod", "container", "endpoint"}
-	for _, r := range kubernetes(t).monitor.Spec.Endpoints[0].Relabelings {
-		if r.Action == "labeldrop" {
-			dropped = append(dropped, r.Regex)
-		} else {
-			given = append(given, r.TargetLabel)
+	for _, name := range []string{kubernetesExample, stackRendering} {
+		m := kubernetes(t, name)
+		given := m.given
+		for _, r := range m.relabelings {
+			if r.Action == "labeldrop" {
+				given = slices.DeleteFunc(given, func(label string) bool { return label == r.Regex })
+			} else {
+				given = append(given, r.TargetLabel)
+			}
 		}
-	}
-	if !slices.Equal(dropped, []string{"service"}) {
-		t.Errorf("dropped are %q: namespace and pod say where an exporter runs", dropped)
-	}
-	for _, metric := range collector.Metrics() {
-		for _, label := range metric.Labels {
-			if slices.Contains(given, label) && !slices.Contains(dropped, label) {
-				t.Errorf("%s: its label %s would become exported_%s", metric.Name, label, label)
+		if !slices.Contains(given, "site") || !slices.Contains(given, "namespace") || !slices.Contains(given, "pod") {
+			t.Errorf("%s: target labels %q do not identify the exporter", name, given)
+		}
+		for _, metric := range collector.Metrics() {
+			for _, label := range metric.Labels {
+				if slices.Contains(given, label) {
+					t.Errorf("%s: %s: its label %s would become exported_%s", name, metric.Name, label, label)
+				}
 			}
 		}
 	}
 }
 
-func TestKubernetesGivesNoRights(t *testing.T) {
-	pod := kubernetes(t).daemonSet.Spec.Template.Spec
-	if !pod.HostNetwork || pod.DNSPolicy != "Default" {
-		t.Error("the pod does not see the network and the DNS servers of its node")
-	}
-	if s := pod.SecurityContext; !s.RunAsNonRoot || s.RunAsUser != nobody || s.RunAsGroup != nobody || s.SeccompProfile.Type != "RuntimeDefault" {
-		t.Errorf("the pod may do too much: %+v", s)
-	}
-	c := pod.Containers[0]
-	if s := c.SecurityContext; s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || !s.ReadOnlyRootFilesystem ||
-		!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) || !c.VolumeMounts[0].ReadOnly {
-		t.Errorf("the container may do too much: %+v", s)
-	}
-	if pod.Token == nil || *pod.Token {
-		t.Error("the pod has a token that it does not need")
-	}
-	if c.Resources.Requests.CPU == "" || c.Resources.Requests.Memory == "" || c.Resources.Limits.Memory == "" {
-		t.Errorf("no bounds: %+v", c.Resources)
-	}
-}
-
-// TestKubernetesConfigurationIsGood reads what the ConfigMap holds as the exporter would.
+// TestKubernetesConfigurationIsGood reads what the ConfigMap holds as the exporter does.
 func TestKubernetesConfigurationIsGood(t *testing.T) {
-	cfg, err := config.Parse([]byte(kubernetes(t).configMap.Data["config.yml"]), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(cfg.Endpoints) == 0 {
-		t.Error("nothing is watched")
+	for _, name := range []string{kubernetesExample, stackRendering, "../../charts/test/testdata/probes.golden.yaml"} {
+		cfg, err := config.Parse([]byte(kubernetes(t, name).config), t.TempDir())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(cfg.Endpoints) == 0 && len(cfg.Probe.Allow) == 0 {
+			t.Errorf("%s: no endpoints and no hosts for /probe", name)
+		}
 	}
 }
