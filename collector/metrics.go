@@ -9,7 +9,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
-//go:generate go run ./gendocs ../docs/metrics.md
+//go:generate go run ./gendocs ../docs
 
 // Type is a metric's type, as in the exposition format.
 type Type string

@@ -48,23 +48,30 @@ func moduleVersion() string {
 // command is one command of the program, chosen by the arguments.
 type command func(ctx context.Context, stdout, stderr io.Writer) int
 
-// run parses the arguments and runs the command they choose; it returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// newApplication returns the parser of the arguments, the flags that all commands share, and the commands by name. The
+// parser calls terminate instead of ending the process.
+func newApplication(stdout, stderr io.Writer, terminate func(code int)) (*kingpin.Application, *common, map[string]command) {
 	app := kingpin.New("endpoint_exporter", "Walks the path that devices walk to their cloud, and exposes what is wrong with it to Prometheus.")
 	app.Version(version.Print("endpoint_exporter"))
 	app.HelpFlag.Short('h')
 	app.UsageWriter(stdout).ErrorWriter(stderr)
-	exit := -1
-	app.Terminate(func(code int) { exit = code })
+	app.Terminate(terminate)
 
 	shared := addCommon(app)
 	commands := make(map[string]command)
 	for _, add := range []func(*kingpin.Application, *common, map[string]command){addServe, addCheck, addIdle, addConfig} {
 		add(app, shared, commands)
 	}
+	return app, shared, commands
+}
+
+// run parses the arguments and runs the command they choose; it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	exit := -1
+	app, _, commands := newApplication(stdout, stderr, func(code int) { exit = code })
 	chosen, err := app.Parse(args)
 	switch {
-	case exit >= 0: // --help or --version has said what was asked
+	case exit >= 0: // --help or --version has been printed
 		return exit
 	case err != nil:
 		err = cmp.Or(flags.Missing(app, args, map[string]string{"watch": "30m", "keepalive": "90s"}), err)

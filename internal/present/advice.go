@@ -2,6 +2,7 @@ package present
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -25,6 +26,9 @@ func AdviceText(f *report.Finding, host string, p measurement.Path) string {
 	a := report.Advice{Kind: f.Advice, Paths: 1, Certificate: f.Certificate, Places: []report.Place{{Host: host, Paths: []measurement.Path{p}}}}
 	if f.Advice == reason.CheckAddress {
 		a.Certificate = f.Other
+	}
+	if f.Address.IsValid() {
+		a.Places[0].Addresses = []netip.Addr{f.Address}
 	}
 	return task(&a).Text
 }

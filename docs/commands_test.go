@@ -1,0 +1,81 @@
+package docs
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/shelldoc"
+)
+
+// known are the programs of others in the documents, with the subcommands (words without a hyphen that must follow the
+// name) and the flags that they have. Add what a document needs after a look at the program's manual.
+var known = map[string]struct{ subcommands, flags string }{
+	"amtool":     {"check-config config alert", ""},
+	"apt-get":    {"install", ""},
+	"curl":       {"", "-s -f -H -u -X --cacert -o"},
+	"dig":        {"", "-p +norecurse +short +noall +answer +trace"},
+	"docker":     {"run build", "-p -v --network"},
+	"dpkg":       {"", "-i"},
+	"go":         {"install test", "-run -tags -bench -benchmem -v"},
+	"htpasswd":   {"", "-nBC"},
+	"ip":         {"address route", ""},
+	"journalctl": {"", "-u -f --since"},
+	"nc":         {"", "-v -z -u"},
+	"openssl":    {"s_client x509 req ecparam pkey dgst", "-connect -servername -noservername -tls1_2 -cipher -showcerts -noout -issuer -subject -dates -pubkey -in -inform -outform -pubin -sha256 -verify_quiet -no_tls1_3 -x509 -newkey -pkeyopt -nodes -keyout -out -days -subj -addext"},
+	"promtool":   {"check test query", ""},
+	"rpm":        {"", "-i"},
+	"systemctl":  {"edit reload restart status show", "-p"},
+	"tcpdump":    {"", "-n -i -w"},
+}
+
+// TestCommandsOfOthers checks the commands of other programs by name and flags, and those of make by target. Those of
+// this repository's programs are run by tests of the programs.
+func TestCommandsOfOthers(t *testing.T) {
+	commands, err := shelldoc.In("..", "make", "openssl", "dig", "promtool", "systemctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := regexp.MustCompile(`(?m)^([a-z-]+):`).FindAllStringSubmatch(read(t, "../Makefile"), -1)
+	for _, c := range commands {
+		program, rest := c.Program(), c.Words[1:]
+		if program == "endpoint_exporter" || program == "endpoint_lab" {
+			continue
+		}
+		if program == "make" {
+			if !slices.ContainsFunc(targets, func(target []string) bool { return target[1] == rest[0] }) {
+				t.Errorf("%s: make %s: no such target", c.Place, rest[0])
+			}
+			continue
+		}
+		info, ok := known[program]
+		if !ok {
+			t.Errorf("%s: program %s is not known", c.Place, program)
+			continue
+		}
+		if info.subcommands != "" && (len(rest) == 0 || !slices.Contains(strings.Fields(info.subcommands), rest[0])) {
+			t.Errorf("%s: %s has no subcommand %v", c.Place, program, rest)
+		}
+		for _, word := range rest {
+			flag, _, _ := strings.Cut(word, "=")
+			if len(flag) > 1 && (flag[0] == '-' || flag[0] == '+' && program == "dig") && !slices.Contains(strings.Fields(info.flags), flag) {
+				t.Errorf("%s: %s %s: the flag is not known", c.Place, program, flag)
+			}
+		}
+	}
+}
+
+// TestQuotedOutput tests that check.md quotes what the program prints: a golden file of package present.
+func TestQuotedOutput(t *testing.T) {
+	printed := read(t, "../internal/present/testdata/inspected.txt")
+	quoted := regexp.MustCompile("(?s)```text\n(.*?)```").FindAllStringSubmatch(read(t, "check.md"), -1)
+	if len(quoted) < 2 {
+		t.Fatalf("%d quotations", len(quoted))
+	}
+	for _, q := range quoted {
+		if !strings.Contains(printed, q[1]) {
+			t.Errorf("check.md quotes what is not printed:\n%s", q[1])
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/promql"
+)
+
+// TestQueries checks the PromQL queries of the documents, which blank lines separate, against the metrics and the
+// recorded series that exist.
+func TestQueries(t *testing.T) {
+	known, err := promql.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := os.ReadFile("../alerts/endpoint.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known, err = promql.CheckRules(rules, known); err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, page := range pages {
+		for _, block := range regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(read(t, page), -1) {
+			for query := range strings.SplitSeq(block[1], "\n\n") {
+				n++
+				if err := promql.CheckExpr(query, known); err != nil {
+					t.Errorf("%s: %v\n%s", page, err, query)
+				}
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no query found")
+	}
+}
