@@ -93,12 +93,12 @@ func runDocumented(t *testing.T, dial dialFunc, labConfig string, resolver netip
 	args = slices.Clone(args)
 	for i, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
-		switch {
-		case name == "--save-certificates":
+		switch name {
+		case "--save-certificates":
 			arg = name + "=" + filepath.Join(dir, value)
-		case name == "--watch":
+		case "--watch":
 			arg = "--watch=1m" // as many rounds as it takes to see that it works
-		case name == "--web.config.file":
+		case "--web.config.file":
 			arg = name + "=" + filepath.Join(dir, "web.yml")
 			if err := os.WriteFile(filepath.Join(dir, "web.yml"), nil, 0o600); err != nil {
 				t.Fatal(err)

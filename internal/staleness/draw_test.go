@@ -25,7 +25,7 @@ func drawZone(t *rapid.T, rnd *rand.Rand, until float64) *zone {
 	case 2: // the whole set, always with new addresses
 		pool = 0
 	}
-	// A zone that changes faster than it is sampled cannot be judged and is not drawn: see docs/dns-staleness.md.
+	// A zone that changes faster than it is sampled cannot be judged and is not drawn: see docs/dns-staleness-limits.md.
 	period := float64(rapid.IntRange(250, 2400).Draw(t, "period"))
 	steady := rapid.Bool().Draw(t, "steady TTL")
 	ttl := float64(ttls.Draw(t, "ttl"))
@@ -156,7 +156,7 @@ func drawLowered(t *rapid.T, rnd *rand.Rand, b behaviour) *world {
 	}
 	w.resolver = f
 	// A forwarder in front of a cache that limits its TTLs cannot be told from a minimum TTL: see
-	// docs/dns-staleness.md.
+	// docs/dns-staleness-limits.md.
 	if b.max == 0 && rapid.IntRange(0, 3).Draw(t, "forwarder") == 0 {
 		w.resolver = newCache(rnd, f, honest())
 	}

@@ -295,7 +295,7 @@ var violatorKinds = []worldKind{
 }
 
 // unprovenKinds are the kinds of worlds whose resolver keeps records too long and may stay without the verdict stale.
-// Each is listed in the section "What it cannot see" of docs/dns-staleness.md, with these words.
+// Each is listed in the section "What it cannot see" of docs/dns-staleness-limits.md, with these words.
 var unprovenKinds = []struct {
 	worldKind
 	docs string
@@ -584,7 +584,7 @@ func TestWorldsViolators(t *testing.T) {
 // TestWorldsUnproven checks that the documentation lists each kind of violator that stays unproved, and that each one
 // it lists does stay so.
 func TestWorldsUnproven(t *testing.T) {
-	page, err := os.ReadFile("../../docs/dns-staleness.md")
+	page, err := os.ReadFile("../../docs/dns-staleness-limits.md")
 	if err != nil {
 		t.Fatal(err)
 	}

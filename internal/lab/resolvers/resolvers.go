@@ -46,7 +46,7 @@ type Config struct {
 	Settings string
 }
 
-// Configurations returns the configurations of docs/dns-staleness.md that the installed programs support, by name.
+// Configurations returns the configurations of docs/dns-staleness-products.md that the installed programs support, by name.
 // Their times are scaled for a zone with a TTL of 2 s.
 func Configurations() map[string]Config {
 	return map[string]Config{

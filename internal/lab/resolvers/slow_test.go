@@ -22,7 +22,7 @@ var real = pace{
 //
 //	go test -tags slow -run TestVerdictsAtRealConstants -timeout 1h -v ./internal/lab/resolvers
 //
-// Its results are in docs/dns-staleness.md.
+// Its results are in docs/dns-staleness-products.md.
 func TestVerdictsAtRealConstants(t *testing.T) {
 	due := map[string]staleness.Evidence{
 		"unbound cache-min-ttl 300":            staleness.TTLInflated,
