@@ -291,3 +291,68 @@ func TestDocumentedErrors(t *testing.T) {
 		t.Errorf("documented are\n%sthe errors are\n%s", want, got)
 	}
 }
+
+// TestAnnotatedExample reads docs/examples/config.yml, which has every key, and compares the values that its comments
+// call the default.
+func TestAnnotatedExample(t *testing.T) {
+	data, err := os.ReadFile("../../docs/examples/config.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse(data, "/dir"); err != nil {
+		t.Fatal(err)
+	}
+	var doc any
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	given := make(map[string]bool)
+	var walk func(value any, path string)
+	walk = func(value any, path string) {
+		given[path] = true
+		switch v := value.(type) {
+		case []any:
+			for _, item := range v {
+				walk(item, path+"[]")
+			}
+		case map[string]any:
+			for name, item := range v {
+				walk(item, strings.TrimPrefix(path+"."+name, "."))
+			}
+		}
+	}
+	walk(doc, "")
+	for _, k := range allKeys() {
+		found := false
+		for path := range given {
+			// Lists below the top level have [] in the path of a key; items of the top level and names of maps do not.
+			path = strings.Replace(path, "endpoints[]", "endpoints", 1)
+			if strings.HasPrefix(path, "trust.") {
+				_, rest, _ := strings.Cut(strings.TrimPrefix(path, "trust."), ".")
+				path = "trust." + rest
+			}
+			found = found || path == k.path
+		}
+		if !found {
+			t.Errorf("%s is not in the example", k.path)
+		}
+	}
+	line := regexp.MustCompile(`(?m)^  ([a-z_]+): (.*?) *#(.*)$`)
+	section := ""
+	for text := range strings.Lines(string(data)) {
+		if name, rest, ok := strings.Cut(text, ":"); ok && strings.TrimSpace(rest) == "" && !strings.HasPrefix(name, " ") {
+			section = name
+		}
+		m := line.FindStringSubmatch(strings.TrimRight(text, "\n"))
+		if m == nil || !strings.HasSuffix(m[3], "default") && !strings.HasSuffix(m[3], "(default)") {
+			continue
+		}
+		for _, k := range allKeys() {
+			if k.path == section+"."+m[1] && k.fallback.IsValid() {
+				if got := readCell(t, k, m[2]); !reflect.DeepEqual(got, k.fallback.Interface()) {
+					t.Errorf("%s: %s is called the default, which is %v", k.path, m[2], k.fallback)
+				}
+			}
+		}
+	}
+}
