@@ -27,6 +27,7 @@ type check struct {
 	interval time.Duration
 	save     string // directory for certificates
 	failures bool   // show failures only
+	allow    allowList
 
 	intervalSet bool // by the user
 }
@@ -45,6 +46,7 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 		Default("15s").IsSetByUser(&k.intervalSet)
 	cmd.Flag("failures", "Leave out the rows of the table that are ok.").BoolVar(&k.failures)
 	cmd.Flag("save-certificates", "Write the certificates that the servers send into this directory, in PEM.").PlaceHolder("DIR").StringVar(&k.save)
+	k.allow.addFlags(cmd)
 	commands[cmd.FullCommand()] = k.run
 }
 
@@ -57,6 +59,10 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		present.WriteError(stderr, "check", errors.New("--failures has no effect with --output="+k.output))
 		return exitUsage
 	}
+	if err := k.allow.check(k); err != nil {
+		present.WriteError(stderr, "check", err)
+		return exitUsage
+	}
 	loaded, err := k.load()
 	if err != nil {
 		k.explain(stderr, err)
@@ -66,6 +72,9 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if err := k.choose(loaded, k.targets); err != nil {
 		present.WriteError(stderr, "check", err)
 		return exitUsage
+	}
+	if k.allow.list && !k.allow.addresses {
+		return k.allow.write(stdout, stderr, cfg, nil)
 	}
 	// The result has what the log would repeat.
 	logger := k.logger(io.Discard)
@@ -84,6 +93,9 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return k.watchRounds(ctx, s, stdout, stderr)
 	}
 	rep := k.round(ctx, s, stderr)
+	if k.allow.list {
+		return k.allow.write(stdout, stderr, cfg, rep)
+	}
 	return k.finish(rep, stderr, k.write(rep, stdout))
 }
 

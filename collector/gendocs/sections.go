@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -67,19 +66,6 @@ func catalogue(name string) func(*bytes.Buffer) error {
 		if err != nil {
 			return err
 		}
-		out.WriteString("| host | allow outbound | protocol | the certificate is signed by |\n|---|---|---|---|\n")
-		for i := range cfg.Endpoints {
-			e := &cfg.Endpoints[i]
-			var paths []string
-			protocol, signer := "HTTPS (TLS 1.2 or 1.3, with SNI)", "an authority of the public web"
-			for _, p := range e.Paths {
-				paths = append(paths, fmt.Sprintf("%s %d", strings.ToUpper(string(p.Transport)), p.Port))
-			}
-			if e.Client == measurement.Device {
-				protocol, signer = "CoAP over TLS 1.2 or DTLS 1.2, without SNI", "`"+cfg.Trust[e.Trust].Issuer+"`"
-			}
-			fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", e.Host, strings.Join(paths, ", "), protocol, signer)
-		}
-		return nil
+		return present.AllowListTable(out, cfg.Endpoints, cfg.Trust)
 	}
 }
