@@ -18,7 +18,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint helm chart chart-golden vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench soak demo golden oracle
+.PHONY: all build image test test-unit release-check lint helm chart chart-golden vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench browser soak demo golden oracle
 all: build
 
 build: ## build both programs into the current directory
@@ -31,7 +31,7 @@ image: ## the container image, with its version, revision and date
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
 	scripts/device-client >/dev/null || [ $$? = 3 ] # 3: it cannot be built here, recorded verdicts stand in for it
-	go vet -tags benchpeers,capture,fleet,realpeers,release,slow,soak ./...
+	go vet -tags benchpeers,browser,capture,fleet,realpeers,release,slow,soak ./...
 	go test -race -tags realpeers -timeout 40m -coverprofile coverage.out ./...
 	@go tool cover -func coverage.out | tail -n 1
 
@@ -102,6 +102,10 @@ bench-peers: bench-clocks ## bench-clocks, and the processor time compared with 
 	  GOBIN=$(PEERS_BIN) CGO_ENABLED=0 go install github.com/prometheus/blackbox_exporter@$(BLACKBOX_VERSION)
 	go test -tags benchpeers -run '^TestBenchPeers$$' -count 1 -timeout 0 -v ./cmd/endpoint_exporter \
 	  -peers.blackbox $(PEERS) -peers.pairs $(PAIRS) -peers.write $(CURDIR)/docs/performance.md
+
+browser: ## open the status page in Chromium, 390 and 1280 pixels wide, light and dark, and draw its pictures for the README
+	scripts/test-tools chromium:chromium
+	go test -tags browser -run '^TestPageInBrowser$$|^TestPagePicture$$' -count 1 ./internal/present -pictures '$(CURDIR)/docs/images'
 
 SOAK ?= 2h
 SOAKFLAGS ?=

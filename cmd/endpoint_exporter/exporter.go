@@ -15,6 +15,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/history"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
@@ -27,6 +28,7 @@ type exporter struct {
 	survey     *survey.Survey
 	idle       *idle.Manager
 	histograms *collector.Histograms
+	history    *history.History
 	own        *prometheus.Registry // about the exporter itself
 	reloads    *collector.Reloads
 	answers    *answers
@@ -53,6 +55,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		logger:     logger,
 		idle:       idle.NewManager(logger),
 		histograms: collector.NewHistograms(),
+		history:    history.New(),
 		own:        prometheus.NewRegistry(),
 		reloads:    collector.NewReloads(),
 		answers:    newAnswers(),
@@ -61,6 +64,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	e.adopt(current)
 	e.survey = survey.New(current.site, survey.Options{Name: hostname(), Logger: logger, Observe: func(rep *report.Report) {
 		e.histograms.Observe(rep)
+		e.history.Observe(rep)
 		e.idle.Observe(rep)
 	}})
 	e.reloads.Succeeded(time.Now())
@@ -77,6 +81,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 // adopt tells the packages that keep data from round to round which endpoints are configured now.
 func (e *exporter) adopt(next *pipeline) {
 	e.histograms.Keep(next.config.Endpoints)
+	e.history.Keep(next.config.Endpoints)
 	e.idle.Reload(next.config, next.idleSession)
 	next.site.Idle = e.idle.Bounds
 }

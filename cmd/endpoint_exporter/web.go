@@ -150,14 +150,39 @@ func scrapeContext(r *http.Request) (context.Context, context.CancelFunc, error)
 	return ctx, cancel, nil
 }
 
-// serveStatus sends the status page.
+const (
+	// refreshRunning is after how long the browser asks for the status page again while rounds run.
+	refreshRunning = 3 * time.Second
+	// refreshSearch is the same, at least, for a page with a search field: a person types into it meanwhile.
+	refreshSearch = 15 * time.Second
+)
+
+// serveStatus sends the status page: the last report and the histories, at once. It begins the rounds that a scrape
+// would begin, which the page shows when the browser asks again.
 func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
+	e.followResolvers()
+	progress, makeReport := e.survey.Latest()
+	query := r.URL.Query()
+	options := present.PageOptions{
+		MetricsPath: e.flags.telemetryPath, Notice: e.notice(), Now: time.Now(), History: e.history.Of,
+		Hosts: progress.Hosts, Measured: progress.Measured, Measuring: progress.Running > 0,
+		Filter: query.Get("host"), Refresh: max(refreshRunning, e.survey.Config().Survey.MinInterval),
+	}
+	if progress.Running > 0 {
+		options.Refresh = refreshRunning
+	}
+	if progress.Measured == progress.Hosts && (progress.Hosts >= present.SearchableHosts || options.Filter != "") {
+		options.Refresh = max(options.Refresh, refreshSearch)
+	}
+	if query.Get("refresh") == "off" {
+		options.Refresh = 0
+	} else {
+		w.Header().Set("Refresh", strconv.Itoa(int(math.Ceil(options.Refresh.Seconds()))))
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", present.ContentSecurityPolicyHeader)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	e.followResolvers()
-	makeReport := e.survey.Wait(r.Context())
-	options := present.PageOptions{MetricsPath: e.flags.telemetryPath, Notice: e.notice(), Now: time.Now()}
+	w.Header().Set("Cache-Control", "no-store")
 	e.send(w, r, func(w http.ResponseWriter) {
 		if err := present.Page(w, present.NewView(makeReport(), version.Version), options); err != nil {
 			e.logger.Error("status page not made", "err", err)

@@ -150,10 +150,10 @@ func TestReload(t *testing.T) {
 			t.Errorf("hosts after the reload: %v", n)
 		}
 		path := []string{`service="bootstrap"`, `transport="udp"`}
-		if n, ok := x.one("endpoint_path_attempts_total", append(path, `result="ok"`)...); !ok || n != 5 {
+		if n, ok := x.one("endpoint_path_attempts_total", append(path, `result="ok"`)...); !ok || n != 3 { // the page's rounds still run at the scrape after it
 			t.Errorf("attempts over the reload: %v (%v)", n, ok)
 		}
-		if n, ok := x.one("endpoint_handshake_duration_seconds", path...); !ok || n != 5 {
+		if n, ok := x.one("endpoint_handshake_duration_seconds", path...); !ok || n != 3 { // the page's rounds still run at the scrape after it
 			t.Errorf("handshakes over the reload: %v (%v)", n, ok)
 		}
 	})
@@ -242,9 +242,37 @@ func TestStatusPage(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		l := bootstrapOnly(t, network)
 		e := startExporterOn(t, network, l.Config())
-		code, page := get(t, e, http.MethodGet, "/")
-		if code != http.StatusOK || !strings.Contains(page, "all 3 paths carry a device") || strings.Contains(page, "<script") {
-			t.Errorf("%d %.800s", code, page)
+		fetch := func(url string, after time.Duration) (page, refresh string) {
+			t.Helper()
+			time.Sleep(after) //nolint:forbidigo // virtual time
+			began := time.Now()
+			recorder := httptest.NewRecorder()
+			e.handler().ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
+			if took := time.Since(began); took > 0 || recorder.Code != http.StatusOK {
+				t.Errorf("%s: status %d after %v", url, recorder.Code, took)
+			}
+			return recorder.Body.String(), recorder.Header().Get("Refresh")
+		}
+		for _, step := range []struct {
+			name          string
+			url           string
+			after         time.Duration
+			refresh, want string
+		}{
+			{"at first", "/", 0, "3", "0 of 1 host is measured."},
+			{"the first report", "/", 5 * time.Second, "10", "all 3 paths carry a device"},
+			{"without updates", "/?refresh=off", time.Second, "", "does not update itself"},
+			{"a search", "/?host=lwm2m", time.Second, "15", "0 of 1 host. "},
+			{"the next round runs", "/", time.Minute, "3", "The next measurement is running."},
+			{"after it", "/", 3 * time.Second, "10", "<title>2 rounds since "},
+		} {
+			page, refresh := fetch(step.url, step.after)
+			if refresh != step.refresh || !strings.Contains(page, step.want) || strings.Contains(page, "<script") {
+				t.Errorf("%s: Refresh %q, want %q and a page with %q:\n%s", step.name, refresh, step.refresh, step.want, page)
+			}
+		}
+		if n, _ := scrape(t, e).one("endpoint_path_attempts_total", `transport="udp"`, `result="ok"`); n != 2 {
+			t.Errorf("%v rounds, want 2", n)
 		}
 		if code, _ := get(t, e, http.MethodGet, "/elsewhere"); code != http.StatusNotFound {
 			t.Errorf("another page: %d", code)

@@ -193,7 +193,14 @@ var views = map[string]func(t *testing.T, v *View){
 	"wide":    func(t *testing.T, v *View) { checkText(t, written(t, Text, v, Palette{Width: 120}), 120) },
 	"colours": checkColours,
 	"page": func(t *testing.T, v *View) {
-		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "/metrics", Now: started.Add(time.Minute)}))
+		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "/metrics", Now: started.Add(time.Minute), History: someHistory}))
+	},
+	"search": func(t *testing.T, v *View) {
+		filter := v.Hosts[0].Service
+		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "/metrics", Now: started, Filter: filter, Notice: v.Site, Refresh: time.Second}))
+	},
+	"waiting": func(t *testing.T, v *View) {
+		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "/metrics", Notice: v.Site, Filter: v.Site, Hosts: 2, Measured: 1}))
 	},
 	"markdown": func(t *testing.T, v *View) { checkMarkdown(t, written(t, withoutOptions(Markdown), v, struct{}{})) },
 	"json":     checkJSON,
@@ -246,16 +253,32 @@ func checkText(t *testing.T, text string, width int) {
 
 // The elements and attributes of the page.
 var (
-	pageElements   = strings.Fields("html head meta title style body h1 h2 small p section ol ul li table tbody tr th td footer a")
+	pageElements = strings.Fields("html head meta title style body main h1 h2 small p section ol ul li table thead tbody tr th td footer a " +
+		"form label input button svg path")
 	pageAttributes = map[string]*regexp.Regexp{
-		"class":      regexp.MustCompile(`^(up|down|unknown|muted|cause|todo|s|n|n (up|down|unknown))$`),
-		"href":       regexp.MustCompile(`^(/metrics|/api/v1/report|/sd)$`),
-		"lang":       regexp.MustCompile(`^en$`),
-		"charset":    regexp.MustCompile(`^utf-8$`),
-		"name":       regexp.MustCompile(`^viewport$`),
-		"http-equiv": regexp.MustCompile(`^Content-Security-Policy$`),
-		"content":    regexp.MustCompile(`^(width=device-width, initial-scale=1|default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; base-uri 'none'; form-action 'none')$`),
-		"colspan":    regexp.MustCompile(`^3$`),
+		"class": regexp.MustCompile(`^(up|down|unknown|muted|cause|todo|s|h|n|n (up|down|unknown))$`),
+		// A search adds its text, percent-encoded; it stays a parameter of this page.
+		"href":                regexp.MustCompile(`^(/metrics|/api/v1/report|/sd|/|/\?([a-z]+=[A-Za-z0-9.%+_~-]*&?)+)$`),
+		"id":                  regexp.MustCompile(`^(todo|search|h\d+)$`),
+		"aria-labelledby":     regexp.MustCompile(`^(todo|h\d+)$`),
+		"aria-label":          regexp.MustCompile(`^\d+ rounds? since `), // of a drawing, in words of our own
+		"scope":               regexp.MustCompile(`^(col|row)$`),
+		"role":                regexp.MustCompile(`^(search|img)$`),
+		"viewbox":             regexp.MustCompile(`^0 0 240 20$`),
+		"preserveaspectratio": regexp.MustCompile(`^none$`),
+		"d":                   regexp.MustCompile(`^(M\d+ 20v-\d+)+$`),
+		"action":              regexp.MustCompile(`^/$`),
+		"method":              regexp.MustCompile(`^get$`),
+		"for":                 regexp.MustCompile(`^search$`),
+		"type":                regexp.MustCompile(`^(search|hidden)$`),
+		"maxlength":           regexp.MustCompile(`^200$`),
+		"value":               regexp.MustCompile(`(?s)^.*$`), // what was searched for; any text is text there
+		"lang":                regexp.MustCompile(`^en$`),
+		"charset":             regexp.MustCompile(`^utf-8$`),
+		"name":                regexp.MustCompile(`^(viewport|host|refresh)$`),
+		"http-equiv":          regexp.MustCompile(`^Content-Security-Policy$`),
+		"content":             regexp.MustCompile(`^(width=device-width, initial-scale=1|default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; base-uri 'none'; form-action 'self')$`),
+		"colspan":             regexp.MustCompile(`^4$`),
 	}
 )
 

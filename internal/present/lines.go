@@ -305,6 +305,7 @@ func openLines(s *report.Summary) (lines []string, mayChange bool) {
 
 // Headings and notes of more than one view.
 const (
+	headingWaiting  = "The first measurement of this configuration is running"
 	headingTodo     = "What to do"
 	headingUnprobed = "Paths that were not probed"
 	headingOpen     = "Not known yet: whether DNS servers keep records past their TTL"

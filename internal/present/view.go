@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -53,6 +54,8 @@ type Host struct {
 	Authority *Authority   `json:"authority,omitempty"`
 	Paths     []Path       `json:"paths"`
 	Advice    []string     `json:"advice,omitempty"`
+
+	key config.Key
 }
 
 // Resolver is a host at one of the site's DNS servers.
@@ -203,6 +206,7 @@ func newHost(h *report.Host) Host {
 		State:     stateOf(h.Up, h.Known),
 		Keepalive: h.Endpoint.Keepalive.Seconds(),
 		Paths:     make([]Path, len(h.Paths)),
+		key:       h.Endpoint.Key(),
 	}
 	for i := range h.Advice {
 		out.Advice = append(out.Advice, safeTask(task(&h.Advice[i])).Text)

@@ -121,3 +121,13 @@ type Walk struct {
 	// The finding is then the zero value.
 	Unproven bool
 }
+
+// MaxPoints is how many past rounds of a path a history keeps: with a scrape every 15 s those of the last 30 minutes.
+const MaxPoints = 120
+
+// Point is a past round of a path, in a history.
+type Point struct {
+	At    time.Time // when the round ended
+	State State
+	Took  time.Duration // connect and hello at the address that a device would take; 0 if the hello was not answered
+}

@@ -84,6 +84,7 @@ func (r *round) Run(ctx context.Context) (keep bool) {
 	if observe := r.survey.opts.Observe; observe != nil {
 		observe(made)
 	}
+	r.survey.remember(r)
 	return true
 }
 

@@ -86,6 +86,7 @@ type Survey struct {
 	site   *Site
 	counts map[config.Key]endpointCounts
 	asked  askedPaths
+	last   map[string]*round // the last round of each host of site that has ended
 }
 
 // Bounds of the rounds of hosts that are not configured, which every client of /probe can cause.
@@ -138,7 +139,7 @@ func (s *Survey) Reload(site *Site) {
 		key := endpoint.Key()
 		counts[key] = newEndpointCounts(endpoint, s.counts[key])
 	}
-	s.site, s.counts, s.asked = site, counts, make(askedPaths)
+	s.site, s.counts, s.asked, s.last = site, counts, make(askedPaths), make(map[string]*round)
 	s.gate.resize(site.Config.Survey.Concurrency)
 	// The next caller gets rounds of the new configuration, however soon it comes.
 	s.configured.Forget()
@@ -154,7 +155,8 @@ func (s *Survey) Config() *config.Config {
 
 // part is one endpoint of a report: a slot of its host's round.
 type part struct {
-	call  *share.Call[*round] // nil: the round has not begun
+	call  *share.Call[*round] // nil: the round has not begun, or ended is set
+	ended bool                // the round ended before the caller came
 	round *round
 	slot  int
 	paths []measurement.Path // those to report; nil: all
@@ -184,6 +186,56 @@ func (s *Survey) Wait(ctx context.Context) (makeReport func() *report.Report) {
 		out := s.report(ctx, site, parts)
 		aboutQueries(out, site)
 		return out
+	}
+}
+
+// Progress counts hosts.
+type Progress struct {
+	Hosts    int // configured
+	Measured int // with a round of the configuration in force that has ended
+	Running  int // with a round that runs
+}
+
+// Latest begins the rounds that [Survey.Run] would begin and waits for none. It returns how far they are, and a function
+// that reports the last round of each host that has ended. Hosts without one are not in the report.
+func (s *Survey) Latest() (progress Progress, makeReport func() *report.Report) {
+	ctx := context.Background() // no asker waits, so none shortens the patience of a look-up
+	s.mu.Lock()
+	site := s.site
+	parts := make([]part, 0, len(site.Config.Endpoints))
+	slots := make(map[string]int) // endpoints of a host so far
+	for i := range site.Config.Endpoints {
+		host := site.Config.Endpoints[i].Host
+		call, err := s.join(ctx, host)
+		ended := s.last[host]
+		if slots[host] == 0 {
+			progress.Hosts++
+			if err == nil && !call.Ended() {
+				progress.Running++
+			}
+			if ended != nil {
+				progress.Measured++
+			}
+		}
+		if ended != nil {
+			parts = append(parts, part{round: ended, ended: true, slot: slots[host]})
+		}
+		slots[host]++
+	}
+	s.mu.Unlock()
+	return progress, func() *report.Report {
+		out := s.report(ctx, site, parts)
+		aboutQueries(out, site)
+		return out
+	}
+}
+
+// remember keeps a round that has ended for [Survey.Latest], if its configuration is in force.
+func (s *Survey) remember(r *round) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.site == s.site && !r.unconfigured {
+		s.last[r.slots[0].endpoint.Host] = r
 	}
 }
 
@@ -373,7 +425,7 @@ func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.R
 	for i, p := range parts {
 		var finished time.Time
 		r := p.round
-		if p.call != nil && p.call.Ended() {
+		if p.ended || p.call != nil && p.call.Ended() {
 			out.Hosts[i], finished = r.hosts[p.slot], r.finished
 		} else {
 			out.Hosts[i], finished = r.snapshot(p.slot), s.opts.Now()

@@ -753,6 +753,50 @@ func TestObserve(t *testing.T) {
 	})
 }
 
+// TestLatest asks for the last rounds while walks take a second.
+func TestLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2")},
+			walk:      map[string]time.Duration{"198.51.100.1": time.Second, "198.51.100.2": 3 * time.Second},
+		}
+		s, _ := w.open(t, nil, "a.test", "b.test")
+		start := time.Now()
+		ask := func(name string, want Progress, ended ...time.Duration) {
+			t.Helper()
+			progress, makeReport := s.Latest()
+			rep := makeReport()
+			if progress != want || len(rep.Hosts) != len(ended) || rep.IncompletePaths > 0 || rep.Interrupted {
+				t.Fatalf("%s: %+v with %d hosts, want %+v with %d", name, progress, len(rep.Hosts), want, len(ended))
+			}
+			for i, h := range rep.Hosts {
+				if !h.Paths[0].Up || len(h.Paths[0].Walks) != 1 {
+					t.Errorf("%s: %s is not measured", name, h.Endpoint.Host)
+				}
+				if rep.Finished.Sub(start) < ended[i] {
+					t.Errorf("%s: the report ended after %v, %s after %v", name, rep.Finished.Sub(start), h.Endpoint.Host, ended[i])
+				}
+			}
+		}
+		ask("the first caller", Progress{Hosts: 2, Running: 2})
+		time.Sleep(2 * time.Second) //nolint:forbidigo // virtual time
+		ask("after one host", Progress{Hosts: 2, Measured: 1, Running: 1}, time.Second)
+		time.Sleep(2 * time.Second) //nolint:forbidigo // virtual time
+		ask("after both", Progress{Hosts: 2, Measured: 2}, time.Second, 3*time.Second)
+		walks := w.walks.Load()
+		ask("within the interval", Progress{Hosts: 2, Measured: 2}, time.Second, 3*time.Second)
+		synctest.Wait()
+		if n := w.walks.Load(); n != walks {
+			t.Errorf("%d walks within the interval", n-walks)
+		}
+		time.Sleep(10 * time.Second) //nolint:forbidigo // virtual time
+		ask("after the interval", Progress{Hosts: 2, Measured: 2, Running: 2}, time.Second, 3*time.Second)
+		s.Reload(w.site(nil, "a.test", "b.test"))
+		time.Sleep(5 * time.Second)                           //nolint:forbidigo // virtual time
+		ask("after a reload", Progress{Hosts: 2, Running: 2}) // the rounds of the configuration before it do not count
+	})
+}
+
 // TestRoundThatEndsBeforeLookup has look-ups of one host at a time begin, and slow ones, so that the deadline comes
 // while hosts still wait.
 func TestRoundThatEndsBeforeLookup(t *testing.T) {
