@@ -78,7 +78,8 @@ func matching(t *testing.T, patterns ...string) []string {
 // there: not the Compose example, which builds the image from a checkout.
 func TestArchivesHoldAllThatIsNeeded(t *testing.T) {
 	due := append(matching(t, "LICENSE", "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "dashboards/*.json", "alerts/*.yml", "docs/*.md", "docs/design/*.md",
-		"docs/images/*.png", "docs/examples/*.yml", "docs/examples/grafana/*.yml", "docs/examples/kubernetes/*.yml", "packaging/config.yml"), "endpoint_exporter.1.gz", "THIRD_PARTY_LICENSES.txt")
+		"docs/images/*.png", "docs/examples/*.yml", "docs/examples/grafana/*.yml", "docs/examples/kubernetes/*.yml", "packaging/config.yml"), "endpoint_exporter.1.gz", "THIRD_PARTY_LICENSES.txt",
+		"completion/bash/endpoint_exporter", "completion/zsh/_endpoint_exporter", "completion/fish/endpoint_exporter.fish")
 	for _, a := range released(t, "Archive") {
 		program := "endpoint_exporter"
 		if a.Goos == "windows" {

@@ -102,7 +102,8 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 	rpm := only(t, "Linux Package", "rpm")
 	inRPM := make(map[string]bool)
 	for line := range strings.Lines(run(t, "rpm", "--query", "--package", "--nosignature", "--queryformat", "[%{FILEMODES:perms} %{FILEUSERNAME} %{FILENAMES}\n]", rpm)) {
-		inRPM[strings.TrimSpace(line)] = true
+		// Debian's zsh looks in another directory.
+		inRPM[strings.Replace(strings.TrimSpace(line), "/zsh/site-functions/", "/zsh/vendor-completions/", 1)] = true
 	}
 	inDeb := make(map[string]bool)
 	for line := range strings.Lines(run(t, "dpkg-deb", "--contents", only(t, "Linux Package", "deb"))) {
@@ -129,6 +130,9 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 		"-rwxr-xr-x root " + installed, "-rw-r--r-- root " + configuration, "-rw-r--r-- root " + unit,
 		"-rw-r--r-- root /usr/share/man/man1/endpoint_exporter.1.gz", "-rw-r--r-- root /usr/share/doc/endpoint-exporter/THIRD_PARTY_LICENSES.txt",
 		"-rw-r--r-- root /usr/share/endpoint_exporter/alerts/endpoint.rules.yml",
+		"-rw-r--r-- root /usr/share/bash-completion/completions/endpoint_exporter",
+		"-rw-r--r-- root /usr/share/zsh/vendor-completions/_endpoint_exporter",
+		"-rw-r--r-- root /usr/share/fish/vendor_completions.d/endpoint_exporter.fish",
 	} {
 		if !inRPM[file] {
 			t.Errorf("not in the packages: %s", file)

@@ -35,7 +35,7 @@ type check struct {
 func addCheck(app *kingpin.Application, c *common, commands map[string]command) {
 	k := &check{common: c}
 	cmd := app.Command("check", "Probe every path once, and report what is wrong and what to do. Exit code 0: all is well; 1: something is wrong; 2: usage or configuration; 3: not known or not proved.")
-	cmd.Arg("target", "What to check: "+targetHelp+"; default: all endpoints of the configuration.").StringsVar(&k.targets)
+	cmd.Arg("target", "What to check: "+targetHelp+"; default: all endpoints of the configuration.").HintAction(c.targetHints).StringsVar(&k.targets)
 	k.addTargetFlags(cmd)
 	flags.Choice(cmd.Flag("output", "Format of the result: text, json, or markdown to send to the network's owner."), &k.output, "text", "json", "markdown").
 		Short('o').Default("text")

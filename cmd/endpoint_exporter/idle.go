@@ -39,7 +39,7 @@ func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 		"It takes as long as the longest silence. Exit code 0: a device gets through, there is a result, and the keepalive survives if one is configured or given; "+
 		"1: something is wrong: the path fails, the keepalive does not survive, or the path expires UDP connections between registration updates; "+
 		"2: usage or configuration; 3: not known, not proved or not judged, or interrupted.")
-	cmd.Arg("target", "What to measure: "+targetHelp+". Of several paths, the first over TCP.").Required().StringVar(&k.target)
+	cmd.Arg("target", "What to measure: "+targetHelp+". Of several paths, the first over TCP.").Required().HintAction(c.targetHints).StringVar(&k.target)
 	k.addTargetFlags(cmd)
 	cmd.Flag("steps", "Silences to measure, for example 30s,60s,540s; default: idle.steps of the configuration.").PlaceHolder("LIST").
 		IsSetByUser(&k.stepsSet).StringVar(&k.steps)

@@ -45,6 +45,18 @@ func moduleVersion() string {
 	return "unknown"
 }
 
+// examples end the help of every command; scripts/manpage copies them.
+const examples = `Examples:
+  endpoint_exporter                                 serve on port 15684
+  endpoint_exporter check                           every configured path
+  endpoint_exporter check coap.example.com:5684/udp any other host, over UDP
+  endpoint_exporter check --watch=30m               faults that come and go
+  endpoint_exporter check --output=markdown         evidence for others
+  endpoint_exporter idle bootstrap --keepalive=90s  does a keepalive survive?
+
+Documentation: https://github.com/endpoint-exporter/endpoint_exporter/tree/main/docs
+`
+
 // command is one command of the program, chosen by the arguments.
 type command func(ctx context.Context, stdout, stderr io.Writer) int
 
@@ -54,7 +66,7 @@ func newApplication(stdout, stderr io.Writer, terminate func(code int)) (*kingpi
 	app := kingpin.New("endpoint_exporter", "Walks the path that devices walk to their cloud, and exposes what is wrong with it to Prometheus.")
 	app.Version(version.Print("endpoint_exporter"))
 	app.HelpFlag.Short('h')
-	app.UsageWriter(stdout).ErrorWriter(stderr)
+	app.UsageWriter(stdout).ErrorWriter(stderr).UsageTemplate(kingpin.DefaultUsageTemplate + examples)
 	app.Terminate(terminate)
 
 	shared := addCommon(app)
@@ -69,6 +81,7 @@ func newApplication(stdout, stderr io.Writer, terminate func(code int)) (*kingpi
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	exit := -1
 	app, _, commands := newApplication(stdout, stderr, func(code int) { exit = code })
+	args = completionArguments(args)
 	chosen, err := app.Parse(args)
 	switch {
 	case exit >= 0: // --help or --version has been printed

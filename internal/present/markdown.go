@@ -22,7 +22,7 @@ func Markdown(w io.Writer, v *View) error {
 		b.WriteString(" " + cell(v.Cause))
 	}
 	fmt.Fprintf(&b, "\n\nMeasured %s from %s by endpoint\\_exporter %s, which connects on each path as a device does.\n",
-		momentText(v.Started), cell(fromText(v)), cell(v.ExporterVersion))
+		localMomentText(v.Started), cell(fromText(v)), cell(v.ExporterVersion))
 	fmt.Fprintf(&b, "%s\n", cell(sourceText(v)))
 	if note := authorityPathText(v); note != "" {
 		b.WriteString("\n" + cell(note) + "\n")

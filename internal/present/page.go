@@ -37,7 +37,7 @@ var ContentSecurityPolicyHeader = ContentSecurityPolicy + "; frame-ancestors 'no
 // page is parsed once; html/template escapes everything from the network by its place.
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"seconds":      seconds,
-	"moment":       momentText,
+	"localMoment":  localMomentText,
 	"took":         func(a Address) string { return tookText(&a) },
 	"addressLine":  func(a Address) string { return addressLine(&a) },
 	"addressWord":  func(a Address) word { return reasonWord(a.Reason, a.doubt()) },

@@ -61,7 +61,7 @@ func Text(w io.Writer, v *View, p Palette) error {
 	if v.Cause != "" {
 		t.paragraph(v.Cause)
 	}
-	t.paragraph(fmt.Sprintf("Measured from %s at %s, in %s.", fromText(v), momentText(v.Started), seconds(v.Finished.Sub(v.Started).Seconds())))
+	t.paragraph(fmt.Sprintf("Measured from %s at %s, in %s.", fromText(v), localMomentText(v.Started), seconds(v.Finished.Sub(v.Started).Seconds())))
 	if note := authorityPathText(v); note != "" {
 		t.paragraph(note)
 	}

@@ -120,6 +120,19 @@ const moment = "2006-01-02 15:04:05 UTC"
 
 func momentText(t time.Time) string { return t.UTC().Format(moment) }
 
+// localMomentText is momentText with the time at the site beside it, by which a person compares other logs: that of the
+// time's own location, unless it is UTC.
+func localMomentText(t time.Time) string {
+	if _, offset := t.Zone(); offset == 0 {
+		return momentText(t)
+	}
+	form := "15:04:05 -07:00"
+	if t.Format(time.DateOnly) != t.UTC().Format(time.DateOnly) {
+		form = "2006-01-02 " + form
+	}
+	return fmt.Sprintf("%s (%s local time)", momentText(t), t.Format(form))
+}
+
 // age is how long ago something was.
 func age(d time.Duration) string {
 	switch {

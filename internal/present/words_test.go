@@ -205,3 +205,20 @@ func TestWrapMeasuresColumns(t *testing.T) {
 		})
 	}
 }
+
+func TestLocalMomentText(t *testing.T) {
+	at := time.Date(2026, 11, 12, 21, 15, 2, 0, time.UTC)
+	for name, test := range map[string]struct {
+		offset time.Duration
+		want   string
+	}{
+		"UTC":              {0, "2026-11-12 21:15:02 UTC"},
+		"the same day":     {time.Hour, "2026-11-12 21:15:02 UTC (22:15:02 +01:00 local time)"},
+		"the next day":     {5*time.Hour + 30*time.Minute, "2026-11-12 21:15:02 UTC (2026-11-13 02:45:02 +05:30 local time)"},
+		"hours behind UTC": {-8 * time.Hour, "2026-11-12 21:15:02 UTC (13:15:02 -08:00 local time)"},
+	} {
+		if got := localMomentText(at.In(time.FixedZone("site", int(test.offset.Seconds())))); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}

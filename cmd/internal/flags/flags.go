@@ -63,9 +63,9 @@ func Number[T int | uint16 | uint32](flag *kingpin.FlagClause, into *T, least, m
 	})
 }
 
-// Choice defines the value of a flag as one of some words.
+// Choice defines the value of a flag as one of some words, which a shell completes.
 func Choice(flag *kingpin.FlagClause, into *string, words ...string) *kingpin.FlagClause {
-	return set(flag, into, "one of "+strings.Join(words, ", "), func(text string) (string, bool) {
+	return set(flag.HintOptions(words...), into, "one of "+strings.Join(words, ", "), func(text string) (string, bool) {
 		return text, slices.Contains(words, text)
 	})
 }
