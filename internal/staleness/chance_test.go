@@ -140,22 +140,24 @@ func TestUpstream(t *testing.T) {
 	b := honest()
 	b.staleFirst, b.serveStale, b.ede, b.keepFor = 30, 30, true, 86400
 	tests := []struct {
-		name    string
-		reaches func(now float64) bool
-		until   float64
-		verdict Verdict
-		kind    WhyKind
-		tests   int
+		name      string
+		reaches   func(now float64) bool
+		undecided bool
+		until     float64
+		verdict   Verdict
+		kind      WhyKind
+		tests     int
 	}{
-		{"reaches the zone, first test", nil, 1300, Suspect, WhyUpstreamUntested, 1},
-		{"reaches the zone, second test", nil, 2400, Stale, WhyStaleAnswers, 2},
-		{"never reaches the zone", func(float64) bool { return false }, 1300, Unknown, WhyUpstreamDown, 1},
-		{"reaches the zone at the first test only", func(now float64) bool { return now < 1400 }, 2100, Unknown, WhyUpstreamDown, 2},
+		{"reaches the zone, first test", nil, false, 1300, Suspect, WhyUpstreamUntested, 1},
+		{"reaches the zone, second test", nil, false, 2400, Stale, WhyStaleAnswers, 2},
+		{"never reaches the zone", func(float64) bool { return false }, false, 1300, Unknown, WhyUpstreamDown, 1},
+		{"reaches the zone at the first test only", func(now float64) bool { return now < 1400 }, false, 2100, Unknown, WhyUpstreamDown, 2},
+		{"no result: once in ten minutes, not in every round", nil, true, 1300, Suspect, WhyUpstreamUntested, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := steadyWorld(b, 60)
-			w.interval, w.until, w.reaches, w.options.UpstreamTest = 15, tt.until, tt.reaches, true
+			w.interval, w.until, w.reaches, w.undecided, w.options.UpstreamTest = 15, tt.until, tt.reaches, tt.undecided, true
 			out := w.run()
 			if out.last.Verdict != tt.verdict || out.last.Why.Kind != tt.kind || out.upstreamTests != tt.tests {
 				t.Errorf("%s %s after %d tests, want %s %s after %d", out.last.Verdict, out.last.Why.Kind, out.upstreamTests,

@@ -18,7 +18,8 @@ const (
 // upstreamState is what tests have shown of whether a resolver reaches the authoritative servers.
 type upstreamState struct {
 	evidence time.Time // time of the newest answer with evidence
-	asked    time.Time // time of the newest test
+	wanted   time.Time // when WantsUpstream last named the resolver, whether or not a result followed
+	asked    time.Time // time of the newest test with a result
 	reached  bool      // by the newest test
 	passed   int       // tests that reached them, while the evidence persisted
 	// persisted is set if there was evidence soon after the newest test, but so long after it that an honest resolver
@@ -30,8 +31,9 @@ type upstreamState struct {
 // WantsUpstream returns the resolvers that must show that they reach the authoritative servers before a verdict can
 // become stale. "The zone answers us" does not mean that it answers the resolver, and a resolver whose upstream is down
 // rightly serves expired records (RFC 8767). The caller asks each of them for something below the host's zone that it
-// cannot have cached, for example a random label, with retries, and reports the result with [Host.Upstream]. It applies
-// only if Options.UpstreamTest is set.
+// cannot have cached, for example a random label, and reports the result, if there is one, with [Host.Upstream]. A
+// resolver is named at most once in ten minutes, also if no result was reported. It applies only if
+// Options.UpstreamTest is set.
 func (h *Host) WantsUpstream(now time.Time) []netip.AddrPort {
 	if !h.o.UpstreamTest {
 		return nil
@@ -39,8 +41,9 @@ func (h *Host) WantsUpstream(now time.Time) []netip.AddrPort {
 	var out []netip.AddrPort
 	for address, r := range h.resolvers {
 		u := &r.upstream
-		due := u.passed < upstreamTests && now.Sub(u.asked) >= upstreamInterval
-		if due && !u.evidence.Before(h.began) && h.provedOf(r, now) {
+		open := u.passed < upstreamTests && now.Sub(u.wanted) >= upstreamInterval
+		if open && !u.evidence.Before(h.began) && h.provedOf(r, now) {
+			u.wanted = now
 			out = append(out, address)
 		}
 	}

@@ -329,6 +329,8 @@ type world struct {
 	consts   Constants
 	// reaches reports whether the resolver reaches the authoritative servers; nil: always.
 	reaches func(now float64) bool
+	// undecided gives no result of these tests, as when rounds end before the resolver answers.
+	undecided bool
 	// previous is the zone at the servers of an old delegation. The exporter samples both zones' servers (union), or
 	// from moved on only the new ones.
 	previous *zone
@@ -571,7 +573,9 @@ func (w *world) run() outcome {
 		}
 		for _, r := range h.WantsUpstream(at(t + 0.9)) {
 			out.upstreamTests++
-			h.Upstream(r, at(t+0.9), w.reaches == nil || w.reaches(t+0.9))
+			if !w.undecided {
+				h.Upstream(r, at(t+0.9), w.reaches == nil || w.reaches(t+0.9))
+			}
 		}
 		a := h.Assess(resolverAddr, at(t+1))
 		out.last = a
