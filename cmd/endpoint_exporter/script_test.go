@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -52,7 +53,8 @@ func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
 
 // runScripts runs the scripts of a directory. In addition to testscript's own commands they have
 //
-//	lab [-ttl SECONDS] [-bootstrap] [WHERE=FAULT...]   start a lab, write lab.yml for it; -bootstrap: with one host
+//	lab [-ttl SECONDS] [-bootstrap] [WHERE=FAULT...]   start a lab, write lab.yml for it, and inspector.pem, the CA of
+//	                                                   interceptors; -bootstrap: with one host
 //	fault WHERE FAULT                                  change it while it runs
 //	occupy                                             listen on a port, and set $OCCUPIED to its address
 //	freeport                                           set $FREE to an address on which nothing listens
@@ -113,6 +115,8 @@ func scriptLab(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(l.Set(where, fault))
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("lab.yml"), []byte(l.Config()), 0o600))
+	inspector := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.Mint.Inspector.Certificate.Raw})
+	ts.Check(os.WriteFile(ts.MkAbs("inspector.pem"), inspector, 0o600))
 }
 
 func scriptFault(ts *testscript.TestScript, _ bool, args []string) {
