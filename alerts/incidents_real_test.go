@@ -23,8 +23,8 @@ import (
 )
 
 // TestIncidents counts notifications in two steps. promtool evaluates the rules over hours of samples of many sites and
-// gives the alerts that fire in each minute. A real Alertmanager with the example's routes, its times divided, gets them
-// at that pace.
+// gives the alerts that fire in each minute. A real Alertmanager with the example's routes, its times divided, gets
+// them at that pace.
 //
 // -incidents counts all scenarios, for docs/alerts.md; -incidents.rules and -incidents.routes do so for other files.
 var (

@@ -333,8 +333,8 @@ func TestAlertsWait(t *testing.T) {
 	}
 }
 
-// TestSlowGroups tests that rules read the series of a group with a long interval over a range: the newest sample can be
-// older than the 5 minutes for which an instant selector returns it.
+// TestSlowGroups tests that rules read the series of a group with a long interval over a range: the newest sample can
+// be older than the 5 minutes for which an instant selector returns it.
 func TestSlowGroups(t *testing.T) {
 	groups := readGroups(t)
 	for _, seldom := range groups {

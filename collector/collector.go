@@ -56,8 +56,8 @@ func New(rep *report.Report, options Options) *Exposition {
 	return s.out
 }
 
-// ExporterMetrics lists the metrics that describe the exporter as a whole: the scrape of one host at /probe does not have
-// them, and a scrape with collect[]=exporter has no others of the table.
+// ExporterMetrics lists the metrics that describe the exporter as a whole: the scrape of one host at /probe does not
+// have them, and a scrape with collect[]=exporter has no others of the table.
 func ExporterMetrics() []string {
 	var out []string
 	for _, n := range []name{reloadSuccessful, reloadTime, buildInfo, dnsAuthorityPath, dnsQueries} {

@@ -64,8 +64,8 @@ func familyOf(a *measurement.Answer) string {
 }
 
 // staleness adds the series of the verdict on a resolver's records. What is not known is absent, so that a query for 0
-// does not count it as good: the proof while the verdict is unknown, and the excess over the zone's TTL while that TTL is
-// not known, unless it was measured within hold.
+// does not count it as good: the proof while the verdict is unknown, and the excess over the zone's TTL while that TTL
+// is not known, unless it was measured within hold.
 func (s *series) staleness(of *subject, a *staleness.Assessment, zoneKnown bool) {
 	s.oneOf(dnsVerdict, string(a.Verdict), of)
 	for _, kind := range staleness.Kinds {

@@ -15,20 +15,8 @@ import (
 // seldom would otherwise stop compiling unnoticed.
 func TestEveryBuildTagIsCompiled(t *testing.T) {
 	var used []string
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != "..":
-			return filepath.SkipDir
-		case filepath.Ext(path) != ".go":
-			return nil
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for line := range strings.Lines(string(source)) {
+	for path, source := range goSources(t) {
+		for line := range strings.Lines(source) {
 			line = strings.TrimSpace(line)
 			if strings.HasPrefix(line, "package ") {
 				break
@@ -38,7 +26,7 @@ func TestEveryBuildTagIsCompiled(t *testing.T) {
 			}
 			expr, err := constraint.Parse(line)
 			if err != nil {
-				return err
+				t.Fatalf("%s: %v", path, err)
 			}
 			for _, satisfied := range []bool{true, false} { // Eval stops where the rest does not matter
 				expr.Eval(func(tag string) bool {
@@ -49,10 +37,6 @@ func TestEveryBuildTagIsCompiled(t *testing.T) {
 				})
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	slices.Sort(used)
 	if len(used) == 0 {
@@ -76,4 +60,27 @@ func TestEveryBuildTagIsCompiled(t *testing.T) {
 			t.Errorf("%s lists the build tags %v, want %v", file, listed, used)
 		}
 	}
+}
+
+// goSources returns the text of every Go file of the repository by its path.
+func goSources(t *testing.T) map[string]string {
+	t.Helper()
+	out := make(map[string]string)
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != "..":
+			return filepath.SkipDir
+		case filepath.Ext(path) != ".go":
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		out[path] = string(source)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

@@ -32,10 +32,10 @@ const (
 )
 
 // connections bounds the connections of a server. A connection waits for its client, which is to send a request or to
-// receive a response, or has a request in progress. If more than [maxWaiting] wait, a new connection closes the one that
-// has waited longest, of the network with the most that wait. If more than [maxConnections] are open, the network with
-// the most of all loses its newest. So clients that neither send nor receive lose their connections to the others, and
-// a client that is being served keeps its connection.
+// receive a response, or has a request in progress. If more than [maxWaiting] wait, a new connection closes the one
+// that has waited longest, of the network with the most that wait. If more than [maxConnections] are open, the network
+// with the most of all loses its newest. So clients that neither send nor receive lose their connections to the others,
+// and a client that is being served keeps its connection.
 type connections struct {
 	released func() // called after a connection has ended
 	files    int    // that the process may open; 0: no known limit

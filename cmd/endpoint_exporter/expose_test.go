@@ -28,8 +28,8 @@ const (
 		"text/plain;version=0.0.4;q=0.4,*/*;q=0.3"
 )
 
-// TestExpose scrapes as Prometheus does and as others do. What the exporter writes and what client_golang writes are the
-// same series.
+// TestExpose scrapes as Prometheus does and as others do. What the exporter writes and what client_golang writes are
+// the same series.
 func TestExpose(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		e := startExporterOn(t, network, bootstrapOnly(t, network).Config())

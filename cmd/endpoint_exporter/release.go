@@ -18,9 +18,10 @@ const (
 	releaseGrowth = 1 << 20
 )
 
-// While requests are in progress, the garbage collector lets the heap grow by garbageRoom bytes beyond the live objects,
-// but by at most maxGCPercent of them and by no less than restGCPercent, Go's default. A heap of a few MB would
-// otherwise be collected several times in a round. A heap of hundreds of paths is larger and is collected as usual.
+// While requests are in progress, the garbage collector lets the heap grow by garbageRoom bytes beyond the live
+// objects, but by at most maxGCPercent of them and by no less than restGCPercent, Go's default. A heap of a few MB
+// would otherwise be collected several times in a round. A heap of hundreds of paths is larger and is collected as
+// usual.
 const (
 	garbageRoom   = 16 << 20
 	maxGCPercent  = 400

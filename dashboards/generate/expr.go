@@ -188,8 +188,8 @@ func whileShown(s shown, metric string) string {
 )[10m:30s]))`, s.metric, s.labels, metric)
 }
 
-// placed adds the label place, for short legends: the site if there is one, else the exporter without its port, from the
-// label instance, or exporter after perPlace.
+// placed adds the label place, for short legends: the site if there is one, else the exporter without its port, from
+// the label instance, or exporter after perPlace.
 func placed(exporter, expr string) string {
 	return `label_replace(label_replace(
 ` + indented(expr) + `,

@@ -251,8 +251,8 @@ func TestPrometheusFindsAndScrapesEveryHost(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_build_info{job="endpoint_exporter"})`, 1)
 }
 
-// TestPrometheusProbesTheHostsItLists scrapes two endpoints of the exporter and one host that it only allows, the latter
-// by plain relabelling and by the operator's Probe.
+// TestPrometheusProbesTheHostsItLists scrapes two endpoints of the exporter and one host that it only allows, the
+// latter by plain relabelling and by the operator's Probe.
 func TestPrometheusProbesTheHostsItLists(t *testing.T) {
 	const allowed = "tcp-lwm2m.us-east-1.mbedcloud.com"
 	var devicePort string
@@ -286,9 +286,9 @@ func TestPrometheusProbesTheHostsItLists(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_config_last_reload_successful == 1)`, 1)
 }
 
-// TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator sets for a PodMonitor and for a
-// ServiceMonitor, and with the relabelings of these, which the operator writes after its own. Labels `host` and `service` of
-// a target do not keep the rules from working if the job honours the labels of the metrics.
+// TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator sets for a PodMonitor and
+// for a ServiceMonitor, and with the relabelings of these, which the operator writes after its own. Labels `host` and
+// `service` of a target do not keep the rules from working if the job honours the labels of the metrics.
 func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 	s := newScene(t)
 	monitored := func(name string) map[string]any {

@@ -124,8 +124,8 @@ func (r *reader) server(n node, into reflect.Value) {
 
 const serverExamples = "for example 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353"
 
-// ParseServer parses the address of a DNS server: ADDRESS, ADDRESS:PORT (IPv4), [ADDRESS] or [ADDRESS]:PORT. What [netip.AddrPort.String] writes
-// is one of them.
+// ParseServer parses the address of a DNS server: ADDRESS, ADDRESS:PORT (IPv4), [ADDRESS] or [ADDRESS]:PORT. What
+// [netip.AddrPort.String] writes is one of them.
 func ParseServer(text string) (netip.AddrPort, error) {
 	address, number, err := splitPort(text)
 	if err != nil {

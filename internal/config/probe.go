@@ -160,8 +160,8 @@ func (t Target) asked(client measurement.Client) (Asked, error) {
 	return a, nil
 }
 
-// adHoc returns the endpoint of a host that is not configured, without a service. Its trust anchor is [WebTrust] for web
-// clients and [NoTrust] for devices.
+// adHoc returns the endpoint of a host that is not configured, without a service. Its trust anchor is [WebTrust] for
+// web clients and [NoTrust] for devices.
 func (c *Config) adHoc(host string, a Asked) Endpoint {
 	e := endpointDefaults(host, a.Client)
 	e.Addresses, e.IPVersions = AddressesAny, c.IPVersions

@@ -69,7 +69,8 @@ func (c *zoneCache) cachedDelegation(name string, since time.Time) (walked *zone
 	return nil, c.client.options.Now().Before(z.nextWalking)
 }
 
-// searchDelegation walks and stores a delegation. It forgets the servers in declined, unless the parent zone names them.
+// searchDelegation walks and stores a delegation. It forgets the servers in declined, unless the parent zone names
+// them.
 func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.AddrPort, z *zone, since time.Time, declined []netip.AddrPort) {
 	if _, done := c.cachedDelegation(z.name, since); done {
 		return // another search has just ended

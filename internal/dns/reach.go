@@ -12,8 +12,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// reachTries is how many names a resolver is asked for before it counts as cut off from a zone. Its own questions may be
-// lost, and it remembers failures (RFC 9520), so each try has another name. One that reaches the zone is asked once.
+// reachTries is how many names a resolver is asked for before it counts as cut off from a zone. Its own questions may
+// be lost, and it remembers failures (RFC 9520), so each try has another name. One that reaches the zone is asked once.
 const reachTries = 3
 
 // Reaches reports whether a resolver reaches the authoritative servers of host's zone, asked through resolvers: it

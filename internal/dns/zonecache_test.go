@@ -73,8 +73,8 @@ func TestZoneCacheAmplification(t *testing.T) {
 	}
 }
 
-// TestZoneCacheServersRefuse has a zone move while the resolver still follows the old delegation: once all known servers
-// decline to serve the zone, its delegation is walked in the same sample.
+// TestZoneCacheServersRefuse has a zone move while the resolver still follows the old delegation: once all known
+// servers decline to serve the zone, its delegation is walked in the same sample.
 func TestZoneCacheServersRefuse(t *testing.T) {
 	const moved = "203.0.113.9:53"
 	refuse := func(s *lab.NameServer) { s.Rcode = dns.RcodeRefused }

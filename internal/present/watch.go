@@ -172,8 +172,8 @@ const (
 	timesWidth = 16 // "1200/1310/12000"
 )
 
-// WatchTable is the table of a watch: one row for each path, of its last state, its rounds, failures and times. A terminal
-// that is too narrow has the host above its rows; without a width each row is complete.
+// WatchTable is the table of a watch: one row for each path, of its last state, its rounds, failures and times. A
+// terminal that is too narrow has the host above its rows; without a width each row is complete.
 func WatchTable(w *watch.Watch, p Palette) string {
 	hostWidth := len("host")
 	for _, path := range w.Paths {

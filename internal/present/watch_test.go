@@ -126,8 +126,8 @@ func TestWatchVerdict(t *testing.T) {
 	}
 }
 
-// TestWatchTableWidth: the table fits into a terminal of 80 columns whatever the times are, and has one complete row for
-// each path where there is no terminal.
+// TestWatchTableWidth: the table fits into a terminal of 80 columns whatever the times are, and has one complete row
+// for each path where there is no terminal.
 func TestWatchTableWidth(t *testing.T) {
 	var w watch.Watch
 	rep := &report.Report{Hosts: []report.Host{{

@@ -46,8 +46,8 @@ func CheckRules(file []byte, known map[string][]string) (map[string][]string, er
 		return nil, fmt.Errorf("read the rules: %w", err)
 	}
 	all := maps.Clone(known)
-	// Labels of the recorded series. Several rules may record one name. A rule may use a series that a later rule records, or
-	// its own, so that the labels are computed until they no longer change.
+	// Labels of the recorded series. Several rules may record one name. A rule may use a series that a later rule records,
+	// or its own, so that the labels are computed until they no longer change.
 	type recording struct {
 		expr   string
 		labels map[string]string

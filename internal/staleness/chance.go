@@ -194,9 +194,9 @@ func (x *answerContext) instancesExcluded(owner string) bool {
 	return share >= 1 || float64(samples)*-math.Log1p(-share) >= chanceLimit
 }
 
-// renewalsExcluded reports whether chance is excluded as the reason that entries with an inflated TTL follow each other:
-// each is fetched soon after the one before has expired, and none while it lives, although answers from other caches
-// behind the same address show that they fetch then too. If every fetch received the larger TTL with the same
+// renewalsExcluded reports whether chance is excluded as the reason that entries with an inflated TTL follow each
+// other: each is fetched soon after the one before has expired, and none while it lives, although answers from other
+// caches behind the same address show that they fetch then too. If every fetch received the larger TTL with the same
 // probability, entries would begin at both times in proportion to those answers (design §6.4).
 func (e *entryCounts) renewalsExcluded() bool {
 	now, before := &e.successions[0], &e.successions[1]

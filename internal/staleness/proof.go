@@ -234,9 +234,10 @@ func (p *staleAnswerProof) push(r renewal) {
 	p.renewals = append(p.renewals, r)
 }
 
-// honestShare is the largest share of stale answers that a resolver is assumed to give which misses honestFailures of its
-// renewals. After a failure it may answer from the expired record for 30 s (RFC 8767 §5), which is Spacing by default,
-// and other clients may have caused the failure: the shorter the TTL, the more of the time it is in that state.
+// honestShare is the largest share of stale answers that a resolver is assumed to give which misses honestFailures of
+// its renewals. After a failure it may answer from the expired record for 30 s (RFC 8767 §5), which is Spacing by
+// default, and other clients may have caused the failure: the shorter the TTL, the more of the time it is in that
+// state.
 func honestShare(ttl time.Duration, c Constants) float64 {
 	missed := honestFailures * c.Spacing.Seconds()
 	return min(max(honestFailures, missed/(missed+(1-honestFailures)*ttl.Seconds())), 0.99)

@@ -456,8 +456,8 @@ func (k *worldKind) world(seed int) *world {
 	}).Example(seed)
 }
 
-// defaultWorlds is the number of worlds of each honest kind that go test draws. The race detector makes worlds ten times
-// as expensive and finds nothing here, because nothing runs concurrently.
+// defaultWorlds is the number of worlds of each honest kind that go test draws. The race detector makes worlds ten
+// times as expensive and finds nothing here, because nothing runs concurrently.
 func defaultWorlds() int {
 	if b, ok := debug.ReadBuildInfo(); ok && slices.Contains(b.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		return 5

@@ -44,7 +44,8 @@ const (
 	lookupGrace = 250 * time.Millisecond
 )
 
-// maxSockets bounds the sockets of walks even if the limit of open files is higher. A walk that waits holds up to 28 kB.
+// maxSockets bounds the sockets of walks even if the limit of open files is higher. A walk that waits holds up to 28
+// kB.
 const maxSockets = 4096
 
 // socketsOf returns how many sockets walks may have with this limit of open files. A quarter of the files is for

@@ -117,8 +117,8 @@ func TestGateSockets(t *testing.T) {
 	})
 }
 
-// TestGateLookups has hosts whose resolver is silent, so that their look-ups have no address: after lookupGrace those of
-// another host begin.
+// TestGateLookups has hosts whose resolver is silent, so that their look-ups have no address: after lookupGrace those
+// of another host begin.
 func TestGateLookups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(2, 100)

@@ -257,8 +257,8 @@ type plannedWalk struct {
 	results []*judgedWalk // by path
 }
 
-// walkPlanned begins the walks to the planned addresses that have not been walked yet, those to the address that devices
-// use first.
+// walkPlanned begins the walks to the planned addresses that have not been walked yet, those to the address that
+// devices use first.
 func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
 	for _, w := range r.newWalks() {
 		turn := r.survey.gate.walk(ctx, w.class)

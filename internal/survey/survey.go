@@ -361,8 +361,8 @@ func (s *Survey) join(ctx context.Context, host string) (*share.Call[*round], er
 	})
 }
 
-// joinUnconfigured joins the round of a host that is not configured: of all paths that were asked for, at addresses that
-// probe.allow permits. s.mu is held.
+// joinUnconfigured joins the round of a host that is not configured: of all paths that were asked for, at addresses
+// that probe.allow permits. s.mu is held.
 func (s *Survey) joinUnconfigured(ctx context.Context, host string) (*share.Call[*round], error) {
 	bounds, allowed := &s.site.Config.Survey, &s.site.Config.Probe
 	return s.unconfigured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {

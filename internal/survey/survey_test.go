@@ -223,8 +223,8 @@ func TestRunShares(t *testing.T) {
 	}
 }
 
-// TestRunEveryMinInterval has a scrape_interval that equals survey.min_interval, with the jitter of a busy server: every
-// scrape gets another round, with other look-ups.
+// TestRunEveryMinInterval has a scrape_interval that equals survey.min_interval, with the jitter of a busy server:
+// every scrape gets another round, with other look-ups.
 func TestRunEveryMinInterval(t *testing.T) {
 	const interval = 10 * time.Second // survey.min_interval
 	for name, scrape := range map[string]func(s *Survey) (*report.Report, error){

@@ -9,10 +9,10 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 )
 
-// judgementCache remembers good judgements of authentic lists by all bytes of the list, the client and the host, since a
-// site shows the same certificates in each round. It remembers nothing about the server's proof of its key: a list whose
-// key is not proved is judged again, and so is every list with a bad verdict. Only an authority can make an entry. The
-// zero value is empty.
+// judgementCache remembers good judgements of authentic lists by all bytes of the list, the client and the host, since
+// a site shows the same certificates in each round. It remembers nothing about the server's proof of its key: a list
+// whose key is not proved is judged again, and so is every list with a bad verdict. Only an authority can make an
+// entry. The zero value is empty.
 type judgementCache struct {
 	mu   sync.Mutex
 	good map[[sha256.Size]byte]remembered

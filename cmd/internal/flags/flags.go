@@ -70,8 +70,8 @@ func Choice(flag *kingpin.FlagClause, into *string, words ...string) *kingpin.Fl
 	})
 }
 
-// Missing returns the error of arguments that end with a flag without its value, and nil for others. kingpin's own error
-// does not say what to write. examples are values by the name of the flag.
+// Missing returns the error of arguments that end with a flag without its value, and nil for others. kingpin's own
+// error does not say what to write. examples are values by the name of the flag.
 func Missing(app *kingpin.Application, args []string, examples map[string]string) error {
 	if len(args) == 0 {
 		return nil

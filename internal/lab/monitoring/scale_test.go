@@ -89,7 +89,7 @@ func TestScaleShippedRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scaled, err := ScaleRules(file, 60, nil)
+	scaled, err := ScaleRules(file, 1440, nil) // 30 days are then half an hour
 	if err != nil {
 		t.Fatal(err)
 	}

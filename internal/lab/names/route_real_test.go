@@ -45,8 +45,8 @@ func TestRoutesOfPolicyRules(t *testing.T) {
 	}
 }
 
-// TestRoundWithPolicyRule has a site that routes IPv4 for TCP to one port only, and IPv6 for everything: getaddrinfo finds
-// no route to the IPv4 address and puts it last, and the exporter walks it.
+// TestRoundWithPolicyRule has a site that routes IPv4 for TCP to one port only, and IPv6 for everything: getaddrinfo
+// finds no route to the IPv4 address and puts it last, and the exporter walks it.
 func TestRoundWithPolicyRule(t *testing.T) {
 	s := site{server: server4, other: other4, commands: []string{
 		"addr add 10.0.0.53/32 dev lo", "addr add 10.0.0.54/32 dev lo", "addr add 10.0.0.2/24 dev d0",

@@ -1,6 +1,7 @@
 // Package resolvers runs real DNS resolvers on loopback for tests: Unbound, dnsmasq, BIND, PowerDNS Recursor and Knot
-// Resolver, each with its own cache, its own port and the configuration under test, asking one scripted authoritative server for one
-// zone. A server is stopped by its process handle when the test ends. A program that is missing fails the test.
+// Resolver, each with its own cache, its own port and the configuration under test, asking one scripted authoritative
+// server for one zone. A server is stopped by its process handle when the test ends. A program that is missing fails
+// the test.
 package resolvers
 
 import (
