@@ -2,7 +2,6 @@ package present
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
@@ -191,7 +190,12 @@ func unfitText(u measurement.UnfitReason) string {
 }
 
 // withText appends a text of the peer or the operating system to a clause, if there is one.
-func withText(clause, t string) string { return strings.TrimSuffix(clause+": "+text(t), ": ") }
+func withText(clause, t string) string {
+	if t = text(t); t == "" {
+		return clause
+	}
+	return clause + ": " + t
+}
 
 // within is " within 3s"; "" for an unknown duration.
 func within(d time.Duration) string {

@@ -127,13 +127,16 @@ func idleUnsteady(u report.IdleUnsteady) string {
 	return string(u.Kind)
 }
 
-// silence writes a silence as the settings of devices and NATs have it: "540 s". Fractions matter only below 10 s.
-func silence(d time.Duration) string {
+// silence writes a silence as the settings of devices and NATs have it: "540 s".
+func silence(d time.Duration) string { return silenceSeconds(d) + " s" }
+
+// silenceSeconds writes the seconds of a silence without their unit. Fractions matter only below 10 s.
+func silenceSeconds(d time.Duration) string {
 	precision := time.Second
 	if d < 10*time.Second {
 		precision = 10 * time.Millisecond
 	}
-	return strconv.FormatFloat(d.Round(precision).Seconds(), 'f', -1, 64) + " s"
+	return strconv.FormatFloat(d.Round(precision).Seconds(), 'f', -1, 64)
 }
 
 // IdleRoundText is the result of one round: a table of what each connection showed, the bounds, the advice and, if
@@ -252,7 +255,7 @@ func keepaliveBuild(b report.KeepaliveBuild) string {
 
 func idleSetting(a *report.IdleAdvice) string {
 	const lengthen = "or ask the network's owner to lengthen the idle timeout"
-	seconds := strings.TrimSuffix(silence(a.Setting), " s")
+	seconds := silenceSeconds(a.Setting)
 	switch a.Kind {
 	case report.IdleKeepSettings:
 		return "Every device may keep its setting."

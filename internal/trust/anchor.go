@@ -147,23 +147,37 @@ func (a *Anchor) Check(client measurement.Client) error {
 
 // rootProblem says in an error message why a device cannot use a root.
 func rootProblem(f devicecert.Finding) string {
-	// Not exhaustive: the other problems are named by their own value.
-	//exhaustive:ignore
 	switch f.Problem {
 	case devicecert.UnreadableKey:
 		return "its key is " + f.Text + ", not ECDSA on P-256"
+	case devicecert.MalformedKey:
+		return "its key is not an uncompressed point of P-256"
 	case devicecert.UnknownSignature:
 		return "it is signed with " + f.Text
+	case devicecert.SignatureForm:
+		return "its signature is malformed, or its two signature algorithms differ"
+	case devicecert.TooShort:
+		return fmt.Sprintf("it has fewer than %d bytes", devicecert.MinSize)
 	case devicecert.RootTooLong:
 		return fmt.Sprintf("it has more than %d bytes", devicecert.MaxRoot)
+	case devicecert.Malformed:
+		return "it is not an X.509 certificate"
+	case devicecert.UnknownVersion:
+		return "its version is not 1, 2 or 3"
+	case devicecert.MalformedName:
+		return "a device cannot read its issuer or subject"
+	case devicecert.MalformedDate:
+		return "a device cannot read its dates"
 	case devicecert.NotCA:
 		return "its basicConstraints do not mark it as a CA"
 	case devicecert.NoSigning:
 		return "its keyUsage lacks keyCertSign"
 	case devicecert.CriticalExtension, devicecert.CriticalPolicy, devicecert.RepeatedExtension, devicecert.MalformedExtension:
 		return "a device rejects its extension " + f.Text
+	case devicecert.NoProblem, devicecert.NoCertificate, devicecert.KeyAgreementOnly, devicecert.ChainTooLong:
+		// Problems of a list or a leaf: a root has none of them.
 	}
-	return strings.ReplaceAll(string(f.Problem), "_", " ")
+	return ""
 }
 
 // checkSize returns an error for a key that signatures cannot be checked with at a bounded cost.

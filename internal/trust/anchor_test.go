@@ -2,9 +2,11 @@ package trust
 
 import (
 	"crypto/x509"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
@@ -85,6 +87,16 @@ func TestAnchorCheck(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestRootProblem(t *testing.T) {
+	noRoot := []devicecert.Problem{devicecert.NoCertificate, devicecert.KeyAgreementOnly, devicecert.ChainTooLong}
+	for _, problem := range devicecert.Problems {
+		text := rootProblem(devicecert.Finding{Problem: problem, Text: "of a test"})
+		if (text == "") != slices.Contains(noRoot, problem) || strings.Contains(text, string(problem)) {
+			t.Errorf("%s: %q", problem, text)
+		}
 	}
 }
 
