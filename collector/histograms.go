@@ -30,7 +30,7 @@ const (
 // leaves no state behind. It is safe for concurrent use.
 type Histograms struct {
 	mu    sync.RWMutex
-	paths map[pathKey]*histogram
+	paths map[pathLabels]*histogram
 }
 
 // histogram is the histogram of one path. Scrapes in the text format read its classic buckets, which client_golang's
@@ -76,26 +76,26 @@ func (h *histogram) snapshot() buckets {
 	return h.classic
 }
 
-// pathKey holds the values of the labels of a path.
-type pathKey [4]string
+// pathLabels holds the values of the labels of a path: service, host, transport, port.
+type pathLabels [4]string
 
-func keyOf(service, host string, t measurement.Transport, port uint16) pathKey {
-	return pathKey{measurement.Text(service), measurement.Text(host), measurement.Text(string(t)), strconv.Itoa(int(port))}
+func labelsOf(e *config.Endpoint, p measurement.Path) pathLabels {
+	return pathLabels{measurement.Text(e.Service), measurement.Text(e.Host), measurement.Text(string(p.Transport)), strconv.Itoa(int(p.Port))}
 }
 
 // NewHistograms makes histograms without a path.
-func NewHistograms() *Histograms { return &Histograms{paths: make(map[pathKey]*histogram)} }
+func NewHistograms() *Histograms { return &Histograms{paths: make(map[pathLabels]*histogram)} }
 
 // Keep sets the endpoints whose paths have histograms: those of the configuration in force. Other paths are dropped,
 // and new ones begin empty.
 func (h *Histograms) Keep(endpoints []config.Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	kept := make(map[pathKey]*histogram)
+	kept := make(map[pathLabels]*histogram)
 	for i := range endpoints {
 		e := &endpoints[i]
 		for _, p := range e.Paths {
-			key := keyOf(e.Service, e.Host, p.Transport, p.Port)
+			key := labelsOf(e, p)
 			if kept[key] = h.paths[key]; kept[key] == nil {
 				kept[key] = newHistogram()
 			}
@@ -117,7 +117,7 @@ func (h *Histograms) Observe(rep *report.Report) {
 				continue
 			}
 			took, ok := handshake(&p.Walks[0].Outcome)
-			if known := h.paths[keyOf(host.Endpoint.Service, host.Endpoint.Host, p.Transport, p.Port)]; ok && known != nil {
+			if known := h.paths[labelsOf(host.Endpoint, p.Path)]; ok && known != nil {
 				known.observe(took.Seconds())
 			}
 		}
@@ -128,5 +128,5 @@ func (h *Histograms) Observe(rep *report.Report) {
 func (h *Histograms) of(path *subject) *histogram {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.paths[pathKey(path.values)]
+	return h.paths[pathLabels(path.values)]
 }

@@ -50,7 +50,7 @@ func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics func()
 	})
 }
 
-// gatherers are the parts for client_golang.
+// gatherers returns the metrics of the report and those of the exporter itself as client_golang gathers them.
 func (m exposed) gatherers() prometheus.Gatherers {
 	if m.own == nil {
 		return prometheus.Gatherers{m.report}

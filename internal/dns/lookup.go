@@ -25,11 +25,11 @@ func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host stri
 	var took time.Duration
 	l.Answers, took = ask(ctx, x, &l, q, func(measurement.Answer) bool { return true })
 	summarise(&l)
-	if len(l.Addresses) == 0 && slices.ContainsFunc(l.Answers, mayBeEDNS) {
+	if len(l.Addresses) == 0 && slices.ContainsFunc(l.Answers, ednsMayBeTheCause) {
 		q.WithoutEDNS = true
 		plain := measurement.Lookup{Resolver: resolver}
 		var again time.Duration
-		plain.Answers, again = ask(ctx, x, &l, q, mayBeEDNS)
+		plain.Answers, again = ask(ctx, x, &l, q, ednsMayBeTheCause)
 		took += again
 		if summarise(&plain); len(plain.Addresses) > 0 {
 			l = plain
@@ -64,9 +64,10 @@ func ask(
 	return out, max(each[0], each[1])
 }
 
-// mayBeEDNS reports whether an answer without an address answers a question with EDNS: [Client.Exchange] has repeated
-// all others without EDNS.
-func mayBeEDNS(a measurement.Answer) bool {
+// ednsMayBeTheCause reports whether EDNS in the question may be the reason why the answer has no address.
+// [Client.Exchange] repeats a question without EDNS after all other failures, but not after an answer without data or
+// NXDOMAIN.
+func ednsMayBeTheCause(a measurement.Answer) bool {
 	return (a.Failure == measurement.DNSNoAddress || a.Failure == measurement.DNSNXDomain) && !a.WithoutEDNS
 }
 

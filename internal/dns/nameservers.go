@@ -38,10 +38,10 @@ const maxNameServers = 1024
 // concurrent use.
 type nameServers struct {
 	now   func() time.Time
-	slots chan struct{}
+	slots chan struct{} // holds a value for each question under way
 
 	mu    sync.Mutex
-	rate  float64
+	rate  float64 // questions per second to each server
 	known map[netip.AddrPort]*nameServer
 }
 
@@ -50,7 +50,7 @@ type nameServer struct {
 	reserved   time.Time // when a question was last reserved
 	unanswered int       // questions without an answer in a row
 	since      time.Time // when the first of them was asked
-	tried      time.Time
+	tried      time.Time // when the newest question ended, answered or not
 }
 
 func newNameServers(now func() time.Time, perSecond float64) *nameServers {

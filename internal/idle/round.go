@@ -80,7 +80,7 @@ type roundState struct {
 	observations []report.IdleObservation
 	confirming   bool
 	progress     Progress
-	ends         []time.Time // of the connections in progress
+	ends         []time.Time // when the connections in progress end at the latest
 }
 
 // work takes one step after another until none is left.

@@ -96,7 +96,7 @@ type finding struct {
 	formerServer  bool          // a server that the zone no longer uses may still publish the value
 	subset        bool          // the zone shows subsets, so that shownGoneAt excludes chance
 	samples       int           // since lastSeen, all without the value
-	otherAnswers  int           // of the resolver since lastSeen that lacked the value
+	otherAnswers  int           // estimate of the resolver's answers since lastSeen that lacked the value
 }
 
 // answerContext is everything that one resolver's answer is compared with.

@@ -102,8 +102,8 @@ func (h *Host) upstreamHolds(r *resolver, proof Evidence) bool {
 	return !h.o.UpstreamTest || u.passed >= upstreamTests || proof == TTLInflated && u.passed > 0 && u.persisted
 }
 
-// forgetUpstream forgets the passed tests of the resolvers that have no proof against them any more, once evidence from
-// the time of the tests has lost its meaning too.
+// forgetUpstream forgets the passed tests of the resolvers that have no proof against them any more, when the newest
+// test is so old that evidence of that time does not count any more.
 func (h *Host) forgetUpstream(now time.Time) {
 	for _, r := range h.resolvers {
 		if u := &r.upstream; u.passed > 0 && now.Sub(u.asked) > evidenceHolds*h.c.Hold && !h.provedOf(r, now) {

@@ -181,7 +181,7 @@ func (z *zoneView) constantTTL(now time.Time) time.Duration {
 	return ttl
 }
 
-// samplesNeeded is how many samples of every server confirm or refute a finding at once.
+// samplesNeeded is how many samples of every server are taken within a round to confirm or refute a finding.
 func (z *zoneView) samplesNeeded(now time.Time) int {
 	for _, name := range z.chain {
 		if s := z.rrsets[name]; s != nil && s.showsSubsets(now) {

@@ -158,7 +158,7 @@ type part struct {
 	call  *share.Call[*round] // nil: the round has not begun, or ended is set
 	ended bool                // the round ended before the caller came
 	round *round
-	slot  int
+	slot  int                // index of the endpoint among those of its host
 	paths []measurement.Path // those to report; nil: all
 }
 

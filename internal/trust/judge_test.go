@@ -280,16 +280,16 @@ func TestJudgeForBrowsers(t *testing.T) {
 	lowerCA := mint(t, upperCA, spec{subject: named(t, "Lower CA"), ca: true})
 	forger := mint(t, nil, spec{subject: named(t, "Root"), ca: true})
 
-	receipt := append([]byte{0}, make([]byte, 32+8+4)...) // version 1, log, time, and the rest
-	list := append([]byte{0, byte(2 + len(receipt)), 0, byte(len(receipt))}, receipt...)
-	receipts := []pkix.Extension{{Id: timestamps, Value: append([]byte{4, byte(len(list))}, list...)}}
-	noReceipts := []pkix.Extension{{Id: timestamps, Value: []byte{4, 2, 0, 0}}}
+	sct := append([]byte{0}, make([]byte, 32+8+4)...) // version 1, log, time, and the rest
+	list := append([]byte{0, byte(2 + len(sct)), 0, byte(len(sct))}, sct...)
+	scts := []pkix.Extension{{Id: idSCTList, Value: append([]byte{4, byte(len(list))}, list...)}}
+	noSCTs := []pkix.Extension{{Id: idSCTList, Value: []byte{4, 2, 0, 0}}}
 	critical := []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 2}, Critical: true, Value: []byte{5, 0}}}
 	names := []string{"a.example"}
 	leaf := mint(t, arm, spec{names: names})
 	expired := mint(t, arm, spec{from: -30 * day, to: -day, names: names})
 	subLeaf := mint(t, subCA, spec{names: names})
-	webLeaf := mint(t, lowerCA, spec{names: names, extra: receipts})
+	webLeaf := mint(t, lowerCA, spec{names: names, extra: scts})
 	issuedBy := func(a *authority) [][]byte { return chain(mint(t, a, spec{names: names})) }
 	clientOnly := spec{names: names, extended: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 
@@ -317,11 +317,11 @@ func TestJudgeForBrowsers(t *testing.T) {
 		{name: "a missing upper intermediate", anchor: roots, chain: chain(webLeaf, lowerCA), verdict: Unrooted, kind: unrooted},
 		{name: "a root in place of the intermediate", anchor: roots, chain: chain(webLeaf, arm), verdict: Unrooted, kind: unrooted},
 		{name: "a missing intermediate, key not proved", anchor: roots, chain: chain(webLeaf), replay: true, verdict: KeyNotProved, kind: measurement.DetailTrustKeyNotProved},
-		{name: "a missing intermediate and no receipts in the list", anchor: roots, chain: chain(mint(t, lowerCA, spec{names: names, extra: noReceipts})), verdict: WrongIssuer, kind: otherIssuer},
-		{name: "a missing intermediate and no receipts", anchor: roots, chain: chain(subLeaf), verdict: WrongIssuer, kind: otherIssuer},
+		{name: "a missing intermediate and no SCT in the list", anchor: roots, chain: chain(mint(t, lowerCA, spec{names: names, extra: noSCTs})), verdict: WrongIssuer, kind: otherIssuer},
+		{name: "a missing intermediate and no SCT", anchor: roots, chain: chain(subLeaf), verdict: WrongIssuer, kind: otherIssuer},
 		{name: "no intermediate missing", anchor: roots, chain: chain(webLeaf, lowerCA, upperCA)},
-		{name: "an inspecting firewall that copies the receipts and sends its root", anchor: roots,
-			chain: chain(mint(t, inspector, spec{names: names, extra: receipts}), inspector), verdict: WrongIssuer, kind: otherIssuer},
+		{name: "an inspecting firewall that copies the SCTs and sends its root", anchor: roots,
+			chain: chain(mint(t, inspector, spec{names: names, extra: scts}), inspector), verdict: WrongIssuer, kind: otherIssuer},
 		{name: "a leaf that signs", anchor: roots, chain: chain(mint(t, leaf, spec{names: names}), leaf), verdict: WrongIssuer, kind: otherIssuer},
 		{name: "an unknown critical extension", anchor: roots, chain: chain(mint(t, arm, spec{names: names, extra: critical})), verdict: Unfit, kind: measurement.DetailTrustWebCritical, text: "1.3.6.1.4.1.32473.2"},
 		{name: "an unknown critical extension of an inspecting firewall", anchor: roots, chain: chain(mint(t, inspector, spec{names: names, extra: critical})), verdict: WrongIssuer, kind: otherIssuer},
@@ -339,7 +339,7 @@ func TestJudgeForBrowsers(t *testing.T) {
 
 		{name: "file: leaf and intermediate", anchor: byFile, chain: chain(subLeaf, subCA)},
 		{name: "file: the right name and a wrong key", anchor: byFile, chain: issuedBy(forger), verdict: ForgedIssuer, kind: forged},
-		{name: "file: receipts, but another authority", anchor: byFile, chain: chain(mint(t, inspector, spec{names: names, extra: receipts})), verdict: WrongIssuer, kind: otherIssuer},
+		{name: "file: SCTs, but another authority", anchor: byFile, chain: chain(mint(t, inspector, spec{names: names, extra: scts})), verdict: WrongIssuer, kind: otherIssuer},
 		{name: "file: issuer in another string type", anchor: byFile,
 			chain: chain(mint(t, arm, spec{names: names, issuerName: der(t, rdn(attr(oidC, "GB")), rdn(attr(oidO, "ARM Ltd")), rdn(coded(oidCN, asn1.TagUTF8String, "Root")))}))},
 		{name: "file: a server's own certificate", anchor: bySelf, chain: chain(unmarked), host: "", verdict: Good},

@@ -61,7 +61,7 @@ func (a *Anchor) unknownRoot(sent []*x509.Certificate, now time.Time) finding {
 			}
 		}
 	}
-	if logged(sent[0]) && !slices.ContainsFunc(sent, a.foreignRoot) {
+	if hasSCT(sent[0]) && !slices.ContainsFunc(sent, a.foreignRoot) {
 		return finding{verdict: Unrooted, detail: measurement.Detail{Kind: measurement.DetailTrustUnrooted}}
 	}
 	return finding{verdict: WrongIssuer, detail: measurement.Detail{Kind: measurement.DetailTrustOtherIssuer}}
@@ -133,21 +133,21 @@ func withoutCritical(cert *x509.Certificate) *x509.Certificate {
 	return &bare
 }
 
-// timestamps is the extension in which a public authority embeds the receipts of the certificate transparency logs
-// (RFC 6962 §3.3). Browsers accept no public certificate without it. An inspecting firewall that mints certificates
-// has no receipts to embed.
-var timestamps = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}
+// idSCTList is the extension in which a public CA embeds signed certificate timestamps (SCTs), the promises of
+// Certificate Transparency logs (RFC 6962 §3.3). Browsers accept no public certificate without them. An inspecting
+// firewall that mints certificates has no SCT to embed.
+var idSCTList = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}
 
-// logged reports whether a certificate carries the receipt of a log. The receipt's signature is not checked: the logs
+// hasSCT reports whether a certificate carries an SCT of version 1. Its signature is not checked: the keys of the logs
 // are not known here.
-func logged(cert *x509.Certificate) bool {
+func hasSCT(cert *x509.Certificate) bool {
 	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool {
-		var list, receipts, receipt cryptobyte.String
+		var list, scts, sct cryptobyte.String
 		value := cryptobyte.String(e.Value)
-		const v1, logID, timestamp = 0, 32, 8 // a receipt begins with a version of one octet and these two
-		return e.Id.Equal(timestamps) && value.ReadASN1(&list, cryptobyteasn1.OCTET_STRING) &&
-			list.ReadUint16LengthPrefixed(&receipts) && receipts.ReadUint16LengthPrefixed(&receipt) &&
-			len(receipt) > 1+logID+timestamp && receipt[0] == v1
+		const v1, logID, timestamp = 0, 32, 8 // the version is one byte; the sizes of what follows it
+		return e.Id.Equal(idSCTList) && value.ReadASN1(&list, cryptobyteasn1.OCTET_STRING) &&
+			list.ReadUint16LengthPrefixed(&scts) && scts.ReadUint16LengthPrefixed(&sct) &&
+			len(sct) > 1+logID+timestamp && sct[0] == v1
 	})
 }
 
