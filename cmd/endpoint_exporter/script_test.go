@@ -26,6 +26,9 @@ import (
 // TestMain lets the scripts run the command itself, as a process with signals, exit codes and terminals.
 func TestMain(m *testing.M) {
 	installedConfig = os.Getenv("INSTALLED_CONFIG") // that of a script, and not this machine's
+	for _, variable := range proxyVariables {
+		_ = os.Unsetenv(variable) // this machine's proxy is in no golden file
+	}
 	testscript.Main(leakChecked{m}, map[string]func(){"endpoint_exporter": main})
 }
 

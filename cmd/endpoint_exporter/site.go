@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
@@ -57,6 +58,7 @@ func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Log
 		Config:               cfg,
 		Source:               flags.source(),
 		Resolvers:            p.resolvers,
+		Proxy:                environmentProxy(os.Getenv),
 		Anchors:              loaded,
 		Names:                p.names,
 		Walker:               p.walker,

@@ -64,10 +64,27 @@ func Summarize(r *report.Report) {
 	if site.cause != report.CauseNone {
 		s.Advice = slices.Insert(s.Advice, 0, site.advice)
 	}
+	s.Advice = withProxy(s.Advice, r.Proxy)
 	s.Suspected = slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.Suspect && !r.Stale }) &&
 		!slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.Stale })
 	s.State = siteState(r, &s)
 	r.Summary = s
+}
+
+// directFails are the kinds of advice that a site gets whose only way out is a proxy: its firewall blocks other
+// connections, it has no route, or its DNS servers resolve only the site's own names.
+var directFails = []reason.Advice{
+	reason.AllowOutbound, reason.OpenNetwork, reason.FindRoute, reason.FindOwnRoute, reason.AllowNames, reason.AllowQueries, reason.CheckForwarders,
+}
+
+// withProxy adds, after the first advice about direct connections that fail, that devices do not use the proxy that
+// this machine has.
+func withProxy(advice []report.Advice, proxy report.Proxy) []report.Advice {
+	at := slices.IndexFunc(advice, func(a report.Advice) bool { return slices.Contains(directFails, a.Kind) })
+	if proxy.Variable == "" || at < 0 {
+		return advice
+	}
+	return slices.Insert(advice, at+1, report.Advice{Kind: reason.PassProxy, Proxy: proxy})
 }
 
 // Urgency of advice, the most urgent first.

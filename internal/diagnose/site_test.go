@@ -144,6 +144,40 @@ func TestSummarizeOrder(t *testing.T) {
 	}
 }
 
+func TestSummarizeProxy(t *testing.T) {
+	up, blocked := report.Finding{}, failing(reason.Refused)
+	proxy := report.Proxy{Variable: "HTTPS_PROXY", Address: "proxy.example:3128"}
+	for name, tt := range map[string]struct {
+		proxy report.Proxy
+		hosts []report.Host
+		want  []reason.Advice
+	}{
+		"everything passes":           {proxy, []report.Host{hostOf("a", walked(tcp5684, up))}, nil},
+		"a path is blocked":           {proxy, []report.Host{hostOf("a", walked(tcp5684, blocked), walked(tcp443, up))}, []reason.Advice{reason.AllowOutbound, reason.PassProxy}},
+		"a path is blocked, no proxy": {report.Proxy{}, []report.Host{hostOf("a", walked(tcp5684, blocked), walked(tcp443, up))}, []reason.Advice{reason.AllowOutbound}},
+		"everything is blocked": {
+			proxy, []report.Host{hostOf("a", walked(tcp5684, blocked)), hostOf("b", walked(tcp443, blocked))}, []reason.Advice{reason.OpenNetwork, reason.PassProxy},
+		},
+		"after the first of two": {
+			proxy, []report.Host{hostOf("a", walked(tcp5684, blocked), walked(tcp443, failing(reason.Expired)))},
+			[]reason.Advice{reason.AllowOutbound, reason.PassProxy, reason.CheckClock},
+		},
+		"another failure": {proxy, []report.Host{hostOf("a", walked(tcp5684, failing(reason.Expired)))}, []reason.Advice{reason.CheckClock}},
+	} {
+		r := summarized(tt.hosts...)
+		r.Proxy = tt.proxy
+		Summarize(r)
+		if diff := cmp.Diff(tt.want, kinds(r.Summary.Advice)); diff != "" {
+			t.Errorf("%s: -want +got\n%s", name, diff)
+		}
+		for _, a := range r.Summary.Advice {
+			if a.Kind == reason.PassProxy && a.Proxy != proxy {
+				t.Errorf("%s: proxy %+v", name, a.Proxy)
+			}
+		}
+	}
+}
+
 func TestSummarizePaths(t *testing.T) {
 	blocked := failing(reason.Refused)
 	stopped := failing(reason.Reset)

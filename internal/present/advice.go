@@ -211,6 +211,11 @@ func task(a *report.Advice) Task {
 		t.Text = "First check that this machine reaches the Internet at all, for example a web site. If it does, ask the network's owner to allow the " +
 			"paths below outbound, replies included, without TLS inspection or application filtering."
 		t.For = placeLines(a.Places)
+	case reason.PassProxy:
+		t.Text = fmt.Sprintf("The environment of this machine names a proxy, %s. Devices do not use a proxy, and neither does this check: what passes the "+
+			"proxy does not help them. If the site lets traffic out only by its proxy, ask the network's owner for an exception: direct "+
+			"connections and DNS look-ups from the devices to the hosts above.", proxyText(a.Proxy))
+		t.For = nil
 	case reason.StopStaleRecords:
 		proof := "is suspected of keeping records past their TTL"
 		if a.Staleness.Verdict == staleness.Stale {
@@ -248,6 +253,14 @@ func spellingFirst(a *report.Advice) string {
 		return "Ask"
 	}
 	return fmt.Sprintf("Check the spelling of %s first. If it is right, ask", plural(len(a.Places), "the name", "the names"))
+}
+
+// proxyText is "proxy.example:3128 (HTTPS_PROXY)".
+func proxyText(p report.Proxy) string {
+	if p.Address == "" {
+		return text(p.Variable)
+	}
+	return fmt.Sprintf("%s (%s)", text(p.Address), text(p.Variable))
 }
 
 // hostLines lists the hosts of advice that is about more than one, without their paths.

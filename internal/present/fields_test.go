@@ -164,7 +164,7 @@ func TestEveryFieldIsShown(t *testing.T) {
 	all := leaves("", reflect.TypeFor[View]())
 	for _, name := range all {
 		changed := false
-		for _, make := range []func() *report.Report{sick, offline, unjudged} {
+		for _, make := range []func() *report.Report{sick, offline, unjudged, proxied} {
 			if changed {
 				break
 			}

@@ -326,6 +326,9 @@ func sourceText(v *View) string {
 	if len(v.Resolvers) > 0 {
 		out += fmt.Sprintf("; DNS %s: %s", plural(len(v.Resolvers), "server", "servers"), list(v.Resolvers))
 	}
+	if v.Proxy != "" {
+		out += "; proxy of this machine, which devices do not use: " + v.Proxy
+	}
 	return out + "."
 }
 

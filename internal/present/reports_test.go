@@ -190,6 +190,7 @@ func reports() map[string]*report.Report {
 		"onesilent":  oneSilent(),
 		"servfail":   servfail(),
 		"blocked":    blocked(),
+		"proxied":    proxied(),
 		"filtered":   filtered(),
 		"outoftime":  outOfTime(),
 		"noresolver": noResolver(),
@@ -472,6 +473,13 @@ func blocked() *report.Report {
 			fail(w, measurement.Unreachable, measurement.Connect, "no answer within 4 s")
 		}
 	})
+	return s.diagnosed()
+}
+
+// proxied is a site that lets nothing out but what goes through its proxy.
+func proxied() *report.Report {
+	s := &site{blocked()}
+	s.Proxy = report.Proxy{Variable: "HTTPS_PROXY", Address: "proxy.example:3128"}
 	return s.diagnosed()
 }
 

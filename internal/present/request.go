@@ -38,6 +38,8 @@ func request(kind reason.Request, asked []report.Advice) []Task {
 	switch kind {
 	case reason.NoRequest:
 		return nil
+	case reason.RequestDirect:
+		return one("Make the changes below for direct connections. Devices do not use a proxy, so that this one does not help them:", proxyLines(asked))
 	case reason.RequestExemption:
 		return one("Exempt these from TLS inspection, and let them pass without a proxy. Devices accept no certificate except their cloud's own:", requestLines(asked, placeLine))
 	case reason.RequestAllow:
@@ -73,6 +75,14 @@ func requestLines(asked []report.Advice, line func(*report.Place) string) []stri
 				out = append(out, l)
 			}
 		}
+	}
+	return out
+}
+
+// proxyLines lists the proxies of advice.
+func proxyLines(asked []report.Advice) (out []string) {
+	for i := range asked {
+		out = append(out, proxyText(asked[i].Proxy))
 	}
 	return out
 }

@@ -30,6 +30,7 @@ type View struct {
 	Site            string                  `json:"site"`
 	Configuration   string                  `json:"configuration"` // the file, or the built-in catalogue
 	Resolvers       []string                `json:"resolvers,omitempty"`
+	Proxy           string                  `json:"proxy,omitempty"` // that of this machine's environment, and its variable
 	Started         time.Time               `json:"started"`
 	Finished        time.Time               `json:"finished"`
 	Healthy         bool                    `json:"healthy"` // as report.Summary.State is Up
@@ -180,6 +181,9 @@ func NewView(r *report.Report, exporterVersion string) *View {
 	}
 	for _, server := range r.Resolvers {
 		v.Resolvers = append(v.Resolvers, serverName(server))
+	}
+	if r.Proxy.Variable != "" {
+		v.Proxy = proxyText(r.Proxy)
 	}
 	for i := range r.Summary.Advice {
 		v.Todo = append(v.Todo, safeTask(task(&r.Summary.Advice[i])))

@@ -110,6 +110,7 @@ func TestTaskCoversEveryAdvice(t *testing.T) {
 			a := report.Advice{
 				Kind: info.Advice, Places: places, Paths: len(places), Resolvers: []report.ResolverSummary{server},
 				Certificate: report.Certificate{Issuer: inspector, Subject: "CN=cloud", Expected: bootstrap},
+				Proxy:       report.Proxy{Variable: "HTTPS_PROXY", Address: "proxy.example:3128"},
 				Staleness:   &staleness.Assessment{Verdict: staleness.Stale, Why: staleness.Why{Kind: staleness.WhyTTLInflated, TTL: time.Hour, ZoneTTL: time.Minute}}, Lost: time.Minute, Keepalive: 2 * time.Minute,
 			}
 			got := task(&a)

@@ -56,6 +56,7 @@ const (
 	AllowNames      Advice = "allow_names"      // the DNS servers give no address for any name
 	FindOwnRoute    Advice = "find_own_route"   // this machine has no route to any address
 	OpenNetwork     Advice = "open_network"     // every path to every host is blocked
+	PassProxy       Advice = "pass_proxy"       // direct paths fail, and this machine has a proxy, which devices do not use
 )
 
 // Kinds of advice about one DNS server, and about silent connections.
@@ -74,6 +75,7 @@ type Request string
 const (
 	NoRequest             Request = "none" // nothing to ask the network's owner for
 	RequestExemption      Request = "exemption"
+	RequestDirect         Request = "direct"
 	RequestAllow          Request = "allow"
 	RequestLargeDatagrams Request = "large_datagrams"
 	RequestBox            Request = "box"
@@ -89,7 +91,7 @@ const (
 // Requests lists the kinds of requests in the order in which they are made; [NoRequest] is not one of them.
 func Requests() []Request {
 	return []Request{
-		RequestExemption, RequestAllow, RequestLargeDatagrams, RequestBox, RequestRoute, RequestFamily,
+		RequestDirect, RequestExemption, RequestAllow, RequestLargeDatagrams, RequestBox, RequestRoute, RequestFamily,
 		RequestExemptNames, RequestAnswers, RequestNames, RequestTTL, RequestIdle,
 	}
 }
@@ -143,6 +145,7 @@ var advice = []AdviceInfo{
 	{AllowNames, RequestNames},
 	{FindOwnRoute, NoRequest},
 	{OpenNetwork, RequestAllow},
+	{PassProxy, RequestDirect},
 	{StopStaleRecords, RequestTTL},
 	{ReplaceResolver, RequestAnswers},
 	{ResolveAtServer, RequestNames},

@@ -19,6 +19,7 @@ type Report struct {
 	// Configuration names the configuration in use: a file, or the built-in catalogue.
 	Configuration string
 	Resolvers     []netip.AddrPort // the site's DNS servers, in the order in which devices ask them
+	Proxy         Proxy            // that of this machine's environment, which no path uses
 	Started       time.Time
 	Finished      time.Time
 	// Interrupted: the caller cancelled the report before every path was probed to its end.
@@ -32,6 +33,12 @@ type Report struct {
 	Queries []measurement.QueryCount
 	// Summary is the verdict on the whole site, by diagnose.Summarize.
 	Summary Summary
+}
+
+// Proxy is an HTTP or SOCKS proxy that an environment variable names.
+type Proxy struct {
+	Variable string // "": there is no proxy
+	Address  string // host and port, without a user name and password; "" if the value cannot be parsed
 }
 
 // Host is one endpoint in a report.

@@ -99,6 +99,8 @@ type Advice struct {
 	// Certificate is the one that was seen instead of the expected one. Expected is "" if it differs between the
 	// places.
 	Certificate Certificate
+	// Proxy is that of the report, for reason.PassProxy.
+	Proxy Proxy
 	// Resolvers are the DNS servers that the advice is about.
 	Resolvers []ResolverSummary
 	// Staleness is the assessment of the first host, for reason.StopStaleRecords.

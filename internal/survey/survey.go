@@ -41,9 +41,10 @@ type IdleSource func(endpoint *config.Endpoint, p measurement.Path) *report.Idle
 // Site is one configuration and what was built from it. A reload builds a new one.
 type Site struct {
 	Config *config.Config
-	// Source and Resolvers are those of [report.Report].
+	// Source, Resolvers and Proxy are those of [report.Report].
 	Source    string
 	Resolvers []netip.AddrPort
+	Proxy     report.Proxy
 
 	Anchors Anchors
 	Names   *resolve.Service
@@ -420,7 +421,7 @@ func awaitRounds(ctx context.Context, parts []part) {
 // report reports the endpoints of rounds as far as these have come. ctx is that of the caller who waited for them.
 func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.Report {
 	out := &report.Report{
-		Site: s.opts.Name, Configuration: site.Source, Resolvers: site.Resolvers, Hosts: make([]report.Host, len(parts)),
+		Site: s.opts.Name, Configuration: site.Source, Resolvers: site.Resolvers, Proxy: site.Proxy, Hosts: make([]report.Host, len(parts)),
 	}
 	for i, p := range parts {
 		var finished time.Time
