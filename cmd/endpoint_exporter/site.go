@@ -14,6 +14,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/idle"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -44,13 +45,18 @@ func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Log
 	default:
 		p.resolvers = []netip.AddrPort{dns.DefaultResolver}
 	}
-	options := resolve.Options{Config: cfg, Resolvers: p.resolvers, Logger: logger, Dial: flags.dial}
+	uplink := route.NewUplink(cfg.Source)
+	options := resolve.Options{Config: cfg, Resolvers: p.resolvers, Logger: logger, Uplink: uplink, Dial: flags.dial}
 	if old != nil {
 		options.Previous = old.names
 	}
 	p.names = resolve.New(options)
 	_, configured := loaded.Credential.Get()
-	p.walker = &path.Walker{Dial: flags.dial, Credential: func() *path.Credential {
+	dial := flags.dial
+	if dial == nil {
+		dial = path.Dialer(uplink)
+	}
+	p.walker = &path.Walker{Dial: dial, Credential: func() *path.Credential {
 		pair, _ := loaded.Credential.Get()
 		return &path.Credential{Certificate: pair}
 	}}
@@ -59,10 +65,11 @@ func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Log
 		Source:               flags.source(),
 		Resolvers:            p.resolvers,
 		Proxy:                environmentProxy(os.Getenv),
+		Uplink:               uplink,
 		Anchors:              loaded,
 		Names:                p.names,
 		Walker:               p.walker,
-		Restricted:           &path.Walker{Dial: restrictedDial(flags.dial, &cfg.Probe), Credential: p.walker.Credential},
+		Restricted:           &path.Walker{Dial: restrictedDial(dial, &cfg.Probe), Credential: p.walker.Credential},
 		CredentialConfigured: configured,
 	}
 	return p, nil
@@ -75,12 +82,8 @@ type dialFunc = func(ctx context.Context, network, address string) (net.Conn, er
 var errNotAllowed = errors.New("probe.allow and probe.ports do not permit this connection")
 
 // restrictedDial returns a dial function that refuses what probe does not permit. It is the last check before a
-// socket is connected, and refuses names too, so that nothing is resolved after it. dial may be nil: the kernel's
-// sockets.
+// socket is connected, and refuses names too, so that nothing is resolved after it.
 func restrictedDial(dial dialFunc, probe *config.Probe) dialFunc {
-	if dial == nil {
-		dial = (&net.Dialer{KeepAlive: -1}).DialContext
-	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		to, err := netip.ParseAddrPort(address)
 		if err != nil || !probe.AllowsAddress(to.Addr()) || !probe.AllowsPort(to.Port()) {

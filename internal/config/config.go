@@ -29,7 +29,9 @@ type Config struct {
 	// Resolvers are the site's DNS servers. An empty list stands for those of the system.
 	Resolvers []netip.AddrPort `yaml:"resolvers" example:"[192.0.2.53]"`
 	// IPVersions are the default of the endpoints.
-	IPVersions        []IPVersion            `yaml:"ip_versions" size:"1..2" example:"[4, 6]"`
+	IPVersions []IPVersion `yaml:"ip_versions" size:"1..2" example:"[4, 6]"`
+	// Source is the address or the name of the interface that packets leave by; "" leaves it to the routing table.
+	Source            string                 `yaml:"source,omitempty" form:"source" example:"eth1"`
 	Authority         AuthorityQueries       `yaml:"authority" example:"{mode: discover}"`
 	Survey            Survey                 `yaml:"survey" example:"{timeout: 10s}"`
 	Freshness         Freshness              `yaml:"freshness" example:"{hold: 15m}"`

@@ -31,6 +31,7 @@ var forms = map[string]func(r *reader, text string) (string, error){
 	"host":       func(_ *reader, text string) (string, error) { return ParseHost(text) },
 	"name":       func(_ *reader, text string) (string, error) { return parseName(text) },
 	"public_key": func(_ *reader, text string) (string, error) { return parsePublicKey(text) },
+	"source":     func(_ *reader, text string) (string, error) { return parseSource(text) },
 	"service":    func(_ *reader, text string) (string, error) { return parseService(text) },
 }
 
@@ -68,6 +69,26 @@ func parseName(text string) (string, error) {
 		return "", fmt.Errorf("%s is an address; want a DNS name", host)
 	}
 	return host, nil
+}
+
+// maxInterface is the longest name of an interface on Linux, in bytes. Names on Windows have more.
+const maxInterface = 64
+
+// parseSource parses an IP address or the name of an interface. "" stands for neither.
+func parseSource(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if addr, err := netip.ParseAddr(text); err == nil {
+		if addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast() {
+			return "", fmt.Errorf("%s is not an address of this machine to send from; write one without a zone, or the name of the interface", quoted(text))
+		}
+		return addr.Unmap().String(), nil
+	}
+	if len(text) > maxInterface || strings.ContainsAny(text, "/:") || strings.TrimSpace(text) != text || measurement.Text(text) != text {
+		return "", fmt.Errorf("%s is neither an IP address nor the name of an interface; want for example 192.0.2.10 or eth1", quoted(text))
+	}
+	return text, nil
 }
 
 func parseService(text string) (string, error) {

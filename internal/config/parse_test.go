@@ -100,6 +100,7 @@ const everyKey = `
 catalogues: []
 resolvers: [192.0.2.53, "[2001:db8::53]:5353", "2001:db8::54"]
 ip_versions: [6]
+source: 192.0.2.10
 authority: {mode: servers, servers: [127.0.0.1:5353], interception_test: false, whoami: whoami.example}
 survey: {timeout: 5s, min_interval: 0s, concurrency: 10, max_addresses: 4}
 freshness: {margin: 1s, slack: 2s, authority_lag: 3s, learning: 4s, hold: 5s, spacing: 6s}
@@ -148,6 +149,7 @@ func TestParseEveryKey(t *testing.T) {
 		Catalogues: []string{},
 		Resolvers:  servers("192.0.2.53:53", "[2001:db8::53]:5353", "[2001:db8::54]:53"),
 		IPVersions: []IPVersion{IPv6},
+		Source:     "192.0.2.10",
 		Authority:  AuthorityQueries{Mode: AuthorityServers, Servers: servers("127.0.0.1:5353"), Whoami: "whoami.example"},
 		Survey:     Survey{Timeout: 5 * time.Second, Concurrency: 10, MaxAddresses: 4},
 		Freshness: Freshness{

@@ -153,6 +153,7 @@ var samplesOf = map[string][]string{
 	"host":       {"a.example", "B.example.", "192.0.2.1", `"2001:db8::1"`, "lwm2m.us-east-1.mbedcloud.com"},
 	"name":       {"whoami.example", `""`},
 	"public_key": {everyKeyPublicKey},
+	"source":     {"eth1", "br-lan.2", "192.0.2.10", `"2001:db8::10"`, `"::ffff:192.0.2.10"`, "Ethernet 2"},
 	"service":    {"a", `"CoAP / b"`, `"yes"`, `"1.5"`, `"null"`, `"~"`, `"a: b #c"`, `"- x"`, `"ü"`, "lwm2m"},
 }
 

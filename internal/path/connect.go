@@ -8,16 +8,29 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
+
+// Dialer returns the function that opens the sockets of walks by an uplink.
+func Dialer(u route.Uplink) func(ctx context.Context, network, address string) (net.Conn, error) {
+	// The kernel's keep-alive probes would keep alive what an idle measurement wants to see expire.
+	tcp := u.Dialer(net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: false}, KeepAlive: -1})
+	udp := u.Dialer(net.Dialer{ControlContext: controlUDP})
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if network == "udp" {
+			return udp(ctx, network, address)
+		}
+		return tcp(ctx, network, address)
+	}
+}
 
 // connect opens a TCP connection and records in out how that went; it returns nil if the connect failed.
 func (w *Walker) connect(ctx context.Context, t Target, patience time.Duration, out *measurement.Outcome) *sockclock.Conn {
 	dial := w.Dial
 	if dial == nil {
-		// The kernel's keep-alive probes would keep alive what an idle measurement wants to see expire.
-		dial = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: false}, KeepAlive: -1}).DialContext
+		dial = Dialer(route.Uplink{})
 	}
 	phase, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -6,12 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockerr"
 )
@@ -125,7 +125,7 @@ func (s *udpSession) Connect(ctx context.Context) bool {
 	s.out.Started = time.Now()
 	dial := s.walker.Dial
 	if dial == nil {
-		dial = (&net.Dialer{ControlContext: controlUDP}).DialContext
+		dial = Dialer(route.Uplink{})
 	}
 	conn, err := dial(ctx, "udp", s.target.Address.String())
 	if err != nil {

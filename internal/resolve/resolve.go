@@ -39,7 +39,9 @@ type Options struct {
 	Previous *Service
 	Now      func() time.Time // nil: time.Now
 	Logger   *slog.Logger     // nil: nothing is logged
-	// Dial opens the sockets; nil: a net.Dialer.
+	// Uplink is what the questions leave by.
+	Uplink route.Uplink
+	// Dial opens the sockets; nil: by the uplink.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Usable reports whether a discovered authoritative server can be reached at an address; nil: at global unicast
 	// addresses that this machine has a route to.
@@ -86,7 +88,11 @@ func New(o Options) *Service {
 		s.counts = o.Previous.counts
 	}
 	if s.exchanger == nil {
-		s.exchanger = &dns.Client{Dial: o.Dial, Now: s.now, Counts: s.counts}
+		dial := o.Dial
+		if dial == nil {
+			dial = o.Uplink.Dialer(net.Dialer{})
+		}
+		s.exchanger = &dns.Client{Dial: dial, Now: s.now, Counts: s.counts}
 	}
 	s.upstream = !o.NoUpstreamTest
 	if o.Previous != nil {
@@ -121,7 +127,9 @@ func (s *Service) zoneOptions(o Options) dns.Options {
 		Unanswered: o.Unanswered, Port: o.Port,
 	}
 	if out.Usable == nil {
-		out.Usable = func(addr netip.Addr) bool { return reachable(netip.AddrPortFrom(addr, cmp.Or(o.Port, dnsPort))) }
+		out.Usable = func(addr netip.Addr) bool {
+			return reachable(o.Uplink, netip.AddrPortFrom(addr, cmp.Or(o.Port, dnsPort)))
+		}
 	}
 	if o.Config.Authority.Mode == config.AuthorityServers {
 		out.Servers = slices.Clone(o.Config.Authority.Servers)
@@ -131,8 +139,8 @@ func (s *Service) zoneOptions(o Options) dns.Options {
 
 // reachable reports whether a discovered authoritative server may be asked: loopback and link-local addresses belong
 // to no server of a zone.
-func reachable(at netip.AddrPort) bool {
-	return at.Addr().IsGlobalUnicast() && route.Exists("udp", at)
+func reachable(uplink route.Uplink, at netip.AddrPort) bool {
+	return at.Addr().IsGlobalUnicast() && uplink.Exists("udp", at)
 }
 
 // stateOf returns the state of a configured host, taken over from the previous service if its options are the same.

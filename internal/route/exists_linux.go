@@ -3,6 +3,7 @@ package route
 import (
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -12,19 +13,27 @@ import (
 // errUnknown is returned if the kernel did not answer the question for a route.
 var errUnknown = errors.New("route: no answer from the kernel")
 
-// askTCP asks the kernel for the route of a TCP connection to a remote address and port: policy rules may depend on
+// askTCP asks the kernel for the route of a TCP connection with a binding to a remote address and port: policy rules may depend on
 // both (ip-rule(8): ipproto, dport). An error for which isNoRoute is false means that the kernel has not answered the
 // question. Kernels before 4.18 ignore protocol and port.
-func askTCP(remote netip.AddrPort) error {
+func askTCP(remote netip.AddrPort, from binding) error {
 	if remote.Addr().Zone() != "" {
 		return errUnknown // needs the index of the interface
+	}
+	device := 0
+	if from.device != "" {
+		found, err := net.InterfaceByName(from.device)
+		if err != nil {
+			return noRoute
+		}
+		device = found.Index
 	}
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return errUnknown // a sandbox may forbid it
 	}
 	defer func() { _ = unix.Close(fd) }()
-	if err := unix.Sendto(fd, routeRequest(remote), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, routeRequest(remote, from.addr, device), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return errUnknown
 	}
 	// The kernel has answered when the request was sent.
@@ -36,14 +45,15 @@ func askTCP(remote netip.AddrPort) error {
 	return routeError(answer[:n])
 }
 
-// routeRequest encodes the request RTM_GETROUTE (rtnetlink(7)).
-func routeRequest(remote netip.AddrPort) []byte {
+// routeRequest encodes the request RTM_GETROUTE (rtnetlink(7)). The source address may be invalid, and the index of the
+// interface 0: any.
+func routeRequest(remote netip.AddrPort, source netip.Addr, device int) []byte {
 	addr := remote.Addr().Unmap()
 	family := byte(unix.AF_INET6)
 	if addr.Is4() {
 		family = unix.AF_INET
 	}
-	b := slices.Grow([]byte(nil), 64)[:unix.NLMSG_HDRLEN+unix.SizeofRtMsg]
+	b := slices.Grow([]byte(nil), 96)[:unix.NLMSG_HDRLEN+unix.SizeofRtMsg]
 	binary.NativeEndian.PutUint16(b[4:], unix.RTM_GETROUTE)
 	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST)
 	b[unix.NLMSG_HDRLEN], b[unix.NLMSG_HDRLEN+1] = family, byte(addr.BitLen())
@@ -56,7 +66,14 @@ func routeRequest(remote netip.AddrPort) []byte {
 	attribute(unix.RTA_DST, addr.AsSlice())
 	attribute(unix.RTA_IP_PROTO, []byte{unix.IPPROTO_TCP})
 	attribute(unix.RTA_DPORT, binary.BigEndian.AppendUint16(nil, remote.Port()))
-	binary.NativeEndian.PutUint32(b, uint32(len(b))) //nolint:gosec // at most 64
+	if source.IsValid() {
+		b[unix.NLMSG_HDRLEN+2] = byte(source.BitLen())
+		attribute(unix.RTA_SRC, source.AsSlice())
+	}
+	if device != 0 {
+		attribute(unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(device))) //nolint:gosec // an index
+	}
+	binary.NativeEndian.PutUint32(b, uint32(len(b))) //nolint:gosec // at most 96
 	return b
 }
 

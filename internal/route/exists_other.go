@@ -11,4 +11,4 @@ import (
 var errUnknown = errors.New("route: the kernel cannot be asked")
 
 // askTCP returns [errUnknown]: only Linux has a way to ask for the route of a TCP connection without a connection.
-func askTCP(netip.AddrPort) error { return errUnknown }
+func askTCP(netip.AddrPort, binding) error { return errUnknown }

@@ -64,7 +64,7 @@ func TestSource(t *testing.T) {
 		{"another address of it", "127.0.53.1:5684", "127.0.0.1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			source, ok := Source(netip.MustParseAddrPort(test.remote))
+			source, ok := Uplink{}.Source(netip.MustParseAddrPort(test.remote))
 			if !ok || source.String() != test.source {
 				t.Errorf("%v, %v", source, ok)
 			}

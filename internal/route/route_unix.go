@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noRoute is the error of a destination that this machine has no route to.
+const noRoute = unix.ENETUNREACH
+
 // isNoRoute reports whether the kernel cannot reach an address: it has no route, a route that rejects, no local
 // address of the family, or no support for the family.
 func isNoRoute(err error) bool {

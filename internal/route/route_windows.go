@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// noRoute is the error of a destination that this machine has no route to.
+const noRoute = windows.WSAENETUNREACH
+
 // isNoRoute reports whether the system cannot reach an address: it has no route, no local address of the family, or
 // no support for the family.
 func isNoRoute(err error) bool {

@@ -211,7 +211,7 @@ func (r *round) sourceOf(s *slot) sourceRule {
 			to := netip.AddrPortFrom(addr, p.Port)
 			known, asked := r.sources[to]
 			if !asked {
-				known.addr, known.ok = r.survey.opts.Source(to)
+				known.addr, known.ok = r.source(to)
 				if r.sources == nil {
 					r.sources = make(map[netip.AddrPort]sourceAddr)
 				}
@@ -225,7 +225,23 @@ func (r *round) sourceOf(s *slot) sourceRule {
 	}
 }
 
-// sourceAddr is an answer of Options.Source.
+// source returns the answer of [Options.Source].
+func (r *round) source(to netip.AddrPort) (netip.Addr, bool) {
+	if f := r.survey.opts.Source; f != nil {
+		return f(to)
+	}
+	return r.site.Uplink.Source(to)
+}
+
+// routed returns the answer of [Options.Routed].
+func (r *round) routed(addr netip.Addr, p measurement.Path) bool {
+	if f := r.survey.opts.Routed; f != nil {
+		return f(addr, p)
+	}
+	return r.site.Uplink.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
+}
+
+// sourceAddr is an answer of [Options.Source].
 type sourceAddr struct {
 	addr netip.Addr
 	ok   bool
@@ -236,15 +252,15 @@ type sourceAddr struct {
 func (r *round) routedOf(s *slot) func(addr netip.Addr) bool {
 	return func(addr netip.Addr) bool {
 		return r.unconfigured && s.sinkhole(addr, resolve.NAT64{}) ||
-			slices.ContainsFunc(s.endpoint.Paths, func(p measurement.Path) bool { return r.survey.opts.Routed(addr, p) })
+			slices.ContainsFunc(s.endpoint.Paths, func(p measurement.Path) bool { return r.routed(addr, p) })
 	}
 }
 
 // hasRoute reports whether getaddrinfo or a path of the endpoint has a route to an address.
 func (r *round) hasRoute(e *config.Endpoint, addr netip.Addr) bool {
 	return slices.ContainsFunc(e.Paths, func(p measurement.Path) bool {
-		_, ok := r.survey.opts.Source(netip.AddrPortFrom(addr, p.Port))
-		return ok || r.survey.opts.Routed(addr, p)
+		_, ok := r.source(netip.AddrPortFrom(addr, p.Port))
+		return ok || r.routed(addr, p)
 	})
 }
 

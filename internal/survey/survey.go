@@ -45,6 +45,8 @@ type Site struct {
 	Source    string
 	Resolvers []netip.AddrPort
 	Proxy     report.Proxy
+	// Uplink is what the site's packets leave by.
+	Uplink route.Uplink
 
 	Anchors Anchors
 	Names   *resolve.Service
@@ -62,9 +64,9 @@ type Options struct {
 	Name string           // name of this machine, for reports
 	Now  func() time.Time // nil: time.Now
 	// Source returns the address that getaddrinfo takes this machine to send from to a remote address and port; ok is
-	// false if it finds no route. nil: route.Source.
+	// false if it finds no route. nil: that of the site's uplink.
 	Source func(remote netip.AddrPort) (local netip.Addr, ok bool)
-	// Routed reports whether this machine has a route for a path to an address. nil: route.Exists.
+	// Routed reports whether this machine has a route for a path to an address. nil: by the site's uplink.
 	Routed func(addr netip.Addr, p measurement.Path) bool
 	// Sockets bounds the sockets of walks and look-ups of hosts; 0: by the limit of open files of this process.
 	Sockets int
@@ -104,16 +106,8 @@ func New(site *Site, opts Options) *Survey {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.Source == nil {
-		opts.Source = route.Source
-	}
 	if opts.Sockets <= 0 {
 		opts.Sockets = socketsOf(DescriptorLimit())
-	}
-	if opts.Routed == nil {
-		opts.Routed = func(addr netip.Addr, p measurement.Path) bool {
-			return route.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
-		}
 	}
 	s := &Survey{
 		opts:       opts,

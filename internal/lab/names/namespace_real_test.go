@@ -84,15 +84,15 @@ func (n *namespace) dial(ctx context.Context, network, address string) (conn net
 	return conn, err
 }
 
-// source is [route.Source] in the namespace.
+// source is [route.Uplink.Source] in the namespace.
 func (n *namespace) source(remote netip.AddrPort) (local netip.Addr, ok bool) {
-	n.do(func() { local, ok = route.Source(remote) })
+	n.do(func() { local, ok = route.Uplink{}.Source(remote) })
 	return local, ok
 }
 
-// routed is [route.Exists] in the namespace.
+// routed is [route.Uplink.Exists] in the namespace.
 func (n *namespace) routed(addr netip.Addr, p measurement.Path) (ok bool) {
-	n.do(func() { ok = route.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port)) })
+	n.do(func() { ok = route.Uplink{}.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port)) })
 	return ok
 }
 

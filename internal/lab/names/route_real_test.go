@@ -18,26 +18,35 @@ func TestRoutesOfPolicyRules(t *testing.T) {
 		"route add unreachable 198.51.100.9 table 100", "route add blackhole 198.51.100.10 table 100", "-6 route add prohibit 2001:db8:2::9 table 100",
 	}, nil)
 	for name, test := range map[string]struct {
-		network, remote string
-		want            bool
+		network, remote, source string
+		want                    bool
 	}{
-		"IPv4, TCP, the port of the rule: a route":   {"tcp", "198.51.100.1:5684", true},
-		"IPv4, TCP, another port: none":              {"tcp", "198.51.100.1:443", false},
-		"IPv4, UDP, the port of the rule: none":      {"udp", "198.51.100.1:5684", false},
-		"IPv4, on the link: a route":                 {"tcp", "10.0.0.7:443", true},
-		"IPv4 in IPv6 form: a route":                 {"tcp", "[::ffff:198.51.100.1]:5684", true},
-		"IPv4, a route that rejects: none":           {"tcp", "198.51.100.9:5684", false},
-		"IPv4, a route that drops: none":             {"tcp", "198.51.100.10:5684", false},
-		"IPv6, TCP, the port of the rule: a route":   {"tcp", "[2001:db8:2::1]:5684", true},
-		"IPv6, TCP, another port: none":              {"tcp", "[2001:db8:2::1]:443", false},
-		"IPv6, UDP, the port of the rule: none":      {"udp", "[2001:db8:2::1]:5684", false},
-		"IPv6, a route that prohibits: none":         {"tcp", "[2001:db8:2::9]:5684", false},
-		"this machine's own address: a route":        {"tcp", "10.0.0.2:5684", true},
-		"IPv6, link-local with a zone: as UDP finds": {"tcp", "[fe80::1%d0]:5684", false},
+		"IPv4, TCP, the port of the rule: a route":   {"tcp", "198.51.100.1:5684", "", true},
+		"IPv4, TCP, another port: none":              {"tcp", "198.51.100.1:443", "", false},
+		"IPv4, UDP, the port of the rule: none":      {"udp", "198.51.100.1:5684", "", false},
+		"IPv4, on the link: a route":                 {"tcp", "10.0.0.7:443", "", true},
+		"IPv4 in IPv6 form: a route":                 {"tcp", "[::ffff:198.51.100.1]:5684", "", true},
+		"IPv4, a route that rejects: none":           {"tcp", "198.51.100.9:5684", "", false},
+		"IPv4, a route that drops: none":             {"tcp", "198.51.100.10:5684", "", false},
+		"IPv6, TCP, the port of the rule: a route":   {"tcp", "[2001:db8:2::1]:5684", "", true},
+		"IPv6, TCP, another port: none":              {"tcp", "[2001:db8:2::1]:443", "", false},
+		"IPv6, UDP, the port of the rule: none":      {"udp", "[2001:db8:2::1]:5684", "", false},
+		"IPv6, a route that prohibits: none":         {"tcp", "[2001:db8:2::9]:5684", "", false},
+		"this machine's own address: a route":        {"tcp", "10.0.0.2:5684", "", true},
+		"IPv6, link-local with a zone: as UDP finds": {"tcp", "[fe80::1%d0]:5684", "", false},
+		"by the interface: a route":                  {"tcp", "198.51.100.1:5684", "d0", true},
+		// Without a route, Linux takes an IPv4 address to be on the link of the interface that a socket is bound to.
+		"by the interface, another port: on its link":   {"tcp", "198.51.100.1:443", "d0", true},
+		"IPv6, by the interface, another port: none":    {"tcp", "[2001:db8:2::1]:443", "d0", false},
+		"IPv6, by another interface: none":              {"tcp", "[2001:db8:2::1]:5684", "lo", false},
+		"by an interface that does not exist: none":     {"tcp", "198.51.100.1:5684", "d7", false},
+		"from its address: a route":                     {"tcp", "198.51.100.1:5684", "10.0.0.2", true},
+		"from an address that the site has not: none":   {"tcp", "198.51.100.1:5684", "10.0.0.3", false},
+		"from an address of the other IP version: none": {"tcp", "198.51.100.1:5684", "2001:db8:1::2", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bool
-			n.do(func() { got = route.Exists(test.network, netip.MustParseAddrPort(test.remote)) })
+			n.do(func() { got = route.NewUplink(test.source).Exists(test.network, netip.MustParseAddrPort(test.remote)) })
 			if got != test.want {
 				t.Errorf("%v, want %v", got, test.want)
 			}
