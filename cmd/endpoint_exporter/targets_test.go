@@ -68,7 +68,7 @@ func TestChooseTargets(t *testing.T) {
 		"a name without a dot and its port": {asked: []string{"gateway:5684/tcp"}, want: []string{"device: gateway device (none): tcp 5684"}},
 		"a device at 443":                   {asked: []string{"x.example.net:443"}, flags: targetFlags{client: "device"}, want: []string{"device: x.example.net device (none): tcp 443, udp 443"}},
 		"a web client":                      {asked: []string{"x.example.net"}, flags: targetFlags{client: "web"}, want: []string{"web: x.example.net web web: tcp 443"}},
-		"a web client over UDP":             {asked: []string{"x.example.net/udp"}, flags: targetFlags{client: "web"}, err: "--client=device"},
+		"a web client over UDP":             {asked: []string{"x.example.net/udp"}, flags: targetFlags{client: "web"}, err: "want the client device"},
 		"public roots":                      {asked: []string{"x.example.net/udp"}, flags: targetFlags{trust: "public"}, want: []string{"device: x.example.net device public: udp 5684"}},
 		"an anchor of the configuration":    {asked: []string{"x.example.net/udp"}, flags: targetFlags{trust: "site"}, want: []string{"device: x.example.net device site: udp 5684"}},
 		"a file":                            {asked: []string{"x.example.net/udp"}, flags: targetFlags{trust: ca}, want: []string{"device: x.example.net device " + ca + ": udp 5684"}},

@@ -23,7 +23,8 @@ type Conn struct {
 	arrived  time.Duration // when the data that was read last arrived, on the monotonic clock
 	answered bool          // the last read of the exchange returned data
 	replying bool          // the last call was that read
-	own      time.Duration // see Elapsed
+	own      time.Duration // of this process, before the data that was read last: see Elapsed
+	pending  time.Duration // the same since then
 }
 
 // New returns a connection that measures the exchanges of conn.
@@ -34,21 +35,21 @@ func (c *Conn) NetConn() net.Conn { return c.Conn }
 
 // Begin makes the next write the beginning of an exchange.
 func (c *Conn) Begin() {
-	c.writing, c.answered, c.replying, c.own = false, false, false, 0
+	c.writing, c.answered, c.replying, c.own, c.pending = false, false, false, 0, 0
 }
 
 // Elapsed returns how long the peer and the network have taken in the exchange: from the first write to the arrival of
 // the data that the last read returned, or until now if that returned none. It does not include the time that this
 // process took to answer received data, from the arrival to the write.
 func (c *Conn) Elapsed() time.Duration {
-	end := c.arrived
+	end, own := c.arrived, c.own
 	switch {
 	case !c.writing:
 		return 0
 	case !c.answered:
-		end = now().mono
+		end, own = now().mono, c.own+c.pending
 	}
-	return max(0, end-c.began.mono-c.own)
+	return max(0, end-c.began.mono-own)
 }
 
 // Write writes to the connection. The time is read right before the system call, because a peer on a fast path can
@@ -58,7 +59,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if !c.writing {
 		c.began, c.writing = at, true
 	} else if c.replying {
-		c.own += max(0, at.mono-c.arrived)
+		c.pending += max(0, at.mono-c.arrived)
 	}
 	c.replying = false
 	return c.Conn.Write(p)
@@ -74,6 +75,7 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	}
 	c.answered, c.replying = n > 0, n > 0
 	if n > 0 {
+		c.own, c.pending = c.own+c.pending, 0
 		c.arrived = c.arrival(stamp)
 	}
 	return n, err

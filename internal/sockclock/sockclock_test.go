@@ -69,9 +69,9 @@ func TestElapsed(t *testing.T) {
 		"written after the answer: until the answer": {func(t *testing.T, c *Conn) {
 			write(c)
 			read(t, c)
-			wait(second)
+			wait(5 * second)
 			write(c)
-		}, 1 * second},
+		}, 2 * second},
 		"a second exchange: only that": {func(t *testing.T, c *Conn) {
 			write(c)
 			read(t, c)
