@@ -15,6 +15,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/trace"
 )
 
 // check holds the flags of the one-shot command.
@@ -28,6 +29,7 @@ type check struct {
 	save     string // directory for certificates
 	failures bool   // show failures only
 	allow    allowList
+	trace    bool
 
 	intervalSet bool // by the user
 }
@@ -44,6 +46,7 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 		PlaceHolder("DURATION")
 	flags.Duration(cmd.Flag("watch.interval", "Time between the beginnings of two rounds of --watch, at least survey.min_interval."), &k.interval).
 		Default("15s").IsSetByUser(&k.intervalSet)
+	cmd.Flag("trace", "For each blocked path, find the hop at which its packets are lost, by increasing IP TTL; at most 45 s. Only on Linux.").BoolVar(&k.trace)
 	cmd.Flag("failures", "Leave out the rows of the table that are ok.").BoolVar(&k.failures)
 	cmd.Flag("save-certificates", "Write the certificates that the servers send into this directory, in PEM.").PlaceHolder("DIR").StringVar(&k.save)
 	k.allow.addFlags(cmd)
@@ -61,6 +64,10 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	if err := k.allow.check(k); err != nil {
 		present.WriteError(stderr, "check", err)
+		return exitUsage
+	}
+	if k.trace && k.watch > 0 {
+		present.WriteError(stderr, "check", errors.New("--trace and --watch exclude each other"))
 		return exitUsage
 	}
 	loaded, err := k.load()
@@ -99,12 +106,19 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	return k.finish(rep, stderr, k.write(rep, stdout))
 }
 
-// round makes one round.
+// round makes one round, and traces what it finds blocked if that is asked for.
 func (k *check) round(ctx context.Context, s *survey.Survey, stderr io.Writer) *report.Report {
 	progress := startProgress(stderr)
 	defer progress.stop()
 	progress.say(present.ProbingText)
-	return s.Run(ctx)
+	rep := s.Run(ctx)
+	if !k.trace || rep.Interrupted {
+		return rep
+	}
+	progress.say(present.TracingText)
+	traced := *rep // the survey's own is shared
+	traced.Traces = trace.Blocked(ctx, rep)
+	return &traced
 }
 
 // write writes a report in the chosen form.

@@ -31,3 +31,6 @@ func WriteError(w io.Writer, command string, err error) {
 
 // ProbingText is the progress of a check that waits for its first round.
 const ProbingText = "probing the paths"
+
+// TracingText is the progress of check --trace after its round.
+const TracingText = "tracing the blocked paths"

@@ -37,6 +37,8 @@ var forPrograms = map[string]string{
 	"Hosts.Paths.Addresses.Class": "the reason says more",
 
 	"Hosts.Paths.Addresses.Certificate.Authentic":   "the reason says it",
+	"Hosts.Paths.Trace.Tried":                       "Text says it in words",
+	"Hosts.Paths.Trace.Ending":                      "Text says it in words",
 	"Hosts.Paths.Idle.Reason":                       "Why says it in words",
 	"Hosts.Paths.Idle.SurvivedSeconds":              "Why says it in words",
 	"Hosts.Paths.Addresses.Certificate.MachineRoot": "Seen says it in words",
@@ -164,7 +166,7 @@ func TestEveryFieldIsShown(t *testing.T) {
 	all := leaves("", reflect.TypeFor[View]())
 	for _, name := range all {
 		changed := false
-		for _, make := range []func() *report.Report{sick, offline, unjudged, proxied} {
+		for _, make := range []func() *report.Report{sick, offline, unjudged, proxied, traced} {
 			if changed {
 				break
 			}

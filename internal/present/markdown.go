@@ -35,6 +35,7 @@ func Markdown(w io.Writer, v *View) error {
 			markdownPath(&b, h.Host, &h.Paths[j])
 		}
 	}
+	markdownTraces(&b, v)
 	if len(v.summary.Resolvers) > 0 {
 		b.WriteString("\n## Name resolution\n\n| host | DNS server | answer | TTL | the zone's TTL | records kept past their TTL? |\n|---|---|---|---|---|---|\n")
 		for i := range v.Hosts {

@@ -72,6 +72,7 @@ func Text(w io.Writer, v *View, p Palette) error {
 	} else {
 		t.unprobed(v)
 	}
+	t.tracesOf(v)
 	t.openVerdicts(v)
 	t.todo(v)
 	_, err := io.WriteString(w, t.String())

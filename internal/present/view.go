@@ -98,6 +98,7 @@ type Path struct {
 	Omitted   int                   `json:"omitted_addresses,omitempty"`
 	Addresses []Address             `json:"addresses,omitempty"`
 	Idle      *Idle                 `json:"idle,omitempty"`
+	Trace     *Trace                `json:"trace,omitempty"`
 }
 
 // Address is a path to one address; the first of a path is the one that a device would take now.
@@ -190,6 +191,9 @@ func NewView(r *report.Report, exporterVersion string) *View {
 	}
 	for i := range r.Hosts {
 		v.Hosts[i] = newHost(&r.Hosts[i])
+		for j := range r.Hosts[i].Paths {
+			v.Hosts[i].Paths[j].Trace = newTrace(r, r.Hosts[i].Endpoint.Host, r.Hosts[i].Paths[j].Path)
+		}
 	}
 	return v
 }

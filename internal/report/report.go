@@ -33,6 +33,8 @@ type Report struct {
 	Queries []measurement.QueryCount
 	// Summary is the verdict on the whole site, by diagnose.Summarize.
 	Summary Summary
+	// Traces are how far packets of blocked paths get, if that was asked for.
+	Traces []Trace
 }
 
 // Proxy is an HTTP or SOCKS proxy that an environment variable names.

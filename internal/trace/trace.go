@@ -1,0 +1,152 @@
+// Package trace finds the hop at which a packet of a blocked path is lost: it sends the packet with increasing IP TTL and
+// reads the ICMP errors of routers from the socket's error queue, as tcptraceroute does, without privileges.
+package trace
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+)
+
+// Bounds of a trace.
+const (
+	maxHops   = 30
+	batch     = 6                // TTLs that are tried at once
+	maxSilent = 2 * batch        // hops in a row without an answer after which a trace ends
+	tries     = 2                // packets of one TTL, because routers limit the rate of their ICMP errors
+	wait      = time.Second      // for the answer to one packet
+	maxPaths  = 24               // traced for one report
+	atOnce    = 6                // paths traced at once
+	maxTime   = 45 * time.Second // for all paths
+)
+
+// probe sends one packet with a TTL and waits for what answers. It returns at the end of the context.
+type probe func(ctx context.Context, target target, ttl int) report.TraceHop
+
+// target is a packet and where it goes.
+type target struct {
+	report.Trace
+	hello []byte // for TraceHello and TraceDatagram
+}
+
+// Blocked traces the blocked paths of a report, each to its first address. It takes at most 45 s.
+func Blocked(ctx context.Context, r *report.Report) []report.Trace {
+	return blocked(ctx, r, kernelProbe)
+}
+
+func blocked(ctx context.Context, r *report.Report, send probe) []report.Trace {
+	ctx, cancel := context.WithTimeout(ctx, maxTime)
+	defer cancel()
+	targets := targetsOf(r)
+	traces := make([]report.Trace, len(targets))
+	slots := make(chan struct{}, atOnce)
+	var running sync.WaitGroup
+	for i := range targets {
+		running.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			traces[i] = run(ctx, targets[i], send)
+		})
+	}
+	running.Wait()
+	return traces
+}
+
+// targetsOf lists the blocked paths that have an address.
+func targetsOf(r *report.Report) []target {
+	var out []target
+	for i := range r.Hosts {
+		h := &r.Hosts[i]
+		for j := range h.Paths {
+			p := &h.Paths[j]
+			if p.Finding.Reason.Class() != reason.Blocked || len(p.Walks) == 0 || len(out) == maxPaths {
+				continue
+			}
+			walk := &p.Walks[0]
+			t := target{Trace: report.Trace{Host: h.Endpoint.Host, Path: p.Path, Address: walk.Outcome.Address.Addr().Unmap()}}
+			var random [32]byte
+			_, _ = rand.Read(random[:]) // never fails
+			switch _, connected := walk.Outcome.Took(measurement.Connect); {
+			case p.Transport == measurement.UDP:
+				t.Packet, t.hello = report.TraceDatagram, devicedtls.Hello(random, nil, true)
+			case connected:
+				t.Packet, t.hello = report.TraceHello, devicetls.Hello(random)
+			default:
+				t.Packet = report.TraceSYN
+			}
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// run traces one path.
+func run(ctx context.Context, t target, send probe) report.Trace {
+	out := t.Trace
+	if send == nil {
+		out.Ending = report.TraceUnavailable
+		return out
+	}
+	for silent := 0; len(out.Hops) < maxHops && silent < maxSilent && ctx.Err() == nil; {
+		hops := make([]report.TraceHop, batch)
+		var waiting sync.WaitGroup
+		for i := range hops {
+			waiting.Go(func() { hops[i] = repeat(ctx, t, len(out.Hops)+i+1, send) })
+		}
+		waiting.Wait()
+		for _, hop := range hops {
+			out.Hops = append(out.Hops, hop)
+			silent++
+			if hop.Reply != report.TraceSilent {
+				silent = 0
+			}
+			if out.Ending = ending(hop.Reply); out.Ending != report.TraceLost {
+				out.Tried = len(out.Hops)
+				return out
+			}
+		}
+	}
+	out.Tried = len(out.Hops)
+	last := len(out.Hops)
+	for last > 0 && out.Hops[last-1].Reply == report.TraceSilent {
+		last--
+	}
+	out.Hops, out.Ending = slices.Clip(out.Hops[:last]), report.TraceLost
+	return out
+}
+
+// repeat sends packets of one TTL until something answers.
+func repeat(ctx context.Context, t target, ttl int, send probe) report.TraceHop {
+	hop := report.TraceHop{Reply: report.TraceSilent}
+	for range tries {
+		if hop.Reply != report.TraceSilent || ctx.Err() != nil {
+			break
+		}
+		try, cancel := context.WithTimeout(ctx, wait)
+		hop = send(try, t, ttl)
+		cancel()
+	}
+	return hop
+}
+
+// ending is TraceLost for a reply after which the trace goes on.
+func ending(r report.TraceReply) report.TraceEnding {
+	switch r {
+	case report.TraceRejected:
+		return report.TraceStopped
+	case report.TraceRefused:
+		return report.TraceTurnedDown
+	case report.TraceAnswered:
+		return report.TraceArrived
+	case report.TraceSilent, report.TraceExpired:
+	}
+	return report.TraceLost
+}
