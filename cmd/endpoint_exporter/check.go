@@ -155,10 +155,11 @@ func palette(w io.Writer) present.Palette {
 	return p
 }
 
-// terminalWidth is the number of columns of a terminal, 0 if it is not known; ok is false if w is not a terminal.
+// terminalWidth is the number of columns of a terminal, 0 if it is not known; ok is false if w is not a terminal that
+// interprets escape codes.
 func terminalWidth(w io.Writer) (columns int, ok bool) {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !ok || !term.IsTerminal(int(f.Fd())) || !enableEscapes(f) {
 		return 0, false
 	}
 	columns, _, err := term.GetSize(int(f.Fd()))

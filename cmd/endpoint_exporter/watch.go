@@ -159,7 +159,7 @@ func (o *watchOutput) write(f func() error) {
 // terminalHeight is the number of lines of a terminal that can move its cursor, 0 for everything else.
 func terminalHeight(w io.Writer) int {
 	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
+	if !ok || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) || !enableEscapes(f) {
 		return 0
 	}
 	_, lines, err := term.GetSize(int(f.Fd()))
