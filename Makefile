@@ -18,7 +18,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check lint helm chart chart-golden vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench browser soak demo golden oracle
+.PHONY: all build image test test-unit release-check release lint helm chart chart-golden vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench browser soak demo golden oracle
 all: build
 
 build: ## build both programs into the current directory
@@ -42,6 +42,10 @@ test-unit: ## the tests that need only Go and no root: all but those with real p
 
 release-check: ## build a release without publishing it: archives, packages and the image, installed and run
 	scripts/release-check
+
+release: ## publish the release of the tag that is checked out, as a draft, and push the image; .github/workflows/release.yml calls it
+	scripts/release-tools
+	IMAGE='$(IMAGE)' goreleaser release --clean
 
 helm:
 	@go version -m "$$(command -v helm)" 2>/dev/null | grep -qE '^\smod\shelm.sh/helm/v3\s$(HELM_VERSION)\s' || \

@@ -39,6 +39,69 @@ func TestImageIsPinned(t *testing.T) {
 	}
 }
 
+// TestTemplates checks that what GitHub reads beside the workflows is YAML with the keys that it needs, and that the
+// updates name directories with something to update.
+func TestTemplates(t *testing.T) {
+	var updates struct {
+		Version int
+		Updates []struct {
+			Ecosystem   string `yaml:"package-ecosystem"`
+			Directory   string
+			Directories []string
+		}
+	}
+	if err := yaml.Unmarshal([]byte(readFile(t, "../.github/dependabot.yml")), &updates); err != nil || updates.Version != 2 {
+		t.Fatalf("dependabot.yml: version %d, %v", updates.Version, err)
+	}
+	sources := map[string]string{"gomod": "go.mod", "docker": "Dockerfile", "github-actions": ".github/workflows/ci.yml"}
+	for _, u := range updates.Updates {
+		for _, directory := range append(u.Directories, u.Directory) {
+			if directory == "" {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join("..", directory, sources[u.Ecosystem])); err != nil || sources[u.Ecosystem] == "" {
+				t.Errorf("dependabot.yml: nothing of %s in %s: %v", u.Ecosystem, directory, err)
+			}
+		}
+		delete(sources, u.Ecosystem)
+	}
+	if len(sources) > 0 {
+		t.Errorf("dependabot.yml does not update %v", sources)
+	}
+
+	forms, err := filepath.Glob("../.github/ISSUE_TEMPLATE/*.yml")
+	if err != nil || len(forms) < 3 {
+		t.Fatalf("%d issue templates, %v", len(forms), err)
+	}
+	for _, file := range forms {
+		var form struct {
+			Name, Description string
+			Contacts          []struct{ Name, URL, About string } `yaml:"contact_links"`
+			Body              []struct {
+				Type, ID   string
+				Attributes map[string]any
+			}
+		}
+		if err := yaml.Unmarshal([]byte(readFile(t, file)), &form); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		if filepath.Base(file) == "config.yml" {
+			if len(form.Contacts) == 0 || !strings.Contains(readFile(t, "../SECURITY.md"), form.Contacts[0].URL) {
+				t.Errorf("%s: weaknesses are reported elsewhere than SECURITY.md says: %v", file, form.Contacts)
+			}
+			continue
+		}
+		if form.Name == "" || form.Description == "" || len(form.Body) == 0 {
+			t.Errorf("%s: no name, no description, or no questions", file)
+		}
+		for _, question := range form.Body {
+			if question.Type != "markdown" && (question.ID == "" || question.Attributes["label"] == nil) {
+				t.Errorf("%s: a question without id or label: %+v", file, question)
+			}
+		}
+	}
+}
+
 // TestWorkflows checks that actions are pinned by commit and that what runs is a target of the Makefile.
 func TestWorkflows(t *testing.T) {
 	makefile := readFile(t, "../Makefile")
@@ -64,7 +127,11 @@ func TestWorkflows(t *testing.T) {
 		if targets != "lint chart test release-check vulnerabilities" {
 			t.Errorf("%s: targets %s", file, targets)
 		}
-		for target := range strings.FieldsSeq(targets) {
+		called := strings.Fields(targets)
+		for _, m := range regexp.MustCompile(`run: make ([a-z-]+)`).FindAllStringSubmatch(text, -1) {
+			called = append(called, m[1])
+		}
+		for _, target := range called {
 			if !strings.Contains(makefile, "\n"+target+":") {
 				t.Errorf("%s: make has no target %s", file, target)
 			}
