@@ -13,6 +13,7 @@ import (
 // name) and the flags that they have. Add what a document needs after a look at the program's manual.
 var known = map[string]struct{ subcommands, flags string }{
 	"amtool":     {"check-config config alert", ""},
+	"apk":        {"add", "--allow-untrusted"},
 	"apt-get":    {"install", ""},
 	"curl":       {"", "-s -f -H -u -X --cacert -o"},
 	"dig":        {"", "-p +norecurse +short +noall +answer +trace"},

@@ -46,7 +46,7 @@ func layOut(t *testing.T) (dir string, images []string) {
 	t.Helper()
 	dir = t.TempDir()
 	for _, a := range released(t, "Binary") {
-		if a.Goos != "linux" {
+		if a.Goos != "linux" || a.Extra.ID != "endpoint_exporter" { // the image is not for routers
 			continue
 		}
 		platform := a.Goos + "/" + a.Goarch
@@ -194,10 +194,8 @@ func startAsKubernetesDoes(t *testing.T, root string) {
 	for _, variable := range container.Env {
 		command.Env = append(command.Env, variable.Name+"="+variable.Value)
 	}
-	command.SysProcAttr = &syscall.SysProcAttr{
-		Chroot:     root,
-		Credential: &syscall.Credential{Uid: pod.SecurityContext.RunAsUser, Gid: pod.SecurityContext.RunAsGroup},
-	}
+	command.SysProcAttr = chrooted(root)
+	command.SysProcAttr.Credential = &syscall.Credential{Uid: pod.SecurityContext.RunAsUser, Gid: pod.SecurityContext.RunAsGroup}
 	address := program.Start(t, command)
 	if want := net.JoinHostPort("127.0.0.1", strconv.Itoa(container.Ports[0].ContainerPort)); address != want {
 		t.Errorf("it listens on %s, the rendering's port is at %s", address, want)

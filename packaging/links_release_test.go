@@ -60,7 +60,7 @@ func TestReadmeNamesThePackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, command := range map[string]string{"deb": "dpkg -i ", "rpm": "rpm -i "} {
+	for kind, command := range map[string]string{"deb": "dpkg -i ", "rpm": "rpm -i ", "apk": "apk add --allow-untrusted "} {
 		_, rest, _ := strings.Cut(string(readme), "`"+command)
 		pattern, _, _ := strings.Cut(rest, "`")
 		if file := filepath.Base(only(t, "Linux Package", kind)); pattern == "" {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -57,6 +58,11 @@ func status(t *testing.T, pid, key string) []string {
 	}
 	t.Fatalf("process %s has no %s", pid, key)
 	return nil
+}
+
+// chrooted starts a program in a root of its own as the user and the group 65534.
+func chrooted(root string) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 }
 
 func runsAsNobody(t *testing.T, address string) {

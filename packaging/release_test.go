@@ -17,7 +17,7 @@ const dist = "../dist"
 type artifact struct {
 	Type, Path          string
 	Goos, Goarch, Goarm string
-	Extra               struct{ Format string }
+	Extra               struct{ Format, ID string }
 }
 
 func (a artifact) platform() string { return a.Goos + "/" + a.Goarch + a.Goarm }
