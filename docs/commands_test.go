@@ -20,7 +20,7 @@ var known = map[string]struct{ subcommands, flags string }{
 	"docker":     {"run build", "-p -v --network"},
 	"dpkg":       {"", "-i"},
 	"go":         {"install test", "-run -tags -bench -benchmem -v"},
-	"helm":       {"install", "--namespace --set"},
+	"helm":       {"install lint template", "--namespace --set --values"},
 	"htpasswd":   {"", "-nBC"},
 	"ip":         {"address route", ""},
 	"journalctl": {"", "-u -f --since"},
