@@ -42,10 +42,10 @@ func flagOf(t *testing.T, args []string, name string) string {
 	return ""
 }
 
-// unset is a variable of whoever runs compose, with what stands in for it.
+// unset matches a variable that the caller of compose may set, with its default.
 var unset = regexp.MustCompile(`\$\{\w+:-([^}]*)\}`)
 
-// mounts maps places in the container to files beside the examples, or of the machine; all are mounted read-only.
+// mounts maps paths in the container to files of the repository or of the machine; all are mounted read-only.
 func mounts(t *testing.T, s service) map[string]string {
 	t.Helper()
 	out := make(map[string]string)

@@ -26,7 +26,7 @@ import (
 // settle bounds how long targets may take to be found and scraped; Prometheus discovers every 5 s.
 const settle = 3 * time.Minute
 
-// install writes an example as an operator would have it, beside the rules, with old and new pairs replaced.
+// install writes an example into a directory with the rules, as an operator would, and replaces pairs of old and new text.
 func install(t *testing.T, name string, replaced ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -136,9 +136,9 @@ func (t target) asked() (host, exporter string) {
 	return u.Query().Get("target"), u.Host
 }
 
-// scrape runs Prometheus by an example until it has as many targets as are due and all of them are up, and gives them
-// with the address to ask Prometheus at.
-func scrape(t *testing.T, config string, due int) (found []target, at string) {
+// scrape runs Prometheus by an example until it has the expected number of targets and all of them are up. It returns
+// them and the address of Prometheus.
+func scrape(t *testing.T, config string, want int) (found []target, at string) {
 	t.Helper()
 	at = program.Start(t, exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address=127.0.0.1:0"))
 	await(t, func() error {
@@ -151,8 +151,8 @@ func scrape(t *testing.T, config string, due int) (found []target, at string) {
 			return err
 		}
 		found = answer.Data.ActiveTargets
-		if len(found) != due {
-			return fmt.Errorf("%d targets, not %d: %+v", len(found), due, found)
+		if len(found) != want {
+			return fmt.Errorf("%d targets, not %d: %+v", len(found), want, found)
 		}
 		for _, f := range found {
 			if f.Health != "up" {
@@ -210,8 +210,8 @@ func ask(t *testing.T, at, path string, into any) error {
 	return json.Unmarshal(body, into)
 }
 
-// awaitCount evaluates an expression until it gives the one number that is due.
-func awaitCount(t *testing.T, at, expression string, due int) {
+// awaitCount evaluates an expression until its value is the expected number.
+func awaitCount(t *testing.T, at, expression string, want int) {
 	t.Helper()
 	await(t, func() error {
 		var answer struct {
@@ -220,8 +220,8 @@ func awaitCount(t *testing.T, at, expression string, due int) {
 		if err := ask(t, at, "/api/v1/query?query="+url.QueryEscape(expression), &answer); err != nil {
 			return err
 		}
-		if got := fmt.Sprint(answer.Data.Result); len(answer.Data.Result) != 1 || answer.Data.Result[0].Value[1] != fmt.Sprint(due) {
-			return fmt.Errorf("%s is %s, not %d", expression, got, due)
+		if got := fmt.Sprint(answer.Data.Result); len(answer.Data.Result) != 1 || answer.Data.Result[0].Value[1] != fmt.Sprint(want) {
+			return fmt.Errorf("%s is %s, not %d", expression, got, want)
 		}
 		return nil
 	})

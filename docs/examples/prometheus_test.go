@@ -88,7 +88,7 @@ func scrapeConfig(t *testing.T, name string) *prometheus {
 	return config
 }
 
-// prometheusFiles are the examples for Prometheus, with what is mounted beside it in the compose file.
+// prometheusFiles are the examples for Prometheus, with the one that the Compose example mounts.
 func prometheusFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("prometheus-*.yml")
@@ -119,7 +119,7 @@ func TestEveryTargetIsAnExporter(t *testing.T) {
 				}
 			}
 			if len(asked) == 0 {
-				t.Errorf("%s: %s asks nobody", file, job.JobName)
+				t.Errorf("%s: %s has no target", file, job.JobName)
 			}
 			for _, address := range asked {
 				if !strings.HasSuffix(address, ":15684") {
@@ -157,7 +157,7 @@ func TestWhoIsAskedAtProbeIsScrapedAboutItself(t *testing.T) {
 				}
 			}
 			if !slices.Equal(job.Params["collect[]"], []string{"exporter"}) {
-				t.Errorf("%s: %s makes rounds of its own: %v", file, job.JobName, job.Params)
+				t.Errorf("%s: %s makes further rounds: %v", file, job.JobName, job.Params)
 			}
 		}
 		if !maps.Equal(asked, scraped) {
