@@ -74,9 +74,8 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		l := startLab(t, lab.Options{Network: network})
-		resolver := netip.MustParseAddrPort(l.ResolverAddress.String())
 		for text, place := range places {
-			if code, stderr := runDocumented(t, network.Dial, l.Config(), resolver, strings.Fields(text)[1:]); code == exitUsage {
+			if code, stderr := runDocumented(t, network.Dial, l, strings.Fields(text)[1:]); code == exitUsage {
 				t.Errorf("%s: %s: exit code %d: %s", place, text, code, stderr)
 			}
 		}
@@ -87,7 +86,7 @@ func TestDocumentedCommands(t *testing.T) {
 var placeholders = strings.NewReplacer("HOST:PORT", bootstrapHost+":5684", "HOST", bootstrapHost)
 
 // runDocumented runs the arguments of a document and returns the exit code and what was printed as an error.
-func runDocumented(t *testing.T, dial dialFunc, labConfig string, resolver netip.AddrPort, args []string) (int, string) {
+func runDocumented(t *testing.T, dial dialFunc, l *lab.Lab, args []string) (int, string) {
 	t.Helper()
 	dir := t.TempDir()
 	args = slices.Clone(args)
@@ -99,10 +98,7 @@ func runDocumented(t *testing.T, dial dialFunc, labConfig string, resolver netip
 		case "--watch":
 			arg = "--watch=1m" // as many rounds as it takes to see that it works
 		case "--web.config.file":
-			arg = name + "=" + filepath.Join(dir, "web.yml")
-			if err := os.WriteFile(filepath.Join(dir, "web.yml"), nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			arg = name + "=" + documentedWebConfig(t, l)
 		}
 		args[i] = placeholders.Replace(arg)
 	}
@@ -120,10 +116,53 @@ func runDocumented(t *testing.T, dial dialFunc, labConfig string, resolver netip
 		return exitUsage, err.Error()
 	}
 	shared.dial = dial
-	shared.systemResolvers = func() ([]netip.AddrPort, error) { return []netip.AddrPort{resolver}, nil }
+	shared.systemResolvers = func() ([]netip.AddrPort, error) { return []netip.AddrPort{netip.MustParseAddrPort(l.ResolverAddress.String())}, nil }
 	if shared.configFile != "" || !shared.configGiven {
-		shared.configFile, shared.configGiven = configFile(t, labConfig), true
+		shared.configFile, shared.configGiven = configFile(t, l.Config()), true
 	}
 	code := commands[chosen](t.Context(), &stdout, &stderr)
 	return code, stderr.String()
+}
+
+// documentedWebConfig writes the web configuration of deploy.md, with a certificate and a key under the names that it
+// gives them, and returns its path.
+func documentedWebConfig(t *testing.T, l *lab.Lab) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(tls_server_config:.*?)```").FindSubmatch(page)
+	if block == nil {
+		t.Fatal("deploy.md has no web configuration")
+	}
+	dir := t.TempDir()
+	write := func(name string, content []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	certFile, keyFile := clientPair(t, l) // any certificate
+	for name, from := range map[string]string{"web.crt": certFile, "web.key": keyFile} {
+		content, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(name, content)
+	}
+	write("web.yml", block[1])
+	return filepath.Join(dir, "web.yml")
+}
+
+// TestDocumentedPaths tests that http-api.md has every path of the HTTP server, with its method.
+func TestDocumentedPaths(t *testing.T) {
+	page, err := os.ReadFile("../../docs/http-api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{statusPath, probePath, discoveryPath, reportPath, "POST " + reloadPath, healthyPath, readyPath, "/metrics"} {
+		if !regexp.MustCompile("(?m)^\\| .*`" + regexp.QuoteMeta(path) + "[`?]").Match(page) {
+			t.Errorf("http-api.md has no row for %s", path)
+		}
+	}
 }
