@@ -116,7 +116,9 @@ func runDocumented(t *testing.T, dial dialFunc, l *lab.Lab, args []string) (int,
 		return exitUsage, err.Error()
 	}
 	shared.dial = dial
-	shared.systemResolvers = func() ([]netip.AddrPort, error) { return []netip.AddrPort{netip.MustParseAddrPort(l.ResolverAddress.String())}, nil }
+	shared.systemResolvers = func() ([]netip.AddrPort, error) {
+		return []netip.AddrPort{netip.MustParseAddrPort(l.ResolverAddress.String())}, nil
+	}
 	if shared.configFile != "" || !shared.configGiven {
 		shared.configFile, shared.configGiven = configFile(t, l.Config()), true
 	}
