@@ -26,7 +26,8 @@ import (
 // settle bounds how long targets may take to be found and scraped; Prometheus discovers every 5 s.
 const settle = 3 * time.Minute
 
-// install writes an example into a directory with the rules, as an operator would, and replaces pairs of old and new text.
+// install writes an example into a directory with the rules, as an operator would, and replaces pairs of old and new
+// text.
 func install(t *testing.T, name string, replaced ...string) string {
 	t.Helper()
 	dir := t.TempDir()

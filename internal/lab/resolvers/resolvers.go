@@ -47,8 +47,8 @@ type Config struct {
 	Settings string
 }
 
-// Configurations returns the configurations of docs/dns-staleness-products.md that the installed programs support, by name.
-// Their times are scaled for a zone with a TTL of 2 s.
+// Configurations returns the configurations of docs/dns-staleness-products.md that the installed programs support, by
+// name. Their times are scaled for a zone with a TTL of 2 s.
 func Configurations() map[string]Config {
 	return map[string]Config{
 		"unbound default":                              {Product: Unbound},
