@@ -43,3 +43,39 @@ func TestQueries(t *testing.T) {
 		t.Error("no query found")
 	}
 }
+
+// TestNames tests that every metric and every alert that a document names exists.
+func TestNames(t *testing.T) {
+	known, err := promql.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := read(t, "../alerts/endpoint.rules.yml")
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md") {
+		text := read(t, page)
+		for _, match := range regexp.MustCompile("`(endpoint_[a-z0-9_]+)[`{ ]").FindAllStringSubmatch(text, -1) {
+			name := match[1]
+			if name == "endpoint_exporter" || name == "endpoint_lab" || strings.HasSuffix(name, "_") {
+				continue
+			}
+			n++
+			if _, ok := known[name]; !ok {
+				t.Errorf("%s: there is no metric %s", page, name)
+			}
+		}
+		for _, match := range regexp.MustCompile("`(Endpoint[A-Z][A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
+			n++
+			if !strings.Contains(rules, "alert: "+match[1]+"\n") {
+				t.Errorf("%s: there is no alert %s", page, match[1])
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d names found", n)
+	}
+}
