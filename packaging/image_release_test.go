@@ -167,9 +167,9 @@ func renderedPod(t *testing.T) podSpec {
 	return podSpec{}
 }
 
-// startAsKubernetesDoes starts the exporter in the root of the image with the user, the arguments, the environment and the
-// configuration file of the chart's rendering, and asks it at the rendering's port. It differs from a pod in that it
-// listens on loopback only.
+// startAsKubernetesDoes starts the exporter in the root of the image with the user, the arguments, the environment and
+// the configuration file of the chart's rendering, and asks it at the rendering's port. It differs from a pod in that
+// it listens on loopback only.
 func startAsKubernetesDoes(t *testing.T, root string) {
 	t.Helper()
 	pod := renderedPod(t)

@@ -1,5 +1,5 @@
-// Package chart tests the Helm chart with helm itself and with the types of Kubernetes and of the Prometheus operator. It
-// is a module of its own, so that the exporter's module does not depend on them. `make chart` runs it.
+// Package chart tests the Helm chart with helm itself and with the types of Kubernetes and of the Prometheus operator.
+// It is a module of its own, so that the exporter's module does not depend on them. `make chart` runs it.
 package chart
 
 import (
@@ -227,8 +227,8 @@ func compare(t *testing.T, file, got string) {
 	}
 }
 
-// TestGoldenRenderings compares the objects of three files of values with what is committed. One is the plain Kubernetes
-// example.
+// TestGoldenRenderings compares the objects of three files of values with what is committed. One is the plain
+// Kubernetes example.
 func TestGoldenRenderings(t *testing.T) {
 	compare(t, "testdata/stack.golden.yaml", elided(mustRender(t, "stack")))
 	compare(t, "testdata/probes.golden.yaml", elided(mustRender(t, "probes")))
@@ -570,8 +570,8 @@ func TestBadValuesAreRefused(t *testing.T) {
 	}
 }
 
-// TestPackageHoldsTheCommittedFiles checks that helm package includes the files that the chart links to, that the packaged
-// chart renders the same, and that it fits into the Secret in which helm stores a release.
+// TestPackageHoldsTheCommittedFiles checks that helm package includes the files that the chart links to, that the
+// packaged chart renders the same, and that it fits into the Secret in which helm stores a release.
 func TestPackageHoldsTheCommittedFiles(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := helm(t, "package", chartDir, "--version=1.2.3", "--app-version=1.2.3", "--destination="+dir); err != nil {

@@ -9,9 +9,9 @@ import (
 const completionFlag = "--completion-bash"
 
 // completionArguments prepares the words of a line that a shell completes for kingpin; other arguments are returned as
-// they are. A flag and its value become two words, which bash makes three and other shells one. The word that is completed
-// is left out unless it is a flag: the shell selects by it, and kingpin takes the beginning of a command for an argument
-// of the default command.
+// they are. A flag and its value become two words, which bash makes three and other shells one. The word that is
+// completed is left out unless it is a flag: the shell selects by it, and kingpin takes the beginning of a command for
+// an argument of the default command.
 func completionArguments(args []string) []string {
 	if len(args) == 0 || args[0] != completionFlag {
 		return args

@@ -152,8 +152,8 @@ func kubernetes(t *testing.T, name string) manifests {
 	return m
 }
 
-// TestNoTargetLabelTakesTheNameOfAMetricsLabel compares the target labels that the operator and the relabelings set with
-// the labels of the exporter's metrics: Prometheus would rename the metric's label to exported_….
+// TestNoTargetLabelTakesTheNameOfAMetricsLabel compares the target labels that the operator and the relabelings set
+// with the labels of the exporter's metrics: Prometheus would rename the metric's label to exported_….
 func TestNoTargetLabelTakesTheNameOfAMetricsLabel(t *testing.T) {
 	for _, name := range []string{kubernetesExample, stackRendering} {
 		m := kubernetes(t, name)

@@ -241,7 +241,8 @@ func task(a *report.Advice) Task {
 	return t
 }
 
-// spellingFirst begins a request about names that do not resolve. A name that every DNS server denies may be misspelled.
+// spellingFirst begins a request about names that do not resolve. A name that every DNS server denies may be
+// misspelled.
 func spellingFirst(a *report.Advice) string {
 	denied := len(a.Resolvers) > 0
 	for i := range a.Resolvers {

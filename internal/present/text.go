@@ -14,7 +14,8 @@ import (
 //   - paragraph wraps a sentence to the width of the terminal.
 //   - heading writes one after an empty line.
 //   - item writes a sentence after a mark, its further lines below its first.
-//   - row writes one line of the table, or none if only failures are wanted. Its last column is wrapped in place, or below if it has too little room.
+//   - row writes one line of the table, or none if only failures are wanted. Its last column is wrapped in place, or
+//     below if it has too little room.
 //
 // Only the words that carry a verdict and the headings are coloured, and each coloured word can be read without colour.
 

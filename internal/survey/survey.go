@@ -191,8 +191,8 @@ type Progress struct {
 	Running  int // with a round that runs
 }
 
-// Latest begins the rounds that [Survey.Run] would begin and waits for none. It returns how far they are, and a function
-// that reports the last round of each host that has ended. Hosts without one are not in the report.
+// Latest begins the rounds that [Survey.Run] would begin and waits for none. It returns how far they are, and a
+// function that reports the last round of each host that has ended. Hosts without one are not in the report.
 func (s *Survey) Latest() (progress Progress, makeReport func() *report.Report) {
 	ctx := context.Background() // no asker waits, so none shortens the patience of a look-up
 	s.mu.Lock()
