@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
@@ -33,15 +34,7 @@ func TestIdleExporterIsSmall(t *testing.T) {
 			binary = a.Path
 		}
 	}
-	l, err := lab.Start(t.Context(), lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	l := labtest.Start(t, lab.Options{})
 	for name, config := range map[string]string{
 		"nowhere":    "resolvers: ['127.0.0.1:1']\nauthority: {interception_test: false}\n",
 		"in the lab": l.Config(),

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 )
 
 // BenchmarkScrape makes whole scrapes, from the request to the exposition, of hosts with one path each. The lab's own
@@ -14,7 +15,7 @@ import (
 func BenchmarkScrape(b *testing.B) {
 	for _, client := range []string{"web", "device", "device-udp"} {
 		b.Run(fmt.Sprintf("client=%s/paths=1000", client), func(b *testing.B) {
-			l := startLab(b, lab.Options{Hosts: manyHosts(1000, client)})
+			l := labtest.Start(b, lab.Options{Hosts: manyHosts(1000, client)})
 			e := startExporter(b, l.Config()+"survey: {min_interval: 0s, timeout: 1m}\n")
 			b.ReportAllocs()
 			for b.Loop() {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
@@ -57,13 +58,13 @@ func TestBudget(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/timeout=%ds/joins=%s", name, timeout, scrape.joins), func(t *testing.T) {
 				t.Parallel()
 				inMemory(t, func(t *testing.T, network *memnet.Network) {
-					l := startLab(t, lab.Options{Network: network})
+					l := labtest.Start(t, lab.Options{Network: network})
 					if err := l.Set(test.where, test.fault); err != nil {
 						t.Fatal(err)
 					}
 					config := l.Config()
 					if test.deadResolver {
-						dead := startLab(t, lab.Options{Network: network})
+						dead := labtest.Start(t, lab.Options{Network: network})
 						if err := dead.Set("resolver", "silent"); err != nil {
 							t.Fatal(err)
 						}
@@ -108,7 +109,7 @@ func TestLoadOfHostileAskers(t *testing.T) {
 	t.Parallel()
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		network.Delay = 30 * time.Millisecond // a round takes longer than a hostile request
-		l := startLab(t, lab.Options{Network: network})
+		l := labtest.Start(t, lab.Options{Network: network})
 		var mu sync.Mutex
 		dials := make(map[string]int)
 		e := startExporter(t, l.Config(), func(s *serve) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
@@ -103,7 +104,7 @@ func TestCheckCommand(t *testing.T) {
 				if test.hosts > 0 {
 					o.Hosts = lab.Izuma()[:test.hosts]
 				}
-				l := startLab(t, o)
+				l := labtest.Start(t, o)
 				if test.habit != "" {
 					if err := l.Set("resolver", test.habit); err != nil {
 						t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/shelldoc"
 )
@@ -73,7 +74,7 @@ func TestDocumentedCommands(t *testing.T) {
 		t.Fatalf("only %d commands found", len(places))
 	}
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Network: network})
+		l := labtest.Start(t, lab.Options{Network: network})
 		for text, place := range places {
 			if code, stderr := runDocumented(t, network.Dial, l, strings.Fields(text)[1:]); code == exitUsage {
 				t.Errorf("%s: %s: exit code %d: %s", place, text, code, stderr)

@@ -21,31 +21,15 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
 // inMemory runs a test in a synctest bubble with a network in memory: time passes only while everything waits, so
-// that silences and timeouts take no time. [startLab] and [startExporterOn] take the network. There are no subtests
-// in a bubble.
+// that silences and timeouts take no time. [labtest.Start] and [startExporterOn] take the network. There are no
+// subtests in a bubble.
 func inMemory(t *testing.T, test func(t *testing.T, network *memnet.Network)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, &memnet.Network{Delay: time.Millisecond}) })
-}
-
-// startLab starts a simulated cloud that ends with the test.
-func startLab(t testing.TB, o lab.Options) *lab.Lab {
-	t.Helper()
-	l, err := lab.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
 }
 
 // configFile writes a configuration for the test.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
@@ -62,7 +63,7 @@ func TestExporterUnderEveryFault(t *testing.T) {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
-				l := startLab(t, lab.Options{Hosts: hostsOf(test.host), Network: network})
+				l := labtest.Start(t, lab.Options{Hosts: hostsOf(test.host), Network: network})
 				if err := l.Set("*", test.fault); err != nil {
 					t.Fatal(err)
 				}
@@ -272,7 +273,7 @@ func TestExporterUnderResolverFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
-				l := startLab(t, lab.Options{Network: network})
+				l := labtest.Start(t, lab.Options{Network: network})
 				if test.habit != "" {
 					if err := l.Set("resolver", test.habit); err != nil {
 						t.Fatal(err)
@@ -313,7 +314,7 @@ func TestRefusedClientCertificate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
-				l := startLab(t, lab.Options{Network: network})
+				l := labtest.Start(t, lab.Options{Network: network})
 				if err := l.Set("*", lab.RefuseCertificate); err != nil {
 					t.Fatal(err)
 				}
@@ -386,7 +387,7 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 					hosts = append(hosts, hosts[0])
 					hosts[1].Name = "second." + lab.Domain
 				}
-				l := startLab(t, lab.Options{Hosts: hosts, Network: network})
+				l := labtest.Start(t, lab.Options{Hosts: hosts, Network: network})
 				for _, f := range test.faults {
 					if err := l.Set(f.where, f.fault); err != nil {
 						t.Fatal(err)
@@ -426,7 +427,7 @@ func TestSessionsEndedAfterCertificate(t *testing.T) {
 // TestOneBadAddressOfEight intercepts one address of a host: the last one, which a device would not take first.
 func TestOneBadAddressOfEight(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 8, Network: network})
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 8, Network: network})
 		host := l.Places()[0].Host
 		last := l.AddressesOf(host.Name)[7]
 		if err := l.Set(fmt.Sprintf("%s@%s/tcp", host.Name, last), lab.Intercept); err != nil {
@@ -454,7 +455,7 @@ func TestOneBadAddressOfEight(t *testing.T) {
 // TestShortScrape scrapes within 0.4 s a site where half of the paths are silent, and then with enough time.
 func TestShortScrape(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Network: network})
+		l := labtest.Start(t, lab.Options{Network: network})
 		if err := l.Set("*/tcp", lab.Silence); err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
@@ -20,11 +21,11 @@ type scrapedLab struct{ body, steady string }
 // scrapeLabs scrapes a healthy lab over the kernel's sockets and a faulty one in memory.
 func scrapeLabs(t *testing.T) map[string]scrapedLab {
 	t.Helper()
-	healthy := startLab(t, lab.Options{})
+	healthy := labtest.Start(t, lab.Options{})
 	_, body := get(t, startExporter(t, healthy.Config()), http.MethodGet, "/metrics", timeoutHeader, "10")
 	out := map[string]scrapedLab{"healthy": {body, steadied(body, healthy)}}
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		sick := startLab(t, lab.Options{Addresses: 2, Network: network})
+		sick := labtest.Start(t, lab.Options{Addresses: 2, Network: network})
 		for _, fault := range []struct{ where, fault string }{
 			{"bootstrap/tcp:5684", lab.Intercept}, {"bootstrap/udp", lab.Refuse}, {"containers", lab.BlockPage},
 			{"gateways", lab.Expired}, {"lwm2m@" + sick.AddressesOf("lwm2m." + lab.Domain)[1].String(), lab.Refuse},

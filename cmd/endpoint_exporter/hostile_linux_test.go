@@ -25,6 +25,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 )
 
 // served is an exporter that serves HTTP on the kernel's loopback, in its own process.
@@ -56,7 +57,7 @@ func serveProcess(t testing.TB, o setup) *served {
 	if o.hosts == nil {
 		o.hosts = lab.Izuma()[:1]
 	}
-	l := startLab(t, lab.Options{Hosts: o.hosts})
+	l := labtest.Start(t, lab.Options{Hosts: o.hosts})
 	s := &served{address: freeAddress(t), series: len(l.Places()), password: o.password, scheme: "http", lab: l}
 	// An idle connection may be closed at the moment when a request is sent on it, which then fails.
 	transport := &http.Transport{DisableKeepAlives: true}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
@@ -61,7 +62,7 @@ func TestIdleMetrics(t *testing.T) {
 				if test.transport == udp {
 					hosts = lab.Izuma()[5:6]
 				}
-				l := startLab(t, lab.Options{Hosts: hosts, IdleLimit: test.limit, Network: network})
+				l := labtest.Start(t, lab.Options{Hosts: hosts, IdleLimit: test.limit, Network: network})
 				if test.fault != "" {
 					if err := l.Set("*", test.fault); err != nil {
 						t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
@@ -120,7 +121,7 @@ func TestIdleCommand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
-				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:3], IdleLimit: test.limit, Network: network})
+				l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:3], IdleLimit: test.limit, Network: network})
 				if test.where != "" {
 					if err := l.Set(test.where, test.fault); err != nil {
 						t.Fatal(err)
@@ -188,7 +189,7 @@ func TestIdleCommandInterrupted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
-				l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network})
+				l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network})
 				if test.fault != "" {
 					set(t, l, "bootstrap/tcp", test.fault)
 				}

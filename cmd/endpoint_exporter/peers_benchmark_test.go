@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
@@ -157,7 +158,7 @@ func measurePairs(sides []*side) [][]float64 {
 
 // exporterSide starts this exporter for a row.
 func exporterSide(t *testing.T, binary string, row peersRow) *side {
-	l := startLab(t, lab.Options{Hosts: row.hosts})
+	l := labtest.Start(t, lab.Options{Hosts: row.hosts})
 	config := l.Config() + "survey: {min_interval: 0s, timeout: 1m}\n"
 	if !row.dns {
 		config = byAddress(l, config, row.whole)
@@ -189,7 +190,7 @@ type blackbox struct {
 }
 
 func startBlackbox(t *testing.T, name string) *blackbox {
-	l := startLab(t, lab.Options{Hosts: manyHosts(48, "web")})
+	l := labtest.Start(t, lab.Options{Hosts: manyHosts(48, "web")})
 	config := configFile(t, "modules: {tls: {prober: tcp, timeout: 5s, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}}\n")
 	b := &blackbox{program: startProcess(t, name, "--config.file="+config)}
 	for _, place := range l.Places() {

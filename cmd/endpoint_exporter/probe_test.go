@@ -12,6 +12,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
@@ -21,7 +22,7 @@ import (
 func TestProbeParameters(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		const containersHost = "containers.us-east-1.mbedcloud.com"
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
 		places := l.Places() // TCP 5684, UDP 5684 and TCP 443 of bootstrap
 		device, web := fmt.Sprint(places[0].Address.Port()), fmt.Sprint(places[2].Address.Port())
 		settings := fmt.Sprintf("probe: {allow: ['*.us-east-1.mbedcloud.com', 127.0.0.0/8], ports: [%s, %s]}\n", device, web)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 )
 
@@ -41,7 +42,7 @@ func scrapeUntil(t *testing.T, e *exporter, labels []string, verdict, never stri
 func TestStaleByTTL(t *testing.T) {
 	t.Parallel()
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network}) // TTL 60 s
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network}) // TTL 60 s
 		if err := l.Set("resolver", "min_ttl:600"); err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ func TestStaleByWithdrawnAddress(t *testing.T) {
 	t.Parallel()
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
 		var published atomic.Pointer[[]netip.Addr]
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 2, Network: network, Records: map[string]lab.RecordSet{
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 2, Network: network, Records: map[string]lab.RecordSet{
 			bootstrapHost: {Addresses: func(time.Time, uint64) []netip.Addr { return *published.Load() }},
 		}})
 		addresses := l.AddressesOf(bootstrapHost)
@@ -134,7 +135,7 @@ func TestWithdrawnAddressOfOtherOwner(t *testing.T) {
 			t.Parallel()
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
 				var published atomic.Pointer[[]netip.Addr]
-				l := startLab(t, lab.Options{Hosts: hostsOf("tcp-lwm2m"), Addresses: 2, Network: network, Records: map[string]lab.RecordSet{
+				l := labtest.Start(t, lab.Options{Hosts: hostsOf("tcp-lwm2m"), Addresses: 2, Network: network, Records: map[string]lab.RecordSet{
 					lab.Izuma()[6].Name: {Addresses: func(time.Time, uint64) []netip.Addr { return *published.Load() }},
 				}})
 				host := l.Places()[0].Host.Name

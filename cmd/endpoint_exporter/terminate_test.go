@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 )
 
 // TestTerminationDuringIdleRound sends SIGTERM to the process while it keeps connections silent for minutes: it ends at
 // once with exit code 0 and leaves no connection open. It runs a process on the kernel's sockets.
 func TestTerminationDuringIdleRound(t *testing.T) {
 	t.Parallel()
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[6:]})
+	l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[6:]})
 	// The first round starts within the interval.
 	config := configFile(t, l.Config()+"idle: {enabled: true, steps: [2m, 3m, 4m], interval: 1s}\n")
 	address := freeAddress(t)

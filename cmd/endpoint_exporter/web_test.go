@@ -23,6 +23,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
@@ -30,14 +31,14 @@ import (
 // bootstrapOnly is a lab of one host, with three paths.
 func bootstrapOnly(t *testing.T, network *memnet.Network) *lab.Lab {
 	t.Helper()
-	return startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network})
+	return labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:1], Network: network})
 }
 
 const bootstrapHost = "bootstrap.us-east-1.mbedcloud.com"
 
 func TestProbe(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
 		config := l.Config() + "probe: {allow: [\"*.allowed.test\", 127.0.0.9]}\n"
 		e := startExporterOn(t, network, config)
 		for name, test := range map[string]struct {
@@ -76,7 +77,7 @@ func TestProbe(t *testing.T) {
 // TestProbeOfNameWithPrivateAddress has the lab's DNS resolve an allowed name to loopback.
 func TestProbeOfNameWithPrivateAddress(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
 		config := strings.ReplaceAll(l.Config(), "host: containers.", "host: another.") + "probe: {allow: [\"containers.us-east-1.mbedcloud.com\"]}\n"
 		code, body := get(t, startExporterOn(t, network, config), http.MethodGet, "/probe?target=containers.us-east-1.mbedcloud.com")
 		if code != http.StatusForbidden || !strings.Contains(body, "leads to 127.") || !strings.Contains(body, "which probe.allow does not allow") {
@@ -87,7 +88,7 @@ func TestProbeOfNameWithPrivateAddress(t *testing.T) {
 
 func TestServiceDiscovery(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
 		config := l.Config() + "  - {service: again, host: " + bootstrapHost + ", client: web, paths: [{transport: tcp, port: 443}]}\n"
 		code, body := get(t, startExporterOn(t, network, config), http.MethodGet, "/sd")
 		var groups []targetGroup
@@ -106,7 +107,7 @@ func TestServiceDiscovery(t *testing.T) {
 
 func TestReload(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:2], Network: network})
 		e := startExporterOn(t, network, l.Config()+"survey: {min_interval: 0s}\n", func(s *serve) { s.enableLifecycle = true })
 		write := func(text string) {
 			t.Helper()
@@ -371,7 +372,7 @@ func TestCheckTelemetryPath(t *testing.T) {
 
 func TestAddressesFlag(t *testing.T) {
 	inMemory(t, func(t *testing.T, network *memnet.Network) {
-		l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 3, Network: network})
+		l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:1], Addresses: 3, Network: network})
 		if n := scrape(t, startExporterOn(t, network, l.Config())).of("endpoint_dns_address_info"); len(n) != 3 {
 			t.Errorf("addresses %v", n)
 		}
@@ -466,7 +467,7 @@ func TestServeStopsDuringASlowRound(t *testing.T) {
 	t.Parallel()
 	looking, looked := context.WithCancel(t.Context())
 	defer looked()
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1], Records: map[string]lab.RecordSet{
+	l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:1], Records: map[string]lab.RecordSet{
 		bootstrapHost: {TTL: func(time.Time) uint32 { looked(); return 60 }},
 	}})
 	if err := l.Set("*/udp", lab.Drop); err != nil { // 6.5 s, longer than the drain

@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
@@ -91,15 +92,7 @@ type scene struct {
 // newScene starts both; config makes the exporter's configuration, by default the lab's own.
 func newScene(t *testing.T, config ...func(*lab.Lab) string) scene {
 	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	l := labtest.Start(t, lab.Options{})
 	s := scene{exporter: program.Build(t, "../../cmd/endpoint_exporter"), config: filepath.Join(t.TempDir(), "config.yml")}
 	configuration := l.Config()
 	for _, make := range config {

@@ -26,6 +26,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/monitoring"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
@@ -63,11 +64,11 @@ type expected struct {
 // TestAlerts inflicts faults of every kind on one site: the notification arrives, names the right host, and is
 // resolved once the fault is removed. A healthy site, with rotating addresses and missed scrapes, causes none.
 func TestAlerts(t *testing.T) {
-	sick := startLab(t, lab.Options{Hosts: hosts("bootstrap", "lwm2m", "udp-lwm2m", "tcp-lwm2m"), TTL: 60, Records: map[string]lab.RecordSet{
+	sick := startSite(t, lab.Options{Hosts: hosts("bootstrap", "lwm2m", "udp-lwm2m", "tcp-lwm2m"), TTL: 60, Records: map[string]lab.RecordSet{
 		"tcp-lwm2m." + lab.Domain: {TTL: lab.TTL(1)},
 	}})
 	rotating, rotate := rotation("bootstrap", "udp-lwm2m", "containers")
-	healthy := startLab(t, lab.Options{Hosts: hosts("bootstrap", "udp-lwm2m", "containers"), Addresses: 4, TTL: 1, Records: rotating})
+	healthy := startSite(t, lab.Options{Hosts: hosts("bootstrap", "udp-lwm2m", "containers"), Addresses: 4, TTL: 1, Records: rotating})
 	rotate(healthy.Lab)
 
 	exporter := program.Build(t, "../../cmd/endpoint_exporter")
@@ -200,18 +201,10 @@ type site struct {
 	config string
 }
 
-// startLab runs a lab until the test ends, with further servers for its zone.
-func startLab(t *testing.T, o lab.Options) *site {
+// startSite runs a lab until the test ends, with further servers for its zone.
+func startSite(t *testing.T, o lab.Options) *site {
 	t.Helper()
-	l, err := lab.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	l := labtest.Start(t, o)
 	first := fmt.Sprintf("%q", l.NameServerAddress)
 	servers := first
 	for range nameServers - 1 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
@@ -25,20 +26,6 @@ const (
 	timeout             = "2m"
 	limit               = 2 * time.Minute
 )
-
-func startLab(t *testing.T, o lab.Options) *lab.Lab {
-	t.Helper()
-	l, err := lab.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
-}
 
 // walker shows a certificate that the lab's hosts have not issued; network is nil for the kernel's sockets.
 func walker(t *testing.T, mint *lab.Mint, network *memnet.Network) *path.Walker {
@@ -82,7 +69,7 @@ func TestRoundAgainstLab(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				network := &memnet.Network{Delay: time.Millisecond}
-				l := startLab(t, lab.Options{IdleLimit: test.limit, Network: network})
+				l := labtest.Start(t, lab.Options{IdleLimit: test.limit, Network: network})
 				if err := l.Set(test.host+"/"+test.transport, test.fault); err != nil {
 					t.Fatal(err)
 				}
@@ -124,7 +111,7 @@ func TestManagerConnectionLimit(t *testing.T) {
 	const paths, places = 100, 16
 	synctest.Test(t, func(t *testing.T) {
 		network := &memnet.Network{Delay: time.Millisecond}
-		l := startLab(t, lab.Options{Hosts: lab.Many(paths, "tcp"), Network: network})
+		l := labtest.Start(t, lab.Options{Hosts: lab.Many(paths, "tcp"), Network: network})
 		c := &config.Config{Idle: config.Idle{Enabled: true, Steps: []time.Duration{short, middle}, Interval: 24 * time.Hour, Concurrency: places}}
 		rep := &report.Report{}
 		for _, p := range l.Places() {
@@ -186,7 +173,7 @@ func (c *countedConn) Close() error {
 // TestManagerCloseEndsSilences closes a manager whose connections are to stay silent for minutes, on the kernel's
 // sockets: none is left open.
 func TestManagerCloseEndsSilences(t *testing.T) {
-	l := startLab(t, lab.Options{Hosts: lab.Izuma()[:1]})
+	l := labtest.Start(t, lab.Options{Hosts: lab.Izuma()[:1]})
 	place := l.Places()[0]
 	first := walker(t, l.Mint, nil).Session(path.Target{Address: place.Address, Transport: measurement.UDP, Client: measurement.Device})
 	first.Connect(t.Context()) // opens a descriptor that stays: see package sockclock

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
@@ -31,27 +32,13 @@ func inWorld(t *testing.T, o lab.Options, test func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		network := &memnet.Network{Delay: time.Millisecond}
 		o.Network = network
-		l := startLab(t, o)
+		l := labtest.Start(t, o)
 		test(t, &world{l, network, &Walker{Dial: network.Dial, Credential: clientCertificate(t, l)}})
 	})
 }
 
 // deviceHost is a cloud with only the bootstrap host.
 func deviceHost() lab.Options { return lab.Options{Hosts: lab.Izuma()[:1]} }
-
-func startLab(t testing.TB, o lab.Options) *lab.Lab {
-	t.Helper()
-	l, err := lab.Start(context.Background(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
-}
 
 func addressOf(t testing.TB, l *lab.Lab, host string, transport measurement.Transport) netip.AddrPort {
 	t.Helper()

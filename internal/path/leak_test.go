@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
@@ -109,7 +110,7 @@ func TestWalkLeaks(t *testing.T) {
 		test.target.Transport = measurement.UDP
 		paths["udp/"+name] = test
 	}
-	l := startLab(t, deviceHost())
+	l := labtest.Start(t, deviceHost())
 	if err := l.Set("bootstrap/tcp", lab.NoPong); err != nil {
 		t.Fatal(err)
 	}

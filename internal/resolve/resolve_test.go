@@ -15,6 +15,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
@@ -22,15 +23,7 @@ import (
 
 // TestServiceOverSockets resolves the hosts of the lab over real sockets.
 func TestServiceOverSockets(t *testing.T) {
-	l, err := lab.Start(context.Background(), lab.Options{Addresses: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	l := labtest.Start(t, lab.Options{Addresses: 3})
 	c, err := config.Parse([]byte(l.Config()), "")
 	if err != nil {
 		t.Fatal(err)
