@@ -1,5 +1,5 @@
-// Package trace finds the hop at which a packet of a blocked path is lost: it sends the packet with increasing IP TTL and
-// reads the ICMP errors of routers from the socket's error queue, as tcptraceroute does, without privileges.
+// Package trace finds the hop at which a packet of a blocked path is lost: it sends the packet with increasing IP TTL
+// and reads the ICMP errors of routers from the socket's error queue, as tcptraceroute does, without privileges.
 package trace
 
 import (

@@ -54,8 +54,8 @@ func (w thread) socket(domain, kind, protocol int) (fd int, err error) {
 	return fd, err
 }
 
-// newChain creates the namespaces of a client, two routers and a server in a row, and returns their names. The addresses
-// exist in these namespaces only.
+// newChain creates the namespaces of a client, two routers and a server in a row, and returns their names. The
+// addresses exist in these namespaces only.
 func newChain(t *testing.T) (client, near, far, server string) {
 	t.Helper()
 	name := "trace-" + strings.ToLower(rand.Text()[:8])
