@@ -23,8 +23,8 @@ const (
 )
 
 // unpackAPK extracts Alpine's package, which is tar archives one after another, each compressed by itself: the control
-// files, whose names begin with a dot, and the files to install. It returns the latter: mode, owner and name, of a symbolic
-// link only the name.
+// files, whose names begin with a dot, and the files to install. It returns the latter: mode, owner and name, of a
+// symbolic link only the name.
 func unpackAPK(t *testing.T, into string) (files map[string]bool) {
 	t.Helper()
 	file, err := os.Open(only(t, "Linux Package", "apk"))
@@ -140,8 +140,8 @@ func TestAPKRunsWithoutALibrary(t *testing.T) {
 	runsAsNobody(t, address)
 }
 
-// TestAPKCreatesItsAccount runs the script of the package, before and after the account is there, with programs that write
-// down how they are called.
+// TestAPKCreatesItsAccount runs the script of the package, before and after the account is there, with programs that
+// write down how they are called.
 func TestAPKCreatesItsAccount(t *testing.T) {
 	root := t.TempDir()
 	unpackAPK(t, root)

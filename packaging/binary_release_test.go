@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Largest sizes of the binary in bytes, 16 and 18 MiB: gateways and routers have little flash. The code of MIPS is larger.
-// docs/support.md states them.
+// Largest sizes of the binary in bytes, 16 and 18 MiB: gateways and routers have little flash. The code of MIPS is
+// larger. docs/support.md states them.
 const (
 	maxBinary = 16 << 20
 	maxMIPS   = 18 << 20
