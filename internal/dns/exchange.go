@@ -30,8 +30,8 @@ type Query struct {
 	WithoutEDNS bool
 	// Patience is the time for all tries together; 0: that of the client's timers.
 	Patience time.Duration
-	// Watch shows callers how far the exchange has come; nil: none.
-	Watch *Watch
+	// Tracker shows callers how far the exchange has come; nil: none.
+	Tracker *Tracker
 }
 
 // Exchanger asks one server one question. The reply contains the failure, if there is one.
@@ -120,7 +120,7 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) R
 	x.failed = Reply{Answer: measurement.Answer{Asked: asked}}
 	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailSilent})
 	reply, truncated := x.udp(own)
-	q.Watch.Report(q.Type, Progress{})
+	q.Tracker.Report(q.Type, Progress{})
 	if truncated {
 		if reply = x.tcp(own); !isUsable(&reply) && x.edns {
 			x.edns = false // the next question may get an answer that fits, or an error
@@ -254,7 +254,7 @@ func (x *exchange) report(started, until time.Time) {
 	if x.answered > 0 {
 		p = Progress{}
 	}
-	x.query.Watch.Report(x.query.Type, p)
+	x.query.Tracker.Report(x.query.Type, p)
 }
 
 // lateWake is how late this process may run after a deadline. A later wake means that this machine was suspended or

@@ -18,9 +18,9 @@ var Types = [2]uint16{dns.TypeA, dns.TypeAAAA}
 // Lookup asks one resolver for a host's addresses of both families at the same time. host is in lower case with the
 // final dot. If there is no address, Lookup repeats the questions that were answered with EDNS once without, because
 // some servers answer with an empty message instead of an error. patience is the time that the resolver gets; 0: that
-// of [ResolverTimers]. watch shows how far the look-up has come; may be nil.
-func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, patience time.Duration, watch *Watch) measurement.Lookup {
-	q := Query{Name: host, Recursive: true, Patience: patience, Watch: watch}
+// of [ResolverTimers]. tracker shows how far the look-up has come; may be nil.
+func Lookup(ctx context.Context, x Exchanger, resolver netip.AddrPort, host string, patience time.Duration, tracker *Tracker) measurement.Lookup {
+	q := Query{Name: host, Recursive: true, Patience: patience, Tracker: tracker}
 	l := measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
 	var took time.Duration
 	l.Answers, took = ask(ctx, x, &l, q, func(measurement.Answer) bool { return true })

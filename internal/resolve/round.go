@@ -20,7 +20,7 @@ type Round struct {
 	host     *hostState
 	ctx      context.Context
 	patience time.Duration // of a look-up
-	watches  []dns.Watch   // of the look-ups, by resolver
+	trackers []dns.Tracker // of the look-ups, by resolver
 
 	arrivals chan struct{} // receives a value for every look-up that ends; closed after the last
 	first    chan struct{} // closed when the first resolver has answered
@@ -43,7 +43,7 @@ func (h *Host) Begin(ctx context.Context, patience time.Duration) *Round {
 	r := &Round{
 		service: h.service, host: h.state, ctx: ctx, patience: patience,
 		arrivals: make(chan struct{}, resolvers), first: make(chan struct{}), lookedUp: make(chan struct{}),
-		lookups: make([]*measurement.Lookup, resolvers), watches: make([]dns.Watch, resolvers), done: make(chan struct{}),
+		lookups: make([]*measurement.Lookup, resolvers), trackers: make([]dns.Tracker, resolvers), done: make(chan struct{}),
 	}
 	h.state.begin(h.service.now())
 	go r.run()
@@ -139,7 +139,7 @@ func (r *Round) lookupsSoFar(silence time.Duration) (out []measurement.Lookup) {
 	for i, l := range r.lookups {
 		if l != nil {
 			out = append(out, *l)
-		} else if silent, ok := r.watches[i].Silent(r.service.resolvers[i], r.host.name(), silence); ok {
+		} else if silent, ok := r.trackers[i].Silent(r.service.resolvers[i], r.host.name(), silence); ok {
 			out = append(out, silent)
 		}
 	}
@@ -185,7 +185,7 @@ func (r *Round) lookUp(owners *sync.WaitGroup) {
 	var once sync.Once
 	for i, resolver := range r.service.resolvers {
 		all.Go(func() {
-			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name(), r.patience, &r.watches[i])
+			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name(), r.patience, &r.trackers[i])
 			var prefixes []netip.Prefix
 			if slices.ContainsFunc(l.Addresses, isUniqueLocal) {
 				prefixes = r.service.nat64.Prefixes(r.ctx, resolver)

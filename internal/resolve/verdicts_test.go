@@ -199,7 +199,7 @@ func tell(t *testing.T, s *site, story story, interval, length time.Duration) {
 	}
 	t.Logf("%s after %v, path %q: %+v", a.Verdict, time.Since(began).Round(time.Second), s.service.Port53State(), a.Why)
 	if (a.Verdict == staleness.Stale) != (story.by != "") || story.by != "" && a.Counts[story.by] < 2 {
-		t.Errorf("%s with %v; due by %q", a.Verdict, a.Counts, story.by)
+		t.Errorf("%s with %v, want stale by %q", a.Verdict, a.Counts, story.by)
 	}
 	if story.ok && a.Verdict != staleness.OK {
 		t.Errorf("%s in the end, want ok", a.Verdict)

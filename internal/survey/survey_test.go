@@ -54,8 +54,8 @@ func (w *world) Exchange(ctx context.Context, server netip.AddrPort, q dns.Query
 	if server == w.silent {
 		takes = time.Hour
 	}
-	q.Watch.Report(q.Type, dns.Progress{Asked: time.Now(), Sent: 2, Until: time.Now().Add(min(takes, q.Patience))})
-	defer q.Watch.Report(q.Type, dns.Progress{})
+	q.Tracker.Report(q.Type, dns.Progress{Asked: time.Now(), Sent: 2, Until: time.Now().Add(min(takes, q.Patience))})
+	defer q.Tracker.Report(q.Type, dns.Progress{})
 	switch {
 	case !wait(ctx, min(takes, q.Patience)):
 		r.Failure = measurement.DNSOutOfTime

@@ -24,7 +24,7 @@ var real = pace{
 //
 // Its results are in docs/dns-staleness-products.md.
 func TestVerdictsAtRealConstants(t *testing.T) {
-	due := map[string]staleness.Evidence{
+	want := map[string]staleness.Evidence{
 		"unbound cache-min-ttl 300":            staleness.TTLInflated,
 		"dnsmasq min-cache-ttl 300":            staleness.TTLInflated,
 		"dnsmasq use-stale-cache":              staleness.EDEStale,
@@ -64,7 +64,7 @@ func TestVerdictsAtRealConstants(t *testing.T) {
 	for name, o := range outcomes {
 		t.Run(name, func(t *testing.T) {
 			o.held(t)
-			kind, stale := due[name]
+			kind, stale := want[name]
 			if stale != (o.last.Verdict == staleness.Stale) || stale && o.last.Counts[kind] < 2 {
 				t.Errorf("%s, want stale: %v by %q", o.last.Verdict, stale, kind)
 			}

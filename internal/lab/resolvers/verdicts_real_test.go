@@ -58,7 +58,7 @@ type trial struct {
 // trials are every configuration with a zone whose addresses move, and the honest situations that look stale.
 func trials() map[string]trial {
 	out := make(map[string]trial)
-	due := map[string]staleness.Evidence{
+	provedBy := map[string]staleness.Evidence{
 		"unbound cache-min-ttl":              staleness.TTLInflated,
 		"unbound serve-expired with EDE":     staleness.EDEStale,
 		"dnsmasq min-cache-ttl":              staleness.TTLInflated,
@@ -69,8 +69,8 @@ func trials() map[string]trial {
 	}
 	for name, c := range Configurations() {
 		// Without EDE, serve-expired is suspect at times, and never proved. A constant TTL is proved after a day only.
-		ok := due[name] == "" && name != "unbound serve-expired" && name != "dnsmasq min-cache-ttl max-ttl"
-		out[name] = trial{config: c, by: due[name], ok: ok}
+		ok := provedBy[name] == "" && name != "unbound serve-expired" && name != "dnsmasq min-cache-ttl max-ttl"
+		out[name] = trial{config: c, by: provedBy[name], ok: ok}
 	}
 	// The resolver's own upstream fails while the zone answers us.
 	cutOff := scene{upstream: &upstream{down: func(since time.Duration) bool { return since > 15*time.Second && since < 45*time.Second }}}
@@ -204,20 +204,20 @@ func TestVerdictsOnRealResolvers(t *testing.T) {
 	for name, o := range outcomes {
 		t.Run(name, func(t *testing.T) {
 			o.held(t)
-			due := all[name]
-			if (due.by != "") != (o.last.Verdict == staleness.Stale) || due.by != "" && o.last.Counts[due.by] < 2 {
-				t.Errorf("%s; want by %q", o.last.Verdict, due.by)
+			want := all[name]
+			if (want.by != "") != (o.last.Verdict == staleness.Stale) || want.by != "" && o.last.Counts[want.by] < 2 {
+				t.Errorf("%s; want by %q", o.last.Verdict, want.by)
 			}
-			if due.suspected != "" && (!slices.Contains(o.verdicts, staleness.Suspect) || o.last.Counts[due.suspected] == 0) {
-				t.Errorf("%v on the way, want suspect by %q", o.verdicts, due.suspected)
+			if want.suspected != "" && (!slices.Contains(o.verdicts, staleness.Suspect) || o.last.Counts[want.suspected] == 0) {
+				t.Errorf("%v on the way, want suspect by %q", o.verdicts, want.suspected)
 			}
-			if due.overdue && o.overdue <= 0 {
+			if want.overdue && o.overdue <= 0 {
 				t.Error("its data was never older than the zone allows")
 			}
-			if due.why != "" && !slices.Contains(o.reasons, due.why) {
-				t.Errorf("%v on the way, want %s", o.reasons, due.why)
+			if want.why != "" && !slices.Contains(o.reasons, want.why) {
+				t.Errorf("%v on the way, want %s", o.reasons, want.why)
 			}
-			if due.ok && !slices.Contains(o.verdicts, staleness.OK) {
+			if want.ok && !slices.Contains(o.verdicts, staleness.OK) {
 				t.Errorf("%v on the way, want ok", o.verdicts)
 			}
 		})

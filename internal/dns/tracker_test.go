@@ -34,15 +34,15 @@ func TestWatchSilent(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := &Client{Dial: func(context.Context, string, string) (net.Conn, error) { return test.conn(), nil }}
-				var watch Watch
-				if l, ok := watch.Silent(somewhere, host, 0); ok {
+				var tracker Tracker
+				if l, ok := tracker.Silent(somewhere, host, 0); ok {
 					t.Errorf("before the look-up: %+v", l)
 				}
 				var lookup sync.WaitGroup
-				lookup.Go(func() { Lookup(t.Context(), client, somewhere, host, MaxPatience, &watch) })
+				lookup.Go(func() { Lookup(t.Context(), client, somewhere, host, MaxPatience, &tracker) })
 				<-time.After(test.asked)
 				synctest.Wait()
-				l, ok := watch.Silent(somewhere, host, 4*time.Second)
+				l, ok := tracker.Silent(somewhere, host, 4*time.Second)
 				if ok != test.silent {
 					t.Fatalf("silent %v: %+v", ok, l)
 				}

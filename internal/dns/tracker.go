@@ -8,9 +8,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
-// Watch shows a look-up that runs to callers that cannot wait for its end. The zero value is ready to use, for one
-// look-up. It is safe for concurrent use.
-type Watch struct {
+// Tracker shows how far a look-up has come, to callers that cannot wait for its end. The zero value is ready to use,
+// for one look-up. It is safe for concurrent use.
+type Tracker struct {
 	mu        sync.Mutex
 	exchanges [len(Types)]Progress
 }
@@ -24,16 +24,16 @@ type Progress struct {
 }
 
 // Report stores the progress of the exchange of one type, which an [Exchanger] may do before it waits; the zero value
-// at its end. A nil Watch stores nothing.
-func (w *Watch) Report(typ uint16, p Progress) {
-	if w == nil {
+// at its end. A nil Tracker stores nothing.
+func (t *Tracker) Report(typ uint16, p Progress) {
+	if t == nil {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for i := range Types {
 		if Types[i] == typ {
-			w.exchanges[i] = p
+			t.exchanges[i] = p
 		}
 	}
 }
@@ -41,12 +41,12 @@ func (w *Watch) Report(typ uint16, p Progress) {
 // Silent reports whether the resolver has been silent for a time, with as many questions sent as a verdict needs, and
 // returns the look-up as if it ended now. It is false if an exchange has ended or has got an answer, and if this
 // machine has been suspended, in which case an answer may wait to be read.
-func (w *Watch) Silent(resolver netip.AddrPort, name string, silence time.Duration) (l measurement.Lookup, ok bool) {
+func (t *Tracker) Silent(resolver netip.AddrPort, name string, silence time.Duration) (l measurement.Lookup, ok bool) {
 	now := time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	l = measurement.Lookup{Resolver: resolver, Answers: make([]measurement.Answer, len(Types))}
-	for i, p := range w.exchanges {
+	for i, p := range t.exchanges {
 		after := now.Sub(p.Asked)
 		if p.Until.IsZero() || p.Sent < minDatagrams || after < silence || max(p.Late, now.Sub(p.Until)) > lateWake {
 			return measurement.Lookup{}, false
