@@ -18,7 +18,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Revision=$(REVISION) -X
 RAPID_SEED ?= 1
 export RAPID_SEED
 
-.PHONY: all build image test test-unit release-check release lint helm chart chart-golden vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench browser soak demo golden oracle
+.PHONY: all build image test test-unit release-check release lint helm chart chart-golden vulnerabilities generate fuzz worlds bench bench-clocks bench-peers fleet fleet-bench browser soak demo golden oracle pictures
 all: build
 
 build: ## build both programs into the current directory
@@ -106,6 +106,9 @@ bench-peers: bench-clocks ## bench-clocks, and the processor time compared with 
 	  GOBIN=$(PEERS_BIN) CGO_ENABLED=0 go install github.com/prometheus/blackbox_exporter@$(BLACKBOX_VERSION)
 	go test -tags benchpeers -run '^TestBenchPeers$$' -count 1 -timeout 0 -v ./cmd/endpoint_exporter \
 	  -peers.blackbox $(PEERS) -peers.pairs $(PAIRS) -peers.write $(CURDIR)/docs/performance.md
+
+pictures: ## draw the README's pictures of check and check --watch, on a simulated site; as root, for port 443
+	scripts/pictures
 
 browser: ## open the status page in Chromium, 390 and 1280 pixels wide, light and dark, and draw its pictures for the README
 	scripts/test-tools chromium:chromium
