@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// contents maps what an archive holds, without its outer folder, to its mode.
+// contents maps the files of an archive, without its outer directory, to their modes.
 func contents(t *testing.T, a artifact) map[string]os.FileMode {
 	t.Helper()
 	out := make(map[string]os.FileMode)
@@ -58,7 +58,8 @@ func contents(t *testing.T, a artifact) map[string]os.FileMode {
 	}
 }
 
-// matching gives the project's files of a pattern, as an archive names them; there must be some.
+// matching returns the project's files that match patterns, with their names in an archive. It fails the test if a
+// pattern matches no file.
 func matching(t *testing.T, patterns ...string) []string {
 	t.Helper()
 	var out []string
@@ -74,8 +75,8 @@ func matching(t *testing.T, patterns ...string) []string {
 	return out
 }
 
-// TestArchivesHoldAllThatIsNeeded holds that no dashboard, rule, page or example is left behind, and nothing else is
-// there: not the Compose example, which builds the image from a checkout.
+// TestArchivesHoldAllThatIsNeeded checks that the archives have every dashboard, rule, page and example, and nothing
+// else. The Compose example is not in them: it builds the image from a checkout.
 func TestArchivesHoldAllThatIsNeeded(t *testing.T) {
 	due := append(matching(t, "LICENSE", "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "dashboards/*.json", "alerts/*.yml", "docs/*.md", "docs/design/*.md",
 		"docs/images/*.png", "docs/examples/*.yml", "docs/examples/grafana/*.yml", "docs/examples/kubernetes/*.yml", "packaging/config.yml"), "endpoint_exporter.1.gz", "THIRD_PARTY_LICENSES.txt",
@@ -102,7 +103,7 @@ func TestArchivesHoldAllThatIsNeeded(t *testing.T) {
 	}
 }
 
-// TestEveryBinaryHasItsBillOfMaterials holds that each names the modules that are in the binary.
+// TestEveryBinaryHasItsBillOfMaterials checks that each bill names the modules that are in the binary.
 func TestEveryBinaryHasItsBillOfMaterials(t *testing.T) {
 	bills := released(t, "SBOM")
 	if len(bills) != len(platforms) {

@@ -69,7 +69,7 @@ func TestSupportStatesTheSizes(t *testing.T) {
 	}
 }
 
-// TestBinariesStandAlone holds that the binary runs in an empty image: it needs no library, and brings the web
+// TestBinariesStandAlone checks that the binary runs in an empty image: it needs no library, and has the web
 // authorities.
 func TestBinariesStandAlone(t *testing.T) {
 	for _, a := range released(t, "Binary") {
@@ -106,7 +106,7 @@ func TestBinariesStandAlone(t *testing.T) {
 	}
 }
 
-// checkVersion holds what --version prints: the release's version, and the commit with its branch and its date.
+// checkVersion checks what --version prints: the release's version, and the commit with its branch and its date.
 func checkVersion(t *testing.T, said string) {
 	t.Helper()
 	release := about(t)

@@ -21,8 +21,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
-// store is buildah's, of one test: images are built and run in it without an engine, without pulling, without a network
-// of their own.
+// store is the image store of one test: the global arguments of buildah, which builds and runs images without an engine
+// and without pulling.
 type store []string
 
 func newStore(t *testing.T) store {
@@ -41,7 +41,8 @@ func (s store) run(t *testing.T, args ...string) string {
 	return strings.TrimSpace(run(t, "buildah", s.command(args...)...))
 }
 
-// layOut puts the binaries where the release's image build has them: in a folder named for the platform.
+// layOut copies the binaries to where the release's build of the image expects them: a directory with the platform's
+// name.
 func layOut(t *testing.T) (dir string, images []string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -70,7 +71,7 @@ func layOut(t *testing.T) (dir string, images []string) {
 	return dir, images
 }
 
-// image is what the registry would say of one.
+// image is the configuration of an image, as a registry stores it.
 type image struct {
 	Architecture, Variant, OS string
 	Config                    struct {
@@ -233,9 +234,8 @@ func checkImage(t *testing.T, platform string, i image) {
 	}
 }
 
-// TestImageOfNobodyKnowsWhenHasNoDate builds as one who gives no arguments but the binary: what is not known is not
-// said.
-func TestImageOfNobodyKnowsWhenHasNoDate(t *testing.T) {
+// TestImageWithoutDateHasNoDateLabel builds with no arguments but the binary: the label is absent, not empty.
+func TestImageWithoutDateHasNoDateLabel(t *testing.T) {
 	s := newStore(t)
 	dir, _ := layOut(t)
 	s.run(t, "bud", "--isolation=chroot", "--pull-never", "--build-arg=FROM_STAGE=prebuilt", "--build-arg=BINARY=linux/amd64/endpoint_exporter",
@@ -271,7 +271,7 @@ func TestMakeImageTellsTheVersion(t *testing.T) {
 	}
 }
 
-// holds wants nothing in the image but the binary.
+// holds checks that the image has no file but the binary.
 func holds(t *testing.T, root string) {
 	t.Helper()
 	entries, err := os.ReadDir(root)

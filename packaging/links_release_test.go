@@ -13,8 +13,8 @@ import (
 
 var link = regexp.MustCompile(`\]\(([^)\s#]+)[^)\s]*\)`)
 
-// TestEveryLinkOfAnInstalledPageLeadsSomewhere follows the relative links of the pages, from where they lie, within
-// what was installed. That the rpm holds what the deb holds is a test of its own.
+// TestEveryLinkOfAnInstalledPageLeadsSomewhere follows the relative links of the installed pages within what was
+// installed. TestRPMHoldsWhatTheDebHolds covers the rpm.
 func TestEveryLinkOfAnInstalledPageLeadsSomewhere(t *testing.T) {
 	for what, unpack := range map[string][]string{
 		"archive": {"tar", "--extract", "--file=" + only(t, "Archive", "tar.gz"), "--directory"},
@@ -54,7 +54,7 @@ func TestEveryLinkOfAnInstalledPageLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesThePackages holds the README's commands against the files that are published.
+// TestReadmeNamesThePackages compares the README's commands with the names of the published files.
 func TestReadmeNamesThePackages(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package packaging holds what is installed beside the binary; its tests hold it, and a release made of it, to what
-// they promise. Those with the build tag release want the release that scripts/release-check makes.
+// Package packaging has the files that are installed with the binary. Its tests check them; those with the build tag
+// release check the release that scripts/release-check makes.
 package packaging
 
 import (

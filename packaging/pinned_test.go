@@ -39,8 +39,8 @@ func TestImageIsPinned(t *testing.T) {
 	}
 }
 
-// TestTemplates checks that what GitHub reads beside the workflows is YAML with the keys that it needs, and that the
-// updates name directories with something to update.
+// TestTemplates checks that dependabot.yml names directories with something to update, and that the forms for issues
+// have the keys that GitHub needs.
 func TestTemplates(t *testing.T) {
 	var updates struct {
 		Version int

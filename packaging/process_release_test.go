@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// owner finds the process that listens on an address, by the kernel's own tables: the program that was started may be
-// one that started it (buildah).
+// owner returns the identifier of the process that listens on an address, from the kernel's tables: the program that a
+// test starts may start another one.
 func owner(t *testing.T, address string) (pid string) {
 	t.Helper()
 	_, port, _ := strings.Cut(address, ":")
@@ -29,7 +29,7 @@ func owner(t *testing.T, address string) (pid string) {
 	line := regexp.MustCompile(`0100007F:` + strings.ToUpper(strconv.FormatInt(0x10000+int64(number), 16)[1:]) + ` 00000000:0000 0A(?: +\S+){5} +(\d+)`)
 	found := line.FindSubmatch(table)
 	if found == nil {
-		t.Fatalf("nobody listens on %s:\n%s", address, table)
+		t.Fatalf("no process listens on %s:\n%s", address, table)
 	}
 	handles, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
@@ -44,7 +44,7 @@ func owner(t *testing.T, address string) (pid string) {
 	return ""
 }
 
-// status gives a line of what the kernel says of a process.
+// status returns the fields of one line of /proc/PID/status.
 func status(t *testing.T, pid, key string) []string {
 	t.Helper()
 	data, err := os.ReadFile("/proc/" + pid + "/status")
@@ -60,7 +60,7 @@ func status(t *testing.T, pid, key string) []string {
 	return nil
 }
 
-// chrooted starts a program in a root of its own as the user and the group 65534.
+// chrooted starts a program in another root directory as the user and the group 65534.
 func chrooted(root string) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 }

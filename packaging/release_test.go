@@ -22,7 +22,7 @@ type artifact struct {
 
 func (a artifact) platform() string { return a.Goos + "/" + a.Goarch + a.Goarm }
 
-// released lists the products of one type; without a release there is nothing to test.
+// released lists the products of one type. It fails the test if there is none.
 func released(t *testing.T, kind string) []artifact {
 	t.Helper()
 	var all, out []artifact
@@ -39,14 +39,14 @@ func released(t *testing.T, kind string) []artifact {
 	return out
 }
 
-// about is what the release says of itself.
+// about returns the version and the commit of the release.
 func about(t *testing.T) (out struct{ Version, Commit string }) {
 	t.Helper()
 	readJSON(t, filepath.Join(dist, "metadata.json"), &out)
 	return out
 }
 
-// only gives the product for the machine that the tests run on: linux/amd64.
+// only returns the file of a product for linux/amd64, on which the tests run.
 func only(t *testing.T, kind, format string) string {
 	t.Helper()
 	for _, a := range released(t, kind) {
@@ -69,7 +69,7 @@ func readJSON(t *testing.T, file string, into any) {
 	}
 }
 
-// run gives what a command says; it must succeed.
+// run returns the output of a command. It fails the test if the command fails.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()

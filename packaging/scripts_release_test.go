@@ -66,7 +66,7 @@ func TestMaintainerScriptsLeaveTheChoiceToTheAdministrator(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte(systemctl), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			// A mount namespace of its own in which /run is empty but for the sign that systemd runs.
+			// A new mount namespace, in which /run has only the directory that shows that systemd runs.
 			script := "mount -t tmpfs none /run; mkdir -p /run/systemd/system"
 			for _, call := range test.calls {
 				script += "; sh " + call
@@ -87,7 +87,7 @@ func TestMaintainerScriptsLeaveTheChoiceToTheAdministrator(t *testing.T) {
 	}
 }
 
-// TestScriptsDoNothingWithoutSystemd is how packages are put into images.
+// TestScriptsDoNothingWithoutSystemd runs the scripts as in the build of an image.
 func TestScriptsDoNothingWithoutSystemd(t *testing.T) {
 	for _, call := range []string{"preinstall.sh install 1.0.0 1.0.0", "postinstall.sh configure 1.0.0", "preremove.sh remove", "postremove.sh remove"} {
 		command := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-euc", "mount -t tmpfs none /run; sh "+call+"; ls /run")
@@ -123,7 +123,7 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 	}
 	for file := range inRPM {
 		if strings.Contains(file, "compose") {
-			t.Errorf("%s wants a checkout beside it", file)
+			t.Errorf("%s needs a checkout", file)
 		}
 	}
 	for _, file := range []string{

@@ -16,8 +16,8 @@ import (
 // bootTime bounds the installation and the start of the service; it takes some seconds.
 const bootTime = 5 * time.Minute
 
-// TestSystemdRunsTheServiceConfined has systemd itself start the installed unit, in namespaces of its own: a sandbox
-// that the exporter cannot live in would show nowhere else.
+// TestSystemdRunsTheServiceConfined starts the installed unit by systemd in new namespaces: only this shows a sandbox
+// in which the exporter cannot run.
 func TestSystemdRunsTheServiceConfined(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yml")
@@ -83,7 +83,7 @@ func TestSystemdRunsTheServiceConfined(t *testing.T) {
 			"CapBnd:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n",
 		},
 		{
-			"a user of its own",
+			"a dynamic user",
 			`p=$(systemctl show --property=MainPID --value endpoint_exporter.service); [ $(stat --format=%u /proc/$p) -ge 61184 ] && echo dynamic`, "dynamic\n",
 		},
 		{
