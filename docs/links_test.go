@@ -71,6 +71,42 @@ func TestBookHasEveryPage(t *testing.T) {
 	}
 }
 
+// TestLinksAreReleased tests that the pages in a release's archive link only to files in it, by its patterns in
+// .goreleaser.yml. The release's own test does the same with the archive, and takes minutes.
+func TestLinksAreReleased(t *testing.T) {
+	released := make(map[string]bool)
+	for _, match := range regexp.MustCompile(`(?m)^      - \{src: ([^,]+), info: `).FindAllStringSubmatch(read(t, "../.goreleaser.yml"), -1) {
+		files, err := filepath.Glob("../" + match[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			for ; file != ".."; file = filepath.Dir(file) {
+				released[file] = true
+			}
+		}
+	}
+	pages := 0
+	for page := range released {
+		if filepath.Ext(page) != ".md" {
+			continue
+		}
+		pages++
+		for _, match := range link.FindAllStringSubmatch(fence.ReplaceAllString(read(t, page), ""), -1) {
+			target, _, _ := strings.Cut(match[1], "#")
+			if target == "" || strings.Contains(target, "://") {
+				continue
+			}
+			if file := filepath.Join(filepath.Dir(page), target); !released[file] && file != ".." {
+				t.Errorf("%s: %s is not in the archive; link to its address on the web", page, match[1])
+			}
+		}
+	}
+	if pages < 20 {
+		t.Errorf("only %d pages in the archive", pages)
+	}
+}
+
 // anchors are those that forges make of headings: lower case, blanks to hyphens, punctuation left out.
 func anchors(text string) map[string]bool {
 	out := make(map[string]bool)
