@@ -65,13 +65,13 @@ func TestNames(t *testing.T) {
 			}
 			n++
 			if _, ok := known[name]; !ok {
-				t.Errorf("%s: there is no metric %s", page, name)
+				t.Errorf("%s: unknown metric %s", page, name)
 			}
 		}
 		for _, match := range regexp.MustCompile("`(Endpoint[A-Z][A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
 			n++
 			if !strings.Contains(rules, "alert: "+match[1]+"\n") {
-				t.Errorf("%s: there is no alert %s", page, match[1])
+				t.Errorf("%s: unknown alert %s", page, match[1])
 			}
 		}
 	}
