@@ -3,6 +3,7 @@ package present
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 
@@ -191,11 +192,11 @@ func task(a *report.Advice) Task {
 		t.Text = fmt.Sprintf("First check that this machine is on the network: cable or signal, its address, its default route and %[1]s, "+
 			"with the commands below. If it is, ask the network's owner why %[1]s cannot be reached on UDP and TCP 53: "+
 			"devices at this site cannot find the cloud either.", plural(len(a.Resolvers), "the DNS server", "the DNS servers"))
-		t.For = append([]string{"ip address", "ip route"}, dig(a)...)
+		t.For = append(networkCommands(runtime.GOOS), queryCommand(runtime.GOOS, a)...)
 	case reason.CheckForwarders:
 		t.Text = fmt.Sprintf("Most likely %s no access to the Internet. Ask the administrator of the site's DNS to check UDP and TCP 53 outbound "+
 			"and the configured forwarders. This command shows the answer:", plural(len(a.Resolvers), "the DNS server has", "the DNS servers have"))
-		t.For = dig(a)
+		t.For = queryCommand(runtime.GOOS, a)
 	case reason.AllowQueries:
 		t.Text = fmt.Sprintf("Ask the administrator of %s to answer queries from this machine and from the devices, or name another server under "+
 			"resolvers.", plural(len(a.Resolvers), "the DNS server", "the DNS servers"))
@@ -203,10 +204,10 @@ func task(a *report.Advice) Task {
 	case reason.AllowNames:
 		t.Text = fmt.Sprintf("Ask the administrator of the site's DNS servers to let the names of all %s resolve: they may be filtered, or the network "+
 			"may be closed. This command shows the answer:", count(len(a.Places), "host"))
-		t.For = dig(a)
+		t.For = queryCommand(runtime.GOOS, a)
 	case reason.FindOwnRoute:
 		t.Text = "Check that this machine is on the network: cable or signal, then its address and its default route, with these commands:"
-		t.For = []string{"ip address", "ip route"}
+		t.For = networkCommands(runtime.GOOS)
 	case reason.OpenNetwork:
 		t.Text = "First check that this machine reaches the Internet at all, for example a web site. If it does, ask the network's owner to allow the " +
 			"paths below outbound, replies included, without TLS inspection or application filtering."

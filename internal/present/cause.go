@@ -52,15 +52,33 @@ func placeLines(list []report.Place) []string {
 	return out
 }
 
-// dig is the command that asks the first DNS server for the first host.
-func dig(a *report.Advice) []string {
+// The commands of advice are for the machine that probes, and work there as printed.
+
+// networkCommands show the addresses and the routes of a machine.
+func networkCommands(system string) []string {
+	switch system {
+	case "linux":
+		return []string{"ip address", "ip route"}
+	case "windows":
+		return []string{"ipconfig /all", "route print"}
+	}
+	return []string{"ifconfig", "netstat -rn"} // macOS and the BSDs
+}
+
+// queryCommand asks the first DNS server for the first host.
+func queryCommand(system string, a *report.Advice) []string {
 	if len(a.Resolvers) == 0 || len(a.Places) == 0 {
 		return nil
 	}
-	server := a.Resolvers[0].Server
-	port := ""
+	server, host, port := a.Resolvers[0].Server, text(a.Places[0].Host), ""
+	if system == "windows" { // which has no dig
+		if server.Port() != 53 {
+			port = fmt.Sprintf("-port=%d ", server.Port())
+		}
+		return []string{fmt.Sprintf("nslookup %s%s %s", port, host, address(server.Addr()))}
+	}
 	if server.Port() != 53 {
 		port = fmt.Sprintf(" -p %d", server.Port())
 	}
-	return []string{fmt.Sprintf("dig @%s%s %s", address(server.Addr()), port, text(a.Places[0].Host))}
+	return []string{fmt.Sprintf("dig @%s%s %s", address(server.Addr()), port, host)}
 }
