@@ -407,13 +407,19 @@ func (x *exchange) failTCP(own context.Context, err error) {
 // failNetwork maps an error to a failure; kind is that of an error of the network.
 func (x *exchange) failNetwork(own context.Context, err error, kind measurement.DetailKind) {
 	var timeout net.Error
+	fault := sockerr.Of(err) // before any test for a time-out, see package sockerr
+	noAnswer := fault == sockerr.TimedOut ||
+		fault == sockerr.Unknown && (errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout())
+	text := measurement.Text(err.Error())
 	switch {
-	case sockerr.Of(err) == sockerr.Shortage: // EAGAIN is a time-out by its type
-		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailNoSocket, Text: measurement.Text(err.Error())})
-	case own.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case fault == sockerr.Shortage:
+		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailNoSocket, Text: text})
+	case own.Err() != nil, noAnswer:
 		x.expired(own)
-	default:
-		x.fail(measurement.DNSUnreachable, measurement.Detail{Kind: kind, Text: measurement.Text(err.Error())})
+	case fault == sockerr.Unknown: // of this machine
+		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailNoSocket, Text: text})
+	case fault == sockerr.Filtered, fault == sockerr.Unreachable, fault == sockerr.Refused, fault == sockerr.Reset:
+		x.fail(measurement.DNSUnreachable, measurement.Detail{Kind: kind, Text: text})
 	}
 }
 

@@ -111,6 +111,7 @@ func TestExchangeErrno(t *testing.T) {
 		{"no source address: out of time", "connect", syscall.EADDRNOTAVAIL, measurement.DNSOutOfTime, measurement.DNSDetailNoSocket},
 		{"no buffers: out of time", "sendto", syscall.ENOBUFS, measurement.DNSOutOfTime, measurement.DNSDetailNoSocket},
 		{"a full buffer: out of time", "sendto", syscall.EAGAIN, measurement.DNSOutOfTime, measurement.DNSDetailNoSocket},
+		{"an errno that is not in the table: out of time", "connect", syscall.EINVAL, measurement.DNSOutOfTime, measurement.DNSDetailNoSocket},
 		{"no route: unreachable", "connect", syscall.ENETUNREACH, measurement.DNSUnreachable, measurement.DNSDetailUnreachable},
 		{"packet filter: unreachable", "sendto", syscall.EPERM, measurement.DNSUnreachable, measurement.DNSDetailUnreachable},
 		{"ICMP port unreachable: unreachable", "sendto", syscall.ECONNREFUSED, measurement.DNSUnreachable, measurement.DNSDetailUnreachable},
