@@ -47,7 +47,9 @@ func newPasswords() *passwords {
 	}
 }
 
-// allowance is what is left of the checks that may be made. Its zero value is a full allowance.
+// allowance is what is left of the checks that may be made. Its zero value is a full allowance. It is not a
+// [golang.org/x/time/rate.Limiter], which cannot take back a token that has been used: a check of a right password does
+// not count.
 type allowance struct {
 	used int // checks that count still
 	at   time.Time

@@ -11,7 +11,8 @@ import (
 // attack, nor fill the table of the NAT that it measures.
 const OpeningInterval = 500 * time.Millisecond
 
-// NewPacer returns a function that spaces events in time over all its callers. Each call waits for its turn; it
+// NewPacer returns a function that spaces events in time over all its callers, at random intervals between half of mean
+// and three halves of it; a [golang.org/x/time/rate.Limiter] spaces them evenly. Each call waits for its turn; it
 // returns false if ctx ended first.
 func NewPacer(mean time.Duration) func(ctx context.Context) bool {
 	var mu sync.Mutex

@@ -7,7 +7,8 @@
 // A call runs in a goroutine of the group, with its own budget. It is not cancelled when its callers stop waiting: it
 // ends by itself, at the latest when its budget is spent or the group is closed. A caller that leaves early therefore
 // neither delays the others nor causes the work to be done again for the next one;
-// docs/design/003-rounds-at-scrape-time.md has the reasons.
+// docs/design/003-rounds-at-scrape-time.md has the reasons. golang.org/x/sync/singleflight shares neither what has ended
+// nor a context of its own.
 package share
 
 import (
