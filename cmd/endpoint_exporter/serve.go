@@ -33,6 +33,9 @@ type serve struct {
 	web             *web.FlagConfig
 	checkOnly       bool
 	telemetryPath   string
+	externalURL     string
+	routePrefix     string
+	prefixGiven     bool // --web.route-prefix is given, perhaps as "/"
 	enableLifecycle bool
 	addresses       bool
 }
@@ -43,6 +46,10 @@ func addServe(app *kingpin.Application, c *common, commands map[string]command) 
 	cmd.Flag("config.check", "Check the configuration, say what is wrong with it, and exit.").BoolVar(&s.checkOnly)
 	s.web = kingpinflag.AddFlags(cmd, ":15684")
 	cmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&s.telemetryPath)
+	cmd.Flag("web.external-url", "URL under which the exporter is reached from outside, for example through a reverse proxy. Its path is the default of --web.route-prefix.").
+		PlaceHolder("URL").StringVar(&s.externalURL)
+	cmd.Flag("web.route-prefix", "Prefix of the paths of all pages; default: the path of --web.external-url.").PlaceHolder("PATH").
+		IsSetByUser(&s.prefixGiven).StringVar(&s.routePrefix)
 	cmd.Flag("web.enable-lifecycle", "Allow a reload by POST to /-/reload.").BoolVar(&s.enableLifecycle)
 	cmd.Flag("collector.addresses", "Expose each address of a host as endpoint_dns_address_info.").Default("true").BoolVar(&s.addresses)
 	commands[cmd.FullCommand()] = s.run
@@ -68,7 +75,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "%s is good: endpoints: %d, paths: %d\n", s.source(), len(config.Endpoints), paths)
 		return exitOK
 	}
-	if err := checkTelemetryPath(s.telemetryPath); err != nil {
+	if err := s.checkPaths(); err != nil {
 		fmt.Fprintf(stderr, "endpoint_exporter: %v\n", err)
 		return exitUsage
 	}

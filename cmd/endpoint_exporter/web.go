@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -38,16 +39,40 @@ const (
 	readyPath     = "/-/ready"
 )
 
-// checkTelemetryPath returns an error for a path of the metrics that is invalid or used by another page.
-func checkTelemetryPath(path string) error {
+// checkPaths returns an error for a path of the metrics that is invalid or used by another page, and for an invalid
+// external URL or prefix of routes. It sets the prefix, which is "" or begins and does not end with a slash.
+func (s *serve) checkPaths() error {
 	taken := []string{statusPath, probePath, discoveryPath, reportPath, reloadPath, healthyPath, readyPath}
-	switch {
-	case slices.Contains(taken, path):
-		return fmt.Errorf("--web.telemetry-path: %s is served already", path)
-	case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, "{}?# \t") || gopath.Clean(path) != path:
-		return fmt.Errorf("--web.telemetry-path: %q is not a path like /metrics", path)
+	if slices.Contains(taken, s.telemetryPath) {
+		return fmt.Errorf("--web.telemetry-path: %s is served already", s.telemetryPath)
 	}
+	if !isPath(s.telemetryPath) {
+		return fmt.Errorf("--web.telemetry-path: %q is not a path like /metrics", s.telemetryPath)
+	}
+	prefix := s.routePrefix
+	if s.externalURL != "" {
+		u, err := url.Parse(s.externalURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return errors.New("--web.external-url: want a URL like https://example.com/endpoint, without a user, a query and a fragment")
+		}
+		if !s.prefixGiven {
+			prefix = u.Path
+		}
+	}
+	prefix = strings.Trim(prefix, "/")
+	if prefix != "" {
+		prefix = "/" + prefix
+		if !isPath(prefix) {
+			return fmt.Errorf("--web.route-prefix: %q is not a path like /endpoint", prefix)
+		}
+	}
+	s.routePrefix = prefix
 	return nil
+}
+
+// isPath reports whether a text is a path that [http.ServeMux] matches as it is.
+func isPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.HasSuffix(path, "/") && !strings.ContainsAny(path, "{}?#% \t") && gopath.Clean(path) == path
 }
 
 // handler returns the handler of all pages.
@@ -58,10 +83,29 @@ func (e *exporter) handler() http.Handler {
 	mux.HandleFunc("GET "+probePath, e.serveProbe)
 	mux.HandleFunc("GET "+discoveryPath, e.serveDiscovery)
 	mux.HandleFunc("GET "+reportPath, e.serveReport)
-	mux.Handle("POST "+reloadPath, http.NewCrossOriginProtection().Handler(http.HandlerFunc(e.serveReload)))
+	mux.Handle("POST "+reloadPath, e.sameOrigin(http.HandlerFunc(e.serveReload)))
 	mux.HandleFunc("GET "+healthyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
 	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
-	return e.guard(mux)
+	prefix := e.flags.routePrefix
+	if prefix == "" {
+		return e.guard(mux)
+	}
+	outer := http.NewServeMux() // it also redirects the prefix without a slash to the status page, whose links are relative
+	outer.Handle(prefix+"/", http.StripPrefix(prefix, mux))
+	outer.Handle("GET /{$}", http.RedirectHandler(prefix+"/", http.StatusFound))
+	return e.guard(outer)
+}
+
+// sameOrigin refuses requests that pages of another origin than the exporter's send by a browser. Behind a reverse
+// proxy the exporter's origin is that of its external URL.
+func (e *exporter) sameOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	if u, err := url.Parse(e.flags.externalURL); err == nil && u.Host != "" {
+		if err := protection.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			e.logger.Error("external URL not used", "err", err)
+		}
+	}
+	return protection.Handler(next)
 }
 
 const (
@@ -164,7 +208,7 @@ func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 	progress, makeReport := e.survey.Latest()
 	query := r.URL.Query()
 	options := present.PageOptions{
-		MetricsPath: e.flags.telemetryPath, Notice: e.notice(), Now: time.Now(), History: e.history.Of,
+		MetricsPath: strings.TrimPrefix(e.flags.telemetryPath, "/"), Notice: e.notice(), Now: time.Now(), History: e.history.Of,
 		Hosts: progress.Hosts, Measured: progress.Measured, Measuring: progress.Running > 0,
 		Filter: query.Get("host"), Refresh: max(refreshRunning, e.survey.Config().Survey.MinInterval),
 	}

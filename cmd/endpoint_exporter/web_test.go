@@ -358,16 +358,80 @@ func TestCollectParameter(t *testing.T) {
 	})
 }
 
-func TestCheckTelemetryPath(t *testing.T) {
+func TestCheckPaths(t *testing.T) {
 	for path, good := range map[string]bool{
 		"/metrics": true, "/site/metrics": true,
 		"": false, "/": false, "metrics": false, "/probe": false, "/sd": false, "/-/healthy": false, "/api/v1/report": false,
 		"/m{x}": false, "/metrics/": false, "/a//b": false, "/a/../b": false, "/metrics?x": false,
 	} {
-		if err := checkTelemetryPath(path); (err == nil) != good {
+		if err := (&serve{telemetryPath: path}).checkPaths(); (err == nil) != good {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
+	for name, test := range map[string]struct {
+		url    string
+		prefix *string
+		want   string
+		good   bool
+	}{
+		"nothing":                        {"", nil, "", true},
+		"a URL without a path":           {"https://gw.example", nil, "", true},
+		"a URL with a path":              {"https://gw.example/a/b/", nil, "/a/b", true},
+		"a prefix":                       {"", new("/a"), "/a", true},
+		"a prefix without a slash":       {"", new("a/"), "/a", true},
+		"a proxy that strips the prefix": {"https://gw.example/a", new("/"), "", true},
+		"not a URL":                      {"gw.example/a", nil, "", false},
+		"a URL with a password":          {"https://me:secret@gw.example/", nil, "", false},
+		"a URL with a query":             {"https://gw.example/?a=b", nil, "", false},
+		"a prefix with a pattern":        {"", new("/{a}"), "", false},
+		"a prefix that climbs":           {"", new("/a/../b"), "", false},
+	} {
+		s := &serve{telemetryPath: "/metrics", externalURL: test.url}
+		if test.prefix != nil {
+			s.routePrefix, s.prefixGiven = *test.prefix, true
+		}
+		err := s.checkPaths()
+		if (err == nil) != test.good || test.good && s.routePrefix != test.want {
+			t.Errorf("%s: %q, %v", name, s.routePrefix, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the password is printed: %v", name, err)
+		}
+	}
+}
+
+// TestRoutePrefix serves all pages below a prefix, as behind a reverse proxy.
+func TestRoutePrefix(t *testing.T) {
+	inMemory(t, func(t *testing.T, network *memnet.Network) {
+		e := startExporterOn(t, network, bootstrapOnly(t, network).Config(), func(s *serve) {
+			s.externalURL, s.routePrefix, s.enableLifecycle = "https://gw.example/endpoint", "/endpoint", true
+		})
+		for _, test := range []struct {
+			method, path, origin string
+			code                 int
+			text                 string
+		}{
+			{http.MethodGet, "/", "", http.StatusFound, "/endpoint/"},
+			{http.MethodGet, "/metrics", "", http.StatusNotFound, ""},
+			{http.MethodGet, "/endpoint/", "", http.StatusOK, `<a href="metrics">Metrics</a> · <a href="api/v1/report">this report as JSON</a> · <a href="sd">`},
+			{http.MethodGet, "/endpoint/metrics", "", http.StatusOK, "endpoint_up"},
+			{http.MethodGet, "/endpoint/probe?target=" + bootstrapHost, "", http.StatusOK, "endpoint_up"},
+			{http.MethodGet, "/endpoint/sd", "", http.StatusOK, bootstrapHost},
+			{http.MethodGet, "/endpoint/api/v1/report", "", http.StatusOK, bootstrapHost},
+			{http.MethodGet, "/endpoint/-/healthy", "", http.StatusOK, "healthy"},
+			{http.MethodGet, "/endpoint/nowhere", "", http.StatusNotFound, ""},
+			{http.MethodPost, "/endpoint/-/reload", "https://gw.example", http.StatusOK, "reloaded"},
+			{http.MethodPost, "/endpoint/-/reload", "https://elsewhere.example", http.StatusForbidden, ""},
+		} {
+			var header []string
+			if test.origin != "" {
+				header = []string{"Origin", test.origin, "Sec-Fetch-Site", "cross-site"}
+			}
+			if code, body := get(t, e, test.method, test.path, header...); code != test.code || !strings.Contains(body, test.text) {
+				t.Errorf("%s %s from %q: %d %.300s", test.method, test.path, test.origin, code, body)
+			}
+		}
+	})
 }
 
 func TestAddressesFlag(t *testing.T) {

@@ -115,7 +115,7 @@ func TestPagePicture(t *testing.T) {
 	}
 	page := filepath.Join(directory, "page.html")
 	var b bytes.Buffer
-	if err := Page(&b, NewView(rep, "1.2.3"), PageOptions{MetricsPath: "/metrics", Now: started.Add(8 * time.Second), History: history, Refresh: time.Second}); err != nil {
+	if err := Page(&b, NewView(rep, "1.2.3"), PageOptions{MetricsPath: "metrics", Now: started.Add(8 * time.Second), History: history, Refresh: time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(page, b.Bytes(), 0o600); err != nil {
@@ -131,7 +131,7 @@ func TestPagePicture(t *testing.T) {
 
 // TestPageInBrowser opens pages in Chromium in a window of a telephone and one of a desk, in light and dark colours.
 func TestPageInBrowser(t *testing.T) {
-	options := PageOptions{MetricsPath: "/metrics", Now: started.Add(time.Minute), History: someHistory, Refresh: time.Minute, Filter: ".", Notice: "The configuration file was refused."}
+	options := PageOptions{MetricsPath: "metrics", Now: started.Add(time.Minute), History: someHistory, Refresh: time.Minute, Filter: ".", Notice: "The configuration file was refused."}
 	pages := map[string]func(io.Writer) error{
 		"sick":    func(w io.Writer) error { return Page(w, NewView(sick(), "1.2.3"), options) },
 		"offline": func(w io.Writer) error { return Page(w, NewView(offline(), "1.2.3"), options) },
@@ -139,7 +139,7 @@ func TestPageInBrowser(t *testing.T) {
 			return Page(w, NewView(hostile(sick(), hostileTexts["long"], false), "1.2.3"), options)
 		},
 		"waiting": func(w io.Writer) error {
-			return Page(w, NewView(sick(), "1.2.3"), PageOptions{MetricsPath: "/metrics", Hosts: 8, Measured: 7, Refresh: time.Second})
+			return Page(w, NewView(sick(), "1.2.3"), PageOptions{MetricsPath: "metrics", Hosts: 8, Measured: 7, Refresh: time.Second})
 		},
 		// A page with a fault of each kind, to test the checks themselves.
 		"faulty": func(w io.Writer) error {

@@ -149,7 +149,7 @@ func shown(t *testing.T, v *View) string {
 	var b bytes.Buffer
 	err := Text(&b, v, Palette{Width: 200})
 	if err == nil {
-		err = Page(&b, v, PageOptions{MetricsPath: "/metrics", Now: v.Finished})
+		err = Page(&b, v, PageOptions{MetricsPath: "metrics", Now: v.Finished})
 	}
 	if err == nil {
 		err = Markdown(&b, v)

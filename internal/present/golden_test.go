@@ -24,7 +24,7 @@ var forms = map[string]func(io.Writer, *report.Report) error{
 	".json":    func(w io.Writer, r *report.Report) error { return JSON(w, NewView(r, "1.2.3")) },
 	".html": func(w io.Writer, r *report.Report) error {
 		return Page(w, NewView(r, "1.2.3"), PageOptions{
-			MetricsPath: "/metrics", Now: r.Finished.Add(7 * time.Second), History: someHistory, Refresh: 10 * time.Second, Measuring: true,
+			MetricsPath: "metrics", Now: r.Finished.Add(7 * time.Second), History: someHistory, Refresh: 10 * time.Second, Measuring: true,
 		})
 	},
 }

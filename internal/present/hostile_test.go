@@ -193,14 +193,14 @@ var views = map[string]func(t *testing.T, v *View){
 	"wide":    func(t *testing.T, v *View) { checkText(t, written(t, Text, v, Palette{Width: 120}), 120) },
 	"colours": checkColours,
 	"page": func(t *testing.T, v *View) {
-		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "/metrics", Now: started.Add(time.Minute), History: someHistory}))
+		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "metrics", Now: started.Add(time.Minute), History: someHistory}))
 	},
 	"search": func(t *testing.T, v *View) {
 		filter := v.Hosts[0].Service
-		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "/metrics", Now: started, Filter: filter, Notice: v.Site, Refresh: time.Second}))
+		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "metrics", Now: started, Filter: filter, Notice: v.Site, Refresh: time.Second}))
 	},
 	"waiting": func(t *testing.T, v *View) {
-		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "/metrics", Notice: v.Site, Filter: v.Site, Hosts: 2, Measured: 1}))
+		checkPage(t, written(t, Page, v, PageOptions{MetricsPath: "metrics", Notice: v.Site, Filter: v.Site, Hosts: 2, Measured: 1}))
 	},
 	"markdown": func(t *testing.T, v *View) { checkMarkdown(t, written(t, withoutOptions(Markdown), v, struct{}{})) },
 	"json":     checkJSON,
@@ -258,7 +258,7 @@ var (
 	pageAttributes = map[string]*regexp.Regexp{
 		"class": regexp.MustCompile(`^(up|down|unknown|muted|cause|todo|s|h|n|n (up|down|unknown))$`),
 		// A search adds its text, percent-encoded; it stays a parameter of this page.
-		"href":                regexp.MustCompile(`^(/metrics|/api/v1/report|/sd|/|/\?([a-z]+=[A-Za-z0-9.%+_~-]*&?)+)$`),
+		"href":                regexp.MustCompile(`^(metrics|api/v1/report|sd|\.|\?([a-z]+=[A-Za-z0-9.%+_~-]*&?)+)$`),
 		"id":                  regexp.MustCompile(`^(todo|search|h\d+)$`),
 		"aria-labelledby":     regexp.MustCompile(`^(todo|h\d+)$`),
 		"aria-label":          regexp.MustCompile(`^\d+ rounds? since `), // of a drawing, in words of our own
@@ -267,7 +267,7 @@ var (
 		"viewbox":             regexp.MustCompile(`^0 0 240 20$`),
 		"preserveaspectratio": regexp.MustCompile(`^none$`),
 		"d":                   regexp.MustCompile(`^(M\d+ 20v-\d+)+$`),
-		"action":              regexp.MustCompile(`^/$`),
+		"action":              regexp.MustCompile(`^\.$`),
 		"method":              regexp.MustCompile(`^get$`),
 		"for":                 regexp.MustCompile(`^search$`),
 		"type":                regexp.MustCompile(`^(search|hidden)$`),

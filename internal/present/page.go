@@ -53,7 +53,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // PageOptions is what the page shows in addition to the report.
 type PageOptions struct {
-	MetricsPath string
+	MetricsPath string    // relative to the page
 	Notice      string    // something else that a person must know; "" if there is nothing
 	Now         time.Time // to say how old the report is
 	// Hosts is how many hosts are configured, Measured how many of them the report contains. While it contains some only,
@@ -106,9 +106,9 @@ func pageURL(filter string, still bool) string {
 		query.Set("refresh", "off")
 	}
 	if len(query) == 0 {
-		return "/"
+		return "."
 	}
-	return "/?" + query.Encode()
+	return "?" + query.Encode()
 }
 
 // Page writes a view as a web page that needs no script and no other file.

@@ -185,10 +185,10 @@ func TestPageUpdates(t *testing.T) {
 		options PageOptions
 		want    []string
 	}{
-		"it updates itself":            {PageOptions{Refresh: time.Second}, []string{`updates itself. <a href="/?refresh=off">Stop updates</a>`}},
-		"it does not":                  {PageOptions{}, []string{`does not update itself. <a href="/">Update it</a>`}},
-		"a search stays":               {PageOptions{Refresh: time.Second, Filter: "a b"}, []string{`href="/?host=a&#43;b&amp;refresh=off"`, `<a href="/">Show all</a>`}},
-		"a search that does not":       {PageOptions{Filter: "a"}, []string{`<a href="/?host=a">Update it</a>`, `<a href="/?refresh=off">Show all</a>`, `name="refresh" value="off"`}},
+		"it updates itself":            {PageOptions{Refresh: time.Second}, []string{`updates itself. <a href="?refresh=off">Stop updates</a>`}},
+		"it does not":                  {PageOptions{}, []string{`does not update itself. <a href=".">Update it</a>`}},
+		"a search stays":               {PageOptions{Refresh: time.Second, Filter: "a b"}, []string{`href="?host=a&#43;b&amp;refresh=off"`, `<a href=".">Show all</a>`}},
+		"a search that does not":       {PageOptions{Filter: "a"}, []string{`<a href="?host=a">Update it</a>`, `<a href="?refresh=off">Show all</a>`, `name="refresh" value="off"`}},
 		"a round runs":                 {PageOptions{Measuring: true}, []string{"The next measurement is running."}},
 		"before the first report":      {PageOptions{Hosts: 7, Refresh: time.Second}, []string{"<h1 class=\"unknown\">" + headingWaiting + "</h1>", "0 of 7 hosts are measured.", "Stop updates"}},
 		"while the first report grows": {PageOptions{Hosts: 7, Measured: 6, Notice: "a notice"}, []string{"6 of 7 hosts are measured.", "a notice"}},
