@@ -43,6 +43,9 @@ func TestEveryExampleIsStrictYAML(t *testing.T) {
 			return err
 		}
 		seen++
+		if filepath.Base(name) == "nginx.conf" {
+			return nil // a test runs nginx with it
+		}
 		if filepath.Ext(name) != ".yml" {
 			t.Errorf("%s: no test knows this kind of file", name)
 			return nil
