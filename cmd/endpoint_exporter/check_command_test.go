@@ -48,6 +48,11 @@ func TestCheckCommand(t *testing.T) {
 		"server does not answer: no answer in time": {
 			habit: "silent", code: exitUnhealthy, patterns: []string{`does not answer \(127[0-9.:]*: no answer in time\)`, ` - ip route `},
 		},
+		"unspecified address: sinkhole, also where any address is allowed": {
+			habit: "sinkhole", hosts: 1, code: exitUnhealthy,
+			patterns: []string{`sinkhole: the name resolves to 0\.0\.0\.0, which cannot be the cloud`, ` 1\. \(3 of 3 paths\) The site's DNS server diverts bootstrap\S+ to 0\.0\.0\.0, which`,
+				`exempt the name from DNS filtering\.`},
+		},
 		"address of this machine: sinkhole": {
 			config: public, flags: check{targets: []string{"bootstrap"}}, code: exitUnhealthy,
 			patterns: []string{`sinkhole: the name resolves to 127\.[0-9.]*, which cannot be the cloud`, ` 1\. \(3 of 3 paths\) The site's DNS server diverts bootstrap`},

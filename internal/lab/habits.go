@@ -28,7 +28,7 @@ func HabitList() []Habit {
 		{"serve_stale", "TTL shown, default 30", "answers with expired records while the zone is silent, and says so (EDE 3)"},
 		{"frozen_ttl", "", "shows the zone's TTL, however old the record"},
 		{"lossy", "percent, default 10", "leaves a share of the questions unanswered"},
-		{"sinkhole", "address, default 127.0.0.1", "resolves every name to one address; a sinkhole with addresses: public"},
+		{"sinkhole", "address, default 0.0.0.0", "resolves every name to one address, 0.0.0.0 a sinkhole for every host"},
 		{"nxdomain", "", "knows no name"},
 		{"servfail", "", "fails for every name"},
 		{"silent", "", "answers nothing"},
@@ -75,7 +75,7 @@ func ParseHabits(text string) (Habits, error) {
 		percent, err = number(10)
 		h.DropShare = float64(percent) / 100
 	case "sinkhole":
-		h.Sinkhole = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		h.Sinkhole = netip.IPv4Unspecified()
 		if argument != "" {
 			h.Sinkhole, err = netip.ParseAddr(argument)
 		}

@@ -387,8 +387,12 @@ func blockedText(a *report.Advice) string {
 func sinkholeText(a *report.Advice, p places) (string, []string) {
 	lines := hostLines(a)
 	if len(lines) == 0 {
-		return fmt.Sprintf("The site's DNS server diverts %s to %s, which cannot be the cloud. Ask the network's owner to exempt the name from DNS filtering; "+
-			"if that address is intended, set addresses: any for this endpoint.", p.hosts, list(addresses(a.Places[0].Addresses))), nil
+		intended := "; if that address is intended, set addresses: any for this endpoint"
+		if !slices.ContainsFunc(a.Places[0].Addresses, func(addr netip.Addr) bool { return !addr.Unmap().IsUnspecified() }) {
+			intended = "" // it names no host
+		}
+		return fmt.Sprintf("The site's DNS server diverts %s to %s, which cannot be the cloud. Ask the network's owner to exempt the name from DNS filtering%s.",
+			p.hosts, list(addresses(a.Places[0].Addresses)), intended), nil
 	}
 	return fmt.Sprintf("The site's DNS server diverts %s to addresses that cannot be the cloud. Ask the network's owner to exempt the names from DNS filtering; "+
 		"if these addresses are intended, set addresses: any for the endpoints.", p.hosts), lines

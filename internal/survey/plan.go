@@ -145,5 +145,6 @@ func notTheCloud(addr netip.Addr, nat64 resolve.NAT64) bool {
 	return len(nat64.IPv4) > 0
 }
 
-// notAnywhere is the rule for hosts that may have any address.
-func notAnywhere(netip.Addr, resolve.NAT64) bool { return false }
+// notAnywhere is the rule for hosts that may have any address: only the unspecified one is a sinkhole. It names no
+// host, and DNS filters answer with it.
+func notAnywhere(addr netip.Addr, _ resolve.NAT64) bool { return addr.Unmap().IsUnspecified() }
