@@ -81,7 +81,7 @@ const (
 	ns1      = "203.0.113.1:53"
 	ns2      = "203.0.113.2:53"
 	nsOther  = "203.0.113.3:53"
-	nobody   = "192.0.2.53:53"
+	noServer = "192.0.2.53:53"
 )
 
 var resolvers = []netip.AddrPort{netip.MustParseAddrPort(resolver)}
@@ -495,14 +495,14 @@ func TestInterception(t *testing.T) {
 	inBubble(t, Options{InterceptionTest: true}, func(t *testing.T, n *internet) {
 		ctx := context.Background()
 		n.zoneClient.TestInterception(ctx, host, false)
-		if asked := n.log.to(nobody, time.Time{}); len(asked) != 0 {
+		if asked := n.log.to(noServer, time.Time{}); len(asked) != 0 {
 			t.Error("tested before any server had answered")
 		}
-		n.silence(nobody)
+		n.silence(noServer)
 		test := func(beforeVerdict bool) int {
 			since := time.Now()
 			n.zoneClient.TestInterception(ctx, host, beforeVerdict)
-			return len(n.log.to(nobody, since))
+			return len(n.log.to(noServer, since))
 		}
 		n.sample(host, 0)
 		if test(false) == 0 || n.zoneClient.Port53State() != measurement.Port53OK {
@@ -513,7 +513,7 @@ func TestInterception(t *testing.T) {
 			t.Error("a test must hold for five minutes before a verdict, and for an hour otherwise")
 		}
 		// Now an interceptor answers for any address.
-		n.put(nobody, answers(func(q *dns.Msg, _ time.Time) *dns.Msg { return reply(q, host+" 60 IN A 192.0.2.66") }))
+		n.put(noServer, answers(func(q *dns.Msg, _ time.Time) *dns.Msg { return reply(q, host+" 60 IN A 192.0.2.66") }))
 		pass(time.Hour)
 		test(false)
 		since := time.Now()
@@ -524,7 +524,7 @@ func TestInterception(t *testing.T) {
 		if len(n.log.to(ns1, since))+len(n.log.to(ns2, since)) != 0 {
 			t.Error("the zone's servers are asked although port 53 is intercepted")
 		}
-		n.silence(nobody)
+		n.silence(noServer)
 		pass(11 * time.Minute)
 		test(false)
 		if s, ok := n.sample(host, 0); !ok || s.Failure != "" {
@@ -536,7 +536,7 @@ func TestInterception(t *testing.T) {
 // TestTestInterceptionIsShared has several callers at once. The one with little time gets no result, and the others do.
 func TestTestInterceptionIsShared(t *testing.T) {
 	inBubble(t, Options{InterceptionTest: true}, func(t *testing.T, n *internet) {
-		n.silence(nobody)
+		n.silence(noServer)
 		n.sample(host, 0)
 		began := time.Now()
 		short, cancel := context.WithTimeout(context.Background(), time.Second/2)
@@ -559,7 +559,7 @@ func TestTestInterceptionIsShared(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if asked := n.log.to(nobody, time.Time{}); len(asked) != 2 { // one question, sent twice
+		if asked := n.log.to(noServer, time.Time{}); len(asked) != 2 { // one question, sent twice
 			t.Errorf("asked %d times", len(asked))
 		}
 		over, end := context.WithCancel(context.Background())
@@ -579,8 +579,8 @@ func TestTestInterceptionWithoutSockets(t *testing.T) {
 			t.Error("valid without a question")
 		}
 		n.client.Dial = n.Dial
-		n.silence(nobody)
-		if !n.zoneClient.TestInterception(context.Background(), host, false) || len(n.log.to(nobody, time.Time{})) == 0 {
+		n.silence(noServer)
+		if !n.zoneClient.TestInterception(context.Background(), host, false) || len(n.log.to(noServer, time.Time{})) == 0 {
 			t.Error("not repeated")
 		}
 	})

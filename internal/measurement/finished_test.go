@@ -27,7 +27,7 @@ func TestFinishedIsKnownOnlyOfASessionThatWasTried(t *testing.T) {
 		"never greeted":                        {Outcome{Client: Device, Times: times(Connect), FailedIn: Hello, Failure: Reset}, false, false},
 		"web: completed":                       {Outcome{Client: Web, Times: times(Connect, Hello), TLS: proved}, true, true},
 		"web: the certificate refused":         {Outcome{Client: Web, Times: times(Connect, Hello), TLS: proved, FailedIn: Finish, Failure: CertificateNeeded}, false, true},
-		"web: replayed by somebody":            {Outcome{Client: Web, Times: times(Connect, Hello), TLS: &TLS{SignatureChecked: true}}, false, false},
+		"web: replayed":                        {Outcome{Client: Web, Times: times(Connect, Hello), TLS: &TLS{SignatureChecked: true}}, false, false},
 		"web: never connected":                 {Outcome{Client: Web, FailedIn: Connect, Failure: Refused}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {

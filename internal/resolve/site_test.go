@@ -39,7 +39,7 @@ var (
 	root      = netip.MustParseAddrPort("203.0.113.100:53")
 	ns1       = netip.MustParseAddrPort("203.0.113.1:53")
 	ns2       = netip.MustParseAddrPort("203.0.113.2:53")
-	nobody    = netip.MustParseAddrPort("192.0.2.53:53") // where the interception test asks
+	noServer  = netip.MustParseAddrPort("192.0.2.53:53") // where the interception test asks
 )
 
 // counted counts the questions to an address and delays the answers as a network does.

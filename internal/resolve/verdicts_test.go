@@ -102,10 +102,10 @@ func stories() []story {
 			}
 		}},
 		{name: "minimum TTL 300, and port 53 is intercepted", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
-			s.put(nobody, s.servers)
+			s.put(noServer, s.servers)
 		}},
 		{name: "port 53 is intercepted for ten minutes", set: func(s *site, now time.Time) {
-			s.put(nobody, &lab.NameServer{Zones: []*lab.Zone{s.zone}, Down: func(at time.Time) bool { return at.Sub(now) >= 10*time.Minute }})
+			s.put(noServer, &lab.NameServer{Zones: []*lab.Zone{s.zone}, Down: func(at time.Time) bool { return at.Sub(now) >= 10*time.Minute }})
 		}, minutes: 40, ok: true},
 		{name: "minimum TTL 300, and a proxy answers for the zone's servers", habits: lab.Habits{MinTTL: 300}, set: func(s *site, _ time.Time) {
 			for _, at := range []netip.AddrPort{ns1, ns2, root} {
@@ -214,7 +214,7 @@ func tell(t *testing.T, s *site, story story, interval, length time.Duration) {
 func TestFirstRoundIntercepted(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(moving(time.Hour), lab.Habits{}).start()
-		s.put(nobody, s.servers)
+		s.put(noServer, s.servers)
 		r := s.round(9*time.Second, s.names(0))
 		if r.authority.Known || r.authority.Failure != report.ZoneIntercepted || s.service.Port53State() != measurement.Port53Intercepted {
 			t.Errorf("%+v, path %q", r.authority, s.service.Port53State())
@@ -242,9 +242,9 @@ func TestRoundRefused(t *testing.T) {
 				for _, at := range []netip.AddrPort{ns1, ns2, root} {
 					s.put(at, refuses)
 				}
-				s.put(nobody, silence{})
+				s.put(noServer, silence{})
 				if test.anyone {
-					s.put(nobody, refuses)
+					s.put(noServer, refuses)
 				}
 				for range 100 {
 					r := s.round(9*time.Second, s.names(0))
@@ -254,7 +254,7 @@ func TestRoundRefused(t *testing.T) {
 					}
 					pass(15 * time.Second)
 				}
-				if s.count(nobody) == 0 {
+				if s.count(noServer) == 0 {
 					t.Error("no test was made")
 				}
 			})
@@ -290,7 +290,7 @@ func TestInterceptionOfManyHosts(t *testing.T) {
 				interceptor := &lab.NameServer{Zones: []*lab.Zone{&short}}
 				for time.Since(began) < 100*time.Minute {
 					if time.Since(began) == test.after {
-						for _, at := range []netip.AddrPort{ns1, ns2, nobody} {
+						for _, at := range []netip.AddrPort{ns1, ns2, noServer} {
 							s.put(at, interceptor)
 						}
 					}
@@ -454,17 +454,17 @@ func TestInterceptionTestAddsNoDelay(t *testing.T) {
 		for _, at := range []netip.AddrPort{ns1, ns2} {
 			s.put(at, slow{s.servers, 500 * time.Millisecond})
 		}
-		s.put(nobody, silence{})
+		s.put(noServer, silence{})
 		s.start()
 		s.round(9*time.Second, s.names(0))
-		asked := s.count(nobody)
+		asked := s.count(noServer)
 		for range 60 {
 			pass(time.Minute)
 			if r := s.round(9*time.Second, s.names(0)); r.took > dns.AuthorityTimers.Patience+10*time.Millisecond {
 				t.Errorf("a round took %v", r.took)
 			}
 		}
-		if s.count(nobody) == asked {
+		if s.count(noServer) == asked {
 			t.Error("no test was made")
 		}
 	})

@@ -1,4 +1,4 @@
-// Package share runs a computation once for everyone who asks for it at about the same time.
+// Package share runs a computation once for all callers that ask for it at about the same time.
 //
 // A [Group] keeps at most one current [Call] per key. [Group.Join] returns that call while it runs, and after it has
 // ended as long as it is younger than the caller accepts; otherwise it starts a new one. A caller waits with
@@ -7,8 +7,8 @@
 // A call runs in a goroutine of the group, with its own budget. It is not cancelled when its callers stop waiting: it
 // ends by itself, at the latest when its budget is spent or the group is closed. A caller that leaves early therefore
 // neither delays the others nor causes the work to be done again for the next one;
-// docs/design/003-rounds-at-scrape-time.md has the reasons. golang.org/x/sync/singleflight shares neither what has ended
-// nor a context of its own.
+// docs/design/003-rounds-at-scrape-time.md has the reasons. It is not golang.org/x/sync/singleflight, which forgets a
+// call when it ends.
 package share
 
 import (
