@@ -175,18 +175,24 @@ func withdrawnWhy(st *resolverState) Why {
 
 // why is the reason for suspicion that a single finding gives.
 func (f *finding) why() Why {
-	switch {
-	case f.kind == TTLInflated && f.viewUnproven:
-		return Why{Kind: WhyViewUnprovenTTL, TTL: f.ttl, ZoneTTL: f.maxTTL}
-	case f.kind == TTLInflated:
+	switch f.kind {
+	case TTLInflated:
+		if f.viewUnproven {
+			return Why{Kind: WhyViewUnprovenTTL, TTL: f.ttl, ZoneTTL: f.maxTTL}
+		}
 		return Why{Kind: WhyTTLInflatedOnce, TTL: f.ttl, ZoneTTL: f.maxTTL}
-	case f.kind == WithdrawnAddress && f.formerServer:
-		return Why{Kind: WhyFormerServer, Value: f.value.String(), LastSeen: f.lastSeen}
-	case f.kind == WithdrawnAddress && f.viewUnproven:
-		return Why{Kind: WhyViewUnproven, Value: f.value.String(), LastSeen: f.lastSeen}
-	case f.kind == WithdrawnAddress:
-		return Why{Kind: WhyWithdrawnAddressOnce, Value: f.value.String(), LastSeen: f.lastSeen}
-	default:
+	case WithdrawnAddress:
+		kind := WhyWithdrawnAddressOnce
+		switch {
+		case f.formerServer:
+			kind = WhyFormerServer
+		case f.viewUnproven:
+			kind = WhyViewUnproven
+		}
+		return Why{Kind: kind, Value: f.value.String(), LastSeen: f.lastSeen}
+	case EDEStale:
 		return Why{Kind: WhyStaleAnswersSeldom}
+	case TTLFrozen, StaleFirst, ViewUnproven: // are counted, and no finding has these kinds
 	}
+	return Why{}
 }
