@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Largest sizes of the binary in bytes. ARM gateways and routers have little flash. The code for amd64 and MIPS is larger
-// by itself. docs/support.md states them.
+// Largest sizes of the binary in bytes. ARM gateways and routers have little flash. The code for amd64 and MIPS is
+// larger by itself. docs/support.md states them.
 const (
 	maxARM   = 16 << 20
 	maxAMD64 = 17 << 20
