@@ -1,5 +1,5 @@
 // Package chart tests the Helm chart with helm itself and with the types of Kubernetes and of the Prometheus operator.
-// It is a module of its own, so that the exporter's module does not depend on them. `make chart` runs it.
+// It is a separate module, so that the exporter's module does not depend on them. `make chart` runs it.
 package chart
 
 import (

@@ -107,7 +107,7 @@ func (e *exporter) reload() error {
 	return nil
 }
 
-// notice is a message for the status page in addition to the report; "" if there is none.
+// notice is a message for the status page in addition to the report; "" for no message.
 func (e *exporter) notice() string {
 	refused := e.refused.Load()
 	if refused == nil {

@@ -60,7 +60,7 @@ func TestExpose(t *testing.T) {
 			"Prometheus 3 on this machine":     {from: local, accept: acceptPrometheus3, encoding: "gzip", contentType: "text/plain; version=0.0.4"},
 			"Prometheus 3 on this machine, v6": {from: "[::1]:1", accept: acceptPrometheus3, encoding: "gzip", contentType: "text/plain; version=0.0.4"},
 			"native histograms":                {from: remote, accept: acceptProtobuf, encoding: "gzip", compressed: "gzip", contentType: "application/vnd.google.protobuf"},
-			"an address that is none":          {from: "@", encoding: "gzip", compressed: "gzip", contentType: "text/plain; version=0.0.4"},
+			"an invalid address":               {from: "@", encoding: "gzip", compressed: "gzip", contentType: "text/plain; version=0.0.4"},
 		} {
 			header := []string{}
 			if test.accept != "" {

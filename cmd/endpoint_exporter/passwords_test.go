@@ -96,7 +96,7 @@ func TestPasswords(t *testing.T) {
 				}
 				checked.password = "changed"
 				if code := ask(test.scraper, "right"); code != http.StatusUnauthorized {
-					t.Errorf("a password that is no longer right: status %d", code)
+					t.Errorf("a password that was replaced: status %d", code)
 				}
 				if len(p.accepted) != 0 || len(p.checking) != 0 {
 					t.Errorf("%d credentials are known, %d are being checked", len(p.accepted), len(p.checking))

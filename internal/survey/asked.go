@@ -20,7 +20,7 @@ type askedPath struct {
 }
 
 // askedPaths remembers which paths of hosts that are not configured were asked for, and when last, so that one round of
-// a host serves everybody who asks for any of them. It holds at most [maxUnconfiguredKept] hosts; probe.ports bounds
+// a host serves every request for any of them. It holds at most [maxUnconfiguredKept] hosts; probe.ports bounds
 // the paths of each. It is not safe for concurrent use.
 type askedPaths map[string]map[askedPath]time.Time
 

@@ -98,8 +98,10 @@ const (
 	maxUnconfiguredKept = 64 // kept for sharing, including those that run
 )
 
-// ErrBusy is returned when too many hosts that are not configured are being surveyed.
-var ErrBusy = fmt.Errorf("%d hosts that are not configured are being surveyed already", maxUnconfigured)
+// ErrBusy is returned when no new round of a host that is not configured may begin: too many run, or the host's last
+// round made room for others and is still young.
+var ErrBusy = fmt.Errorf("too many hosts that are not configured: at most %d are probed at once, and the rounds of %d are kept; "+
+	"repeat the request after survey.min_interval, or configure the host under endpoints", maxUnconfigured, maxUnconfiguredKept)
 
 // New returns a survey of a site.
 func New(site *Site, opts Options) *Survey {
