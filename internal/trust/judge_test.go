@@ -208,6 +208,8 @@ func TestJudgeForDevices(t *testing.T) {
 		{name: "the same with the key of another: neither", anchor: byKey, chain: unknownAlgorithm(issuedBy(forger)), verdict: Unfit, unsigned: true, kind: measurement.DetailCertificateSkipped},
 		{name: "the same under a key without a name", anchor: byKeyOnly, chain: unknownAlgorithm(chain(leaf)), verdict: Unfit, unsigned: true, kind: measurement.DetailCertificateSkipped},
 		{name: "the same by an inspecting firewall", anchor: byKey, chain: unknownAlgorithm(issuedBy(inspector)), verdict: WrongIssuer, kind: otherIssuer},
+		{name: "under an issuing CA whose key cannot be read: not proved to be forged", anchor: byKey, verdict: Unfit, unsigned: true, kind: measurement.DetailCertificateKey,
+			chain: slices.Concat(chain(subLeaf), reissued(t, arm, subCA, replaced(t, "\xce\x3d\x02\x01", "\xce\x3d\x02\x09")))},
 		{name: "a forger with a negative serial number", anchor: byKey, chain: reissued(t, forger, mint(t, forger, spec{}), negative(t)), verdict: ForgedIssuer, kind: forged},
 		{name: "an inspecting firewall with RSA", anchor: byKey, chain: issuedBy(mint(t, nil, spec{subject: named(t, "Box"), ca: true, key: newRSAKey(t)})), verdict: WrongIssuer, kind: otherIssuer},
 		{name: "bytes that are no certificate", anchor: byKey, chain: [][]byte{make([]byte, 200)}, verdict: Unfit, kind: measurement.DetailCertificateMalformed, unsigned: true},

@@ -109,13 +109,22 @@ func (s *search) issuers(i int) (out []int) {
 	return out
 }
 
-// unchecked returns the index of a certificate that may be signed by the anchor, or by a CA that the anchor signed, but
-// whose signature cannot be checked here; ok is false if there is none. An anchor without a name may be the issuer of
-// any certificate that does not name itself.
+// unchecked returns the index of the certificate that keeps a signature from being checked, by the anchor or by a CA
+// that the anchor signed: its own algorithm is not known here, or its key, with which the signature would be checked,
+// cannot be read or is too large. ok is false if there is none. An anchor without a name may be the issuer of any
+// certificate that does not name itself.
 func (s *search) unchecked() (i int, ok bool) {
 	unnamed := slices.ContainsFunc(s.anchor.roots, func(one root) bool { return len(one.name) == 0 })
 	for i, c := range s.list {
-		if len(c.RawIssuer) == 0 || c.Checkable() {
+		if len(c.RawIssuer) == 0 || s.authentic(i) {
+			continue
+		}
+		for _, k := range s.issuers(i) {
+			if key := s.list[k].PublicKey(); s.authentic(k) && (key == nil || !bounded(key)) {
+				return k, true
+			}
+		}
+		if c.Checkable() {
 			continue
 		}
 		if s.namesAnchor(i) || unnamed && !s.names[i].issuer.Equal(s.names[i].subject) {
