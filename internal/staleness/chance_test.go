@@ -45,7 +45,7 @@ func TestTailChance(t *testing.T) {
 }
 
 func TestHonestShare(t *testing.T) {
-	for ttl, want := range map[time.Duration]float64{time.Hour: 0.3, time.Minute: 0.3, 30 * time.Second: 0.3, 5 * time.Second: 0.72, 0: 0.99} {
+	for ttl, want := range map[time.Duration]float64{time.Hour: 0.3, time.Minute: 0.3, 30 * time.Second: 0.327, 5 * time.Second: 0.745, 0: 0.99} {
 		if got := honestShare(ttl, defaults()); math.Abs(got-want) > 0.005 {
 			t.Errorf("TTL %v: %.3f, want %.3f", ttl, got, want)
 		}

@@ -31,11 +31,12 @@ type answer struct {
 	asked, received time.Time
 	records         []measurement.Record
 	markedStale     bool // by the resolver: EDE 3 with addresses, or EDE 19 with NXDOMAIN
+	nxdomain        bool // the resolver says that the name does not exist
 	judged          bool // its findings are counted or dropped
 }
 
 func newAnswer(a *measurement.Answer) *answer {
-	out := &answer{typ: a.Type, asked: a.Asked, received: a.Received}
+	out := &answer{typ: a.Type, asked: a.Asked, received: a.Received, nxdomain: a.Rcode == rcodeNXDomain}
 	if out.received.IsZero() {
 		out.received = out.asked
 	}
@@ -111,6 +112,26 @@ type answerContext struct {
 	// ignorePromises makes findings independent of what the resolver promised before: a withdrawn address is one even
 	// if the entry is honestly old.
 	ignorePromises bool
+}
+
+// fetchTimes returns when the resolver fetched the answer's records, to hopRounding, or nothing if that is not known of
+// all of them. It is known while the zone publishes a TTL that has not changed or is steady. A resolver that limits the
+// TTLs in its answers seems to fetch later than it does.
+func (x *answerContext) fetchTimes(a *answer) []time.Time {
+	fetched := make([]time.Time, 0, len(a.records))
+	for _, r := range a.records {
+		s := x.zone.rrsets[r.Owner]
+		if s == nil {
+			return nil
+		}
+		if smallest, largest, steady, ok := s.ttls.bounds(a.asked); !ok || !steady && smallest != largest {
+			return nil
+		}
+		ttl := seconds(r.TTL)
+		full := min(seconds(s.ttls.latest), max(ttl, x.state.largestTTLs[r.Owner].ttl))
+		fetched = append(fetched, a.received.Add(ttl-full))
+	}
+	return fetched
 }
 
 // learning reports whether a promise about this owner name, made at t, is still to be learnt and not yet to be judged:

@@ -260,10 +260,11 @@ func (h *Host) answer(a *measurement.Answer, lastOwner bool) {
 	st := r.states[key]
 	got := newAnswer(a)
 	st.add(got, h.c, h.maxGap())
+	x := h.answerContext(r, key)
+	st.staleAnswerProof.answer(got, x.fetchTimes(got), h.c)
 	if len(got.records) == 0 {
 		return
 	}
-	x := h.answerContext(r, key)
 	st.recordTTL(wholeChain, got.ttl(), got.received)
 	if h.o.ExpectedTTL > 0 {
 		x.recordEntry(wholeChain, got.received, got.ttl(), h.o.ExpectedTTL, 0)

@@ -19,6 +19,8 @@ const (
 	// honestFailures is the largest share of its renewals that an honest resolver is assumed to miss while it passes the
 	// tests of [Host.WantsUpstream].
 	honestFailures = 0.3
+	// maxMarked bounds the stale answers that the time of a renewal is compared with.
+	maxMarked = 64
 	// staleAnswerWait is the least time that an honest resolver is assumed to wait for the zone before it answers from an
 	// expired record. RFC 8767 §5 recommends 1.8 s.
 	staleAnswerWait = time.Second
@@ -196,11 +198,11 @@ func (z *zoneView) withdrawnPieces(now time.Time, c Constants) int {
 // serves stale now and then, as RFC 8767 allows. The proof requires more than such a resolver shows by chance. One that
 // is answered late serves stale after it has waited; such an answer is not a piece (design §6.2).
 type staleAnswerProof struct {
-	renewals  []renewal // oldest first
-	promised  time.Time // latest expiry of an answer that was not marked stale
-	wasMarked bool      // the newest answer was marked stale
-	last      time.Time // time of the newest confirmed piece
-	proved    bool
+	renewals []renewal // oldest first
+	promised time.Time // latest expiry of an answer that was not marked stale
+	marked   []period  // the newest exchanges with an answer that was marked stale, oldest first
+	last     time.Time // time of the newest confirmed piece
+	proved   bool
 }
 
 // renewal is the end of one cache entry: followed by a stale answer, or by a fresh one.
@@ -209,22 +211,55 @@ type renewal struct {
 	stale, confirmed bool
 }
 
-// answer takes an answer that was given after a wait.
-func (p *staleAnswerProof) answer(at, promised time.Time, markedStale bool, wait time.Duration, c Constants) {
-	switch {
-	case markedStale && wait >= staleAnswerWait:
-		p.push(renewal{at: at})
-	case markedStale:
-		if n := len(p.renewals); n == 0 || !p.renewals[n-1].stale || at.Sub(p.renewals[n-1].at) >= c.Spacing {
-			p.push(renewal{at: at, stale: true})
-		}
-	case promised.After(p.promised.Add(hopRounding)):
-		if !p.wasMarked && !p.promised.IsZero() {
-			p.push(renewal{at: at})
-		}
-		p.promised = promised
+// period is the time of one exchange, from the question to the answer.
+type period struct{ asked, received time.Time }
+
+// answer takes an answer. fetched are the times at which its records were fetched, none if they are not known.
+func (p *staleAnswerProof) answer(a *answer, fetched []time.Time, c Constants) {
+	newest := renewal{at: a.asked}
+	if n := len(p.renewals); n > 0 {
+		newest = p.renewals[n-1]
 	}
-	p.wasMarked = markedStale
+	spaced := a.asked.Sub(newest.at) >= c.Spacing || len(p.renewals) == 0
+	switch {
+	case a.markedStale && a.received.Sub(a.asked) >= staleAnswerWait:
+		p.push(renewal{at: a.asked})
+	case a.markedStale:
+		if spaced || !newest.stale {
+			p.push(renewal{at: a.asked, stale: true})
+		}
+	case a.nxdomain:
+		// Its TTL is not known, so that each one may be another entry.
+		if spaced || newest.stale {
+			p.push(renewal{at: a.asked})
+		}
+	case len(a.records) > 0:
+		if promised := a.received.Add(a.ttl()); promised.After(p.promised.Add(hopRounding)) {
+			// An entry that was fetched when a stale answer was given is the one that the answer is about.
+			if !p.promised.IsZero() && !p.fetchedWhenMarked(fetched) {
+				p.push(renewal{at: a.asked})
+			}
+			p.promised = promised
+		}
+	}
+	if a.markedStale {
+		if len(p.marked) == maxMarked {
+			p.marked = append(p.marked[:0], p.marked[1:]...)
+		}
+		p.marked = append(p.marked, period{a.asked, a.received})
+	}
+}
+
+// fetchedWhenMarked reports whether a stale answer was given at each of these times of fetches.
+func (p *staleAnswerProof) fetchedWhenMarked(fetched []time.Time) bool {
+	for _, t := range fetched {
+		if !slices.ContainsFunc(p.marked, func(m period) bool {
+			return t.After(m.asked.Add(-hopRounding)) && t.Before(m.received.Add(hopRounding))
+		}) {
+			return false
+		}
+	}
+	return len(fetched) > 0
 }
 
 func (p *staleAnswerProof) push(r renewal) {
@@ -237,9 +272,9 @@ func (p *staleAnswerProof) push(r renewal) {
 // honestShare is the largest share of stale answers that a resolver is assumed to give which misses honestFailures of
 // its renewals. After a failure it may answer from the expired record for 30 s (RFC 8767 §5), which is Spacing by
 // default, and other clients may have caused the failure: the shorter the TTL, the more of the time it is in that
-// state.
+// state. A renewal within hopRounding of a stale answer is not counted, which lengthens that time.
 func honestShare(ttl time.Duration, c Constants) float64 {
-	missed := honestFailures * c.Spacing.Seconds()
+	missed := honestFailures * (c.Spacing + 2*hopRounding).Seconds()
 	return min(max(honestFailures, missed/(missed+(1-honestFailures)*ttl.Seconds())), 0.99)
 }
 

@@ -280,3 +280,68 @@ func TestWithdrawnAddressProofPieces(t *testing.T) {
 		})
 	}
 }
+
+// TestStaleAnswerProofRenewals counts the renewals of a resolver's entries that the answers show, with stale answers
+// and without. A fresh answer from the entry that was fetched when a stale answer was given shows no renewal of its
+// own.
+func TestStaleAnswerProofRenewals(t *testing.T) {
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	server, resolver := netip.MustParseAddrPort("198.51.100.1:53"), netip.MustParseAddrPort("192.0.2.1:53")
+	records := func(ttl uint32) []measurement.Record {
+		return []measurement.Record{{Owner: host, Type: 1, TTL: ttl, Addr: netip.MustParseAddr("203.0.113.1")}}
+	}
+	type seen struct {
+		after time.Duration // since the start
+		ttl   uint32
+		ede   uint16
+		rcode int
+	}
+	const nxdomain = rcodeNXDomain
+	for name, test := range map[string]struct {
+		zoneTTL      uint32
+		answers      []seen
+		stale, clean int
+	}{
+		"fetched 20 s after a stale answer: a renewal":  {5, []seen{{0, 5, 0, 0}, {30 * time.Second, 30, 3, 0}, {52 * time.Second, 3, 0, 0}}, 1, 1},
+		"fetched when the stale answer was given: none": {60, []seen{{0, 60, 0, 0}, {70 * time.Second, 30, 3, 0}, {100 * time.Second, 30, 0, 0}}, 1, 0},
+		"fetched before the stale answer of another cache: a renewal": {
+			60, []seen{{0, 60, 0, 0}, {70 * time.Second, 30, 3, 0}, {80 * time.Second, 10, 0, 0}}, 1, 1,
+		},
+		"two fresh entries: a renewal":                          {60, []seen{{0, 60, 0, 0}, {70 * time.Second, 55, 0, 0}}, 0, 1},
+		"the same entry again: none":                            {60, []seen{{0, 60, 0, 0}, {30 * time.Second, 30, 0, 0}}, 0, 0},
+		"NXDOMAIN, marked and then not: a renewal":              {60, []seen{{0, 0, 19, nxdomain}, {40 * time.Second, 0, 0, nxdomain}}, 1, 1},
+		"NXDOMAIN again within a spacing: at most one renewal":  {60, []seen{{0, 0, 0, nxdomain}, {10 * time.Second, 0, 0, nxdomain}}, 0, 1},
+		"a stale answer again within a spacing: one renewal":    {5, []seen{{0, 5, 0, 0}, {30 * time.Second, 30, 3, 0}, {40 * time.Second, 30, 3, 0}}, 1, 0},
+		"stale answers a spacing apart: a renewal each of them": {5, []seen{{0, 5, 0, 0}, {30 * time.Second, 30, 3, 0}, {60 * time.Second, 30, 3, 0}}, 2, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := New(defaults(), Options{SingleView: true})
+			for _, a := range test.answers {
+				now := start.Add(a.after)
+				h.Begin(now)
+				h.Sample(measurement.Sample{Type: 1, Asked: now, Received: now, Steps: []measurement.SampleStep{
+					{Server: server, Servers: []netip.AddrPort{server}, Records: records(test.zoneTTL)},
+				}})
+				answer := &measurement.Answer{Server: resolver, Name: host, Type: 1, Asked: now, Received: now, Rcode: a.rcode}
+				if a.rcode == rcodeNoError {
+					answer.Chain = records(a.ttl)
+				}
+				if a.ede != 0 {
+					answer.EDE = []measurement.EDE{{Code: a.ede}}
+				}
+				h.Answer(answer)
+			}
+			stale, clean := 0, 0
+			for _, r := range h.resolver(resolver).states[stateKey{1, false}].staleAnswerProof.renewals {
+				if r.stale {
+					stale++
+				} else {
+					clean++
+				}
+			}
+			if stale != test.stale || clean != test.clean {
+				t.Errorf("%d renewals with a stale answer and %d without, want %d and %d", stale, clean, test.stale, test.clean)
+			}
+		})
+	}
+}

@@ -100,7 +100,6 @@ func (st *resolverState) add(a *answer, c Constants, maxGap time.Duration) {
 		st.promise(wholeChain, expires)
 	}
 	st.secondLearning.answer(a.asked, c)
-	st.staleAnswerProof.answer(a.asked, expires, a.markedStale, a.received.Sub(a.asked), c)
 }
 
 // learn records every promise of an answer, if there is one.

@@ -39,9 +39,10 @@ type source interface {
 }
 
 type reply struct {
-	records []rec
-	stale   bool    // EDE 3
-	took    float64 // time until the answer
+	records  []rec   // none: NXDOMAIN
+	negative float64 // TTL of NXDOMAIN
+	stale    bool    // EDE 3, or 19 of NXDOMAIN
+	took     float64 // time until the answer
 }
 
 // version is what the zone's primary publishes for one owner name from a time on.
@@ -59,6 +60,7 @@ type zone struct {
 	lags      []float64            // by server
 	outages   [][2]float64
 	loss      float64 // probability that one exchange is lost
+	negative  float64 // TTL of NXDOMAIN; 0: it is not cached
 	fronted   bool    // a cache in front of the servers counts TTLs down
 	perServer bool    // every server publishes one of the values
 	// otherTTL is the TTL that some instances behind every server's address publish; otherShare is the probability that
@@ -121,7 +123,7 @@ func (z *zone) server(now float64, server int, owner string) ([]rec, bool) {
 func (z *zone) ask(now float64, owner string) (reply, bool) {
 	for range 2 {
 		if rs, ok := z.server(now, z.rnd.IntN(len(z.lags)), owner); ok {
-			return reply{records: rs}, true
+			return reply{records: rs, negative: z.negative}, true
 		}
 	}
 	return reply{}, false
@@ -174,8 +176,11 @@ func (c *cache) fetch(now float64, owner string) *entry {
 		return nil
 	}
 	if len(r.records) == 0 { // the name does not exist
-		delete(c.entries, owner)
-		return &entry{fetched: now}
+		e := &entry{fetched: now, kept: r.negative, stale: r.stale}
+		if delete(c.entries, owner); r.negative > 0 {
+			c.entries[owner] = e
+		}
+		return e
 	}
 	e := &entry{records: r.records, fetched: now, kept: r.records[0].ttl, stale: r.stale}
 	for _, x := range r.records {
@@ -199,7 +204,8 @@ func (c *cache) ask(now float64, owner string) (reply, bool) {
 			return reply{}, false
 		}
 		if len(r.records) == 0 {
-			return reply{}, true
+			r.took += out.took
+			return r, true
 		}
 		out.records = append(out.records, r.records...)
 		out.stale, out.took = out.stale || r.stale, out.took+r.took
@@ -266,7 +272,7 @@ func (c *cache) one(now float64, owner string) (reply, bool) {
 }
 
 func (c *cache) constant(e *entry, ttl float64) reply {
-	r := reply{records: make([]rec, len(e.records)), stale: c.ede}
+	r := reply{records: make([]rec, len(e.records)), negative: ttl, stale: c.ede}
 	for i, x := range e.records {
 		r.records[i] = rec{x.owner, x.value, ttl}
 	}
@@ -274,7 +280,7 @@ func (c *cache) constant(e *entry, ttl float64) reply {
 }
 
 func (c *cache) show(e *entry, now float64, first bool) reply {
-	r := reply{records: make([]rec, len(e.records)), stale: e.stale && c.ede}
+	r := reply{records: make([]rec, len(e.records)), negative: max(0, e.kept-(now-e.fetched)), stale: e.stale && c.ede}
 	for i, x := range e.records {
 		// Every record counts down from its own TTL, or from the minimum.
 		ttl := max(x.ttl, c.min) + c.extendBy - (now - e.fetched)
@@ -471,14 +477,15 @@ func (w *world) answerFor(now float64, name string) *measurement.Answer {
 			a.Rcode, a.Failure = 2, measurement.DNSServFail
 			return a
 		}
+		staleCode := uint16(edeStaleAnswer)
 		if len(r.records) == 0 {
-			a.Rcode, a.Failure = rcodeNXDomain, measurement.DNSNXDomain
+			a.Rcode, a.Failure, staleCode = rcodeNXDomain, measurement.DNSNXDomain, edeStaleNXDomain
 		}
 		for _, x := range r.records {
 			a.Chain = append(a.Chain, w.record(x))
 		}
 		if r.stale {
-			a.EDE = []measurement.EDE{{Code: 3}}
+			a.EDE = []measurement.EDE{{Code: staleCode}}
 		}
 		return a
 	}

@@ -96,20 +96,7 @@ var honestKinds = []worldKind{
 	{"names that are removed for a while", func(t *rapid.T, rnd *rand.Rand) *world {
 		const until = 4 * 3600
 		z := drawZone(t, rnd, until)
-		for _, owner := range slices.Sorted(maps.Keys(z.owners)) {
-			versions := z.owners[owner]
-			var with []version
-			for _, v := range versions {
-				with = append(with, v)
-				if rnd.IntN(3) == 0 {
-					v.from += 20 + rnd.Float64()*400
-					v.values = nil
-					with = append(with, v)
-				}
-			}
-			slices.SortFunc(with, func(a, b version) int { return cmp.Compare(a.from, b.from) })
-			z.owners[owner] = with
-		}
+		removeForAWhile(t, rnd, z, 400)
 		w := drawWorld(t, rnd, z, until)
 		w.resolver = drawHonest(t, rnd, z)
 		return w
@@ -182,6 +169,9 @@ var honestKinds = []worldKind{
 			f.members = append(f.members, newCache(rnd, l, b))
 		}
 		w.resolver = f
+		if rapid.Bool().Draw(t, "removed names") {
+			removeForAWhile(t, rnd, z, 6000)
+		}
 		return w
 	}},
 	{"the zone's servers lag", func(t *rapid.T, rnd *rand.Rand) *world {
@@ -202,6 +192,25 @@ var honestKinds = []worldKind{
 		b.max = float64(rapid.SampledFrom([]int{20, 60, 300, 3600}).Draw(t, "cap"))
 		return drawLowered(t, rnd, b)
 	}},
+}
+
+// removeForAWhile removes names from a zone at up to this many seconds after some of its changes, each until the next
+// one. NXDOMAIN may be cached.
+func removeForAWhile(t *rapid.T, rnd *rand.Rand, z *zone, longest float64) {
+	for _, owner := range slices.Sorted(maps.Keys(z.owners)) {
+		var with []version
+		for _, v := range z.owners[owner] {
+			with = append(with, v)
+			if rnd.IntN(3) == 0 {
+				v.from += 20 + rnd.Float64()*longest
+				v.values = nil
+				with = append(with, v)
+			}
+		}
+		slices.SortStableFunc(with, func(a, b version) int { return cmp.Compare(a.from, b.from) })
+		z.owners[owner] = with
+	}
+	z.negative = float64(rapid.SampledFrom([]int{0, 5, 60, 300}).Draw(t, "negative TTL"))
 }
 
 // violatorKinds are the kinds of worlds in which the resolver must get the verdict stale.
