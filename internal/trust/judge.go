@@ -155,8 +155,11 @@ func (a *Anchor) foreign(s *search) finding {
 	if i, ok := s.unchecked(); ok {
 		return finding{verdict: Unfit, detail: problemDetail(s.list[i].Problem, i)}
 	}
+	forged := s.forged()
 	switch {
-	case s.forged():
+	case s.cut: // the search ends early only for a list with more CAs than a device accepts
+		return finding{verdict: Unfit, detail: problemDetail(devicecert.Finding{Problem: devicecert.ChainTooLong}, -1)}
+	case forged:
 		return finding{verdict: ForgedIssuer, detail: measurement.Detail{Kind: measurement.DetailTrustForged}}
 	case !a.Web() && len(a.roots[0].name) == 0:
 		return finding{verdict: WrongIssuer, detail: measurement.Detail{Kind: measurement.DetailTrustOtherKey}}

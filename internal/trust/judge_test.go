@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"fmt"
 	"math/big"
 	"net"
 	"reflect"
@@ -512,14 +513,18 @@ func TestJudgeIsBounded(t *testing.T) {
 	}
 	for _, a := range []*Anchor{anchor, NewRoots(poolOf(mint(t, nil, spec{subject: named(t, "Root"), ca: true})))} {
 		for _, client := range []measurement.Client{measurement.Device, measurement.Web} {
-			if j := a.Judge(Subject{Chain: sent, Client: client, KeyProved: true, Now: now}); j.Verdict != WrongIssuer {
-				t.Errorf("verdict %q", j.Verdict)
+			want := Unfit // not every signature is checked
+			if a.Web() {
+				want = WrongIssuer
+			}
+			if j := a.Judge(Subject{Chain: sent, Client: client, KeyProved: true, Now: now}); j.Verdict != want {
+				t.Errorf("verdict %q, want %q", j.Verdict, want)
 			}
 		}
 	}
 	s := anchor.newSearch(devicecert.ParseList(sent))
-	if s.authentic(0) || s.checks < maxChecks || len(anchor.signatures.good) > maxCached {
-		t.Errorf("%d checks, %d signatures cached", s.checks, len(anchor.signatures.good))
+	if s.authentic(0) || s.left != 0 || !s.cut || len(anchor.signatures.good) > maxCached {
+		t.Errorf("%d checks left, %d signatures cached", s.left, len(anchor.signatures.good))
 	}
 	var parsed []*x509.Certificate
 	for _, der := range sent[:12] {
@@ -527,6 +532,60 @@ func TestJudgeIsBounded(t *testing.T) {
 	}
 	if got := moments(parsed, now); len(got) > 2 {
 		t.Errorf("%d moments", len(got))
+	}
+}
+
+// TestJudgeSignaturesNotChecked judges lists of which only a part of the signatures is checked. What is not checked
+// proves no interception. A list of the length that real servers send is always checked completely.
+func TestJudgeSignaturesNotChecked(t *testing.T) {
+	arm := mint(t, nil, spec{subject: named(t, "ARM Bootstrap CA"), ca: true})
+	inspector := mint(t, nil, spec{subject: der(t, rdn(attr(oidCN, "SSLInspect"))), ca: true})
+	forger := mint(t, nil, spec{subject: named(t, "ARM Bootstrap CA"), ca: true})
+	name := named(t, "Issuing CA")
+	first := mint(t, arm, spec{subject: name, ca: true})
+	decoys := func(n int) (list []*authority) { // each may have signed every other
+		for range n {
+			list = append(list, mint(t, inspector, spec{subject: name, ca: true, issuerName: name}))
+		}
+		return list
+	}
+	// Ten CAs with one key, each of which signed the others; the anchor signed the last one.
+	var signers []*authority
+	for range 10 {
+		signers = append(signers, mint(t, first, spec{subject: name, ca: true, key: first.key}))
+	}
+	signers = append(signers, first)
+	leaf := mint(t, first, spec{})
+	var roots []*authority
+	for i := range 140 {
+		roots = append(roots, mint(t, nil, spec{subject: named(t, fmt.Sprint("Root ", i)), ca: true}))
+	}
+	byKey := must[*Anchor](t)(NewKey(must[Name](t)(ParseName(armName)), spki(t, arm)))
+	byFile := must[*Anchor](t)(NewCAs(nil, inPEM(arm)))
+	byMany := must[*Anchor](t)(NewCAs(nil, inPEM(append(roots, arm)...)))
+	for name, test := range map[string]struct {
+		anchor *Anchor
+		list   []*authority
+		want   Verdict
+	}{
+		"key: the anchor signed, found too late":         {byKey, slices.Concat([]*authority{leaf}, decoys(10), signers), Unfit},
+		"file: the anchor signed, found too late":        {byFile, slices.Concat([]*authority{leaf}, decoys(10), signers), Unfit},
+		"file: 20 decoys, a leaf of one of them":         {byFile, slices.Concat([]*authority{mint(t, inspector, spec{issuerName: name})}, decoys(20)), Unfit},
+		"file: 8 CAs, another authority":                 {byFile, slices.Concat([]*authority{mint(t, inspector, spec{issuerName: name})}, decoys(8)), WrongIssuer},
+		"file: 8 CAs, the right name and a wrong key":    {byFile, slices.Concat([]*authority{mint(t, forger, spec{})}, decoys(8)), ForgedIssuer},
+		"file of 141: 2 CAs, another authority":          {byMany, []*authority{mint(t, inspector, spec{}), inspector, roots[0]}, WrongIssuer},
+		"file of 141: 2 CAs, the right name, wrong key":  {byMany, []*authority{mint(t, forger, spec{}), inspector, roots[0]}, ForgedIssuer},
+		"file of 141: 8 CAs, another authority":          {byMany, slices.Concat([]*authority{mint(t, inspector, spec{issuerName: name})}, decoys(8)), WrongIssuer},
+		"file of 141: the last one signed the issuer CA": {byMany, []*authority{leaf, inspector, first}, Good},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, client := range []measurement.Client{measurement.Device, measurement.Web} {
+				j := test.anchor.Judge(Subject{Chain: chain(test.list...), Client: client, KeyProved: true, SignatureChecked: true, Now: now})
+				if j.Verdict != test.want || j.ProvesInterception(false) != (test.want == WrongIssuer || test.want == ForgedIssuer) {
+					t.Errorf("%s: verdict %q (%+v), want %q", client, j.Verdict, j.Detail, test.want)
+				}
+			}
+		})
 	}
 }
 

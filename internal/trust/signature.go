@@ -13,8 +13,12 @@ import (
 // maxCached bounds the signatures that an anchor remembers. A cloud shows a handful of certificates.
 const maxCached = 1024
 
-// maxChecks bounds the signatures that one search for a signer checks. The list is composed by the server.
-const maxChecks = 64
+// maxChecks returns how many signatures one search for a signer checks: all that a list of a leaf and as many CAs as a
+// device accepts can need, if every CA may have signed every certificate. The list is composed by the server.
+func maxChecks(roots int) int {
+	const n = devicecert.MaxIntermediates
+	return n*n + (n+1)*roots
+}
 
 // signatureCache remembers good signatures. Checking one takes a quarter of the time of a whole walk, and the result
 // never changes. Whether the server has the leaf's key is not remembered. The zero value is empty.
@@ -61,14 +65,15 @@ type search struct {
 	anchor *Anchor
 	list   []*devicecert.Certificate
 	names  []certificateNames // of list
-	checks int
+	left   int                // signatures that may still be checked
+	cut    bool               // a signature was not checked: a certificate that is not authentic may be
 	signer map[*devicecert.Certificate]bool // the certificates whose search has begun, and the result
 }
 
 type certificateNames struct{ issuer, subject Name }
 
 func (a *Anchor) newSearch(list []*devicecert.Certificate) *search {
-	s := &search{anchor: a, list: list, signer: make(map[*devicecert.Certificate]bool)}
+	s := &search{anchor: a, list: list, left: maxChecks(len(a.roots)), signer: make(map[*devicecert.Certificate]bool)}
 	for _, c := range list {
 		s.names = append(s.names, certificateNames{nameOf(c.Issuer, c.RawIssuer), nameOf(c.Subject, c.RawSubject)})
 	}
@@ -76,8 +81,12 @@ func (a *Anchor) newSearch(list []*devicecert.Certificate) *search {
 }
 
 func (s *search) signed(child, parent *devicecert.Certificate) bool {
-	s.checks++
-	return s.checks <= maxChecks && s.anchor.signatures.signed(child, parent)
+	if s.left == 0 {
+		s.cut = true
+		return false
+	}
+	s.left--
+	return s.anchor.signatures.signed(child, parent)
 }
 
 // authentic reports whether the anchor signed a certificate of the list, itself or through other certificates of the

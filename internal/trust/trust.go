@@ -24,7 +24,7 @@ const (
 	Unrooted     Verdict = "unrooted"
 	KeyNotProved Verdict = "key_not_proved" // the server did not sign with the leaf's key
 	// Unfit: the client rejects the certificate, or another one in the list, though the expected authority signed it;
-	// or the bytes are not a certificate, so that who signed is not known.
+	// or who signed is not known, because the bytes are not a certificate or not every signature can be checked.
 	Unfit       Verdict = "unfit"
 	Expired     Verdict = "expired"
 	NotYetValid Verdict = "not_yet_valid"
