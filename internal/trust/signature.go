@@ -120,7 +120,7 @@ func (s *search) issuers(i int) (out []int) {
 
 // unchecked returns the index of the certificate that keeps a signature from being checked, by the anchor or by a CA
 // that the anchor signed: its own algorithm is not known here, or its key, with which the signature would be checked,
-// cannot be read or is too large. ok is false if there is none. An anchor without a name may be the issuer of any
+// cannot be read or is too large. ok is false if no certificate does. An anchor without a name may be the issuer of any
 // certificate that does not name itself.
 func (s *search) unchecked() (i int, ok bool) {
 	unnamed := slices.ContainsFunc(s.anchor.roots, func(one root) bool { return len(one.name) == 0 })
