@@ -19,7 +19,10 @@ type endpointCounts map[measurement.Path]*pathCounts
 type pathCounts struct {
 	mu         sync.Mutex
 	ok, failed uint64
-	reason     reason.Reason // logged last
+
+	// Of the change of state that was logged last.
+	reason reason.Reason
+	rounds uint64
 }
 
 // newEndpointCounts returns the counts of an endpoint; before are those of the configuration before a reload, or nil.
@@ -41,9 +44,8 @@ func (c endpointCounts) of(p measurement.Path) (ok, failed uint64) {
 	return known.ok, known.failed
 }
 
-// count adds the result of a round to the counts of a path, which it stores in the report. It logs a change of state;
-// logger is nil if nothing is to be logged.
-func (c endpointCounts) count(e *config.Endpoint, p *report.Path, logger *slog.Logger) {
+// count adds the result of a round to the counts of a path, which it stores in the report.
+func (c endpointCounts) count(p *report.Path) {
 	known := c[p.Path]
 	known.mu.Lock()
 	defer known.mu.Unlock()
@@ -53,10 +55,74 @@ func (c endpointCounts) count(e *config.Endpoint, p *report.Path, logger *slog.L
 		known.failed++
 	}
 	p.OK, p.Failed = known.ok, known.failed
-	if p.Finding.Reason == known.reason || logger == nil {
-		return
+}
+
+// changed reports whether the state of a path differs from the one that was logged last, and takes it for logged. A
+// report that was made of an older round changes nothing.
+func (c endpointCounts) changed(p *report.Path) bool {
+	known := c[p.Path]
+	if known == nil || !p.Known {
+		return false
 	}
-	known.reason = p.Finding.Reason
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if rounds := p.OK + p.Failed; rounds < known.rounds || p.Finding.Reason == known.reason {
+		return false
+	}
+	known.reason, known.rounds = p.Finding.Reason, p.OK+p.Failed
+	return true
+}
+
+// siteCause is the common cause of all failures that was logged last. It is safe for concurrent use.
+type siteCause struct {
+	mu    sync.Mutex
+	cause report.Cause
+}
+
+// change takes the cause of a report of the whole site for logged, and returns it with the one before. A report
+// without a path that is up, of which the deadline cut off a part, does not end a cause.
+func (c *siteCause) change(rep *report.Report) (before, now report.Cause) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, now = c.cause, rep.Summary.Cause
+	switch {
+	case now == report.CauseNoTime, now == report.CauseNone && rep.Summary.Paths.Up == 0 && rep.IncompletePaths > 0:
+		now = before
+	}
+	c.cause = now
+	return before, now
+}
+
+// logChanges logs what changed since the last report, once. While one cause explains all failures of the site, only the
+// cause is logged, and not each path. whole is true for a report of all endpoints.
+func (s *Survey) logChanges(rep *report.Report, whole bool) {
+	if whole {
+		before, now := s.cause.change(rep)
+		switch {
+		case now != report.CauseNone && now != before:
+			s.opts.Logger.Warn("no path carries a device", "cause", now, "paths", rep.Summary.Paths.All, "resolvers", rep.Resolvers)
+		case now == report.CauseNone && now != before:
+			s.opts.Logger.Info("the common cause of all failures has ended", "cause", before)
+		}
+		if now != report.CauseNone {
+			return
+		}
+	}
+	for i := range rep.Hosts {
+		h := &rep.Hosts[i]
+		s.mu.Lock()
+		counts := s.counts[h.Endpoint.Key()]
+		s.mu.Unlock()
+		for j := range h.Paths {
+			if p := &h.Paths[j]; counts.changed(p) {
+				logPath(s.opts.Logger, h.Endpoint, p)
+			}
+		}
+	}
+}
+
+// logPath logs the state of a path.
+func logPath(logger *slog.Logger, e *config.Endpoint, p *report.Path) {
 	about := []any{"service", e.Service, "host", e.Host, "transport", p.Transport, "port", p.Port}
 	if p.Up {
 		logger.Info("path carries a device again", about...)

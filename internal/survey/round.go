@@ -63,10 +63,6 @@ func (r *round) Run(ctx context.Context) (keep bool) {
 	r.surveyHost(ctx)
 	close(r.walked)
 	made := &report.Report{Site: r.survey.opts.Name, Started: r.started, Hosts: make([]report.Host, len(r.slots))}
-	logger := r.survey.opts.Logger
-	if r.unconfigured {
-		logger = nil // nothing is remembered, so nothing is a change of state
-	}
 	for i := range r.slots {
 		made.Hosts[i] = r.snapshot(i)
 	}
@@ -74,7 +70,7 @@ func (r *round) Run(ctx context.Context) (keep bool) {
 	for i := range made.Hosts {
 		for j := range made.Hosts[i].Paths {
 			if p := &made.Hosts[i].Paths[j]; p.Known {
-				r.slots[i].counts.count(r.slots[i].endpoint, p, logger)
+				r.slots[i].counts.count(p)
 			}
 		}
 		made.IncompletePaths += incompletePaths(&made.Hosts[i])

@@ -90,6 +90,8 @@ type Survey struct {
 	counts map[config.Key]endpointCounts
 	asked  askedPaths
 	last   map[string]*round // the last round of each host of site that has ended
+
+	cause siteCause
 }
 
 // Bounds of the rounds of hosts that are not configured, which every client of /probe can cause.
@@ -181,6 +183,7 @@ func (s *Survey) Wait(ctx context.Context) (makeReport func() *report.Report) {
 	awaitRounds(ctx, parts)
 	return func() *report.Report {
 		out := s.report(ctx, site, parts)
+		s.logChanges(out, true)
 		aboutQueries(out, site)
 		return out
 	}
@@ -222,6 +225,9 @@ func (s *Survey) Latest() (progress Progress, makeReport func() *report.Report) 
 	s.mu.Unlock()
 	return progress, func() *report.Report {
 		out := s.report(ctx, site, parts)
+		if progress.Running == 0 && len(parts) == len(site.Config.Endpoints) {
+			s.logChanges(out, true)
+		}
 		aboutQueries(out, site)
 		return out
 	}
@@ -266,7 +272,11 @@ func (s *Survey) RunHost(ctx context.Context, host string, asked config.Asked) (
 		}
 		if j.current == nil {
 			awaitRounds(ctx, j.parts)
-			return s.report(ctx, j.site, j.parts), nil
+			out := s.report(ctx, j.site, j.parts)
+			if len(j.site.Config.EndpointsOf(host)) > 0 { // nothing is remembered of others
+				s.logChanges(out, false)
+			}
+			return out, nil
 		}
 		if !s.awaitNext(waiting, j.current) {
 			return s.report(ctx, j.site, []part{s.notBegun(j.site, host, asked)}), nil

@@ -688,6 +688,59 @@ func TestChangeOfStateIsLoggedOnce(t *testing.T) {
 	}
 }
 
+// TestOfflineStartIsLoggedOnce: while one cause explains why no path carries a device, only the cause is logged.
+func TestOfflineStartIsLoggedOnce(t *testing.T) {
+	const down, up, cause, ended = "path does not carry a device", "path carries a device again", "no path carries a device", "the common cause of all failures has ended"
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{silent: resolver, outcome: map[string]measurement.Failure{}}
+		s, logged := w.open(t, func(c *config.Config) { c.Survey.MinInterval = 0 }, "a.test", "b.test", "c.test")
+		var makeReport func() *report.Report
+		for step, round := range []struct {
+			change func()
+			timing time.Duration // of the round's context; 0: as long as it takes
+			want   map[string]int
+		}{
+			{nil, 0, map[string]int{cause: 1}},
+			{nil, 0, map[string]int{cause: 1}},
+			{func() { w.lookup, w.silent = 20*time.Second, netip.AddrPort{} }, time.Second, map[string]int{cause: 1}}, // cut off
+			{func() { w.lookup = 0 }, 0, map[string]int{cause: 2}},                                                    // names that do not exist
+			{func() {
+				w.addresses = map[string][]netip.Addr{"a.test": addrs("198.51.100.1"), "b.test": addrs("198.51.100.2"), "c.test": addrs("198.51.100.3")}
+				w.outcome["198.51.100.2"] = measurement.Reset
+			}, 0, map[string]int{cause: 2, ended: 1, down: 1}},
+			{func() { clear(w.outcome) }, 0, map[string]int{cause: 2, ended: 1, down: 1, up: 1}},
+		} {
+			if round.change != nil {
+				round.change()
+			}
+			ctx := t.Context()
+			if round.timing > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, round.timing)
+				defer cancel()
+			}
+			makeReport = s.Wait(ctx)
+			makeReport()
+			for text := range map[string]bool{down: true, up: true, cause: true, ended: true} {
+				if got := logged.count(text); got != round.want[text] {
+					t.Errorf("round %d: %q is logged %d times, want %d", step+1, text, got, round.want[text])
+				}
+			}
+			<-time.After(time.Minute)
+		}
+		old := makeReport
+		w.outcome["198.51.100.1"] = measurement.Reset
+		s.Run(t.Context())
+		old() // is no news
+		if n := logged.count(down); n != 2 {
+			t.Errorf("after a report of an older round: logged %d times", n)
+		}
+		if n := logged.count(up); n != 1 {
+			t.Errorf("after a report of an older round: up logged %d times", n)
+		}
+	})
+}
+
 func TestRefreshErrorIsLogged(t *testing.T) {
 	w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, refreshErr: errors.New("gone")}
 	s, logged := w.open(t, nil, "a.test")
