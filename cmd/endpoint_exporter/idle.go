@@ -99,13 +99,9 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	endpoint := rep.Hosts[0].Endpoint
 	target := path.TargetFor(endpoint, probed.Path, first.Outcome.Address.Addr())
-	output, code := headline(target)+findingText(&first.Finding, endpoint.Host, probed.Path), pathCode(first)
-	if first.Judgement.Unjudged && first.Finding.Reason == reason.OK {
-		output += "Not judged: no trust anchor is known for who answers (--trust).\n"
-	}
-	if idle.Foreign(&first.Finding) {
-		output += "Silence is not measured: something other than the cloud answers.\n"
-	} else {
+	foreign, code := idle.Foreign(&first.Finding), pathCode(first)
+	progress.aside(func() { err = writeIdle(stdout, present.IdleHeadText(rep, first, foreign)) })
+	if !foreign && err == nil {
 		progress.say("testing what proves on this path that a connection is alive")
 		result := (&idle.Round{
 			Open: pipeline.idleSession, Target: target, Steps: steps, Parallel: len(steps), Pace: idle.NewPacer(idle.OpeningInterval),
@@ -118,17 +114,24 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 			Complete:  result.Complete,
 		})
 		survival := idle.Survival(&result.Bounds, k.keepalive)
-		output += present.IdleRoundText(&result.IdleRound, &advice, k.keepalive, survival)
+		progress.stop()
+		err = writeIdle(stdout, "\n"+present.IdleRoundText(&result.IdleRound, &advice, k.keepalive, survival))
 		code = worse(code, silenceCode(&result.IdleRound, &advice, k.keepalive, survival))
 	}
 	progress.stop()
-	if width, ok := terminalWidth(stdout); ok && width > 0 {
-		output = present.WrapIdle(output, width)
-	}
-	if _, err := io.WriteString(stdout, output); err != nil {
+	if err != nil {
 		return fail(exitUnhealthy, fmt.Errorf("write the result: %w", err))
 	}
 	return code
+}
+
+// writeIdle writes a part of the result, wrapped for a terminal.
+func writeIdle(stdout io.Writer, part string) error {
+	if width, ok := terminalWidth(stdout); ok && width > 0 {
+		part = present.WrapIdle(part, width)
+	}
+	_, err := io.WriteString(stdout, part)
+	return err
 }
 
 // pathCode is the exit code for the walk without a silence.
@@ -161,20 +164,6 @@ func worse(a, b int) int {
 		return exitUnhealthy
 	}
 	return max(a, b)
-}
-
-// findingText says why the path does not carry a device, and what to do; "" if it does.
-func findingText(f *report.Finding, host string, p measurement.Path) string {
-	if f.Reason == reason.OK {
-		return ""
-	}
-	return fmt.Sprintf("This path does not carry a device (%s): %s.\n%s\n", f.Reason, present.FindingText(f), present.AdviceText(f, host, p))
-}
-
-// headline names a path.
-func headline(target path.Target) string {
-	at := target.Address
-	return fmt.Sprintf("%s (%s), %s port %d\n", target.Host, at.Addr(), target.Transport, at.Port())
 }
 
 // longestStep is the limit of idle.steps in the configuration.

@@ -44,7 +44,7 @@ func TestIdleCommand(t *testing.T) {
 	}{
 		"nothing lost: 0": {
 			target: host, flags: idleCommand{steps: "30s,1m", keepalive: time.Minute}, code: exitOK,
-			contains: []string{"), tcp port DEVICE\nTested by a CoAP ping after each silence:\n", "\n      30 s  survived\n      60 s  survived\n",
+			contains: []string{"Configuration: ", "; DNS server: 127.", ".\nTCP DEVICE to bootstrap.us-east-1.mbedcloud.com (127.", ")\n\nTested by a CoAP ping after each silence:\n", "\n      30 s  survived\n      60 s  survived\n\nResult: ",
 				"\nResult: a silence of 60 s survives if the device speaks first.\n", "\nAfter each silence this side speaks first. Whether the cloud reaches", "90 s (a page of the vendor's documentation) is not known to survive",
 				"\nNothing was lost up to 60 s, so no setting is recommended", "\nA keepalive of 60 s survives here.\n"},
 		},
@@ -72,7 +72,7 @@ func TestIdleCommand(t *testing.T) {
 		},
 		"interceptor: 1, not measured": {
 			where: "bootstrap/tcp", fault: lab.Intercept, target: host, flags: idleCommand{steps: "30s,1m"}, code: exitUnhealthy,
-			contains: []string{"tcp port DEVICE\nThis path does not carry a device (wrong_issuer): signed by ", "ask the network's owner to exempt ",
+			contains: []string{"TCP DEVICE to bootstrap", ")\nThis path does not carry a device (wrong_issuer): signed by ", "ask the network's owner to exempt ",
 				"\nSilence is not measured: something other than the cloud answers."},
 			absent: []string{"survive", "Set the keepalive"},
 		},
@@ -105,14 +105,14 @@ func TestIdleCommand(t *testing.T) {
 		},
 		"UDP, too short to know: 3": {
 			target: host + "/udp", flags: idleCommand{steps: "30s"}, keepalive: "9m", code: exitUnknown,
-			contains: []string{"udp port DEVICE\nTested by a CoAP ping", "Whether UDP works here is not known. Over UDP a device sends no keepalive"},
+			contains: []string{"UDP DEVICE to bootstrap", ")\n\nTested by a CoAP ping", "Whether UDP works here is not known. Over UDP a device sends no keepalive"},
 		},
 		"UDP refused: 1, unknown": {
 			where: "bootstrap/udp", fault: lab.Refuse, target: host + ":DEVICE/udp", flags: idleCommand{steps: "30s", keepalive: time.Minute}, code: exitUnhealthy,
-			contains: []string{"udp port DEVICE\nThis path does not carry a device (refused): ICMP port unreachable",
+			contains: []string{"UDP DEVICE to bootstrap", ")\nThis path does not carry a device (refused): ICMP port unreachable",
 				"Result: not known: the hello is not answered: ICMP port unreachable.\n", "A keepalive of 60 s is not known to survive here."},
 		},
-		"web host: 0, no keepalive named": {
+		"web host: 0, nothing about devices": {
 			target: "gateways", flags: idleCommand{steps: "20s"}, code: exitOK,
 			contains: []string{"Result: a silence of 20 s survives"},
 			absent:   []string{"eepalive"},
@@ -175,8 +175,8 @@ func TestIdleCommandInterrupted(t *testing.T) {
 	}{
 		"before the name is resolved":     {after: time.Millisecond, stderr: "endpoint_exporter: idle: interrupted before the path was probed to its end\n"},
 		"before the path is probed":       {after: 8 * time.Millisecond, stderr: "endpoint_exporter: idle: interrupted before the path was probed to its end\n"},
-		"before the first silence begins": {after: 18 * time.Millisecond, stdout: ", tcp port DEVICE\n" + nothing},
-		"in the first silence":            {after: 10 * time.Second, stdout: ", tcp port DEVICE\n" + nothing},
+		"before the first silence begins": {after: 18 * time.Millisecond, stdout: ")\n\n" + nothing},
+		"in the first silence":            {after: 10 * time.Second, stdout: ")\n\n" + nothing},
 		"after the first silence": {
 			after:  5 * time.Minute,
 			stdout: "Interrupted. So far: a silence of 30 s survives if the device speaks first.\n",

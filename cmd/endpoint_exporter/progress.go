@@ -72,7 +72,8 @@ func (p *progress) aside(f func()) {
 
 const clearLine = "\r\x1b[K"
 
-// show rewrites the line until stop. A line that is too long for the terminal would not be cleared in whole: it is cut.
+// show rewrites the line until stop. A line that does not fit would not be cleared completely, so it is cut. The last
+// columns are left for the ^C that the terminal shows.
 func (p *progress) show(width int) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -84,7 +85,7 @@ func (p *progress) show(width int) {
 		case <-tick.C:
 			line := []rune(p.line(time.Now()))
 			if width > 0 {
-				line = line[:min(len(line), width-1)]
+				line = line[:min(len(line), max(0, width-len("^C")-1))]
 			}
 			p.writing.Lock()
 			p.write(clearLine + string(line))

@@ -296,7 +296,10 @@ func parseProbe(query url.Values, cfg *config.Config) (host string, asked config
 		return refuse(http.StatusBadRequest, "parameter target is missing: %s?target=HOST", probePath)
 	}
 	target := query.Get("target")
-	if t, err := config.ParseTarget(target); err == nil && t.Port != 0 {
+	switch t, err := config.ParseTarget(target); {
+	case err != nil && strings.Contains(target, ":") && !strings.Contains(target, "/"): // no port, or no IPv6 address
+		return refuse(http.StatusBadRequest, "parameter target: %v", err)
+	case err == nil && t.Port != 0:
 		return refuse(http.StatusBadRequest, "parameter target: %s has a port; write it as a parameter: %s?target=%s&port=%d",
 			measurement.Text(target), probePath, measurement.Text(t.Name), t.Port)
 	}

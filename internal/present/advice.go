@@ -75,13 +75,13 @@ func task(a *report.Advice) Task {
 		t.Text = inspectionText(a, p)
 	case reason.ExemptFromForgery:
 		t.Text = fmt.Sprintf("TLS is inspected on %s: the certificates copy the issuer's name, but the expected authority did not sign them, "+
-			"and devices refuse them.%s Ask the network's owner to exempt %s from TLS inspection.", p.paths, passingText(a), p.these)
+			"and devices refuse them. Ask the network's owner to exempt %s from TLS inspection.", p.paths, p.these)
 	case reason.FindReplayingBox:
-		t.Text = fmt.Sprintf("TLS is intercepted on %s: the server sends the cloud's certificate but does not hold its key, and devices refuse it.%s "+
-			"Ask the network's owner which device answers there, and to exempt %s from TLS inspection.", p.paths, passingText(a), p.these)
+		t.Text = fmt.Sprintf("TLS is intercepted on %s: the server sends the cloud's certificate but does not hold its key, and devices refuse it. "+
+			"Ask the network's owner which device answers there, and to exempt %s from TLS inspection.", p.paths, p.these)
 	case reason.BypassProxy:
-		t.Text = fmt.Sprintf("A proxy or firewall answers with its own web page on %s.%s "+
-			"Ask the network's owner to let %s pass without a proxy and without TLS inspection.", p.paths, passingText(a), p.these)
+		t.Text = fmt.Sprintf("A proxy or firewall answers with its own web page on %s. "+
+			"Ask the network's owner to let %s pass without a proxy and without TLS inspection.", p.paths, p.these)
 	case reason.ExemptNameFromFilter:
 		t.Text, t.For = sinkholeText(a, p)
 	case reason.AllowOutbound:
@@ -113,13 +113,13 @@ func task(a *report.Advice) Task {
 			"Allow-lists by address go stale: ask the network's owner to allow the name instead.", p.paths, plural(len(a.Places), "the host", "these hosts"))
 	case reason.RepairFamily:
 		broken, working, record := familyWords(a.Family)
-		t.Text = fmt.Sprintf("%[1]s is broken: over %[1]s nothing passes on %[2]s, over %[3]s everything does. Devices that connect over %[1]s stay offline.%[4]s "+
-			"Ask the network's owner to repair %[1]s, or to have DNS give no %[5]s record for %[6]s.",
-			broken, p.paths, working, passingText(a), record, plural(len(a.Places), "the host", "these hosts"))
+		t.Text = fmt.Sprintf("%[1]s is broken: over %[1]s nothing passes on %[2]s, over %[3]s everything does. Devices that connect over %[1]s stay offline. "+
+			"Ask the network's owner to repair %[1]s, or to have DNS give no %[4]s record for %[5]s.",
+			broken, p.paths, working, record, plural(len(a.Places), "the host", "these hosts"))
 	case reason.CheckAddress:
-		t.Text = fmt.Sprintf("Wrong server: %s %s to another site's server%s.%s Check that the name resolves to the right address, since a DNS server that keeps "+
+		t.Text = fmt.Sprintf("Wrong server: %s %s to another site's server%s. Check that the name resolves to the right address, since a DNS server that keeps "+
 			"old records leads there. If the address is right, ask the network's owner whether a proxy or a portal acts on %s.",
-			p.paths, plural(a.Paths, "leads", "lead"), certificateFor(a), passingText(a), p.these)
+			p.paths, plural(a.Paths, "leads", "lead"), certificateFor(a), p.these)
 	case reason.FindRoute:
 		t.Text = fmt.Sprintf("This machine has no route to any address of %s. Ask the network's owner for a route, or for a DNS server that also gives "+
 			"addresses of the other IP version.", p.hosts)
@@ -239,6 +239,9 @@ func task(a *report.Advice) Task {
 			"Set the keepalive below %[1]s, or ask the network's owner to keep idle connections for longer than %[3]s.",
 			secondsText(a.Lost), p.paths, secondsText(a.Keepalive))
 	}
+	if slices.Contains(withWorkaround, a.Kind) {
+		t.Text += passingText(a)
+	}
 	return t
 }
 
@@ -292,7 +295,7 @@ func serversText(a *report.Advice) string {
 
 // inspectionText says that another authority signed, what can explain it, and what decides between the explanations.
 func inspectionText(a *report.Advice, p places) string {
-	signed := fmt.Sprintf("%s, and devices refuse %s.%s", inspectedText(a), plural(a.Paths, "it", "them"), passingText(a))
+	signed := fmt.Sprintf("%s, and devices refuse %s.", inspectedText(a), plural(a.Paths, "it", "them"))
 	if a.Certificate.Detail.Kind == measurement.DetailTrustMachineRoot {
 		return fmt.Sprintf("TLS is inspected on %s: %s The root of that signer is installed on this machine; devices do not have it. "+
 			"Ask the network's owner to exempt %s from TLS inspection. If this site's devices do have that root, set ca_file or "+
@@ -345,8 +348,8 @@ func commonPassing(a *report.Advice) (passing []measurement.Path, same bool) {
 // withWorkaround are the kinds of advice about paths in whose place devices can use another path of the host.
 var withWorkaround = []reason.Advice{
 	reason.ExemptFromInspection, reason.ExemptFromForgery, reason.FindReplayingBox, reason.BypassProxy, reason.AllowOutbound,
-	reason.StopFiltering, reason.StopHelloFiltering, reason.LetSessionFinish, reason.LetLargeDatagramsPass, reason.CheckAddress,
-	reason.RepairFamily,
+	reason.StopFiltering, reason.StopHelloFiltering, reason.LetSessionFinish, reason.LetLargeDatagramsPass, reason.LetLargePacketsPass,
+	reason.LetIDRecordsPass, reason.CheckAddress, reason.RepairFamily,
 }
 
 // withPassing adds to the line of each place which paths pass meanwhile, if devices can be set to them and the sentence
@@ -367,7 +370,7 @@ func withPassing(a *report.Advice, lines []string) []string {
 	return out
 }
 
-// blockedText says what a block costs devices, and what they can use meanwhile.
+// blockedText says what a block costs devices.
 func blockedText(a *report.Advice) string {
 	out := ""
 	allDown := !slices.ContainsFunc(a.Places, func(p report.Place) bool { return !p.Down })
@@ -381,7 +384,7 @@ func blockedText(a *report.Advice) string {
 		out = fmt.Sprintf(" No path to %s carries a device; one open path %s is enough.", plural(len(a.Places), "the host", "these hosts"),
 			plural(len(a.Places), "to it", "to each"))
 	}
-	return out + passingText(a)
+	return out
 }
 
 func sinkholeText(a *report.Advice, p places) (string, []string) {

@@ -3,12 +3,14 @@ package present
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
@@ -139,8 +141,30 @@ func silenceSeconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Round(precision).Seconds(), 'f', -1, 64)
 }
 
-// IdleRoundText is the result of one round: a table of what each connection showed, the bounds, the advice and, if
-// keepalive is not 0, whether that keepalive survives.
+// IdleHeadText says what the idle command measures: by which configuration, on which path, and whether that carries a
+// device. foreign is true if something other than the cloud answers, so that nothing is measured.
+func IdleHeadText(r *report.Report, first *report.Walk, foreign bool) string {
+	host, at := r.Hosts[0].Endpoint.Host, first.Outcome.Address
+	p := measurement.Path{Transport: first.Outcome.Transport, Port: at.Port()}
+	place := report.Place{Host: host, Paths: []measurement.Path{p}}
+	if at.Addr().String() != host {
+		place.Addresses = []netip.Addr{at.Addr()}
+	}
+	out := sourceText(NewView(r, "")) + "\n" + placeLine(&place) + "\n"
+	if f := &first.Finding; f.Reason != reason.OK {
+		out += fmt.Sprintf("This path does not carry a device (%s): %s.\n%s\n", f.Reason, FindingText(f), AdviceText(f, host, p))
+	}
+	if first.Judgement.Unjudged && first.Finding.Reason == reason.OK {
+		out += "Not judged: no trust anchor is known for who answers (--trust).\n"
+	}
+	if foreign {
+		out += "Silence is not measured: something other than the cloud answers.\n"
+	}
+	return out
+}
+
+// IdleRoundText is the result of one round: a table of what each connection showed, the bounds, whether the keepalive
+// survives if one is not 0, and the advice.
 func IdleRoundText(r *report.IdleRound, advice *report.IdleAdvice, keepalive time.Duration, survival report.IdleSurvival) string {
 	var b strings.Builder
 	if len(r.Observations) > 0 {
@@ -157,6 +181,9 @@ func IdleRoundText(r *report.IdleRound, advice *report.IdleAdvice, keepalive tim
 			fmt.Fprintf(&b, "  %8s  %s\n", silence(sorted[i].Step), idleObservation(&sorted[i]))
 		}
 	}
+	if b.Len() > 0 {
+		b.WriteString("\n")
+	}
 	switch {
 	case !r.Complete && (r.Proof == "" || len(r.Observations) == 0):
 		return "Interrupted before any silence was measured to its end.\n"
@@ -166,18 +193,18 @@ func IdleRoundText(r *report.IdleRound, advice *report.IdleAdvice, keepalive tim
 		b.WriteString("Result: ")
 	}
 	b.WriteString(IdleText(&r.Bounds) + ".\n")
-	if r.Bounds.Survived > 0 {
-		b.WriteString(clientFirst + "\n")
-	}
-	for _, line := range idleAdvice(advice) {
-		b.WriteString(line + "\n")
-	}
 	if keepalive > 0 {
 		outcome := idleSurvival(survival) + " here"
 		if after := r.Bounds.Open.After; survival == report.SurvivalUnknown && after > 0 && keepalive >= after {
 			outcome = fmt.Sprintf("is not known to survive here: one connection ended after %s, which no second one confirms", silence(after))
 		}
 		fmt.Fprintf(&b, "A keepalive of %s %s.\n", silence(keepalive), outcome)
+	}
+	for _, line := range idleAdvice(advice) {
+		b.WriteString(line + "\n")
+	}
+	if r.Bounds.Survived > 0 {
+		b.WriteString(clientFirst + "\n")
 	}
 	return b.String()
 }

@@ -84,14 +84,15 @@ func TestIdleRoundText(t *testing.T) {
 		"      90 s  unknown: this machine's clock jumped, or it was suspended or overloaded\n" +
 		"     240 s  dropped silently, while a fresh connection is answered\n" +
 		"     540 s  reset after 300 s: RST during the silence\n" +
+		"\n" +
 		"Result: a silence of 30 s survives if the device speaks first; after 240 s the connection is lost: dropped silently, while a fresh connection is answered.\n" +
-		"After each silence this side speaks first. Whether the cloud reaches a device that is silent (CoAP observe, downlink) is not measured: " +
-		"a firewall can drop that earlier.\n" +
+		"A keepalive of 20 s survives here.\n" +
 		"Keepalives of devices: 540 s (the C client's default) does not survive, 60 s (Edge) is not known to survive.\n" +
 		"Set the keepalive to at most 30 seconds: MBED_CLIENT_TCP_KEEPALIVE_INTERVAL in mbed_cloud_client_user_config.h, or " +
 		"mbed-client.tcp-keepalive-interval in mbed_app.json (Mbed OS), never both: that gives duplicate definitions.\n" +
 		"There is a NAT on the path (private local address). Behind a NAT the vendor recommends CoAP over TCP, or a dedicated tunnel where UDP is required.\n" +
-		"A keepalive of 20 s survives here.\n"
+		"After each silence this side speaks first. Whether the cloud reaches a device that is silent (CoAP observe, downlink) is not measured: " +
+		"a firewall can drop that earlier.\n"
 	if got := IdleRoundText(&round, &advice, 20*time.Second, report.Survives); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -121,11 +122,13 @@ func TestWrapIdle(t *testing.T) {
 	const result = "Tested by a CoAP ping after each silence:\n" +
 		"      60 s  survived\n" +
 		"     180 s  dropped silently, while a fresh connection is answered\n" +
+		"\n" +
 		"Result: a silence of 60 s survives if the device speaks first.\n"
 	const want = "Tested by a CoAP ping after each silence:\n" +
 		"      60 s  survived\n" +
 		"     180 s  dropped silently, while a\n" +
 		"            fresh connection is answered\n" +
+		"\n" +
 		"Result: a silence of 60 s survives if the\n" +
 		"device speaks first.\n"
 	if got := WrapIdle(result, 42); got != want || strings.Contains(got, "\t") {

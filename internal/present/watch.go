@@ -37,10 +37,10 @@ func clockless(d time.Duration) string {
 	return out
 }
 
-// WatchProgress says how far a watch is, and which DNS servers have no verdict yet.
+// WatchProgress says how far a watch is, and when the DNS servers without a verdict can have one. It fits on a line of
+// 80 columns. The times have their zone, because those of the report are UTC.
 func WatchProgress(w *watch.Watch, end time.Time) string {
-	const clock = "15:04:05 MST" // with the zone, because the report's times are UTC
-	out := fmt.Sprintf("%s, %d failed; until %s (Ctrl-C to stop)", count(w.Rounds, "round"), w.Failed, end.Local().Format(clock))
+	out := fmt.Sprintf("%s, %d failed; until %s", count(w.Rounds, "round"), w.Failed, end.Local().Format("15:04:05 MST"))
 	open, ready := 0, time.Time{}
 	for i := range w.Last.Hosts {
 		for j := range w.Last.Hosts[i].Resolvers {
@@ -53,7 +53,7 @@ func WatchProgress(w *watch.Watch, end time.Time) string {
 		}
 	}
 	if open > 0 {
-		out += fmt.Sprintf("; %s open until %s", plural(open, "1 DNS verdict is", fmt.Sprintf("%d DNS verdicts are", open)), ready.Local().Format(clock))
+		out += fmt.Sprintf("; %s by %s", count(open, "DNS verdict"), ready.Local().Format("15:04 MST"))
 	}
 	return out
 }

@@ -32,14 +32,14 @@ func TestWatchStarted(t *testing.T) {
 
 func TestWatchProgress(t *testing.T) {
 	end := time.Date(2026, 11, 28, 3, 0, 5, 0, time.UTC)
-	until := "; until " + end.Local().Format("15:04:05 MST") + " (Ctrl-C to stop)"
+	until := "; until " + end.Local().Format("15:04:05 MST")
 	rep := &report.Report{Hosts: make([]report.Host, 1)}
 	w := &watch.Watch{Rounds: 3, Failed: 1, Last: rep}
 	if got, want := WatchProgress(w, end), "3 rounds, 1 failed"+until; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	rep.Hosts[0].Resolvers = []report.Resolver{{Staleness: staleness.Assessment{Ready: end}}}
-	if got, want := WatchProgress(w, end), "3 rounds, 1 failed"+until+"; 1 DNS verdict is open until "+end.Local().Format("15:04:05 MST"); got != want {
+	if got, want := WatchProgress(w, end), "3 rounds, 1 failed"+until+"; 1 DNS verdict by "+end.Local().Format("15:04 MST"); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -135,11 +135,11 @@ func TestTaskNamesBrokenFamily(t *testing.T) {
 	}
 	for family, want := range map[config.IPVersion]string{
 		config.IPv6: "IPv6 is broken: over IPv6 nothing passes on TCP 5684 to a.test (2001:db8::1), over IPv4 everything does. Devices that connect over IPv6 " +
-			"stay offline. Until then, set the devices to TCP 443, which passes. Ask the network's owner to repair IPv6, or to have DNS give no AAAA " +
-			"record for the host.",
+			"stay offline. Ask the network's owner to repair IPv6, or to have DNS give no AAAA record for the host. Until then, set the devices to " +
+			"TCP 443, which passes.",
 		config.IPv4: "IPv4 is broken: over IPv4 nothing passes on TCP 5684 to a.test (2001:db8::1), over IPv6 everything does. Devices that connect over IPv4 " +
-			"stay offline. Until then, set the devices to TCP 443, which passes. Ask the network's owner to repair IPv4, or to have DNS give no A " +
-			"record for the host.",
+			"stay offline. Ask the network's owner to repair IPv4, or to have DNS give no A record for the host. Until then, set the devices to " +
+			"TCP 443, which passes.",
 	} {
 		if got := task(&report.Advice{Kind: reason.RepairFamily, Family: family, Paths: 1, Places: []report.Place{place}}).Text; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
