@@ -18,16 +18,17 @@ import (
 func TestCheckCommand(t *testing.T) {
 	public := func(config string) string { return strings.ReplaceAll(config, "addresses: any", "addresses: public") }
 	for name, test := range map[string]struct {
-		habit    string // of the resolver
-		where    string // the paths with the fault
-		fault    string
-		hosts    int // of the lab; 0: all
-		config   func(string) string
-		flags    check
-		during   func(*testing.T, *lab.Lab) // runs at the same time
-		code     int
-		patterns []string
-		absent   []string
+		habit     string // of the resolver
+		where     string // the paths with the fault
+		fault     string
+		hosts     int // of the lab; 0: all
+		addresses int // of each host; 0: one
+		config    func(string) string
+		flags     check
+		during    func(*testing.T, *lab.Lab) // runs at the same time
+		code      int
+		patterns  []string
+		absent    []string
 	}{
 		"unknown name: no address, said once": {
 			habit: "nxdomain", code: exitUnhealthy,
@@ -62,6 +63,13 @@ func TestCheckCommand(t *testing.T) {
 			patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. Something is wrong: 2 of 3 paths carry a device \(1 blocked\)`,
 				` FAIL udp \d+ .* silent: records with a connection id \(DTLS content type 25\) are lost: without one the handshake completes`,
 				` 1\. \(1 of 3 paths\) DTLS records with a connection id are dropped on .* let DTLS records of the content type 25 pass`},
+		},
+		"unfit certificates at three addresses: one sentence": {
+			where: "bootstrap/tcp:5684", fault: lab.RSALeaf, hosts: 1, addresses: 3, code: exitUnhealthy,
+			patterns: []string{` FAIL tcp \d+ \S+ \S+ ms device_unfit: a device cannot use the server's certificates: the server's certificate has a key of type RSA; ` +
+				`devices accept only ECDSA on P-256 FAIL \S+ \S+ ms as above FAIL \S+ \S+ ms as above ok `,
+				` 1\. \(1 of 3 paths\) A device cannot use the server's answer on TCP \d+ to bootstrap\S+ \([^)]*\)\. Send this report to the cloud's operator\.\s*$`},
+			absent: []string{`type RSA.*type RSA`, ` 2\. `},
 		},
 		"a link of 1.1 s each way: slow, not blocked": {
 			where: "*", fault: "slow:1100ms", hosts: 1, code: exitOK, patterns: []string{`^Configuration: \S+; DNS server: 127[0-9.:]*\. All is well: all 3 paths carry a device`, ` ok tcp \d+ [0-9.]+ 2\.2 s signed by`},
@@ -105,7 +113,7 @@ func TestCheckCommand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inMemory(t, func(t *testing.T, network *memnet.Network) {
-				o := lab.Options{Network: network}
+				o := lab.Options{Network: network, Addresses: test.addresses}
 				if test.hosts > 0 {
 					o.Hosts = lab.Izuma()[:test.hosts]
 				}

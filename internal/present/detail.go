@@ -81,7 +81,7 @@ func detailClause(d measurement.Detail) string {
 		return withText("a server without TLS answers in plain HTTP", d.Text)
 	case measurement.DetailUnfit:
 		if d.N > 1 {
-			return fmt.Sprintf("%s (and %d more)", unfitText(d.Unfit), d.N-1)
+			return fmt.Sprintf("%s; and %s", unfitText(d.Unfit), count(d.N-1, "more reason"))
 		}
 		return unfitText(d.Unfit)
 

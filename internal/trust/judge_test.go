@@ -228,6 +228,8 @@ func TestJudgeForDevices(t *testing.T) {
 		{name: "file: the right key, the name in T61String", anchor: byFile, verdict: Unfit, kind: measurement.DetailTrustIssuerForm,
 			chain: chain(byIssuerName(rdn(attr(oidC, "GB")), rdn(attr(oidO, "ARM Ltd")), rdn(coded(oidCN, asn1.TagT61String, "ARM Bootstrap CA"))))},
 		{name: "file: an issuing CA on P-384", anchor: byFile, chain: chain(mint(t, onP384, spec{algorithm: x509.ECDSAWithSHA256}), onP384), verdict: Unfit, kind: measurement.DetailCertificateKey},
+		{name: "file: a leaf and an issuing CA on P-384: the leaf, which stands first", anchor: byFile,
+			chain: chain(mint(t, onP384, spec{key: newP384Key(t), algorithm: x509.ECDSAWithSHA384}), onP384), verdict: Unfit, kind: measurement.DetailCertificateSkipped},
 		{name: "file: the file's CA out of date", anchor: must[*Anchor](t)(NewCAs(nil, inPEM(mint(t, nil, spec{subject: named(t, "ARM Bootstrap CA"), ca: true, key: arm.key, from: -9 * day, to: -day})))),
 			chain: chain(leaf), verdict: Expired, kind: measurement.DetailTrustChainDates},
 		{name: "file: a server's own certificate", anchor: must[*Anchor](t)(NewCAs(nil, inPEM(own))), chain: chain(own)},
