@@ -93,6 +93,7 @@ func (n *namespace) serve(t *testing.T, port int, server *lab.DeviceServer) {
 // TestExporterBehindFirewallThatInspectsCertificates has a firewall cut connections after the server's certificate, and
 // servers that end sessions after the client's. The kernel tells the two apart (TCP_INFO).
 func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
+	t.Parallel()
 	cut := func(ports, verdict string) string {
 		return "tcp dport {" + ports + "} ct reply bytes > 500 " + verdict + ";"
 	}
@@ -141,6 +142,7 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			mint, err := lab.NewMint(time.Now())
 			if err != nil {
 				t.Fatal(err)

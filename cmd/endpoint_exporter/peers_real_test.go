@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -67,6 +68,7 @@ endpoints:
 
 // TestExporterWithRealServers walks real servers and holds what the exporter exposes of them.
 func TestExporterWithRealServers(t *testing.T) {
+	t.Parallel()
 	openssl := func(args ...string) []string {
 		return append([]string{"openssl", "s_server", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-quiet"}, args...)
 	}
@@ -107,6 +109,7 @@ func TestExporterWithRealServers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			mint, err := lab.NewMint(time.Now())
 			if err != nil {
 				t.Fatal(err)
@@ -146,6 +149,7 @@ func TestExporterWithRealServers(t *testing.T) {
 //
 //	site (10.77.0.2) ──── router (10.77.0.1): port 443 is redirected to Squid ──── cloud (10.77.1.1, in the router)
 func TestExporterBehindRealProxy(t *testing.T) {
+	t.Parallel()
 	mint, err := lab.NewMint(time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +196,8 @@ func TestExporterBehindRealProxy(t *testing.T) {
 // twoNamespaces makes a site's network and its router with a cloud behind it, which redirects port 443 to itself.
 func twoNamespaces(t *testing.T) (site, router string) {
 	t.Helper()
-	site, router = fmt.Sprintf("site-%d", os.Getpid()), fmt.Sprintf("router-%d", os.Getpid())
+	id := strings.ToLower(rand.Text()[:8])
+	site, router = "site-"+id, "router-"+id
 	ip := func(args ...string) {
 		t.Helper()
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {

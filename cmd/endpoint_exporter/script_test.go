@@ -4,14 +4,11 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +18,7 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/golden"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 )
 
 // TestMain lets the scripts run the command itself, as a process with signals, exit codes and terminals.
@@ -37,11 +35,7 @@ type leakChecked struct{ *testing.M }
 
 func (m leakChecked) Run() int {
 	// Many tests wait for processes and real time-outs, not for a processor.
-	flag.Parse()
-	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
+	labtest.SetParallel(8)
 	code := m.M.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 )
 
 func TestMain(m *testing.M) {
@@ -14,5 +16,6 @@ func TestMain(m *testing.M) {
 		benchmarkServer()
 		return
 	}
+	labtest.SetParallel(16) // the tests with firewalls and real servers wait for timeouts and other processes
 	goleak.VerifyTestMain(m)
 }

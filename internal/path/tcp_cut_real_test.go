@@ -44,6 +44,7 @@ func inNamespace(ctx context.Context, rules string, f func() error) error {
 // TestFinishBehindRealFirewall cuts the connection after the server's certificate, as a box that judges certificates
 // does: the hello has no server name.
 func TestFinishBehindRealFirewall(t *testing.T) {
+	t.Parallel()
 	mint := newMint(t)
 	for name, test := range map[string]struct {
 		rule   string
@@ -59,6 +60,7 @@ func TestFinishBehindRealFirewall(t *testing.T) {
 		"first segments of the flight dropped: silent": {"tcp sport 5684 meta length > 1000 drop", measurement.Silent, measurement.Hello, measurement.DetailSegmentsLost, 2000},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			certificate, err := mint.Bootstrap.Issue(lab.Leaf{CommonName: "server.test", Padding: test.large})
 			if err != nil {
 				t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 
 // TestICMPOfRealFirewall puts a real packet filter in front of the port, in a network namespace.
 func TestICMPOfRealFirewall(t *testing.T) {
+	t.Parallel()
 	const soon = 50 * time.Millisecond
 	for name, test := range map[string]struct {
 		rule   string // of nft

@@ -11,6 +11,7 @@ import (
 )
 
 func TestWalkUDPOfRealServers(t *testing.T) {
+	t.Parallel()
 	openssl := func(more ...string) []string {
 		return append([]string{"openssl", "s_server", "-dtls1_2", "-accept", "127.0.0.1:{PORT}", "-cert", "{CERT}", "-key", "{KEY}", "-quiet"}, more...)
 	}
@@ -70,6 +71,7 @@ func TestWalkUDPOfRealServers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			mint := newMint(t)
 			p := startPeer(t, mint, measurement.UDP, nil, test.program[0], test.program[1:]...)
 			w := &Walker{Patience: patient, Credential: clientOf(t, mint), retransmission: time.Minute}

@@ -3,6 +3,7 @@
 package path
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -62,6 +63,7 @@ func issueByOpenSSL(t *testing.T, by *lab.Authority, digest string, extensions .
 // TestUnfitOfRealServers probes OpenSSL with answers that are all valid TLS. Mbed TLS 2.28 with the vendor's
 // configuration accepts or refuses each as the case states.
 func TestUnfitOfRealServers(t *testing.T) {
+	t.Parallel()
 	long := "subjectAltName=DNS:server.test" + strings.Repeat(",DNS:another-name-of-the-server.test", 8)
 	small := []string{"-max_send_frag", "512"}
 	for name, test := range map[string]struct {
@@ -80,13 +82,12 @@ func TestUnfitOfRealServers(t *testing.T) {
 		"ticket split into records of 512 bytes: unfit over TCP": {more: small, tcp: measurement.UnfitSplitMessage, in: measurement.Finish},
 		"records of 512 bytes, nothing split: fit":               {more: append(small, "-no_ticket")},
 	} {
+		digest := cmp.Or(test.digest, "sha256")
 		for transport, unfit := range map[measurement.Transport]measurement.UnfitKind{measurement.TCP: test.tcp, measurement.UDP: test.udp} {
 			t.Run(name+" over "+string(transport), func(t *testing.T) {
+				t.Parallel()
 				mint := newMint(t)
-				if test.digest == "" {
-					test.digest = "sha256"
-				}
-				leaf := issueByOpenSSL(t, mint.Bootstrap, test.digest, test.extensions...)
+				leaf := issueByOpenSSL(t, mint.Bootstrap, digest, test.extensions...)
 				version := map[measurement.Transport]string{measurement.TCP: "-tls1_2", measurement.UDP: "-dtls1_2"}[transport]
 				p := startPeerShowing(t, leaf, mint, transport, nil, "openssl", append([]string{"s_server", version, "-accept", "127.0.0.1:{PORT}",
 					"-cert", "{CERT}", "-key", "{KEY}", "-cipher", ccm8, "-Verify", "1", "-quiet"}, test.more...)...)

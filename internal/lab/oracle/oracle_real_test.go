@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -38,10 +39,7 @@ var (
 
 // TestMain lets many rows run at once: most of them wait. How many may compute is bounded by bench.places.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "256"); err != nil {
-		panic(err)
-	}
+	labtest.SetParallel(256)
 	os.Exit(m.Run())
 }
 
