@@ -22,7 +22,7 @@ import (
 // not counted, although the kernel lists them as private while only one process maps them.
 const maxPrivate = 9_000_000
 
-// restWithin bounds the wait for the release of memory, which comes a second after the last answer.
+// restWithin bounds the wait for the release of memory, which comes a minute after the last answer at the latest.
 const restWithin = 2 * time.Minute
 
 // TestIdleExporterIsSmall looks at the exporter after rounds over the built-in catalogue, at a site whose DNS server

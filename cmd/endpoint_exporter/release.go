@@ -15,7 +15,10 @@ const (
 	// takes milliseconds in which the clocks of a walk would run late.
 	releaseAfter = time.Second
 	// releaseGrowth is the growth of the heap, in bytes, that makes a release worth its processor time.
-	releaseGrowth = 1 << 20
+	releaseGrowth = 2 << 20
+	// releaseSpacing is the time from one release to the next at least: a release takes as much processor time as the
+	// walks of several paths, and the next scrape has to get the memory back.
+	releaseSpacing = time.Minute
 )
 
 // While requests are in progress, the garbage collector lets the heap grow by garbageRoom bytes beyond the live
@@ -33,12 +36,15 @@ const (
 type idleReleaser struct {
 	release func()
 	timer   *time.Timer
-	active  atomic.Int64  // requests in progress
-	kept    atomic.Uint64 // heap bytes held from the system after the last release
+	active  atomic.Int64 // requests in progress
 
 	mu      sync.Mutex
 	percent int // in force; 0: not adapted, since GOGC is set in the environment
 	busy    int // for requests, by the live heap after the last one
+
+	releasing sync.Mutex // held for a release, and guards the fields below
+	kept      uint64     // heap bytes held from the system after the last release
+	released  time.Time  // when that was; zero: not yet
 }
 
 func newIdleReleaser() *idleReleaser {
@@ -46,20 +52,29 @@ func newIdleReleaser() *idleReleaser {
 	if os.Getenv("GOGC") == "" {
 		r.percent, r.busy = restGCPercent, restGCPercent
 	}
+	r.releasing.Lock()
+	defer r.releasing.Unlock()
 	r.timer = time.AfterFunc(releaseAfter, r.releaseIfGrown)
 	return r
 }
 
+// releaseIfGrown releases memory at the end of an idle period, or plans that for the end of the spacing.
 func (r *idleReleaser) releaseIfGrown() {
 	if r.active.Load() > 0 {
 		return
 	}
 	r.collectAt(restGCPercent)
-	if heapHeld() < r.kept.Load()+releaseGrowth {
+	r.releasing.Lock()
+	defer r.releasing.Unlock()
+	if heapHeld() < r.kept+releaseGrowth {
+		return
+	}
+	if wait := releaseSpacing - time.Since(r.released); wait > 0 {
+		r.timer.Reset(wait) // a request restarts the idle period
 		return
 	}
 	r.release()
-	r.kept.Store(heapHeld())
+	r.kept, r.released = heapHeld(), time.Now()
 }
 
 // wrap makes a handler that restarts the idle period after each request.

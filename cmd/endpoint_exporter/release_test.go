@@ -30,11 +30,47 @@ func TestIdleReleaser(t *testing.T) {
 				r.release = func() { releases++ }
 				r.timer.Stop()
 				if !test.grown {
-					r.kept.Store(1 << 60)
+					r.kept = 1 << 60
 				}
 				handler := r.wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(test.during) })) //nolint:forbidigo // virtual time
 				handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
 				time.Sleep(test.wait) //nolint:forbidigo // virtual time
+				synctest.Wait()
+				if releases != test.releases {
+					t.Errorf("%d releases, want %d", releases, test.releases)
+				}
+			})
+		})
+	}
+}
+
+// TestIdleReleaserSpacing makes requests at an interval for an hour, after each of which the heap has grown.
+func TestIdleReleaserSpacing(t *testing.T) {
+	for name, test := range map[string]struct {
+		every    time.Duration
+		releases int // in an hour, and in an idle minute after it
+	}{
+		"rarer than the spacing: after each request":        {every: 2 * time.Minute, releases: 30},
+		"more often than the spacing: once in a spacing":    {every: 15 * time.Second, releases: 61},
+		"without an idle period in between: after the last": {every: releaseAfter / 2, releases: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newIdleReleaser()
+				defer r.timer.Stop()
+				r.timer.Stop()
+				releases := 0
+				r.release = func() { releases++ }
+				handler := r.wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+					r.releasing.Lock()
+					defer r.releasing.Unlock()
+					r.kept = 0
+				}))
+				for began := time.Now(); time.Since(began) < time.Hour; {
+					handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
+					time.Sleep(test.every) //nolint:forbidigo // virtual time
+				}
+				time.Sleep(releaseSpacing) //nolint:forbidigo // virtual time
 				synctest.Wait()
 				if releases != test.releases {
 					t.Errorf("%d releases, want %d", releases, test.releases)
