@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -153,6 +154,9 @@ func (x *exchange) learnEDNS(reply *Reply, avoided bool) {
 	}
 }
 
+// readBuffers holds the read buffers of exchanges that have ended. A reply has copies of what was read.
+var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
+
 // exchange is the state of one exchange.
 type exchange struct {
 	client      *Client
@@ -181,7 +185,8 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 	defer conn.Close()
 	defer interrupt(own, conn)()
 	defer func() { x.took += conn.Elapsed() }()
-	buffer := make([]byte, readSize)
+	buffer := readBuffers.Get().(*[readSize]byte)
+	defer readBuffers.Put(buffer)
 	started := time.Now()
 	next := started
 	end, _ := own.Deadline()
@@ -209,7 +214,7 @@ func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
 			deadline = next
 		}
 		x.report(started, deadline)
-		n, err := x.receive(own, conn, buffer, deadline)
+		n, err := x.receive(own, conn, buffer[:], deadline)
 		if err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				continue

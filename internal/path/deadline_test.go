@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 )
 
@@ -61,7 +62,9 @@ func TestPingNotRepeatedAfterRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer deadline.release()
-	d := &udpData{&udpSession{baseSession: baseSession{conn: sockclock.New(conn)}, client: devicedtls.New([32]byte{})}, deadline}
+	session := new(Walker).udpSession(Target{Transport: measurement.UDP}, devicedtls.New)
+	session.conn, session.client = sockclock.New(conn), devicedtls.New([32]byte{})
+	d := &udpData{session, deadline}
 	if err := d.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
