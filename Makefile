@@ -34,6 +34,7 @@ SLOWEST_PACKAGES := $(addprefix ./,internal/e2e alerts docs/examples cmd/endpoin
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
 	scripts/device-client >/dev/null || [ $$? = 3 ] # 3: it cannot be built here, recorded verdicts stand in for it
+	scripts/prometheus3 >/dev/null
 	go vet -tags benchpeers,browser,capture,fleet,realpeers,release,slow,soak ./...
 	go test -race -tags realpeers -timeout 40m -p $$((2 * $$(nproc))) -coverprofile coverage.out $(SLOWEST_PACKAGES) ./...
 	@go tool cover -func coverage.out | tail -n 1

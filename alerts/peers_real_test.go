@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
 
 // output runs a program that must succeed, and returns its output.
@@ -23,9 +25,11 @@ func output(t *testing.T, name string, args ...string) string {
 }
 
 func TestPromtoolChecksRules(t *testing.T) {
-	for _, file := range []string{rulesFile, "endpoint.override.example.yml"} {
-		if out := output(t, "promtool", "check", "rules", "--lint=all", "--lint-fatal", file); !strings.Contains(out, "SUCCESS") {
-			t.Error(out)
+	for _, release := range program.PrometheusReleases(t, "..") {
+		for _, file := range []string{rulesFile, "endpoint.override.example.yml"} {
+			if out := output(t, release.Promtool, "check", "rules", "--lint=all", "--lint-fatal", file); !strings.Contains(out, "SUCCESS") {
+				t.Errorf("promtool %s: %s", release.Version, out)
+			}
 		}
 	}
 }
@@ -40,6 +44,32 @@ func TestPromtoolUnitTests(t *testing.T) {
 			t.Parallel()
 			output(t, "promtool", "test", "rules", file)
 		})
+	}
+}
+
+// TestPrometheus3UnitTests evaluates the unit tests that follow every alert by Prometheus 3. A range there excludes the
+// sample at its start; ranges that are a millisecond longer include it, and everything else is as in Prometheus 2.
+func TestPrometheus3UnitTests(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "tests"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const unitTest = "tests/lifecycle.yml"
+	ranges := regexp.MustCompile(`\[(?:\d+[smhdw])+`)
+	for _, file := range []string{rulesFile, unitTest} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), ranges.ReplaceAll(text, []byte("${0}1ms")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, release := range program.PrometheusReleases(t, "..") {
+		if release.Version == "3" {
+			output(t, release.Promtool, "test", "rules", filepath.Join(dir, unitTest))
+		}
 	}
 }
 

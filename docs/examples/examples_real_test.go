@@ -27,6 +27,9 @@ import (
 // settle bounds how long targets may take to be found and scraped; Prometheus discovers every 5 s.
 const settle = 3 * time.Minute
 
+// root is the repository.
+const root = "../.."
+
 // install writes an example into a directory with the rules, as an operator would, and replaces pairs of old and new
 // text.
 func install(t *testing.T, name string, replaced ...string) string {
@@ -51,11 +54,18 @@ func TestPromtoolTakesEveryConfiguration(t *testing.T) {
 			if len(scrapeConfig(t, name).RemoteWrite) > 0 {
 				args = append(args, "--agent")
 			}
-			out, err := exec.CommandContext(t.Context(), "promtool", append(args, install(t, name))...).CombinedOutput()
-			if err != nil {
-				t.Errorf("promtool (Debian's prometheus): %v\n%s", err, out)
-			}
+			checkConfig(t, append(args, install(t, name))...)
 		})
+	}
+}
+
+// checkConfig runs promtool of each supported Prometheus.
+func checkConfig(t *testing.T, args ...string) {
+	t.Helper()
+	for _, release := range program.PrometheusReleases(t, root) {
+		if out, err := exec.CommandContext(t.Context(), release.Promtool, args...).CombinedOutput(); err != nil { //nolint:gosec // as found
+			t.Errorf("promtool %s: %v\n%s", release.Version, err, out)
+		}
 	}
 }
 
@@ -130,11 +140,44 @@ func (t target) asked() (host, exporter string) {
 	return u.Query().Get("target"), u.Host
 }
 
-// scrape runs Prometheus by an example until it has the expected number of targets and all of them are up. It returns
-// them and the address of Prometheus.
-func scrape(t *testing.T, config string, want int) (found []target, at string) {
+// scrape runs each supported Prometheus with a configuration until it has the expected number of targets and all of them
+// are up. It returns their addresses, and the targets of the first: those of the others are the same.
+func scrape(t *testing.T, config string, want int) (found []target, servers []string) {
 	t.Helper()
-	at = program.Start(t, exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address=127.0.0.1:0"))
+	for _, release := range program.PrometheusReleases(t, root) {
+		servers = append(servers, startPrometheus(t, release, "--config.file="+config, "--storage.tsdb.path="+t.TempDir()))
+	}
+	for _, at := range servers {
+		targets := awaitTargets(t, at, want)
+		if found == nil {
+			found = targets
+		}
+		if got, same := scraped(targets), scraped(found); !slices.Equal(got, same) {
+			t.Errorf("one Prometheus scrapes %q, the other %q", same, got)
+		}
+	}
+	return found, servers
+}
+
+// startPrometheus runs a Prometheus until the test ends and returns its address.
+func startPrometheus(t *testing.T, release program.Prometheus, args ...string) string {
+	t.Helper()
+	return program.Start(t, exec.Command(release.Server, append(args, "--web.listen-address=127.0.0.1:0")...)) //nolint:gosec // as found
+}
+
+// scraped are the addresses of targets, sorted.
+func scraped(targets []target) []string {
+	var urls []string
+	for _, t := range targets {
+		urls = append(urls, t.ScrapeURL)
+	}
+	slices.Sort(urls)
+	return urls
+}
+
+// awaitTargets waits until a Prometheus has the expected number of targets and all of them are up.
+func awaitTargets(t *testing.T, at string, want int) (found []target) {
+	t.Helper()
 	await(t, func() error {
 		var answer struct {
 			Data struct {
@@ -155,7 +198,7 @@ func scrape(t *testing.T, config string, want int) (found []target, at string) {
 		}
 		return nil
 	})
-	return found, at
+	return found
 }
 
 // await tries until it succeeds.
@@ -204,27 +247,30 @@ func ask(t *testing.T, at, path string, into any) error {
 	return json.Unmarshal(body, into)
 }
 
-// awaitCount evaluates an expression until its value is the expected number.
-func awaitCount(t *testing.T, at, expression string, want int) {
+// awaitCount evaluates an expression in each Prometheus until its value is the expected number.
+func awaitCount(t *testing.T, servers []string, expression string, want int) {
 	t.Helper()
-	await(t, func() error {
-		var answer struct {
-			Data struct{ Result []struct{ Value [2]any } }
-		}
-		if err := ask(t, at, "/api/v1/query?query="+url.QueryEscape(expression), &answer); err != nil {
-			return err
-		}
-		if got := fmt.Sprint(answer.Data.Result); len(answer.Data.Result) != 1 || answer.Data.Result[0].Value[1] != fmt.Sprint(want) {
-			return fmt.Errorf("%s is %s, not %d", expression, got, want)
-		}
-		return nil
-	})
+	for _, at := range servers {
+		await(t, func() error {
+			var answer struct {
+				Data struct{ Result []struct{ Value [2]any } }
+			}
+			if err := ask(t, at, "/api/v1/query?query="+url.QueryEscape(expression), &answer); err != nil {
+				return err
+			}
+			if got := fmt.Sprint(answer.Data.Result); len(answer.Data.Result) != 1 || answer.Data.Result[0].Value[1] != fmt.Sprint(want) {
+				return fmt.Errorf("%s is %s, not %d", expression, got, want)
+			}
+			return nil
+		})
+	}
 }
 
 // quick makes Prometheus scrape often; the examples' own interval is for production.
 var quick = []string{"scrape_interval: 30s", "scrape_interval: 5s", "scrape_interval: 2m", "scrape_interval: 5s", "scrape_timeout: 10s", "scrape_timeout: 5s"}
 
 func TestPrometheusFindsAndScrapesEveryHost(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	found, prometheus := scrape(t, install(t, "prometheus-sd.yml", append(quick, "127.0.0.1:15684", s.address)...), len(s.hosts)+1)
 	var probed []string
@@ -245,9 +291,22 @@ func TestPrometheusFindsAndScrapesEveryHost(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_build_info{job="endpoint_exporter"})`, 1)
 }
 
+// TestPrometheusScrapesStaticTargets scrapes by the examples that list exporters.
+func TestPrometheusScrapesStaticTargets(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	replaced := append(slices.Clone(quick), "127.0.0.1:9093", program.FreePort(t).String(), // no Alertmanager
+		"gateway.berlin.example.net:15684", s.address, "gateway.lyon.example.net:15684", s.address, "127.0.0.1:15684", s.address)
+	_, prometheus := scrape(t, install(t, "prometheus-static.yml", replaced...), 2)
+	awaitCount(t, prometheus, `count(endpoint_up{site=~"berlin|lyon"} == 1)`, 2*len(s.hosts))
+	_, prometheus = scrape(t, install(t, "compose/prometheus.yml", replaced...), 1)
+	awaitCount(t, prometheus, `count(endpoint_up == 1)`, len(s.hosts))
+}
+
 // TestPrometheusProbesTheHostsItLists scrapes two endpoints of the exporter and one host that it only allows, the
 // latter by plain relabelling and by the operator's Probe.
 func TestPrometheusProbesTheHostsItLists(t *testing.T) {
+	t.Parallel()
 	const allowed = "tcp-lwm2m.us-east-1.mbedcloud.com"
 	var devicePort string
 	s := newScene(t, func(l *lab.Lab) string {
@@ -284,6 +343,7 @@ func TestPrometheusProbesTheHostsItLists(t *testing.T) {
 // for a ServiceMonitor, and with the relabelings of these, which the operator writes after its own. Labels `host` and
 // `service` of a target do not keep the rules from working if the job honours the labels of the metrics.
 func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	monitored := func(name string) map[string]any {
 		m := kubernetes(t, name)
@@ -336,6 +396,7 @@ func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 
 // TestShardsShareTheHosts runs the three exporters of the example.
 func TestShardsShareTheHosts(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	_, listens, _ := strings.Cut(s.start(t, "127.0.0.20:0"), ":")
 	for _, other := range []string{"127.0.0.21:", "127.0.0.22:"} {
@@ -367,16 +428,19 @@ func TestShardsShareTheHosts(t *testing.T) {
 
 // TestSiteSendsItsSamplesToTheCentre runs the agent of a site and the Prometheus that it writes to.
 func TestSiteSendsItsSamplesToTheCentre(t *testing.T) {
+	t.Parallel()
+	var centres []string
 	s := newScene(t)
 	config := filepath.Join(t.TempDir(), "centre.yml")
 	if err := os.WriteFile(config, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	centre := program.Start(t, exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+t.TempDir(),
-		"--web.enable-remote-write-receiver", "--web.listen-address=127.0.0.1:0"))
-	agent := install(t, "prometheus-remote-write.yml", append(quick, "127.0.0.1:15684", s.address,
-		"https://prometheus.example.net", "http://"+centre, "/etc/prometheus/remote_write_password", "remote_write_password")...)
-	program.Start(t, exec.Command("prometheus", "--enable-feature=agent", "--config.file="+agent, "--storage.agent.path="+t.TempDir(),
-		"--web.listen-address=127.0.0.1:0"))
-	awaitCount(t, centre, `count(endpoint_up{site="berlin"} == 1)`, len(s.hosts))
+	for _, release := range program.PrometheusReleases(t, root) {
+		centre := startPrometheus(t, release, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.enable-remote-write-receiver")
+		agent := install(t, "prometheus-remote-write.yml", append(quick, "127.0.0.1:15684", s.address,
+			"https://prometheus.example.net", "http://"+centre, "/etc/prometheus/remote_write_password", "remote_write_password")...)
+		startPrometheus(t, release, release.Agent, "--config.file="+agent, "--storage.agent.path="+t.TempDir())
+		centres = append(centres, centre)
+	}
+	awaitCount(t, centres, `count(endpoint_up{site="berlin"} == 1)`, len(s.hosts))
 }

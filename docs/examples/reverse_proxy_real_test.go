@@ -68,6 +68,7 @@ func placed(t *testing.T, name, dir string, replaced ...string) string {
 
 // TestReverseProxy has nginx add TLS and a password in front of an exporter with a prefix.
 func TestReverseProxy(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	dir, mint := gatewayFiles(t)
 	exporter := program.Start(t, exec.Command(s.exporter, "--config.file="+s.config, "--web.listen-address=127.0.0.1:0", "--web.external-url=https://"+gateway+"/endpoint/"))
@@ -102,9 +103,7 @@ func TestReverseProxy(t *testing.T) {
 		}
 	}
 	config := placed(t, "reverse-proxy/prometheus.yml", dir, append(quick, gateway+":443", at.String(), "tls_config: {", "tls_config: {server_name: "+gateway+", ")...)
-	if out, err := exec.CommandContext(t.Context(), "promtool", "check", "config", "--lint-fatal", config).CombinedOutput(); err != nil {
-		t.Errorf("promtool: %v\n%s", err, out)
-	}
+	checkConfig(t, "check", "config", "--lint-fatal", config)
 	_, prometheus := scrape(t, config, 1)
 	awaitCount(t, prometheus, `count(endpoint_up{site="berlin"} == 1)`, len(s.hosts))
 }

@@ -22,7 +22,7 @@ const (
 )
 
 // listening is what exporters and Prometheus log once they can be asked; with port 0 it has the port that was chosen.
-var listening = regexp.MustCompile(`msg="Listening on" address="?([^\s"]+)`)
+var listening = regexp.MustCompile(`msg="Listening on" (?:component=web )?address="?([^\s"]+)`)
 
 // Start runs a command until the test ends and gives the address that it listens on. It is stopped by SIGTERM, after
 // which it must exit with 0. What it logs is shown if the test fails.
