@@ -175,7 +175,7 @@ func startAsKubernetesDoes(t *testing.T, root string) {
 	t.Helper()
 	pod := renderedPod(t)
 	container := pod.Containers[0]
-	if !strings.HasPrefix(container.Image, "endpoint-exporter/endpoint_exporter:") {
+	if !strings.HasPrefix(container.Image, "ghcr.io/endpoint-exporter/endpoint_exporter:") {
 		t.Errorf("the rendering's image is %s", container.Image)
 	}
 	mount := filepath.Join(root, container.VolumeMounts[0].MountPath)

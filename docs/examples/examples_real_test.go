@@ -140,8 +140,8 @@ func (t target) asked() (host, exporter string) {
 	return u.Query().Get("target"), u.Host
 }
 
-// scrape runs each supported Prometheus with a configuration until it has the expected number of targets and all of them
-// are up. It returns their addresses, and the targets of the first: those of the others are the same.
+// scrape runs each supported Prometheus with a configuration until it has the expected number of targets and all of
+// them are up. It returns their addresses, and the targets of the first: those of the others are the same.
 func scrape(t *testing.T, config string, want int) (found []target, servers []string) {
 	t.Helper()
 	for _, release := range program.PrometheusReleases(t, root) {
@@ -153,7 +153,7 @@ func scrape(t *testing.T, config string, want int) (found []target, servers []st
 			found = targets
 		}
 		if got, same := scraped(targets), scraped(found); !slices.Equal(got, same) {
-			t.Errorf("one Prometheus scrapes %q, the other %q", same, got)
+			t.Errorf("Prometheus 2 scrapes %q, Prometheus 3 %q", same, got)
 		}
 	}
 	return found, servers

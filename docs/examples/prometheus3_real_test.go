@@ -62,8 +62,8 @@ func TestPrometheus3(t *testing.T) {
 	awaitRules(t, at)
 }
 
-// awaitRules waits until a Prometheus has evaluated every group of rules with an interval of up to a minute. No rule may
-// fail.
+// awaitRules waits until a Prometheus has evaluated every group of rules with an interval of up to a minute. No rule
+// may fail.
 func awaitRules(t *testing.T, at string) {
 	t.Helper()
 	var answer struct {

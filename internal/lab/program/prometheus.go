@@ -16,8 +16,8 @@ type Prometheus struct {
 	Agent    string // the flag that selects agent mode
 }
 
-// PrometheusReleases returns Debian's Prometheus 2, and the Prometheus 3 that scripts/prometheus3 builds or finds in the
-// user's cache. Root is the path of the repository.
+// PrometheusReleases returns Debian's Prometheus 2, and the Prometheus 3 that scripts/prometheus3 builds or finds in
+// the user's cache. Root is the path of the repository.
 func PrometheusReleases(tb testing.TB, root string) []Prometheus {
 	tb.Helper()
 	var complaints bytes.Buffer
