@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -32,9 +33,15 @@ const (
 
 func main() {
 	version.Version = cmp.Or(version.Version, moduleVersion())
+	kingpin.ManPageTemplate = manualPage(kingpin.ManPageTemplate)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// manualPage changes the template of --help-man: its heading would have the output of --version, which is several lines.
+func manualPage(template string) string {
+	return strings.Replace(template, `{{.App.Version}} "{{.App.Author}}"`, `"" "endpoint_exporter `+version.Version+`"`, 1)
 }
 
 // moduleVersion is the version that go install records; in a release the linker sets the version.
