@@ -39,7 +39,7 @@ func (a *allowList) check(k *check) error {
 // write writes the list; rep has the addresses, or is nil.
 func (a *allowList) write(stdout, stderr io.Writer, cfg *config.Config, rep *report.Report) int {
 	if err := present.AllowList(stdout, cfg.Endpoints, cfg.Trust, rep); err != nil {
-		present.WriteError(stderr, "check", fmt.Errorf("write the list: %w", err))
+		printError(stderr, "check", fmt.Errorf("write the list: %w", err))
 		return exitUnhealthy
 	}
 	if rep != nil && rep.Interrupted {

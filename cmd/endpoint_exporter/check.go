@@ -55,19 +55,19 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 
 func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if k.intervalSet && k.watch == 0 {
-		present.WriteError(stderr, "check", errors.New("--watch.interval has no effect without --watch"))
+		printError(stderr, "check", errors.New("--watch.interval has no effect without --watch"))
 		return exitUsage
 	}
 	if k.failures && k.output != "text" {
-		present.WriteError(stderr, "check", errors.New("--failures has no effect with --output="+k.output))
+		printError(stderr, "check", errors.New("--failures has no effect with --output="+k.output))
 		return exitUsage
 	}
 	if err := k.allow.check(k); err != nil {
-		present.WriteError(stderr, "check", err)
+		printError(stderr, "check", err)
 		return exitUsage
 	}
 	if k.trace && k.watch > 0 {
-		present.WriteError(stderr, "check", errors.New("--trace and --watch exclude each other"))
+		printError(stderr, "check", errors.New("--trace and --watch exclude each other"))
 		return exitUsage
 	}
 	loaded, err := k.load()
@@ -77,7 +77,7 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	cfg := loaded.Config
 	if err := k.choose(loaded, k.targets); err != nil {
-		present.WriteError(stderr, "check", err)
+		printError(stderr, "check", err)
 		return exitUsage
 	}
 	if k.allow.list && !k.allow.addresses {
@@ -90,7 +90,7 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	pipeline, err := build(loaded, k.common, nil, logger)
 	if err != nil {
-		present.WriteError(stderr, "check", err)
+		printError(stderr, "check", err)
 		return exitUsage
 	}
 	s := survey.New(pipeline.site, survey.Options{Name: hostname(), Logger: logger})

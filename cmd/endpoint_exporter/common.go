@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -19,6 +18,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/kitlog"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 )
 
 // common holds the flags of every command.
@@ -102,9 +102,23 @@ func (c *common) load() (*config.Loaded, error) {
 
 // explain prints why the configuration cannot be used, and how the installed one can be left out.
 func (c *common) explain(stderr io.Writer, err error) {
-	fmt.Fprintln(stderr, err)
+	text := err.Error() + "\n"
 	if c.configFile != "" && !c.configGiven && c.configFile == c.installed {
-		fmt.Fprintln(stderr, "hint: this file is read because it exists and --config.file is not given; "+
-			"--config.file= uses the built-in catalogue only")
+		text += "hint: this file is read because it exists and --config.file is not given; --config.file= uses the built-in catalogue only\n"
 	}
+	_ = writeWrapped(stderr, text)
+}
+
+// printError tells the user why a command did not do its work. command is "" for the program as a whole.
+func printError(stderr io.Writer, command string, err error) {
+	_ = writeWrapped(stderr, present.ErrorText(command, err))
+}
+
+// writeWrapped writes a text, whose lines are broken between words if w is a terminal.
+func writeWrapped(w io.Writer, text string) error {
+	if width, ok := terminalWidth(w); ok && width > 0 {
+		text = present.WrapLines(text, width)
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }

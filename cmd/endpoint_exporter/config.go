@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -24,7 +23,7 @@ func (s *showConfig) run(_ context.Context, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if err := loaded.Config.Write(stdout); err != nil {
-		fmt.Fprintf(stderr, "endpoint_exporter: config: %v\n", err)
+		printError(stderr, "config", err)
 		return exitUnhealthy
 	}
 	return exitOK

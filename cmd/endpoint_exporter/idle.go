@@ -50,7 +50,7 @@ func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 
 func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	fail := func(code int, err error) int {
-		present.WriteError(stderr, "idle", err)
+		printError(stderr, "idle", err)
 		return code
 	}
 	loaded, err := k.load()
@@ -100,7 +100,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	endpoint := rep.Hosts[0].Endpoint
 	target := path.TargetFor(endpoint, probed.Path, first.Outcome.Address.Addr())
 	foreign, code := idle.Foreign(&first.Finding), pathCode(first)
-	progress.aside(func() { err = writeIdle(stdout, present.IdleHeadText(rep, first, foreign)) })
+	progress.aside(func() { err = writeWrapped(stdout, present.IdleHeadText(rep, first, foreign)) })
 	if !foreign && err == nil {
 		progress.say("testing what proves on this path that a connection is alive")
 		result := (&idle.Round{
@@ -115,7 +115,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		})
 		survival := idle.Survival(&result.Bounds, k.keepalive)
 		progress.stop()
-		err = writeIdle(stdout, "\n"+present.IdleRoundText(&result.IdleRound, &advice, k.keepalive, survival))
+		err = writeWrapped(stdout, "\n"+present.IdleRoundText(&result.IdleRound, &advice, k.keepalive, survival))
 		code = worse(code, silenceCode(&result.IdleRound, &advice, k.keepalive, survival))
 	}
 	progress.stop()
@@ -123,15 +123,6 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return fail(exitUnhealthy, fmt.Errorf("write the result: %w", err))
 	}
 	return code
-}
-
-// writeIdle writes a part of the result, wrapped for a terminal.
-func writeIdle(stdout io.Writer, part string) error {
-	if width, ok := terminalWidth(stdout); ok && width > 0 {
-		part = present.WrapIdle(part, width)
-	}
-	_, err := io.WriteString(stdout, part)
-	return err
 }
 
 // pathCode is the exit code for the walk without a silence.

@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exit
 	case err != nil:
 		err = cmp.Or(flags.Missing(app, args, map[string]string{"watch": "30m", "keepalive": "90s"}), err)
-		fmt.Fprintf(stderr, "endpoint_exporter: %v; try --help\n", err)
+		printError(stderr, "", fmt.Errorf("%w; try --help", err))
 		return exitUsage
 	}
 	return commands[chosen](ctx, stdout, stderr)

@@ -59,7 +59,7 @@ func addServe(app *kingpin.Application, c *common, commands map[string]command) 
 func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	logger := s.logger(stderr)
 	if err := web.Validate(*s.web.WebConfigFile); err != nil { // which serving would tell, but not of which file it speaks
-		fmt.Fprintf(stderr, "endpoint_exporter: --web.config.file: %v\n", err)
+		printError(stderr, "--web.config.file", err)
 		return exitUsage
 	}
 	if s.checkOnly {
@@ -76,7 +76,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err := s.checkPaths(); err != nil {
-		fmt.Fprintf(stderr, "endpoint_exporter: %v\n", err)
+		printError(stderr, "", err)
 		return exitUsage
 	}
 	hangup := make(chan os.Signal, 1)
@@ -110,7 +110,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	for {
 		select {
 		case err := <-failed:
-			fmt.Fprintf(stderr, "endpoint_exporter: serve: %v\n", err)
+			printError(stderr, "serve", err)
 			return exitUnhealthy
 		case <-hangup:
 			_ = exporter.reload() // logged where it happened

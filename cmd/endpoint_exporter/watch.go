@@ -172,12 +172,12 @@ func terminalHeight(w io.Writer) int {
 // finish saves the certificates of a report, reports what could not be written, and chooses the exit code.
 func (k *check) finish(rep *report.Report, stderr io.Writer, written error) int {
 	if written != nil {
-		present.WriteError(stderr, "check", fmt.Errorf("write the result: %w", written))
+		printError(stderr, "check", fmt.Errorf("write the result: %w", written))
 		return exitUnhealthy
 	}
 	if k.save != "" {
 		if err := saveCertificates(k.save, rep); err != nil {
-			present.WriteError(stderr, "check", fmt.Errorf("save certificates: %w", err))
+			printError(stderr, "check", fmt.Errorf("save certificates: %w", err))
 			return exitUnhealthy
 		}
 	}

@@ -2,8 +2,6 @@ package present
 
 import (
 	"errors"
-	"fmt"
-	"io"
 )
 
 // The words of the check command that are not about a report.
@@ -16,17 +14,22 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
-// WithHint adds to an error what the user can do about it. [WriteError] shows both.
+// WithHint adds to an error what the user can do about it. [ErrorText] shows both.
 func WithHint(err error, hint string) error { return hinted{err, hint} }
 
-// WriteError tells the user of a command why it did not do its work: the error and, on a second line, the hint if
-// there is one.
-func WriteError(w io.Writer, command string, err error) {
-	fmt.Fprintf(w, "endpoint_exporter: %s: %v\n", command, err)
+// ErrorText tells the user why a command did not do its work: the error and, on a second line, the hint if there is
+// one. command is "" for the program as a whole.
+func ErrorText(command string, err error) string {
+	out := "endpoint_exporter: "
+	if command != "" {
+		out += command + ": "
+	}
+	out += err.Error() + "\n"
 	var h hinted
 	if errors.As(err, &h) {
-		fmt.Fprintf(w, "hint: %s\n", h.hint)
+		out += "hint: " + h.hint + "\n"
 	}
+	return out
 }
 
 // ProbingText is the progress of a check that waits for its first round.

@@ -2,25 +2,24 @@ package present
 
 import (
 	"errors"
-	"strings"
 	"testing"
 )
 
-func TestWriteError(t *testing.T) {
+func TestErrorText(t *testing.T) {
 	plain := errors.New("cannot do it")
 	for _, tt := range []struct {
-		name string
-		err  error
-		want string
+		name    string
+		command string
+		err     error
+		want    string
 	}{
-		{"without a hint", plain, "endpoint_exporter: check: cannot do it\n"},
-		{"with a hint", WithHint(plain, "do something else"), "endpoint_exporter: check: cannot do it\nhint: do something else\n"},
+		{"of the program", "", plain, "endpoint_exporter: cannot do it\n"},
+		{"without a hint", "check", plain, "endpoint_exporter: check: cannot do it\n"},
+		{"with a hint", "check", WithHint(plain, "do something else"), "endpoint_exporter: check: cannot do it\nhint: do something else\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var b strings.Builder
-			WriteError(&b, "check", tt.err)
-			if b.String() != tt.want {
-				t.Errorf("%q, want %q", b.String(), tt.want)
+			if got := ErrorText(tt.command, tt.err); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
 			}
 			if !errors.Is(tt.err, plain) {
 				t.Error("the error is lost")

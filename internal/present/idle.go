@@ -326,19 +326,3 @@ func IdleProgressText(silentNow, done int) string {
 	}
 	return fmt.Sprintf("%d %s silent, %d done", silentNow, connections, done)
 }
-
-// idleColumns are the columns before the ending, in the table of [IdleRoundText].
-const idleColumns = 12
-
-// WrapIdle breaks the lines of [IdleRoundText] for a terminal; those of its table stay within their column.
-func WrapIdle(result string, width int) string {
-	var b strings.Builder
-	for line := range strings.Lines(result) {
-		lead := 0
-		if strings.HasPrefix(line, " ") {
-			lead = min(idleColumns, len(line))
-		}
-		b.WriteString(line[:lead] + Wrap(line[lead:], max(width-lead, idleColumns), strings.Repeat(" ", lead)) + "\n")
-	}
-	return b.String()
-}

@@ -118,7 +118,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-func TestWrapIdle(t *testing.T) {
+func TestWrapLines(t *testing.T) {
 	const result = "Tested by a CoAP ping after each silence:\n" +
 		"      60 s  survived\n" +
 		"     180 s  dropped silently, while a fresh connection is answered\n" +
@@ -131,7 +131,7 @@ func TestWrapIdle(t *testing.T) {
 		"\n" +
 		"Result: a silence of 60 s survives if the\n" +
 		"device speaks first.\n"
-	if got := WrapIdle(result, 42); got != want || strings.Contains(got, "\t") {
+	if got := WrapLines(result, 42); got != want || strings.Contains(got, "\t") {
 		t.Errorf("\n%s", got)
 	}
 }

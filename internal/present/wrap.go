@@ -47,6 +47,23 @@ func Wrap(text string, width int, indent string) string {
 	return b.String()
 }
 
+// tableColumns are the columns before the last one of a table in [WrapLines].
+const tableColumns = 12
+
+// WrapLines breaks the lines of a text for a terminal. Those that begin with a space are the rows of a table, whose last
+// column is broken within itself.
+func WrapLines(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		lead := 0
+		if strings.HasPrefix(line, " ") {
+			lead = min(tableColumns, len(line))
+		}
+		b.WriteString(line[:lead] + Wrap(line[lead:], max(width-lead, tableColumns), strings.Repeat(" ", lead)) + "\n")
+	}
+	return b.String()
+}
+
 // units are those of durations.
 var units = []string{"ms", "s", "min", "h"}
 
