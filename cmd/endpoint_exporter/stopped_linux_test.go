@@ -53,7 +53,7 @@ func TestStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		round := s.begin("/api/v1/report")
-		await(t, 30*time.Second, "the resolver is asked", func() bool { return connected(t, "udp", s.lab.ResolverAddress) > 0 })
+		await(t, "the resolver is asked", func() bool { return connected(t, "udp", s.lab.ResolverAddress) > 0 })
 		s.stop(t)
 		const suspended = `"detail": "this machine was suspended or overloaded`
 		if p := <-round; p.code != http.StatusOK || !strings.Contains(p.body, suspended) || !strings.Contains(p.body, `"reason": "out_of_time"`) ||
@@ -68,7 +68,7 @@ func TestStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		round := s.begin("/metrics")
-		await(t, 30*time.Second, "a host is asked", func() bool { return connected(t, "udp", s.lab.Places()[0].Address) > 0 })
+		await(t, "a host is asked", func() bool { return connected(t, "udp", s.lab.Places()[0].Address) > 0 })
 		s.stop(t)
 		p := <-round
 		x := parseExposition(t, p.body)
@@ -86,10 +86,10 @@ func TestStopped(t *testing.T) {
 		s := serveProcess(t, setup{more: "idle: {enabled: true, steps: [1s, 2s], interval: 1s}\n"})
 		s.scrape(t, "before")
 		for range 2 {
-			await(t, 30*time.Second, "a connection is silent", func() bool { return established(t, s.lab) > 0 })
+			await(t, "a connection is silent", func() bool { return established(t, s.lab) > 0 })
 			s.stop(t)
 		}
-		await(t, time.Minute, "the silence is survived", func() bool {
+		await(t, "the silence is survived", func() bool {
 			_, body := s.get("/metrics")
 			x := parseExposition(t, body)
 			if lost, closed := x.of("endpoint_idle_lost_seconds"), x.of("endpoint_idle_closed_seconds"); len(lost)+len(closed) > 0 {

@@ -75,8 +75,8 @@ func TestTerminationDuringIdleRound(t *testing.T) {
 		if err != nil {
 			t.Errorf("the process ended with %v, want exit code 0", err)
 		}
-	case <-time.After(20 * time.Second):
-		t.Error("the process still runs 20 s after SIGTERM")
+	case <-time.After(waitLimit):
+		t.Errorf("the process still runs %v after SIGTERM", waitLimit)
 	}
 	if n := established(t, l); n > 0 {
 		t.Errorf("%d connections are open after the process ended", n)

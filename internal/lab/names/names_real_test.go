@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/labtest"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -186,10 +187,7 @@ func agree(library, exporter string) bool {
 
 // TestMain lets many rows run at once: most of them wait.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "128"); err != nil {
-		panic(err)
-	}
+	labtest.SetParallel(128)
 	os.Exit(m.Run())
 }
 
