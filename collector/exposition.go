@@ -118,7 +118,7 @@ var layouts = func() (out [metricCount]layout) {
 		for index, name := range m.Labels {
 			out[i].labels = append(out[i].labels, label{index: index, name: name})
 		}
-		slices.SortFunc(out[i].labels, func(a, b label) int { return cmp.Compare(a.name, b.name) })
+		slices.SortStableFunc(out[i].labels, func(a, b label) int { return cmp.Compare(a.name, b.name) })
 		separator := "{"
 		for j := range out[i].labels {
 			l := &out[i].labels[j]

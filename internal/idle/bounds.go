@@ -156,10 +156,10 @@ func tallies(observations []report.IdleObservation) []*tally {
 		}
 	}
 	for _, t := range out {
-		slices.SortFunc(t.lost, byAfter)
-		slices.SortFunc(t.closed, byAfter)
+		slices.SortStableFunc(t.lost, byAfter)
+		slices.SortStableFunc(t.closed, byAfter)
 	}
-	slices.SortFunc(out, func(a, b *tally) int { return cmp.Compare(a.step, b.step) })
+	slices.SortStableFunc(out, func(a, b *tally) int { return cmp.Compare(a.step, b.step) })
 	return out
 }
 

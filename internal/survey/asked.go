@@ -70,7 +70,7 @@ func (a askedPaths) of(host string, now time.Time) (asked []config.Asked) {
 		if len(paths) == 0 {
 			continue
 		}
-		slices.SortFunc(paths, func(p, q measurement.Path) int {
+		slices.SortStableFunc(paths, func(p, q measurement.Path) int {
 			return cmp.Or(cmp.Compare(p.Port, q.Port), cmp.Compare(p.Transport, q.Transport))
 		})
 		asked = append(asked, config.Asked{Client: client, Paths: paths})
