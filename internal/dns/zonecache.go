@@ -300,7 +300,7 @@ func (c *zoneCache) addressesOf(
 				failures = 0
 			}
 		}
-		slices.SortFunc(addresses, netip.Addr.Compare)
+		slices.SortStableFunc(addresses, netip.Addr.Compare)
 		unlisted := len(c.client.options.Servers) > 0 && !slices.ContainsFunc(addresses, c.client.lists)
 		for _, addr := range addresses {
 			at := netip.AddrPortFrom(addr.Unmap(), c.client.options.Port)

@@ -85,7 +85,7 @@ func addressesOf(h *report.Host) string {
 	if len(all) == 0 {
 		return "not known: no DNS server gave an address"
 	}
-	slices.SortFunc(all, netip.Addr.Compare)
+	slices.SortStableFunc(all, netip.Addr.Compare)
 	var out []string
 	for _, addr := range slices.Compact(all) {
 		out = append(out, addr.String())

@@ -184,6 +184,6 @@ func addressesOf(samples []measurement.Sample) []netip.Addr {
 			}
 		}
 	}
-	slices.SortFunc(out, netip.Addr.Compare)
+	slices.SortStableFunc(out, netip.Addr.Compare)
 	return out
 }

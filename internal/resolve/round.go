@@ -398,7 +398,7 @@ func (r *Round) logUnlisted(samples []measurement.Sample) {
 			}
 		}
 	}
-	slices.SortFunc(unlisted, netip.AddrPort.Compare)
+	slices.SortStableFunc(unlisted, netip.AddrPort.Compare)
 	if h := r.host; !slices.Equal(unlisted, h.unlisted) {
 		h.unlisted = unlisted
 		if len(unlisted) > 0 {

@@ -46,7 +46,7 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 		}
 	}
 	out.Verdict, out.Why, out.Ready = worst.verdict, worst.why, worst.ready
-	slices.SortFunc(out.Withdrawn, netip.Addr.Compare)
+	slices.SortStableFunc(out.Withdrawn, netip.Addr.Compare)
 	out.Withdrawn = slices.Compact(out.Withdrawn)
 	for k, n := range r.counts {
 		out.Counts[k] = n

@@ -47,7 +47,7 @@ func (h *Host) WantsUpstream(now time.Time) []netip.AddrPort {
 			out = append(out, address)
 		}
 	}
-	slices.SortFunc(out, netip.AddrPort.Compare)
+	slices.SortStableFunc(out, netip.AddrPort.Compare)
 	return out
 }
 
