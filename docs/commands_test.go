@@ -9,8 +9,8 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/shelldoc"
 )
 
-// known are the programs of others in the documents, with the subcommands (words without a hyphen that must follow the
-// name) and the flags that they have. Add what a document needs after a look at the program's manual.
+// known has the programs of others in the documents, with their subcommands (words without a hyphen that must follow
+// the name) and flags. Add those that a document needs, after a look at the program's manual.
 var known = map[string]struct{ subcommands, flags string }{
 	"amtool":     {"check-config config alert", ""},
 	"apk":        {"add", "--allow-untrusted"},
@@ -117,7 +117,8 @@ func TestCommandsOfSystems(t *testing.T) {
 	}
 }
 
-// kindOf is a command's program with its first flag or subcommand; commands that differ only in arguments are the same.
+// kindOf returns a command's program with its first flag or subcommand; commands that differ only in arguments have
+// the same kind.
 func kindOf(c *shelldoc.Command) string {
 	info := known[c.Program()]
 	for _, word := range c.Words[1:] {

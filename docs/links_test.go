@@ -1,4 +1,4 @@
-// Package docs holds the documentation's tests: what it links to must be there.
+// Package docs has the tests of the documentation.
 package docs
 
 import (
@@ -57,7 +57,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// TestBookHasEveryPage tests that the entrance of the documentation links to every page beside it.
+// TestBookHasEveryPage tests that docs/README.md links to every page of its directory.
 func TestBookHasEveryPage(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	if err != nil {
@@ -107,7 +107,7 @@ func TestLinksAreReleased(t *testing.T) {
 	}
 }
 
-// anchors are those that forges make of headings: lower case, blanks to hyphens, punctuation left out.
+// anchors returns the anchors that GitHub generates for headings: lower case, spaces to hyphens, without punctuation.
 func anchors(text string) map[string]bool {
 	out := make(map[string]bool)
 	for _, match := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {

@@ -76,8 +76,8 @@ func unpackAPK(t *testing.T, into string) (files map[string]bool) {
 	}
 }
 
-// TestAPKHoldsWhatTheDebHolds compares the two packages file by file. They differ in the service.
-func TestAPKHoldsWhatTheDebHolds(t *testing.T) {
+// TestAPKFiles compares the two packages file by file. They differ in the service.
+func TestAPKFiles(t *testing.T) {
 	inAPK := unpackAPK(t, t.TempDir())
 	for _, file := range []string{"-rwxr-xr-x root " + openRC, "-rw-r--r-- root " + openRCConf} {
 		if !inAPK[file] {

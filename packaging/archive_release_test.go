@@ -75,9 +75,9 @@ func matching(t *testing.T, patterns ...string) []string {
 	return out
 }
 
-// TestArchivesHoldAllThatIsNeeded checks that the archives have every dashboard, rule, page and example, and nothing
+// TestArchiveFiles checks that the archives have every dashboard, rule, page and example, and nothing
 // else. The Compose example is not in them: it builds the image from a checkout.
-func TestArchivesHoldAllThatIsNeeded(t *testing.T) {
+func TestArchiveFiles(t *testing.T) {
 	due := append(matching(t, "LICENSE", "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "dashboards/*.json", "alerts/*.yml", "docs/*.md", "docs/design/*.md",
 		"docs/images/*.png", "docs/examples/*.yml", "docs/examples/grafana/*.yml", "docs/examples/kubernetes/*.yml", "packaging/config.yml"), "endpoint_exporter.1.gz", "THIRD_PARTY_LICENSES.txt",
 		"completion/bash/endpoint_exporter", "completion/zsh/_endpoint_exporter", "completion/fish/endpoint_exporter.fish")
@@ -98,13 +98,13 @@ func TestArchivesHoldAllThatIsNeeded(t *testing.T) {
 			delete(held, name)
 		}
 		for name := range held {
-			t.Errorf("%s holds %s", path.Base(a.Path), name)
+			t.Errorf("%s has %s", path.Base(a.Path), name)
 		}
 	}
 }
 
-// TestEveryBinaryHasItsBillOfMaterials checks that each bill names the modules that are in the binary.
-func TestEveryBinaryHasItsBillOfMaterials(t *testing.T) {
+// TestBillsOfMaterials checks that each bill names the modules that are in the binary.
+func TestBillsOfMaterials(t *testing.T) {
 	bills := released(t, "SBOM")
 	if len(bills) != len(platforms) {
 		t.Errorf("%d bills for %d binaries", len(bills), len(platforms))

@@ -121,7 +121,7 @@ func checkVersion(t *testing.T, said string) {
 		"build date:       " + date.UTC().Format(time.RFC3339), "platform:         linux/amd64",
 	} {
 		if !strings.Contains(said, want) {
-			t.Errorf("--version says\n%s\nwithout %q", said, want)
+			t.Errorf("--version prints\n%s\nwithout %q", said, want)
 		}
 	}
 }

@@ -52,11 +52,11 @@ func TestDebIsInstalledRunUpgradedAndRemoved(t *testing.T) {
 	manual := run(t, "man", "--warnings", "--encoding=UTF-8", "endpoint_exporter")
 	for _, due := range []string{"--config.file", "--[no-]collector.addresses", "--no-collector.addresses"} {
 		if !strings.Contains(manual, due) || strings.Contains(manual, "warning:") {
-			t.Errorf("the manual page says\n%s\nwithout %s, or with a warning", manual, due)
+			t.Errorf("the manual page is\n%s\nwithout %s, or with a warning", manual, due)
 		}
 	}
 	if said := run(t, "whatis", "--long", "endpoint_exporter"); !strings.Contains(said, "walk the path") {
-		t.Errorf("whatis says %s", said)
+		t.Errorf("whatis prints %s", said)
 	}
 
 	if err := os.WriteFile(configuration, []byte(quiet), 0o600); err != nil {
@@ -89,7 +89,7 @@ func TestDebIsInstalledRunUpgradedAndRemoved(t *testing.T) {
 	}
 }
 
-// everyPathIsServed holds the manual page's paths against what a running exporter answers.
+// everyPathIsServed requests the paths of the manual page from a running exporter.
 func everyPathIsServed(t *testing.T, address, manual string) {
 	t.Helper()
 	_, section, _ := strings.Cut(manual, "\nHTTP\n")
@@ -125,7 +125,7 @@ func scrapeOnce(t *testing.T, address string) {
 		}
 		for _, want := range wants {
 			if !strings.Contains(body, want) {
-				t.Errorf("%s says\n%s\nwithout %s", path, body, want)
+				t.Errorf("%s is\n%s\nwithout %s", path, body, want)
 			}
 		}
 	}

@@ -122,7 +122,7 @@ func TestImageIsBuiltAndRun(t *testing.T) {
 	container := s.run(t, "from", "--pull-never", own)
 	root := s.run(t, "mount", container)
 	holds(t, root)
-	// buildah's own runner gives the user of the image; it kills where it should pass SIGTERM on, so that what serves
+	// buildah runs as the user of the image, but kills the process instead of passing SIGTERM on, so that what serves
 	// is started in the same root without it.
 	checkVersion(t, s.run(t, "run", "--isolation=chroot", container, "/endpoint_exporter", "--version"))
 	startAsKubernetesDoes(t, root)
@@ -249,25 +249,25 @@ func TestImageWithoutDateHasNoDateLabel(t *testing.T) {
 	}
 }
 
-// TestMakeImageTellsTheVersion reads what make would run: a version, a revision and a date that are known, and the
+// TestMakeImageVersion reads what make would run: a version, a revision and a date that are known, and the
 // date as the label wants it (RFC 3339).
-func TestMakeImageTellsTheVersion(t *testing.T) {
+func TestMakeImageVersion(t *testing.T) {
 	said := run(t, "make", "--silent", "--directory=..", "image", "DOCKER=echo")
 	for argument, value := range map[string]string{
 		"--build-arg VERSION":  run(t, "git", "describe", "--tags", "--always", "--dirty"),
 		"--build-arg REVISION": run(t, "git", "rev-parse", "HEAD"),
 	} {
 		if want := argument + "=" + strings.TrimSpace(value) + " "; !strings.Contains(said, want) {
-			t.Errorf("make image says %swithout %s", said, want)
+			t.Errorf("make image prints %swithout %s", said, want)
 		}
 	}
 	_, rest, _ := strings.Cut(said, "--label org.opencontainers.image.created=")
 	date, _, _ := strings.Cut(rest, " ")
 	if _, err := time.Parse(time.RFC3339, date); err != nil {
-		t.Errorf("make image says %s: %v", said, err)
+		t.Errorf("make image prints %s: %v", said, err)
 	}
 	if said := run(t, "make", "--silent", "--directory=..", "image", "DOCKER=echo", "DATE=unknown"); strings.Contains(said, "--label") {
-		t.Errorf("without a date, make image says %s", said)
+		t.Errorf("without a date, make image prints %s", said)
 	}
 }
 
@@ -279,6 +279,6 @@ func holds(t *testing.T, root string) {
 		t.Fatal(err)
 	}
 	if len(entries) != 1 || entries[0].Name() != "endpoint_exporter" {
-		t.Errorf("the image holds %v", entries)
+		t.Errorf("the image has %v", entries)
 	}
 }

@@ -14,7 +14,7 @@ import (
 var link = regexp.MustCompile(`\]\(([^)\s#]+)[^)\s]*\)`)
 
 // TestEveryLinkOfAnInstalledPageLeadsSomewhere follows the relative links of the installed pages within what was
-// installed. TestRPMHoldsWhatTheDebHolds covers the rpm.
+// installed. TestRPMFiles covers the rpm.
 func TestEveryLinkOfAnInstalledPageLeadsSomewhere(t *testing.T) {
 	for what, unpack := range map[string][]string{
 		"archive": {"tar", "--extract", "--file=" + only(t, "Archive", "tar.gz"), "--directory"},

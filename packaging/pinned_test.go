@@ -87,7 +87,7 @@ func TestTemplates(t *testing.T) {
 		}
 		if filepath.Base(file) == "config.yml" {
 			if len(form.Contacts) == 0 || !strings.Contains(readFile(t, "../SECURITY.md"), form.Contacts[0].URL) {
-				t.Errorf("%s: weaknesses are reported elsewhere than SECURITY.md says: %v", file, form.Contacts)
+				t.Errorf("%s: weaknesses are reported elsewhere than SECURITY.md states: %v", file, form.Contacts)
 			}
 			continue
 		}

@@ -40,7 +40,7 @@ func owner(t *testing.T, address string) (pid string) {
 			return strings.Split(handle, "/")[2]
 		}
 	}
-	t.Fatalf("no process holds %s", address)
+	t.Fatalf("no process has %s", address)
 	return ""
 }
 

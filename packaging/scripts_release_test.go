@@ -81,14 +81,14 @@ func TestMaintainerScriptsLeaveTheChoiceToTheAdministrator(t *testing.T) {
 				t.Fatal(err)
 			}
 			if string(got) != test.want {
-				t.Errorf("asked\n%sdue\n%s", got, test.want)
+				t.Errorf("calls\n%s\nwant\n%s", got, test.want)
 			}
 		})
 	}
 }
 
-// TestScriptsDoNothingWithoutSystemd runs the scripts as in the build of an image.
-func TestScriptsDoNothingWithoutSystemd(t *testing.T) {
+// TestScriptsWithoutSystemd runs the scripts as in the build of an image.
+func TestScriptsWithoutSystemd(t *testing.T) {
 	for _, call := range []string{"preinstall.sh install 1.0.0 1.0.0", "postinstall.sh configure 1.0.0", "preremove.sh remove", "postremove.sh remove"} {
 		command := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-euc", "mount -t tmpfs none /run; sh "+call+"; ls /run")
 		if out, err := command.CombinedOutput(); err != nil || len(out) > 0 {
@@ -97,8 +97,8 @@ func TestScriptsDoNothingWithoutSystemd(t *testing.T) {
 	}
 }
 
-// TestRPMHoldsWhatTheDebHolds compares the two packages file by file.
-func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
+// TestRPMFiles compares the two packages file by file.
+func TestRPMFiles(t *testing.T) {
 	rpm := only(t, "Linux Package", "rpm")
 	inRPM := make(map[string]bool)
 	for line := range strings.Lines(run(t, "rpm", "--query", "--package", "--nosignature", "--queryformat", "[%{FILEMODES:perms} %{FILEUSERNAME} %{FILENAMES}\n]", rpm)) {
@@ -146,9 +146,9 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 	}
 }
 
-// TestUnitIsConfined holds the sandbox to a score (0 is closed, 10 is open) that leaves only what an exporter needs:
-// the network, and the host's files to read.
-func TestUnitIsConfined(t *testing.T) {
+// TestUnitSandbox compares the score of the sandbox (0 is closed, 10 is open) with a bound that leaves only what an
+// exporter needs: the network, and reading the host's files.
+func TestUnitSandbox(t *testing.T) {
 	said := run(t, "systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", "endpoint_exporter.service")
 	for _, line := range strings.Split(said, "\n") {
 		if strings.HasPrefix(line, "✗") {

@@ -16,9 +16,9 @@ import (
 // bootTime bounds the installation and the start of the service; it takes some seconds.
 const bootTime = 5 * time.Minute
 
-// TestSystemdRunsTheServiceConfined starts the installed unit by systemd in new namespaces: only this shows a sandbox
+// TestServiceSandbox starts the installed unit by systemd in new namespaces: only this shows a sandbox
 // in which the exporter cannot run.
-func TestSystemdRunsTheServiceConfined(t *testing.T) {
+func TestServiceSandbox(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yml")
 	if err := os.WriteFile(config, []byte(quiet), 0o600); err != nil {
@@ -72,7 +72,7 @@ func TestSystemdRunsTheServiceConfined(t *testing.T) {
 		body, _ = inside(ask) // until it listens
 	}
 	if want := `endpoint_path_failure{class="blocked",host="127.0.0.1",port="1",reason="refused",service="nothing",transport="tcp"} 1`; !strings.Contains(body, want) {
-		t.Errorf("it says\n%s\nwithout %s", body, want)
+		t.Errorf("the response is\n%s\nwithout %s", body, want)
 	}
 
 	const state = `systemctl is-enabled endpoint_exporter.service 2>/dev/null; systemctl is-active endpoint_exporter.service; true`

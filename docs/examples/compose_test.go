@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// service is what the compose file says of one container.
+// service is one container of the Compose file.
 type service struct {
 	Image       string
 	Build       string
@@ -30,7 +30,7 @@ func composed(t *testing.T) map[string]service {
 	return file.Services
 }
 
-// flagOf gives the value of a program's flag.
+// flagOf returns the value of a program's flag.
 func flagOf(t *testing.T, args []string, name string) string {
 	t.Helper()
 	for _, arg := range args {
@@ -71,8 +71,8 @@ func TestComposeRunsTheExporterWithoutRights(t *testing.T) {
 	}
 }
 
-// TestComposeFitsTogether holds that each program is where the others look for it, that what is mounted is there, and
-// so is what the image is built from.
+// TestComposeFitsTogether tests that each program listens where the others connect, and that the mounted files and the
+// Dockerfile exist.
 func TestComposeFitsTogether(t *testing.T) {
 	services := composed(t)
 	for name, s := range services {
@@ -81,7 +81,7 @@ func TestComposeFitsTogether(t *testing.T) {
 		}
 		for _, file := range mounts(t, s) {
 			if _, err := os.Stat(file); err != nil {
-				t.Errorf("%s mounts what is not there: %v", name, err)
+				t.Errorf("%s mounts a file that does not exist: %v", name, err)
 			}
 		}
 	}
@@ -112,22 +112,22 @@ func TestComposeFitsTogether(t *testing.T) {
 		t.Error("no receiver has a secret")
 	}
 	if _, err := os.Stat(filepath.Join("compose", services["endpoint_exporter"].Build, "Dockerfile")); err != nil {
-		t.Errorf("the image is built from nothing: %v", err)
+		t.Errorf("the image has no Dockerfile: %v", err)
 	}
 }
 
-// TestTheImageHasOneName holds that what the README builds and runs, and what a release is called, is what the
-// examples want; and that the configuration that a container is told to read is mounted there.
-func TestTheImageHasOneName(t *testing.T) {
+// TestImageName tests that the README, the Makefile, the Dockerfile, the release and the examples name the same image,
+// and that the README mounts the configuration that it passes to the container.
+func TestImageName(t *testing.T) {
 	name, _, _ := strings.Cut(image, ":")
-	for file, says := range map[string]string{
+	for file, want := range map[string]string{
 		"../../README.md":       " " + name + " --config.file=/etc/endpoint_exporter/config.yml\n",
 		"../../Makefile":        "IMAGE    ?= " + name + "\n",
 		"../../Dockerfile":      "docker build -t " + name + " .\n",
 		"../../.goreleaser.yml": `envOrDefault "IMAGE" "` + name + `"`,
 	} {
-		if !strings.Contains(string(read(t, file)), says) {
-			t.Errorf("%s does not say %q", file, says)
+		if !strings.Contains(string(read(t, file)), want) {
+			t.Errorf("%s does not contain %q", file, want)
 		}
 	}
 	if !strings.Contains(string(read(t, "../../README.md")), ":/etc/endpoint_exporter/config.yml:ro") {

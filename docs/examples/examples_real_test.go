@@ -27,7 +27,7 @@ import (
 // settle bounds how long targets may take to be found and scraped; Prometheus discovers every 5 s.
 const settle = 3 * time.Minute
 
-// root is the repository.
+// root is the path of the repository.
 const root = "../.."
 
 // install writes an example into a directory with the rules, as an operator would, and replaces pairs of old and new
@@ -47,7 +47,7 @@ func install(t *testing.T, name string, replaced ...string) string {
 	return filepath.Join(dir, "prometheus.yml")
 }
 
-func TestPromtoolTakesEveryConfiguration(t *testing.T) {
+func TestPromtoolCheckConfig(t *testing.T) {
 	for _, name := range prometheusFiles(t) {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"check", "config", "--lint-fatal"}
@@ -69,8 +69,8 @@ func checkConfig(t *testing.T, args ...string) {
 	}
 }
 
-// TestExporterTakesTheArguments runs the exporter's own check with what compose and Kubernetes give it.
-func TestExporterTakesTheArguments(t *testing.T) {
+// TestExporterArguments runs the exporter's own check with the arguments of the Compose and Kubernetes examples.
+func TestExporterArguments(t *testing.T) {
 	exporter := program.Build(t, "../../cmd/endpoint_exporter")
 	m := kubernetes(t, kubernetesExample)
 	config := filepath.Join(t.TempDir(), "config.yml")
@@ -123,7 +123,7 @@ func (s scene) start(t *testing.T, at string) string {
 	return program.Start(t, exec.Command(s.exporter, "--config.file="+s.config, "--web.listen-address="+at))
 }
 
-// target is a target of Prometheus as its API tells it.
+// target is a target in the API of Prometheus.
 type target struct {
 	Labels     map[string]string
 	ScrapeURL  string `json:"scrapeUrl"`
@@ -132,6 +132,7 @@ type target struct {
 	ScrapePool string `json:"scrapePool"`
 }
 
+// asked returns the host that a target requests at /probe, and the exporter's address.
 func (t target) asked() (host, exporter string) {
 	u, err := url.Parse(t.ScrapeURL)
 	if err != nil {
@@ -165,7 +166,7 @@ func startPrometheus(t *testing.T, release program.Prometheus, args ...string) s
 	return program.Start(t, exec.Command(release.Server, append(args, "--web.listen-address=127.0.0.1:0")...)) //nolint:gosec // as found
 }
 
-// scraped are the addresses of targets, sorted.
+// scraped returns the URLs of targets, sorted.
 func scraped(targets []target) []string {
 	var urls []string
 	for _, t := range targets {
@@ -201,7 +202,7 @@ func awaitTargets(t *testing.T, at string, want int) (found []target) {
 	return found
 }
 
-// await tries until it succeeds.
+// await calls try until it returns nil, for at most settle.
 func await(t *testing.T, try func() error) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -220,7 +221,7 @@ func await(t *testing.T, try func() error) {
 	}
 }
 
-// indent moves the items of a list to where the examples have theirs.
+// indent indents the items of a list as the examples do.
 func indent(yaml string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSpace(yaml), "\n", "\n  ") + "\n"
 }
@@ -269,7 +270,8 @@ func awaitCount(t *testing.T, servers []string, expression string, want int) {
 // quick makes Prometheus scrape often; the examples' own interval is for production.
 var quick = []string{"scrape_interval: 30s", "scrape_interval: 5s", "scrape_interval: 2m", "scrape_interval: 5s", "scrape_timeout: 10s", "scrape_timeout: 5s"}
 
-func TestPrometheusFindsAndScrapesEveryHost(t *testing.T) {
+// TestPrometheusDiscovery scrapes the hosts of /sd, each at /probe.
+func TestPrometheusDiscovery(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	found, prometheus := scrape(t, install(t, "prometheus-sd.yml", append(quick, "127.0.0.1:15684", s.address)...), len(s.hosts)+1)
@@ -291,8 +293,8 @@ func TestPrometheusFindsAndScrapesEveryHost(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_build_info{job="endpoint_exporter"})`, 1)
 }
 
-// TestPrometheusScrapesStaticTargets scrapes by the examples that list exporters.
-func TestPrometheusScrapesStaticTargets(t *testing.T) {
+// TestPrometheusStatic scrapes by the examples that list exporters.
+func TestPrometheusStatic(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	replaced := append(slices.Clone(quick), "127.0.0.1:9093", program.FreePort(t).String(), // no Alertmanager
@@ -303,9 +305,9 @@ func TestPrometheusScrapesStaticTargets(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_up == 1)`, len(s.hosts))
 }
 
-// TestPrometheusProbesTheHostsItLists scrapes two endpoints of the exporter and one host that it only allows, the
+// TestPrometheusProbe scrapes two endpoints of the exporter and one host that it only allows, the
 // latter by plain relabelling and by the operator's Probe.
-func TestPrometheusProbesTheHostsItLists(t *testing.T) {
+func TestPrometheusProbe(t *testing.T) {
 	t.Parallel()
 	const allowed = "tcp-lwm2m.us-east-1.mbedcloud.com"
 	var devicePort string
@@ -339,10 +341,10 @@ func TestPrometheusProbesTheHostsItLists(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_config_last_reload_successful == 1)`, 1)
 }
 
-// TestKubernetesKeepsTheLabelsOfTheMetrics scrapes with the target labels that the operator sets for a PodMonitor and
+// TestKubernetesLabels scrapes with the target labels that the operator sets for a PodMonitor and
 // for a ServiceMonitor, and with the relabelings of these, which the operator writes after its own. Labels `host` and
 // `service` of a target do not keep the rules from working if the job honours the labels of the metrics.
-func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
+func TestKubernetesLabels(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	monitored := func(name string) map[string]any {
@@ -394,8 +396,8 @@ func TestKubernetesKeepsTheLabelsOfTheMetrics(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_up{site="renamed",host="mine",service="mine",exported_host=~".+[.]mbedcloud[.]com"})`, len(s.hosts))
 }
 
-// TestShardsShareTheHosts runs the three exporters of the example.
-func TestShardsShareTheHosts(t *testing.T) {
+// TestSharding runs the three exporters of the example.
+func TestSharding(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	_, listens, _ := strings.Cut(s.start(t, "127.0.0.20:0"), ":")
@@ -426,8 +428,8 @@ func TestShardsShareTheHosts(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_exporter_config_last_reload_successful == 1)`, 4)
 }
 
-// TestSiteSendsItsSamplesToTheCentre runs the agent of a site and the Prometheus that it writes to.
-func TestSiteSendsItsSamplesToTheCentre(t *testing.T) {
+// TestRemoteWrite runs the agent of a site and the Prometheus that it writes to.
+func TestRemoteWrite(t *testing.T) {
 	t.Parallel()
 	var centres []string
 	s := newScene(t)

@@ -16,7 +16,7 @@ import (
 
 const image = "endpoint-exporter/endpoint_exporter:latest"
 
-// read gives an example's content.
+// read returns the content of an example.
 func read(t *testing.T, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -26,7 +26,7 @@ func read(t *testing.T, name string) []byte {
 	return data
 }
 
-// decode reads one YAML document strictly into a shape that names every key in use, so that a misspelt one is found.
+// decode reads one YAML document into a type that has every key in use. It fails the test at any other key.
 func decode(t *testing.T, name string, data []byte, into any) {
 	t.Helper()
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -72,8 +72,8 @@ func TestEveryExampleIsStrictYAML(t *testing.T) {
 	}
 }
 
-// TestPrometheusRuleHoldsTheAlerts keeps the operator's copy of the alerts in step with the one that is edited.
-func TestPrometheusRuleHoldsTheAlerts(t *testing.T) {
+// TestPrometheusRule tests that the PrometheusRule has the alerts of alerts/endpoint.rules.yml.
+func TestPrometheusRule(t *testing.T) {
 	var rule struct {
 		APIVersion string `yaml:"apiVersion"`
 		Kind       string
@@ -90,13 +90,13 @@ func TestPrometheusRuleHoldsTheAlerts(t *testing.T) {
 		t.Errorf("not a PrometheusRule: %s %s", rule.APIVersion, rule.Kind)
 	}
 	if len(alerts["groups"].([]any)) == 0 || !reflect.DeepEqual(rule.Spec, alerts) {
-		t.Error("kubernetes/prometheus-rule.yml is not what alerts/endpoint.rules.yml says; run scripts/prometheus-rule")
+		t.Error("kubernetes/prometheus-rule.yml differs from alerts/endpoint.rules.yml; run scripts/prometheus-rule")
 	}
 }
 
-// TestGrafanaFindsDashboardsAndPrometheus holds the provisioning against what the compose file mounts where; of the
-// dashboards, that is where the packages install them.
-func TestGrafanaFindsDashboardsAndPrometheus(t *testing.T) {
+// TestGrafanaProvisioning compares the provisioning with the mounts of the Compose file. The dashboards are mounted
+// where the packages install them.
+func TestGrafanaProvisioning(t *testing.T) {
 	var dashboards struct {
 		APIVersion int `yaml:"apiVersion"`
 		Providers  []struct {

@@ -21,7 +21,7 @@ const (
 	stackRendering    = "../../charts/test/testdata/stack.golden.yaml"
 )
 
-// manifests is what the tests here need of a rendering.
+// manifests has the parts of a rendering that these tests use.
 type manifests struct {
 	config      string       // the exporter's configuration
 	args        []string     // of the container
@@ -38,7 +38,7 @@ type relabeling struct {
 	Regex        string
 }
 
-// rendered is the relabeling as the operator writes it for Prometheus.
+// rendered returns the relabeling as the operator writes it for Prometheus.
 func (r relabeling) rendered() map[string]any {
 	out := make(map[string]any)
 	for key, value := range map[string]string{"target_label": r.TargetLabel, "action": r.Action, "regex": r.Regex, "replacement": r.Replacement} {
@@ -52,7 +52,7 @@ func (r relabeling) rendered() map[string]any {
 	return out
 }
 
-// rendered is the scrape job that the operator makes of the Probe (generateProbeConfig of version 0.83).
+// rendered returns the scrape job that the operator generates from the Probe (generateProbeConfig of version 0.83).
 func (p *probeObject) rendered() map[string]any {
 	static := p.Spec.Targets.StaticConfig
 	labels := maps.Clone(static.Labels)
@@ -152,9 +152,9 @@ func kubernetes(t *testing.T, name string) manifests {
 	return m
 }
 
-// TestNoTargetLabelTakesTheNameOfAMetricsLabel compares the target labels that the operator and the relabelings set
+// TestTargetLabels compares the target labels that the operator and the relabelings set
 // with the labels of the exporter's metrics: Prometheus would rename the metric's label to exported_….
-func TestNoTargetLabelTakesTheNameOfAMetricsLabel(t *testing.T) {
+func TestTargetLabels(t *testing.T) {
 	for _, name := range []string{kubernetesExample, stackRendering} {
 		m := kubernetes(t, name)
 		given := m.given
@@ -178,8 +178,8 @@ func TestNoTargetLabelTakesTheNameOfAMetricsLabel(t *testing.T) {
 	}
 }
 
-// TestKubernetesConfigurationIsGood reads what the ConfigMap holds as the exporter does.
-func TestKubernetesConfigurationIsGood(t *testing.T) {
+// TestKubernetesConfiguration reads the configuration in the ConfigMap as the exporter does.
+func TestKubernetesConfiguration(t *testing.T) {
 	for _, name := range []string{kubernetesExample, stackRendering, "../../charts/test/testdata/probes.golden.yaml"} {
 		cfg, err := config.Parse([]byte(kubernetes(t, name).config), t.TempDir())
 		if err != nil {

@@ -1,4 +1,4 @@
-// Package examples holds what people copy to run the exporter with other programs; its tests hold that it works.
+// Package examples has configurations to copy for running the exporter with other programs. Its tests run them.
 package examples
 
 import (

@@ -14,7 +14,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/collector"
 )
 
-// prometheus is what these examples use of Prometheus' configuration.
+// prometheus has the keys of Prometheus' configuration that the examples use.
 type prometheus struct {
 	Global struct {
 		ScrapeInterval string            `yaml:"scrape_interval"`
@@ -60,7 +60,7 @@ type relabel struct {
 	Modulus                    int
 }
 
-// exporters lists whom a job asks at /probe, and for which site.
+// exporters returns the addresses of the exporters that a job scrapes at /probe, and the site.
 func (j job) exporters() (addresses []string, site string) {
 	shards := 1
 	for _, group := range j.StaticConfigs {
@@ -88,7 +88,7 @@ func scrapeConfig(t *testing.T, name string) *prometheus {
 	return config
 }
 
-// prometheusFiles are the examples for Prometheus, with the one that the Compose example mounts.
+// prometheusFiles returns the examples for Prometheus, including that of the Compose example.
 func prometheusFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("prometheus-*.yml")
@@ -98,7 +98,7 @@ func prometheusFiles(t *testing.T) []string {
 	return append(files, "compose/prometheus.yml")
 }
 
-// TestEveryTargetIsAnExporter holds that whatever is scraped, and whatever lists targets, is an exporter on its port.
+// TestEveryTargetIsAnExporter tests that every target, and every source of targets, is an exporter on its port.
 func TestEveryTargetIsAnExporter(t *testing.T) {
 	for _, file := range prometheusFiles(t) {
 		for _, job := range scrapeConfig(t, file).ScrapeConfigs {
@@ -130,9 +130,9 @@ func TestEveryTargetIsAnExporter(t *testing.T) {
 	}
 }
 
-// TestWhoIsAskedAtProbeIsScrapedAboutItself holds that reloads that fail are seen there too, and that no round of all
-// hosts is made for it.
-func TestWhoIsAskedAtProbeIsScrapedAboutItself(t *testing.T) {
+// TestProbeExamplesScrapeExporters tests that an exporter that is scraped at /probe is also scraped for its own
+// metrics, with collect[]=exporter, so that no round of all hosts is made.
+func TestProbeExamplesScrapeExporters(t *testing.T) {
 	probing := 0
 	for _, file := range prometheusFiles(t) {
 		asked, scraped := make(map[string]string), make(map[string]string) // an exporter's site
@@ -221,7 +221,7 @@ func TestExamplesScrapeAllMetrics(t *testing.T) {
 	}
 }
 
-// decoded reads a YAML file without its comments.
+// decoded returns the content of a YAML file without comments.
 func decoded(t *testing.T, name string) any {
 	t.Helper()
 	var out any

@@ -55,7 +55,8 @@ func gatewayFiles(t *testing.T) (dir string, mint *lab.Mint) {
 	return dir, mint
 }
 
-// placed returns an example with the directories that it names replaced, and old and new pairs.
+// placed writes an example into a directory, which replaces those that it names, and returns the file. Replaced are
+// further pairs of old and new text.
 func placed(t *testing.T, name, dir string, replaced ...string) string {
 	t.Helper()
 	text := strings.NewReplacer(append(replaced, "/etc/nginx", dir, "/etc/prometheus", dir, "/etc/endpoint_exporter", dir)...).Replace(string(read(t, name)))
@@ -66,7 +67,7 @@ func placed(t *testing.T, name, dir string, replaced ...string) string {
 	return file
 }
 
-// TestReverseProxy has nginx add TLS and a password in front of an exporter with a prefix.
+// TestReverseProxy runs nginx, which adds TLS and a password in front of an exporter with a prefix.
 func TestReverseProxy(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -108,7 +109,7 @@ func TestReverseProxy(t *testing.T) {
 	awaitCount(t, prometheus, `count(endpoint_up{site="berlin"} == 1)`, len(s.hosts))
 }
 
-// TestWebConfigFile has the exporter itself serve TLS and ask for a password.
+// TestWebConfigFile tests TLS and passwords of the exporter itself.
 func TestWebConfigFile(t *testing.T) {
 	s := newScene(t)
 	dir, mint := gatewayFiles(t)
