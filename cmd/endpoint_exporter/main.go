@@ -39,7 +39,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// manualPage changes the template of --help-man: its heading would have the output of --version, which is several lines.
+// manualPage changes the template of --help-man, whose heading would have the several lines of --version.
 func manualPage(template string) string {
 	return strings.Replace(template, `{{.App.Version}} "{{.App.Author}}"`, `"" "endpoint_exporter `+version.Version+`"`, 1)
 }

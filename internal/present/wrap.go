@@ -50,8 +50,8 @@ func Wrap(text string, width int, indent string) string {
 // tableColumns are the columns before the last one of a table in [WrapLines].
 const tableColumns = 12
 
-// WrapLines breaks the lines of a text for a terminal. Those that begin with a space are the rows of a table, whose last
-// column is broken within itself.
+// WrapLines breaks the lines of a text for a terminal. Lines that begin with a space are the rows of a table, whose
+// last column is broken within itself.
 func WrapLines(text string, width int) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
