@@ -80,6 +80,7 @@ func Text(w io.Writer, v *View, p Palette) error {
 	return err
 }
 
+// colour begins the colour of a state; "" if there is no state, as in a heading.
 func (t *printer) colour(s report.State) string {
 	switch s {
 	case report.Up:
@@ -87,8 +88,9 @@ func (t *printer) colour(s report.State) string {
 	case report.Down:
 		return t.Bad
 	case report.Unknown:
+		return t.Doubt
 	}
-	return t.Doubt
+	return ""
 }
 
 func (t *printer) line(s string) { t.WriteString(s + "\n") }

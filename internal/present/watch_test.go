@@ -138,6 +138,9 @@ func TestWatchTableWidth(t *testing.T) {
 		}}}},
 	}}}
 	w.Add(rep)
+	if heading, _, _ := strings.Cut(WatchTable(&w, ANSI), "\n"); strings.Contains(heading, ANSI.Doubt) {
+		t.Errorf("the heading has the colour of a state: %q", heading)
+	}
 	for width, lines := range map[int]int{0: 2, 80: 3, 100: 3, 120: 2} {
 		got := WatchTable(&w, Palette{Width: width})
 		if strings.Count(got, "\n") != lines || !strings.Contains(got, "1234/1234/1234      4.0/4.0/4.0\n") || !strings.Contains(got, " 1      1   100%") {
