@@ -34,6 +34,9 @@ var (
 	incidentSpeed  = flag.Int("incidents.speed", 1200, "how much faster than real time Alertmanager gets the alerts")
 )
 
+// groupWait is the shortest group_wait of the example's routes.
+const groupWait = 30 * time.Second
+
 type labels = map[string]string
 
 // incident is what happens at a fleet: down gives, for each site, the minutes in which its hosts are not reached.
@@ -65,8 +68,13 @@ func incidents(sites int) []incident {
 	}
 	return []incident{
 		{"one site", sites, 200, first(1), 2},
+		{"2 sites", sites, 200, first(2), 3},
+		{"3 sites", sites, 200, first(3), 3},
+		{"4 sites", sites, 200, first(4), 3},
 		{"5 sites", sites, 200, first(5), 3},
 		{"20 sites", sites, 200, first(20), 3},
+		{"5 % of the sites", sites, 200, first(sites / 20), 3},
+		{"20 % of the sites", sites, 200, first(sites / 5), 3},
 		{"half of the sites", sites, 200, first(sites / 2), 3},
 		{"all sites", sites, 200, first(sites), 3},
 		{"one more site each minute, 20 sites", sites, 240, func(site int) (int, int) {
@@ -86,7 +94,7 @@ func incidents(sites int) []incident {
 }
 
 func TestIncidents(t *testing.T) {
-	all := []incident{incidents(12)[1]}
+	all := []incident{incidents(12)[3]}
 	if *allIncidents {
 		all = append(incidents(40), incidents(500)...)
 	}
@@ -207,6 +215,7 @@ func replay(t *testing.T, minutes []map[string]labels) []monitoring.Notification
 	tick := time.NewTicker(time.Minute / time.Duration(*incidentSpeed))
 	defer tick.Stop()
 	firing := make(map[string]labels)
+	due, late := time.Now(), time.Duration(0)
 	for _, now := range minutes {
 		var begun, over []labels
 		for key, alert := range now {
@@ -222,7 +231,12 @@ func replay(t *testing.T, minutes []map[string]labels) []monitoring.Notification
 		firing = now
 		post(t, server, time.Now().Add(time.Hour), begun...)
 		post(t, server, time.Now(), over...)
-		<-tick.C
+		late = max(late, time.Since(due)*time.Duration(*incidentSpeed))
+		due = <-tick.C
+	}
+	t.Logf("the alerts of a minute arrive at most %s late", late)
+	if *allIncidents && late > groupWait {
+		t.Errorf("the alerts of a minute arrive %s late, and Alertmanager waits %s for them: lower -incidents.speed", late, groupWait)
 	}
 	// The last group interval of a ticket, and time for a machine under load.
 	last := labels{"alertname": "EndpointLast", "severity": "warning", "scope": "fleet"}

@@ -4,12 +4,17 @@ package alerts
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/program"
 )
@@ -40,37 +45,113 @@ func TestPromtoolUnitTests(t *testing.T) {
 		t.Fatalf("no unit tests: %v", err)
 	}
 	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel()
-			output(t, "promtool", "test", "rules", file)
-		})
+		runUnitTests(t, "promtool", file, func(text []byte) []byte { return text })
 	}
 }
 
 // TestPrometheus3UnitTests evaluates the unit tests that follow every alert by Prometheus 3. A range there excludes the
 // sample at its start; ranges that are a millisecond longer include it, and everything else is as in Prometheus 2.
 func TestPrometheus3UnitTests(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "tests"), 0o700); err != nil {
+	ranges := regexp.MustCompile(`\[(?:\d+[smhdw])+`)
+	for _, release := range program.PrometheusReleases(t, "..") {
+		if release.Version == "3" {
+			runUnitTests(t, release.Promtool, "tests/lifecycle.yml", func(text []byte) []byte { return ranges.ReplaceAll(text, []byte("${0}1ms")) })
+		}
+	}
+}
+
+// runUnitTests runs each test of a file by itself, with the rules on which its expectations depend, since promtool needs
+// time for every rule. "promtool test rules" runs them with all rules. adapt changes the text of the rules and the test.
+func runUnitTests(t *testing.T, promtool, file string, adapt func(text []byte) []byte) {
+	t.Helper()
+	groups := readGroups(t)
+	text, err := os.ReadFile(file)
+	if err != nil {
 		t.Fatal(err)
 	}
-	const unitTest = "tests/lifecycle.yml"
-	ranges := regexp.MustCompile(`\[(?:\d+[smhdw])+`)
-	for _, file := range []string{rulesFile, unitTest} {
-		text, err := os.ReadFile(file)
+	var all map[string]any
+	if err := yaml.Unmarshal(text, &all); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	rules := []string{"rules.yml"}
+	for _, other := range all["rule_files"].([]any) {
+		if other == "../"+rulesFile {
+			continue
+		}
+		absolute, err := filepath.Abs(filepath.Join("tests", other.(string)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, file), ranges.ReplaceAll(text, []byte("${0}1ms")), 0o600); err != nil {
-			t.Fatal(err)
+		rules = append(rules, absolute)
+	}
+	for _, test := range all["tests"].([]any) {
+		t.Run(fmt.Sprintf("%s/%s", filepath.Base(file), test.(map[string]any)["name"]), func(t *testing.T) {
+			t.Parallel()
+			one := maps.Clone(all)
+			one["tests"], one["rule_files"] = []any{test}, rules
+			dir := t.TempDir()
+			for name, content := range map[string]any{"rules.yml": map[string]any{"groups": neededGroups(t, groups, test)}, "test.yml": one} {
+				text, err := yaml.Marshal(content)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, name), adapt(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			command := exec.CommandContext(t.Context(), promtool, "test", "rules", filepath.Join(dir, "test.yml"))
+			command.Env = append(os.Environ(), "GOGC=1000") // the heap is small
+			if out, err := command.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// neededGroups returns the groups with the rules on which the expectations of a test depend: the alerts that it names,
+// or all if it asks for alerts of any name, and the recorded series that these, or the test, read.
+func neededGroups(t *testing.T, groups []group, test any) []group {
+	t.Helper()
+	text, err := yaml.Marshal(test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := regexp.MustCompile(`endpoint:[\w:]+`)
+	asked := regexp.MustCompile(`\bALERTS(?:_FOR_STATE)?\b(?:\{[^}]*alertname="(\w+)")?`).FindAllStringSubmatch(string(text), -1)
+	var body unitTest
+	if err := yaml.Unmarshal(text, &body); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range body.AlertRuleTests {
+		asked = append(asked, []string{"", a.Alert})
+	}
+	anyAlert := slices.ContainsFunc(asked, func(m []string) bool { return m[1] == "" })
+	need := make(map[string]bool)
+	for _, name := range recorded.FindAllString(string(text), -1) {
+		need[name] = true
+	}
+	needs := func(r rule) bool {
+		return need[r.Record] || need[r.Record[:strings.LastIndex(r.Record, ":")+1]] || // a prefix in a regular expression
+			r.Alert != "" && (anyAlert || slices.ContainsFunc(asked, func(m []string) bool { return m[1] == r.Alert }))
+	}
+	for before := -1; before != len(need); {
+		before = len(need)
+		for _, g := range groups {
+			for _, r := range g.Rules {
+				if needs(r) {
+					for _, name := range recorded.FindAllString(r.Expr+strings.Join(slices.Collect(maps.Values(r.Annotations)), " "), -1) {
+						need[name] = true
+					}
+				}
+			}
 		}
 	}
-	for _, release := range program.PrometheusReleases(t, "..") {
-		if release.Version == "3" {
-			output(t, release.Promtool, "test", "rules", filepath.Join(dir, unitTest))
-		}
+	var out []group
+	for _, g := range groups {
+		g.Rules = slices.DeleteFunc(slices.Clone(g.Rules), func(r rule) bool { return !needs(r) })
+		out = append(out, g)
 	}
+	return out
 }
 
 func TestAmtoolChecksExample(t *testing.T) {

@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/tsdb/index"
+	"github.com/prometheus/prometheus/tsdb/record"
 )
 
 // blockLength is how much time a block of the store holds, in samples: 6 hours, a length to which Prometheus
@@ -27,13 +30,12 @@ const blockLength = int(6 * time.Hour / scrapeInterval)
 const chunkLength = 120
 
 // write writes the fleet as blocks of Prometheus' store below dir. Chunks are encoded directly, without a head and its
-// log, so that a day of 500 sites takes a minute and not an hour.
-func (f *fleet) write(dir string) error {
-	all := slices.Concat(f.exposed(), f.recorded())
+// log, so that a day of 500 sites takes a minute and not an hour. Samples from the number until on are not written.
+func (f *fleet) write(dir string, all []series, until int) error {
 	slices.SortFunc(all, func(a, b series) int { return labels.Compare(a.labels, b.labels) })
-	for from := 0; from < f.samples; from += blockLength {
+	for from := 0; from < until; from += blockLength {
 		e := encoder{fleet: f, random: rand.New(rand.NewPCG(1, uint64(from))).Float64, seen: map[constantRun]chunkenc.Chunk{}}
-		if err := e.block(dir, fmt.Sprintf("01%024d", from+1), all, from, min(from+blockLength, f.samples)); err != nil {
+		if err := e.block(dir, fmt.Sprintf("01%024d", from+1), all, from, min(from+blockLength, until)); err != nil {
 			return fmt.Errorf("block from sample %d: %w", from, err)
 		}
 	}
@@ -50,6 +52,7 @@ type encoder struct {
 // constantRun is what the samples of a chunk without noise depend on.
 type constantRun struct {
 	from, to     int
+	every        int
 	value, slope float64
 }
 
@@ -116,16 +119,18 @@ func (e *encoder) block(dir, ulid string, all []series, from, to int) error {
 // encode gives the chunks of a series between two samples.
 func (e *encoder) encode(s series, from, to int) (metas []chunks.Meta, samples uint64, err error) {
 	var appender chunkenc.Appender
+	every := max(s.every, 1)
 	for _, p := range s.parts {
-		for i := max(p.from, from); i < min(p.to, to); {
+		for i := (max(p.from, from) + every - 1) / every * every; i < min(p.to, to); {
 			full := appender == nil || metas[len(metas)-1].Chunk.NumSamples() == chunkLength
-			if end := min(i+chunkLength, p.to, to); full && p.noise == 0 && (end == i+chunkLength || end == to) {
-				chunk, err := e.constant(constantRun{i, end, p.at(i, nil), p.slope})
+			if end := min(i+chunkLength*every, p.to, to); full && p.noise == 0 && (end == i+chunkLength*every || end == to) {
+				chunk, err := e.constant(constantRun{i, end, every, p.at(i, nil), p.slope})
 				if err != nil {
 					return nil, 0, err
 				}
-				metas = append(metas, chunks.Meta{Chunk: chunk, MinTime: e.fleet.milliseconds(i), MaxTime: e.fleet.milliseconds(end - 1)})
-				appender, samples, i = nil, samples+uint64(end-i), end
+				n := (end - i + every - 1) / every
+				metas = append(metas, chunks.Meta{Chunk: chunk, MinTime: e.fleet.milliseconds(i), MaxTime: e.fleet.milliseconds(i + (n-1)*every)})
+				appender, samples, i = nil, samples+uint64(n), i+n*every
 				continue
 			}
 			at := e.fleet.milliseconds(i)
@@ -139,7 +144,7 @@ func (e *encoder) encode(s series, from, to int) (metas []chunks.Meta, samples u
 			appender.Append(0, at, p.at(i, e.random))
 			metas[len(metas)-1].MaxTime = at
 			samples++
-			i++
+			i += every
 		}
 	}
 	return metas, samples, nil
@@ -155,7 +160,7 @@ func (e *encoder) constant(r constantRun) (chunkenc.Chunk, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := r.from; i < r.to; i++ {
+	for i := r.from; i < r.to; i += r.every {
 		appender.Append(0, e.fleet.milliseconds(i), r.value+r.slope*float64(i-r.from))
 	}
 	e.seen[r] = chunk
@@ -165,4 +170,62 @@ func (e *encoder) constant(r constantRun) (chunkenc.Chunk, error) {
 // milliseconds is the time of a sample. The last sample is the one before the end.
 func (f *fleet) milliseconds(at int) int64 {
 	return f.end.Add(time.Duration(at-f.samples+1) * scrapeInterval).UnixMilli()
+}
+
+// writeLog writes the samples from the number from on to the log from which Prometheus fills its head when it starts.
+func (f *fleet) writeLog(dir string, all []series, from int) error {
+	var encoder record.Encoder
+	var log []byte
+	random := rand.New(rand.NewPCG(1, uint64(from))).Float64
+	for i, s := range all {
+		ref := chunks.HeadSeriesRef(i + 1)
+		var samples []record.RefSample
+		for _, p := range s.parts {
+			for at := max(p.from, from); at < p.to; at++ {
+				if at%max(s.every, 1) == 0 {
+					samples = append(samples, record.RefSample{Ref: ref, T: f.milliseconds(at), V: p.at(at, random)})
+				}
+			}
+		}
+		if len(samples) > 0 {
+			log = appendRecord(log, encoder.Series([]record.RefSeries{{Ref: ref, Labels: s.labels}}, nil))
+			log = appendRecord(log, encoder.Samples(samples, nil))
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "wal"), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "wal", "00000000"), log, 0o600)
+}
+
+// appendRecord appends a record to a segment of the log, in the format of Prometheus' tsdb/docs/format/wal.md:
+// fragments that do not cross pages of 32 KiB, each with its type, its length and its checksum.
+func appendRecord(log, rec []byte) []byte {
+	const (
+		page, header              = 32 << 10, 7
+		full, first, middle, last = 1, 2, 3, 4
+	)
+	for begun := false; ; begun = true {
+		room := page - len(log)%page - header
+		if room <= 0 {
+			log = append(log, make([]byte, room+header)...)
+			room = page - header
+		}
+		n := min(room, len(rec))
+		kind := byte(middle)
+		switch {
+		case !begun && n == len(rec):
+			kind = full
+		case !begun:
+			kind = first
+		case n == len(rec):
+			kind = last
+		}
+		log = binary.BigEndian.AppendUint16(append(log, kind), uint16(n))
+		log = binary.BigEndian.AppendUint32(log, crc32.Checksum(rec[:n], crc32.MakeTable(crc32.Castagnoli)))
+		log = append(log, rec[:n]...)
+		if rec = rec[n:]; len(rec) == 0 {
+			return log
+		}
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func startFleet(tb testing.TB) (f *fleet, address string, pid int) {
 	f = newFleet(*fleetSites, time.Duration(*fleetHours)*time.Hour, end, *fleetSick)
 	begun := time.Now()
 	if err != nil {
-		if err := f.write(filepath.Join(dir, "data")); err != nil {
+		if err := f.write(filepath.Join(dir, "data"), slices.Concat(f.exposed(), f.recorded()), f.samples); err != nil {
 			tb.Fatal(err)
 		}
 		if err := os.WriteFile(ready, []byte("global: {}\n"), 0o600); err != nil {
@@ -65,6 +66,13 @@ func startFleet(tb testing.TB) (f *fleet, address string, pid int) {
 		"--storage.tsdb.min-block-duration=6h", "--storage.tsdb.max-block-duration=6h", "--storage.tsdb.retention.time=10y", "--query.timeout=20m")
 	command.Dir = dir
 	address = program.Start(tb, command)
+	awaitReady(tb, address)
+	return f, address, command.Process.Pid
+}
+
+// awaitReady waits until Prometheus has read its store.
+func awaitReady(tb testing.TB, address string) {
+	tb.Helper()
 	for up := false; !up; {
 		response, err := http.Get("http://" + address + "/-/ready")
 		if err != nil {
@@ -73,7 +81,6 @@ func startFleet(tb testing.TB) (f *fleet, address string, pid int) {
 		_ = response.Body.Close()
 		up = response.StatusCode == http.StatusOK
 	}
-	return f, address, command.Process.Pid
 }
 
 // get asks the programming interface of Prometheus.

@@ -171,6 +171,7 @@ type part struct {
 type series struct {
 	labels labels.Labels
 	parts  []part
+	every  int // there is a sample only at each multiple of this number; 0 is 1
 }
 
 // exposed gives every series of the exporters that a dashboard or a rule can ask for.
@@ -612,7 +613,7 @@ var critical = map[string]bool{"EndpointIntercepted": true, "EndpointUnreachable
 func (f *fleet) recorded() []series {
 	var out []series
 	record := func(name string, parts []part, more ...string) {
-		out = append(out, series{labels.FromStrings(append([]string{model.MetricNameLabel, name}, more...)...), parts})
+		out = append(out, series{labels: labels.FromStrings(append([]string{model.MetricNameLabel, name}, more...)...), parts: parts})
 	}
 	for name, value := range map[string]float64{
 		"rounds": 2, "certificate_remaining_ratio": 0.2, "certificate_remaining_seconds": 30 * 86400, "records_excess_seconds": 60,
