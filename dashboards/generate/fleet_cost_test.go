@@ -15,7 +15,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,6 +29,7 @@ var (
 	fleetSites = flag.Int("fleet.sites", 500, "sites of the simulated fleet")
 	fleetHours = flag.Int("fleet.hours", 24, "hours that the simulated fleet has run")
 	fleetSick  = flag.Bool("fleet.sick", true, "some sites of the simulated fleet have faults now")
+	fleetWorst = flag.Bool("fleet.worst", false, "every path of the simulated fleet fails for the last 20 hours")
 	fleetDir   = flag.String("fleet.dir", "", "folder that keeps the simulated store from run to run")
 	fleetServe = flag.Bool("fleet.serve", false, "serve the simulated fleet until the test is interrupted, instead of measuring, to look at the dashboards")
 )
@@ -49,9 +49,12 @@ func startFleet(tb testing.TB) (f *fleet, address string, pid int) {
 		end = info.ModTime()
 	}
 	f = newFleet(*fleetSites, time.Duration(*fleetHours)*time.Hour, end, *fleetSick)
+	if *fleetWorst {
+		f.failEverywhere()
+	}
 	begun := time.Now()
 	if err != nil {
-		if err := f.write(filepath.Join(dir, "data"), slices.Concat(f.exposed(), f.recorded()), f.samples); err != nil {
+		if err := f.write(filepath.Join(dir, "data"), f.series(), f.samples); err != nil {
 			tb.Fatal(err)
 		}
 		if err := os.WriteFile(ready, []byte("global: {}\n"), 0o600); err != nil {

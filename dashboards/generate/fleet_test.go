@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -77,6 +78,14 @@ var catalogue = []struct {
 }
 
 var resolvers = []string{"10.0.0.53:53", "10.0.1.53:53"}
+
+// failEverywhere makes every path of every site fail for the last 20 hours.
+func (f *fleet) failEverywhere() {
+	all := outage{from: max(f.samples-int(20*time.Hour/scrapeInterval), 0), to: f.samples, kind: pathFails, reason: reason.Unreachable}
+	for _, s := range f.sites {
+		s.faults = slices.Insert(s.faults, 0, all)
+	}
+}
 
 // newFleet simulates sites over a time that ends at end. A sick one has some faults now; a healthy one has only those
 // of the past: an outage of one path at all sites, and an interception at some.
@@ -172,6 +181,20 @@ type series struct {
 	labels labels.Labels
 	parts  []part
 	every  int // there is a sample only at each multiple of this number; 0 is 1
+}
+
+// evaluationEvery is the number of samples of the exporters between two evaluations of the rules: a minute.
+const evaluationEvery = 2
+
+// series gives every series of the exporters and of the rules that a dashboard can ask for.
+func (f *fleet) series() []series {
+	all := slices.Concat(f.exposed(), f.recorded())
+	for i, s := range all {
+		if name := s.labels.Get(model.MetricNameLabel); strings.Contains(name, ":") || strings.HasPrefix(name, "ALERTS") {
+			all[i].every = evaluationEvery
+		}
+	}
+	return all
 }
 
 // exposed gives every series of the exporters that a dashboard or a rule can ask for.
@@ -602,14 +625,15 @@ func (f *fleet) conditions(s *site) []condition {
 	return out
 }
 
-// incidentSites is the number of sites at which a fault begins that makes an incident.
-const incidentSites = 5
+// incidentSites is the number of sites that makes an incident: a fault of the simulated fleet begins at all its sites
+// together.
+const incidentSites = 2
 
 // critical has the faults that page. The others are warnings.
 var critical = map[string]bool{"EndpointIntercepted": true, "EndpointUnreachable": true, "EndpointDnsStale": true}
 
 // recorded gives what the rules record that the dashboards ask for, and the alerts that fire: those of the fleet for
-// faults at five sites or more.
+// faults at two sites or more.
 func (f *fleet) recorded() []series {
 	var out []series
 	record := func(name string, parts []part, more ...string) {
