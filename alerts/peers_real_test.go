@@ -60,8 +60,9 @@ func TestPrometheus3UnitTests(t *testing.T) {
 	}
 }
 
-// runUnitTests runs each test of a file by itself, with the rules on which its expectations depend, since promtool needs
-// time for every rule. "promtool test rules" runs them with all rules. adapt changes the text of the rules and the test.
+// runUnitTests runs each test of a file by itself, with the rules on which its expectations depend, since promtool
+// needs time for every rule. "promtool test rules" runs them with all rules. adapt changes the text of the rules and
+// of the test.
 func runUnitTests(t *testing.T, promtool, file string, adapt func(text []byte) []byte) {
 	t.Helper()
 	groups := readGroups(t)

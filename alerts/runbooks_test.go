@@ -81,8 +81,8 @@ func TestRunbookCommands(t *testing.T) {
 	}
 }
 
-// TestAnnotationCommands tests that each command that an alert prints is one of the runbooks, which are run by the tests
-// of the program.
+// TestAnnotationCommands tests that each command that an alert prints is one of the runbooks, which are run by the
+// tests of the program.
 func TestAnnotationCommands(t *testing.T) {
 	text, err := os.ReadFile(runbooks)
 	if err != nil {

@@ -60,16 +60,16 @@ func BenchmarkRules(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	time.Sleep(time.Until(f.end.Add(time.Duration(written-f.samples) * scrapeInterval)))
+	<-time.After(time.Until(f.end.Add(time.Duration(written-f.samples) * scrapeInterval)))
 	command := exec.Command("prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0",
 		"--storage.tsdb.min-block-duration=6h", "--storage.tsdb.max-block-duration=6h", "--storage.tsdb.retention.time=10y")
 	command.Dir = dir
 	address := program.Start(b, command)
 	awaitReady(b, address)
 	for b.Loop() {
-		time.Sleep(rulesWarmUp)
+		<-time.After(rulesWarmUp)
 		before := processorTime(b, command.Process.Pid)
-		time.Sleep(rulesWindow)
+		<-time.After(rulesWindow)
 		used := processorTime(b, command.Process.Pid) - before
 		b.ReportMetric(used.Seconds()/rulesWindow.Seconds(), "cores")
 	}
