@@ -29,8 +29,9 @@ image: ## the container image, with its version, revision and date
 	  --build-arg BUILD_DATE=$(DATE) $(addprefix --label org.opencontainers.image.created=,$(filter-out unknown,$(DATE))) .
 
 # SLOWEST_PACKAGES are the packages that make test starts first, so that none of them runs at the end with a processor
-# idle. They mostly wait, as many others do: two packages per processor run at a time.
-SLOWEST_PACKAGES := $(addprefix ./,internal/e2e alerts docs/examples cmd/endpoint_exporter internal/lab/resolvers internal/lab/oracle)
+# idle. Most of them wait, as many others do: two packages per processor run at a time.
+SLOWEST_PACKAGES := $(addprefix ./,internal/e2e internal/staleness alerts docs/examples cmd/endpoint_exporter internal/resolve \
+  internal/lab/resolvers internal/lab/oracle internal/present)
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
 	scripts/device-client >/dev/null || [ $$? = 3 ] # 3: it cannot be built here, recorded verdicts stand in for it
