@@ -16,8 +16,9 @@ const (
 	releaseAfter = time.Second
 	// releaseGrowth is the growth of the heap, in bytes, that makes a release worth its processor time.
 	releaseGrowth = 2 << 20
-	// releaseSpacing is the time from one release to the next at least: a release takes as much processor time as the
-	// walks of several paths, and the next scrape has to get the memory back.
+	// releaseSpacing is the time from one release to the next at least, while the heap has grown by less than
+	// garbageRoom: a release takes as much processor time as the walks of several paths, and the next scrape has to get
+	// the memory back.
 	releaseSpacing = time.Minute
 )
 
@@ -35,6 +36,7 @@ const (
 // When the exporter is idle and the heap has grown since the last release, it returns free heap to the system.
 type idleReleaser struct {
 	release func()
+	held    func() uint64 // heap bytes held from the system
 	timer   *time.Timer
 	active  atomic.Int64 // requests in progress
 
@@ -43,12 +45,12 @@ type idleReleaser struct {
 	busy    int // for requests, by the live heap after the last one
 
 	releasing sync.Mutex // held for a release, and guards the fields below
-	kept      uint64     // heap bytes held from the system after the last release
+	kept      uint64     // held after the last release
 	released  time.Time  // when that was; zero: not yet
 }
 
 func newIdleReleaser() *idleReleaser {
-	r := &idleReleaser{release: debug.FreeOSMemory}
+	r := &idleReleaser{release: debug.FreeOSMemory, held: heapHeld}
 	if os.Getenv("GOGC") == "" {
 		r.percent, r.busy = restGCPercent, restGCPercent
 	}
@@ -66,15 +68,16 @@ func (r *idleReleaser) releaseIfGrown() {
 	r.collectAt(restGCPercent)
 	r.releasing.Lock()
 	defer r.releasing.Unlock()
-	if heapHeld() < r.kept+releaseGrowth {
+	held := r.held()
+	if held < r.kept+releaseGrowth {
 		return
 	}
-	if wait := releaseSpacing - time.Since(r.released); wait > 0 {
+	if wait := releaseSpacing - time.Since(r.released); wait > 0 && held < r.kept+garbageRoom {
 		r.timer.Reset(wait) // a request restarts the idle period
 		return
 	}
 	r.release()
-	r.kept, r.released = heapHeld(), time.Now()
+	r.kept, r.released = r.held(), time.Now()
 }
 
 // wrap makes a handler that restarts the idle period after each request.

@@ -29,8 +29,9 @@ func TestIdleReleaser(t *testing.T) {
 				releases := 0
 				r.release = func() { releases++ }
 				r.timer.Stop()
-				if !test.grown {
-					r.kept = 1 << 60
+				r.held = func() uint64 { return 0 }
+				if test.grown {
+					r.held = func() uint64 { return releaseGrowth }
 				}
 				handler := r.wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(test.during) })) //nolint:forbidigo // virtual time
 				handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -48,11 +49,13 @@ func TestIdleReleaser(t *testing.T) {
 func TestIdleReleaserSpacing(t *testing.T) {
 	for name, test := range map[string]struct {
 		every    time.Duration
+		growth   uint64
 		releases int // in an hour, and in an idle minute after it
 	}{
-		"rarer than the spacing: after each request":        {every: 2 * time.Minute, releases: 30},
-		"more often than the spacing: once in a spacing":    {every: 15 * time.Second, releases: 61},
-		"without an idle period in between: after the last": {every: releaseAfter / 2, releases: 1},
+		"rarer than the spacing: after each request":         {every: 2 * time.Minute, growth: releaseGrowth, releases: 30},
+		"more often than the spacing: once in a spacing":     {every: 15 * time.Second, growth: garbageRoom - 1, releases: 61},
+		"without an idle period in between: after the last":  {every: releaseAfter / 2, growth: releaseGrowth, releases: 1},
+		"more often, but much has grown: after each request": {every: 15 * time.Second, growth: garbageRoom, releases: 240},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -61,6 +64,7 @@ func TestIdleReleaserSpacing(t *testing.T) {
 				r.timer.Stop()
 				releases := 0
 				r.release = func() { releases++ }
+				r.held = func() uint64 { return r.kept + test.growth }
 				handler := r.wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 					r.releasing.Lock()
 					defer r.releasing.Unlock()

@@ -64,9 +64,9 @@ func bounded(key crypto.PublicKey) bool {
 type search struct {
 	anchor *Anchor
 	list   []*devicecert.Certificate
-	names  []certificateNames // of list
-	left   int                // signatures that may still be checked
-	cut    bool               // a signature was not checked: a certificate that is not authentic may be
+	names  []certificateNames               // of list
+	left   int                              // signatures that may still be checked
+	cut    bool                             // a signature was not checked: a certificate that is not authentic may be
 	signer map[*devicecert.Certificate]bool // the certificates whose search has begun, and the result
 }
 
