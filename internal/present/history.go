@@ -9,7 +9,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// Sizes of the drawing of a path's history, in units of its own.
+// Sizes of the drawing of a path's history, in the units of its viewBox.
 const (
 	historyStep   = 2  // the width of a round
 	historyHeight = 20 // a round in which the path is down is this high

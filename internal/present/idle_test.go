@@ -43,7 +43,7 @@ func TestIdleText(t *testing.T) {
 	}
 }
 
-// TestIdleWordsAreComplete: every member of a closed list has words of its own.
+// TestIdleWordsAreComplete: every member of a closed list has its own words.
 func TestIdleWordsAreComplete(t *testing.T) {
 	seen := make(map[string]string)
 	check := func(kind, words string) {
@@ -98,7 +98,7 @@ func TestIdleRoundText(t *testing.T) {
 	}
 }
 
-// TestIdleRoundTextInterrupted: without an observation there is no table, no result and no advice.
+// TestIdleRoundTextInterrupted: without an observation neither a table nor a result nor advice is printed.
 func TestIdleRoundTextInterrupted(t *testing.T) {
 	round := report.IdleRound{Proof: report.IdleByPing, Bounds: report.IdleBounds{Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNothingMeasured}}}}
 	got := IdleRoundText(&round, &report.IdleAdvice{Kind: report.IdleIncomplete}, 0, report.SurvivalUnknown)

@@ -80,7 +80,7 @@ func Text(w io.Writer, v *View, p Palette) error {
 	return err
 }
 
-// colour begins the colour of a state; "" if there is no state, as in a heading.
+// colour begins the colour of a state; "" without a state, as in a heading.
 func (t *printer) colour(s report.State) string {
 	switch s {
 	case report.Up:

@@ -28,7 +28,7 @@ type TraceHop struct {
 
 const headingTraces = "Where packets stop"
 
-// newTrace words the trace of a path; nil if there is none.
+// newTrace words the trace of a path; nil without one.
 func newTrace(r *report.Report, host string, path measurement.Path) *Trace {
 	for i := range r.Traces {
 		t := &r.Traces[i]

@@ -120,8 +120,8 @@ const moment = "2006-01-02 15:04:05 UTC"
 
 func momentText(t time.Time) string { return t.UTC().Format(moment) }
 
-// localMomentText is momentText with the time at the site beside it, by which a person compares other logs: that of the
-// time's own location, unless it is UTC.
+// localMomentText is momentText followed by the time in the location of t, with which a person compares other logs. In
+// UTC it is momentText.
 func localMomentText(t time.Time) string {
 	if _, offset := t.Zone(); offset == 0 {
 		return momentText(t)

@@ -31,7 +31,7 @@ func (d *Durations) add(took time.Duration) {
 	}
 }
 
-// Median is 0 if there is no duration.
+// Median returns 0 without durations.
 func (d *Durations) Median() time.Duration {
 	if len(d.samples) == 0 {
 		return 0

@@ -182,7 +182,7 @@ func (w *Watch) addResolver(changes []Change, at time.Time, h *report.Host, r *r
 	before := known.state
 	lasted, changed := known.next(state, at)
 	if !changed || before.Failure == state.Failure && state.Verdict == staleness.Unknown {
-		return changes // a verdict that is not known any more is none
+		return changes // the end of a verdict is not a change
 	}
 	same := slices.IndexFunc(changes, func(c Change) bool {
 		return c.Resolver != nil && c.Resolver.Lookup.Resolver == r.Lookup.Resolver &&
