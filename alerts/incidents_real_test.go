@@ -94,6 +94,7 @@ func incidents(sites int) []incident {
 }
 
 func TestIncidents(t *testing.T) {
+	t.Parallel()
 	all := []incident{incidents(12)[3]}
 	if *allIncidents {
 		all = append(incidents(40), incidents(500)...)

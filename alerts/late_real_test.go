@@ -20,6 +20,7 @@ const arrival = 3 * time.Minute
 // TestLateSamples tests that samples that arrive six or nine minutes late, because of a long queue or the clock of a
 // machine that pushes them, count as silence: they are too old for the conditions that page.
 func TestLateSamples(t *testing.T) {
+	t.Parallel()
 	const divisor = 60 // minutes are seconds
 	example, err := os.ReadFile("alertmanager.example.yml")
 	if err != nil {

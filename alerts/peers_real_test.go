@@ -40,6 +40,7 @@ func TestPromtoolChecksRules(t *testing.T) {
 }
 
 func TestPromtoolUnitTests(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("tests/*.yml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no unit tests: %v", err)
@@ -52,6 +53,7 @@ func TestPromtoolUnitTests(t *testing.T) {
 // TestPrometheus3UnitTests evaluates the unit tests that follow every alert by Prometheus 3. A range there excludes the
 // sample at its start; ranges that are a millisecond longer include it, and everything else is as in Prometheus 2.
 func TestPrometheus3UnitTests(t *testing.T) {
+	t.Parallel()
 	ranges := regexp.MustCompile(`\[(?:\d+[smhdw])+`)
 	for _, release := range program.PrometheusReleases(t, "..") {
 		if release.Version == "3" {
