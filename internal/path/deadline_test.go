@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicedtls"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/sockclock"
 )
 
@@ -62,9 +61,7 @@ func TestPingNotRepeatedAfterRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer deadline.release()
-	session := new(Walker).udpSession(Target{Transport: measurement.UDP}, devicedtls.New)
-	session.conn, session.client = sockclock.New(conn), devicedtls.New([32]byte{})
-	d := &udpData{session, deadline}
+	d := &udpData{&udpSession{baseSession: baseSession{conn: sockclock.New(conn)}, client: devicedtls.New([32]byte{})}, deadline}
 	if err := d.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}

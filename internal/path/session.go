@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/coap"
@@ -65,12 +64,8 @@ func (w *Walker) Session(t Target) Session {
 }
 
 func (w *Walker) baseSession(t Target) baseSession {
-	buffers := tcpBuffers
-	if t.Transport == measurement.UDP {
-		buffers = udpBuffers
-	}
 	return baseSession{
-		walker: w, patience: w.Patience.withDefaults(), target: t, buffers: buffers,
+		walker: w, patience: w.Patience.withDefaults(), target: t,
 		out: measurement.Outcome{Address: t.Address, Transport: measurement.TCP, Client: measurement.Device},
 	}
 }
@@ -98,8 +93,7 @@ type baseSession struct {
 	patience   Patience
 	target     Target
 	conn       *sockclock.Conn
-	buffers    *sync.Pool
-	buf        []byte        // from buffers; nil before the first read
+	buf        []byte
 	peerClosed bool          // the server ended the session: no close_notify is sent
 	trip       time.Duration // the longest round trip measured so far
 	suspended  bool          // this machine did not run for a part of a phase
@@ -326,7 +320,7 @@ func (s *baseSession) ping(ctx context.Context, p coap.Pinger, carrier func(*pha
 
 // listen reads until ctx ends and passes received bytes to take. Over UDP a transient ICMP error is ignored: it is not
 // repeated, because nothing is sent.
-func (s *baseSession) listen(ctx context.Context, take func([]byte) error) error {
+func (s *baseSession) listen(ctx context.Context, size int, take func([]byte) error) error {
 	d, err := startPhase(ctx, s.conn, 0)
 	if err != nil {
 		return fmt.Errorf("listen: %w", ErrCut)
@@ -336,7 +330,7 @@ func (s *baseSession) listen(ctx context.Context, take func([]byte) error) error
 		return fmt.Errorf("listen: %w", s.sessionEnd(err))
 	}
 	for {
-		n, err := s.conn.Read(s.buffer())
+		n, err := s.conn.Read(s.buffer(size))
 		if n > 0 {
 			if err := take(s.buf[:n]); err != nil {
 				return fmt.Errorf("listen: %w", s.sessionEnd(err))
@@ -388,31 +382,13 @@ func (s *baseSession) close(notify []byte) {
 		_, _ = s.conn.Write(notify)
 	}
 	_ = s.conn.Close() // an error changes nothing: the kernel still sends what is buffered
-	s.conn = nil
-	if buf := s.buf; buf != nil {
-		s.buf = nil
-		s.buffers.Put(&buf)
-	}
+	s.conn, s.buf = nil, nil
 }
 
-// Read buffers of sessions that have ended, as *[]byte. What a client keeps of received bytes is a copy.
-var (
-	tcpBuffers = newBuffers(readSize)
-	udpBuffers = newBuffers(devicedtls.MaxDatagram)
-)
-
-// newBuffers returns a pool of buffers of a size.
-func newBuffers(size int) *sync.Pool {
-	return &sync.Pool{New: func() any {
-		buf := make([]byte, size)
-		return &buf
-	}}
-}
-
-// buffer returns the read buffer of this session.
-func (s *baseSession) buffer() []byte {
+// buffer returns the read buffer of this session; size is that of the first call.
+func (s *baseSession) buffer(size int) []byte {
 	if s.buf == nil {
-		s.buf = *s.buffers.Get().(*[]byte)
+		s.buf = make([]byte, size)
 	}
 	return s.buf
 }

@@ -74,7 +74,7 @@ func (s *tcpSession) Ping(ctx context.Context) error {
 }
 
 func (s *tcpSession) Listen(ctx context.Context) error {
-	return s.listen(ctx, func(b []byte) error {
+	return s.listen(ctx, readSize, func(b []byte) error {
 		if s.client == nil {
 			return nil
 		}
@@ -111,7 +111,7 @@ func (s *tcpSession) exchange(ctx context.Context, patience time.Duration, send 
 	}
 	step, err := s.client.Take(nil) // bytes that came with the previous flight
 	for extended := s.received; err == nil && step < goal; {
-		n, readErr := d.read(s.buffer())
+		n, readErr := d.read(s.buffer(readSize))
 		s.received += n
 		step, err = s.client.Take(s.buf[:n])
 		switch {
@@ -227,7 +227,7 @@ func (d *tcpData) Read(p []byte) (int, error) {
 		if _, ended := d.client.Take(nil); ended != nil {
 			return 0, ended // it was received with earlier data
 		}
-		n, err := d.deadline.read(d.buffer())
+		n, err := d.deadline.read(d.buffer(readSize))
 		_, ended := d.client.Take(d.buf[:n])
 		switch data, ok := d.client.Received(); {
 		case ok: // first, even if close_notify came with it

@@ -178,7 +178,7 @@ func (s *udpSession) Ping(ctx context.Context) error {
 }
 
 func (s *udpSession) Listen(ctx context.Context) error {
-	return s.listen(ctx, func(b []byte) error {
+	return s.listen(ctx, devicedtls.MaxDatagram, func(b []byte) error {
 		if s.client == nil {
 			return nil
 		}
@@ -272,7 +272,7 @@ func (s *udpSession) receive(d *phaseDeadline, wake time.Time) (devicedtls.Step,
 	if err := d.wakeAt(wake); err != nil {
 		return devicedtls.NotDTLS, fmt.Errorf("set a deadline: %w", err)
 	}
-	n, err := d.read(s.buffer())
+	n, err := d.read(s.buffer(devicedtls.MaxDatagram))
 	if err != nil {
 		return devicedtls.Waiting, s.ignoreSoft(err)
 	}
@@ -377,7 +377,7 @@ func (d *udpData) Read(p []byte) (int, error) {
 		if _, ended := d.client.Take(nil); ended != nil {
 			return 0, ended // it was received with earlier data
 		}
-		n, err := d.deadline.read(d.buffer())
+		n, err := d.deadline.read(d.buffer(devicedtls.MaxDatagram))
 		switch {
 		case d.deadline.ctx.Err() != nil:
 			return 0, errRoundOver // not a time-out, which would lead to a retransmission
