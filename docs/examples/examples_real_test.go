@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,7 +72,7 @@ func checkConfig(t *testing.T, args ...string) {
 
 // TestExporterArguments runs the exporter's own check with the arguments of the Compose and Kubernetes examples.
 func TestExporterArguments(t *testing.T) {
-	exporter := program.Build(t, "../../cmd/endpoint_exporter")
+	t.Parallel()
 	m := kubernetes(t, kubernetesExample)
 	config := filepath.Join(t.TempDir(), "config.yml")
 	if err := os.WriteFile(config, []byte(m.config), 0o600); err != nil {
@@ -85,10 +86,20 @@ func TestExporterArguments(t *testing.T) {
 		for i := range args {
 			args[i] = strings.ReplaceAll(args[i], "/etc/endpoint_exporter/config.yml", config)
 		}
-		if out, err := exec.CommandContext(t.Context(), exporter, append(args, "--config.check")...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), exporter(t), append(args, "--config.check")...).CombinedOutput(); err != nil {
 			t.Errorf("%s: %q: %v\n%s", name, args, err, out)
 		}
 	}
+}
+
+// building guards the build of the exporter.
+var building sync.Once
+
+// exporter returns the binary of the exporter, which the tests share.
+func exporter(t *testing.T) string {
+	t.Helper()
+	building.Do(func() { program.BuildIn(t, shared, "../../cmd/endpoint_exporter") })
+	return filepath.Join(shared, "program")
 }
 
 // scene is a lab and an exporter that watches it.
@@ -103,7 +114,7 @@ type scene struct {
 func newScene(t *testing.T, config ...func(*lab.Lab) string) scene {
 	t.Helper()
 	l := labtest.Start(t, lab.Options{})
-	s := scene{exporter: program.Build(t, "../../cmd/endpoint_exporter"), config: filepath.Join(t.TempDir(), "config.yml")}
+	s := scene{exporter: exporter(t), config: filepath.Join(t.TempDir(), "config.yml")}
 	configuration := l.Config()
 	for _, make := range config {
 		configuration = make(l)

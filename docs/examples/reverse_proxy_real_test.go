@@ -111,6 +111,7 @@ func TestReverseProxy(t *testing.T) {
 
 // TestWebConfigFile tests TLS and passwords of the exporter itself.
 func TestWebConfigFile(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	dir, mint := gatewayFiles(t)
 	file := placed(t, "reverse-proxy/web.yml", dir)

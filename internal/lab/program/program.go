@@ -85,7 +85,13 @@ func Start(tb testing.TB, command *exec.Cmd) (address string) {
 // tests have been built with already.
 func Build(tb testing.TB, pkg string) string {
 	tb.Helper()
-	binary := tb.TempDir() + "/program"
+	return BuildIn(tb, tb.TempDir(), pkg)
+}
+
+// BuildIn is Build into a directory that the caller removes, for a binary that several tests share.
+func BuildIn(tb testing.TB, dir, pkg string) string {
+	tb.Helper()
+	binary := dir + "/program"
 	out, err := exec.CommandContext(tb.Context(), "go", "build", "-race", "-o", binary, pkg).CombinedOutput()
 	if err != nil {
 		tb.Fatalf("build %s: %v\n%s", pkg, err, out)
