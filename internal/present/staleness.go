@@ -66,8 +66,11 @@ func whyText(w *staleness.Why) string {
 		return "does not reach the zone's servers itself, so it may serve expired records (RFC 8767), and devices depend on them: " +
 			"repair its way to the Internet, and do not empty its cache"
 	case staleness.WhyFormerServer:
-		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; not proved: it may still ask servers that "+
-			"the zone used before its delegation moved", w.Value, w.LastSeen.UTC().Format(time.RFC3339))
+		const former = "; not proved: it may still ask servers that the zone used before its delegation moved"
+		if w.Value == "" {
+			return fmt.Sprintf("answers with TTL %s where the zone publishes %s", secondsText(w.TTL), secondsText(w.ZoneTTL)) + former
+		}
+		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s", w.Value, w.LastSeen.UTC().Format(time.RFC3339)) + former
 	case staleness.WhyStaleAnswersSeldom:
 		return "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof, as where one " +
 			"of several servers behind its address does so"

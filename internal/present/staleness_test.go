@@ -73,6 +73,14 @@ func TestStalenessText(t *testing.T) {
 			"another view names the keys", staleness.Why{Kind: staleness.WhyViewUnprovenTTL, TTL: 5 * time.Minute, ZoneTTL: time.Minute},
 			[]string{"300 s where the zone publishes 60 s to us", "single_view", "authority.whoami"},
 		},
+		{
+			"a former server and its TTL", staleness.Why{Kind: staleness.WhyFormerServer, TTL: 5 * time.Minute, ZoneTTL: time.Minute},
+			[]string{"300 s where the zone publishes 60 s; not proved", "before its delegation moved"},
+		},
+		{
+			"a former server and its value", staleness.Why{Kind: staleness.WhyFormerServer, Value: "203.0.113.7", LastSeen: seen},
+			[]string{"gives 203.0.113.7", "since 2026-11-24T12:00:00Z; not proved", "before its delegation moved"},
+		},
 		{"authority off names the key", staleness.Why{Kind: staleness.WhyAuthorityOff}, []string{"authority.mode: off", "expected_ttl"}},
 		{"frozen TTL is said", staleness.Why{Kind: staleness.WhyNoSign, TTLFrozen: true}, []string{"no sign", "do not count down"}},
 	}

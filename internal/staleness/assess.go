@@ -177,7 +177,10 @@ func withdrawnWhy(st *resolverState) Why {
 func (f *finding) why() Why {
 	switch f.kind {
 	case TTLInflated:
-		if f.viewUnproven {
+		switch {
+		case f.formerServer:
+			return Why{Kind: WhyFormerServer, TTL: f.ttl, ZoneTTL: f.maxTTL}
+		case f.viewUnproven:
 			return Why{Kind: WhyViewUnprovenTTL, TTL: f.ttl, ZoneTTL: f.maxTTL}
 		}
 		return Why{Kind: WhyTTLInflatedOnce, TTL: f.ttl, ZoneTTL: f.maxTTL}

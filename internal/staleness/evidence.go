@@ -86,15 +86,15 @@ type finding struct {
 	owner        string
 	value        value
 
-	ttl, maxTTL time.Duration // answered, and the most that was published
-	promised    time.Time     // when the record would expire; of TTLInflated
+	ttl, maxTTL  time.Duration // answered, and the most that was published
+	promised     time.Time     // when the record would expire; of TTLInflated
+	formerServer bool          // a server that the zone no longer uses may still publish the TTL or the value
 
 	// Of WithdrawnAddress.
 	earliestFetch time.Time     // the earliest time at which an honest resolver can have fetched the value
 	lastSeen      time.Time     // at the authoritative servers
 	shownGoneAt   time.Time     // when their samples had shown it to be gone
 	staleness     time.Duration // proven time past the permitted lifetime
-	formerServer  bool          // a server that the zone no longer uses may still publish the value
 	subset        bool          // the zone shows subsets, so that shownGoneAt excludes chance
 	samples       int           // since lastSeen, all without the value
 	otherAnswers  int           // estimate of the resolver's answers since lastSeen that lacked the value
@@ -177,9 +177,11 @@ func (x *answerContext) findings(a *answer) []finding {
 		if !ok {
 			continue
 		}
+		largest = max(largest, s.formerTTL(a.asked))
 		f := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), maxTTL: largest}
 		if x.o.ExpectedTTL == 0 && sharesValue(a.records, r.Owner, s) {
-			basis := steady && (!uniform || f.ttl > x.longestTTL(a)+x.c.Margin)
+			f.formerServer = x.zone.formerUnknown(s, a.asked, x.c)
+			basis := steady && !f.formerServer && (!uniform || f.ttl > x.longestTTL(a)+x.c.Margin)
 			if f, ok := x.inflatedTTL(a, f, basis); ok {
 				out = append(out, f)
 			}
@@ -280,10 +282,9 @@ func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestT
 	if !ok {
 		return f, false
 	}
-	f.kind, f.proof, f.shownGoneAt = WithdrawnAddress, true, shownGoneAt
-	if s.atFormerServer(h, a.asked) {
-		f.proof, f.formerServer = false, true
-	}
+	f.kind, f.shownGoneAt = WithdrawnAddress, shownGoneAt
+	f.formerServer = s.atFormerServer(h, a.asked) || x.zone.formerUnknown(s, a.asked, x.c)
+	f.proof = !f.formerServer
 	f.staleness = queryDeadline.Sub(shownGoneAt)
 	f.subset, f.samples = s.showsSubsets(queryDeadline), int(s.ordinal-h.last)
 	if since := x.state.shownSince(f.value); since.After(h.lastSeen.Add(f.maxTTL)) {

@@ -226,7 +226,7 @@ func (h *Host) judge(r *resolver, key stateKey, now time.Time) (open []finding, 
 		}
 		var pending []finding
 		for _, f := range found {
-			if f.kind == TTLInflated && !f.viewUnproven {
+			if f.kind == TTLInflated && !f.viewUnproven && !f.formerServer {
 				st.excess.add(a.asked, f.ttl-f.maxTTL, h.c.Hold)
 				st.inflatedProof.seenAgain(a.asked, f.promised, h.c)
 			}

@@ -83,6 +83,7 @@ type rrset struct {
 	currentServers uint32           // those that the zone has now
 	tooManyServers bool             // more than maxServers, or some are not known: nothing can be shown to be absent
 	serverLeft     time.Time        // when a server last ceased to be a current one
+	leftTTL        time.Duration    // the largest TTL that an honest cache can have received then
 	samples        []sample         // oldest first
 	ordinal        uint64           // of the newest sample
 	valueReturned  time.Time        // when a server last showed a value again that it had dropped
@@ -110,6 +111,8 @@ func (s *rrset) add(
 	before := s.currentServers
 	s.setServers(step)
 	if before&^s.currentServers != 0 {
+		_, largest, _, _ := s.ttls.bounds(received)
+		s.leftTTL = max(largest, s.formerTTL(received))
 		s.serverLeft = received
 	}
 	server := s.serverIndex(step.Server)
@@ -337,6 +340,15 @@ const delegationTime = 48 * time.Hour
 // the old delegation may still receive it from there.
 func (s *rrset) atFormerServer(h *valueHistory, now time.Time) bool {
 	return h.shownBy&^s.currentServers != 0 && now.Sub(s.serverLeft) <= delegationTime
+}
+
+// formerTTL is the largest TTL that servers which the zone no longer uses are known to publish; 0 if no resolver asks
+// them any longer.
+func (s *rrset) formerTTL(now time.Time) time.Duration {
+	if s.serverLeft.IsZero() || now.Sub(s.serverLeft) > delegationTime {
+		return 0
+	}
+	return s.leftTTL
 }
 
 // gone is shownAbsent for the samples since v was last seen, until deadline. It remembers the result beyond

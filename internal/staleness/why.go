@@ -45,7 +45,8 @@ const (
 	WhyViewUnprovenTTL      WhyKind = "view_unproven_ttl"      // TTL, ZoneTTL; the resolver may see another view
 	// WhyUpstreamUntested: proved, but it is not known yet whether the resolver reaches the authoritative servers.
 	WhyUpstreamUntested WhyKind = "upstream_untested"
-	// WhyFormerServer: Value, LastSeen; servers that the zone no longer uses may still publish the value.
+	// WhyFormerServer: Value and LastSeen, or TTL and ZoneTTL; servers that the zone no longer uses may still publish
+	// the value or the TTL.
 	WhyFormerServer       WhyKind = "former_server"
 	WhyStaleAnswersSeldom WhyKind = "stale_answers_seldom"
 	// WhyStaleAnswersUnverified: marked by the resolver itself, and the authoritative servers cannot be asked.

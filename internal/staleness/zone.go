@@ -23,6 +23,7 @@ type zoneView struct {
 	validSince    time.Time                 // start of the present run of samples without a failure
 	lastAnswered  time.Time                 // end of the newest sample that did not fail
 	lastFailed    time.Time                 // end of the newest sample that failed
+	serverLeft    time.Time                 // when a server last ceased to be one of those that an RRset has now
 	lastWalked    time.Time                 // start of the newest valid sample for which the delegation was walked
 	failure       measurement.SampleFailure // of the newest sample
 	sampled       bool
@@ -72,6 +73,7 @@ func (z *zoneView) addMissing(s measurement.Sample, maxGap time.Duration) {
 		if len(step.Records) == 0 {
 			if set := z.rrsets[name]; set != nil {
 				set.add(nil, step, s.Asked, s.Received, maxGap)
+				z.serverLeft = later(z.serverLeft, set.serverLeft)
 			}
 			return
 		}
@@ -106,7 +108,9 @@ func (z *zoneView) addStep(step measurement.SampleStep, asked, received time.Tim
 			}
 		}
 		records = rest
-		z.rrset(name).add(set, step, asked, received, maxGap)
+		history := z.rrset(name)
+		history.add(set, step, asked, received, maxGap)
+		z.serverLeft = later(z.serverLeft, history.serverLeft)
 		if len(z.chain) < maxOwners {
 			z.chain = append(z.chain, name)
 		}
@@ -134,6 +138,12 @@ func (z *zoneView) rrset(name string) *rrset {
 	s := &rrset{values: make(map[value]*valueHistory)}
 	z.rrsets[name] = s
 	return s
+}
+
+// formerUnknown reports whether servers that the zone no longer uses, and that a resolver may still ask, may publish
+// what their samples did not show: because the RRset was not sampled for the time of learning before they left.
+func (z *zoneView) formerUnknown(s *rrset, now time.Time, c Constants) bool {
+	return !z.serverLeft.IsZero() && now.Sub(z.serverLeft) <= delegationTime && z.serverLeft.Sub(s.coverageStart) < c.Learning
 }
 
 // addresses is the number of distinct addresses seen within sampleWindow.
