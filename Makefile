@@ -30,14 +30,20 @@ image: ## the container image, with its version, revision and date
 
 # SLOWEST_PACKAGES are the packages that make test starts first, so that none of them runs at the end with a processor
 # idle. Most of them wait, as many others do: two packages per processor run at a time.
-SLOWEST_PACKAGES := $(addprefix ./,internal/e2e internal/staleness alerts docs/examples cmd/endpoint_exporter internal/resolve \
+SLOWEST_PACKAGES := $(addprefix ./,internal/e2e alerts docs/examples cmd/endpoint_exporter internal/resolve \
   internal/lab/resolvers internal/lab/oracle internal/present)
+# SEQUENTIAL_PACKAGES have nothing that runs concurrently. The race detector finds nothing there, and makes their long
+# simulations several times as slow.
+SEQUENTIAL_PACKAGES := ./internal/staleness
 test: ## everything: unit tests, real peers, the whole exporter, with the race detector
 	scripts/test-tools
 	scripts/device-client >/dev/null || [ $$? = 3 ] # 3: it cannot be built here, recorded verdicts stand in for it
 	scripts/prometheus3 >/dev/null
 	go vet -tags benchpeers,browser,capture,fleet,realpeers,release,slow,soak ./...
-	go test -race -tags realpeers -timeout 40m -p $$((2 * $$(nproc))) -coverprofile coverage.out $(SLOWEST_PACKAGES) ./...
+	go test -tags realpeers -timeout 40m -covermode atomic -coverprofile coverage.out $(SEQUENTIAL_PACKAGES)
+	go test -race -tags realpeers -timeout 40m -p $$((2 * $$(nproc))) -coverprofile coverage.race.out $(SLOWEST_PACKAGES) \
+	  $$(go list -tags realpeers ./... | grep -vxF "$$(go list $(SEQUENTIAL_PACKAGES))")
+	@tail -n +2 coverage.race.out >>coverage.out
 	@go tool cover -func coverage.out | tail -n 1
 
 test-unit: ## the tests that need only Go and no root: all but those with real programs and network namespaces

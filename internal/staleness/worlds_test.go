@@ -465,14 +465,8 @@ func (k *worldKind) world(seed int) *world {
 	}).Example(seed)
 }
 
-// defaultWorlds is the number of worlds of each honest kind that go test draws. The race detector makes worlds ten
-// times as expensive and finds nothing here, because nothing runs concurrently.
-func defaultWorlds() int {
-	if b, ok := debug.ReadBuildInfo(); ok && slices.Contains(b.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		return 3
-	}
-	return 60
-}
+// defaultWorlds is the number of worlds of each honest kind that go test draws.
+const defaultWorlds = 60
 
 // drawWorlds runs worlds of every kind, all kinds in parallel, and calls check with each outcome. If check returns true
 // and the flag does not set the number of worlds, no more worlds of that kind are drawn. drawWorlds appends a table
@@ -484,7 +478,7 @@ func drawWorlds(
 	t.Helper()
 	n := *worlds
 	if n == 0 {
-		n = defaultWorlds()
+		n = defaultWorlds
 	}
 	n = max(3, n/share)
 	rows := make([]string, len(kinds))
