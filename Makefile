@@ -29,7 +29,7 @@ image: ## the container image, with its version, revision and date
 	  --build-arg BUILD_DATE=$(DATE) $(addprefix --label org.opencontainers.image.created=,$(filter-out unknown,$(DATE))) .
 
 # SLOWEST_PACKAGES are the packages that make test starts first, so that none of them runs at the end with a processor
-# idle. Most of them wait, as many others do: two packages per processor run at a time.
+# idle. Many packages mostly wait, so one more than there are processors runs at a time.
 SLOWEST_PACKAGES := $(addprefix ./,internal/e2e alerts docs/examples cmd/endpoint_exporter internal/resolve \
   internal/lab/resolvers internal/lab/oracle internal/present)
 # SEQUENTIAL_PACKAGES have nothing that runs concurrently. The race detector finds nothing there, and makes their long
@@ -41,7 +41,7 @@ test: ## everything: unit tests, real peers, the whole exporter, with the race d
 	scripts/prometheus3 >/dev/null
 	go vet -tags benchpeers,browser,capture,fleet,realpeers,release,slow,soak ./...
 	go test -tags realpeers -timeout 40m -covermode atomic -coverprofile coverage.out $(SEQUENTIAL_PACKAGES)
-	go test -race -tags realpeers -timeout 40m -p $$((2 * $$(nproc))) -coverprofile coverage.race.out $(SLOWEST_PACKAGES) \
+	go test -race -tags realpeers -timeout 40m -p $$(($$(nproc) + 1)) -coverprofile coverage.race.out $(SLOWEST_PACKAGES) \
 	  $$(go list -tags realpeers ./... | grep -vxF "$$(go list $(SEQUENTIAL_PACKAGES))")
 	@tail -n +2 coverage.race.out >>coverage.out
 	@go tool cover -func coverage.out | tail -n 1

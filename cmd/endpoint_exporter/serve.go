@@ -24,7 +24,7 @@ import (
 // give before they kill, with time to spare for the rest.
 const (
 	drainTime  = 5 * time.Second
-	answerTime = time.Second // of it, to answer in
+	answerTime = 2 * time.Second // of it, to answer in
 )
 
 // serve holds the flags of the default command.
