@@ -37,7 +37,8 @@ type target struct {
 	hello []byte // for TraceHello and TraceDatagram
 }
 
-// Blocked traces the blocked paths of a report, each to its first address. It takes at most 45 s.
+// Blocked traces the blocked paths of a report, each to its first address. It takes at most 45 s. A path for which the
+// context ended before anything was learned has no trace.
 func Blocked(ctx context.Context, r *report.Report) []report.Trace {
 	return blocked(ctx, r, kernelProbe)
 }
@@ -57,7 +58,7 @@ func blocked(ctx context.Context, r *report.Report, send probe) []report.Trace {
 		})
 	}
 	running.Wait()
-	return traces
+	return slices.DeleteFunc(traces, func(t report.Trace) bool { return t.Ending == report.TraceLost && t.Tried == 0 })
 }
 
 // targetsOf lists the blocked paths that have an address.
@@ -102,6 +103,9 @@ func run(ctx context.Context, t target, send probe) report.Trace {
 			waiting.Go(func() { hops[i] = repeat(ctx, t, len(out.Hops)+i+1, send) })
 		}
 		waiting.Wait()
+		if ctx.Err() != nil { // the silent hops were not tried to their end
+			hops = untilLastAnswer(hops)
+		}
 		for _, hop := range hops {
 			out.Hops = append(out.Hops, hop)
 			silent++
@@ -115,12 +119,17 @@ func run(ctx context.Context, t target, send probe) report.Trace {
 		}
 	}
 	out.Tried = len(out.Hops)
-	last := len(out.Hops)
-	for last > 0 && out.Hops[last-1].Reply == report.TraceSilent {
+	out.Hops, out.Ending = slices.Clip(untilLastAnswer(out.Hops)), report.TraceLost
+	return out
+}
+
+// untilLastAnswer returns the hops without the silent ones at the end.
+func untilLastAnswer(hops []report.TraceHop) []report.TraceHop {
+	last := len(hops)
+	for last > 0 && hops[last-1].Reply == report.TraceSilent {
 		last--
 	}
-	out.Hops, out.Ending = slices.Clip(out.Hops[:last]), report.TraceLost
-	return out
+	return hops[:last]
 }
 
 // repeat sends packets of one TTL until something answers.

@@ -109,6 +109,40 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestBlockedCutOff ends the context while routers up to a hop have answered and the others are still awaited.
+func TestBlockedCutOff(t *testing.T) {
+	for name, test := range map[string]struct {
+		answering, traces, tried int
+	}{
+		"in the first hops, without an answer":  {answering: 0, traces: 0},
+		"in the first hops, after some answers": {answering: 2, traces: 1, tried: 2},
+		"in the second hops":                    {answering: batch + 1, traces: 1, tried: batch + 1},
+		"between two answers":                   {answering: batch, traces: 1, tried: batch},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), wait/2)
+				defer cancel()
+				r := blockedReport(1)
+				r.Hosts[0].Paths = r.Hosts[0].Paths[:1]
+				traces := blocked(ctx, r, func(ctx context.Context, _ target, ttl int) report.TraceHop {
+					if ttl <= test.answering {
+						return report.TraceHop{Reply: report.TraceExpired, Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(ttl)})}
+					}
+					<-ctx.Done()
+					return report.TraceHop{Reply: report.TraceSilent}
+				})
+				if len(traces) != test.traces {
+					t.Fatalf("%d traces, want %d: %+v", len(traces), test.traces, traces)
+				}
+				if len(traces) > 0 && (traces[0].Tried != test.tried || len(traces[0].Hops) != test.tried) {
+					t.Errorf("%d hops of %d tried, want %d", len(traces[0].Hops), traces[0].Tried, test.tried)
+				}
+			})
+		})
+	}
+}
+
 // TestBlockedBounded: a report with many paths and a network in which nothing answers.
 func TestBlockedBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
