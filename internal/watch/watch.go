@@ -50,7 +50,7 @@ type PathState struct {
 // ResolverState is the same for a host at a DNS server.
 type ResolverState struct {
 	Failure measurement.DNSFailure
-	Verdict staleness.Verdict
+	Verdict staleness.Verdict // the last one that is known
 }
 
 // Change is a change of paths or of hosts at a DNS server in one round, with everything that changed in the same way.
@@ -179,14 +179,16 @@ func (w *Watch) addResolver(changes []Change, at time.Time, h *report.Host, r *r
 		w.resolvers[key] = known
 	}
 	state := ResolverState{r.Lookup.Failure, r.Staleness.Verdict}
-	before := known.state
+	if state.Verdict == staleness.Unknown && known.known {
+		state.Verdict = known.state.Verdict // the end of a verdict is not a change, nor is the same verdict after it
+	}
 	lasted, changed := known.next(state, at)
-	if !changed || before.Failure == state.Failure && state.Verdict == staleness.Unknown {
-		return changes // the end of a verdict is not a change
+	if !changed {
+		return changes
 	}
 	same := slices.IndexFunc(changes, func(c Change) bool {
 		return c.Resolver != nil && c.Resolver.Lookup.Resolver == r.Lookup.Resolver &&
-			ResolverState{c.Resolver.Lookup.Failure, c.Resolver.Staleness.Verdict} == state
+			c.Resolver.Lookup.Failure == r.Lookup.Failure && c.Resolver.Staleness.Verdict == r.Staleness.Verdict
 	})
 	if same < 0 {
 		same = len(changes)

@@ -87,6 +87,7 @@ func TestWatchAdd(t *testing.T) {
 			Lasted: 90 * time.Second, Resolver: &report.Resolver{}, Places: make([]report.Place, 2),
 		}}},
 		{"the verdict is not known again: no change", round(7, report.Unknown, staleness.Unknown, unjudged, unjudged), nil},
+		{"the same verdict again: no change", round(8, report.Unknown, staleness.OK, unjudged, unjudged), nil},
 	} {
 		changes := w.Add(test.report)
 		if len(changes) != len(test.changes) {
@@ -103,14 +104,14 @@ func TestWatchAdd(t *testing.T) {
 			t.Errorf("%s: %d rounds", test.name, w.Rounds)
 		}
 	}
-	if w.Failed != 3 || w.Unknown != 3 || w.Changes != 7 || !w.LastFailed.Started.Equal(began.Add(time.Minute)) {
+	if w.Failed != 3 || w.Unknown != 4 || w.Changes != 7 || !w.LastFailed.Started.Equal(began.Add(time.Minute)) {
 		t.Errorf("%d failed, %d unknown, %d changes, last failed %v", w.Failed, w.Unknown, w.Changes, w.LastFailed.Started)
 	}
 	if len(w.Paths) != 2 {
 		t.Fatalf("%d paths", len(w.Paths))
 	}
 	a, b := w.Paths[0], w.Paths[1]
-	if a.Failed != 2 || a.Unknown != 0 || b.Failed != 2 || b.Unknown != 1 || a.Rounds != 8 {
+	if a.Failed != 2 || a.Unknown != 0 || b.Failed != 2 || b.Unknown != 1 || a.Rounds != 9 {
 		t.Errorf("%+v\n%+v", a, b)
 	}
 	if c := &a.Connect; c.Count != 5 || c.Min != time.Millisecond || c.Median() != time.Millisecond || c.Max != 3*time.Millisecond {
