@@ -70,34 +70,44 @@ func (f *targetFlags) choose(loaded *config.Loaded, asked []string) error {
 // find returns the endpoints of one target.
 func (f *targetFlags) find(loaded *config.Loaded, text string) ([]config.Endpoint, error) {
 	own := f.client != "" || f.trust != ""
-	var service []config.Endpoint
+	var known []config.Endpoint
 	for _, e := range loaded.Config.Endpoints {
 		if e.Service == text {
-			service = append(service, e)
+			known = append(known, e)
 		}
 	}
-	if len(service) > 0 && !own {
-		return service, nil
+	var target config.Target
+	if len(known) == 0 {
+		var err error
+		if target, err = config.ParseTarget(text); err != nil {
+			return nil, err
+		}
+		known = configured(loaded.Config.Endpoints, target.Name)
 	}
-	target, err := config.ParseTarget(text)
-	if err != nil {
-		return nil, err
-	}
-	known := configured(loaded.Config.Endpoints, target.Name)
-	if len(known) > 0 {
-		target.Name = known[0].Host
-	}
-	if len(known) > 0 && !own {
+	switch {
+	case len(known) > 0 && !own:
 		return pathsOf(known, target)
+	case len(known) > 0:
+		return f.newEndpoints(loaded, target, known)
 	}
 	if _, err := netip.ParseAddr(target.Name); err != nil && len(known) == 0 && target.Port == 0 && !strings.Contains(target.Name, ".") {
 		return nil, notConfigured(loaded.Config, target.Name)
 	}
-	e, err := loaded.Endpoint(target, config.AdHoc{Client: measurement.Client(f.client), Trust: f.trust})
-	if err != nil {
-		return nil, err
+	return f.newEndpoints(loaded, target, []config.Endpoint{{Host: target.Name}})
+}
+
+// newEndpoints returns a new endpoint for the host of each of these endpoints, with the port and transport of a target.
+func (f *targetFlags) newEndpoints(loaded *config.Loaded, t config.Target, of []config.Endpoint) ([]config.Endpoint, error) {
+	var found []config.Endpoint
+	for i := range of {
+		t.Name = of[i].Host
+		e, err := loaded.Endpoint(t, config.AdHoc{Client: measurement.Client(f.client), Trust: f.trust})
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, e) // addEndpoint makes one of a host that is there twice
 	}
-	return []config.Endpoint{e}, nil
+	return found, nil
 }
 
 // configured returns the endpoints with a service, a host or the first label of a host.

@@ -20,6 +20,8 @@ endpoints:
   - {service: CoAP / meters, host: meters.example.com, trust: web, client: web, paths: [{transport: tcp, port: 443}]}
   - {service: bootstrap, host: boot.example.com, trust: web, client: web, paths: [{transport: tcp, port: 443}, {transport: tcp, port: 8443}]}
   - {service: v6, host: "2001:db8::1", trust: web, client: web, paths: [{transport: tcp, port: 8443}, {transport: tcp, port: 443}]}
+  - {service: pair, host: a.pair.example.com, trust: site, paths: [{transport: tcp, port: 5684}]}
+  - {service: pair, host: b.pair.example.com, trust: site, paths: [{transport: tcp, port: 5684}]}
 `
 
 // described is an endpoint in one line: service, host, client, trust and paths.
@@ -49,6 +51,7 @@ func TestChooseTargets(t *testing.T) {
 		"nothing: all endpoints": {want: []string{
 			"CoAP / meters: meters.example.com web web: tcp 443", "bootstrap: boot.example.com web web: tcp 443, tcp 8443",
 			"v6: 2001:db8::1 web web: tcp 8443, tcp 443",
+			"pair: a.pair.example.com device site: tcp 5684", "pair: b.pair.example.com device site: tcp 5684",
 		}},
 		"a service: its endpoints":          {asked: []string{"CoAP / meters"}, want: []string{"CoAP / meters: meters.example.com web web: tcp 443"}},
 		"a first label: the host":           {asked: []string{"boot"}, want: []string{"bootstrap: boot.example.com web web: tcp 443, tcp 8443"}},
@@ -73,15 +76,21 @@ func TestChooseTargets(t *testing.T) {
 		"an anchor of the configuration":    {asked: []string{"x.example.net/udp"}, flags: targetFlags{trust: "site"}, want: []string{"device: x.example.net device site: udp 5684"}},
 		"a file":                            {asked: []string{"x.example.net/udp"}, flags: targetFlags{trust: ca}, want: []string{"device: x.example.net device " + ca + ": udp 5684"}},
 		"a configured host, own trust":      {asked: []string{"boot:443"}, flags: targetFlags{trust: "public"}, want: []string{"web: boot.example.com web public: tcp 443"}},
-		"no such anchor":                    {asked: []string{"x.example.net"}, flags: targetFlags{trust: "sight"}, err: `"sight" is neither a trust anchor of the configuration (site, web), nor public or system, nor a file`},
-		"no such file":                      {asked: []string{"x.example.net"}, flags: targetFlags{trust: "./ca.pem"}, err: "--trust=./ca.pem: "},
-		"a name that may be misspelt":       {asked: []string{"boots"}, err: `"boots" is not in the configuration`},
-		"a domain is no host of it":         {asked: []string{"example.com"}, want: []string{"device: example.com device (none): tcp 5684, udp 5684"}},
-		"nothing, as a target":              {asked: []string{""}, err: "no host"},
-		"a URL":                             {asked: []string{"https://boot.example.com"}, err: "is a URL"},
-		"a port out of range":               {asked: []string{"10.0.0.1:99999"}, err: `"99999" is not a port; want 1 to 65535`},
-		"trust without a target":            {flags: targetFlags{trust: "public"}, err: "have no effect without a target"},
-		"a resolver that is a name":         {flags: targetFlags{resolvers: []string{"dns.example"}}, err: "--resolver: "},
+		"a service of two hosts, own trust": {asked: []string{"pair"}, flags: targetFlags{trust: "public"}, want: []string{
+			"device: a.pair.example.com device public: tcp 5684, udp 5684", "device: b.pair.example.com device public: tcp 5684, udp 5684",
+		}},
+		"a service with a slash, own trust": {asked: []string{"CoAP / meters"}, flags: targetFlags{trust: "public", client: "web"}, want: []string{
+			"web: meters.example.com web public: tcp 443",
+		}},
+		"no such anchor":              {asked: []string{"x.example.net"}, flags: targetFlags{trust: "sight"}, err: `"sight" is neither a trust anchor of the configuration (site, web), nor public or system, nor a file`},
+		"no such file":                {asked: []string{"x.example.net"}, flags: targetFlags{trust: "./ca.pem"}, err: "--trust=./ca.pem: "},
+		"a name that may be misspelt": {asked: []string{"boots"}, err: `"boots" is not in the configuration`},
+		"a domain is no host of it":   {asked: []string{"example.com"}, want: []string{"device: example.com device (none): tcp 5684, udp 5684"}},
+		"nothing, as a target":        {asked: []string{""}, err: "no host"},
+		"a URL":                       {asked: []string{"https://boot.example.com"}, err: "is a URL"},
+		"a port out of range":         {asked: []string{"10.0.0.1:99999"}, err: `"99999" is not a port; want 1 to 65535`},
+		"trust without a target":      {flags: targetFlags{trust: "public"}, err: "have no effect without a target"},
+		"a resolver that is a name":   {flags: targetFlags{resolvers: []string{"dns.example"}}, err: "--resolver: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			loaded, err := config.Load(configFile(t, targetConfig))
