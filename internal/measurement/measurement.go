@@ -174,7 +174,7 @@ type Outcome struct {
 	Ended bool
 	// FinishSkipped is set when the session was not asked to be completed.
 	FinishSkipped bool
-	// Pinged says that an empty CoAP message was sent; Ponged that its reset came. A server may ignore strangers.
+	// Pinged is set if an empty CoAP message was sent; Ponged if its reset came. A server may ignore unregistered clients.
 	Pinged, Ponged bool
 
 	// Web is the same path tried again with a web hello after the device's failed; nil if it was not.

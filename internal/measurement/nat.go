@@ -2,7 +2,7 @@ package measurement
 
 import "net/netip"
 
-// NAT says what kind of address translation must lie between two addresses, as far as they alone show it.
+// NAT is the kind of address translation that must lie between two addresses, as far as the addresses show it.
 type NAT string
 
 const (
