@@ -251,7 +251,8 @@ func idleAdvice(a *report.IdleAdvice) []string {
 		return nil
 	}
 	var lines []string
-	if len(a.Keepalives) > 0 {
+	known := func(k report.Keepalive) bool { return k.Survival == report.Survives || k.Survival == report.DoesNotSurvive }
+	if slices.ContainsFunc(a.Keepalives, known) {
 		var builds []string
 		for _, k := range a.Keepalives {
 			builds = append(builds, fmt.Sprintf("%s (%s) %s", silence(k.Interval), keepaliveBuild(k.Build), idleSurvival(k.Survival)))

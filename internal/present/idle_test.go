@@ -98,6 +98,19 @@ func TestIdleRoundText(t *testing.T) {
 	}
 }
 
+// TestIdleRoundTextNothingKnown: without a verdict on any keepalive they are not listed.
+func TestIdleRoundTextNothingKnown(t *testing.T) {
+	round := report.IdleRound{Complete: true, Bounds: report.IdleBounds{Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNoConnection}}}}
+	advice := report.IdleAdvice{Kind: report.IdleNoResult, Keepalives: []report.Keepalive{
+		{Build: report.BuildCClient, Interval: 540 * time.Second, Survival: report.SurvivalUnknown},
+		{Build: report.BuildEdge, Interval: 60 * time.Second, Survival: report.SurvivalUnknown},
+	}}
+	const want = "Result: not known: no connection.\nNo setting can be recommended, since nothing is known about silence on this path.\n"
+	if got := IdleRoundText(&round, &advice, 0, report.SurvivalUnknown); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestIdleRoundTextInterrupted: without an observation neither a table nor a result nor advice is printed.
 func TestIdleRoundTextInterrupted(t *testing.T) {
 	round := report.IdleRound{Proof: report.IdleByPing, Bounds: report.IdleBounds{Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNothingMeasured}}}}

@@ -49,7 +49,7 @@ func whyText(w *staleness.Why) string {
 			", and check that it can reach them"
 	case staleness.WhyTTLInflatedOnce:
 		return fmt.Sprintf("answers with TTL %s where the zone publishes %s; not proved: the record may be from before the "+
-			"exporter started, or this is the first time", lifetime(w.TTL), lifetime(w.ZoneTTL))
+			"exporter started, or this was seen only once", lifetime(w.TTL), lifetime(w.ZoneTTL))
 	case staleness.WhyWithdrawnAddressOnce:
 		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; seen once so far", w.Value,
 			w.LastSeen.UTC().Format(time.RFC3339))

@@ -205,7 +205,7 @@ func (t *printer) openVerdicts(v *View) {
 		t.item("  - ", line)
 	}
 	if mayChange {
-		t.item("    ", "A proof takes time: run the same command with --watch=30m, and longer for a TTL of more than 5 min.")
+		t.item("    ", "A proof takes time: run the same command with --watch=30m, or for longer if the TTL is more than 5 min.")
 	}
 }
 
