@@ -70,7 +70,11 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		printError(stderr, "check", errors.New("--trace and --watch exclude each other"))
 		return exitUsage
 	}
-	loaded, err := k.load()
+	load := k.load
+	if len(k.targets) > 0 {
+		load = k.loadForTargets
+	}
+	loaded, err := load()
 	if err != nil {
 		k.explain(stderr, err)
 		return exitUsage

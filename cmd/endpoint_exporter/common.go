@@ -93,9 +93,14 @@ func (c *common) file() string {
 func (c *common) source() string { return cmp.Or(c.file(), "the built-in catalogue") }
 
 // load loads the configuration in use.
-func (c *common) load() (*config.Loaded, error) {
+func (c *common) load() (*config.Loaded, error) { return c.loadBy(config.Load) }
+
+// loadForTargets loads the configuration in use for a command with targets: it may have nothing to watch.
+func (c *common) loadForTargets() (*config.Loaded, error) { return c.loadBy(config.LoadForTargets) }
+
+func (c *common) loadBy(load func(file string) (*config.Loaded, error)) (*config.Loaded, error) {
 	if file := c.file(); file != "" {
-		return config.Load(file)
+		return load(file)
 	}
 	return config.LoadDefault()
 }

@@ -53,7 +53,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		printError(stderr, "idle", err)
 		return code
 	}
-	loaded, err := k.load()
+	loaded, err := k.loadForTargets()
 	if err != nil {
 		k.explain(stderr, err)
 		return exitUsage
@@ -95,7 +95,9 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		if !probed.Known {
 			code = exitUnknown
 		}
-		return fail(code, fmt.Errorf("no address to connect to: %s", present.FindingText(&probed.Finding)))
+		host := rep.Hosts[0].Endpoint.Host
+		return fail(code, present.WithHint(fmt.Errorf("no address to connect to for %s: %s", host, present.FindingText(&probed.Finding)),
+			"the command check with the same target and flags shows why, and what to do"))
 	}
 	endpoint := rep.Hosts[0].Endpoint
 	target := path.TargetFor(endpoint, probed.Path, first.Outcome.Address.Addr())

@@ -52,7 +52,7 @@ func (r *reader) parse(data []byte) *Config {
 	slices.Sort(c.IPVersions)
 	r.checkClientCertificate(c.ClientCertificate)
 	r.expand(c, own)
-	if len(c.Endpoints) == 0 && len(c.Probe.Allow) == 0 && len(r.found) == 0 {
+	if !r.targets && len(c.Endpoints) == 0 && len(c.Probe.Allow) == 0 && len(r.found) == 0 {
 		r.whole(0, "nothing to watch: set catalogues, endpoints or probe.allow")
 	}
 	return c

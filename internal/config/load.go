@@ -21,7 +21,13 @@ type Loaded struct {
 
 // Load reads a configuration file and the files that it names. Relative names in it are taken from its own directory.
 // The error of a file that is read but has mistakes is an [*Invalid].
-func Load(path string) (*Loaded, error) {
+func Load(path string) (*Loaded, error) { return loadWith(path, false) }
+
+// LoadForTargets is [Load] for a command that probes the targets of its command line: a configuration with nothing to
+// watch, for example with only resolvers and trust, is valid.
+func LoadForTargets(path string) (*Loaded, error) { return loadWith(path, true) }
+
+func loadWith(path string, targets bool) (*Loaded, error) {
 	data, err := localDisk.read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
@@ -30,7 +36,7 @@ func Load(path string) (*Loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	loaded, err := load(data, dir)
+	loaded, err := load(data, dir, targets)
 	if invalid, ok := errors.AsType[*Invalid](err); ok {
 		invalid.File = path
 	}
@@ -38,11 +44,11 @@ func Load(path string) (*Loaded, error) {
 }
 
 // LoadDefault loads [Default].
-func LoadDefault() (*Loaded, error) { return load([]byte("{}"), "") }
+func LoadDefault() (*Loaded, error) { return load([]byte("{}"), "", false) }
 
-func load(data []byte, dir string) (*Loaded, error) {
+func load(data []byte, dir string, targets bool) (*Loaded, error) {
 	r := newReader(dir)
-	r.open = true
+	r.open, r.targets = true, targets
 	loaded := &Loaded{Config: r.parse(data), Anchors: r.anchors}
 	loaded.Credential = r.credential(loaded.Config.ClientCertificate)
 	if err := r.err(); err != nil {

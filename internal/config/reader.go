@@ -33,6 +33,7 @@ type reader struct {
 	mistakes
 	dir     string          // of relative file names; "" leaves them relative
 	open    bool            // read the files that the configuration names
+	targets bool            // the command line names what is probed, so that the configuration need not
 	given   map[string]node // every key and list item that has a value, by its place
 	anchors *Anchors        // those of the configuration
 }
