@@ -251,7 +251,9 @@ func idleAdvice(a *report.IdleAdvice) []string {
 		return nil
 	}
 	var lines []string
-	known := func(k report.Keepalive) bool { return k.Survival == report.Survives || k.Survival == report.DoesNotSurvive }
+	known := func(k report.Keepalive) bool {
+		return k.Survival == report.Survives || k.Survival == report.DoesNotSurvive
+	}
 	if slices.ContainsFunc(a.Keepalives, known) {
 		var builds []string
 		for _, k := range a.Keepalives {
