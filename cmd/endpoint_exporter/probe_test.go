@@ -78,6 +78,7 @@ func TestProbeRefuses(t *testing.T) {
 			"target=127.0.0.9&client=browser":            {http.StatusBadRequest, `parameter client: "browser" is not a client; want device or web`},
 			"target=127.0.0.9&client=web&transport=udp":  {http.StatusBadRequest, udp},
 			"target=127.0.0.9:443":                       {http.StatusBadRequest, "parameter target: 127.0.0.9:443 has a port; write it as a parameter: /probe?target=127.0.0.9&port=443"},
+			"target=" + bootstrapHost + ":443":           {http.StatusBadRequest, "the configuration names the paths of its endpoints: write /probe?target=" + bootstrapHost},
 			"target=127.0.0.9:99999":                     {http.StatusBadRequest, `parameter target: "99999" is not a port; want 1 to 65535`},
 			"target=" + bootstrapHost + "&port=5684":     {http.StatusBadRequest, configured},
 			"target=" + bootstrapHost + "&client=device": {http.StatusBadRequest, configured},

@@ -299,6 +299,9 @@ func parseProbe(query url.Values, cfg *config.Config) (host string, asked config
 	switch t, err := config.ParseTarget(target); {
 	case err != nil && strings.Contains(target, ":") && !strings.Contains(target, "/"): // no port, or no IPv6 address
 		return refuse(http.StatusBadRequest, "parameter target: %v", err)
+	case err == nil && t.Port != 0 && len(cfg.EndpointsOf(t.Name)) > 0:
+		return refuse(http.StatusBadRequest, "parameter target: %s has a port; the configuration names the paths of its endpoints: write %s?target=%s",
+			measurement.Text(target), probePath, measurement.Text(t.Name))
 	case err == nil && t.Port != 0:
 		return refuse(http.StatusBadRequest, "parameter target: %s has a port; write it as a parameter: %s?target=%s&port=%d",
 			measurement.Text(target), probePath, measurement.Text(t.Name), t.Port)

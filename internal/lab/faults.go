@@ -128,7 +128,7 @@ type setting struct {
 const maxDelay = time.Hour
 
 // ErrFault means that a fault's name or argument is not on the list, or does not apply to the path.
-var ErrFault = errors.New("no such fault")
+var ErrFault = errors.New("invalid fault")
 
 // parseSetting reads NAME or NAME:ARGUMENT.
 func parseSetting(text string) (*setting, error) {

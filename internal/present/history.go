@@ -88,7 +88,11 @@ func historyText(points []report.Point, durations []time.Duration) string {
 		}
 	}
 	out := fmt.Sprintf("%s since %s: %s", count(len(points), "round"), momentText(points[0].At), list(states))
-	if n := len(durations); n > 0 {
+	switch n := len(durations); n {
+	case 0:
+	case 1:
+		out += "; connect and hello took " + seconds(durations[0].Seconds())
+	default:
 		out += fmt.Sprintf("; connect and hello take %s to %s, median %s",
 			seconds(durations[0].Seconds()), seconds(durations[n-1].Seconds()), seconds(durations[(n-1)/2].Seconds()))
 	}

@@ -44,7 +44,7 @@ func TestDrawHistory(t *testing.T) {
 		"no round": {},
 		"one round up has half the height": {
 			points: pointsOf("u"), up: "M239 20v-7",
-			text: "1 round since 2026-11-12 09:15:02 UTC: 1 up; connect and hello take 1.0 ms to 1.0 ms, median 1.0 ms",
+			text: "1 round since 2026-11-12 09:15:02 UTC: 1 up; connect and hello took 1.0 ms",
 		},
 		"every state": {
 			points: pointsOf("ud?u"), up: "M233 20v-3M239 20v-14", down: "M235 20v-20", unknown: "M237 20v-2",

@@ -128,7 +128,12 @@ func logPath(logger *slog.Logger, e *config.Endpoint, p *report.Path) {
 		logger.Info("path carries a device again", about...)
 		return
 	}
-	logger.Warn("path does not carry a device", append(about,
-		"reason", p.Finding.Reason, "class", p.Finding.Reason.Class(), "phase", p.Finding.Phase, "detail", p.Finding.Detail.Text,
-		"issuer", p.Finding.Certificate.Issuer)...)
+	f := &p.Finding
+	about = append(about, "reason", f.Reason, "class", f.Reason.Class())
+	for _, known := range [][2]string{{"phase", string(f.Phase)}, {"detail", f.Detail.Text}, {"issuer", f.Certificate.Issuer}} {
+		if known[1] != "" {
+			about = append(about, known[0], known[1])
+		}
+	}
+	logger.Warn("path does not carry a device", about...)
 }
