@@ -68,9 +68,12 @@ func at(after time.Duration, data ...byte) late { return late{after, data} }
 // reset answers a ping as RFC 7252 demands.
 func reset(ping []byte) []byte { return []byte{0x70, 0, ping[2], ping[3]} }
 
-func TestEmpty(t *testing.T) {
+func TestEmptyAndReset(t *testing.T) {
 	if got := hex.EncodeToString(Empty(0xabcd)); got != "4000abcd" {
 		t.Errorf("Empty = %s, want 4000abcd", got)
+	}
+	if got := hex.EncodeToString(Reset(0xabcd)); got != "7000abcd" {
+		t.Errorf("Reset = %s, want 7000abcd", got)
 	}
 }
 
