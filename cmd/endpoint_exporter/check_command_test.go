@@ -165,7 +165,17 @@ func checkCommand(t *testing.T, dial dialFunc, config string, k check, code int,
 	k.interval = cmp.Or(k.interval, 15*time.Second) // the flags' defaults
 	k.output = cmp.Or(k.output, "text")
 	var stdout, stderr bytes.Buffer
-	if got := k.run(t.Context(), &stdout, &stderr); got != code || stderr.Len() > 0 {
+	got := k.run(t.Context(), &stdout, &stderr)
+	for range 4 { // on an overloaded machine a round may have no verdict, and says so
+		if !strings.Contains(stdout.String(), "suspended or overloaded") {
+			break
+		}
+		t.Logf("repeated: %s", &stdout)
+		stdout.Reset()
+		stderr.Reset()
+		got = k.run(t.Context(), &stdout, &stderr)
+	}
+	if got != code || stderr.Len() > 0 {
 		t.Errorf("exit code %d, want %d; stderr %q", got, code, &stderr)
 	}
 	matches := func(pattern string) bool {

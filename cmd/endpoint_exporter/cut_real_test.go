@@ -159,7 +159,7 @@ func TestExporterBehindFirewallThatInspectsCertificates(t *testing.T) {
 				certFile, keyFile := clientPairOf(t, mint)
 				config += fmt.Sprintf("client_certificate: {cert_file: %q, key_file: %q}\n", certFile, keyFile)
 			}
-			x := scrape(t, startExporter(t, config, func(s *serve) { s.dial = n.dial }))
+			x := scrapeOnTime(t, startExporter(t, config, func(s *serve) { s.dial = n.dial }))
 			for port, reason := range test.want {
 				labels := []string{`host="127.0.0.1"`, `transport="tcp"`, fmt.Sprintf("port=%q", port)}
 				if up, ok := x.one("endpoint_path_up", labels...); !ok || (up == 1) != (reason == "") {

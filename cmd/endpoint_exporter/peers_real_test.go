@@ -122,7 +122,7 @@ func TestExporterWithRealServers(t *testing.T) {
 				ready, transport = bound(port), "udp"
 			}
 			startPeer(t, ready, args[0], args[1:]...)
-			x := scrape(t, startExporter(t, watching(mint, "127.0.0.1", port, transport, test.client)))
+			x := scrapeOnTime(t, startExporter(t, watching(mint, "127.0.0.1", port, transport, test.client)))
 			path := []string{`service="peer"`, `host="127.0.0.1"`, fmt.Sprintf("transport=%q", transport), fmt.Sprintf("port=%q", port)}
 			if up, ok := x.one("endpoint_path_up", path...); !ok || (up == 1) != (test.reason == "") {
 				t.Errorf("path_up %v (%v), due %q; failures %v", up, ok, test.reason, x.of("endpoint_path_failure"))
@@ -142,6 +142,22 @@ func TestExporterWithRealServers(t *testing.T) {
 			checkAuthentic(t, x, path, 1)
 		})
 	}
+}
+
+// scrapeOnTime is scrape. On an overloaded machine a round may have no verdict on a path (out_of_time) although the
+// scrape had time for it; then another round follows.
+func scrapeOnTime(t *testing.T, e *exporter) exposition {
+	t.Helper()
+	x := scrape(t, e)
+	for range 4 {
+		if len(x.of("endpoint_path_failure", `reason="out_of_time"`)) == 0 {
+			break
+		}
+		t.Log("repeated, since the machine was too slow for a verdict")
+		<-time.After(8 * time.Second) // the last round is shared for three quarters of min_interval
+		x = scrape(t, e)
+	}
+	return x
 }
 
 // TestExporterBehindRealProxy puts Squid, with TLS interception as companies run it, between a device's

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ type leakChecked struct{ *testing.M }
 
 func (m leakChecked) Run() int {
 	// Many tests wait for processes and real time-outs, not for a processor.
-	labtest.SetParallel(8)
+	labtest.SetParallel(2 * runtime.GOMAXPROCS(0))
 	code := m.M.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
