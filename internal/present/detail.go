@@ -68,9 +68,9 @@ func detailClause(d measurement.Detail) string {
 	case measurement.DetailFlightReset:
 		return "the connection was reset " + flightSoFar(d.N)
 	case measurement.DetailCookieOnly:
-		return fmt.Sprintf("the server asked for a cookie after %v, then its flight did not arrive: large datagrams or fragments may be lost (MTU)", d.After)
+		return fmt.Sprintf("the server asked for a cookie after %s, then its flight did not arrive: large datagrams or fragments may be lost (MTU)", seconds(d.After.Seconds()))
 	case measurement.DetailFragmentsMissing:
-		return fmt.Sprintf("the first answer came after %v, but the server flight is incomplete: large datagrams or fragments may be lost (MTU)", d.After)
+		return fmt.Sprintf("the first answer came after %s, but the server flight is incomplete: large datagrams or fragments may be lost (MTU)", seconds(d.After.Seconds()))
 	case measurement.DetailNotDTLS:
 		return fmt.Sprintf("%d datagrams received, none of them DTLS", d.N)
 	case measurement.DetailNotTLS:
@@ -202,7 +202,7 @@ func within(d time.Duration) string {
 	if d <= 0 {
 		return ""
 	}
-	return " within " + d.Round(10*time.Millisecond).String()
+	return " within " + seconds(d.Seconds())
 }
 
 // flightSoFar says how much of the server flight came before it ended.

@@ -3,7 +3,6 @@ package present
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -20,17 +19,17 @@ func dnsDetailText(d measurement.Detail) string {
 	//exhaustive:ignore
 	switch d.Kind {
 	case measurement.DNSDetailSilent:
-		words = fmt.Sprintf("no answer within %s (%d %s sent)", d.After.Round(100*time.Millisecond), d.N, plural(d.N, "datagram", "datagrams"))
+		words = fmt.Sprintf("no answer within %s (%d %s sent)", seconds(d.After.Seconds()), d.N, plural(d.N, "datagram", "datagrams"))
 	case measurement.DNSDetailRoundEnded:
 		words = "the round ended before an answer arrived"
 	case measurement.DNSDetailSuspended:
-		words = fmt.Sprintf("this machine was suspended or overloaded (it ran %s late)", d.After.Round(100*time.Millisecond))
+		words = fmt.Sprintf("this machine was suspended or overloaded (it ran %s late)", seconds(d.After.Seconds()))
 	case measurement.DNSDetailNoSocket:
 		words = "this machine could not open a socket: " + words
 	case measurement.DNSDetailUnreachable:
 		words = "no path to the server: " + words
 	case measurement.DNSDetailTCPSilent:
-		words = fmt.Sprintf("truncated over UDP, and no answer over TCP within %s", d.After.Round(100*time.Millisecond))
+		words = fmt.Sprintf("truncated over UDP, and no answer over TCP within %s", seconds(d.After.Seconds()))
 	case measurement.DNSDetailTCPFailed:
 		words = "truncated over UDP, and failed over TCP: " + words
 	case measurement.DNSDetailTCPClosed:

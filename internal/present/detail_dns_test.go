@@ -19,9 +19,9 @@ func TestDNSDetailText(t *testing.T) {
 	}{
 		{"nothing known: empty", measurement.Detail{}, ""},
 		{"silent: time and datagrams", measurement.Detail{Kind: measurement.DNSDetailSilent, N: 3, After: 2500 * time.Millisecond},
-			"no answer within 2.5s (3 datagrams sent)"},
+			"no answer within 2.5 s (3 datagrams sent)"},
 		{"silent after one datagram: singular", measurement.Detail{Kind: measurement.DNSDetailSilent, N: 1, After: time.Second},
-			"no answer within 1s (1 datagram sent)"},
+			"no answer within 1.0 s (1 datagram sent)"},
 		{"ICMP: the system's error", measurement.Detail{Kind: measurement.DNSDetailUnreachable, Text: "connection refused"},
 			"no path to the server: connection refused"},
 		{"response code: its name", measurement.Detail{Kind: measurement.DNSDetailRcode, N: 2}, "SERVFAIL"},

@@ -85,7 +85,7 @@ func TestDetailText(t *testing.T) {
 		"":                                         {},
 		"by rule 7":                                {Text: "by rule 7"},
 		"no answer to the device's hello":          {Kind: measurement.DetailHelloUnanswered, N: 1},
-		"no answer to the SYN within 3s":           {Kind: measurement.DetailConnectSilent, After: 3*time.Second + time.Millisecond},
+		"no answer to the SYN within 3.0 s":        {Kind: measurement.DetailConnectSilent, After: 3*time.Second + time.Millisecond},
 		"no answer to the SYN":                     {Kind: measurement.DetailConnectSilent},
 		"no connection: no route to host":          {Kind: measurement.DetailConnectFailed, Text: "no route to host"},
 		"HTTP/1.1 403 Forbidden":                   {Kind: measurement.DetailHTTP, Text: "HTTP/1.1 403 Forbidden"},

@@ -2,6 +2,7 @@ package present
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
@@ -29,9 +30,9 @@ func trustDetailText(d measurement.Detail) string {
 	case measurement.DetailTrustKeyNotProved:
 		return "the server did not prove that it has the certificate's key"
 	case measurement.DetailTrustExpired:
-		return "the certificate expired at " + what
+		return "the certificate expired at " + dateText(what)
 	case measurement.DetailTrustNotYetValid:
-		return "the certificate is valid from " + what
+		return "the certificate is valid from " + dateText(what)
 	case measurement.DetailTrustChainDates:
 		return "the certificate of the authority or of an issuing CA is outside its validity"
 	case measurement.DetailTrustOtherName:
@@ -79,4 +80,13 @@ func trustDetailText(d measurement.Detail) string {
 		return "the server's chain has too many issuing CAs; devices accept 8"
 	}
 	return ""
+}
+
+// dateText is a date of a certificate, which is RFC 3339 in the data, in the form of all other times.
+func dateText(rfc3339 string) string {
+	t, err := time.Parse(time.RFC3339, rfc3339)
+	if err != nil {
+		return rfc3339
+	}
+	return momentText(t)
 }

@@ -43,7 +43,7 @@ func whyText(w *staleness.Why) string {
 			adviceMinimumTTL)
 	case staleness.WhyWithdrawnAddress:
 		return fmt.Sprintf("still gives %s, which the zone's servers last gave at %s (TTL %s): %s", w.Value,
-			w.LastSeen.UTC().Format(time.RFC3339), lifetime(w.ZoneTTL), adviceWithdrawn)
+			momentText(w.LastSeen), lifetime(w.ZoneTTL), adviceWithdrawn)
 	case staleness.WhyStaleAnswers:
 		return "marks its answers as expired (EDE 3) although the zone's servers answer: " + adviceServeStale +
 			", and check that it can reach them"
@@ -52,10 +52,10 @@ func whyText(w *staleness.Why) string {
 			"exporter started, or this was seen only once", lifetime(w.TTL), lifetime(w.ZoneTTL))
 	case staleness.WhyWithdrawnAddressOnce:
 		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; seen once so far", w.Value,
-			w.LastSeen.UTC().Format(time.RFC3339))
+			momentText(w.LastSeen))
 	case staleness.WhyViewUnproven:
 		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; not proved: it may see another view "+
-			"of the zone (set single_view or authority.whoami)", w.Value, w.LastSeen.UTC().Format(time.RFC3339))
+			"of the zone (set single_view or authority.whoami)", w.Value, momentText(w.LastSeen))
 	case staleness.WhyViewUnprovenTTL:
 		return fmt.Sprintf("answers with TTL %s where the zone publishes %s to us; not proved: it may see another view of the "+
 			"zone (set single_view or authority.whoami)", lifetime(w.TTL), lifetime(w.ZoneTTL))
@@ -70,7 +70,7 @@ func whyText(w *staleness.Why) string {
 		if w.Value == "" {
 			return fmt.Sprintf("answers with TTL %s where the zone publishes %s", secondsText(w.TTL), secondsText(w.ZoneTTL)) + former
 		}
-		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s", w.Value, w.LastSeen.UTC().Format(time.RFC3339)) + former
+		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s", w.Value, momentText(w.LastSeen)) + former
 	case staleness.WhyStaleAnswersSeldom:
 		return "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof, as where one " +
 			"of several servers behind its address does so"

@@ -31,7 +31,7 @@ func TestStalenessText(t *testing.T) {
 		{
 			"withdrawn address names address and time",
 			staleness.Why{Kind: staleness.WhyWithdrawnAddress, Value: "192.0.2.1", LastSeen: seen, ZoneTTL: time.Minute},
-			[]string{"still gives 192.0.2.1", "2026-11-24T12:00:00Z", "serve-expired", "local-data"},
+			[]string{"still gives 192.0.2.1", "2026-11-24 12:00:00 UTC", "serve-expired", "local-data"},
 		},
 		{
 			"unconfirmed is said",
@@ -79,7 +79,7 @@ func TestStalenessText(t *testing.T) {
 		},
 		{
 			"a former server and its value", staleness.Why{Kind: staleness.WhyFormerServer, Value: "203.0.113.7", LastSeen: seen},
-			[]string{"gives 203.0.113.7", "since 2026-11-24T12:00:00Z; not proved", "before its delegation moved"},
+			[]string{"gives 203.0.113.7", "since 2026-11-24 12:00:00 UTC; not proved", "before its delegation moved"},
 		},
 		{"authority off names the key", staleness.Why{Kind: staleness.WhyAuthorityOff}, []string{"authority.mode: off", "expected_ttl"}},
 		{"frozen TTL is said", staleness.Why{Kind: staleness.WhyNoSign, TTLFrozen: true}, []string{"no sign", "do not count down"}},
