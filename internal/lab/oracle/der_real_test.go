@@ -301,13 +301,14 @@ func (c *certificate) ofSize(size int) []byte {
 	defer func() { c.extensions = plain }()
 	c.extensions = append(slices.Clip(plain), padding(300))
 	pad := 300 + size - len(c.encode())
-	for range 1000 {
+	for attempt := range 1000 {
 		c.extensions = append(slices.Clip(plain), padding(pad))
 		der := c.encode()
 		if len(der) == size {
 			return der
 		}
-		if d := size - len(der); d > 3 || d < -3 {
+		// The signature that pad was taken from may have been shorter than almost all others are.
+		if d := size - len(der); d > 3 || d < -3 || attempt%50 == 49 {
 			pad += d
 		}
 	}
