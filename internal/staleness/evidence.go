@@ -114,9 +114,9 @@ type answerContext struct {
 	ignorePromises bool
 }
 
-// fetchTimes returns when the resolver fetched the answer's records, to hopRounding, or nothing if that is not known of
-// all of them. It is known while the zone publishes a TTL that has not changed or is steady. A resolver that limits the
-// TTLs in its answers seems to fetch later than it does.
+// fetchTimes returns when the resolver fetched each of the answer's records, to hopRounding; nothing if one of these
+// times is unknown. They are known while the zone publishes a TTL that has not changed or is steady. A resolver that
+// limits the TTLs in its answers seems to fetch later than it does.
 func (x *answerContext) fetchTimes(a *answer) []time.Time {
 	fetched := make([]time.Time, 0, len(a.records))
 	for _, r := range a.records {

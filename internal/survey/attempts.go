@@ -93,8 +93,9 @@ func (c *siteCause) change(rep *report.Report) (before, now report.Cause) {
 	return before, now
 }
 
-// logChanges logs what changed since the last report, once. While one cause explains all failures of the site, only the
-// cause is logged, and not each path. whole is true for a report of all endpoints.
+// logChanges logs what changed since the last report, once. whole is true for a report of all endpoints: while one
+// cause explains all failures in it, only the cause is logged, and not each path. A report of one host does not show
+// such a cause, so its paths are logged.
 func (s *Survey) logChanges(rep *report.Report, whole bool) {
 	if whole {
 		before, now := s.cause.change(rep)
