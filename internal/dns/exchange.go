@@ -8,7 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,9 +35,13 @@ type Query struct {
 	Tracker *Tracker
 }
 
-// Exchanger asks one server one question. The reply contains the failure, if there is one.
+// Exchanger asks a server. A reply contains the failure, if there is one. It is safe for concurrent use.
 type Exchanger interface {
+	// Exchange asks one question.
 	Exchange(ctx context.Context, server netip.AddrPort, q Query) Reply
+	// ExchangeTypes asks q for several types at the same time, and returns the replies in their order. It ignores the
+	// type of q.
+	ExchangeTypes(ctx context.Context, server netip.AddrPort, q Query, types []uint16) []Reply
 }
 
 // Timers are how long one server gets for one question.
@@ -110,35 +114,75 @@ func (c *Client) timers(q Query) Timers {
 // echoes the question and has NXDOMAIN or NOERROR. If the answer to a question with EDNS is unusable, the next
 // question is sent without.
 func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) Reply {
+	return c.ExchangeTypes(ctx, server, q, []uint16{q.Type})[0]
+}
+
+// ExchangeTypes asks q for several types as Exchange does, over one UDP socket. The libcs of devices ask for A and AAAA
+// so, and a NAT or firewall that passes only one of two questions from one port (the reason for glibc's option
+// single-request-reopen, resolv.conf(5)) is seen only by clients that do.
+func (c *Client) ExchangeTypes(ctx context.Context, server netip.AddrPort, q Query, types []uint16) []Reply {
 	timers := c.timers(q)
 	own, cancel := context.WithTimeout(ctx, timers.Patience)
 	defer cancel()
 	asked := c.now()
 	avoided := q.WithoutEDNS || c.edns.avoided(server, asked)
-	x := &exchange{client: c, server: server, query: q, timers: timers, round: ctx, edns: !avoided, id: dns.Id()}
-	for x.plainID = dns.Id(); x.plainID == x.id; x.plainID = dns.Id() {
+	ids, exchanges := newIDs(2*len(types)), make([]*exchange, len(types))
+	for i := range exchanges {
+		x := &exchange{client: c, server: server, query: q, timers: timers, round: ctx, edns: !avoided, id: ids[2*i], plainID: ids[2*i+1]}
+		x.query.Type = types[i]
+		x.failed = Reply{Answer: measurement.Answer{Asked: asked}}
+		x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailSilent})
+		exchanges[i] = x
 	}
-	x.failed = Reply{Answer: measurement.Answer{Asked: asked}}
-	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailSilent})
-	reply, truncated := x.udp(own)
-	q.Tracker.Report(q.Type, Progress{})
-	if truncated {
-		if reply = x.tcp(own); !isUsable(&reply) && x.edns {
-			x.edns = false // the next question may get an answer that fits, or an error
-			if plain, truncated := x.udp(own); !truncated && isUsable(&plain) {
-				reply = plain
-			}
+	// A truncated answer is fetched while the other questions wait.
+	var streams sync.WaitGroup
+	exchangeUDP(own, exchanges, func(x *exchange) {
+		x.query.Tracker.Report(x.query.Type, Progress{})
+		if x.truncated {
+			streams.Go(func() { x.fetchTCP(own) })
+		}
+	})
+	streams.Wait()
+	replies := make([]Reply, len(types))
+	for i, x := range exchanges {
+		reply := x.reply
+		// The age of an answer counts from the first question, so that it is never taken for younger than it may be.
+		reply.Server, reply.Name, reply.Type, reply.Asked, reply.Tries = server, q.Name, types[i], asked, x.sent
+		reply.Took = x.took
+		if reply.Failure == measurement.DNSTimeout {
+			reply.Detail.N, reply.Detail.After = x.sent, c.now().Sub(asked)
+		}
+		x.count(&reply)
+		x.learnEDNS(&reply, avoided)
+		replies[i] = reply
+	}
+	return replies
+}
+
+// newIDs returns n different message IDs.
+func newIDs(n int) []uint16 {
+	ids := make([]uint16, 0, n)
+	for len(ids) < n {
+		if id := dns.Id(); !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
-	// The age of an answer counts from the first question, so that it is never taken for younger than it may be.
-	reply.Server, reply.Name, reply.Type, reply.Asked, reply.Tries = server, q.Name, q.Type, asked, x.sent
-	reply.Took = x.took
-	if reply.Failure == measurement.DNSTimeout {
-		reply.Detail.N, reply.Detail.After = x.sent, c.now().Sub(asked)
+	return ids
+}
+
+// fetchTCP fetches a truncated answer over TCP. If that fails, the answer to a question without EDNS may fit into a
+// datagram, or be an error.
+func (x *exchange) fetchTCP(own context.Context) {
+	x.truncated = false
+	if x.reply = x.tcp(own); isUsable(&x.reply) || !x.edns {
+		return
 	}
-	x.count(&reply)
-	x.learnEDNS(&reply, avoided)
-	return reply
+	overTCP := x.reply
+	x.edns = false
+	exchangeUDP(own, []*exchange{x}, func(*exchange) {})
+	if x.truncated || !isUsable(&x.reply) {
+		x.reply = overTCP
+	}
 }
 
 // learnEDNS remembers whether the server can handle EDNS; avoided is true if it was not tried.
@@ -154,10 +198,7 @@ func (x *exchange) learnEDNS(reply *Reply, avoided bool) {
 	}
 }
 
-// readBuffers holds the read buffers of exchanges that have ended. A reply has copies of what was read.
-var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
-
-// exchange is the state of one exchange.
+// exchange is the state of one question.
 type exchange struct {
 	client      *Client
 	server      netip.AddrPort
@@ -168,119 +209,14 @@ type exchange struct {
 	edns        bool   // the next question has an OPT record
 	ednsBroken  bool   // an answer showed that the server cannot handle EDNS
 
+	truncated bool  // the answer must be fetched over TCP
+	reply     Reply // the result, unless truncated
+
 	took           time.Duration // see Reply
 	late           time.Duration // how late this process ran after a deadline, at most
 	failed         Reply         // returned if no better reply arrives
 	bad            int           // unusable answers
 	sent, answered int
-}
-
-// udp sends the question until there is a usable answer; truncated means that it must be fetched over TCP.
-func (x *exchange) udp(own context.Context) (reply Reply, truncated bool) {
-	conn, err := x.dial(own, "udp")
-	if err != nil {
-		x.failUDP(own, err)
-		return x.failed, false
-	}
-	defer conn.Close()
-	defer interrupt(own, conn)()
-	defer func() { x.took += conn.Elapsed() }()
-	buffer := readBuffers.Get().(*[readSize]byte)
-	defer readBuffers.Put(buffer)
-	started := time.Now()
-	next := started
-	end, _ := own.Deadline()
-	for range maxPackets {
-		now := time.Now()
-		if !now.Before(end) || own.Err() != nil {
-			x.expired(own)
-			return x.failed, false
-		}
-		switch {
-		case now.Before(next):
-		case x.sent > 0 && end.Sub(now) < x.timers.Pause: // too late for an answer
-			next = end
-		default:
-			next = now.Add(x.timers.Resend << x.sent)
-			if x.sent == plainAfter && x.answered == 0 {
-				x.edns = false
-			}
-			if err := x.send(conn, false); err != nil && !x.failedTry(own, err, &next) {
-				return x.failed, false
-			}
-		}
-		deadline := end
-		if next.Before(end) {
-			deadline = next
-		}
-		x.report(started, deadline)
-		n, err := x.receive(own, conn, buffer[:], deadline)
-		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				continue
-			}
-			if !x.failedTry(own, err, &next) {
-				return x.failed, false
-			}
-			continue
-		}
-		reply, kind := x.read(buffer[:n])
-		switch kind {
-		case usable:
-			return reply, false
-		case incomplete:
-			return Reply{}, true
-		case unusable:
-			if x.bad == 0 || reply.Failure != x.failed.Failure { // else the first one has the EDE
-				x.failed = reply
-			}
-			if x.bad++; x.bad >= maxBad {
-				return x.failed, false
-			}
-			next = time.Now().Add(x.timers.Pause)
-			if x.edns && x.ednsBroken {
-				next = time.Now() // the server need not recover
-			}
-			x.edns = false
-		case foreign:
-			if x.edns { // the socket is this exchange's own, so the server may have garbled the question with EDNS
-				x.edns = false
-				next = time.Now().Add(x.timers.Pause)
-			}
-		}
-	}
-	x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailFlood, N: maxPackets})
-	return x.failed, false
-}
-
-// report shows the watcher of the exchange that it waits for an answer.
-func (x *exchange) report(started, until time.Time) {
-	p := Progress{Asked: started, Sent: x.sent, Until: until, Late: x.late}
-	if x.answered > 0 {
-		p = Progress{}
-	}
-	x.query.Tracker.Report(x.query.Type, p)
-}
-
-// lateWake is how late this process may run after a deadline. A later wake means that this machine was suspended or
-// overloaded: silence is then no statement about the server.
-const lateWake = 250 * time.Millisecond
-
-// receive reads a packet until the deadline. After a late wake the deadline has expired although a packet may wait in
-// the socket, so receive reads once more.
-func (x *exchange) receive(own context.Context, conn net.Conn, buffer []byte, deadline time.Time) (n int, err error) {
-	_ = conn.SetReadDeadline(deadline)
-	if errors.Is(own.Err(), context.Canceled) { // the deadline of interrupt may just have been overwritten
-		return 0, os.ErrDeadlineExceeded
-	}
-	n, err = conn.Read(buffer)
-	late := time.Since(deadline)
-	if late <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		return n, err
-	}
-	x.late = max(x.late, late)
-	_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
-	return conn.Read(buffer)
 }
 
 // tcp asks over TCP, once.
@@ -348,16 +284,6 @@ func (x *exchange) dial(ctx context.Context, network string) (*sockclock.Conn, e
 	return sockclock.New(conn), nil
 }
 
-// interrupt ends the reads and writes of a connection when ctx is cancelled. The end of its time is left to the
-// connection's deadlines, which [exchange.receive] extends after a late wake.
-func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
-	return context.AfterFunc(ctx, func() {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			_ = conn.SetDeadline(time.Unix(1, 0))
-		}
-	})
-}
-
 // send sends the question, with a length prefix over a stream.
 func (x *exchange) send(conn net.Conn, stream bool) error {
 	m := new(dns.Msg)
@@ -378,17 +304,6 @@ func (x *exchange) send(conn net.Conn, stream bool) error {
 	x.sent++
 	_, err = conn.Write(packet)
 	return err
-}
-
-// failedTry records an error of the kernel, such as ICMP causes, and reports whether to try again: the server may be
-// starting.
-func (x *exchange) failedTry(own context.Context, err error, next *time.Time) bool {
-	x.failUDP(own, err)
-	x.answered++
-	x.countOne(measurement.RcodeOther)
-	*next = time.Now().Add(x.timers.Pause)
-	x.bad++
-	return x.bad < maxBad
 }
 
 func (x *exchange) fail(why measurement.DNSFailure, detail measurement.Detail) {
@@ -457,6 +372,15 @@ const (
 	unusable   // an error, or a message that breaks the protocol
 	incomplete // truncated
 )
+
+// hasID reports whether a packet has the ID of one of the exchange's questions.
+func (x *exchange) hasID(packet []byte) bool {
+	if len(packet) < headerSize {
+		return false
+	}
+	id := binary.BigEndian.Uint16(packet)
+	return id == x.id || id == x.plainID
+}
 
 // read reads a packet that came from the server's address, since the socket is connected.
 func (x *exchange) read(packet []byte) (Reply, packetKind) {

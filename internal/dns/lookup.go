@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -45,23 +44,19 @@ func ask(
 	ctx context.Context, x Exchanger, l *measurement.Lookup, q Query, replace func(measurement.Answer) bool,
 ) (answers []measurement.Answer, took time.Duration) {
 	out := slices.Clone(l.Answers)
-	var each [len(Types)]time.Duration
-	var both sync.WaitGroup
+	var types []uint16
 	for i, typ := range Types {
-		if !replace(out[i]) {
-			continue
+		if replace(out[i]) {
+			types = append(types, typ)
 		}
-		both.Go(func() {
-			q := q
-			q.Type = typ
-			tries := out[i].Tries
-			reply := x.Exchange(ctx, l.Resolver, q)
-			out[i], each[i] = reply.Answer, reply.Took
-			out[i].Tries += tries
-		})
 	}
-	both.Wait()
-	return out, max(each[0], each[1])
+	for i, reply := range x.ExchangeTypes(ctx, l.Resolver, q, types) {
+		answer := &out[slices.Index(Types[:], types[i])]
+		reply.Tries += answer.Tries
+		*answer = reply.Answer
+		took = max(took, reply.Took)
+	}
+	return out, took
 }
 
 // ednsMayBeTheCause reports whether EDNS in the question may be the reason why the answer has no address.

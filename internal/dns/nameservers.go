@@ -28,7 +28,7 @@ const (
 	backoffFor   = 5 * time.Minute
 )
 
-// maxInFlight bounds the questions to authoritative servers that are under way at once.
+// maxInFlight bounds the exchanges with authoritative servers that are under way at once.
 const maxInFlight = 64
 
 // maxNameServers bounds the servers remembered; the one asked longest ago makes room.
@@ -38,7 +38,7 @@ const maxNameServers = 1024
 // concurrent use.
 type nameServers struct {
 	now   func() time.Time
-	slots chan struct{} // holds a value for each question under way
+	slots chan struct{} // holds a value for each exchange under way
 
 	mu    sync.Mutex
 	rate  float64 // questions per second to each server
@@ -90,10 +90,10 @@ func (s *nameServers) get(at netip.AddrPort, now time.Time) *nameServer {
 	return k
 }
 
-// enter waits until the server may be asked. It returns false if that would take too long; after true the caller must
-// call leave.
-func (s *nameServers) enter(ctx context.Context, at netip.AddrPort) bool {
-	wait, ok := s.reserve(ctx, at)
+// enter waits until the server may be asked some questions at once. It returns false if that would take too long; after
+// true the caller must call leave.
+func (s *nameServers) enter(ctx context.Context, at netip.AddrPort, questions int) bool {
+	wait, ok := s.reserve(ctx, at, questions)
 	if !ok {
 		return false
 	}
@@ -116,13 +116,13 @@ func (s *nameServers) enter(ctx context.Context, at netip.AddrPort) bool {
 
 func (s *nameServers) leave() { <-s.slots }
 
-// reserve reserves a question to the server, to be sent after wait.
-func (s *nameServers) reserve(ctx context.Context, at netip.AddrPort) (wait time.Duration, ok bool) {
+// reserve reserves questions to the server, to be sent after wait.
+func (s *nameServers) reserve(ctx context.Context, at netip.AddrPort, questions int) (wait time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
 	k := s.get(at, now)
-	r := k.limiter.ReserveN(now, 1)
+	r := k.limiter.ReserveN(now, questions)
 	wait = r.DelayFrom(now)
 	if end, limited := ctx.Deadline(); wait > longestQueue || limited && time.Now().Add(wait).After(end) {
 		r.CancelAt(now)

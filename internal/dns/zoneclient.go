@@ -91,13 +91,70 @@ type sampleRequest struct {
 	turn      int       // selects the server of each zone
 	only      bool      // ask that server or none
 	walk      time.Time // if not zero: delegations not walked since are walked again
+	first     firstReply
 }
 
-// Sample takes one sample of host (lower case, with the final dot). turn selects the servers: counting it up uses all
-// of them in turn. A server that does not answer is replaced by the next. ok is false without a result: the zone's
-// servers are not known, or ctx ended first.
-func (c *ZoneClient) Sample(ctx context.Context, resolvers []netip.AddrPort, host string, typ uint16, turn int) (s measurement.Sample, ok bool) {
-	return c.sample(ctx, sampleRequest{resolvers: resolvers, host: host, typ: typ, turn: turn})
+// firstReply is the reply of the first server of a sample, which was asked for all types over one socket; without a
+// server, none was.
+type firstReply struct {
+	server netip.AddrPort
+	reply  Reply
+	asked  time.Time // when the questions were sent
+}
+
+// Sample takes one sample of each type of host (lower case, with the final dot). turn selects the servers: counting it
+// up uses all of them in turn. A server that does not answer is replaced by the next. A sample is missing if it has no
+// result: the zone's servers are not known, or ctx ended first.
+func (c *ZoneClient) Sample(ctx context.Context, resolvers []netip.AddrPort, host string, types []uint16, turn int) []measurement.Sample {
+	request := sampleRequest{resolvers: resolvers, host: host, turn: turn}
+	first, ok := c.askFirst(ctx, request, types)
+	if !ok {
+		return nil
+	}
+	samples := make([]*measurement.Sample, len(types))
+	var all sync.WaitGroup
+	for i, typ := range types {
+		request := request
+		request.typ = typ
+		if len(first) > 0 {
+			request.first = first[i]
+		}
+		all.Go(func() {
+			if s, ok := c.sample(ctx, request); ok {
+				samples[i] = &s
+			}
+		})
+	}
+	all.Wait()
+	var out []measurement.Sample
+	for _, s := range samples {
+		if s != nil {
+			out = append(out, *s)
+		}
+	}
+	return out
+}
+
+// askFirst asks the first server of a sample for several types over one socket. There are no replies if it may not be
+// asked so many questions at once; ok is false if the zone's servers are not known.
+func (c *ZoneClient) askFirst(ctx context.Context, request sampleRequest, types []uint16) (replied []firstReply, ok bool) {
+	if c.port53.isIntercepted() {
+		return nil, true
+	}
+	z, _, ok := c.zone(ctx, request, request.host)
+	if !ok {
+		return nil, false
+	}
+	ask, _ := c.choose(z.servers, false)
+	first := firstReply{server: ask[request.turn%len(ask)], asked: time.Now()}
+	own, cancel := context.WithTimeout(ctx, samplePatience)
+	defer cancel()
+	replies, _ := c.askTypes(own, first.server, Query{Name: request.host}, types)
+	for _, reply := range replies {
+		first.reply = reply
+		replied = append(replied, first)
+	}
+	return replied, true
 }
 
 // Confirm takes each samples from every server of every zone of the chain. If walk is not zero, delegations not
@@ -157,8 +214,12 @@ func (c *ZoneClient) sample(ctx context.Context, request sampleRequest) (s measu
 		seen[name] = true
 		if len(seen) == 1 {
 			s.Asked = c.options.Now() // the search for the zone is not part of the sample
+			if request.first.server.IsValid() {
+				s.Asked = request.first.reply.Asked
+			}
 		}
 		step, ok := c.step(ctx, z, name, request)
+		request.first = firstReply{}
 		if ok && len(step.declined) > 0 && !request.only {
 			if replaced, found := c.cache.replaceServers(ctx, request.resolvers, z, step.declined); found {
 				step, ok = c.step(ctx, replaced, name, request)
@@ -210,14 +271,21 @@ type zoneStep struct {
 
 // step asks a server of the zone for name. ok is false without a result: ctx ended, or no server may be asked yet.
 func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sampleRequest) (step zoneStep, ok bool) {
-	own, cancel := context.WithTimeout(ctx, samplePatience)
+	began := request.first.asked
+	if began.IsZero() {
+		began = time.Now()
+	}
+	own, cancel := context.WithDeadline(ctx, began.Add(samplePatience))
 	defer cancel()
 	ask, tries := c.choose(z.servers, request.only)
 	failure := measurement.SampleSilent
 	var declined []netip.AddrPort
 	for i := range min(tries, len(ask)) {
 		at := ask[(request.turn+i)%len(ask)]
-		reply, asked := c.ask(own, at, Query{Name: name, Type: request.typ})
+		reply, asked := request.first.reply, true
+		if i > 0 || at != request.first.server {
+			reply, asked = c.ask(own, at, Query{Name: name, Type: request.typ})
+		}
 		switch {
 		case !asked && i == 0, reply.Failure == measurement.DNSOutOfTime && isOver(ctx):
 			return zoneStep{}, false
@@ -289,20 +357,31 @@ func isOver(ctx context.Context) bool {
 	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
 }
 
-// ask asks one server; asked is false if its rate limit did not allow that in time.
+// ask asks one server one question; asked is false if its rate limit did not allow that in time.
 func (c *ZoneClient) ask(ctx context.Context, at netip.AddrPort, q Query) (reply Reply, asked bool) {
-	if !c.servers.enter(ctx, at) {
+	replies, asked := c.askTypes(ctx, at, q, []uint16{q.Type})
+	if !asked {
 		return Reply{}, false
 	}
-	defer c.servers.leave()
-	reply = c.options.Exchanger.Exchange(ctx, at, q)
-	if reply.Failure == measurement.DNSOutOfTime {
-		return reply, true // tells nothing about the server
+	return replies[0], true
+}
+
+// askTypes asks one server for several types at once; asked is false if its rate limit did not allow that in time.
+func (c *ZoneClient) askTypes(ctx context.Context, at netip.AddrPort, q Query, types []uint16) (replies []Reply, asked bool) {
+	if !c.servers.enter(ctx, at, len(types)) {
+		return nil, false
 	}
-	answered := !reply.Received.IsZero()
-	c.servers.heard(at, answered)
-	c.port53.heard(at, &reply, c.options.Now())
-	return reply, true
+	defer c.servers.leave()
+	replies = c.options.Exchanger.ExchangeTypes(ctx, at, q, types)
+	for i := range replies {
+		reply := &replies[i]
+		if reply.Failure == measurement.DNSOutOfTime {
+			continue // tells nothing about the server
+		}
+		c.servers.heard(at, !reply.Received.IsZero())
+		c.port53.heard(at, reply, c.options.Now())
+	}
+	return replies, true
 }
 
 // isError reports whether the server answered with an error instead of the records, or their absence.

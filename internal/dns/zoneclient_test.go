@@ -137,7 +137,15 @@ func (n *internet) silence(at ...string) {
 }
 
 func (n *internet) sample(name string, turn int) (measurement.Sample, bool) {
-	return n.zoneClient.Sample(context.Background(), resolvers, name, dns.TypeA, turn)
+	return n.sampleOf(context.Background(), resolvers, name, dns.TypeA, turn)
+}
+
+// sampleOf takes a sample of one type.
+func (n *internet) sampleOf(ctx context.Context, resolvers []netip.AddrPort, name string, typ uint16, turn int) (measurement.Sample, bool) {
+	for _, s := range n.zoneClient.Sample(ctx, resolvers, name, []uint16{typ}, turn) {
+		return s, true
+	}
+	return measurement.Sample{}, false
 }
 
 // steps formats a sample's steps: the server, the zone's servers, and the records.
@@ -244,7 +252,7 @@ func TestSampleUnusableServers(t *testing.T) {
 func TestSampleNoAddress(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		for _, name := range []string{"plain.example.", host, "none.example."} {
-			s, ok := n.zoneClient.Sample(context.Background(), resolvers, name, dns.TypeAAAA, 0)
+			s, ok := n.sampleOf(context.Background(), resolvers, name, dns.TypeAAAA, 0)
 			if !ok || s.Failure != measurement.SampleNoAddress || len(s.Steps) == 0 {
 				t.Errorf("%s: %v %+v", name, ok, s)
 				continue
@@ -591,7 +599,7 @@ func TestZoneCacheSearchOutlivesCaller(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, n *internet) {
 		over, end := context.WithCancel(context.Background())
 		end()
-		if _, ok := n.zoneClient.Sample(over, resolvers, "plain.example.", dns.TypeA, 0); ok {
+		if _, ok := n.sampleOf(over, resolvers, "plain.example.", dns.TypeA, 0); ok {
 			t.Fatal("a sample without time")
 		}
 		if s, ok := n.sample("plain.example.", 0); !ok || s.Failure != "" {
@@ -683,7 +691,7 @@ func TestSampleRoundEnds(t *testing.T) {
 		n.silence(ns1, ns2)
 		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		defer cancel()
-		if s, ok := n.zoneClient.Sample(ctx, resolvers, "plain.example.", dns.TypeA, 0); ok {
+		if s, ok := n.sampleOf(ctx, resolvers, "plain.example.", dns.TypeA, 0); ok {
 			t.Errorf("took %+v for a sample", s)
 		}
 	})

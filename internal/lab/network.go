@@ -48,7 +48,8 @@ func (n *Network) Dial(_ context.Context, network, address string) (net.Conn, er
 	return near, nil
 }
 
-// serve answers on one connection until the other end is closed.
+// serve answers on one connection until the other end is closed. Like a server of many clients, it reads on while an
+// answerer takes its time.
 func (n *Network) serve(conn net.Conn, at netip.AddrPort, stream bool) {
 	defer conn.Close()
 	buffer := make([]byte, dns.MaxMsgSize)
@@ -57,11 +58,18 @@ func (n *Network) serve(conn net.Conn, at netip.AddrPort, stream bool) {
 		if err != nil {
 			return
 		}
-		if answer := n.answer(packet, at, stream); answer != nil {
-			if _, err := conn.Write(answer); err != nil {
-				return
-			}
+		q := new(dns.Msg)
+		n.mu.Lock()
+		server, lost := n.servers[at], n.lost
+		n.mu.Unlock()
+		if server == nil || !stream && lost != nil && lost(at) || q.Unpack(packet) != nil {
+			continue
 		}
+		go func() {
+			if packet := answer(server, q, stream); packet != nil {
+				_, _ = conn.Write(packet)
+			}
+		}()
 	}
 }
 
@@ -79,14 +87,8 @@ func readPacket(conn net.Conn, buffer []byte, stream bool) ([]byte, error) {
 	return packet, err
 }
 
-func (n *Network) answer(packet []byte, at netip.AddrPort, stream bool) []byte {
-	q := new(dns.Msg)
-	n.mu.Lock()
-	server, lost := n.servers[at], n.lost
-	n.mu.Unlock()
-	if server == nil || !stream && lost != nil && lost(at) || q.Unpack(packet) != nil {
-		return nil
-	}
+// answer returns the packet that answers q; nil if there is none.
+func answer(server Answerer, q *dns.Msg, stream bool) []byte {
 	m := server.Answer(q, time.Now())
 	if m == nil {
 		return nil

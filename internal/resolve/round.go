@@ -246,32 +246,16 @@ func (r *Round) resolverAnswered() bool {
 // interception test holds.
 func (r *Round) sample() []measurement.Sample {
 	c, h := r.service.zoneClient, r.host
-	turn, resolvers := h.nextTurn(), r.service.resolvers
-	samples := make([]*measurement.Sample, len(dns.Types))
-	var all sync.WaitGroup
-	all.Go(func() { c.TestInterception(r.ctx, h.name(), false) })
-	for i, typ := range dns.Types {
-		all.Go(func() {
-			if s, ok := c.Sample(r.ctx, resolvers, h.name(), typ, turn); ok {
-				samples[i] = &s
-			}
-		})
-	}
-	all.Wait()
+	var test sync.WaitGroup
+	test.Go(func() { c.TestInterception(r.ctx, h.name(), false) })
+	out := c.Sample(r.ctx, r.service.resolvers, h.name(), dns.Types[:], h.nextTurn())
+	test.Wait()
 	// The very first test is made after a server has answered; and the round of another host may have begun one since.
 	if !c.TestInterception(r.ctx, h.name(), false) || r.intercepted() {
 		return nil
 	}
-	var out []measurement.Sample
-	valid := false
-	for _, s := range samples {
-		if s != nil {
-			out = append(out, *s)
-			valid = valid || s.Failure == ""
-		}
-	}
 	h.sampled(out)
-	if !valid {
+	if !slices.ContainsFunc(out, func(s measurement.Sample) bool { return s.Failure == "" }) {
 		return nil
 	}
 	return out

@@ -44,6 +44,19 @@ type world struct {
 	refreshErr     error
 }
 
+// ExchangeTypes asks for the types at the same time.
+func (w *world) ExchangeTypes(ctx context.Context, server netip.AddrPort, q dns.Query, types []uint16) []dns.Reply {
+	replies := make([]dns.Reply, len(types))
+	var all sync.WaitGroup
+	for i, typ := range types {
+		q := q
+		q.Type = typ
+		all.Go(func() { replies[i] = w.Exchange(ctx, server, q) })
+	}
+	all.Wait()
+	return replies
+}
+
 // Exchange answers as a resolver that knows w.addresses.
 func (w *world) Exchange(ctx context.Context, server netip.AddrPort, q dns.Query) dns.Reply {
 	if q.Type == dns.Types[0] {
