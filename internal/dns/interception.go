@@ -28,11 +28,11 @@ type interceptionTest struct {
 // that anything that does answers for any address. A test holds for an hour, or for five minutes before a verdict.
 // None is made before some server has answered, because there is nothing to doubt yet.
 //
-// One test serves all hosts; a caller waits for a test that runs. TestInterception returns false if no test could be
-// completed before ctx was done: the answers of authoritative servers must then not be believed.
-func (c *ZoneClient) TestInterception(ctx context.Context, host string, beforeVerdict bool) (valid bool) {
+// One test serves all hosts. It runs on when TestInterception has returned; wait waits for its end, and returns false
+// if no test could be completed before ctx was done: the answers of authoritative servers must then not be believed.
+func (c *ZoneClient) TestInterception(ctx context.Context, host string, beforeVerdict bool) (wait func() (valid bool)) {
 	if !c.options.InterceptionTest || !c.port53.hasAnswered() {
-		return true
+		return func() bool { return true }
 	}
 	holds := testClean
 	switch {
@@ -44,7 +44,7 @@ func (c *ZoneClient) TestInterception(ctx context.Context, host string, beforeVe
 	call, err := c.tests.Join(struct{}{}, holds, searchBudget, func() *interceptionTest {
 		return &interceptionTest{client: c, host: host}
 	})
-	return err == nil && call.Wait(ctx) && call.Computation().valid
+	return func() bool { return err == nil && call.Wait(ctx) && call.Computation().valid }
 }
 
 // Run makes the test. One that this machine could not complete says nothing, so that the next caller repeats it.

@@ -255,13 +255,9 @@ func (c *zoneCache) searchServers(ctx context.Context, resolvers []netip.AddrPor
 // resolver may follow the old one and another the new one.
 func (c *zoneCache) namesOf(ctx context.Context, resolvers []netip.AddrPort, zone string) (names []string) {
 	replies := make([]Reply, len(resolvers))
-	var all sync.WaitGroup
-	for i, at := range resolvers {
-		all.Go(func() {
-			replies[i] = c.client.options.Exchanger.Exchange(ctx, at, Query{Name: zone, Type: dns.TypeNS, Recursive: true})
-		})
-	}
-	all.Wait()
+	share.Each(len(resolvers), func(i int) {
+		replies[i] = c.client.options.Exchanger.Exchange(ctx, resolvers[i], Query{Name: zone, Type: dns.TypeNS, Recursive: true})
+	})
 	for i := range replies {
 		if r := &replies[i]; !r.Received.IsZero() && !isError(r) && r.Zone == zone {
 			for _, name := range r.NS {
@@ -324,14 +320,10 @@ func (c *zoneCache) addressesOf(
 func (c *zoneCache) lookUp(ctx context.Context, resolvers []netip.AddrPort, name string) []netip.Addr {
 	exists := func(r *Reply) bool { return r.Failure != measurement.DNSNXDomain }
 	var each [len(Types)][]netip.Addr
-	var both sync.WaitGroup
-	for i, typ := range Types {
-		both.Go(func() {
-			reply, _ := c.askUntil(ctx, resolvers, Query{Name: name, Type: typ, Recursive: true}, exists)
-			each[i] = reply.Addresses()
-		})
-	}
-	both.Wait()
+	share.Each(len(Types), func(i int) {
+		reply, _ := c.askUntil(ctx, resolvers, Query{Name: name, Type: Types[i], Recursive: true}, exists)
+		each[i] = reply.Addresses()
+	})
 	return slices.Concat(each[:]...)
 }
 

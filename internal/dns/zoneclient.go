@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -111,25 +110,24 @@ func (c *ZoneClient) Sample(ctx context.Context, resolvers []netip.AddrPort, hos
 	if !ok {
 		return nil
 	}
-	samples := make([]*measurement.Sample, len(types))
-	var all sync.WaitGroup
-	for i, typ := range types {
+	return c.samples(ctx, len(types), func(i int) sampleRequest {
 		request := request
-		request.typ = typ
+		request.typ = types[i]
 		if len(first) > 0 {
 			request.first = first[i]
 		}
-		all.Go(func() {
-			if s, ok := c.sample(ctx, request); ok {
-				samples[i] = &s
-			}
-		})
-	}
-	all.Wait()
+		return request
+	}, func(*measurement.Sample) bool { return true })
+}
+
+// samples takes n samples at the same time and returns those with a result that are wanted.
+func (c *ZoneClient) samples(ctx context.Context, n int, request func(i int) sampleRequest, wanted func(*measurement.Sample) bool) []measurement.Sample {
+	samples, taken := make([]measurement.Sample, n), make([]bool, n)
+	share.Each(n, func(i int) { samples[i], taken[i] = c.sample(ctx, request(i)) })
 	var out []measurement.Sample
-	for _, s := range samples {
-		if s != nil {
-			out = append(out, *s)
+	for i := range samples {
+		if taken[i] && wanted(&samples[i]) {
+			out = append(out, samples[i])
 		}
 	}
 	return out
@@ -173,25 +171,11 @@ func (c *ZoneClient) Confirm(ctx context.Context, resolvers []netip.AddrPort, ho
 	for _, step := range first.Steps {
 		most = max(most, len(step.Servers))
 	}
-	samples := make([]*measurement.Sample, each*most)
-	var all sync.WaitGroup
-	for i := range samples {
-		all.Go(func() {
-			request := request
-			request.turn, request.only = i, true
-			if s, ok := c.sample(ctx, request); ok && (s.Failure == "" || s.Failure == measurement.SampleNoAddress) {
-				samples[i] = &s
-			}
-		})
-	}
-	all.Wait()
-	out := []measurement.Sample{first}
-	for _, s := range samples {
-		if s != nil {
-			out = append(out, *s)
-		}
-	}
-	return out
+	return append([]measurement.Sample{first}, c.samples(ctx, each*most, func(i int) sampleRequest {
+		request := request
+		request.turn, request.only = i, true
+		return request
+	}, func(s *measurement.Sample) bool { return s.Failure == "" || s.Failure == measurement.SampleNoAddress })...)
 }
 
 // sample follows the chain from zone to zone.

@@ -502,14 +502,14 @@ func TestPort53StateBlocked(t *testing.T) {
 func TestInterception(t *testing.T) {
 	inBubble(t, Options{InterceptionTest: true}, func(t *testing.T, n *internet) {
 		ctx := context.Background()
-		n.zoneClient.TestInterception(ctx, host, false)
+		n.zoneClient.TestInterception(ctx, host, false)()
 		if asked := n.log.to(noServer, time.Time{}); len(asked) != 0 {
 			t.Error("tested before any server had answered")
 		}
 		n.silence(noServer)
 		test := func(beforeVerdict bool) int {
 			since := time.Now()
-			n.zoneClient.TestInterception(ctx, host, beforeVerdict)
+			n.zoneClient.TestInterception(ctx, host, beforeVerdict)()
 			return len(n.log.to(noServer, since))
 		}
 		n.sample(host, 0)
@@ -551,14 +551,14 @@ func TestTestInterceptionIsShared(t *testing.T) {
 		defer cancel()
 		var all sync.WaitGroup
 		all.Go(func() {
-			if n.zoneClient.TestInterception(short, host, false) || time.Since(began) != time.Second/2 {
+			if n.zoneClient.TestInterception(short, host, false)() || time.Since(began) != time.Second/2 {
 				t.Errorf("valid after %v, although the caller's time is over", time.Since(began))
 			}
 		})
 		for range 3 {
 			all.Go(func() {
 				pass(100 * time.Millisecond)
-				if !n.zoneClient.TestInterception(context.Background(), "plain.example.", true) {
+				if !n.zoneClient.TestInterception(context.Background(), "plain.example.", true)() {
 					t.Error("there was time for a test")
 				}
 				if took := time.Since(began); took != AuthorityTimers.Patience {
@@ -572,7 +572,7 @@ func TestTestInterceptionIsShared(t *testing.T) {
 		}
 		over, end := context.WithCancel(context.Background())
 		end()
-		if !n.zoneClient.TestInterception(over, host, false) {
+		if !n.zoneClient.TestInterception(over, host, false)() {
 			t.Error("the test of a second ago does not hold")
 		}
 	})
@@ -583,12 +583,12 @@ func TestTestInterceptionWithoutSockets(t *testing.T) {
 	inBubble(t, Options{InterceptionTest: true}, func(t *testing.T, n *internet) {
 		n.sample(host, 0)
 		n.client.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.EMFILE }
-		if n.zoneClient.TestInterception(context.Background(), host, false) {
+		if n.zoneClient.TestInterception(context.Background(), host, false)() {
 			t.Error("valid without a question")
 		}
 		n.client.Dial = n.Dial
 		n.silence(noServer)
-		if !n.zoneClient.TestInterception(context.Background(), host, false) || len(n.log.to(noServer, time.Time{})) == 0 {
+		if !n.zoneClient.TestInterception(context.Background(), host, false)() || len(n.log.to(noServer, time.Time{})) == 0 {
 			t.Error("not repeated")
 		}
 	})

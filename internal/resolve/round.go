@@ -10,6 +10,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
@@ -153,7 +154,9 @@ func (r *Round) run() {
 	all.Go(func() { r.lookUp(&all) })
 	var valid []measurement.Sample
 	if r.asksZone() && r.resolverAnswered() {
-		all.Go(r.findSameViews)
+		if r.needsViews() {
+			all.Go(r.findSameViews)
+		}
 		valid = r.sample()
 	}
 	all.Wait()
@@ -181,41 +184,36 @@ func (r *Round) intercepted() bool {
 func (r *Round) lookUp(owners *sync.WaitGroup) {
 	defer close(r.lookedUp)
 	defer close(r.arrivals)
-	var all sync.WaitGroup
 	var once sync.Once
-	for i, resolver := range r.service.resolvers {
-		all.Go(func() {
-			l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name(), r.patience, &r.trackers[i])
-			var prefixes []netip.Prefix
-			if slices.ContainsFunc(l.Addresses, isUniqueLocal) {
-				prefixes = r.service.nat64.Prefixes(r.ctx, resolver)
-			}
-			r.mu.Lock()
-			r.lookups[i] = &l
-			r.prefixes = append(r.prefixes, prefixes...)
-			r.mu.Unlock()
-			r.host.answered(&l)
-			switch l.Failure {
-			case measurement.DNSOK, measurement.DNSNXDomain, measurement.DNSNoAddress:
-				r.service.answered.Store(true)
-				once.Do(func() { close(r.first) })
-			case measurement.DNSServFail, measurement.DNSRefused, measurement.DNSRcode, measurement.DNSMalformed, measurement.DNSLoop,
-				measurement.DNSTimeout, measurement.DNSUnreachable, measurement.DNSOutOfTime:
-			}
-			owners.Go(func() { r.askLastOwners(&l) })
-			r.arrivals <- struct{}{}
-		})
-	}
-	all.Wait()
+	share.Each(len(r.service.resolvers), func(i int) {
+		resolver := r.service.resolvers[i]
+		l := dns.Lookup(r.ctx, r.service.exchanger, resolver, r.host.name(), r.patience, &r.trackers[i])
+		var prefixes []netip.Prefix
+		if slices.ContainsFunc(l.Addresses, isUniqueLocal) {
+			prefixes = r.service.nat64.Prefixes(r.ctx, resolver)
+		}
+		r.mu.Lock()
+		r.lookups[i] = &l
+		r.prefixes = append(r.prefixes, prefixes...)
+		r.mu.Unlock()
+		r.host.answered(&l)
+		switch l.Failure {
+		case measurement.DNSOK, measurement.DNSNXDomain, measurement.DNSNoAddress:
+			r.service.answered.Store(true)
+			once.Do(func() { close(r.first) })
+		case measurement.DNSServFail, measurement.DNSRefused, measurement.DNSRcode, measurement.DNSMalformed, measurement.DNSLoop,
+			measurement.DNSTimeout, measurement.DNSUnreachable, measurement.DNSOutOfTime:
+		}
+		r.askLastOwners(&l, owners)
+		r.arrivals <- struct{}{}
+	})
 }
 
 // askLastOwners asks the resolver of a look-up for the owner of the host's addresses by itself, if a CNAME leads there:
 // where all records of a chain have one TTL, only that answer shows the TTL of the addresses. A type without an address
 // is left out, and so is one that the resolver was asked for more than once, which keeps the load on the resolver at
-// four questions.
-func (r *Round) askLastOwners(l *measurement.Lookup) {
-	var all sync.WaitGroup
-	defer all.Wait()
+// four questions. The questions belong to owners.
+func (r *Round) askLastOwners(l *measurement.Lookup, owners *sync.WaitGroup) {
 	for i := range l.Answers {
 		answer := &l.Answers[i]
 		owner := r.host.lastOwner(answer.Type)
@@ -223,7 +221,7 @@ func (r *Round) askLastOwners(l *measurement.Lookup) {
 			continue
 		}
 		q := dns.Query{Name: owner, Type: answer.Type, Recursive: true, Patience: r.patience}
-		all.Go(func() {
+		owners.Go(func() {
 			answer := r.service.exchanger.Exchange(r.ctx, l.Resolver, q).Answer
 			r.host.ownerAnswered(&answer)
 		})
@@ -246,12 +244,10 @@ func (r *Round) resolverAnswered() bool {
 // interception test holds.
 func (r *Round) sample() []measurement.Sample {
 	c, h := r.service.zoneClient, r.host
-	var test sync.WaitGroup
-	test.Go(func() { c.TestInterception(r.ctx, h.name(), false) })
+	c.TestInterception(r.ctx, h.name(), false)
 	out := c.Sample(r.ctx, r.service.resolvers, h.name(), dns.Types[:], h.nextTurn())
-	test.Wait()
 	// The very first test is made after a server has answered; and the round of another host may have begun one since.
-	if !c.TestInterception(r.ctx, h.name(), false) || r.intercepted() {
+	if !c.TestInterception(r.ctx, h.name(), false)() || r.intercepted() {
 		return nil
 	}
 	h.sampled(out)
@@ -270,20 +266,18 @@ func (r *Round) confirm() (valid []measurement.Sample) {
 		if len(wants) == 0 {
 			return valid
 		}
-		samples := make([][]measurement.Sample, len(wants))
-		var all sync.WaitGroup
-		for i, want := range wants {
-			var walk time.Time
-			if want.Walk {
-				walk = answered
-				all.Go(func() { c.TestInterception(r.ctx, h.name(), true) })
-			}
-			all.Go(func() {
-				samples[i] = c.Confirm(r.ctx, r.service.resolvers, h.name(), want.Type, want.Each, walk)
-			})
+		if slices.ContainsFunc(wants, func(w staleness.Request) bool { return w.Walk }) {
+			c.TestInterception(r.ctx, h.name(), true)
 		}
-		all.Wait()
-		if !c.TestInterception(r.ctx, h.name(), false) || r.intercepted() {
+		samples := make([][]measurement.Sample, len(wants))
+		share.Each(len(wants), func(i int) {
+			var walk time.Time
+			if wants[i].Walk {
+				walk = answered
+			}
+			samples[i] = c.Confirm(r.ctx, r.service.resolvers, h.name(), wants[i].Type, wants[i].Each, walk)
+		})
+		if !c.TestInterception(r.ctx, h.name(), false)() || r.intercepted() {
 			return valid
 		}
 		for _, s := range samples {
@@ -298,32 +292,27 @@ func (r *Round) confirm() (valid []measurement.Sample) {
 // one whose own upstream is down rightly serves expired records (RFC 8767).
 func (r *Round) testUpstream() {
 	s, h := r.service, r.host
-	var all sync.WaitGroup
-	for _, resolver := range h.wantsUpstream(s.now()) {
-		all.Go(func() {
-			asked := s.now()
-			if reaches, ok := s.zoneClient.Reaches(r.ctx, s.resolvers, resolver, h.name()); ok {
-				h.upstream(resolver, asked, reaches)
-			}
-		})
-	}
-	all.Wait()
+	wants := h.wantsUpstream(s.now())
+	share.Each(len(wants), func(i int) {
+		asked := s.now()
+		if reaches, ok := s.zoneClient.Reaches(r.ctx, s.resolvers, wants[i], h.name()); ok {
+			h.upstream(wants[i], asked, reaches)
+		}
+	})
 }
 
-// findSameViews finds out for each resolver whether its queries leave from the same address as this machine's, if the
-// proof needs to know.
+// needsViews reports whether the proof needs to know whether resolvers have the view of this machine.
+func (r *Round) needsViews() bool {
+	return r.service.config.Authority.Whoami != "" && !r.host.options.SingleView
+}
+
+// findSameViews finds out for each resolver whether its queries leave from the same address as this machine's.
 func (r *Round) findSameViews() {
 	s := r.service
-	whoami := s.config.Authority.Whoami
-	if whoami == "" || r.host.options.SingleView {
-		return
-	}
 	same := make([]bool, len(s.resolvers))
-	var all sync.WaitGroup
-	for i, resolver := range s.resolvers {
-		all.Go(func() { same[i] = s.zoneClient.SameView(r.ctx, resolver, whoami+".") })
-	}
-	all.Wait()
+	share.Each(len(same), func(i int) {
+		same[i] = s.zoneClient.SameView(r.ctx, s.resolvers[i], s.config.Authority.Whoami+".")
+	})
 	r.sameView = same
 }
 
