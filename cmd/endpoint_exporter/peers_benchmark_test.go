@@ -46,7 +46,7 @@ const peersWorkers = 16
 // peersRow is one row of the table.
 type peersRow struct {
 	name  string
-	aim   float64 // ratio to as many probes of the peer
+	aim   float64 // ratio to as many probes of the peer; 0: none
 	hosts []lab.Host
 	// whole resolves names and completes sessions, as the configuration does by default. Without it hosts are
 	// addresses and sessions end with the server flight.
@@ -54,9 +54,30 @@ type peersRow struct {
 	probe      bool   // each path is a scrape of its own at /probe; else all paths are one scrape of /metrics
 	accept     string // header; "": that of Prometheus 3
 	oneByOne   bool   // one request at a time, of the peer too
-	// every is the interval between two scrapes, and between as many probes at once of the peer; 0: no pause. Rounds that
-	// ask the zone's servers need one: those get at most two questions a second for each host.
+	// every is the least interval between two scrapes; 0: no pause. Rounds that ask the zone's servers need one: those get
+	// at most two questions a second for each host.
 	every time.Duration
+	peer  peerLoad
+}
+
+// peerLoad is how the peer is loaded.
+type peerLoad int
+
+const (
+	saturated peerLoad = iota // without a pause
+	spread                    // as many probes as the row has paths, at equal distances in the interval, as Prometheus spreads its targets
+	atOnce                    // as many probes as the row has paths, at the begin of the interval
+)
+
+// catalogueHosts lists the hosts of the built-in catalogue in some regions.
+func catalogueHosts(regions int) (hosts []lab.Host) {
+	for i := range regions {
+		for _, h := range lab.Izuma() {
+			h.Name = strings.Replace(h.Name, ".", fmt.Sprintf("-%d.", i), 1)
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
 }
 
 func peersTable() []peersRow {
@@ -69,7 +90,9 @@ func peersTable() []peersRow {
 		{name: "browser's hello, 50 paths in a scrape", aim: 0.6, hosts: manyHosts(50, "web")},
 		{name: "one path in a scrape: device hello, TCP, at /probe, saturated", aim: 1, hosts: manyHosts(50, "device"), probe: true},
 		{name: "one path in a scrape: device hello, TCP, at /metrics, one scrape at a time", aim: 1, hosts: manyHosts(1, "device"), oneByOne: true},
-		{name: "built-in catalogue's hosts with DNS, finish and ping, 12 paths in a scrape a second", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second},
+		{name: "built-in catalogue with DNS, finish and ping: 120 regions, 1,440 paths in a scrape", aim: 0.6, hosts: catalogueHosts(120), whole: true, dns: true, every: time.Second},
+		{name: "the same: 12 paths in a scrape a second, the peer's 12 probes spread over the second", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: spread},
+		{name: "the same, the peer's 12 probes at once", hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: atOnce},
 	}
 }
 
@@ -102,7 +125,10 @@ func TestBenchPeers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := cmp.Or(*peersExporter, buildExporter(t))
+	binary := *peersExporter
+	if binary == "" {
+		binary = buildExporter(t)
+	}
 	var peers []*blackbox
 	var names []string
 	for name := range strings.FieldsFuncSeq(*peersPrograms, func(r rune) bool { return r == ',' }) {
@@ -203,16 +229,38 @@ func startBlackbox(t *testing.T, name string) *blackbox {
 	return b
 }
 
-// side loads the program as a row does: many probes at a time, one, or as many as the row has paths and then a pause.
+// side loads the program as a row says.
 func (b *blackbox) side(t *testing.T, row peersRow) *side {
 	client, urls, workers := prometheusClient(), b.urls, peersWorkers
-	switch {
-	case row.oneByOne:
+	fetch := func(urls []string) { fetchAll(t, client, acceptPrometheus3, urls, workers) }
+	every, round := time.Duration(0), fetch
+	if row.oneByOne {
 		workers = 1
-	case row.every > 0:
-		urls = urls[:12]
 	}
-	return &side{b.program, func() int { fetchAll(t, client, acceptPrometheus3, urls, workers); return len(urls) }, row.every}
+	if row.peer != saturated {
+		urls, every = urls[:paths(row.hosts)], row.every
+	}
+	if row.peer == spread {
+		round = func(urls []string) {
+			distance := time.NewTicker(row.every / time.Duration(len(urls)))
+			defer distance.Stop()
+			for i := range urls {
+				if i > 0 {
+					<-distance.C
+				}
+				fetch(urls[i : i+1])
+			}
+		}
+	}
+	return &side{b.program, func() int { round(urls); return len(urls) }, every}
+}
+
+// paths is the number of paths of some hosts.
+func paths(hosts []lab.Host) (n int) {
+	for _, h := range hosts {
+		n += len(h.Paths)
+	}
+	return n
 }
 
 // prometheusClient is a client that keeps connections and leaves responses compressed, as Prometheus does.
@@ -322,7 +370,11 @@ func (r *peersReport) add(row peersRow, samples [][]float64) {
 	for i := 1; i < len(samples); i++ {
 		fmt.Fprintf(&line, " %s | %s |", column(ms(i), 2), column(func(pair int) float64 { return ms(0)(pair) / ms(i)(pair) }, 2))
 	}
-	fmt.Fprintf(&line, " %.2f |\n", row.aim)
+	aim := "none"
+	if row.aim > 0 {
+		aim = fmt.Sprintf("%.2f", row.aim)
+	}
+	fmt.Fprintf(&line, " %s |\n", aim)
 	r.tail = line.String()
 	r.b.WriteString(r.tail)
 }
