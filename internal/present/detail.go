@@ -1,216 +1,57 @@
 package present
 
 import (
+	"cmp"
 	"fmt"
-	"time"
+	"strconv"
+	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // detailText returns the clause for what is known about a failure in addition to its kind; "" if nothing is. It
-// begins in lower case and has no full stop. A kind that this function does not know gives the text of the detail.
-func detailText(d measurement.Detail) string { return text(detailClause(d)) }
-
-func detailClause(d measurement.Detail) string {
-	// Not exhaustive: the kinds of DNS and trust are worded in files of their own; a test runs over all kinds.
-	//exhaustive:ignore
-	switch d.Kind {
-	case measurement.DetailConnectRST:
-		return "RST in answer to the SYN"
-	case measurement.DetailConnectSilent:
-		return "no answer to the SYN" + within(d.After)
-	case measurement.DetailConnectFailed:
-		return withText("no connection", d.Text)
-	case measurement.DetailConnectDeadline:
-		return "the round ended before the connection was open"
-	case measurement.DetailSocketFailed:
-		return withText("this machine could not open a socket", d.Text)
-	case measurement.DetailNoRoute:
-		return withText("no route to the address", d.Text)
-	case measurement.DetailLocalFailure:
-		return withText("an error of this machine", d.Text)
-	case measurement.DetailBadCredential:
-		return "the client certificate cannot be used: it has no ECDSA key"
-	case measurement.DetailNotSentInTime:
-		return "the round ended before the device's hello was sent"
-	case measurement.DetailPacketFilter:
-		return withText("this machine's packet filter drops the packets", d.Text)
-	case measurement.DetailICMP:
-		return withText("ICMP error", d.Text)
-	case measurement.DetailPortUnreachable:
-		return "ICMP port unreachable"
-	case measurement.DetailSuspended:
-		return "this machine was suspended or overloaded when the answer should have arrived"
-
-	case measurement.DetailHelloUnanswered:
+// begins in lower case and has no full stop. A kind that detailTexts does not have gives the text of the detail.
+func detailText(d measurement.Detail) string {
+	clause := fillDetail(detailTexts[d.Kind], d)
+	if d.Kind == measurement.DetailUnfit {
+		clause = unfitText(d.Unfit)
 		if d.N > 1 {
-			return fmt.Sprintf("no answer to the device's hello (sent %s)", times(d.N))
+			clause += "; and " + count(d.N-1, "more reason")
 		}
-		return "no answer to the device's hello"
-	case measurement.DetailHelloNotDelivered:
-		return "no answer to the device's hello, which was not acknowledged either: the packet with the hello is dropped"
-	case measurement.DetailHelloDelivered:
-		return "no answer to the device's hello, although it was acknowledged"
-	case measurement.DetailSegmentsLost:
-		return fmt.Sprintf("the first part of the server flight is missing, although %s arrived: large packets are lost (MTU)",
-			plural(d.N, "1 later segment", fmt.Sprintf("%d later segments", d.N)))
-	case measurement.DetailHelloDeadline:
-		return "the round ended before an answer to the device's hello"
-	case measurement.DetailWebHelloUnanswered:
-		return "no answer to a browser's hello"
-	case measurement.DetailFlightIncomplete:
-		return fmt.Sprintf("the server flight is incomplete: %s received", byteCount(d.N))
-	case measurement.DetailFlightDeadline:
-		return fmt.Sprintf("the round ended before the server flight was complete: %s received", byteCount(d.N))
-	case measurement.DetailFlightClosed:
-		return "the server ended the connection " + flightSoFar(d.N)
-	case measurement.DetailFlightReset:
-		return "the connection was reset " + flightSoFar(d.N)
-	case measurement.DetailCookieOnly:
-		return fmt.Sprintf("the server asked for a cookie after %s, then its flight did not arrive: large datagrams or fragments may be lost (MTU)", seconds(d.After.Seconds()))
-	case measurement.DetailFragmentsMissing:
-		return fmt.Sprintf("the first answer came after %s, but the server flight is incomplete: large datagrams or fragments may be lost (MTU)", seconds(d.After.Seconds()))
-	case measurement.DetailNotDTLS:
-		return fmt.Sprintf("%d datagrams received, none of them DTLS", d.N)
-	case measurement.DetailNotTLS:
-		return withText("the answer is not a TLS record", d.Text)
-	case measurement.DetailHTTP:
-		return text(d.Text)
-	case measurement.DetailHTTPServer:
-		return withText("a server without TLS answers in plain HTTP", d.Text)
-	case measurement.DetailUnfit:
-		if d.N > 1 {
-			return fmt.Sprintf("%s; and %s", unfitText(d.Unfit), count(d.N-1, "more reason"))
-		}
-		return unfitText(d.Unfit)
-
-	case measurement.DetailAlert:
-		return "the server sent the alert " + devicetls.AlertName(uint8(d.N))
-	case measurement.DetailAlertAfterCert:
-		return fmt.Sprintf("the server sent the alert %s after the client certificate", devicetls.AlertName(uint8(d.N)))
-	case measurement.DetailEndedAfterCert:
-		return "the connection ended after the client certificate, without a TLS alert"
-	case measurement.DetailResetAfterCert:
-		return "the connection was reset after the client certificate, without a TLS alert"
-	case measurement.DetailFinishSilent:
-		return "no Finished from the server" + within(d.After)
-	case measurement.DetailFinishLost:
-		return "the client's flight was not acknowledged" + within(d.After)
-	case measurement.DetailFinishCut:
-		return "the connection ended before the client's flight was acknowledged"
-	case measurement.DetailFinishEnded:
-		return "the connection ended after the client's flight"
-	case measurement.DetailIDRecordsLost:
-		return "records with a connection id (DTLS content type 25) are lost: without one the handshake completes"
-	case measurement.DetailSessionEnded:
-		return "the server ended the session before it answered the ping"
-	case measurement.DetailFramingRFC8323:
-		return "the server frames CoAP by RFC 8323: it sent a Capabilities and Settings message"
-	case measurement.DetailFinishDeadline:
-		return "the round ended before the server's Finished"
-	case measurement.DetailFinishFailed:
-		return withText("the handshake failed", d.Text)
-	case measurement.DetailFinishNotVerified:
-		return "the server's answer is not protected with the keys of this handshake"
-	case measurement.DetailKeyNotProved:
-		return withText("the server did not prove its key", d.Text)
-	case measurement.DetailPingDeadline:
-		return "the round ended before the answer to the ping"
-	case measurement.DetailWebHandshake:
-		return withText("the browser's handshake failed", d.Text)
-	case measurement.DetailWebDeadline:
-		return "the round ended before the end of the browser's handshake"
-
-	case measurement.DetailUnexpectedMessage:
-		return devicetls.MessageName(uint8(d.N)) + " out of order"
-	case measurement.DetailMalformedMessage:
-		return "malformed " + devicetls.MessageName(uint8(d.N))
-	case measurement.DetailUnexpectedRecord:
-		return fmt.Sprintf("TLS record of type %d out of order", d.N)
-	case measurement.DetailRecordLength:
-		return fmt.Sprintf("TLS record of %s", byteCount(d.N))
-	case measurement.DetailRecordMissing:
-		return "bytes that are not a TLS record"
-	case measurement.DetailRecordVersion:
-		return "TLS record of the version " + devicetls.VersionName(uint16(d.N))
-	case measurement.DetailMalformedAlert:
-		return fmt.Sprintf("TLS alert of %s", byteCount(d.N))
-	case measurement.DetailHandshakeTooLong:
-		return fmt.Sprintf("more than %s of handshake messages", byteCount(d.Max))
-	case measurement.DetailTooManyWarnings:
-		return fmt.Sprintf("more than %d warning alerts", d.Max)
-	case measurement.DetailUnsupportedCipher:
-		return fmt.Sprintf("the handshake cannot be finished with the cipher suite %#04x", d.N)
-	case measurement.DetailRenegotiationFalse:
-		return "the server continues a session that did not exist"
 	}
-	return text(d.Text)
+	return text(cmp.Or(clause, d.Text))
 }
 
 // unfitText returns the clause for one reason why a device cannot use a server flight.
 func unfitText(u measurement.UnfitReason) string {
-	switch u.Kind {
-	case measurement.UnfitMessageTooLong:
-		return fmt.Sprintf("handshake message of %s; a device takes %d", byteCount(u.N), u.Max)
-	case measurement.UnfitRecordTooLong:
-		return fmt.Sprintf("TLS record of %s; a device takes %d", byteCount(u.N), u.Max)
-	case measurement.UnfitSplitMessage:
-		return text(u.Text) + " is split across TLS records, which a device does not reassemble"
-	case measurement.UnfitSplitFragments:
-		return "several fragments of a message in one DTLS record, which a device does not reassemble"
-	case measurement.UnfitEmptyRecord:
-		return "an empty record in a datagram, of which a device drops the rest"
-	case measurement.UnfitTrailingBytes:
-		return fmt.Sprintf("%s after the last record of a datagram, on which a device fails", byteCount(u.N))
-	case measurement.UnfitVersion:
-		return fmt.Sprintf("version %s; a device supports only (D)TLS 1.2", text(u.Text))
-	case measurement.UnfitCipher:
-		return fmt.Sprintf("cipher suite %s, which a device does not offer", text(u.Text))
-	case measurement.UnfitExtension:
-		return fmt.Sprintf("the server answers the extension %s, which a device does not offer", text(u.Text))
-	case measurement.UnfitPointFormats:
-		return "the server supports no point format of a device"
-	case measurement.UnfitTicketMissing:
-		return "the server announces a session ticket and does not send it"
-	case measurement.UnfitTicketUnexpected:
-		return "the server sends a session ticket that it did not announce"
-	case measurement.UnfitNoCertificate:
-		return "no certificate"
-	case measurement.UnfitLeafNotFirst:
-		return fmt.Sprintf("the certificate of the server's own key is number %d of its list; a device expects it first", u.N)
-	case measurement.UnfitKeyExchange:
-		return "no ServerKeyExchange: the key exchange is not ECDHE"
-	case measurement.UnfitCurve:
-		return fmt.Sprintf("key exchange on the curve %s; a device supports only secp256r1", text(u.Text))
-	case measurement.UnfitSignatureScheme:
-		return fmt.Sprintf("signature algorithm %#04x; a device offers 0x0403 and 0x0303", u.N)
-	}
-	return text(string(u.Kind))
+	clause := fillDetail(unfitTexts[u.Kind], measurement.Detail{N: u.N, Max: u.Max, Text: u.Text})
+	return cmp.Or(clause, text(string(u.Kind)))
 }
 
-// withText appends a text of the peer or the operating system to a clause, if there is one.
-func withText(clause, t string) string {
-	if t = text(t); t == "" {
+// fillDetail replaces the names in braces of a clause by what they stand for in a detail.
+func fillDetail(clause string, d measurement.Detail) string {
+	if !strings.Contains(clause, "{") {
 		return clause
 	}
-	return clause + ": " + t
-}
-
-// within is " within 3s"; "" for an unknown duration.
-func within(d time.Duration) string {
-	if d <= 0 {
-		return ""
+	certificate, sent, flight, within, what := "the server's certificate", "", "after the hello", "", text(d.Text)
+	if d.N != 0 {
+		flight = fmt.Sprintf("after %s of the server flight", count(d.N, "byte"))
 	}
-	return " within " + seconds(d.Seconds())
-}
-
-// flightSoFar says how much of the server flight came before it ended.
-func flightSoFar(n int) string {
-	if n == 0 {
-		return "after the hello"
+	if d.N > 1 {
+		certificate, sent = fmt.Sprintf("certificate %d of the server's list", d.N), " (sent "+times(d.N)+")"
 	}
-	return fmt.Sprintf("after %s of the server flight", byteCount(n))
+	if d.After > 0 {
+		within = " within " + seconds(d.After.Seconds())
+	}
+	return strings.NewReplacer(
+		"{n}", strconv.Itoa(d.N), "{hex}", fmt.Sprintf("%#04x", d.N), "{bytes}", count(d.N, "byte"), "{sent}", sent,
+		"{segments}", count(d.N, "later segment"), "{datagrams}", count(d.N, "datagram"), "{flight}", flight,
+		"{max}", strconv.Itoa(d.Max), "{maxbytes}", count(d.Max, "byte"), "{after}", seconds(d.After.Seconds()), "{within}", within,
+		"{alert}", devicetls.AlertName(uint8(d.N)), "{message}", devicetls.MessageName(uint8(d.N)), "{version}", devicetls.VersionName(uint16(d.N)),
+		"{text}", what, "{:text}", withDetail("", what), "{date}", dateText(what), "{certificate}", certificate,
+		"{rcode}", rcodeText(d.N, d.EDE), "{ede}", edeText(d.EDE),
+	).Replace(clause)
 }
 
 // times is "once", "twice" or "3 times".
@@ -224,9 +65,89 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-func byteCount(n int) string {
-	if n == 1 {
-		return "1 byte"
-	}
-	return fmt.Sprintf("%d bytes", n)
+// detailTexts has a clause for each member of measurement.PathDetails except DetailUnfit. [fillDetail] replaces the
+// names in braces.
+var detailTexts = map[measurement.DetailKind]string{
+	measurement.DetailConnectRST:      "RST in answer to the SYN",
+	measurement.DetailConnectSilent:   "no answer to the SYN{within}",
+	measurement.DetailConnectFailed:   "no connection{:text}",
+	measurement.DetailConnectDeadline: "the round ended before the connection was open",
+	measurement.DetailSocketFailed:    "this machine could not open a socket{:text}",
+	measurement.DetailNoRoute:         "no route to the address{:text}",
+	measurement.DetailLocalFailure:    "an error of this machine{:text}",
+	measurement.DetailBadCredential:   "the client certificate cannot be used: it has no ECDSA key",
+	measurement.DetailNotSentInTime:   "the round ended before the device's hello was sent",
+	measurement.DetailPacketFilter:    "this machine's packet filter drops the packets{:text}",
+	measurement.DetailICMP:            "ICMP error{:text}",
+	measurement.DetailPortUnreachable: "ICMP port unreachable",
+	measurement.DetailSuspended:       "this machine was suspended or overloaded when the answer should have arrived",
+
+	measurement.DetailHelloUnanswered:    "no answer to the device's hello{sent}",
+	measurement.DetailHelloNotDelivered:  "no answer to the device's hello, which was not acknowledged either: the packet with the hello is dropped",
+	measurement.DetailHelloDelivered:     "no answer to the device's hello, although it was acknowledged",
+	measurement.DetailSegmentsLost:       "the first part of the server flight is missing, although {segments} arrived: large packets are lost (MTU)",
+	measurement.DetailHelloDeadline:      "the round ended before an answer to the device's hello",
+	measurement.DetailWebHelloUnanswered: "no answer to a browser's hello",
+	measurement.DetailFlightIncomplete:   "the server flight is incomplete: {bytes} received",
+	measurement.DetailFlightDeadline:     "the round ended before the server flight was complete: {bytes} received",
+	measurement.DetailFlightClosed:       "the server ended the connection {flight}",
+	measurement.DetailFlightReset:        "the connection was reset {flight}",
+	measurement.DetailCookieOnly:         "the server asked for a cookie after {after}, then its flight did not arrive: large datagrams or fragments may be lost (MTU)",
+	measurement.DetailFragmentsMissing:   "the first answer came after {after}, but the server flight is incomplete: large datagrams or fragments may be lost (MTU)",
+	measurement.DetailNotDTLS:            "{n} datagrams received, none of them DTLS",
+	measurement.DetailNotTLS:             "the answer is not a TLS record{:text}",
+	measurement.DetailHTTP:               "{text}",
+	measurement.DetailHTTPServer:         "a server without TLS answers in plain HTTP{:text}",
+
+	measurement.DetailAlert:             "the server sent the alert {alert}",
+	measurement.DetailAlertAfterCert:    "the server sent the alert {alert} after the client certificate",
+	measurement.DetailEndedAfterCert:    "the connection ended after the client certificate, without a TLS alert",
+	measurement.DetailResetAfterCert:    "the connection was reset after the client certificate, without a TLS alert",
+	measurement.DetailFinishSilent:      "no Finished from the server{within}",
+	measurement.DetailFinishLost:        "the client's flight was not acknowledged{within}",
+	measurement.DetailFinishCut:         "the connection ended before the client's flight was acknowledged",
+	measurement.DetailFinishEnded:       "the connection ended after the client's flight",
+	measurement.DetailIDRecordsLost:     "records with a connection id (DTLS content type 25) are lost: without one the handshake completes",
+	measurement.DetailSessionEnded:      "the server ended the session before it answered the ping",
+	measurement.DetailFramingRFC8323:    "the server frames CoAP by RFC 8323: it sent a Capabilities and Settings message",
+	measurement.DetailFinishDeadline:    "the round ended before the server's Finished",
+	measurement.DetailFinishFailed:      "the handshake failed{:text}",
+	measurement.DetailFinishNotVerified: "the server's answer is not protected with the keys of this handshake",
+	measurement.DetailKeyNotProved:      "the server did not prove its key{:text}",
+	measurement.DetailPingDeadline:      "the round ended before the answer to the ping",
+	measurement.DetailWebHandshake:      "the browser's handshake failed{:text}",
+	measurement.DetailWebDeadline:       "the round ended before the end of the browser's handshake",
+
+	measurement.DetailUnexpectedMessage:  "{message} out of order",
+	measurement.DetailMalformedMessage:   "malformed {message}",
+	measurement.DetailUnexpectedRecord:   "TLS record of type {n} out of order",
+	measurement.DetailRecordLength:       "TLS record of {bytes}",
+	measurement.DetailRecordMissing:      "bytes that are not a TLS record",
+	measurement.DetailRecordVersion:      "TLS record of the version {version}",
+	measurement.DetailMalformedAlert:     "TLS alert of {bytes}",
+	measurement.DetailHandshakeTooLong:   "more than {maxbytes} of handshake messages",
+	measurement.DetailTooManyWarnings:    "more than {max} warning alerts",
+	measurement.DetailUnsupportedCipher:  "the handshake cannot be finished with the cipher suite {hex}",
+	measurement.DetailRenegotiationFalse: "the server continues a session that did not exist",
+}
+
+// unfitTexts has a clause for each member of measurement.UnfitKinds.
+var unfitTexts = map[measurement.UnfitKind]string{
+	measurement.UnfitMessageTooLong:   "handshake message of {bytes}; a device takes {max}",
+	measurement.UnfitRecordTooLong:    "TLS record of {bytes}; a device takes {max}",
+	measurement.UnfitSplitMessage:     "{text} is split across TLS records, which a device does not reassemble",
+	measurement.UnfitSplitFragments:   "several fragments of a message in one DTLS record, which a device does not reassemble",
+	measurement.UnfitEmptyRecord:      "an empty record in a datagram, of which a device drops the rest",
+	measurement.UnfitTrailingBytes:    "{bytes} after the last record of a datagram, on which a device fails",
+	measurement.UnfitVersion:          "version {text}; a device supports only (D)TLS 1.2",
+	measurement.UnfitCipher:           "cipher suite {text}, which a device does not offer",
+	measurement.UnfitExtension:        "the server answers the extension {text}, which a device does not offer",
+	measurement.UnfitPointFormats:     "the server supports no point format of a device",
+	measurement.UnfitTicketMissing:    "the server announces a session ticket and does not send it",
+	measurement.UnfitTicketUnexpected: "the server sends a session ticket that it did not announce",
+	measurement.UnfitNoCertificate:    "no certificate",
+	measurement.UnfitLeafNotFirst:     "the certificate of the server's own key is number {n} of its list; a device expects it first",
+	measurement.UnfitKeyExchange:      "no ServerKeyExchange: the key exchange is not ECDHE",
+	measurement.UnfitCurve:            "key exchange on the curve {text}; a device supports only secp256r1",
+	measurement.UnfitSignatureScheme:  "signature algorithm {hex}; a device offers 0x0403 and 0x0303",
 }

@@ -1,6 +1,7 @@
 package present
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -11,49 +12,31 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// dnsDetailText words what is known about a failed look-up besides its failure. It is empty for a detail without a
-// kind and without a text.
+// dnsDetailText words what is known about a failed look-up besides its failure. It is the text of a detail that
+// dnsDetailTexts does not have.
 func dnsDetailText(d measurement.Detail) string {
-	words := text(d.Text)
-	// Not exhaustive: the other kinds are worded in files of their own; a test runs over all kinds.
-	//exhaustive:ignore
-	switch d.Kind {
-	case measurement.DNSDetailSilent:
-		words = fmt.Sprintf("no answer within %s (%d %s sent)", seconds(d.After.Seconds()), d.N, plural(d.N, "datagram", "datagrams"))
-	case measurement.DNSDetailRoundEnded:
-		words = "the round ended before an answer arrived"
-	case measurement.DNSDetailSuspended:
-		words = fmt.Sprintf("this machine was suspended or overloaded (it ran %s late)", seconds(d.After.Seconds()))
-	case measurement.DNSDetailNoSocket:
-		words = "this machine could not open a socket: " + words
-	case measurement.DNSDetailUnreachable:
-		words = "no path to the server: " + words
-	case measurement.DNSDetailTCPSilent:
-		words = fmt.Sprintf("truncated over UDP, and no answer over TCP within %s", seconds(d.After.Seconds()))
-	case measurement.DNSDetailTCPFailed:
-		words = "truncated over UDP, and failed over TCP: " + words
-	case measurement.DNSDetailTCPClosed:
-		words = "truncated over UDP, and the server closed the TCP connection without an answer"
-	case measurement.DNSDetailTCPTruncated:
-		words = "truncated over UDP, and no complete answer over TCP either"
-	case measurement.DNSDetailTCPForeign:
-		words = "truncated over UDP, and the answers over TCP belong to other questions"
-	case measurement.DNSDetailBroken:
-		words = "the answer cannot be parsed"
-	case measurement.DNSDetailFlood:
-		words = fmt.Sprintf("%d packets arrived that do not answer the question", d.N)
-	case measurement.DNSDetailRcode:
-		words = rcodeText(d.N, d.EDE)
-	case measurement.DNSDetailFiltered:
-		words = "the server says that it filters the name: " + edeText(d.EDE)
-	case measurement.DNSDetailLoop:
-		words = "the CNAME chain does not end"
-	case measurement.DNSDetailBadAddress:
-		words = "an address record holds no address"
-	case measurement.DNSDetailNoAddress:
-		words = "the answer holds no address"
-	}
-	return words
+	return cmp.Or(fillDetail(dnsDetailTexts[d.Kind], d), text(d.Text))
+}
+
+// dnsDetailTexts has a clause for each member of measurement.DNSDetailKinds. [fillDetail] replaces the names in braces.
+var dnsDetailTexts = map[measurement.DetailKind]string{
+	measurement.DNSDetailSilent:       "no answer within {after} ({datagrams} sent)",
+	measurement.DNSDetailRoundEnded:   "the round ended before an answer arrived",
+	measurement.DNSDetailSuspended:    "this machine was suspended or overloaded (it ran {after} late)",
+	measurement.DNSDetailNoSocket:     "this machine could not open a socket: {text}",
+	measurement.DNSDetailUnreachable:  "no path to the server: {text}",
+	measurement.DNSDetailTCPSilent:    "truncated over UDP, and no answer over TCP within {after}",
+	measurement.DNSDetailTCPFailed:    "truncated over UDP, and failed over TCP: {text}",
+	measurement.DNSDetailTCPClosed:    "truncated over UDP, and the server closed the TCP connection without an answer",
+	measurement.DNSDetailTCPTruncated: "truncated over UDP, and no complete answer over TCP either",
+	measurement.DNSDetailTCPForeign:   "truncated over UDP, and the answers over TCP belong to other questions",
+	measurement.DNSDetailBroken:       "the answer cannot be parsed",
+	measurement.DNSDetailFlood:        "{n} packets arrived that do not answer the question",
+	measurement.DNSDetailRcode:        "{rcode}",
+	measurement.DNSDetailFiltered:     "the server says that it filters the name: {ede}",
+	measurement.DNSDetailLoop:         "the CNAME chain does not end",
+	measurement.DNSDetailBadAddress:   "an address record holds no address",
+	measurement.DNSDetailNoAddress:    "the answer holds no address",
 }
 
 // lookupDetail words what is known about a look-up besides its failure.

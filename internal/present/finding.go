@@ -1,6 +1,7 @@
 package present
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -25,24 +26,8 @@ func FindingText(f *report.Finding) string {
 // clause.
 func findingClause(f *report.Finding) string {
 	detail := detailText(f.Detail)
-	orDetail := func(clause string) string {
-		if detail != "" {
-			return detail
-		}
-		return clause
-	}
-	orCertificateDetail := func(clause string) string {
-		if detail := trustDetailText(f.Certificate.Detail); detail != "" {
-			return detail
-		}
-		return clause
-	}
-	withDetail := func(clause, detail string) string {
-		if detail != "" {
-			return clause + ": " + detail
-		}
-		return clause
-	}
+	orDetail := func(clause string) string { return cmp.Or(detail, clause) }
+	orCertificateDetail := func(clause string) string { return cmp.Or(trustDetailText(f.Certificate.Detail), clause) }
 	switch f.Reason {
 	case reason.OK:
 		return ""

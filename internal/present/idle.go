@@ -49,12 +49,7 @@ func IdleText(b *report.IdleBounds) string {
 // idleFact is a clause for how a connection ended, or why that is not known.
 func idleFact(f report.IdleFact) string {
 	cause := func() string { return idleFact(report.IdleFact{Kind: f.Cause, Detail: f.Detail}) }
-	detail := func(words string) string {
-		if d := detailText(f.Detail); d != "" {
-			return words + ": " + d
-		}
-		return words
-	}
+	detail := func(words string) string { return withDetail(words, detailText(f.Detail)) }
 	switch f.Kind {
 	case report.IdleNoAnswer:
 		return "dropped silently, while a fresh connection is answered"

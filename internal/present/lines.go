@@ -106,20 +106,12 @@ func pathAdviceText(h *report.Host, p *report.Path) string {
 	return ""
 }
 
-// withReason is "silent: no answer to the device's hello".
-func withReason(r reason.Reason, clause string) string {
-	if clause == "" {
-		return string(r)
-	}
-	return string(r) + ": " + clause
-}
-
 // pathLine says why no address of a path was probed. The answers of the DNS servers have their own lines.
 func pathLine(p *Path) string {
 	if p.Reason == reason.DNSFailed {
-		return withReason(p.Reason, "no address")
+		return withDetail(string(p.Reason), "no address")
 	}
-	return withReason(p.Reason, p.Seen)
+	return withDetail(string(p.Reason), p.Seen)
 }
 
 // tookText is how long connect and hello took together.
@@ -141,7 +133,7 @@ func addressLine(a *Address) string {
 		parts = append(parts, "withdrawn from the zone")
 	}
 	if a.Reason != reason.OK {
-		return strings.Join(append(parts, withReason(a.Reason, a.Seen)), ", ")
+		return strings.Join(append(parts, withDetail(string(a.Reason), a.Seen)), ", ")
 	}
 	if c := a.Certificate; c != nil {
 		if a.Unjudged {

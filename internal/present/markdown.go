@@ -183,20 +183,13 @@ func stalenessCell(r *Resolver) string {
 	case staleness.OK:
 		return "no"
 	case staleness.Stale:
-		return withWhy("yes, proved", r.Why)
+		return withDetail("yes, proved", r.Why)
 	case staleness.Suspect:
-		return withWhy("suspected", r.Why)
+		return withDetail("suspected", r.Why)
 	case staleness.Unknown:
-		return withWhy("not known", r.Why)
+		return withDetail("not known", r.Why)
 	}
 	return ""
-}
-
-func withWhy(answer, why string) string {
-	if why == "" {
-		return answer
-	}
-	return answer + ": " + why
 }
 
 // markup is what Markdown would take for markup, in a table's cell or in a line of text, and what some renderers turn

@@ -102,7 +102,7 @@ func changeText(c *watch.Change) (result word, clause string) {
 	case report.Unknown:
 		return word{"?", report.Unknown}, places + ": " + stateWord(after) + lasted
 	case report.Down:
-		clause = withReason(c.Finding.Reason, FindingText(&c.Finding))
+		clause = withDetail(string(c.Finding.Reason), FindingText(&c.Finding))
 		if after.Partly {
 			clause = "at another address, " + clause
 		}

@@ -59,6 +59,14 @@ func plural(n int, one, many string) string {
 	return many
 }
 
+// withDetail is "clause: detail"; the clause if there is no detail.
+func withDetail(clause, detail string) string {
+	if detail == "" {
+		return clause
+	}
+	return clause + ": " + detail
+}
+
 // count is "1 path" or "3 paths".
 func count(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun, noun+"s")) }
 

@@ -20,7 +20,7 @@ func checkSentence(t *testing.T, about, text string, seen map[string]string) {
 	switch {
 	case text == "":
 		t.Errorf("%s: no text", about)
-	case strings.Contains(text, "  ") || strings.Contains(text, "%!") || strings.Contains(text, " .") || strings.Contains(text, " ,"):
+	case strings.Contains(text, "  ") || strings.Contains(text, "%!") || strings.Contains(text, " .") || strings.Contains(text, " ,") || strings.ContainsAny(text, "{}"):
 		t.Errorf("%s: badly put together: %s", about, text)
 	}
 	if other, taken := seen[text]; taken {
