@@ -29,7 +29,8 @@ func unfitText(u measurement.UnfitReason) string {
 	return cmp.Or(clause, text(string(u.Kind)))
 }
 
-// fillDetail replaces the names in braces of a clause by what they stand for in a detail.
+// fillDetail replaces the names in braces of a clause by what they stand for in a detail; {:text} is the text after a
+// colon, if there is one.
 func fillDetail(clause string, d measurement.Detail) string {
 	if !strings.Contains(clause, "{") {
 		return clause

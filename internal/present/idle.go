@@ -48,80 +48,60 @@ func IdleText(b *report.IdleBounds) string {
 
 // idleFact is a clause for how a connection ended, or why that is not known.
 func idleFact(f report.IdleFact) string {
-	cause := func() string { return idleFact(report.IdleFact{Kind: f.Cause, Detail: f.Detail}) }
-	detail := func(words string) string { return withDetail(words, detailText(f.Detail)) }
-	switch f.Kind {
-	case report.IdleNoAnswer:
-		return "dropped silently, while a fresh connection is answered"
-	case report.IdleRSTDuring:
-		return "RST during the silence"
-	case report.IdleRSTAfter:
-		return "RST in answer to what was sent after it"
-	case report.IdleICMPDuring:
-		return "ICMP port unreachable during the silence"
-	case report.IdleICMPAfter:
-		return "ICMP port unreachable in answer to what was sent after it"
-	case report.IdleFIN:
-		return "FIN"
-	case report.IdleNotify:
-		return "close_notify"
-	case report.IdleAlert:
-		return cmp.Or(detailText(f.Detail), "TLS alert")
-	case report.IdleNothingMeasured:
-		return "nothing was measured"
-	case report.IdleNotMeasuredYet:
-		return "not measured yet"
-	case report.IdleForeign:
-		return "something other than the cloud answers, and its timeouts are not those of the path"
-	case report.IdleNoConnection:
-		return detail("no connection")
-	case report.IdleHelloUnanswered:
-		return detail("the hello is not answered")
-	case report.IdleHelloDiffers:
-		return detail("after the silence the hello is answered in another way")
-	case report.IdleNoSession:
-		return detail("no session")
-	case report.IdlePingUnanswered:
-		return "the ping before the silence was not answered"
-	case report.IdlePingUnsent:
-		return "the ping could not be sent in time"
-	case report.IdleWalkFailed:
-		return detail("the connection failed")
-	case report.IdlePathDown:
-		return "the path is down: a fresh connection fails too (" + cause() + ")"
-	case report.IdleClockJumped:
-		return "this machine's clock jumped, or it was suspended or overloaded"
-	case report.IdleNeedsPing:
-		return "over UDP only a CoAP ping in a session shows that it is alive, and " + cause()
-	case report.IdleFinishDisabled:
-		return "the configuration forbids completing it (finish: false)"
-	case report.IdlePingDisabled:
-		return "the configuration forbids pings (coap_ping: false)"
-	case report.IdleFlightUnfit:
-		return detail("the server flight allows none")
-	case report.IdleFinishFailed:
-		return detail("it cannot be completed")
-	case report.IdlePingNotSupported:
-		return "the server does not answer it"
-	case report.IdleDisagreement:
-		return "connections with the same silence ended in different ways"
+	detail := detailText(f.Detail)
+	if f.Kind == report.IdleAlert && detail != "" {
+		return detail
 	}
-	return string(f.Kind)
+	clause := cmp.Or(idleFactTexts[f.Kind], string(f.Kind))
+	if !strings.Contains(clause, "{cause}") {
+		return strings.ReplaceAll(clause, "{:detail}", withDetail("", detail))
+	}
+	return strings.ReplaceAll(clause, "{cause}", idleFact(report.IdleFact{Kind: f.Cause, Detail: f.Detail}))
+}
+
+// idleFactTexts has a clause for each kind. {:detail} is the detail after a colon, {cause} the clause of the cause.
+var idleFactTexts = map[report.IdleKind]string{
+	report.IdleNoAnswer:         "dropped silently, while a fresh connection is answered",
+	report.IdleRSTDuring:        "RST during the silence",
+	report.IdleRSTAfter:         "RST in answer to what was sent after it",
+	report.IdleICMPDuring:       "ICMP port unreachable during the silence",
+	report.IdleICMPAfter:        "ICMP port unreachable in answer to what was sent after it",
+	report.IdleFIN:              "FIN",
+	report.IdleNotify:           "close_notify",
+	report.IdleAlert:            "TLS alert",
+	report.IdleNothingMeasured:  "nothing was measured",
+	report.IdleNotMeasuredYet:   "not measured yet",
+	report.IdleForeign:          "something other than the cloud answers, and its timeouts are not those of the path",
+	report.IdleNoConnection:     "no connection{:detail}",
+	report.IdleHelloUnanswered:  "the hello is not answered{:detail}",
+	report.IdleHelloDiffers:     "after the silence the hello is answered in another way{:detail}",
+	report.IdleNoSession:        "no session{:detail}",
+	report.IdlePingUnanswered:   "the ping before the silence was not answered",
+	report.IdlePingUnsent:       "the ping could not be sent in time",
+	report.IdleWalkFailed:       "the connection failed{:detail}",
+	report.IdlePathDown:         "the path is down: a fresh connection fails too ({cause})",
+	report.IdleClockJumped:      "this machine's clock jumped, or it was suspended or overloaded",
+	report.IdleNeedsPing:        "over UDP only a CoAP ping in a session shows that it is alive, and {cause}",
+	report.IdleFinishDisabled:   "the configuration forbids completing it (finish: false)",
+	report.IdlePingDisabled:     "the configuration forbids pings (coap_ping: false)",
+	report.IdleFlightUnfit:      "the server flight allows none{:detail}",
+	report.IdleFinishFailed:     "it cannot be completed{:detail}",
+	report.IdlePingNotSupported: "the server does not answer it",
+	report.IdleDisagreement:     "connections with the same silence ended in different ways",
 }
 
 func idleUnsteady(u report.IdleUnsteady) string {
-	switch u.Kind {
-	case report.IdleEndedTogether:
-		return fmt.Sprintf("%d connections ended at one moment after silences of different length, so that something other than silence "+
-			"ended them, such as a restart", u.Connections)
-	case report.IdleSomeSurvived:
-		return fmt.Sprintf("of %d connections silent for %s, %d survived", u.Connections, silence(u.Silence), u.Survived)
-	case report.IdleEndsDiffer:
-		return fmt.Sprintf("%d connections that were to be silent for %s ended after different times", u.Connections, silence(u.Silence))
-	case report.IdleLongerSurvived:
-		return "another connection survived " + silence(u.Silence)
-	}
-	return string(u.Kind)
+	return strings.NewReplacer(
+		"{n}", strconv.Itoa(u.Connections), "{survived}", strconv.Itoa(u.Survived), "{silence}", silence(u.Silence),
+	).Replace(cmp.Or(idleUnsteadyTexts[u.Kind], string(u.Kind)))
+}
+
+var idleUnsteadyTexts = map[report.IdleUnsteadyKind]string{
+	report.IdleEndedTogether: "{n} connections ended at one moment after silences of different length, so that something other than silence " +
+		"ended them, such as a restart",
+	report.IdleSomeSurvived:   "of {n} connections silent for {silence}, {survived} survived",
+	report.IdleEndsDiffer:     "{n} connections that were to be silent for {silence} ended after different times",
+	report.IdleLongerSurvived: "another connection survived {silence}",
 }
 
 // silence writes a silence as the settings of devices and NATs have it: "540 s".
@@ -240,6 +220,8 @@ func idleSurvival(s report.IdleSurvival) string {
 const keepaliveSetting = "MBED_CLIENT_TCP_KEEPALIVE_INTERVAL in mbed_cloud_client_user_config.h, or " +
 	"mbed-client.tcp-keepalive-interval in mbed_app.json (Mbed OS), never both: that gives duplicate definitions"
 
+const lengthenTimeout = "or ask the network's owner to lengthen the idle timeout."
+
 // idleAdvice says what bounds mean for devices: one sentence per line.
 func idleAdvice(a *report.IdleAdvice) []string {
 	if a.Kind == "" {
@@ -252,7 +234,7 @@ func idleAdvice(a *report.IdleAdvice) []string {
 	if slices.ContainsFunc(a.Keepalives, known) {
 		var builds []string
 		for _, k := range a.Keepalives {
-			builds = append(builds, fmt.Sprintf("%s (%s) %s", silence(k.Interval), keepaliveBuild(k.Build), idleSurvival(k.Survival)))
+			builds = append(builds, fmt.Sprintf("%s (%s) %s", silence(k.Interval), cmp.Or(keepaliveBuilds[k.Build], string(k.Build)), idleSurvival(k.Survival)))
 		}
 		lines = append(lines, "Keepalives of devices: "+strings.Join(builds, ", ")+".")
 	}
@@ -264,63 +246,41 @@ func idleAdvice(a *report.IdleAdvice) []string {
 	return lines
 }
 
-func keepaliveBuild(b report.KeepaliveBuild) string {
-	switch b {
-	case report.BuildCClient:
-		return "the C client's default"
-	case report.BuildMbedOS:
-		return "Mbed OS"
-	case report.BuildDocumentation:
-		return "a page of the vendor's documentation"
-	case report.BuildEdge:
-		return "Edge"
-	}
-	return string(b)
+var keepaliveBuilds = map[report.KeepaliveBuild]string{
+	report.BuildCClient:       "the C client's default",
+	report.BuildMbedOS:        "Mbed OS",
+	report.BuildDocumentation: "a page of the vendor's documentation",
+	report.BuildEdge:          "Edge",
 }
 
 func idleSetting(a *report.IdleAdvice) string {
-	const lengthen = "or ask the network's owner to lengthen the idle timeout"
-	seconds := silenceSeconds(a.Setting)
-	switch a.Kind {
-	case report.IdleKeepSettings:
-		return "Every device may keep its setting."
-	case report.IdleSetKeepalive:
-		return fmt.Sprintf("Set the keepalive to %s seconds: %s.", seconds, keepaliveSetting)
-	case report.IdleLimitKeepalive:
-		unit := "seconds"
-		if a.Setting == time.Second {
-			unit = "second"
-		}
-		return fmt.Sprintf("Set the keepalive to at most %s %s: %s.", seconds, unit, keepaliveSetting)
-	case report.IdleIncomplete:
-		return "No setting is recommended, since the measurement is incomplete."
-	case report.IdleNoResult:
-		return "No setting can be recommended, since nothing is known about silence on this path."
-	case report.IdleMeasureAgain:
-		return "Connections ended, but not always after the same silence: measure again before you change a setting."
-	case report.IdleMeasureLonger:
-		return fmt.Sprintf("Nothing was lost up to %s, so no setting is recommended: measure up to %s (--steps) to know about longer keepalives.",
-			silence(a.Survived), silence(a.Longest))
-	case report.IdleTooShort:
-		return fmt.Sprintf("A silence of %s survives, which is too short for a keepalive: measure longer ones (--steps), %s.", silence(a.Survived), lengthen)
-	case report.IdleNothingSurvived:
-		return fmt.Sprintf("No measured silence survives here: measure shorter ones (--steps), %s.", lengthen)
-	case report.IdleUDPSuffices:
-		return fmt.Sprintf("Over UDP a device sends no keepalive, only registration updates, at 75 %% of the lifetime. "+
-			"Silences of up to %s survive here, enough for a lifetime of %s; for a longer one use CoAP over TCP.", silence(a.Survived), silence(a.Survived*4/3))
-	case report.IdleUDPDoesNotSuffice:
-		return "UDP does not work here: over it a device sends no keepalive, and registration updates come later than this path's idle timeout. Use CoAP over TCP."
-	case report.IdleUDPUnknown:
-		return "Whether UDP works here is not known. Over UDP a device sends no keepalive: if in doubt, use CoAP over TCP."
+	unit := "seconds"
+	if a.Setting == time.Second {
+		unit = "second"
 	}
-	return string(a.Kind)
+	return strings.NewReplacer(
+		"{setting}", silenceSeconds(a.Setting), "{unit}", unit, "{survived}", silence(a.Survived), "{longest}", silence(a.Longest),
+		"{lifetime}", silence(a.Survived*4/3),
+	).Replace(cmp.Or(idleSettings[a.Kind], string(a.Kind)))
+}
+
+var idleSettings = map[report.IdleAdviceKind]string{
+	report.IdleKeepSettings:    "Every device may keep its setting.",
+	report.IdleSetKeepalive:    "Set the keepalive to {setting} seconds: " + keepaliveSetting + ".",
+	report.IdleLimitKeepalive:  "Set the keepalive to at most {setting} {unit}: " + keepaliveSetting + ".",
+	report.IdleIncomplete:      "No setting is recommended, since the measurement is incomplete.",
+	report.IdleNoResult:        "No setting can be recommended, since nothing is known about silence on this path.",
+	report.IdleMeasureAgain:    "Connections ended, but not always after the same silence: measure again before you change a setting.",
+	report.IdleMeasureLonger:   "Nothing was lost up to {survived}, so no setting is recommended: measure up to {longest} (--steps) to know about longer keepalives.",
+	report.IdleTooShort:        "A silence of {survived} survives, which is too short for a keepalive: measure longer ones (--steps), " + lengthenTimeout,
+	report.IdleNothingSurvived: "No measured silence survives here: measure shorter ones (--steps), " + lengthenTimeout,
+	report.IdleUDPSuffices: "Over UDP a device sends no keepalive, only registration updates, at 75 % of the lifetime. " +
+		"Silences of up to {survived} survive here, enough for a lifetime of {lifetime}; for a longer one use CoAP over TCP.",
+	report.IdleUDPDoesNotSuffice: "UDP does not work here: over it a device sends no keepalive, and registration updates come later than this path's idle timeout. Use CoAP over TCP.",
+	report.IdleUDPUnknown:        "Whether UDP works here is not known. Over UDP a device sends no keepalive: if in doubt, use CoAP over TCP.",
 }
 
 // IdleProgressText says how far a round is.
 func IdleProgressText(silentNow, done int) string {
-	connections := "connections"
-	if silentNow == 1 {
-		connections = "connection"
-	}
-	return fmt.Sprintf("%d %s silent, %d done", silentNow, connections, done)
+	return fmt.Sprintf("%s silent, %d done", count(silentNow, "connection"), done)
 }

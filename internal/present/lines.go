@@ -91,9 +91,9 @@ func pathFindingText(h *report.Host, p *report.Path) string {
 // lookupFailureText is "the name does not exist (detail)".
 func lookupFailureText(f measurement.DNSFailure, detail string) string {
 	if detail == "" {
-		return dnsFailureText(f)
+		return dnsFailureText[f]
 	}
-	return dnsFailureText(f) + " (" + detail + ")"
+	return dnsFailureText[f] + " (" + detail + ")"
 }
 
 // pathAdviceText is the first of the host's advice that is about a path.
@@ -243,7 +243,7 @@ const fewAddresses = 2
 func resolverLine(r *Resolver, zone *Authority) string {
 	switch {
 	case r.Failure == measurement.DNSOutOfTime:
-		return dnsFailureText(r.Failure)
+		return dnsFailureText[r.Failure]
 	case r.Failure != measurement.DNSOK:
 		return string(r.Failure) + ": " + lookupFailureText(r.Failure, r.Detail)
 	}

@@ -154,7 +154,7 @@ func markdownResolver(b *strings.Builder, h *Host, r *Resolver) {
 	answer := strings.Join(r.Addresses, ", ")
 	switch {
 	case r.Failure == measurement.DNSOutOfTime:
-		answer = "not known: " + dnsFailureText(r.Failure)
+		answer = "not known: " + dnsFailureText[r.Failure]
 	case r.Failure != measurement.DNSOK:
 		answer = "fails: " + string(r.Failure) + ", " + lookupFailureText(r.Failure, r.Detail)
 	case len(r.sinkholes) > 0:

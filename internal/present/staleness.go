@@ -2,6 +2,7 @@ package present
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -35,90 +36,65 @@ const (
 
 // whyText has one sentence for every member of staleness.WhyKinds.
 func whyText(w *staleness.Why) string {
-	switch w.Kind {
-	case staleness.WhyTTLInflated:
-		return fmt.Sprintf("keeps records for %s where the zone publishes %s: %s", lifetime(w.TTL), lifetime(w.ZoneTTL), adviceMinimumTTL)
-	case staleness.WhyExpectedTTLExceeded:
-		return fmt.Sprintf("keeps records for %s where the configuration expects %s: %s", lifetime(w.TTL), lifetime(w.ZoneTTL),
-			adviceMinimumTTL)
-	case staleness.WhyWithdrawnAddress:
-		return fmt.Sprintf("still gives %s, which the zone's servers last gave at %s (TTL %s): %s", w.Value,
-			momentText(w.LastSeen), lifetime(w.ZoneTTL), adviceWithdrawn)
-	case staleness.WhyStaleAnswers:
-		return "marks its answers as expired (EDE 3) although the zone's servers answer: " + adviceServeStale +
-			", and check that it can reach them"
-	case staleness.WhyTTLInflatedOnce:
-		return fmt.Sprintf("answers with TTL %s where the zone publishes %s; not proved: the record may be from before the "+
-			"exporter started, or this was seen only once", lifetime(w.TTL), lifetime(w.ZoneTTL))
-	case staleness.WhyWithdrawnAddressOnce:
-		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; seen once so far", w.Value,
-			momentText(w.LastSeen))
-	case staleness.WhyViewUnproven:
-		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s; not proved: it may see another view "+
-			"of the zone (set single_view or authority.whoami)", w.Value, momentText(w.LastSeen))
-	case staleness.WhyViewUnprovenTTL:
-		return fmt.Sprintf("answers with TTL %s where the zone publishes %s to us; not proved: it may see another view of the "+
-			"zone (set single_view or authority.whoami)", lifetime(w.TTL), lifetime(w.ZoneTTL))
-	case staleness.WhyUpstreamUntested:
-		return "keeps records past their TTL; before that is final, it is tested whether it reaches the zone's servers, since " +
-			"otherwise it may serve expired records"
-	case staleness.WhyUpstreamDown:
-		return "does not reach the zone's servers itself, so it may serve expired records (RFC 8767), and devices depend on them: " +
-			"repair its way to the Internet, and do not empty its cache"
-	case staleness.WhyFormerServer:
-		const former = "; not proved: it may still ask servers that the zone used before its delegation moved"
-		if w.Value == "" {
-			return fmt.Sprintf("answers with TTL %s where the zone publishes %s", secondsText(w.TTL), secondsText(w.ZoneTTL)) + former
-		}
-		return fmt.Sprintf("gives %s, which the zone's servers have not given since %s", w.Value, momentText(w.LastSeen)) + former
-	case staleness.WhyStaleAnswersSeldom:
-		return "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof, as where one " +
-			"of several servers behind its address does so"
-	case staleness.WhyStaleAnswersUnverified:
-		return "marks its answers as expired (EDE 3); not proved, because the zone's servers cannot be asked from here: " +
-			"check that it reaches them, else " + adviceServeStale
-	case staleness.WhyStaleFirst:
-		return "seems to answer with the expired record first and to refresh it afterwards"
-	case staleness.WhyNoAnswer:
-		return "the resolver gives no address"
-	case staleness.WhyNotConfigured:
-		return "the host is not configured, so nothing is remembered of it and its zone's servers are not asked"
-	case staleness.WhyAuthorityOff:
-		return "the zone's servers are not asked (authority.mode: off): set expected_ttl to have TTLs judged"
-	case staleness.WhyNotSampled:
-		return "the zone's servers have not been asked yet"
-	case staleness.WhySampleFailed:
-		return sampleFailureText[w.Failure] + ": cannot be judged now"
-	case staleness.WhyNoZoneAddress:
-		return "the zone's servers give no address of this family, but the resolver does: it synthesises addresses, or sees " +
-			"another view of the zone"
-	case staleness.WhyRoundsTooFar:
-		return fmt.Sprintf("rounds are %s apart: a verdict needs one at least every %s", lifetime(w.Interval), lifetime(w.MaxInterval))
-	case staleness.WhyLearning:
-		said := "still learning: " + lifetime(w.Remaining) + " left"
-		if w.Pause > 0 {
-			said += "; it started again after a pause of " + lifetime(w.Pause) + " between rounds: scrape without pauses"
-		}
-		return said
-	case staleness.WhyValuesReturn:
-		return "the zone's addresses come and go, so that a withdrawn one cannot be told from one that returns; TTLs show no sign " +
-			"that records are kept too long"
-	case staleness.WhyServersNotAsked:
-		return "the zone has more servers than are asked (with authority.mode: servers, list all of them), so that an old record cannot be " +
-			"told from that of another server; there is no sign that records are kept too long"
-	case staleness.WhyForeignAddresses:
-		return "gives only addresses that the zone's servers have not given: it sees another view of the zone, or the zone has " +
-			"many addresses"
-	case staleness.WhyNoSign:
-		if w.TTLFrozen {
-			return "no sign that records are kept past their TTL; its TTLs do not count down (serve-original-ttl, keepttl), so " +
-				"caches behind it keep records too long"
-		}
-		return "no sign that records are kept past their TTL"
-	case staleness.WhyWithinExpectedTTL:
-		return fmt.Sprintf("its TTLs stay within the %s that the configuration expects", lifetime(w.ZoneTTL))
+	sentence := whyTexts[w.Kind]
+	switch {
+	case w.Kind == staleness.WhyFormerServer && w.Value == "":
+		sentence = "answers with TTL {ttl seconds} where the zone publishes {zone seconds}" + formerServer
+	case w.Kind == staleness.WhyLearning && w.Pause > 0:
+		sentence += "; it started again after a pause of {pause} between rounds: scrape without pauses"
+	case w.Kind == staleness.WhyNoSign && w.TTLFrozen:
+		sentence += "; its TTLs do not count down (serve-original-ttl, keepttl), so caches behind it keep records too long"
 	}
-	return ""
+	return strings.NewReplacer(
+		"{ttl}", lifetime(w.TTL), "{ttl seconds}", secondsText(w.TTL), "{zone}", lifetime(w.ZoneTTL), "{zone seconds}", secondsText(w.ZoneTTL),
+		"{value}", w.Value, "{seen}", momentText(w.LastSeen), "{interval}", lifetime(w.Interval), "{max}", lifetime(w.MaxInterval),
+		"{remaining}", lifetime(w.Remaining), "{pause}", lifetime(w.Pause), "{failure}", sampleFailureText[w.Failure],
+	).Replace(sentence)
+}
+
+const formerServer = "; not proved: it may still ask servers that the zone used before its delegation moved"
+
+// whyTexts has the sentences, in which [whyText] replaces the names in braces.
+var whyTexts = map[staleness.WhyKind]string{
+	staleness.WhyTTLInflated:         "keeps records for {ttl} where the zone publishes {zone}: " + adviceMinimumTTL,
+	staleness.WhyExpectedTTLExceeded: "keeps records for {ttl} where the configuration expects {zone}: " + adviceMinimumTTL,
+	staleness.WhyWithdrawnAddress:    "still gives {value}, which the zone's servers last gave at {seen} (TTL {zone}): " + adviceWithdrawn,
+	staleness.WhyStaleAnswers: "marks its answers as expired (EDE 3) although the zone's servers answer: " + adviceServeStale +
+		", and check that it can reach them",
+	staleness.WhyTTLInflatedOnce: "answers with TTL {ttl} where the zone publishes {zone}; not proved: the record may be from before the " +
+		"exporter started, or this was seen only once",
+	staleness.WhyWithdrawnAddressOnce: "gives {value}, which the zone's servers have not given since {seen}; seen once so far",
+	staleness.WhyViewUnproven: "gives {value}, which the zone's servers have not given since {seen}; not proved: it may see another view " +
+		"of the zone (set single_view or authority.whoami)",
+	staleness.WhyViewUnprovenTTL: "answers with TTL {ttl} where the zone publishes {zone} to us; not proved: it may see another view of the " +
+		"zone (set single_view or authority.whoami)",
+	staleness.WhyUpstreamUntested: "keeps records past their TTL; before that is final, it is tested whether it reaches the zone's servers, since " +
+		"otherwise it may serve expired records",
+	staleness.WhyUpstreamDown: "does not reach the zone's servers itself, so it may serve expired records (RFC 8767), and devices depend on them: " +
+		"repair its way to the Internet, and do not empty its cache",
+	staleness.WhyFormerServer: "gives {value}, which the zone's servers have not given since {seen}" + formerServer,
+	staleness.WhyStaleAnswersSeldom: "marked an answer as expired (EDE 3) although the zone's servers answer; too seldom so far for a proof, as where one " +
+		"of several servers behind its address does so",
+	staleness.WhyStaleAnswersUnverified: "marks its answers as expired (EDE 3); not proved, because the zone's servers cannot be asked from here: " +
+		"check that it reaches them, else " + adviceServeStale,
+	staleness.WhyStaleFirst:    "seems to answer with the expired record first and to refresh it afterwards",
+	staleness.WhyNoAnswer:      "the resolver gives no address",
+	staleness.WhyNotConfigured: "the host is not configured, so nothing is remembered of it and its zone's servers are not asked",
+	staleness.WhyAuthorityOff:  "the zone's servers are not asked (authority.mode: off): set expected_ttl to have TTLs judged",
+	staleness.WhyNotSampled:    "the zone's servers have not been asked yet",
+	staleness.WhySampleFailed:  "{failure}: cannot be judged now",
+	staleness.WhyNoZoneAddress: "the zone's servers give no address of this family, but the resolver does: it synthesises addresses, or sees " +
+		"another view of the zone",
+	staleness.WhyRoundsTooFar: "rounds are {interval} apart: a verdict needs one at least every {max}",
+	staleness.WhyLearning:     "still learning: {remaining} left",
+	staleness.WhyValuesReturn: "the zone's addresses come and go, so that a withdrawn one cannot be told from one that returns; TTLs show no sign " +
+		"that records are kept too long",
+	staleness.WhyServersNotAsked: "the zone has more servers than are asked (with authority.mode: servers, list all of them), so that an old record cannot be " +
+		"told from that of another server; there is no sign that records are kept too long",
+	staleness.WhyForeignAddresses: "gives only addresses that the zone's servers have not given: it sees another view of the zone, or the zone has " +
+		"many addresses",
+	staleness.WhyNoSign:            "no sign that records are kept past their TTL",
+	staleness.WhyWithinExpectedTTL: "its TTLs stay within the {zone} that the configuration expects",
 }
 
 // sampleFailureText words why the zone's servers cannot be used, as the beginning of a sentence.

@@ -117,6 +117,9 @@ func TestStalenessTextClosedLists(t *testing.T) {
 		texts = append(texts, StalenessText(&staleness.Assessment{Why: why}))
 	}
 	slices.Sort(texts)
+	if all := strings.Join(texts, ""); strings.ContainsAny(all, "{}") {
+		t.Errorf("a name in braces is left: %q", texts)
+	}
 	if strings.HasPrefix(texts[0], ":") || texts[0] == "" {
 		t.Errorf("no text: %q", texts[0])
 	}

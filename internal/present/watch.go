@@ -82,7 +82,7 @@ func changeText(c *watch.Change) (result word, clause string) {
 		r := c.Resolver
 		server := "DNS server " + serverName(r.Lookup.Resolver)
 		if failure := r.Lookup.Failure; failure != measurement.DNSOK {
-			return word{"FAIL", report.Down}, fmt.Sprintf("%s for %s: %s: %s", server, places, failure, dnsFailureText(failure))
+			return word{"FAIL", report.Down}, fmt.Sprintf("%s for %s: %s: %s", server, places, failure, dnsFailureText[failure])
 		}
 		switch r.Staleness.Verdict {
 		case staleness.Stale:

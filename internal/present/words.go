@@ -218,32 +218,17 @@ func signerAndExpected(issuer, expected string) (is, shouldBe string) {
 }
 
 // dnsFailureText says why a look-up gave no address.
-func dnsFailureText(f measurement.DNSFailure) string {
-	switch f {
-	case measurement.DNSOK:
-		return ""
-	case measurement.DNSNXDomain:
-		return "the name does not exist"
-	case measurement.DNSServFail:
-		return "the server failed to resolve it"
-	case measurement.DNSRefused:
-		return "the server refuses to answer"
-	case measurement.DNSNoAddress:
-		return "the name has no address"
-	case measurement.DNSTimeout:
-		return "no answer in time"
-	case measurement.DNSUnreachable:
-		return "the server is unreachable"
-	case measurement.DNSMalformed:
-		return "the answer is malformed"
-	case measurement.DNSLoop:
-		return "the CNAME chain does not end"
-	case measurement.DNSRcode:
-		return "the server answers with an error"
-	case measurement.DNSOutOfTime:
-		return "the round ended before the answer"
-	}
-	return ""
+var dnsFailureText = map[measurement.DNSFailure]string{
+	measurement.DNSNXDomain:    "the name does not exist",
+	measurement.DNSServFail:    "the server failed to resolve it",
+	measurement.DNSRefused:     "the server refuses to answer",
+	measurement.DNSNoAddress:   "the name has no address",
+	measurement.DNSTimeout:     "no answer in time",
+	measurement.DNSUnreachable: "the server is unreachable",
+	measurement.DNSMalformed:   "the answer is malformed",
+	measurement.DNSLoop:        "the CNAME chain does not end",
+	measurement.DNSRcode:       "the server answers with an error",
+	measurement.DNSOutOfTime:   "the round ended before the answer",
 }
 
 // serverFailures names a DNS server with the ways in which it fails: "192.0.2.53: no answer in time".
@@ -254,7 +239,7 @@ func serverFailures(s *report.ResolverSummary) string {
 func failureTexts(s *report.ResolverSummary) string {
 	var out []string
 	for _, f := range s.Failures {
-		out = append(out, dnsFailureText(f))
+		out = append(out, dnsFailureText[f])
 	}
 	return strings.Join(out, "; ")
 }

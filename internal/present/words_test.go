@@ -163,7 +163,7 @@ func TestDNSFailureTextCoversEveryFailure(t *testing.T) {
 	seen := make(map[string]string)
 	for _, f := range closedlist.Constants(t, "../measurement", "DNSFailure") {
 		if measurement.DNSFailure(f) != measurement.DNSOK {
-			checkSentence(t, f, dnsFailureText(measurement.DNSFailure(f)), seen)
+			checkSentence(t, f, dnsFailureText[measurement.DNSFailure(f)], seen)
 		}
 	}
 }
