@@ -45,14 +45,14 @@ func fillDetail(clause string, d measurement.Detail) string {
 	if d.After > 0 {
 		within = " within " + seconds(d.After.Seconds())
 	}
-	return strings.NewReplacer(
-		"{n}", strconv.Itoa(d.N), "{hex}", fmt.Sprintf("%#04x", d.N), "{bytes}", count(d.N, "byte"), "{sent}", sent,
-		"{segments}", count(d.N, "later segment"), "{datagrams}", count(d.N, "datagram"), "{flight}", flight,
-		"{max}", strconv.Itoa(d.Max), "{maxbytes}", count(d.Max, "byte"), "{after}", seconds(d.After.Seconds()), "{within}", within,
-		"{alert}", devicetls.AlertName(uint8(d.N)), "{message}", devicetls.MessageName(uint8(d.N)), "{version}", devicetls.VersionName(uint16(d.N)),
-		"{text}", what, "{:text}", withDetail("", what), "{date}", dateText(what), "{certificate}", certificate,
-		"{rcode}", rcodeText(d.N, d.EDE), "{ede}", edeText(d.EDE),
-	).Replace(clause)
+	return fill(clause, map[string]string{
+		"n": strconv.Itoa(d.N), "hex": fmt.Sprintf("%#04x", d.N), "bytes": count(d.N, "byte"), "sent": sent,
+		"segments": count(d.N, "later segment"), "datagrams": count(d.N, "datagram"), "flight": flight,
+		"max": strconv.Itoa(d.Max), "maxbytes": count(d.Max, "byte"), "after": seconds(d.After.Seconds()), "within": within,
+		"alert": devicetls.AlertName(uint8(d.N)), "message": devicetls.MessageName(uint8(d.N)), "version": devicetls.VersionName(uint16(d.N)),
+		"text": what, ":text": withDetail("", what), "date": dateText(what), "certificate": certificate,
+		"rcode": rcodeText(d.N, d.EDE), "ede": edeText(d.EDE),
+	})
 }
 
 // times is "once", "twice" or "3 times".

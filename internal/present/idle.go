@@ -91,9 +91,9 @@ var idleFactTexts = map[report.IdleKind]string{
 }
 
 func idleUnsteady(u report.IdleUnsteady) string {
-	return strings.NewReplacer(
-		"{n}", strconv.Itoa(u.Connections), "{survived}", strconv.Itoa(u.Survived), "{silence}", silence(u.Silence),
-	).Replace(cmp.Or(idleUnsteadyTexts[u.Kind], string(u.Kind)))
+	return fill(cmp.Or(idleUnsteadyTexts[u.Kind], string(u.Kind)), map[string]string{
+		"n": strconv.Itoa(u.Connections), "survived": strconv.Itoa(u.Survived), "silence": silence(u.Silence),
+	})
 }
 
 var idleUnsteadyTexts = map[report.IdleUnsteadyKind]string{
@@ -258,10 +258,10 @@ func idleSetting(a *report.IdleAdvice) string {
 	if a.Setting == time.Second {
 		unit = "second"
 	}
-	return strings.NewReplacer(
-		"{setting}", silenceSeconds(a.Setting), "{unit}", unit, "{survived}", silence(a.Survived), "{longest}", silence(a.Longest),
-		"{lifetime}", silence(a.Survived*4/3),
-	).Replace(cmp.Or(idleSettings[a.Kind], string(a.Kind)))
+	return fill(cmp.Or(idleSettings[a.Kind], string(a.Kind)), map[string]string{
+		"setting": silenceSeconds(a.Setting), "unit": unit, "survived": silence(a.Survived), "longest": silence(a.Longest),
+		"lifetime": silence(a.Survived * 4 / 3),
+	})
 }
 
 var idleSettings = map[report.IdleAdviceKind]string{

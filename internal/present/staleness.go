@@ -45,11 +45,14 @@ func whyText(w *staleness.Why) string {
 	case w.Kind == staleness.WhyNoSign && w.TTLFrozen:
 		sentence += "; its TTLs do not count down (serve-original-ttl, keepttl), so caches behind it keep records too long"
 	}
-	return strings.NewReplacer(
-		"{ttl}", lifetime(w.TTL), "{ttl seconds}", secondsText(w.TTL), "{zone}", lifetime(w.ZoneTTL), "{zone seconds}", secondsText(w.ZoneTTL),
-		"{value}", w.Value, "{seen}", momentText(w.LastSeen), "{interval}", lifetime(w.Interval), "{max}", lifetime(w.MaxInterval),
-		"{remaining}", lifetime(w.Remaining), "{pause}", lifetime(w.Pause), "{failure}", sampleFailureText[w.Failure],
-	).Replace(sentence)
+	if !strings.Contains(sentence, "{") {
+		return sentence
+	}
+	return fill(sentence, map[string]string{
+		"ttl": lifetime(w.TTL), "ttl seconds": secondsText(w.TTL), "zone": lifetime(w.ZoneTTL), "zone seconds": secondsText(w.ZoneTTL),
+		"value": w.Value, "seen": momentText(w.LastSeen), "interval": lifetime(w.Interval), "max": lifetime(w.MaxInterval),
+		"remaining": lifetime(w.Remaining), "pause": lifetime(w.Pause), "failure": sampleFailureText[w.Failure],
+	})
 }
 
 const formerServer = "; not proved: it may still ask servers that the zone used before its delegation moved"

@@ -67,6 +67,26 @@ func withDetail(clause, detail string) string {
 	return clause + ": " + detail
 }
 
+// fill replaces the names in braces of a sentence. It does not look for names in the words that replace them. A name
+// without a word stays as it is.
+func fill(sentence string, words map[string]string) string {
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(sentence, "{")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		word, ok := words[name]
+		if !ok {
+			word = "{" + name + "}"
+		}
+		out.WriteString(word)
+		sentence = after
+	}
+}
+
 // count is "1 path" or "3 paths".
 func count(n int, noun string) string { return fmt.Sprintf("%d %s", n, plural(n, noun, noun+"s")) }
 
