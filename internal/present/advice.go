@@ -44,14 +44,8 @@ type places struct {
 }
 
 func placesOf(a *report.Advice) places {
-	var hosts, lines []string
-	for i := range a.Places {
-		p := &a.Places[i]
-		lines = append(lines, placeLine(p))
-		if host := text(p.Host); !slices.Contains(hosts, host) {
-			hosts = append(hosts, host)
-		}
-	}
+	lines := each(a.Places, placeLine)
+	hosts := distinct(each(a.Places, func(p *report.Place) string { return text(p.Host) }))
 	out := places{hosts: count(len(hosts), "host"), they: "them", lines: lines}
 	if len(hosts) == 1 {
 		out.hosts, out.they = hosts[0], "it"
@@ -128,7 +122,7 @@ func task(a *report.Advice) Task {
 	case reason.FindOwnRoute:
 		t.For = networkCommands(runtime.GOOS)
 	case reason.OpenNetwork:
-		t.For = placeLines(a.Places)
+		t.For = each(a.Places, placeLine)
 	}
 	t.Text = fill(sentence, words)
 	if slices.Contains(withWorkaround, a.Kind) {
@@ -261,27 +255,18 @@ func proxyText(p report.Proxy) string {
 
 // hostLines lists the hosts of advice that is about more than one, without their paths.
 func hostLines(a *report.Advice) []string {
-	var out []string
-	for i := range a.Places {
-		if line := hostLine(&a.Places[i]); !slices.Contains(out, line) {
-			out = append(out, line)
-		}
-	}
-	if len(out) < 2 {
+	lines := distinct(each(a.Places, hostLine))
+	if len(lines) < 2 {
 		return nil
 	}
-	return out
+	return lines
 }
 
 func secondsText(d time.Duration) string { return fmt.Sprintf("%g s", d.Seconds()) }
 
 // serversText names the DNS servers of advice.
 func serversText(a *report.Advice) string {
-	var out []string
-	for i := range a.Resolvers {
-		out = append(out, serverName(a.Resolvers[i].Server))
-	}
-	return list(out)
+	return list(each(a.Resolvers, func(s *report.ResolverSummary) string { return serverName(s.Server) }))
 }
 
 // inspectedText says who signed instead of the expected authority.

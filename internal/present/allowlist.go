@@ -19,15 +19,11 @@ func AllowListTable(w io.Writer, endpoints []config.Endpoint, anchors map[string
 	b.WriteString("| host | allow outbound | protocol | the certificate is signed by |\n|---|---|---|---|\n")
 	for i := range endpoints {
 		e := &endpoints[i]
-		var paths []string
-		for _, p := range e.Paths {
-			paths = append(paths, strings.ToUpper(string(p.Transport))+fmt.Sprintf(" %d", p.Port))
-		}
 		protocol := "CoAP over TLS 1.2 or DTLS 1.2, without SNI"
 		if e.Client == measurement.Web {
 			protocol = "HTTPS (TLS 1.2 or 1.3, with SNI)"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(e.Host), strings.Join(paths, ", "), protocol, cell(anchorText(e.Trust, anchors)))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(e.Host), strings.Join(pathNames(e.Paths), ", "), protocol, cell(anchorText(e.Trust, anchors)))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -86,9 +82,5 @@ func addressesOf(h *report.Host) string {
 		return "not known: no DNS server gave an address"
 	}
 	slices.SortStableFunc(all, netip.Addr.Compare)
-	var out []string
-	for _, addr := range slices.Compact(all) {
-		out = append(out, addr.String())
-	}
-	return strings.Join(out, ", ")
+	return strings.Join(addresses(slices.Compact(all)), ", ")
 }

@@ -11,11 +11,7 @@ import (
 func causeText(r *report.Report) string {
 	s := &r.Summary
 	n := len(r.Hosts)
-	var servers []string
-	for i := range s.Resolvers {
-		servers = append(servers, serverFailures(&s.Resolvers[i]))
-	}
-	failures := strings.Join(servers, "; ")
+	failures := strings.Join(each(s.Resolvers, serverFailures), "; ")
 	dns := plural(len(s.Resolvers), "The site's DNS server", "The site's DNS servers")
 	none := plural(n, "the host could not be found", fmt.Sprintf("none of the %d hosts could be found", n))
 	switch s.Cause {
@@ -41,15 +37,6 @@ func causeText(r *report.Report) string {
 		return fmt.Sprintf("Nothing gets through: every path to every one of the %d hosts is blocked; where a TCP connection opens, the handshake is stopped.", n)
 	}
 	return ""
-}
-
-// placeLines has one line for each place.
-func placeLines(list []report.Place) []string {
-	var out []string
-	for i := range list {
-		out = append(out, placeLine(&list[i]))
-	}
-	return out
 }
 
 // The commands of advice are for the machine that probes, and work there as printed.

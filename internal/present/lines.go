@@ -39,33 +39,37 @@ type word struct {
 	State report.State
 }
 
+// stateWords are the results of most lines.
+var stateWords = map[report.State]word{
+	report.Up: {"ok", report.Up}, report.Down: {"FAIL", report.Down}, report.Unknown: {"?", report.Unknown},
+}
+
+var staleWord = word{"STALE", report.Down}
+
 // reasonWord is the result of a path or an address. doubt is why a result without a reason is no success.
 func reasonWord(r reason.Reason, doubt doubt) word {
-	if r == reason.OK && doubt != noDoubt {
-		return word{"?", report.Unknown}
+	switch {
+	case r == reason.OutOfTime, r == reason.OK && doubt != noDoubt:
+		return stateWords[report.Unknown]
+	case r == reason.OK:
+		return stateWords[report.Up]
 	}
-	if r == reason.OK {
-		return word{"ok", report.Up}
-	}
-	if r == reason.OutOfTime {
-		return word{"?", report.Unknown}
-	}
-	return word{"FAIL", report.Down}
+	return stateWords[report.Down]
 }
 
 // resolverWord is the result for a resolver. A server whose staleness cannot be judged yet is not at fault.
 func resolverWord(r *Resolver) word {
 	switch {
 	case r.Verdict == staleness.Stale:
-		return word{"STALE", report.Down}
+		return staleWord
 	case r.Failure == measurement.DNSOutOfTime:
-		return word{"?", report.Unknown}
+		return stateWords[report.Unknown]
 	case r.Failure != measurement.DNSOK, len(r.sinkholes) > 0:
-		return word{"FAIL", report.Down}
+		return stateWords[report.Down]
 	case r.Verdict == staleness.Suspect:
-		return word{"?", report.Unknown}
+		return stateWords[report.Unknown]
 	}
-	return word{"ok", report.Up}
+	return stateWords[report.Up]
 }
 
 // pathFindingText says why a path does not carry a device, with the answers of the DNS servers if they are the reason.
@@ -305,11 +309,7 @@ const (
 
 // hostPaths lists a host's paths: "TCP 5684, UDP 5684 and TCP 443".
 func hostPaths(h *Host) string {
-	var names []string
-	for i := range h.Paths {
-		names = append(names, pathName(measurement.Path{Transport: h.Paths[i].Transport, Port: h.Paths[i].Port}))
-	}
-	return list(names)
+	return list(each(h.Paths, func(p *Path) string { return pathName(p.path()) }))
 }
 
 // sourceText says which configuration and which DNS servers a report rests on.

@@ -73,7 +73,7 @@ func markdownRequests(b *strings.Builder, v *View) {
 func markdownPath(b *strings.Builder, host string, p *Path) {
 	row := func(from, to, result, observation, expected string) {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(host),
-			cell(pathName(measurement.Path{Transport: p.Transport, Port: p.Port})), cell(from), cell(to), cell(result), cell(observation), cell(expected))
+			cell(pathName(p.path())), cell(from), cell(to), cell(result), cell(observation), cell(expected))
 	}
 	if len(p.Addresses) == 0 {
 		row("", "", resultText(p.Reason, noDoubt), p.Seen, "")

@@ -80,7 +80,7 @@ func (h shownHost) HistoryOf(p Path) *historyDrawing {
 	if h.history == nil {
 		return nil
 	}
-	return drawHistory(h.history(h.key, measurement.Path{Transport: p.Transport, Port: p.Port}))
+	return drawHistory(h.history(h.key, p.path()))
 }
 
 // shownHosts lists the hosts of which the host name or the service contains the filter.

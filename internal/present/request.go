@@ -29,62 +29,56 @@ func requests(s *report.Summary) []Task {
 
 // request words one kind of request; asked is the advice that asks for it.
 func request(kind reason.Request, asked []report.Advice) []Task {
-	one := func(text string, lines []string) []Task {
-		if len(lines) == 0 {
-			return nil
-		}
-		return []Task{{Text: text, For: lines}}
-	}
-	switch kind {
-	case reason.NoRequest:
-		return nil
-	case reason.RequestDirect:
-		return one("Make the changes below for direct connections. Devices do not use a proxy, so that this one does not help them:", proxyLines(asked))
-	case reason.RequestExemption:
-		return one("Exempt these from TLS inspection, and let them pass without a proxy. Devices accept no certificate except their cloud's own:", requestLines(asked, placeLine))
-	case reason.RequestAllow:
-		return one("Allow these outbound, replies included, without TLS inspection or application filtering:", requestLines(asked, placeLine))
-	case reason.RequestLargeDatagrams:
-		return one("Small datagrams pass on these, and large ones or their fragments are lost. Let them pass in both directions:", requestLines(asked, placeLine))
-	case reason.RequestBox:
-		return one("The answers on these do not come from the cloud, or are altered on the way. Find out which device acts there, and exempt them:", requestLines(asked, placeLine))
-	case reason.RequestRoute:
-		return one("Give this network a route to these hosts, or a DNS server that also gives addresses of the other IP version:", requestLines(asked, hostLine))
-	case reason.RequestFamily:
-		return one("Over one IP version nothing passes on these, over the other everything does. Repair it, or let the DNS servers give no addresses of it:", requestLines(asked, placeLine))
-	case reason.RequestExemptNames:
-		return one("Exempt these names from DNS filtering. They resolve to addresses that cannot be the cloud:", requestLines(asked, hostLine))
-	case reason.RequestAnswers:
-		return one("Let these DNS servers answer the devices and this machine:", serverLines(asked, func(s *report.ResolverSummary) bool { return s.Silent }))
-	case reason.RequestNames:
+	if kind == reason.RequestNames {
 		return namesRequest(asked)
-	case reason.RequestTTL:
-		return one("Let these DNS servers keep no record past its TTL: the cloud's addresses change, and devices connect to the old ones:", staleLines(asked))
-	case reason.RequestIdle:
-		return one("Keep idle connections on these for longer than the devices' keepalive:", idleLines(asked))
 	}
-	return nil
+	words, ok := requestTexts[kind]
+	if !ok {
+		return nil
+	}
+	lines := words.lines(asked)
+	if len(lines) == 0 {
+		return nil
+	}
+	return []Task{{Text: words.text, For: lines}}
 }
+
+// requestTexts has the words for each kind of request except RequestNames, and what they are about.
+var requestTexts = map[reason.Request]struct {
+	text  string
+	lines func(asked []report.Advice) []string
+}{
+	reason.RequestDirect: {"Make the changes below for direct connections. Devices do not use a proxy, so that this one does not help them:", proxyLines},
+	reason.RequestExemption: {"Exempt these from TLS inspection, and let them pass without a proxy. " +
+		"Devices accept no certificate except their cloud's own:", placeLines},
+	reason.RequestAllow:          {"Allow these outbound, replies included, without TLS inspection or application filtering:", placeLines},
+	reason.RequestLargeDatagrams: {"Small datagrams pass on these, and large ones or their fragments are lost. Let them pass in both directions:", placeLines},
+	reason.RequestBox: {"The answers on these do not come from the cloud, or are altered on the way. " +
+		"Find out which device acts there, and exempt them:", placeLines},
+	reason.RequestRoute: {"Give this network a route to these hosts, or a DNS server that also gives addresses of the other IP version:", nameLines},
+	reason.RequestFamily: {"Over one IP version nothing passes on these, over the other everything does. " +
+		"Repair it, or let the DNS servers give no addresses of it:", placeLines},
+	reason.RequestExemptNames: {"Exempt these names from DNS filtering. They resolve to addresses that cannot be the cloud:", nameLines},
+	reason.RequestAnswers:     {"Let these DNS servers answer the devices and this machine:", silentLines},
+	reason.RequestTTL:         {"Let these DNS servers keep no record past its TTL: the cloud's addresses change, and devices connect to the old ones:", staleLines},
+	reason.RequestIdle:        {"Keep idle connections on these for longer than the devices' keepalive:", idleLines},
+}
+
+func proxyLines(asked []report.Advice) []string {
+	return each(asked, func(a *report.Advice) string { return proxyText(a.Proxy) })
+}
+
+func placeLines(asked []report.Advice) []string { return requestLines(asked, placeLine) }
+
+func nameLines(asked []report.Advice) []string { return requestLines(asked, hostLine) }
 
 // requestLines lists the places of advice, each once.
 func requestLines(asked []report.Advice, line func(*report.Place) string) []string {
 	var out []string
 	for i := range asked {
-		for j := range asked[i].Places {
-			if l := line(&asked[i].Places[j]); !slices.Contains(out, l) {
-				out = append(out, l)
-			}
-		}
+		out = append(out, each(asked[i].Places, line)...)
 	}
-	return out
-}
-
-// proxyLines lists the proxies of advice.
-func proxyLines(asked []report.Advice) (out []string) {
-	for i := range asked {
-		out = append(out, proxyText(asked[i].Proxy))
-	}
-	return out
+	return distinct(out)
 }
 
 // servers lists the DNS servers of advice, each once.
@@ -101,22 +95,15 @@ func servers(asked []report.Advice, want func(*report.ResolverSummary) bool) []*
 	return out
 }
 
-func serverLines(asked []report.Advice, want func(*report.ResolverSummary) bool) []string {
-	var out []string
-	for _, s := range servers(asked, want) {
-		out = append(out, serverFailures(s))
-	}
-	return out
+func silentLines(asked []report.Advice) []string {
+	silent := servers(asked, func(s *report.ResolverSummary) bool { return s.Silent })
+	return each(silent, func(s **report.ResolverSummary) string { return serverFailures(*s) })
 }
 
 func namesRequest(asked []report.Advice) []Task {
 	var out []Task
 	for _, s := range servers(asked, func(s *report.ResolverSummary) bool { return len(s.Failing) > 0 }) {
-		var hosts []string
-		for _, host := range s.Failing {
-			hosts = append(hosts, text(host))
-		}
-		out = append(out, Task{Text: fmt.Sprintf("Let these names resolve at DNS server %s (%s):", serverName(s.Server), failureTexts(s)), For: hosts})
+		out = append(out, Task{Text: fmt.Sprintf("Let these names resolve at DNS server %s (%s):", serverName(s.Server), failureTexts(s)), For: safeTexts(s.Failing)})
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package present
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -63,7 +64,7 @@ func (v *View) tracedPaths() []tracedPath {
 			if p.Trace == nil {
 				continue
 			}
-			title := pathName(measurement.Path{Transport: p.Transport, Port: p.Port}) + " to " + h.Host
+			title := pathName(p.path()) + " to " + h.Host
 			if h.Host != p.Trace.Address {
 				title += " (" + p.Trace.Address + ")"
 			}
@@ -129,10 +130,8 @@ func icmpText(h *report.TraceHop) string {
 	if h.Address.Is6() {
 		prohibited, unreachable = []int{1, 5, 6}, map[int]string{0: "no route", 3: "address unreachable", 4: "port unreachable"}
 	}
-	for _, code := range prohibited {
-		if h.Code == code {
-			return fmt.Sprintf("ICMP administratively prohibited (code %d)", h.Code)
-		}
+	if slices.Contains(prohibited, h.Code) {
+		return fmt.Sprintf("ICMP administratively prohibited (code %d)", h.Code)
 	}
 	if words := unreachable[h.Code]; words != "" {
 		return "ICMP " + words

@@ -8,6 +8,7 @@
 package present
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -101,6 +102,8 @@ type Path struct {
 	Trace     *Trace                `json:"trace,omitempty"`
 }
 
+func (p *Path) path() measurement.Path { return measurement.Path{Transport: p.Transport, Port: p.Port} }
+
 // Address is a path to one address; the first of a path is the one that a device would take now.
 type Address struct {
 	Address         string             `json:"address"`
@@ -166,6 +169,7 @@ func NewView(r *report.Report, exporterVersion string) *View {
 		ExporterVersion: text(exporterVersion),
 		Site:            text(r.Site),
 		Configuration:   text(r.Configuration),
+		Resolvers:       each(r.Resolvers, func(server *netip.AddrPort) string { return serverName(*server) }),
 		Started:         r.Started,
 		Finished:        r.Finished,
 		Healthy:         r.Summary.State == report.Up,
@@ -180,14 +184,12 @@ func NewView(r *report.Report, exporterVersion string) *View {
 	if s := r.Summary.State; s == report.Up || s == report.Down {
 		v.state = s
 	}
-	for _, server := range r.Resolvers {
-		v.Resolvers = append(v.Resolvers, serverName(server))
-	}
 	if r.Proxy.Variable != "" {
 		v.Proxy = proxyText(r.Proxy)
 	}
 	for i := range r.Summary.Advice {
-		v.Todo = append(v.Todo, safeTask(task(&r.Summary.Advice[i])))
+		t := task(&r.Summary.Advice[i])
+		v.Todo = append(v.Todo, Task{Text: text(t.Text), For: safeTexts(t.For), Paths: t.Paths})
 	}
 	for i := range r.Hosts {
 		v.Hosts[i] = newHost(&r.Hosts[i])
@@ -198,15 +200,6 @@ func NewView(r *report.Report, exporterVersion string) *View {
 	return v
 }
 
-// safeTask bounds the texts of a task.
-func safeTask(t Task) Task {
-	t.Text = text(t.Text)
-	for i := range t.For {
-		t.For[i] = text(t.For[i])
-	}
-	return t
-}
-
 func newHost(h *report.Host) Host {
 	out := Host{
 		Service:   text(h.Endpoint.Service),
@@ -214,10 +207,8 @@ func newHost(h *report.Host) Host {
 		State:     stateOf(h.Up, h.Known),
 		Keepalive: h.Endpoint.Keepalive.Seconds(),
 		Paths:     make([]Path, len(h.Paths)),
+		Advice:    each(h.Advice, func(a *report.Advice) string { return text(task(a).Text) }),
 		key:       h.Endpoint.Key(),
-	}
-	for i := range h.Advice {
-		out.Advice = append(out.Advice, safeTask(task(&h.Advice[i])).Text)
 	}
 	for i := range h.Resolvers {
 		out.Resolvers = append(out.Resolvers, newResolver(h, &h.Resolvers[i]))
@@ -339,11 +330,8 @@ func newAddress(w *report.Walk) Address {
 }
 
 // safeTexts makes texts from the network safe to show; nil for none.
-func safeTexts(list []string) (out []string) {
-	for _, s := range list {
-		out = append(out, text(s))
-	}
-	return out
+func safeTexts(list []string) []string {
+	return each(list, func(s *string) string { return text(*s) })
 }
 
 func stateOf(up, known bool) report.State {

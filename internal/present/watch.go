@@ -73,41 +73,37 @@ func WatchChange(c *watch.Change, p Palette) string {
 
 // changeText words a change.
 func changeText(c *watch.Change) (result word, clause string) {
-	var where []string
-	for i := range c.Places {
-		where = append(where, placeLine(&c.Places[i]))
-	}
-	places := strings.Join(where, "; ")
+	places := strings.Join(each(c.Places, placeLine), "; ")
 	if c.Resolver != nil {
 		r := c.Resolver
 		server := "DNS server " + serverName(r.Lookup.Resolver)
 		if failure := r.Lookup.Failure; failure != measurement.DNSOK {
-			return word{"FAIL", report.Down}, fmt.Sprintf("%s for %s: %s: %s", server, places, failure, dnsFailureText[failure])
+			return stateWords[report.Down], fmt.Sprintf("%s for %s: %s: %s", server, places, failure, dnsFailureText[failure])
 		}
 		switch r.Staleness.Verdict {
 		case staleness.Stale:
-			return word{"STALE", report.Down}, fmt.Sprintf("%s for %s: proved to keep records past their TTL: it %s", server, places, StalenessText(&r.Staleness))
+			return staleWord, fmt.Sprintf("%s for %s: proved to keep records past their TTL: it %s", server, places, StalenessText(&r.Staleness))
 		case staleness.Suspect:
-			return word{"?", report.Unknown}, fmt.Sprintf("%s for %s: suspected of keeping records past their TTL: it %s", server, places, StalenessText(&r.Staleness))
+			return stateWords[report.Unknown], fmt.Sprintf("%s for %s: suspected of keeping records past their TTL: it %s", server, places, StalenessText(&r.Staleness))
 		case staleness.OK:
-			return word{"ok", report.Up}, fmt.Sprintf("%s for %s: keeps no record past its TTL", server, places)
+			return stateWords[report.Up], fmt.Sprintf("%s for %s: keeps no record past its TTL", server, places)
 		case staleness.Unknown:
 		}
-		return word{"ok", report.Up}, fmt.Sprintf("%s for %s: answers again", server, places)
+		return stateWords[report.Up], fmt.Sprintf("%s for %s: answers again", server, places)
 	}
 	lasted := fmt.Sprintf("; before, for %s: %s", clockless(c.Lasted.Round(time.Second)), stateWord(&c.Before))
 	switch after := &c.After; after.State {
 	case report.Up:
-		return word{"ok", report.Up}, places + ": " + plural(pathsIn(c.Places), "carries a device", "carry a device") + lasted
+		return stateWords[report.Up], places + ": " + plural(pathsIn(c.Places), "carries a device", "carry a device") + lasted
 	case report.Unknown:
-		return word{"?", report.Unknown}, places + ": " + stateWord(after) + lasted
+		return stateWords[report.Unknown], places + ": " + stateWord(after) + lasted
 	case report.Down:
 		clause = withDetail(string(c.Finding.Reason), FindingText(&c.Finding))
 		if after.Partly {
 			clause = "at another address, " + clause
 		}
 	}
-	return word{"FAIL", report.Down}, places + ": " + clause + lasted
+	return stateWords[report.Down], places + ": " + clause + lasted
 }
 
 func pathsIn(places []report.Place) (n int) {
@@ -130,18 +126,6 @@ func stateWord(s *watch.PathState) string {
 		return string(notProved)
 	}
 	return "not known"
-}
-
-// pathWord is the result of a path in the last round.
-func pathWord(s *watch.PathState) word {
-	switch s.State {
-	case report.Up:
-		return word{"ok", report.Up}
-	case report.Down:
-		return word{"FAIL", report.Down}
-	case report.Unknown:
-	}
-	return word{"?", report.Unknown}
 }
 
 // WatchVerdict says in one sentence what a watch found.
@@ -199,7 +183,7 @@ func WatchTable(w *watch.Watch, p Palette) string {
 			t.line("  " + columns.Truncate(text(path.Host), p.Width-2, "…"))
 			host = path.Host
 		}
-		row(pathWord(&path.State), fmt.Sprintf("%s %d", text(path.Transport), path.Port), text(path.Host),
+		row(stateWords[path.State.State], fmt.Sprintf("%s %d", text(path.Transport), path.Port), text(path.Host),
 			fmt.Sprint(path.Rounds), fmt.Sprint(path.Failed), lossText(path), timesText(&path.Connect), timesText(&path.Hello))
 	}
 	return t.String()
@@ -359,11 +343,8 @@ func NewChangeView(c *watch.Change) *ChangeView {
 		out.Resolver = address(c.Resolver.Lookup.Resolver)
 	}
 	for i := range c.Places {
-		host := ChangedHost{Host: text(c.Places[i].Host)}
-		for _, p := range c.Places[i].Paths {
-			host.Paths = append(host.Paths, fmt.Sprintf("%s %d", text(p.Transport), p.Port))
-		}
-		out.Hosts = append(out.Hosts, host)
+		paths := each(c.Places[i].Paths, func(p *measurement.Path) string { return fmt.Sprintf("%s %d", text(p.Transport), p.Port) })
+		out.Hosts = append(out.Hosts, ChangedHost{text(c.Places[i].Host), paths})
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package present
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,9 +29,23 @@ func address(a fmt.Stringer) string { return measurement.Printable(a.String(), m
 
 // addresses makes addresses safe to show.
 func addresses(list []netip.Addr) []string {
-	var out []string
-	for _, a := range list {
-		out = append(out, address(a))
+	return each(list, func(a *netip.Addr) string { return address(a) })
+}
+
+// each words every item of a list; nil for none.
+func each[T any](list []T, word func(*T) string) (words []string) {
+	for i := range list {
+		words = append(words, word(&list[i]))
+	}
+	return words
+}
+
+// distinct leaves out the words that are in a list before.
+func distinct(words []string) (out []string) {
+	for _, w := range words {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
 	}
 	return out
 }
@@ -109,11 +124,7 @@ func pathName(p measurement.Path) string {
 }
 
 func pathNames(paths []measurement.Path) []string {
-	out := make([]string, len(paths))
-	for i, p := range paths {
-		out[i] = pathName(p)
-	}
-	return out
+	return each(paths, func(p *measurement.Path) string { return pathName(*p) })
 }
 
 // placeLine is "TCP 5684 and TCP 443 to lwm2m.example.com (192.0.2.1)".
@@ -257,9 +268,5 @@ func serverFailures(s *report.ResolverSummary) string {
 }
 
 func failureTexts(s *report.ResolverSummary) string {
-	var out []string
-	for _, f := range s.Failures {
-		out = append(out, dnsFailureText[f])
-	}
-	return strings.Join(out, "; ")
+	return strings.Join(each(s.Failures, func(f *measurement.DNSFailure) string { return dnsFailureText[*f] }), "; ")
 }
