@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -119,16 +120,12 @@ func TestZoneText(t *testing.T) {
 		t.Errorf("a zone that answers is worded %q", got)
 	}
 	seen := make(map[string]report.ZoneFailure)
-	for _, failure := range report.ZoneFailures {
+	for _, name := range append(closedlist.Constants(t, "../report", "ZoneFailure"), texts(measurement.SampleFailures)...) {
+		failure := report.ZoneFailure(name)
 		words := ZoneText(&report.Zone{Failure: failure})
 		if words == "" || seen[words] != "" {
 			t.Errorf("%s is worded %q, as is %q", failure, words, seen[words])
 		}
 		seen[words] = failure
-	}
-	for _, failure := range measurement.SampleFailures {
-		if ZoneText(&report.Zone{Failure: report.ZoneFailure(failure)}) == "" {
-			t.Errorf("sample failure %s has no words", failure)
-		}
 	}
 }

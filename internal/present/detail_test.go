@@ -8,7 +8,6 @@ import (
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
@@ -25,7 +24,6 @@ func TestListsAreComplete(t *testing.T) {
 		{"../measurement", "DNSFailure", texts(measurement.DNSFailures)},
 		{"../measurement", "SampleFailure", texts(measurement.SampleFailures)},
 		{"../measurement", "Port53State", texts(measurement.Port53States)},
-		{"../report", "IdleReason", texts(report.IdleReasons)},
 		{"../staleness", "WhyKind", texts(staleness.WhyKinds)},
 		{"../staleness", "Evidence", texts(staleness.Kinds)},
 	} {

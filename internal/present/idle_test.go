@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
@@ -53,14 +54,14 @@ func TestIdleWordsAreComplete(t *testing.T) {
 		}
 		seen[words] = kind
 	}
-	for _, k := range report.IdleKinds {
-		check(string(k), idleFact(report.IdleFact{Kind: k}))
+	for _, k := range closedlist.Constants(t, "../report", "IdleKind") {
+		check(k, idleFact(report.IdleFact{Kind: report.IdleKind(k)}))
 	}
-	for _, k := range report.IdleUnsteadyKinds {
-		check(string(k), idleUnsteady(report.IdleUnsteady{Kind: k}))
+	for _, k := range closedlist.Constants(t, "../report", "IdleUnsteadyKind") {
+		check(k, idleUnsteady(report.IdleUnsteady{Kind: report.IdleUnsteadyKind(k)}))
 	}
-	for _, k := range report.IdleAdviceKinds {
-		check(string(k), idleSetting(&report.IdleAdvice{Kind: k}))
+	for _, k := range closedlist.Constants(t, "../report", "IdleAdviceKind") {
+		check(k, idleSetting(&report.IdleAdvice{Kind: report.IdleAdviceKind(k)}))
 	}
 }
 

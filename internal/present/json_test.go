@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
@@ -34,9 +34,7 @@ func TestJSONDocumented(t *testing.T) {
 		string(measurement.DNSNXDomain), string(measurement.DNSServFail), string(measurement.DNSRefused), string(measurement.DNSNoAddress), string(measurement.DNSTimeout),
 		string(measurement.DNSUnreachable), string(measurement.DNSMalformed), string(measurement.DNSLoop), string(measurement.DNSRcode), string(measurement.DNSOutOfTime),
 	}
-	for _, r := range report.IdleReasons {
-		words = append(words, string(r))
-	}
+	words = append(words, closedlist.Constants(t, "../report", "IdleReason")...)
 	for _, info := range reason.Classes() {
 		words = append(words, string(info.Class))
 	}

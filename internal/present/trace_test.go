@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
@@ -39,8 +40,8 @@ func TestTraceText(t *testing.T) {
 			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
-	for _, ending := range report.TraceEndings {
-		if !seen[ending] {
+	for _, ending := range closedlist.Constants(t, "../report", "TraceEnding") {
+		if !seen[report.TraceEnding(ending)] {
 			t.Errorf("%s is not tested", ending)
 		}
 	}

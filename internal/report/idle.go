@@ -38,9 +38,6 @@ const (
 	IdleReasonLimit    IdleReason = "server_limit" // the server itself ends silent connections
 )
 
-// IdleReasons lists every reason.
-var IdleReasons = []IdleReason{IdleReasonUnknown, IdleReasonSurvived, IdleReasonDropped, IdleReasonReset, IdleReasonLimit}
-
 // IdleFact is how a silent connection ended, or why that is not known. The zero value says nothing.
 type IdleFact struct {
 	Kind IdleKind
@@ -88,14 +85,6 @@ const (
 	IdleDisagreement     IdleKind = "disagreement"       // connections with one silence ended in different ways
 )
 
-// IdleKinds lists every kind.
-var IdleKinds = []IdleKind{
-	IdleNoAnswer, IdleRSTDuring, IdleRSTAfter, IdleICMPDuring, IdleICMPAfter, IdleFIN, IdleNotify, IdleAlert,
-	IdleNothingMeasured, IdleNotMeasuredYet, IdleForeign, IdleNoConnection, IdleHelloUnanswered, IdleHelloDiffers,
-	IdleNoSession, IdlePingUnanswered, IdlePingUnsent, IdleWalkFailed, IdlePathDown, IdleClockJumped, IdleNeedsPing,
-	IdleFinishDisabled, IdlePingDisabled, IdleFlightUnfit, IdleFinishFailed, IdlePingNotSupported, IdleDisagreement,
-}
-
 // IdleOpen is why longer silences have no result.
 type IdleOpen struct {
 	Fact IdleFact
@@ -120,9 +109,6 @@ const (
 	IdleEndsDiffer     IdleUnsteadyKind = "ends_differ"     // connections with one silence ended after different times
 	IdleLongerSurvived IdleUnsteadyKind = "longer_survived" // another connection survived a longer silence
 )
-
-// IdleUnsteadyKinds lists every kind.
-var IdleUnsteadyKinds = []IdleUnsteadyKind{IdleEndedTogether, IdleSomeSurvived, IdleEndsDiffer, IdleLongerSurvived}
 
 // IdleRound is what one round of connections showed.
 type IdleRound struct {
@@ -221,9 +207,3 @@ const (
 	IdleUDPDoesNotSuffice IdleAdviceKind = "udp_insufficient" // the path expires connections between registration updates
 	IdleUDPUnknown        IdleAdviceKind = "udp_unknown"      // nothing is known
 )
-
-// IdleAdviceKinds lists every kind.
-var IdleAdviceKinds = []IdleAdviceKind{
-	IdleKeepSettings, IdleSetKeepalive, IdleLimitKeepalive, IdleIncomplete, IdleNoResult, IdleMeasureAgain, IdleMeasureLonger,
-	IdleTooShort, IdleNothingSurvived, IdleUDPSuffices, IdleUDPDoesNotSuffice, IdleUDPUnknown,
-}

@@ -82,12 +82,6 @@ const (
 	ZoneNoAddress                    = ZoneFailure(measurement.SampleNoAddress)
 )
 
-// ZoneFailures lists every failure.
-var ZoneFailures = []ZoneFailure{
-	ZoneUnconfigured, ZoneNotAsked, ZoneNotFound,
-	ZoneSilent, ZoneBlocked, ZoneIntercepted, ZoneNotAuthoritative, ZoneRefused, ZoneNoAddress,
-}
-
 // Resolver is one host at one of the site's resolvers.
 type Resolver struct {
 	Lookup     measurement.Lookup

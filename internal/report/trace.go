@@ -56,6 +56,3 @@ const (
 	TraceArrived     TraceEnding = "answered"
 	TraceUnavailable TraceEnding = "unavailable" // this system has no way to trace
 )
-
-// TraceEndings lists every ending.
-var TraceEndings = []TraceEnding{TraceLost, TraceStopped, TraceTurnedDown, TraceArrived, TraceUnavailable}
