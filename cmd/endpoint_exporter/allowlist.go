@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -23,24 +22,10 @@ func (a *allowList) addFlags(cmd *kingpin.CmdClause) {
 	cmd.Flag("addresses", "With --allow-list: make a round, and add the addresses that DNS gives now. They change without notice.").BoolVar(&a.addresses)
 }
 
-// check returns an error if the flags do not fit together.
-func (a *allowList) check(k *check) error {
-	switch {
-	case a.addresses && !a.list:
-		return errors.New("--addresses has no effect without --allow-list")
-	case a.list && k.output != "markdown":
-		return errors.New("--allow-list needs --output=markdown")
-	case a.list && (k.watch > 0 || k.save != ""):
-		return errors.New("--allow-list cannot be combined with --watch or --save-certificates")
-	}
-	return nil
-}
-
 // write writes the list; rep has the addresses, or is nil.
 func (a *allowList) write(stdout, stderr io.Writer, cfg *config.Config, rep *report.Report) int {
 	if err := present.AllowList(stdout, cfg.Endpoints, cfg.Trust, rep); err != nil {
-		printError(stderr, "check", fmt.Errorf("write the list: %w", err))
-		return exitUnhealthy
+		return fail(stderr, "check", exitUnhealthy, fmt.Errorf("write the list: %w", err))
 	}
 	if rep != nil && rep.Interrupted {
 		return exitUnknown

@@ -53,22 +53,28 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 	commands[cmd.FullCommand()] = k.run
 }
 
+// conflict returns an error if the flags do not fit together.
+func (k *check) conflict() error {
+	switch {
+	case k.intervalSet && k.watch == 0:
+		return errors.New("--watch.interval has no effect without --watch")
+	case k.failures && k.output != "text":
+		return errors.New("--failures has no effect with --output=" + k.output)
+	case k.allow.addresses && !k.allow.list:
+		return errors.New("--addresses has no effect without --allow-list")
+	case k.allow.list && k.output != "markdown":
+		return errors.New("--allow-list needs --output=markdown")
+	case k.allow.list && (k.watch > 0 || k.save != ""):
+		return errors.New("--allow-list cannot be combined with --watch or --save-certificates")
+	case k.trace && k.watch > 0:
+		return errors.New("--trace and --watch exclude each other")
+	}
+	return nil
+}
+
 func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
-	if k.intervalSet && k.watch == 0 {
-		printError(stderr, "check", errors.New("--watch.interval has no effect without --watch"))
-		return exitUsage
-	}
-	if k.failures && k.output != "text" {
-		printError(stderr, "check", errors.New("--failures has no effect with --output="+k.output))
-		return exitUsage
-	}
-	if err := k.allow.check(k); err != nil {
-		printError(stderr, "check", err)
-		return exitUsage
-	}
-	if k.trace && k.watch > 0 {
-		printError(stderr, "check", errors.New("--trace and --watch exclude each other"))
-		return exitUsage
+	if err := k.conflict(); err != nil {
+		return fail(stderr, "check", exitUsage, err)
 	}
 	load := k.load
 	if len(k.targets) > 0 {
@@ -76,28 +82,19 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	loaded, err := load()
 	if err != nil {
-		k.explain(stderr, err)
-		return exitUsage
+		return k.explain(stderr, err)
 	}
 	cfg := loaded.Config
 	if err := k.choose(loaded, k.targets); err != nil {
-		printError(stderr, "check", err)
-		return exitUsage
+		return fail(stderr, "check", exitUsage, err)
 	}
 	if k.allow.list && !k.allow.addresses {
 		return k.allow.write(stdout, stderr, cfg, nil)
 	}
-	// The result has what the log would repeat.
-	logger := k.logger(io.Discard)
-	if k.logLevel == "debug" {
-		logger = k.logger(stderr)
-	}
-	pipeline, err := build(loaded, k.common, nil, logger)
+	s, _, err := k.survey(loaded, stderr)
 	if err != nil {
-		printError(stderr, "check", err)
-		return exitUsage
+		return fail(stderr, "check", exitUsage, err)
 	}
-	s := survey.New(pipeline.site, survey.Options{Name: hostname(), Logger: logger})
 	defer s.Close()
 	k.interval = max(k.interval, cfg.Survey.MinInterval) // closer rounds would share one report
 	if k.watch > 0 {
@@ -147,7 +144,7 @@ func (k *check) palette(w io.Writer) present.Palette {
 // palette is that of the terminal that w writes to: its width, and colours unless NO_COLOR is set
 // (https://no-color.org).
 func palette(w io.Writer) present.Palette {
-	width, ok := terminalWidth(w)
+	width, _, ok := terminalSize(w)
 	if !ok {
 		return present.Palette{}
 	}
@@ -159,16 +156,16 @@ func palette(w io.Writer) present.Palette {
 	return p
 }
 
-// terminalWidth is the number of columns of a terminal, 0 if it is not known; ok is false if w is not a terminal that
-// interprets escape codes.
-func terminalWidth(w io.Writer) (columns int, ok bool) {
+// terminalSize returns the columns and lines of a terminal, 0 if they are not known; ok is false if w is not a terminal
+// that interprets escape codes.
+func terminalSize(w io.Writer) (columns, lines int, ok bool) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) || !enableEscapes(f) {
-		return 0, false
+		return 0, 0, false
 	}
-	columns, _, err := term.GetSize(int(f.Fd()))
+	columns, lines, err := term.GetSize(int(f.Fd()))
 	if err != nil {
-		return 0, true
+		return 0, 0, true
 	}
-	return columns, true
+	return columns, lines, true
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/kitlog"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 // common holds the flags of every command.
@@ -105,23 +106,41 @@ func (c *common) loadBy(load func(file string) (*config.Loaded, error)) (*config
 	return config.LoadDefault()
 }
 
-// explain prints why the configuration cannot be used, and how the installed one can be left out.
-func (c *common) explain(stderr io.Writer, err error) {
+// explain prints why the configuration cannot be used, and how the installed one can be left out. It returns the exit
+// code.
+func (c *common) explain(stderr io.Writer, err error) int {
 	text := err.Error() + "\n"
 	if c.configFile != "" && !c.configGiven && c.configFile == c.installed {
 		text += "hint: this file is read because it exists and --config.file is not given; --config.file= uses the built-in catalogue only\n"
 	}
 	_ = writeWrapped(stderr, text)
+	return exitUsage
 }
 
-// printError tells the user why a command did not do its work. command is "" for the program as a whole.
-func printError(stderr io.Writer, command string, err error) {
+// fail tells the user why a command did not do its work, and returns the exit code. command is "" for the program as a
+// whole.
+func fail(stderr io.Writer, command string, code int, err error) int {
 	_ = writeWrapped(stderr, present.ErrorText(command, err))
+	return code
+}
+
+// survey prepares the rounds of a command, whose log has debug messages only if they are asked for: the result has what
+// the others would repeat.
+func (c *common) survey(loaded *config.Loaded, stderr io.Writer) (*survey.Survey, *pipeline, error) {
+	logger := c.logger(io.Discard)
+	if c.logLevel == "debug" {
+		logger = c.logger(stderr)
+	}
+	p, err := build(loaded, c, nil, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	return survey.New(p.site, survey.Options{Name: hostname(), Logger: logger}), p, nil
 }
 
 // writeWrapped writes a text, whose lines are broken between words if w is a terminal.
 func writeWrapped(w io.Writer, text string) error {
-	if width, ok := terminalWidth(w); ok && width > 0 {
+	if width, _, ok := terminalSize(w); ok && width > 0 {
 		text = present.WrapLines(text, width)
 	}
 	_, err := io.WriteString(w, text)

@@ -19,12 +19,10 @@ func addConfig(app *kingpin.Application, c *common, commands map[string]command)
 func (s *showConfig) run(_ context.Context, stdout, stderr io.Writer) int {
 	loaded, err := s.load()
 	if err != nil {
-		s.explain(stderr, err)
-		return exitUsage
+		return s.explain(stderr, err)
 	}
 	if err := loaded.Config.Write(stdout); err != nil {
-		printError(stderr, "config", err)
-		return exitUnhealthy
+		return fail(stderr, "config", exitUnhealthy, err)
 	}
 	return exitOK
 }

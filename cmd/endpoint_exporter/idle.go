@@ -19,7 +19,6 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
 // idleCommand holds the flags of the idle command.
@@ -49,18 +48,13 @@ func addIdle(app *kingpin.Application, c *common, commands map[string]command) {
 }
 
 func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
-	fail := func(code int, err error) int {
-		printError(stderr, "idle", err)
-		return code
-	}
 	loaded, err := k.loadForTargets()
 	if err != nil {
-		k.explain(stderr, err)
-		return exitUsage
+		return k.explain(stderr, err)
 	}
 	cfg := loaded.Config
 	if err := k.choose(loaded, []string{k.target}); err != nil {
-		return fail(exitUsage, err)
+		return fail(stderr, "idle", exitUsage, err)
 	}
 	onePath(cfg)
 	if e := &cfg.Endpoints[0]; k.keepalive == 0 && e.Paths[0].Transport == measurement.TCP {
@@ -68,24 +62,19 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	steps, err := k.stepsToMeasure(cfg.Idle.Steps)
 	if err != nil {
-		return fail(exitUsage, err)
+		return fail(stderr, "idle", exitUsage, err)
 	}
-	logger := k.logger(io.Discard)
-	if k.logLevel == "debug" {
-		logger = k.logger(stderr)
-	}
-	pipeline, err := build(loaded, k.common, nil, logger)
+	s, pipeline, err := k.survey(loaded, stderr)
 	if err != nil {
-		return fail(exitUsage, err)
+		return fail(stderr, "idle", exitUsage, err)
 	}
 	progress := startProgress(stderr)
 	progress.say("resolving the host and probing the path")
-	s := survey.New(pipeline.site, survey.Options{Name: hostname(), Logger: logger})
 	rep := s.Run(ctx)
 	s.Close()
 	if rep.Interrupted {
 		progress.stop()
-		return fail(exitUnknown, errors.New("interrupted before the path was probed to its end"))
+		return fail(stderr, "idle", exitUnknown, errors.New("interrupted before the path was probed to its end"))
 	}
 	probed := &rep.Hosts[0].Paths[0]
 	first := idle.Walked(probed)
@@ -96,7 +85,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 			code = exitUnknown
 		}
 		host := rep.Hosts[0].Endpoint.Host
-		return fail(code, present.WithHint(fmt.Errorf("no address to connect to for %s: %s", host, present.FindingText(&probed.Finding)),
+		return fail(stderr, "idle", code, present.WithHint(fmt.Errorf("no address to connect to for %s: %s", host, present.FindingText(&probed.Finding)),
 			"the command check with the same target and flags shows why, and what to do"))
 	}
 	endpoint := rep.Hosts[0].Endpoint
@@ -122,7 +111,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	progress.stop()
 	if err != nil {
-		return fail(exitUnhealthy, fmt.Errorf("write the result: %w", err))
+		return fail(stderr, "idle", exitUnhealthy, fmt.Errorf("write the result: %w", err))
 	}
 	return code
 }

@@ -95,8 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exit
 	case err != nil:
 		err = cmp.Or(flags.Missing(app, args, map[string]string{"watch": "30m", "keepalive": "90s"}), err)
-		printError(stderr, "", fmt.Errorf("%w; try --help", err))
-		return exitUsage
+		return fail(stderr, "", exitUsage, fmt.Errorf("%w; try --help", err))
 	}
 	return commands[chosen](ctx, stdout, stderr)
 }

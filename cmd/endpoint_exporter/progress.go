@@ -26,7 +26,7 @@ type progress struct {
 // startProgress begins to show progress on w if that is a terminal.
 func startProgress(w io.Writer) *progress {
 	p := &progress{w: w, started: time.Now(), end: make(chan struct{})}
-	if width, ok := terminalWidth(w); ok {
+	if width, _, ok := terminalSize(w); ok {
 		p.done.Go(func() { p.show(width) })
 	}
 	return p

@@ -59,14 +59,12 @@ func addServe(app *kingpin.Application, c *common, commands map[string]command) 
 func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	logger := s.logger(stderr)
 	if err := web.Validate(*s.web.WebConfigFile); err != nil { // which serving would tell, but not of which file it speaks
-		printError(stderr, "--web.config.file", err)
-		return exitUsage
+		return fail(stderr, "--web.config.file", exitUsage, err)
 	}
 	if s.checkOnly {
 		loaded, err := s.load()
 		if err != nil {
-			s.explain(stderr, err)
-			return exitUsage
+			return s.explain(stderr, err)
 		}
 		config, paths := loaded.Config, 0
 		for i := range config.Endpoints {
@@ -76,16 +74,14 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err := s.checkPaths(); err != nil {
-		printError(stderr, "", err)
-		return exitUsage
+		return fail(stderr, "", exitUsage, err)
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anything that takes a while: unhandled, it would end the program
 	defer signal.Stop(hangup)
 	exporter, err := newExporter(s, logger)
 	if err != nil {
-		s.explain(stderr, err)
-		return exitUsage
+		return s.explain(stderr, err)
 	}
 	defer exporter.Close()
 
@@ -110,8 +106,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	for {
 		select {
 		case err := <-failed:
-			printError(stderr, "serve", err)
-			return exitUnhealthy
+			return fail(stderr, "serve", exitUnhealthy, err)
 		case <-hangup:
 			_ = exporter.reload() // logged where it happened
 		case <-ctx.Done():

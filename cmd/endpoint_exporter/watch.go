@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/version"
-	"golang.org/x/term"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -32,7 +32,7 @@ func (k *check) watchRounds(ctx context.Context, s *survey.Survey, stdout, stder
 	if rep.Interrupted {
 		return k.finish(rep, stderr, out.err)
 	}
-	for next := began.Add(k.interval); next.Before(end) && out.err == nil; next = latest(next.Add(k.interval), time.Now()) {
+	for next := began.Add(k.interval); next.Before(end) && out.err == nil; next = slices.MaxFunc([]time.Time{next.Add(k.interval), time.Now()}, time.Time.Compare) {
 		out.progress.say(present.WatchProgress(&w, end))
 		select {
 		case <-ctx.Done():
@@ -54,13 +54,6 @@ func (k *check) watchRounds(ctx context.Context, s *survey.Survey, stdout, stder
 		return exitUnknown
 	}
 	return code
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // watchOutput writes the output of a watch: plain lines, one JSON object per line, or on a terminal lines above a table
@@ -86,7 +79,7 @@ func (o *watchOutput) first(w *watch.Watch) {
 			return err
 		}
 		line := present.WatchStarted(o.check.watch, o.check.interval)
-		if width, ok := terminalWidth(o.stdout); ok {
+		if width, _, ok := terminalSize(o.stdout); ok {
 			line = present.Wrap(line, width, "")
 		}
 		_, err := fmt.Fprintf(o.stdout, "\n%s\n", line)
@@ -158,27 +151,21 @@ func (o *watchOutput) write(f func() error) {
 
 // terminalHeight is the number of lines of a terminal that can move its cursor, 0 for everything else.
 func terminalHeight(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) || !enableEscapes(f) {
+	if os.Getenv("TERM") == "dumb" {
 		return 0
 	}
-	_, lines, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
+	_, lines, _ := terminalSize(w)
 	return lines
 }
 
 // finish saves the certificates of a report, reports what could not be written, and chooses the exit code.
 func (k *check) finish(rep *report.Report, stderr io.Writer, written error) int {
 	if written != nil {
-		printError(stderr, "check", fmt.Errorf("write the result: %w", written))
-		return exitUnhealthy
+		return fail(stderr, "check", exitUnhealthy, fmt.Errorf("write the result: %w", written))
 	}
 	if k.save != "" {
 		if err := saveCertificates(k.save, rep); err != nil {
-			printError(stderr, "check", fmt.Errorf("save certificates: %w", err))
-			return exitUnhealthy
+			return fail(stderr, "check", exitUnhealthy, fmt.Errorf("save certificates: %w", err))
 		}
 	}
 	if rep.Interrupted {
