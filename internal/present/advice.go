@@ -10,7 +10,6 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 // Task is one thing to do, about one cause.
@@ -100,10 +99,8 @@ func task(a *report.Advice) Task {
 	case reason.FindRoute, reason.ResolveName, reason.RepeatLookup, reason.UnblockName, reason.CheckHostName, reason.AllowMoreTimeForNames:
 		t.For = hostLines(a)
 	case reason.StopStaleRecords:
-		words["keeps"], words["first host"], words["why"] = "is suspected of keeping", text(a.Places[0].Host), StalenessText(a.Staleness)
-		if a.Staleness.Verdict == staleness.Stale {
-			words["keeps"] = "is proved to keep"
-		}
+		words["keeps"] = keepsText[a.Staleness.Verdict]
+		words["first host"], words["why"] = text(a.Places[0].Host), StalenessText(a.Staleness)
 		t.For = hostLines(a)
 	case reason.ResolveAtServer, reason.RepeatLookupAtServer:
 		s := &a.Resolvers[0]
@@ -219,7 +216,7 @@ var adviceTexts = map[reason.Advice]string{
 	reason.PassProxy: "The environment of this machine names a proxy, {proxy}. Devices do not use a proxy, and neither does this check: what passes the " +
 		"proxy does not help them. If the site lets traffic out only by its proxy, ask the network's owner for an exception: direct " +
 		"connections and DNS look-ups from the devices to the hosts above.",
-	reason.StopStaleRecords: "DNS server {servers} {keeps} records past their TTL: for {first host} it {why}.",
+	reason.StopStaleRecords: "DNS server {servers} is {keeps}: for {first host} it {why}.",
 	reason.ReplaceResolver: "DNS server {servers} does not answer: devices that use it wait, or find no address. " +
 		"Repair it, or remove it from the DHCP configuration.",
 	reason.ResolveAtServer: "DNS server {server} gives no address for {only here} ({failures}), although another server does: devices that use it cannot find {the hosts}. " +

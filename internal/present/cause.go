@@ -2,6 +2,7 @@ package present
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -9,34 +10,26 @@ import (
 
 // causeText says why no path of the site carries a device; "" without a common cause.
 func causeText(r *report.Report) string {
-	s := &r.Summary
-	n := len(r.Hosts)
-	failures := strings.Join(each(s.Resolvers, serverFailures), "; ")
-	dns := plural(len(s.Resolvers), "The site's DNS server", "The site's DNS servers")
-	none := plural(n, "the host could not be found", fmt.Sprintf("none of the %d hosts could be found", n))
-	switch s.Cause {
-	case report.CauseNone:
-		return ""
-	case report.CauseNoTime:
-		return "No DNS server answered before the round ended, so no path could be probed."
-	case report.CauseNoResolver:
-		return "No DNS server is known, so no name could be resolved and no path could be probed."
-	case report.CauseResolversSilent:
-		return fmt.Sprintf("%s %s not answer (%s), so %s and no path could be probed.", dns, plural(len(s.Resolvers), "does", "do"), failures, none)
-	case report.CauseResolversFail:
-		return fmt.Sprintf("%s %s, but cannot find any of the %d hosts (%s), so no path could be probed.", dns, plural(len(s.Resolvers), "answers", "answer"), n, failures)
-	case report.CauseResolversRefuse:
-		return fmt.Sprintf("%s %s to answer this machine (%s), so %s.", dns, plural(len(s.Resolvers), "refuses", "refuse"), failures, none)
-	case report.CauseNamesUnknown:
-		return fmt.Sprintf("%s %s no address for any of the %d hosts (%s), so no path could be probed.", dns, plural(len(s.Resolvers), "gives", "give"), n, failures)
-	case report.CauseNoRoute:
-		return fmt.Sprintf("This machine has no route to any address of the %d hosts.", n)
-	case report.CauseAllBlocked:
-		return fmt.Sprintf("Nothing gets out: every path to every one of the %d hosts is blocked.", n)
-	case report.CauseAllStopped:
-		return fmt.Sprintf("Nothing gets through: every path to every one of the %d hosts is blocked; where a TCP connection opens, the handshake is stopped.", n)
-	}
-	return ""
+	servers, hosts := r.Summary.Resolvers, len(r.Hosts)
+	return fill(causeTexts[r.Summary.Cause], map[string]string{
+		"servers": plural(len(servers), "The site's DNS server", "The site's DNS servers"), "failures": strings.Join(each(servers, serverFailures), "; "),
+		"do": plural(len(servers), "does", "do"), "answer": plural(len(servers), "answers", "answer"),
+		"refuse": plural(len(servers), "refuses", "refuse"), "give": plural(len(servers), "gives", "give"), "hosts": strconv.Itoa(hosts),
+		"no host is found": plural(hosts, "the host could not be found", fmt.Sprintf("none of the %d hosts could be found", hosts)),
+	})
+}
+
+var causeTexts = map[report.Cause]string{
+	report.CauseNoTime:          "No DNS server answered before the round ended, so no path could be probed.",
+	report.CauseNoResolver:      "No DNS server is known, so no name could be resolved and no path could be probed.",
+	report.CauseResolversSilent: "{servers} {do} not answer ({failures}), so {no host is found} and no path could be probed.",
+	report.CauseResolversFail:   "{servers} {answer}, but cannot find any of the {hosts} hosts ({failures}), so no path could be probed.",
+	report.CauseResolversRefuse: "{servers} {refuse} to answer this machine ({failures}), so {no host is found}.",
+	report.CauseNamesUnknown:    "{servers} {give} no address for any of the {hosts} hosts ({failures}), so no path could be probed.",
+	report.CauseNoRoute:         "This machine has no route to any address of the {hosts} hosts.",
+	report.CauseAllBlocked:      "Nothing gets out: every path to every one of the {hosts} hosts is blocked.",
+	report.CauseAllStopped: "Nothing gets through: every path to every one of the {hosts} hosts is blocked; " +
+		"where a TCP connection opens, the handshake is stopped.",
 }
 
 // The commands of advice are for the machine that probes, and work there as printed.

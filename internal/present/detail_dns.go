@@ -113,14 +113,11 @@ func resolverText(r *report.Resolver) string {
 // ZoneText words why there is no valid sample of a zone; empty if there is one. A failure of the sample is worded as
 // in the reason for a verdict.
 func ZoneText(z *report.Zone) string {
-	switch z.Failure {
-	case report.ZoneUnconfigured:
-		return "the host is not configured, so its zone's servers are not asked"
-	case report.ZoneNotAsked:
-		return "the zone's servers are not asked (authority.mode: off)"
-	case report.ZoneNotFound:
-		return "the zone's servers could not be found through the site's resolvers, or there was no time to ask them"
-	case report.ZoneSilent, report.ZoneBlocked, report.ZoneIntercepted, report.ZoneNotAuthoritative, report.ZoneRefused, report.ZoneNoAddress:
-	}
-	return sampleFailureText[measurement.SampleFailure(z.Failure)]
+	return cmp.Or(zoneTexts[z.Failure], sampleFailureText[measurement.SampleFailure(z.Failure)])
+}
+
+var zoneTexts = map[report.ZoneFailure]string{
+	report.ZoneUnconfigured: "the host is not configured, so its zone's servers are not asked",
+	report.ZoneNotAsked:     "the zone's servers are not asked (authority.mode: off)",
+	report.ZoneNotFound:     "the zone's servers could not be found through the site's resolvers, or there was no time to ask them",
 }

@@ -243,6 +243,12 @@ func idleLine(i *Idle) string {
 // fewAddresses are listed with the DNS server that gave them; more are counted.
 const fewAddresses = 2
 
+// keepsText words the verdicts against a DNS server.
+var keepsText = map[staleness.Verdict]string{
+	staleness.Stale:   "proved to keep records past their TTL",
+	staleness.Suspect: "suspected of keeping records past their TTL",
+}
+
 // resolverLine says what a resolver answered, and what is wrong with the answer.
 func resolverLine(r *Resolver, zone *Authority) string {
 	switch {
@@ -253,10 +259,7 @@ func resolverLine(r *Resolver, zone *Authority) string {
 	}
 	out := strings.Join(r.Addresses, ", ")
 	if n := len(r.Addresses); n > fewAddresses {
-		out = count(n, "address")
-		if n > 1 {
-			out = fmt.Sprintf("%d addresses", n)
-		}
+		out = fmt.Sprintf("%d addresses", n)
 	}
 	if r.TTLSeconds != nil {
 		out += fmt.Sprintf(", TTL %g s", *r.TTLSeconds)
@@ -274,12 +277,8 @@ func resolverLine(r *Resolver, zone *Authority) string {
 	if r.Detail != "" {
 		out += "; " + r.Detail
 	}
-	switch r.Verdict {
-	case staleness.Stale:
-		out += "; proved to keep records past their TTL"
-	case staleness.Suspect:
-		out += "; suspected of keeping records past their TTL"
-	case staleness.OK, staleness.Unknown:
+	if keeps := keepsText[r.Verdict]; keeps != "" {
+		out += "; " + keeps
 	}
 	return out
 }
@@ -345,16 +344,9 @@ func fromText(v *View) string {
 	return v.Site + " (" + strings.Join(local, ", ") + ")"
 }
 
-// authorityPathText says what keeps this machine from the zones' authoritative servers; "" if nothing is known to.
-func authorityPathText(v *View) string {
-	switch v.AuthorityPath {
-	case measurement.Port53Blocked:
-		return "Port 53 to the zones' authoritative servers is blocked: staleness cannot be proved here."
-	case measurement.Port53Intercepted:
-		return "Port 53 to the zones' authoritative servers is intercepted: staleness cannot be proved here."
-	case measurement.Port53NotAuthoritative:
-		return "The answers on port 53 of the zones' authoritative servers are not authoritative: staleness cannot be proved here."
-	case measurement.Port53OK, "":
-	}
-	return ""
+// authorityPathText says what keeps this machine from the zones' authoritative servers.
+var authorityPathText = map[measurement.Port53State]string{
+	measurement.Port53Blocked:          "Port 53 to the zones' authoritative servers is blocked: staleness cannot be proved here.",
+	measurement.Port53Intercepted:      "Port 53 to the zones' authoritative servers is intercepted: staleness cannot be proved here.",
+	measurement.Port53NotAuthoritative: "The answers on port 53 of the zones' authoritative servers are not authoritative: staleness cannot be proved here.",
 }

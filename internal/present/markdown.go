@@ -24,7 +24,7 @@ func Markdown(w io.Writer, v *View) error {
 	fmt.Fprintf(&b, "\n\nMeasured %s from %s by endpoint\\_exporter %s, which connects on each path as a device does.\n",
 		localMomentText(v.Started), cell(fromText(v)), cell(v.ExporterVersion))
 	fmt.Fprintf(&b, "%s\n", cell(sourceText(v)))
-	if note := authorityPathText(v); note != "" {
+	if note := authorityPathText[v.AuthorityPath]; note != "" {
 		b.WriteString("\n" + cell(note) + "\n")
 	}
 	markdownRequests(&b, v)

@@ -34,20 +34,21 @@ var ContentSecurityPolicy = func() string {
 // cannot say itself.
 var ContentSecurityPolicyHeader = ContentSecurityPolicy + "; frame-ancestors 'none'"
 
-// page is parsed once; html/template escapes everything from the network by its place.
+// page is parsed once; html/template escapes everything from the network by its place. It passes the address of an item
+// to a function that takes a pointer.
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"seconds":      seconds,
 	"localMoment":  localMomentText,
-	"took":         func(a Address) string { return tookText(&a) },
-	"addressLine":  func(a Address) string { return addressLine(&a) },
-	"addressWord":  func(a Address) word { return reasonWord(a.Reason, a.doubt()) },
+	"took":         tookText,
+	"addressLine":  addressLine,
+	"addressWord":  func(a *Address) word { return reasonWord(a.Reason, a.doubt()) },
 	"pathWord":     func(p Path) word { return reasonWord(p.Reason, noDoubt) },
-	"pathLine":     func(p Path) string { return pathLine(&p) },
-	"hostPaths":    func(h Host) string { return hostPaths(&h) },
+	"pathLine":     pathLine,
+	"hostPaths":    hostPaths,
 	"idleLine":     idleLine,
 	"omitted":      omittedText,
-	"resolverWord": func(r Resolver) word { return resolverWord(&r) },
-	"resolverLine": func(r Resolver, zone *Authority) string { return resolverLine(&r, zone) },
+	"resolverWord": resolverWord,
+	"resolverLine": resolverLine,
 	"serverName":   func(r Resolver) string { return r.name },
 }).Parse(pageSource))
 
@@ -134,7 +135,7 @@ func Page(w io.Writer, v *View, o PageOptions) error {
 	}{
 		View: v, PageOptions: o, Title: v.Verdict, State: v.state,
 		From: fromText(v), Took: seconds(v.Finished.Sub(v.Started).Seconds()), Age: age(o.Now.Sub(v.Finished)),
-		Source: sourceText(v), AuthorityNote: authorityPathText(v),
+		Source: sourceText(v), AuthorityNote: authorityPathText[v.AuthorityPath],
 		Shown: shownHosts(v, &o), Searchable: len(v.Hosts) >= SearchableHosts || o.Filter != "", AllURL: pageURL("", o.Refresh == 0),
 		UpdateLine: "This page updates itself.", UpdateURL: pageURL(o.Filter, true), UpdateWord: "Stop updates",
 		Open: open, AnyProbed: v.anyProbed(), HeadingTodo: headingTodo, HeadingUnprobed: headingUnprobed, HeadingOpen: headingOpen,

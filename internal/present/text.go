@@ -63,7 +63,7 @@ func Text(w io.Writer, v *View, p Palette) error {
 		t.paragraph(v.Cause)
 	}
 	t.paragraph(fmt.Sprintf("Measured from %s at %s, in %s.", fromText(v), localMomentText(v.Started), seconds(v.Finished.Sub(v.Started).Seconds())))
-	if note := authorityPathText(v); note != "" {
+	if note := authorityPathText[v.AuthorityPath]; note != "" {
 		t.paragraph(note)
 	}
 	if v.anyProbed() {

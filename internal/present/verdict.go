@@ -2,6 +2,7 @@ package present
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
@@ -54,30 +55,24 @@ func verdictStart(s *report.Summary) string {
 
 // pathsText says how many paths carry a device, and what happened to the others.
 func pathsText(c *report.PathCount) string {
+	var one, many string
 	switch {
 	case c.All == 0:
 		return "no path was probed"
 	case c.Unknown == c.All:
 		return plural(c.All, "the path was not probed to its end", fmt.Sprintf("none of the %d paths was probed to its end", c.All))
-	}
-	var out string
-	switch c.Up {
-	case c.All:
-		out = plural(c.All, "the path carries a device", fmt.Sprintf("all %d paths carry a device", c.All))
-	case 0:
-		if c.Unjudged == c.All {
-			out = plural(c.All, "the path is open, and no trust anchor is known for who answers",
-				fmt.Sprintf("all %d paths are open, and no trust anchor is known for who answers", c.All))
-			break
-		}
-		if c.Unproven > 0 {
-			out = plural(c.All, "the path is not proved to carry a device", fmt.Sprintf("none of the %d paths is proved to carry a device", c.All))
-			break
-		}
-		out = plural(c.All, "the path does not carry a device", fmt.Sprintf("none of the %d paths carries a device", c.All))
+	case c.Up == c.All:
+		one, many = "the path carries a device", "all %d paths carry a device"
+	case c.Up > 0:
+		many = strconv.Itoa(c.Up) + " of %d paths " + plural(c.Up, "carries", "carry") + " a device"
+	case c.Unjudged == c.All:
+		one, many = "the path is open, and no trust anchor is known for who answers", "all %d paths are open, and no trust anchor is known for who answers"
+	case c.Unproven > 0:
+		one, many = "the path is not proved to carry a device", "none of the %d paths is proved to carry a device"
 	default:
-		out = fmt.Sprintf("%d of %d paths %s a device", c.Up, c.All, plural(c.Up, "carries", "carry"))
+		one, many = "the path does not carry a device", "none of the %d paths carries a device"
 	}
+	out := plural(c.All, one, fmt.Sprintf(many, c.All))
 	var others []string
 	if c.Unjudged > 0 && c.Unjudged < c.All {
 		others = append(others, fmt.Sprintf("%d not judged", c.Unjudged))

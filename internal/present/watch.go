@@ -80,16 +80,17 @@ func changeText(c *watch.Change) (result word, clause string) {
 		if failure := r.Lookup.Failure; failure != measurement.DNSOK {
 			return stateWords[report.Down], fmt.Sprintf("%s for %s: %s: %s", server, places, failure, dnsFailureText[failure])
 		}
-		switch r.Staleness.Verdict {
+		result, clause = stateWords[report.Up], "answers again"
+		switch verdict := r.Staleness.Verdict; verdict {
 		case staleness.Stale:
-			return staleWord, fmt.Sprintf("%s for %s: proved to keep records past their TTL: it %s", server, places, StalenessText(&r.Staleness))
+			result, clause = staleWord, keepsText[verdict]+": it "+StalenessText(&r.Staleness)
 		case staleness.Suspect:
-			return stateWords[report.Unknown], fmt.Sprintf("%s for %s: suspected of keeping records past their TTL: it %s", server, places, StalenessText(&r.Staleness))
+			result, clause = stateWords[report.Unknown], keepsText[verdict]+": it "+StalenessText(&r.Staleness)
 		case staleness.OK:
-			return stateWords[report.Up], fmt.Sprintf("%s for %s: keeps no record past its TTL", server, places)
+			clause = "keeps no record past its TTL"
 		case staleness.Unknown:
 		}
-		return stateWords[report.Up], fmt.Sprintf("%s for %s: answers again", server, places)
+		return result, fmt.Sprintf("%s for %s: %s", server, places, clause)
 	}
 	lasted := fmt.Sprintf("; before, for %s: %s", clockless(c.Lasted.Round(time.Second)), stateWord(&c.Before))
 	switch after := &c.After; after.State {
