@@ -1,6 +1,7 @@
 package present
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/reason"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 // Task is one thing to do, about one cause.
@@ -99,7 +101,7 @@ func task(a *report.Advice) Task {
 	case reason.FindRoute, reason.ResolveName, reason.RepeatLookup, reason.UnblockName, reason.CheckHostName, reason.AllowMoreTimeForNames:
 		t.For = hostLines(a)
 	case reason.StopStaleRecords:
-		words["keeps"] = keepsText[a.Staleness.Verdict]
+		words["keeps"] = cmp.Or(keepsText[a.Staleness.Verdict], keepsText[staleness.Suspect])
 		words["first host"], words["why"] = text(a.Places[0].Host), StalenessText(a.Staleness)
 		t.For = hostLines(a)
 	case reason.ResolveAtServer, reason.RepeatLookupAtServer:

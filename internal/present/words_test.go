@@ -128,6 +128,22 @@ func TestTaskCoversEveryAdvice(t *testing.T) {
 	}
 }
 
+func TestTaskNamesStalenessVerdict(t *testing.T) {
+	for verdict, want := range map[staleness.Verdict]string{
+		staleness.Stale:   "DNS server 192.0.2.53 is proved to keep records past their TTL: for a.test it gives ",
+		staleness.Suspect: "DNS server 192.0.2.53 is suspected of keeping records past their TTL: for a.test it gives ",
+		staleness.Unknown: "DNS server 192.0.2.53 is suspected of keeping records past their TTL: for a.test it gives ", // of a withdrawn address that fails
+	} {
+		got := task(&report.Advice{
+			Kind: reason.StopStaleRecords, Places: []report.Place{{Host: "a.test"}}, Resolvers: []report.ResolverSummary{{Server: netip.MustParseAddrPort("192.0.2.53:53")}},
+			Staleness: &staleness.Assessment{Verdict: verdict, Why: staleness.Why{Kind: staleness.WhyWithdrawnAddressOnce, Value: "192.0.2.1"}},
+		}).Text
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", verdict, got)
+		}
+	}
+}
+
 func TestTaskNamesBrokenFamily(t *testing.T) {
 	place := report.Place{
 		Host: "a.test", Paths: []measurement.Path{{Transport: measurement.TCP, Port: 5684}}, Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::1")},
