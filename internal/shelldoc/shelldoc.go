@@ -105,13 +105,19 @@ func programs(words []string) [][]string {
 	return [][]string{words}
 }
 
-var assignment = regexp.MustCompile(`^[A-Z_]+=`)
+var (
+	assignment = regexp.MustCompile(`^[A-Z_]+=`)
+	// token is a comment, the end of a command, a redirection without its file, or a word with its quotes.
+	token  = regexp.MustCompile(`^(?:#.*|[|&;]|(?:2?>|<)[2<>& ]*|(?:'[^']*'|"[^"]*"|[^ \t|&;<>'"])+)`)
+	quoted = regexp.MustCompile(`'([^']*)'|"([^"]*)"`)
+)
 
 // parse splits a line into commands and words as a shell does, as far as documents need it: quotes, comments, pipes,
 // lists and redirections, which are left out.
 func parse(line string) ([][]string, error) {
 	var out [][]string
 	var words []string
+	redirected := false // the next word is a file
 	end := func() {
 		for len(words) > 0 && (words[0] == "sudo" || words[0] == "$" || assignment.MatchString(words[0])) {
 			words = words[1:]
@@ -119,54 +125,25 @@ func parse(line string) ([][]string, error) {
 		if len(words) > 0 {
 			out = append(out, words)
 		}
-		words = nil
+		words, redirected = nil, false
 	}
-	for rest := line; rest != ""; {
+	for rest := strings.Trim(line, " \t"); rest != ""; {
+		next := token.FindString(rest)
 		switch {
-		case rest[0] == ' ' || rest[0] == '\t':
-			rest = rest[1:]
-		case rest[0] == '#':
-			rest = ""
-		case strings.ContainsRune("|&;", rune(rest[0])):
+		case next == "":
+			return nil, fmt.Errorf("quote %c is not closed: %s", rest[0], rest)
+		case next[0] == '#':
+		case strings.Contains("|&;", next):
 			end()
-			rest = rest[1:]
-		case rest[0] == '>' || rest[0] == '<' || strings.HasPrefix(rest, "2>"):
-			_, after, err := word(strings.TrimLeft(rest, "2<>& "))
-			if err != nil {
-				return nil, err
-			}
-			rest = after
+		case next[0] == '<', next[0] == '>', strings.HasPrefix(next, "2>"):
+			redirected = true
+		case redirected:
+			redirected = false
 		default:
-			w, after, err := word(rest)
-			if err != nil {
-				return nil, err
-			}
-			words, rest = append(words, w), after
+			words = append(words, quoted.ReplaceAllString(next, "$1$2"))
 		}
+		rest = strings.TrimLeft(rest[len(next):], " \t")
 	}
 	end()
 	return out, nil
-}
-
-// word returns the first word of a text, without its quotes, and what follows it.
-func word(text string) (first, rest string, err error) {
-	quote := byte(0)
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '\'' || c == '"'):
-			quote = c
-		case quote == 0 && strings.ContainsRune(" \t|&;<>", rune(c)):
-			return b.String(), text[i:], nil
-		default:
-			b.WriteByte(c)
-		}
-	}
-	if quote != 0 {
-		return "", "", fmt.Errorf("quote %c is not closed: %s", quote, text)
-	}
-	return b.String(), "", nil
 }
