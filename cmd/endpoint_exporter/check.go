@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/endpoint-exporter/endpoint_exporter/cmd/internal/flags"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/present"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
@@ -28,8 +30,10 @@ type check struct {
 	interval time.Duration
 	save     string // directory for certificates
 	failures bool   // show failures only
-	allow    allowList
 	trace    bool
+
+	allowList bool // print what a firewall must allow, instead of what was measured
+	addresses bool // with the addresses that DNS gives now
 
 	intervalSet bool // by the user
 }
@@ -49,7 +53,8 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 	cmd.Flag("trace", "For each blocked path, find the hop at which its packets are lost, by increasing IP TTL; at most 45 s. Only on Linux.").BoolVar(&k.trace)
 	cmd.Flag("failures", "Leave out the rows of the table that are ok.").BoolVar(&k.failures)
 	cmd.Flag("save-certificates", "Write the certificates that the servers send into this directory, in PEM.").PlaceHolder("DIR").StringVar(&k.save)
-	k.allow.addFlags(cmd)
+	cmd.Flag("allow-list", "With --output=markdown: print the hosts, ports and protocols that a firewall must allow, and probe nothing.").BoolVar(&k.allowList)
+	cmd.Flag("addresses", "With --allow-list: make a round, and add the addresses that DNS gives now. They change without notice.").BoolVar(&k.addresses)
 	commands[cmd.FullCommand()] = k.run
 }
 
@@ -60,11 +65,11 @@ func (k *check) conflict() error {
 		return errors.New("--watch.interval has no effect without --watch")
 	case k.failures && k.output != "text":
 		return errors.New("--failures has no effect with --output=" + k.output)
-	case k.allow.addresses && !k.allow.list:
+	case k.addresses && !k.allowList:
 		return errors.New("--addresses has no effect without --allow-list")
-	case k.allow.list && k.output != "markdown":
+	case k.allowList && k.output != "markdown":
 		return errors.New("--allow-list needs --output=markdown")
-	case k.allow.list && (k.watch > 0 || k.save != ""):
+	case k.allowList && (k.watch > 0 || k.save != ""):
 		return errors.New("--allow-list cannot be combined with --watch or --save-certificates")
 	case k.trace && k.watch > 0:
 		return errors.New("--trace and --watch exclude each other")
@@ -88,8 +93,8 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 	if err := k.choose(loaded, k.targets); err != nil {
 		return fail(stderr, "check", exitUsage, err)
 	}
-	if k.allow.list && !k.allow.addresses {
-		return k.allow.write(stdout, stderr, cfg, nil)
+	if k.allowList && !k.addresses {
+		return k.writeAllowList(cfg, nil, stdout, stderr)
 	}
 	s, _, err := k.survey(loaded, stderr)
 	if err != nil {
@@ -101,8 +106,8 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return k.watchRounds(ctx, s, stdout, stderr)
 	}
 	rep := k.round(ctx, s, stderr)
-	if k.allow.list {
-		return k.allow.write(stdout, stderr, cfg, rep)
+	if k.allowList {
+		return k.writeAllowList(cfg, rep, stdout, stderr)
 	}
 	return k.finish(rep, stderr, k.write(rep, stdout))
 }
@@ -132,6 +137,17 @@ func (k *check) write(rep *report.Report, stdout io.Writer) error {
 		return present.Markdown(stdout, view)
 	}
 	return present.Text(stdout, view, k.palette(stdout))
+}
+
+// writeAllowList writes what a firewall must allow, and returns the exit code; rep has the addresses, or is nil.
+func (k *check) writeAllowList(cfg *config.Config, rep *report.Report, stdout, stderr io.Writer) int {
+	if err := present.AllowList(stdout, cfg.Endpoints, cfg.Trust, rep); err != nil {
+		return fail(stderr, "check", exitUnhealthy, fmt.Errorf("write the list: %w", err))
+	}
+	if rep != nil && rep.Interrupted {
+		return exitUnknown
+	}
+	return exitOK
 }
 
 // palette is that of a terminal, with the rows that the user wants.

@@ -22,7 +22,7 @@ import (
 // exposed is what one scrape exposes.
 type exposed struct {
 	report *collector.Exposition
-	own    prometheus.Gatherer // about the exporter itself; nil: nothing
+	own    prometheus.Gatherers // about the exporter itself
 }
 
 // collect returns the metrics of a report.
@@ -43,19 +43,12 @@ func (e *exporter) expose(w http.ResponseWriter, r *http.Request, metrics func()
 			e.writeText(w, r, format, metrics())
 			return
 		}
-		promhttp.HandlerFor(metrics().gatherers(), promhttp.HandlerOpts{
+		m := metrics()
+		promhttp.HandlerFor(append(prometheus.Gatherers{m.report}, m.own...), promhttp.HandlerOpts{
 			ErrorLog:      slog.NewLogLogger(e.logger.Handler(), slog.LevelError),
 			ErrorHandling: promhttp.ContinueOnError, // one bad series never drops the rest
 		}).ServeHTTP(w, r)
 	})
-}
-
-// gatherers returns the metrics of the report and those of the exporter itself as client_golang gathers them.
-func (m exposed) gatherers() prometheus.Gatherers {
-	if m.own == nil {
-		return prometheus.Gatherers{m.report}
-	}
-	return prometheus.Gatherers{m.report, m.own}
 }
 
 // compressors are gzip writers at the speed that costs a scrape least: the text is repetitive enough to become a tenth
@@ -90,9 +83,6 @@ func (e *exporter) writeText(w http.ResponseWriter, r *http.Request, format expf
 	names := r.URL.Query()["name[]"]
 	selected := func(metric string) bool { return len(names) == 0 || slices.Contains(names, metric) }
 	_ = metrics.report.WriteText(out, selected) // w keeps all in memory
-	if metrics.own == nil {
-		return
-	}
 	families, err := metrics.own.Gather()
 	if err != nil {
 		e.logger.Error("some metrics of the exporter itself are missing", "err", err)

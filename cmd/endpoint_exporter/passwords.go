@@ -101,11 +101,11 @@ func (p *passwords) before(next http.Handler) http.Handler {
 			accepted = true
 			leave()
 			refund()
-			p.remember(credentials)
+			p.remember(credentials, true)
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, accept)))
 		if !accepted {
-			p.forget(credentials)
+			p.remember(credentials, false)
 		}
 	})
 }
@@ -151,17 +151,16 @@ func (p *passwords) begin(credentials [sha256.Size]byte, client string) (refund 
 	}, false
 }
 
-func (p *passwords) remember(credentials [sha256.Size]byte) {
+// remember remembers credentials that have been accepted, and forgets others.
+func (p *passwords) remember(credentials [sha256.Size]byte, accepted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !accepted {
+		delete(p.accepted, credentials)
+		return
+	}
 	if len(p.accepted) >= maxAccepted {
 		clear(p.accepted)
 	}
 	p.accepted[credentials] = true
-}
-
-func (p *passwords) forget(credentials [sha256.Size]byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.accepted, credentials)
 }

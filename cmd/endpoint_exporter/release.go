@@ -114,9 +114,7 @@ func (r *idleReleaser) collectAt(percent int) {
 
 // adapt chooses the percentage for requests by the objects that the last collection found alive.
 func (r *idleReleaser) adapt() {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	percent := gcPercent(sample[0].Value.Uint64())
+	percent := gcPercent(readMetrics("/gc/heap/live:bytes"))
 	r.mu.Lock()
 	r.busy = percent
 	r.mu.Unlock()
@@ -141,15 +139,19 @@ func (r *idleReleaser) schedule() {
 }
 
 // heapHeld is how many bytes of heap the process holds from the system.
-func heapHeld() (bytes uint64) {
-	samples := []metrics.Sample{
-		{Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/heap/unused:bytes"},
-		{Name: "/memory/classes/heap/free:bytes"},
+func heapHeld() uint64 {
+	return readMetrics("/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/heap/free:bytes")
+}
+
+// readMetrics returns the sum of metrics of the runtime.
+func readMetrics(names ...string) (sum uint64) {
+	samples := make([]metrics.Sample, len(names))
+	for i, name := range names {
+		samples[i].Name = name
 	}
 	metrics.Read(samples)
 	for _, s := range samples {
-		bytes += s.Value.Uint64()
+		sum += s.Value.Uint64()
 	}
-	return bytes
+	return sum
 }

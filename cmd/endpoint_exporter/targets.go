@@ -69,7 +69,6 @@ func (f *targetFlags) choose(loaded *config.Loaded, asked []string) error {
 
 // find returns the endpoints of one target.
 func (f *targetFlags) find(loaded *config.Loaded, text string) ([]config.Endpoint, error) {
-	own := f.client != "" || f.trust != ""
 	var known []config.Endpoint
 	for _, e := range loaded.Config.Endpoints {
 		if e.Service == text {
@@ -84,16 +83,17 @@ func (f *targetFlags) find(loaded *config.Loaded, text string) ([]config.Endpoin
 		}
 		known = configured(loaded.Config.Endpoints, target.Name)
 	}
+	_, notAddress := netip.ParseAddr(target.Name)
 	switch {
-	case len(known) > 0 && !own:
+	case len(known) > 0 && f.client == "" && f.trust == "":
 		return pathsOf(known, target)
 	case len(known) > 0:
-		return f.newEndpoints(loaded, target, known)
-	}
-	if _, err := netip.ParseAddr(target.Name); err != nil && len(known) == 0 && target.Port == 0 && !strings.Contains(target.Name, ".") {
+	case notAddress != nil && target.Port == 0 && !strings.Contains(target.Name, "."):
 		return nil, notConfigured(loaded.Config, target.Name)
+	default:
+		known = []config.Endpoint{{Host: target.Name}}
 	}
-	return f.newEndpoints(loaded, target, []config.Endpoint{{Host: target.Name}})
+	return f.newEndpoints(loaded, target, known)
 }
 
 // newEndpoints returns a new endpoint for the host of each of these endpoints, with the port and transport of a target.

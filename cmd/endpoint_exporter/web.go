@@ -169,9 +169,9 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		e.followResolvers()
 		makeReport = e.survey.Wait(ctx)
 	}
-	var own prometheus.Gatherer
+	var own prometheus.Gatherers
 	if len(asked) == 0 || slices.Contains(asked, collectExporter) {
-		own = e.own
+		own = prometheus.Gatherers{e.own}
 	}
 	e.expose(w, r, func() exposed { return exposed{e.collect(makeReport()), own} })
 }

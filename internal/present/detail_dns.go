@@ -67,19 +67,13 @@ func familyFailureText(a *measurement.Answer) string {
 		version = config.IPv4
 	}
 	family, _, typ := familyWords(version)
-	cost, ok := familyFailureCost[a.Failure]
-	if !ok {
-		cost = "devices with musl do not resolve the name, devices with glibc do"
-	}
+	cost := cmp.Or(familyFailureCost[a.Failure], "devices with musl do not resolve the name, devices with glibc do")
 	return fmt.Sprintf("%s (%s) fails, %s: %s", typ, family, lookupFailureText(a.Failure, dnsDetailText(a.Detail)), cost)
 }
 
 // rcodeText names a response code and the Extended DNS Error that explains it.
 func rcodeText(rcode int, ede measurement.EDE) string {
-	words, ok := dns.RcodeToString[rcode]
-	if !ok {
-		words = fmt.Sprintf("response code %d", rcode)
-	}
+	words := cmp.Or(dns.RcodeToString[rcode], fmt.Sprintf("response code %d", rcode))
 	if ede == (measurement.EDE{}) {
 		return words
 	}
@@ -88,14 +82,8 @@ func rcodeText(rcode int, ede measurement.EDE) string {
 
 // edeText names an Extended DNS Error, with the server's own text.
 func edeText(ede measurement.EDE) string {
-	name, ok := dns.ExtendedErrorCodeToString[ede.Code]
-	if !ok {
-		name = fmt.Sprintf("extended error %d", ede.Code)
-	}
-	if ede.Text != "" {
-		name += " (" + ede.Text + ")"
-	}
-	return text(name)
+	name := cmp.Or(dns.ExtendedErrorCodeToString[ede.Code], fmt.Sprintf("extended error %d", ede.Code))
+	return text(withNote(name, ede.Text))
 }
 
 // resolverText words the reason for the verdict on a resolver, and what limits the verdict.

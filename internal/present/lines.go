@@ -94,10 +94,7 @@ func pathFindingText(h *report.Host, p *report.Path) string {
 
 // lookupFailureText is "the name does not exist (detail)".
 func lookupFailureText(f measurement.DNSFailure, detail string) string {
-	if detail == "" {
-		return dnsFailureText[f]
-	}
-	return dnsFailureText[f] + " (" + detail + ")"
+	return withNote(dnsFailureText[f], detail)
 }
 
 // pathAdviceText is the first of the host's advice that is about a path.
@@ -217,10 +214,7 @@ func unfinishedText(a *Address) string {
 	if a.Session != sessionUnfinished || a.Reason != reason.OK {
 		return ""
 	}
-	if a.Detail == "" {
-		return "session not finished, as expected without a client certificate"
-	}
-	return "session not finished, as expected without a client certificate (" + a.Detail + ")"
+	return withNote("session not finished, as expected without a client certificate", a.Detail)
 }
 
 // omittedText counts the addresses that were not probed.
@@ -338,10 +332,10 @@ func fromText(v *View) string {
 			}
 		}
 	}
-	if len(local) == 0 || len(local) > mostLocal {
+	if len(local) > mostLocal {
 		return v.Site
 	}
-	return v.Site + " (" + strings.Join(local, ", ") + ")"
+	return withNote(v.Site, strings.Join(local, ", "))
 }
 
 // authorityPathText says what keeps this machine from the zones' authoritative servers.

@@ -82,6 +82,14 @@ func withDetail(clause, detail string) string {
 	return clause + ": " + detail
 }
 
+// withNote is "clause (note)"; the clause if there is no note.
+func withNote(clause, note string) string {
+	if note == "" {
+		return clause
+	}
+	return clause + " (" + note + ")"
+}
+
 // fill replaces the names in braces of a sentence. It does not look for names in the words that replace them. A name
 // without a word stays as it is.
 func fill(sentence string, words map[string]string) string {
@@ -137,10 +145,7 @@ func placeLine(p *report.Place) string {
 
 // hostLine is "lwm2m.example.com (192.0.2.1)".
 func hostLine(p *report.Place) string {
-	if len(p.Addresses) == 0 {
-		return text(p.Host)
-	}
-	return text(p.Host) + " (" + strings.Join(addresses(p.Addresses), ", ") + ")"
+	return withNote(text(p.Host), strings.Join(addresses(p.Addresses), ", "))
 }
 
 // seconds is a duration for a table: milliseconds below one second.
