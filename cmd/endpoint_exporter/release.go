@@ -39,10 +39,10 @@ type idleReleaser struct {
 	held    func() uint64 // heap bytes held from the system
 	timer   *time.Timer
 	active  atomic.Int64 // requests in progress
+	busy    atomic.Int64 // the percentage for requests, by the live heap after the last one
 
 	mu      sync.Mutex
 	percent int // in force; 0: not adapted, since GOGC is set in the environment
-	busy    int // for requests, by the live heap after the last one
 
 	releasing sync.Mutex // held for a release, and guards the fields below
 	kept      uint64     // held after the last release
@@ -52,8 +52,9 @@ type idleReleaser struct {
 func newIdleReleaser() *idleReleaser {
 	r := &idleReleaser{release: debug.FreeOSMemory, held: heapHeld}
 	if os.Getenv("GOGC") == "" {
-		r.percent, r.busy = restGCPercent, restGCPercent
+		r.percent = restGCPercent
 	}
+	r.busy.Store(restGCPercent)
 	r.releasing.Lock()
 	defer r.releasing.Unlock()
 	r.timer = time.AfterFunc(releaseAfter, r.releaseIfGrown)
@@ -84,7 +85,7 @@ func (r *idleReleaser) releaseIfGrown() {
 func (r *idleReleaser) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if r.active.Add(1) == 1 {
-			r.collectAt(r.forRequests())
+			r.collectAt(int(r.busy.Load()))
 		}
 		defer func() {
 			r.adapt()
@@ -93,13 +94,6 @@ func (r *idleReleaser) wrap(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(w, request)
 	})
-}
-
-// forRequests is the percentage for requests.
-func (r *idleReleaser) forRequests() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.busy
 }
 
 // collectAt sets the garbage collector's percentage, unless it is in force or GOGC is set.
@@ -115,9 +109,7 @@ func (r *idleReleaser) collectAt(percent int) {
 // adapt chooses the percentage for requests by the objects that the last collection found alive.
 func (r *idleReleaser) adapt() {
 	percent := gcPercent(readMetrics("/gc/heap/live:bytes"))
-	r.mu.Lock()
-	r.busy = percent
-	r.mu.Unlock()
+	r.busy.Store(int64(percent))
 	r.collectAt(percent)
 }
 

@@ -1,6 +1,7 @@
 package present
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -254,10 +255,7 @@ func watchState(w *watch.Watch) report.State {
 
 // WatchMarkdown writes the evidence of the last round that failed, or else of the last round, and what every path did.
 func WatchMarkdown(out io.Writer, w *watch.Watch, interrupted bool, exporterVersion string) error {
-	last := w.Last
-	if w.LastFailed != nil {
-		last = w.LastFailed
-	}
+	last := cmp.Or(w.LastFailed, w.Last)
 	if err := Markdown(out, NewView(last, exporterVersion)); err != nil {
 		return err
 	}
