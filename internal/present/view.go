@@ -4,7 +4,8 @@
 // All sentences that people read about a report are in this package, each in one place: findings in finding.go, advice
 // in advice.go and cause.go, the verdict in verdict.go, requests to the network's owner in request.go, lines of the
 // table in lines.go. They are made from the facts of the report; no code here computes on a sentence, and no verdict is
-// made here.
+// made here. Where every member of a closed list has its sentence, they are a table, in which a name in braces stands
+// for a fact: [fill] replaces it.
 package present
 
 import (
