@@ -158,9 +158,8 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	ctx, cancel, err := scrapeContext(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	ctx, cancel, ok := scrapeContext(w, r)
+	if !ok {
 		return
 	}
 	defer cancel()
@@ -176,22 +175,24 @@ func (e *exporter) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	e.expose(w, r, func() exposed { return exposed{e.collect(makeReport()), own} })
 }
 
-// scrapeContext bounds a request by the scrape timeout minus the time for the response: a tenth, at most 0.5 s.
-func scrapeContext(r *http.Request) (context.Context, context.CancelFunc, error) {
+// scrapeContext bounds a request by the scrape timeout minus the time for the response: a tenth, at most 0.5 s. It
+// refuses a request whose timeout is invalid.
+func scrapeContext(w http.ResponseWriter, r *http.Request) (ctx context.Context, cancel context.CancelFunc, ok bool) {
 	header := r.Header.Get(timeoutHeader)
 	if header == "" {
-		ctx, cancel := context.WithCancel(r.Context())
-		return ctx, cancel, nil
+		ctx, cancel = context.WithCancel(r.Context())
+		return ctx, cancel, true
 	}
 	seconds, err := strconv.ParseFloat(header, 64)
 	if err != nil || !(seconds > 0) || math.IsInf(seconds, 0) {
-		return nil, nil, fmt.Errorf("header %s: %q is not a positive number of seconds", timeoutHeader, header)
+		http.Error(w, fmt.Sprintf("header %s: %q is not a positive number of seconds", timeoutHeader, header), http.StatusBadRequest)
+		return nil, nil, false
 	}
 	seconds -= min(0.5, seconds/10)
 	// A round ends at survey.timeout anyway; an hour keeps an absurd header from overflowing.
 	limit := time.Duration(min(seconds, 3600) * float64(time.Second))
-	ctx, cancel := context.WithTimeout(r.Context(), limit)
-	return ctx, cancel, nil
+	ctx, cancel = context.WithTimeout(r.Context(), limit)
+	return ctx, cancel, true
 }
 
 const (
@@ -236,9 +237,8 @@ func (e *exporter) serveStatus(w http.ResponseWriter, r *http.Request) {
 
 // serveReport sends the report as JSON.
 func (e *exporter) serveReport(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel, err := scrapeContext(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	ctx, cancel, ok := scrapeContext(w, r)
+	if !ok {
 		return
 	}
 	defer cancel()
@@ -261,9 +261,8 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refusal.text, refusal.code)
 		return
 	}
-	ctx, cancel, err := scrapeContext(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	ctx, cancel, ok := scrapeContext(w, r)
+	if !ok {
 		return
 	}
 	defer cancel()

@@ -35,28 +35,25 @@ func AdviceText(f *report.Finding, host string, p measurement.Path) string {
 	return task(&a).Text
 }
 
-// places is what a sentence says about the places of its advice.
-type places struct {
-	paths string // what the sentence is about: the one place, or "9 paths to 6 hosts"
-	these string // the same again, as the object of a request: "it", "them" or "the paths below"
-	hosts string // the one host, or "6 hosts"
-	they  string // the hosts again: "it" or "them"
-	lines []string
-}
-
-func placesOf(a *report.Advice) places {
-	lines := each(a.Places, placeLine)
+// placeWords adds the words for the places of advice, and returns the lines of the places if they are more than one:
+//
+//   - {paths} is what the sentence is about: the one place, or "9 paths to 6 hosts"; {these} is the same again, as the
+//     object of a request: "it", "them" or "the paths below".
+//   - {hosts} is the one host, or "6 hosts"; {they} is the same again: "it" or "them".
+func placeWords(a *report.Advice, words map[string]string) (lines []string) {
+	lines = each(a.Places, placeLine)
 	hosts := distinct(each(a.Places, func(p *report.Place) string { return text(p.Host) }))
-	out := places{hosts: count(len(hosts), "host"), they: "them", lines: lines}
+	words["hosts"], words["they"] = count(len(hosts), "host"), "them"
 	if len(hosts) == 1 {
-		out.hosts, out.they = hosts[0], "it"
+		words["hosts"], words["they"] = hosts[0], "it"
 	}
+	words["site"] = plural(len(a.Places), words["hosts"], "these hosts")
 	if len(lines) == 1 {
-		out.paths, out.these, out.lines = lines[0], plural(a.Paths, "it", "them"), nil
-		return out
+		words["paths"], words["these"] = lines[0], plural(a.Paths, "it", "them")
+		return nil
 	}
-	out.paths, out.these = count(a.Paths, "path")+" to "+out.hosts, "the paths below"
-	return out
+	words["paths"], words["these"] = count(a.Paths, "path")+" to "+words["hosts"], "the paths below"
+	return lines
 }
 
 // task words one item of advice: the verdict, the fact, and one action.
@@ -64,19 +61,18 @@ func task(a *report.Advice) Task {
 	if a.Kind == reason.NoAdvice {
 		return Task{}
 	}
-	p := placesOf(a)
-	t := Task{For: withPassing(a, p.lines), Paths: a.Paths}
 	sentence := adviceTexts[a.Kind]
 	broken, working, record := familyWords(a.Family)
 	words := map[string]string{
-		"paths": p.paths, "these": p.these, "hosts": p.hosts, "they": p.they, "blocked": blockedText(a), "about": aboutHosts(a, p),
+		"blocked": blockedText(a), "about": "",
 		"this path": plural(a.Paths, "this path", "these paths"), "leads": plural(a.Paths, "leads", "lead"),
 		"host": plural(len(a.Places), "the host", "these hosts"), "name": plural(len(a.Places), "the name", "these names"),
-		"site": plural(len(a.Places), p.hosts, "these hosts"), "all hosts": count(len(a.Places), "host"), "ask": spellingFirst(a),
+		"all hosts": count(len(a.Places), "host"), "ask": spellingFirst(a),
 		"broken": broken, "working": working, "record": record, "certificate": certificateFor(a), "proxy": proxyText(a.Proxy),
 		"servers": serversText(a), "cut off": cutOffText(a), "lost": secondsText(a.Lost), "keepalive": secondsText(a.Keepalive),
 		"resolvers": plural(len(a.Resolvers), "the DNS server", "the DNS servers"), "have": plural(len(a.Resolvers), "has", "have"),
 	}
+	t := Task{For: withPassing(a, placeWords(a, words)), Paths: a.Paths}
 	// Not exhaustive: the other kinds need no more words, and list the lines of their places.
 	//exhaustive:ignore
 	switch a.Kind {
@@ -98,7 +94,12 @@ func task(a *report.Advice) Task {
 			sentence = "The site's DNS server diverts {hosts} to {addresses}, which cannot be the cloud. " +
 				"Ask the network's owner to exempt the name from DNS filtering" + intended + "."
 		}
-	case reason.FindRoute, reason.ResolveName, reason.RepeatLookup, reason.UnblockName, reason.CheckHostName, reason.AllowMoreTimeForNames:
+	case reason.AllowMoreTimeForNames:
+		if len(a.Places) > 0 {
+			words["about"] = " about " + words["hosts"]
+		}
+		t.For = hostLines(a)
+	case reason.FindRoute, reason.ResolveName, reason.RepeatLookup, reason.UnblockName, reason.CheckHostName:
 		t.For = hostLines(a)
 	case reason.StopStaleRecords:
 		words["keeps"] = cmp.Or(keepsText[a.Staleness.Verdict], keepsText[staleness.Suspect])
@@ -355,12 +356,4 @@ func cutOffText(a *report.Advice) string {
 		return "the DNS servers"
 	}
 	return plural(len(a.Resolvers), "DNS server ", "DNS servers ") + serversText(a)
-}
-
-// aboutHosts is " about lwm2m.example.com"; "" if the advice is about no host.
-func aboutHosts(a *report.Advice, p places) string {
-	if len(a.Places) == 0 {
-		return ""
-	}
-	return " about " + p.hosts
 }
