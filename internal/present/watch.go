@@ -130,16 +130,16 @@ func stateWord(s *watch.PathState) string {
 	return "not known"
 }
 
+// watchVerdicts begin the verdict on all rounds.
+var watchVerdicts = map[report.State]string{
+	report.Up: "All was well: ", report.Down: "Something was wrong: ", report.Unknown: "Not all is known: ",
+}
+
 // WatchVerdict says in one sentence what a watch found.
 func WatchVerdict(w *watch.Watch, interrupted bool) string {
-	out := "All was well: "
-	switch {
-	case interrupted:
+	out := watchVerdicts[watchState(w)]
+	if interrupted {
 		out = "Interrupted: "
-	case w.Failed > 0:
-		out = "Something was wrong: "
-	case w.Unknown > 0:
-		out = "Not all is known: "
 	}
 	if w.Failed == 0 {
 		out += plural(w.Rounds, "the round did not fail", fmt.Sprintf("none of %d rounds failed", w.Rounds))
