@@ -135,7 +135,7 @@ func (c *common) survey(loaded *config.Loaded, stderr io.Writer) (*survey.Survey
 	if err != nil {
 		return nil, nil, err
 	}
-	return survey.New(p.site, survey.Options{Name: hostname(), Logger: logger}), p, nil
+	return survey.New(p.Site, survey.Options{Name: hostname(), Logger: logger}), p, nil
 }
 
 // writeWrapped writes a text, whose lines are broken between words if w is a terminal.

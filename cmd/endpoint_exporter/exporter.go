@@ -62,7 +62,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		current:    current,
 	}
 	e.adopt(current)
-	e.survey = survey.New(current.site, survey.Options{Name: hostname(), Logger: logger, Observe: func(rep *report.Report) {
+	e.survey = survey.New(current.Site, survey.Options{Name: hostname(), Logger: logger, Observe: func(rep *report.Report) {
 		e.histograms.Observe(rep)
 		e.history.Observe(rep)
 		e.idle.Observe(rep)
@@ -74,16 +74,16 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		versioncollector.NewCollector("endpoint_exporter"),
 		e.reloads,
 	)
-	logger.Info("watching", "endpoints", len(loaded.Config.Endpoints), "resolvers", current.resolvers, "configuration", flags.source())
+	logger.Info("watching", "endpoints", len(loaded.Config.Endpoints), "resolvers", current.Resolvers, "configuration", flags.source())
 	return e, nil
 }
 
 // adopt tells the packages that keep data from round to round which endpoints are configured now.
 func (e *exporter) adopt(next *pipeline) {
-	e.histograms.Keep(next.config.Endpoints)
-	e.history.Keep(next.config.Endpoints)
-	e.idle.Reload(next.config, next.idleSession)
-	next.site.Idle = e.idle.Bounds
+	e.histograms.Keep(next.Config.Endpoints)
+	e.history.Keep(next.Config.Endpoints)
+	e.idle.Reload(next.Config, next.idleSession)
+	next.Idle = e.idle.Bounds
 }
 
 // reload reads the configuration again; one that is not good leaves everything as it was.
@@ -103,7 +103,7 @@ func (e *exporter) reload() error {
 	}
 	e.reloads.Succeeded(time.Now())
 	e.refused.Store(nil)
-	e.logger.Info("configuration reloaded", "endpoints", len(loaded.Config.Endpoints), "resolvers", e.current.resolvers)
+	e.logger.Info("configuration reloaded", "endpoints", len(loaded.Config.Endpoints), "resolvers", e.current.Resolvers)
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (e *exporter) change(loaded *config.Loaded) error {
 		return err
 	}
 	e.adopt(next)
-	e.survey.Reload(next.site)
+	e.survey.Reload(next.Site)
 	e.current = next
 	return nil
 }
@@ -136,15 +136,15 @@ func (e *exporter) followResolvers() {
 		return // a reload takes them over itself
 	}
 	defer e.reloading.Unlock()
-	found, err := e.flags.resolversOf(e.current.config)
-	if err != nil || len(found) == 0 || slices.Equal(found, e.current.resolvers) {
+	found, err := e.flags.resolversOf(e.current.Config)
+	if err != nil || len(found) == 0 || slices.Equal(found, e.current.Resolvers) {
 		return // a file that cannot be read or is empty for a moment, as while it is replaced, changes nothing
 	}
 	if err := e.change(e.current.loaded); err != nil {
 		e.logger.Warn("the system's DNS servers changed, the old ones stay", "err", err)
 		return
 	}
-	e.logger.Info("the system's DNS servers changed", "resolvers", e.current.resolvers)
+	e.logger.Info("the system's DNS servers changed", "resolvers", e.current.Resolvers)
 }
 
 // Close ends what runs in the background.

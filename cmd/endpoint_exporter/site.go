@@ -19,60 +19,54 @@ import (
 )
 
 // pipeline is what one configuration is built into: the site that the survey measures, and the parts of it that
-// others use.
+// others use. The site's DNS servers are the configured ones, or the system's.
 type pipeline struct {
-	config    *config.Config
-	loaded    *config.Loaded   // the configuration with its anchors and client certificate
-	resolvers []netip.AddrPort // those in use: configured, or the system's
-	names     *resolve.Service
-	walker    *path.Walker
-	site      *survey.Site
+	*survey.Site
+	loaded *config.Loaded // the configuration with its anchors and client certificate
+	walker *path.Walker
 }
 
 // build makes the pipeline of a configuration, with the DNS servers that flags find for it. Hosts that are also in old
 // keep their history; old may be nil. If build fails, old is unchanged.
 func build(loaded *config.Loaded, flags *common, old *pipeline, logger *slog.Logger) (*pipeline, error) {
 	cfg := loaded.Config
-	p := &pipeline{config: cfg, loaded: loaded}
-	var err error
-	if p.resolvers, err = flags.resolversOf(cfg); err != nil {
+	resolvers, err := flags.resolversOf(cfg)
+	if err != nil {
 		return nil, fmt.Errorf("find the site's DNS servers (name them in the configuration under resolvers): %w", err)
 	}
 	switch {
-	case len(p.resolvers) > 0:
-	case old != nil && len(old.config.Resolvers) == 0:
-		p.resolvers = old.resolvers // the system names none now: a file that is being replaced looks like that
+	case len(resolvers) > 0:
+	case old != nil && len(old.Config.Resolvers) == 0:
+		resolvers = old.Resolvers // the system names none now: a file that is being replaced looks like that
 	default:
-		p.resolvers = []netip.AddrPort{dns.DefaultResolver}
+		resolvers = []netip.AddrPort{dns.DefaultResolver}
 	}
 	uplink := route.NewUplink(cfg.Source)
-	options := resolve.Options{Config: cfg, Resolvers: p.resolvers, Logger: logger, Uplink: uplink, Dial: flags.dial}
+	options := resolve.Options{Config: cfg, Resolvers: resolvers, Logger: logger, Uplink: uplink, Dial: flags.dial}
 	if old != nil {
-		options.Previous = old.names
+		options.Previous = old.Names
 	}
-	p.names = resolve.New(options)
 	_, configured := loaded.Credential.Get()
 	dial := flags.dial
 	if dial == nil {
 		dial = path.Dialer(uplink)
 	}
-	p.walker = &path.Walker{Dial: dial, Credential: func() *path.Credential {
+	walker := &path.Walker{Dial: dial, Credential: func() *path.Credential {
 		pair, _ := loaded.Credential.Get()
 		return &path.Credential{Certificate: pair}
 	}}
-	p.site = &survey.Site{
+	return &pipeline{loaded: loaded, walker: walker, Site: &survey.Site{
 		Config:               cfg,
 		Source:               flags.source(),
-		Resolvers:            p.resolvers,
+		Resolvers:            resolvers,
 		Proxy:                environmentProxy(os.Getenv),
 		Uplink:               uplink,
 		Anchors:              loaded,
-		Names:                p.names,
-		Walker:               p.walker,
-		Restricted:           &path.Walker{Dial: restrictedDial(dial, &cfg.Probe), Credential: p.walker.Credential},
+		Names:                resolve.New(options),
+		Walker:               walker,
+		Restricted:           &path.Walker{Dial: restrictedDial(dial, &cfg.Probe), Credential: walker.Credential},
 		CredentialConfigured: configured,
-	}
-	return p, nil
+	}}, nil
 }
 
 // dialFunc opens a connection to an IP address and port.
