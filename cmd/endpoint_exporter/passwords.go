@@ -101,11 +101,11 @@ func (p *passwords) before(next http.Handler) http.Handler {
 			accepted = true
 			leave()
 			refund()
-			p.remember(credentials, true)
+			p.record(credentials, true)
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, accept)))
 		if !accepted {
-			p.remember(credentials, false)
+			p.record(credentials, false)
 		}
 	})
 }
@@ -151,8 +151,8 @@ func (p *passwords) begin(credentials [sha256.Size]byte, client string) (refund 
 	}, false
 }
 
-// remember remembers credentials that have been accepted, and forgets others.
-func (p *passwords) remember(credentials [sha256.Size]byte, accepted bool) {
+// record keeps credentials that were accepted, and forgets those that were not.
+func (p *passwords) record(credentials [sha256.Size]byte, accepted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !accepted {
