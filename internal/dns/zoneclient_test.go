@@ -723,3 +723,57 @@ func TestSameView(t *testing.T) {
 
 // pass waits in virtual time.
 func pass(d time.Duration) { <-time.After(d) }
+
+// TestSampleTypes takes samples of A and AAAA at once.
+func TestSampleTypes(t *testing.T) {
+	v6 := netip.MustParseAddr("2001:db8::7")
+	for _, test := range []struct {
+		name    string
+		prepare func(n *internet)
+		a, aaaa string // the steps
+		took    time.Duration
+		asked   int // questions to the first server, of the two samples
+	}{
+		{"both have addresses: two questions", func(n *internet) {
+			n.zones["example."].Names["plain.example."] = lab.RecordSet{TTL: lab.TTL(60), Addresses: lab.Fixed(netip.MustParseAddr("198.51.100.7"), v6)}
+		}, "203.0.113.1 of 203.0.113.1 203.0.113.2: plain.example. 60 198.51.100.7",
+			"203.0.113.1 of 203.0.113.1 203.0.113.2: plain.example. 60 2001:db8::7", 0, 2},
+		{"no AAAA: the sample of it has none", func(*internet) {},
+			"203.0.113.1 of 203.0.113.1 203.0.113.2: plain.example. 60 198.51.100.7", "203.0.113.1 of 203.0.113.1 203.0.113.2: ", 0, 2},
+		{"the first server is silent: the next one, after the patience of one question", func(n *internet) { n.silence(ns1) },
+			"203.0.113.2 of 203.0.113.1 203.0.113.2: plain.example. 60 198.51.100.7", "203.0.113.2 of 203.0.113.1 203.0.113.2: ",
+			AuthorityTimers.Patience, 4},
+		{"a rate that allows no two questions at once: one after the other", func(n *internet) {
+			n.zoneClient.SetRate(1)
+			n.zoneClient.servers.mu.Lock()
+			defer n.zoneClient.servers.mu.Unlock()
+			k := n.zoneClient.servers.get(netip.MustParseAddrPort(ns1), time.Now())
+			k.limiter.SetBurst(1)
+		}, "203.0.113.1 of 203.0.113.1 203.0.113.2: plain.example. 60 198.51.100.7", "203.0.113.1 of 203.0.113.1 203.0.113.2: ", time.Second, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, Options{}, func(t *testing.T, n *internet) {
+				if _, ok := n.sample("plain.example.", 1); !ok { // finds the zone, and asks the second server
+					t.Fatal("no sample")
+				}
+				test.prepare(n)
+				began := time.Now()
+				samples := n.zoneClient.Sample(context.Background(), resolvers, "plain.example.", Types[:], 0)
+				took := time.Since(began)
+				var got []string
+				for _, s := range samples {
+					got = append(got, steps(s))
+					if s.Asked.Before(began) || s.Asked.After(began.Add(test.took)) || s.Received.Before(s.Asked) {
+						t.Errorf("asked %v and received %v after the begin", s.Asked.Sub(began), s.Received.Sub(began))
+					}
+				}
+				if want := []string{test.a, test.aaaa}; !slices.Equal(got, want) || took != test.took {
+					t.Errorf("%q in %v, want %q in %v", got, took, want, test.took)
+				}
+				if asked := n.log.to(ns1, began); len(asked) != test.asked {
+					t.Errorf("%d questions to the first server, want %d", len(asked), test.asked)
+				}
+			})
+		})
+	}
+}
