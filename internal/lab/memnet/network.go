@@ -1,6 +1,7 @@
 package memnet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -53,6 +54,9 @@ const (
 	// that it acts as Drop there (RFC 1122 §4.2.3.9).
 	Unreachable
 )
+
+// notices are the errors by which the sender of a packet learns of a verdict.
+var notices = map[Verdict]error{Reject: syscall.ECONNREFUSED, Unreachable: syscall.EHOSTUNREACH}
 
 // SetFilter installs a filter for all packets, nil for none. The filter runs with the network locked: it must not
 // call the network or block.
@@ -150,10 +154,7 @@ func opError(op, network string, from, to netip.AddrPort, err error) error {
 func systemError(op string, err error) error {
 	if errno, ok := err.(syscall.Errno); ok { //nolint:errorlint // wrapped errors are complete
 		call := map[string]string{"dial": "connect", "listen": "bind"}[op]
-		if call == "" {
-			call = op
-		}
-		return os.NewSyscallError(call, errno)
+		return os.NewSyscallError(cmp.Or(call, op), errno)
 	}
 	return err
 }

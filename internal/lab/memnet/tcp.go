@@ -110,7 +110,6 @@ type Conn struct {
 	inTransit int    // bytes that the peer has sent and that have not arrived
 	fin       bool   // the peer has ended its direction
 	cut       bool   // the connection was reset
-	failure   error  // what the next read or write reports of that; nil once reported
 	ended     bool   // this end has ended its direction
 	stalled   bool   // the filter dropped a segment of this end
 	resets    bool   // Close sends RST
@@ -127,16 +126,13 @@ func (n *Network) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, err
 	interval := firstSYN
 	for range maxSYN {
 		n.sendSYN(client, answers)
-		again := time.NewTimer(interval)
 		select {
 		case err := <-answers:
-			again.Stop()
 			if err != nil {
 				return nil, opError("dial", "tcp", netip.AddrPort{}, to, err)
 			}
 			return client, nil
 		case <-ctx.Done():
-			again.Stop()
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			client.closed = true // a SYN+ACK that still comes is answered by RST
@@ -144,7 +140,7 @@ func (n *Network) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, err
 				client.abort()
 			}
 			return nil, opError("dial", "tcp", netip.AddrPort{}, to, ctx.Err())
-		case <-again.C:
+		case <-time.After(interval):
 			interval *= 2
 		}
 	}
@@ -159,16 +155,12 @@ func (n *Network) sendSYN(client *Conn, answers chan<- error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	answer := func(err error) { n.send(func() { answers <- err }) }
-	switch n.verdict(Packet{Transport: "tcp", From: client.local, To: client.remote, SYN: true}) {
-	case Drop:
+	verdict := n.verdict(Packet{Transport: "tcp", From: client.local, To: client.remote, SYN: true})
+	if err := notices[verdict]; err != nil {
+		answer(err)
+	}
+	if verdict != Pass {
 		return
-	case Reject:
-		answer(syscall.ECONNREFUSED)
-		return
-	case Unreachable:
-		answer(syscall.EHOSTUNREACH)
-		return
-	case Pass:
 	}
 	n.send(func() {
 		l := n.listeners[client.remote]
@@ -212,9 +204,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			c.peer.change.Broadcast() // it may have waited for room
 			return n, nil
 		case c.failure != nil && !c.fin:
-			err := c.failure
-			c.failure = nil
-			return 0, c.opError("read", err)
+			return 0, c.takeFailure("read")
 		case c.fin, c.cut:
 			return 0, io.EOF
 		}
@@ -235,9 +225,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		case c.write.passed():
 			return sent, c.opError("write", os.ErrDeadlineExceeded)
 		case c.failure != nil && !c.fin:
-			err := c.failure
-			c.failure = nil
-			return sent, c.opError("write", err)
+			return sent, c.takeFailure("write")
 		case c.ended, c.cut:
 			return sent, c.opError("write", syscall.EPIPE)
 		case sent == len(p):
@@ -279,13 +267,10 @@ func (c *Conn) passes(data []byte) bool {
 	if c.stalled {
 		return false
 	}
-	switch c.net.verdict(Packet{Transport: "tcp", From: c.local, To: c.remote, Data: data}) {
-	case Drop, Unreachable:
-		c.stalled = true
-	case Reject:
-		c.stalled = true
+	verdict := c.net.verdict(Packet{Transport: "tcp", From: c.local, To: c.remote, Data: data})
+	c.stalled = verdict != Pass
+	if verdict == Reject {
 		c.net.send(c.reset)
-	case Pass:
 	}
 	return !c.stalled
 }
@@ -327,40 +312,22 @@ func (c *Conn) abort() {
 
 // CloseWrite ends this end's direction by FIN; reading goes on.
 func (c *Conn) CloseWrite() error {
-	c.net.mu.Lock()
-	defer c.net.mu.Unlock()
-	if c.closed {
-		return c.opError("close", net.ErrClosed)
-	}
-	c.finish()
-	return nil
+	return c.whileOpen("close", c.finish)
 }
 
 // SetLinger with 0 makes Close send RST instead of FIN; another value undoes that.
 func (c *Conn) SetLinger(seconds int) error {
-	c.net.mu.Lock()
-	defer c.net.mu.Unlock()
-	if c.closed {
-		return c.opError("set", net.ErrClosed)
-	}
-	c.resets = seconds == 0
-	return nil
+	return c.whileOpen("set", func() { c.resets = seconds == 0 })
 }
 
 // Close ends the connection: by FIN, or by RST if there is data that was not read or SetLinger(0) was called.
 func (c *Conn) Close() error {
-	c.net.mu.Lock()
-	defer c.net.mu.Unlock()
-	if c.closed {
-		return c.opError("close", net.ErrClosed)
-	}
-	c.read.set(time.Time{}, c.change)
-	c.write.set(time.Time{}, c.change)
-	if c.resets || len(c.received) > 0 {
-		c.abort()
-	} else {
-		c.finish()
-		c.closed = true
-	}
-	return nil
+	return c.whileOpen("close", func() {
+		if c.resets || len(c.received) > 0 {
+			c.abort()
+		} else {
+			c.finish()
+		}
+		c.end()
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
-	"time"
 )
 
 const (
@@ -26,8 +25,7 @@ type datagram struct {
 // [net.Conn] and a [net.PacketConn], and has the methods of [*net.UDPConn] that take netip addresses.
 type PacketConn struct {
 	socket
-	queue   []datagram
-	failure error // an ICMP error, reported once
+	queue []datagram
 }
 
 // ListenPacket opens an unconnected UDP socket; port 0 chooses one.
@@ -70,7 +68,7 @@ func (c *PacketConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) 
 		case c.read.passed():
 			return 0, netip.AddrPort{}, c.opError("read", os.ErrDeadlineExceeded)
 		case c.failure != nil:
-			return 0, netip.AddrPort{}, c.opError("read", c.takeFailure())
+			return 0, netip.AddrPort{}, c.takeFailure("read")
 		case len(c.queue) > 0:
 			first := c.queue[0]
 			c.queue = c.queue[1:]
@@ -78,12 +76,6 @@ func (c *PacketConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) 
 		}
 		c.change.Wait()
 	}
-}
-
-func (c *PacketConn) takeFailure() error {
-	err := c.failure
-	c.failure = nil
-	return err
 }
 
 // WriteToUDPAddrPort sends a datagram. It never blocks.
@@ -96,7 +88,7 @@ func (c *PacketConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error
 	case c.write.passed():
 		return 0, c.opError("write", os.ErrDeadlineExceeded)
 	case c.failure != nil:
-		return 0, c.opError("write", c.takeFailure())
+		return 0, c.takeFailure("write")
 	case len(p) > maxDatagram:
 		return 0, c.opError("write", syscall.EMSGSIZE)
 	}
@@ -107,16 +99,12 @@ func (c *PacketConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error
 // transmit sends a datagram on its way. The network is locked.
 func (c *PacketConn) transmit(data []byte, to netip.AddrPort) {
 	n := c.net
-	switch n.verdict(Packet{Transport: "udp", From: c.local, To: to, Data: data}) {
-	case Drop:
+	verdict := n.verdict(Packet{Transport: "udp", From: c.local, To: to, Data: data})
+	if err := notices[verdict]; err != nil {
+		n.send(func() { c.unreachable(err) })
+	}
+	if verdict != Pass {
 		return
-	case Reject:
-		n.send(func() { c.unreachable(syscall.ECONNREFUSED) })
-		return
-	case Unreachable:
-		n.send(func() { c.unreachable(syscall.EHOSTUNREACH) })
-		return
-	case Pass:
 	}
 	n.send(func() {
 		peer := n.sockets[to]
@@ -156,10 +144,7 @@ func (c *PacketConn) Write(p []byte) (int, error) {
 // ReadFrom reads the next datagram for a [net.PacketConn]; the address is a [*net.UDPAddr].
 func (c *PacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	n, from, err := c.ReadFromUDPAddrPort(p)
-	if err != nil {
-		return n, nil, err
-	}
-	return n, net.UDPAddrFromAddrPort(from), nil
+	return n, netAddr(c.transport, from), err
 }
 
 // WriteTo sends a datagram for a [net.PacketConn]; the address must be a [*net.UDPAddr].
@@ -173,14 +158,9 @@ func (c *PacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
 
 // Close closes the socket: later datagrams to it are answered by ICMP port unreachable.
 func (c *PacketConn) Close() error {
-	c.net.mu.Lock()
-	defer c.net.mu.Unlock()
-	if c.closed {
-		return c.opError("close", net.ErrClosed)
-	}
-	c.closed, c.queue = true, nil
-	delete(c.net.sockets, c.local)
-	c.read.set(time.Time{}, c.change)
-	c.write.set(time.Time{}, c.change)
-	return nil
+	return c.whileOpen("close", func() {
+		c.queue = nil
+		delete(c.net.sockets, c.local)
+		c.end()
+	})
 }
