@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab/memnet"
@@ -58,12 +60,28 @@ type Lab struct {
 
 // front passes the packets of one path and inflicts a fault on them.
 type front interface {
-	open(ctx context.Context) error
+	// set changes the fault. The first call opens the front; port 0 then picks one.
 	set(*setting) error
 	close()
 	at() netip.AddrPort
 	active() *setting
 }
+
+// frontBase is what the fronts of TCP and UDP have in common.
+type frontBase struct {
+	sockets  sockets
+	address  netip.AddrPort
+	identity *identity
+	coap     CoAP
+	ctx      context.Context // ends with the lab
+
+	wg      sync.WaitGroup
+	current atomic.Pointer[setting]
+	mu      sync.Mutex
+}
+
+func (f *frontBase) at() netip.AddrPort { return f.address }
+func (f *frontBase) active() *setting   { return f.current.Load() }
 
 // place is the front of one path to one address of a host.
 type place struct {
@@ -118,8 +136,8 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 			address := addresses()
 			own = append(own, address)
 			for _, path := range host.Paths {
-				f := l.newFront(id, host, path, netip.AddrPortFrom(address, ports[path.Nominal]), o)
-				if err := f.open(ctx); err != nil {
+				f := l.newFront(ctx, id, host, path, netip.AddrPortFrom(address, ports[path.Nominal]), o)
+				if err := f.set(&setting{text: None, fault: None}); err != nil {
 					return nil, err
 				}
 				l.fronts = append(l.fronts, &place{host, path, f})
@@ -152,11 +170,12 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	return l, nil
 }
 
-func (l *Lab) newFront(id *identity, host Host, path Path, at netip.AddrPort, o Options) front {
+func (l *Lab) newFront(ctx context.Context, id *identity, host Host, path Path, at netip.AddrPort, o Options) front {
+	base := &frontBase{sockets: o.sockets(), address: at, identity: id, coap: o.CoAP, ctx: ctx}
 	if path.Transport == "udp" {
-		return &udpFront{sockets: o.sockets(), address: at, identity: id, cloud: l.cloud, coap: o.CoAP}
+		return &udpFront{frontBase: base, cloud: l.cloud, flows: make(map[netip.AddrPort]*flow)}
 	}
-	return &tcpFront{sockets: o.sockets(), address: at, web: host.Web, identity: id, coap: o.CoAP, idleLimit: o.IdleLimit}
+	return &tcpFront{frontBase: base, web: host.Web, idleLimit: o.IdleLimit, slots: make(chan struct{}, maxSessions)}
 }
 
 // addressBlock returns consecutive addresses from a random start in 127.64.0.0 to 127.254.255.255. The lower ones are

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,31 +14,14 @@ const maxSessions = 1024
 // tcpFront accepts the connections to one address and port and inflicts a fault on them. A new fault applies to the
 // next connection; sessions that already run go on.
 type tcpFront struct {
-	sockets   sockets
-	address   netip.AddrPort
+	*frontBase
 	web       bool // a web host; else a device port
-	identity  *identity
-	coap      CoAP
 	idleLimit time.Duration
+	slots     chan struct{}
 
-	ctx     context.Context // ends with the lab
-	wg      sync.WaitGroup
-	current atomic.Pointer[setting]
-	slots   chan struct{}
-
-	mu       sync.Mutex
+	// Guarded by mu.
 	listener net.Listener // nil while connections are refused or dropped
 	hole     io.Closer    // nil unless SYNs are dropped
-}
-
-// open starts listening; port 0 picks one.
-func (f *tcpFront) open(ctx context.Context) error {
-	f.ctx = ctx
-	f.slots = make(chan struct{}, maxSessions)
-	f.current.Store(&setting{text: None, fault: None})
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.listen()
 }
 
 func (f *tcpFront) listen() error {
@@ -91,7 +71,7 @@ func (f *tcpFront) closeSockets() {
 	}
 }
 
-// close stops listening and waits for the sessions, which end with the context given to open.
+// close stops listening and waits for the sessions, which end with the lab's context.
 func (f *tcpFront) close() {
 	f.mu.Lock()
 	f.closeSockets()
@@ -121,6 +101,3 @@ func (f *tcpFront) accept(listener net.Listener) {
 		})
 	}
 }
-
-func (f *tcpFront) at() netip.AddrPort { return f.address }
-func (f *tcpFront) active() *setting   { return f.current.Load() }

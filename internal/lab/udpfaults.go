@@ -3,15 +3,12 @@ package lab
 import (
 	"encoding/binary"
 	"errors"
-	"net"
 	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 )
-
-func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }
 
 // dtlsHeader is the length of a DTLS record's header (RFC 6347 §4.1).
 const dtlsHeader = 13

@@ -1,12 +1,10 @@
 package lab
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,17 +25,10 @@ const (
 // udpFront relays the datagrams of one address and port to a DTLS server and inflicts a fault on them. A new fault ends
 // the flows: the next datagram of a client begins a flow under it.
 type udpFront struct {
-	sockets  sockets
-	address  netip.AddrPort
-	identity *identity
-	cloud    *dtlsCloud
-	coap     CoAP
+	*frontBase
+	cloud *dtlsCloud
 
-	ctx     context.Context
-	wg      sync.WaitGroup
-	current atomic.Pointer[setting]
-
-	mu     sync.Mutex
+	// Guarded by mu.
 	socket packetSocket // nil while datagrams are refused
 	flows  map[netip.AddrPort]*flow
 }
@@ -51,15 +42,6 @@ type flow struct {
 	upstream net.Conn     // to the server; nil where the front answers itself
 	mapping  *mapping     // nil unless the path has a NAT
 	dropped  int
-}
-
-func (f *udpFront) open(ctx context.Context) error {
-	f.ctx = ctx
-	f.flows = make(map[netip.AddrPort]*flow)
-	f.current.Store(&setting{text: None, fault: None})
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.listen()
 }
 
 func (f *udpFront) listen() error {
@@ -81,11 +63,10 @@ func (f *udpFront) set(s *setting) error {
 	defer f.mu.Unlock()
 	f.endFlows()
 	f.current.Store(s)
-	if s.fault == Refuse {
+	switch {
+	case s.fault == Refuse:
 		f.closeSocket()
-		return nil
-	}
-	if f.socket == nil {
+	case f.socket == nil:
 		return f.listen()
 	}
 	return nil
@@ -93,7 +74,7 @@ func (f *udpFront) set(s *setting) error {
 
 func (f *udpFront) endFlows() {
 	for client, flow := range f.flows {
-		flow.end()
+		flow.upstream.Close()
 		delete(f.flows, client)
 	}
 }
@@ -113,16 +94,13 @@ func (f *udpFront) close() {
 	f.wg.Wait()
 }
 
-func (f *udpFront) at() netip.AddrPort { return f.address }
-func (f *udpFront) active() *setting   { return f.current.Load() }
-
 // receive takes the clients' datagrams until the socket is closed.
 func (f *udpFront) receive(socket packetSocket) {
 	buffer := make([]byte, maxDatagram)
 	for {
 		n, client, err := socket.ReadFromUDPAddrPort(buffer)
 		if err != nil {
-			if f.ctx.Err() != nil || isClosed(err) {
+			if f.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return
 			}
 			continue // an ICMP error of a client that has closed its socket
@@ -144,7 +122,7 @@ func (f *udpFront) flow(socket packetSocket, client netip.AddrPort, datagram []b
 		if known.mapping == nil || known.mapping.pass() {
 			return known
 		}
-		known.end() // the datagram gets a new mapping with another port: the server does not know it
+		known.upstream.Close() // the datagram gets a new mapping with another port: the server does not know it
 		delete(f.flows, client)
 	}
 	if f.socket != socket || len(f.flows) >= maxFlows {
@@ -166,17 +144,11 @@ func (f *udpFront) flow(socket packetSocket, client netip.AddrPort, datagram []b
 	f.wg.Go(func() {
 		fl.down()
 		fl.upstream.Close()
-		f.remove(fl)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.flows[client] == fl {
+			delete(f.flows, client)
+		}
 	})
 	return fl
 }
-
-func (f *udpFront) remove(fl *flow) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.flows[fl.client] == fl {
-		delete(f.flows, fl.client)
-	}
-}
-
-func (fl *flow) end() { fl.upstream.Close() }
