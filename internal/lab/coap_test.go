@@ -42,7 +42,7 @@ func FuzzClientHello(f *testing.F) {
 	f.Add(deviceHello(f)[recordHeader+4:])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if hello, err := parseClientHello(body); err == nil && len(hello.random) != 32 {
+		if hello, err := parseClientHello(body, false); err == nil && len(hello.random) != 32 {
 			t.Errorf("random of %d bytes", len(hello.random))
 		}
 	})

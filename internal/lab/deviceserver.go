@@ -11,9 +11,11 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/pion/dtls/v3/pkg/crypto/prf"
@@ -151,7 +153,7 @@ func (h *deviceHandshake) readHello() error {
 	if kind != typeClientHello {
 		return h.fail(alertUnexpectedMessage, errHello)
 	}
-	if h.hello, err = parseClientHello(body); err != nil {
+	if h.hello, err = parseClientHello(body, false); err != nil {
 		return h.fail(alertHandshakeFailure, err)
 	}
 	if !h.hello.offersCCM8() {
@@ -169,36 +171,26 @@ func (h *deviceHandshake) sendFlight() error {
 	if h.ephemeral, err = ecdh.P256().GenerateKey(rand.Reader); err != nil {
 		return err
 	}
-	exchange, err := h.keyExchange()
-	if err != nil {
-		return err
-	}
-	var flight []byte
+	var b cryptobyte.Builder
 	for _, m := range []struct {
 		kind byte
 		body func(*cryptobyte.Builder)
 	}{
 		{typeServerHello, h.serverHello},
 		{typeCertificate, h.certificate},
-		{typeServerKeyExchange, func(b *cryptobyte.Builder) { b.AddBytes(exchange) }},
+		{typeServerKeyExchange, h.keyExchange},
 		{typeCertificateRequest, certificateRequest},
 		{typeServerHelloDone, func(*cryptobyte.Builder) {}},
 	} {
-		message, err := handshakeMessage(m.kind, m.body)
-		if err != nil {
-			return fmt.Errorf("build message %d: %w", m.kind, err)
-		}
-		flight = append(flight, message...)
+		b.AddUint8(m.kind)
+		b.AddUint24LengthPrefixed(m.body)
+	}
+	flight, err := b.Bytes()
+	if err != nil {
+		return fmt.Errorf("build flight: %w", err)
 	}
 	h.transcript = append(h.transcript, flight...)
 	return h.records.write(contentHandshake, flight)
-}
-
-func handshakeMessage(kind byte, body func(*cryptobyte.Builder)) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddUint8(kind)
-	b.AddUint24LengthPrefixed(body)
-	return b.Bytes()
 }
 
 func (h *deviceHandshake) serverHello(b *cryptobyte.Builder) {
@@ -235,35 +227,29 @@ func certificateRequest(b *cryptobyte.Builder) {
 }
 
 // keyExchange is the body of ServerKeyExchange, signed over both randoms (RFC 8422 §5.4).
-func (h *deviceHandshake) keyExchange() ([]byte, error) {
+func (h *deviceHandshake) keyExchange(b *cryptobyte.Builder) {
 	signer, ok := h.server.Certificate.PrivateKey.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("server key of type %T cannot sign", h.server.Certificate.PrivateKey)
+		b.SetError(fmt.Errorf("server key of type %T cannot sign", h.server.Certificate.PrivateKey))
+		return
 	}
 	scheme := ecdsaP256SHA256
 	if _, isRSA := signer.Public().(*rsa.PublicKey); isRSA {
 		scheme = rsaPKCS1SHA256
 	}
-	var parameters cryptobyte.Builder
-	parameters.AddUint8(3) // named_curve
-	parameters.AddUint16(curveP256)
-	parameters.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(h.ephemeral.PublicKey().Bytes()) })
-	signed, err := parameters.Bytes()
+	const namedCurve = 3
+	point := h.ephemeral.PublicKey().Bytes()
+	parameters := binary.BigEndian.AppendUint16([]byte{namedCurve}, curveP256)
+	parameters = append(append(parameters, byte(len(point))), point...)
+	sum := sha256.Sum256(slices.Concat(h.hello.random, h.serverRandom, parameters))
+	signature, err := signer.Sign(rand.Reader, sum[:], crypto.SHA256)
 	if err != nil {
-		return nil, err
+		b.SetError(fmt.Errorf("sign key exchange: %w", err))
+		return
 	}
-	hash := sha256.New()
-	hash.Write(h.hello.random)
-	hash.Write(h.serverRandom)
-	hash.Write(signed)
-	signature, err := signer.Sign(rand.Reader, hash.Sum(nil), crypto.SHA256)
-	if err != nil {
-		return nil, fmt.Errorf("sign key exchange: %w", err)
-	}
-	b := cryptobyte.NewBuilder(signed)
+	b.AddBytes(parameters)
 	b.AddUint16(scheme)
 	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(signature) })
-	return b.Bytes()
 }
 
 // next reads a message, which must be of the given type, and adds it to the transcript; before is the transcript
@@ -326,17 +312,14 @@ func (h *deviceHandshake) clientCertificate() (*x509.Certificate, error) {
 	}
 	s := cryptobyte.String(body)
 	var list, der cryptobyte.String
-	if !s.ReadUint24LengthPrefixed(&list) {
+	if !s.ReadUint24LengthPrefixed(&list) || !list.Empty() && !list.ReadUint24LengthPrefixed(&der) {
 		return nil, h.fail(alertHandshakeFailure, errors.New("malformed client certificate message"))
 	}
-	if list.Empty() {
+	if der.Empty() {
 		return nil, h.fail(alertHandshakeFailure, errors.New("client sent no certificate"))
 	}
 	if h.server.RefuseClients {
 		return nil, h.fail(alertUnknownCA, errRefused)
-	}
-	if !list.ReadUint24LengthPrefixed(&der) {
-		return nil, h.fail(alertHandshakeFailure, errors.New("malformed client certificate list"))
 	}
 	peer, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -377,10 +360,8 @@ func (h *deviceHandshake) verifyClient(peer *x509.Certificate) error {
 		return err
 	}
 	s := cryptobyte.String(body)
-	var (
-		scheme    uint16
-		signature cryptobyte.String
-	)
+	var scheme uint16
+	var signature cryptobyte.String
 	if !s.ReadUint16(&scheme) || !s.ReadUint16LengthPrefixed(&signature) || scheme != ecdsaP256SHA256 {
 		return h.fail(alertHandshakeFailure, errors.New("malformed certificate verify"))
 	}
@@ -412,15 +393,11 @@ func (h *deviceHandshake) sendFinished(master []byte, keys *prf.EncryptionKeys) 
 	if err != nil {
 		return err
 	}
-	message, err := handshakeMessage(typeFinished, func(b *cryptobyte.Builder) { b.AddBytes(data) })
-	if err != nil {
-		return err
-	}
 	if err := h.records.write(contentChangeCipherSpec, []byte{1}); err != nil {
 		return err
 	}
 	if h.records.out, err = newProtection(keys.ServerWriteKey, keys.ServerWriteIV); err != nil {
 		return err
 	}
-	return h.records.write(contentHandshake, message)
+	return h.records.write(contentHandshake, append([]byte{typeFinished, 0, 0, byte(len(data))}, data...)) // 12 bytes
 }

@@ -86,7 +86,7 @@ func (f *tcpFront) intercept(conn net.Conn, s *setting) {
 	}
 	device := false
 	if len(record) > recordHeader+4 {
-		hello, err := parseClientHello(record[recordHeader+4:])
+		hello, err := parseClientHello(record[recordHeader+4:], false)
 		device = err == nil && hello.offersCCM8()
 	}
 	replayed := &replaying{Conn: conn, reader: io.MultiReader(bytes.NewReader(record), conn)}

@@ -6,8 +6,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
 )
 
 // dtlsHeader is the length of a DTLS record's header (RFC 6347 §4.1).
@@ -25,33 +23,14 @@ func isCookie(datagram []byte) bool {
 	return isPlain(datagram) && datagram[0] == contentHandshake && datagram[dtlsHeader] == helloVerifyRequest
 }
 
-// extensionConnectionID is the connection_id extension of draft-ietf-tls-dtls-connection-id-05, which devices offer.
-const extensionConnectionID = 254
-
 // offersConnectionID reports whether a datagram is a ClientHello that offers a connection id.
 func offersConnectionID(datagram []byte) bool {
-	if !isPlain(datagram) || datagram[0] != contentHandshake {
+	const body = dtlsHeader + 12 // after the header of the message (RFC 6347 §4.2.2)
+	if len(datagram) < body || !isPlain(datagram) || datagram[0] != contentHandshake {
 		return false
 	}
-	const messageHeader = 12 // RFC 6347 §4.2.2
-	s := cryptobyte.String(datagram[dtlsHeader:])
-	var start []byte // with version and random
-	var session, cookie, suites, compression, extensions cryptobyte.String
-	if !s.ReadBytes(&start, messageHeader+2+32) || !s.ReadUint8LengthPrefixed(&session) || !s.ReadUint8LengthPrefixed(&cookie) ||
-		!s.ReadUint16LengthPrefixed(&suites) || !s.ReadUint8LengthPrefixed(&compression) || !s.ReadUint16LengthPrefixed(&extensions) {
-		return false
-	}
-	for !extensions.Empty() {
-		var id uint16
-		var data cryptobyte.String
-		if !extensions.ReadUint16(&id) || !extensions.ReadUint16LengthPrefixed(&data) {
-			return false
-		}
-		if id == extensionConnectionID {
-			return true
-		}
-	}
-	return false
+	hello, err := parseClientHello(datagram[body:], true)
+	return err == nil && hello.connectionID
 }
 
 // carriesConnectionID reports whether a record of a datagram carries a connection id.
