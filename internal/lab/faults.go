@@ -124,6 +124,12 @@ type setting struct {
 	count int           // DropFirst, Alert
 }
 
+// arguments are the defaults of the faults that take one, a delay or a number.
+var arguments = map[string]setting{
+	Alert: {count: int(alertHandshakeFailure)}, DropFirst: {count: 1},
+	Slow: {delay: 100 * time.Millisecond}, NATForgets: {delay: 30 * time.Second}, NATResets: {delay: 30 * time.Second},
+}
+
 // maxDelay bounds the arguments: longer ones are mistakes.
 const maxDelay = time.Hour
 
@@ -141,24 +147,18 @@ func parseSetting(text string) (*setting, error) {
 	if given && all[i].Argument == "" {
 		return nil, fmt.Errorf("%w: %s takes no argument", ErrFault, name)
 	}
-	s := &setting{text: text, fault: name, delay: 100 * time.Millisecond, count: 1}
-	switch name {
-	case Alert:
-		s.count = int(alertHandshakeFailure)
-	case NATForgets, NATResets:
-		s.delay = 30 * time.Second
-	}
+	s := arguments[name]
+	s.text, s.fault = text, name
 	if !given {
-		return s, nil
+		return &s, nil
 	}
 	var err error
-	switch name {
-	case Slow, NATForgets, NATResets:
+	if s.delay > 0 {
 		s.delay, err = time.ParseDuration(argument)
 		if err == nil && (s.delay < 0 || s.delay > maxDelay) {
 			err = fmt.Errorf("not within 0s and %v", maxDelay)
 		}
-	default:
+	} else {
 		var n uint64
 		n, err = strconv.ParseUint(argument, 10, 8)
 		s.count = int(n)
@@ -166,5 +166,5 @@ func parseSetting(text string) (*setting, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: argument of %s: %w", ErrFault, name, err)
 	}
-	return s, nil
+	return &s, nil
 }

@@ -44,36 +44,30 @@ const shownByMax = 60
 // ParseHabits reads NAME or NAME:ARGUMENT.
 func ParseHabits(text string) (Habits, error) {
 	name, argument, _ := strings.Cut(text, ":")
-	number := func(missing uint64) (uint32, error) {
+	var err error
+	number := func(missing uint32) uint32 {
 		if argument == "" {
-			return uint32(missing), nil
+			return missing
 		}
-		n, err := strconv.ParseUint(argument, 10, 31)
-		return uint32(n), err
+		var n uint64
+		n, err = strconv.ParseUint(argument, 10, 31)
+		return uint32(n)
 	}
-	var (
-		h   Habits
-		err error
-	)
+	var h Habits
 	switch name {
 	case "honest":
 	case "min_ttl":
-		h.MinTTL, err = number(300)
+		h.MinTTL = number(300)
 	case "max_ttl":
-		h.MaxTTL = shownByMax
-		h.MinTTL, err = number(300)
+		h.MinTTL, h.MaxTTL = number(300), shownByMax
 	case "stale_first":
-		h.StaleFirst, h.EDE = true, true
-		h.StaleTTL, err = number(30)
+		h = Habits{StaleFirst: true, StaleTTL: number(30), EDE: true}
 	case "serve_stale":
-		h.ServeStale, h.EDE = true, true
-		h.StaleTTL, err = number(30)
+		h = Habits{ServeStale: true, StaleTTL: number(30), EDE: true}
 	case "frozen_ttl":
 		h.FrozenTTL = true
 	case "lossy":
-		var percent uint32
-		percent, err = number(10)
-		h.DropShare = float64(percent) / 100
+		h.DropShare = float64(number(10)) / 100
 	case "sinkhole":
 		h.Sinkhole = netip.IPv4Unspecified()
 		if argument != "" {

@@ -65,12 +65,12 @@ func NewMint(now time.Time) (*Mint, error) {
 	m := &Mint{Now: now}
 	for _, a := range []struct {
 		into **Authority
-		name pkix.RDNSequence
+		name pkix.Name
 	}{
 		{&m.Bootstrap, armName("ARM Bootstrap CA")},
 		{&m.LwM2M, armName("ARM LwM2M CA")},
-		{&m.Web, name(attribute{oidCountry, "US"}, attribute{oidOrganization, "Lab Web Trust"}, attribute{oidCommonName, "Lab Web CA"})},
-		{&m.Inspector, name(attribute{oidOrganization, "Corporate Security"}, attribute{oidCommonName, "SSLInspect"})},
+		{&m.Web, pkix.Name{Country: []string{"US"}, Organization: []string{"Lab Web Trust"}, CommonName: "Lab Web CA"}},
+		{&m.Inspector, pkix.Name{Organization: []string{"Corporate Security"}, CommonName: "SSLInspect"}},
 	} {
 		authority, err := newAuthority(a.name, nil, now)
 		if err != nil {
@@ -81,45 +81,26 @@ func NewMint(now time.Time) (*Mint, error) {
 	return m, nil
 }
 
-var (
-	oidCountry      = asn1.ObjectIdentifier{2, 5, 4, 6}
-	oidProvince     = asn1.ObjectIdentifier{2, 5, 4, 8}
-	oidLocality     = asn1.ObjectIdentifier{2, 5, 4, 7}
-	oidOrganization = asn1.ObjectIdentifier{2, 5, 4, 10}
-	oidCommonName   = asn1.ObjectIdentifier{2, 5, 4, 3}
-)
-
-type attribute struct {
-	id    asn1.ObjectIdentifier
-	value string
+// armName is the name of one of the real authorities. ExtraNames keeps the order of its attributes; [pkix.Name] would
+// put the organization before the locality.
+func armName(commonName string) pkix.Name {
+	return pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 6}, Value: "GB"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 8}, Value: "Cambridgeshire"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 7}, Value: "Cambridge"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 10}, Value: "ARM Ltd"},
+		{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: commonName},
+	}}
 }
 
-// name keeps the given order; pkix.Name would put the organization before the locality, unlike the real authorities.
-func name(attributes ...attribute) pkix.RDNSequence {
-	var out pkix.RDNSequence
-	for _, a := range attributes {
-		out = append(out, pkix.RelativeDistinguishedNameSET{{Type: a.id, Value: a.value}})
-	}
-	return out
-}
-
-func armName(commonName string) pkix.RDNSequence {
-	return name(attribute{oidCountry, "GB"}, attribute{oidProvince, "Cambridgeshire"}, attribute{oidLocality, "Cambridge"},
-		attribute{oidOrganization, "ARM Ltd"}, attribute{oidCommonName, commonName})
-}
-
-func newAuthority(subject pkix.RDNSequence, keyID []byte, now time.Time) (*Authority, error) {
-	raw, err := asn1.Marshal(subject)
-	if err != nil {
-		return nil, err
-	}
+func newAuthority(subject pkix.Name, keyID []byte, now time.Time) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber:          serial(),
-		RawSubject:            raw,
+		Subject:               subject,
 		SubjectKeyId:          keyID, // nil: that of the key
 		NotBefore:             now.Add(-lifetime),
 		NotAfter:              now.Add(lifetime),
@@ -136,7 +117,7 @@ func newAuthority(subject pkix.RDNSequence, keyID []byte, now time.Time) (*Autho
 
 // Forge creates an authority with the same name and key identifier and another key, as a careful interceptor would.
 func (a *Authority) Forge() (*Authority, error) {
-	return newAuthority(a.Certificate.Subject.ToRDNSequence(), a.Certificate.SubjectKeyId, a.now)
+	return newAuthority(a.Certificate.Subject, a.Certificate.SubjectKeyId, a.now)
 }
 
 // Issue signs a leaf and returns it with its key and chain, ready for a server.
@@ -192,7 +173,7 @@ func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
 
 // SelfSigned returns a certificate that is signed with its own key.
 func (m *Mint) SelfSigned(commonName string) (tls.Certificate, error) {
-	own, err := newAuthority(name(attribute{oidCommonName, commonName}), nil, m.Now)
+	own, err := newAuthority(pkix.Name{CommonName: commonName}, nil, m.Now)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
