@@ -1,15 +1,11 @@
-// Package program runs the exporter and other servers as processes with flags, and finds them by the address that they
-// log.
+// Package program runs the exporter and other servers as processes, and finds them by the address that they log.
 package program
 
 import (
-	"bufio"
-	"fmt"
-	"io"
+	"bytes"
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,64 +17,88 @@ const (
 	stopTime  = time.Minute
 )
 
-// listening is what exporters and Prometheus log once they can be asked; with port 0 it has the port that was chosen.
-var listening = regexp.MustCompile(`msg="Listening on" (?:component=web )?address="?([^\s"]+)`)
+// Process is a program that [Run] has started.
+type Process struct {
+	Ended chan struct{} // closed when the program has ended
+	Err   error         // nil for the exit code 0; to be read once Ended is closed
+}
 
-// Start runs a command until the test ends and gives the address that it listens on. It is stopped by SIGTERM, after
-// which it must exit with 0. What it logs is shown if the test fails.
-func Start(tb testing.TB, command *exec.Cmd) (address string) {
+// Run starts a command and stops it by SIGTERM when the test ends. What it writes is shown if the test fails.
+func Run(tb testing.TB, command *exec.Cmd) *Process {
 	tb.Helper()
-	name := strings.Join(command.Args, " ")
-	reader, writer := io.Pipe()
-	command.Stdout, command.Stderr = writer, writer
+	return run(tb, command, new(output))
+}
+
+func run(tb testing.TB, command *exec.Cmd, out *output) *Process {
+	tb.Helper()
+	p := &Process{Ended: make(chan struct{})}
+	command.Stdout, command.Stderr = out, out
 	command.WaitDelay = stopTime
+	name := strings.Join(command.Args, " ")
 	if err := command.Start(); err != nil {
 		tb.Fatalf("start %s: %v", name, err)
 	}
-	ended := make(chan error, 1)
 	go func() {
-		err := command.Wait()
-		_ = writer.Close() // a pipe's always succeeds
-		ended <- err
+		defer close(p.Ended)
+		p.Err = command.Wait()
 	}()
-	found := make(chan string, 1)
-	var log strings.Builder
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		lines := bufio.NewScanner(reader)
-		for lines.Scan() {
-			fmt.Fprintln(&log, lines.Text())
-			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-				select {
-				case found <- m[1]:
-				default: // only the first counts
-				}
-			}
-		}
-		reader.CloseWithError(lines.Err()) // a line too long to scan must not hold the program up
-	})
 	tb.Cleanup(func() {
 		_ = command.Process.Signal(syscall.SIGTERM) // it may have ended, which the wait below tells
 		kill := time.AfterFunc(stopTime, func() { _ = command.Process.Kill() })
-		err := <-ended
+		<-p.Ended
 		kill.Stop()
-		reading.Wait()
-		if err != nil {
-			tb.Errorf("%s: after SIGTERM: %v", name, err)
-		}
 		if tb.Failed() {
-			tb.Logf("%s said:\n%s", name, &log)
+			tb.Logf("%s wrote:\n%s", name, &out.text)
 		}
 	})
+	return p
+}
+
+// Start runs a command until the test ends and gives the address that it listens on. After SIGTERM it must exit with 0.
+func Start(tb testing.TB, command *exec.Cmd) (address string) {
+	tb.Helper()
+	var p *Process
+	tb.Cleanup(func() { // after the one of run, which waits for the end
+		if p != nil && p.Err != nil {
+			tb.Errorf("%s: after SIGTERM: %v", command, p.Err)
+		}
+	})
+	out := &output{address: make(chan string, 1)}
+	p = run(tb, command, out)
 	select {
-	case address = <-found:
-	case err := <-ended:
-		ended <- err
-		tb.Fatalf("%s ended before it listened: %v", name, err)
+	case address = <-out.address:
+	case <-p.Ended:
+		tb.Fatalf("%s ended before it listened: %v", command, p.Err)
 	case <-time.After(startTime):
-		tb.Fatalf("%s does not listen after %s", name, startTime)
+		tb.Fatalf("%s does not listen after %s", command, startTime)
 	}
 	return address
+}
+
+// listening is what exporters and Prometheus log once they can be asked; with port 0 it has the port that was chosen.
+var listening = regexp.MustCompile(`msg="Listening on" (?:component=web )?address="?([^\s"]+).*\n`)
+
+// maxOutput bounds what is kept of a program's output.
+const maxOutput = 1 << 20
+
+// output keeps the beginning of a program's output.
+type output struct {
+	text    bytes.Buffer
+	address chan string // gets the first address that the program logs; nil if it does not log one
+	found   bool
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	if o.text.Len() < maxOutput {
+		o.text.Write(p)
+	}
+	if o.address != nil && !o.found {
+		if m := listening.FindSubmatch(o.text.Bytes()); m != nil {
+			o.found = true
+			o.address <- string(m[1])
+		}
+	}
+	return len(p), nil
 }
 
 // Build compiles a command of this module and gives the binary's name. The race detector's objects are those that the

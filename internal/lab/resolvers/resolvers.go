@@ -5,7 +5,6 @@
 package resolvers
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,8 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -87,50 +84,27 @@ func Start(tb testing.TB, c Config) netip.AddrPort {
 			tb.Fatalf("the resolver %s is not installed: %v", c.Product, err)
 		}
 	}
-	for try := range startTries {
-		at, said, err := c.run(tb, binary)
-		if err == nil {
+	var at netip.AddrPort
+	for range startTries { // another program may have taken the port in the meantime
+		if at, err = c.run(tb, binary); err == nil {
 			return at
 		}
-		// Another program may have taken the port in the meantime.
-		if try == startTries-1 {
-			tb.Fatalf("%s does not answer: %v\n%s", c.Product, err, said)
-		}
 	}
-	panic("unreachable")
+	tb.Fatalf("%s does not answer: %v", c.Product, err)
+	return at
 }
 
 // run starts the program once.
-func (c Config) run(tb testing.TB, binary string) (netip.AddrPort, *output, error) {
+func (c Config) run(tb testing.TB, binary string) (netip.AddrPort, error) {
 	tb.Helper()
-	dir := tb.TempDir()
-	at := program.FreePort(tb)
+	dir, at := tb.TempDir(), program.FreePort(tb)
 	args, err := c.write(dir, at)
 	if err != nil {
 		tb.Fatalf("configure %s: %v", c.Product, err)
 	}
-	said := new(output)
-	cmd := exec.CommandContext(context.Background(), binary, args...) // ended below, by a signal that lets it clean up
-	cmd.Stdout, cmd.Stderr = said, said
-	cmd.Dir = dir
-	if err := cmd.Start(); err != nil {
-		tb.Fatalf("start %s: %v", c.Product, err)
-	}
-	ended := &ending{done: make(chan struct{})}
-	go func() {
-		defer close(ended.done)
-		ended.err = cmd.Wait()
-	}()
-	tb.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended.done:
-		case <-time.After(5 * time.Second):
-			_ = cmd.Process.Kill()
-			<-ended.done
-		}
-	})
-	return at, said, awaitAnswer(at, ended)
+	command := exec.CommandContext(context.Background(), binary, args...) // ended by a signal that lets it clean up
+	command.Dir = dir
+	return at, awaitAnswer(at, program.Run(tb, command))
 }
 
 // write writes the configuration file and returns the program's arguments.
@@ -176,7 +150,7 @@ func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
 }
 
 // awaitAnswer asks for a name outside the zone, so that nothing under test is cached, until an answer arrives.
-func awaitAnswer(at netip.AddrPort, ended *ending) error {
+func awaitAnswer(at netip.AddrPort, p *program.Process) error {
 	q := new(dns.Msg)
 	q.SetQuestion("started.invalid.", dns.TypeA)
 	q.RecursionDesired = false
@@ -187,37 +161,10 @@ func awaitAnswer(at netip.AddrPort, ended *ending) error {
 			return nil
 		}
 		select {
-		case <-ended.done:
-			return fmt.Errorf("it ended: %w", cmp.Or(ended.err, errors.New("without an error")))
+		case <-p.Ended:
+			return fmt.Errorf("it ended: %w", cmp.Or(p.Err, errors.New("without an error")))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	return last
-}
-
-// ending is how a program ended; err may be read once done is closed.
-type ending struct {
-	done chan struct{}
-	err  error
-}
-
-// output keeps the beginning of a program's output.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.b.Len() > 64<<10 {
-		return len(p), nil
-	}
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
