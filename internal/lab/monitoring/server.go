@@ -2,6 +2,7 @@ package monitoring
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -36,32 +37,40 @@ func start(tb testing.TB, name string, files map[string][]byte, args ...string) 
 	command := exec.CommandContext(context.WithoutCancel(tb.Context()), name, append(args, "--web.listen-address=127.0.0.1:0")...)
 	command.Dir = dir
 	s := &Server{Address: program.Start(tb, command)}
-	s.awaitReady(tb)
+	// It listens before it has read all that it needs.
+	s.await(tb, readyTimeout, "/-/ready", name+" is ready", func(response *http.Response) error {
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	})
 	return s
 }
 
-// awaitReady waits until the server has read all that it needs: it listens before.
-func (s *Server) awaitReady(tb testing.TB) {
+// await requests a page until accept returns nil; what says in words what is awaited.
+func (s *Server) await(tb testing.TB, within time.Duration, path, what string, accept func(*http.Response) error) {
 	tb.Helper()
 	client := http.Client{Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	request, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, s.URL("/-/ready"), http.NoBody)
+	request, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, s.URL(path), http.NoBody)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for end := time.After(readyTimeout); ; {
-		if response, err := client.Do(request); err == nil {
+	for end := time.After(within); ; {
+		response, err := client.Do(request)
+		if err == nil {
+			err = accept(response)
 			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
+		}
+		if err == nil {
+			return
 		}
 		select {
 		case <-tick.C:
 		case <-end:
-			tb.Fatalf("%s is not ready after %s", s.Address, readyTimeout)
+			tb.Fatalf("not in %s: %s: %v", within, what, err)
 		}
 	}
 }
