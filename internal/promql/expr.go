@@ -60,16 +60,8 @@ func (c *checker) labels(node parser.Expr) []string {
 	switch n := node.(type) {
 	case *parser.VectorSelector:
 		return c.selector(n)
-	case *parser.MatrixSelector:
-		return c.labels(n.VectorSelector)
-	case *parser.SubqueryExpr:
-		return c.labels(n.Expr)
-	case *parser.ParenExpr:
-		return c.labels(n.Expr)
-	case *parser.UnaryExpr:
-		return c.labels(n.Expr)
-	case *parser.StepInvariantExpr:
-		return c.labels(n.Expr)
+	case *parser.MatrixSelector, *parser.SubqueryExpr, *parser.ParenExpr, *parser.UnaryExpr, *parser.StepInvariantExpr:
+		return c.labels(parser.Children(n)[0].(parser.Expr)) // the only one
 	case *parser.AggregateExpr:
 		return c.aggregate(n)
 	case *parser.BinaryExpr:

@@ -13,12 +13,12 @@ import (
 
 // rulesFile is the part of a rules file that is checked here; promtool checks the rest.
 type rulesFile struct {
-	Groups []struct {
-		Rules []struct {
-			Record, Alert, Expr string
-			Labels, Annotations map[string]string
-		}
-	}
+	Groups []struct{ Rules []rule }
+}
+
+type rule struct {
+	Record, Alert, Expr string
+	Labels, Annotations map[string]string
 }
 
 // Operators change a threshold by recording a series of the same name, with the prefix override.
@@ -46,76 +46,63 @@ func CheckRules(file []byte, known map[string][]string) (map[string][]string, er
 		return nil, fmt.Errorf("read the rules: %w", err)
 	}
 	all := maps.Clone(known)
-	// Labels of the recorded series. Several rules may record one name. A rule may use a series that a later rule records,
-	// or its own, so that the labels are computed until they no longer change.
-	type recording struct {
-		expr   string
-		labels map[string]string
-	}
-	var recordings []recording
-	names := make(map[string][]int)
+	var recordings, alerts []rule
 	for _, g := range f.Groups {
 		for _, r := range g.Rules {
+			if r.Alert != "" {
+				alerts = append(alerts, r)
+				continue
+			}
+			recordings = append(recordings, r)
 			if name, ok := strings.CutPrefix(r.Record, threshold); ok {
 				all[override+name] = nil
 			}
 			if r.Record == "endpoint:links" && len(r.Labels) > 0 {
 				all[override+"links"] = slices.Sorted(maps.Keys(r.Labels))
 			}
-			if r.Record != "" {
-				names[r.Record] = append(names[r.Record], len(recordings))
-				recordings = append(recordings, recording{r.Expr, r.Labels})
-			}
 		}
 	}
+	// Labels of the recorded series. Several rules may record one name. A rule may use a series that a later rule records,
+	// or its own, so that the labels are computed until they no longer change.
 	for progress := true; progress; {
 		progress = false
-		for name, rules := range names {
-			for _, i := range rules {
-				// A fault may be a series that is not recorded yet; what is left of it is reported below.
-				found, _ := Labels(recordings[i].expr, all)
-				found = union(found, slices.Sorted(maps.Keys(recordings[i].labels)))
-				for label, value := range recordings[i].labels {
-					all[variant(name, label, value)] = found
-				}
-				if have, ok := all[name]; !ok || len(minus(found, have)) > 0 {
-					all[name] = union(have, found)
-					progress = true
-				}
+		for _, r := range recordings {
+			// A fault may be a series that is not recorded yet; what is left of it is reported below.
+			found, _ := Labels(r.Expr, all)
+			found = union(found, slices.Sorted(maps.Keys(r.Labels)))
+			for label, value := range r.Labels {
+				all[variant(r.Record, label, value)] = found
+			}
+			if have, ok := all[r.Record]; !ok || len(minus(found, have)) > 0 {
+				all[r.Record] = union(have, found)
+				progress = true
 			}
 		}
 	}
 	var faults []error
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		for _, i := range names[name] {
-			if err := CheckExpr(recordings[i].expr, all); err != nil {
-				faults = append(faults, fmt.Errorf("%s: %w", name, err))
-			}
+	for _, r := range recordings {
+		if err := CheckExpr(r.Expr, all); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", r.Record, err))
 		}
 	}
 
-	alerts := []string{"alertname", "alertstate"}
-	for _, g := range f.Groups {
-		for _, r := range g.Rules {
-			if r.Alert == "" {
-				continue
-			}
-			have, err := Labels(r.Expr, all)
-			if err != nil {
-				faults = append(faults, fmt.Errorf("%s: %w", r.Alert, err))
-				continue
-			}
-			have = union(union(have, TargetLabels), slices.Sorted(maps.Keys(r.Labels)))
-			alerts = union(alerts, have)
-			for _, key := range slices.Sorted(maps.Keys(r.Annotations)) {
-				if err := checkTemplate(r.Annotations[key], have, all); err != nil {
-					faults = append(faults, fmt.Errorf("%s: %s: %w", r.Alert, key, err))
-				}
+	alertLabels := []string{"alertname", "alertstate"}
+	for _, r := range alerts {
+		have, err := Labels(r.Expr, all)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", r.Alert, err))
+			continue
+		}
+		have = union(union(have, TargetLabels), slices.Sorted(maps.Keys(r.Labels)))
+		alertLabels = union(alertLabels, have)
+		for _, key := range slices.Sorted(maps.Keys(r.Annotations)) {
+			if err := checkTemplate(r.Annotations[key], have, all); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %s: %w", r.Alert, key, err))
 			}
 		}
 	}
-	all["ALERTS"] = alerts
-	all["ALERTS_FOR_STATE"] = minus(alerts, []string{"alertstate"})
+	all["ALERTS"] = alertLabels
+	all["ALERTS_FOR_STATE"] = minus(alertLabels, []string{"alertstate"})
 	return all, errors.Join(faults...)
 }
 
