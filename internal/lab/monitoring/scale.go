@@ -2,6 +2,7 @@ package monitoring
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -24,20 +25,10 @@ func ScaleRules(rules []byte, divisor int, thresholds map[string]float64) ([]byt
 			mapping["expr"].Value = fmt.Sprintf("vector(%g)", thresholds[record.Value])
 			delete(left, record.Value)
 		}
-		for _, key := range []string{"interval", "for", "keep_firing_for"} {
-			if err := divide(mapping[key], divisor); err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
+		if err := scale(mapping, divided, divisor, "interval", "for", "keep_firing_for"); err != nil {
+			return err
 		}
-		for _, key := range []string{"expr", "description"} {
-			if node := mapping[key]; node != nil {
-				var err error
-				if node.Value, err = scaleExpression(node.Value, divisor); err != nil {
-					return fmt.Errorf("%s: %w", key, err)
-				}
-			}
-		}
-		return nil
+		return scale(mapping, scaleExpression, divisor, "expr", "description")
 	})
 	for name := range left {
 		return nil, fmt.Errorf("no rule records %s", name)
@@ -49,10 +40,8 @@ func ScaleRules(rules []byte, divisor int, thresholds map[string]float64) ([]byt
 // url instead. A receiver that sends nothing stays so.
 func ScaleAlertmanager(config []byte, divisor int, url string) ([]byte, error) {
 	return rewrite(config, func(mapping map[string]*yaml.Node) error {
-		for _, key := range []string{"group_wait", "group_interval", "repeat_interval"} {
-			if err := divide(mapping[key], divisor); err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
+		if err := scale(mapping, divided, divisor, "group_wait", "group_interval", "repeat_interval"); err != nil {
+			return err
 		}
 		receivers := mapping["receivers"]
 		if receivers == nil {
@@ -110,14 +99,19 @@ func rewrite(text []byte, change func(map[string]*yaml.Node) error) ([]byte, err
 	return out.Bytes(), err
 }
 
-// divide divides a duration in place; a missing key is ignored.
-func divide(node *yaml.Node, divisor int) error {
-	if node == nil {
-		return nil
+// scale replaces the values of some keys by what change makes of them; a missing key is ignored.
+func scale(mapping map[string]*yaml.Node, change func(string, int) (string, error), divisor int, keys ...string) error {
+	for _, key := range keys {
+		node := mapping[key]
+		if node == nil {
+			continue
+		}
+		var err error
+		if node.Value, err = change(node.Value, divisor); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
 	}
-	var err error
-	node.Value, err = divided(node.Value, divisor)
-	return err
+	return nil
 }
 
 // divided is a duration by divisor, and never nothing.
@@ -129,26 +123,24 @@ func divided(duration string, divisor int) (string, error) {
 	return model.Duration(max(time.Duration(d)/time.Duration(divisor), time.Millisecond)).String(), nil
 }
 
-// A range, a subquery or an offset. In the rules no text of a label looks like one.
-var inExpression = regexp.MustCompile(`\[(\w+)(:(\w*))?\]|\boffset\s+(\w+)`)
+var (
+	// A range, a subquery or an offset. In the rules no text of a label looks like one.
+	inExpression = regexp.MustCompile(`\[\w+(:\w*)?\]|\boffset\s+\w+`)
+	word         = regexp.MustCompile(`\w+`)
+)
 
 // scaleExpression divides the times of an expression, or of those in the text of a template.
 func scaleExpression(text string, divisor int) (string, error) {
-	var out []byte
-	last := 0
-	for _, m := range inExpression.FindAllStringSubmatchIndex(text, -1) {
-		for _, group := range []int{1, 3, 4} {
-			start, end := m[2*group], m[2*group+1]
-			if start < 0 || start == end {
-				continue
+	var failed error
+	scaled := inExpression.ReplaceAllStringFunc(text, func(times string) string {
+		return word.ReplaceAllStringFunc(times, func(duration string) string {
+			if duration == "offset" {
+				return duration
 			}
-			scaled, err := divided(text[start:end], divisor)
-			if err != nil {
-				return "", err
-			}
-			out = append(append(out, text[last:start]...), scaled...)
-			last = end
-		}
-	}
-	return string(append(out, text[last:]...)), nil
+			scaled, err := divided(duration, divisor)
+			failed = cmp.Or(failed, err)
+			return scaled
+		})
+	})
+	return scaled, failed
 }
