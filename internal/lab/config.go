@@ -18,7 +18,6 @@ func (l *Lab) Config() string {
 		fmt.Fprintf(&b, "  %s:\n    issuer: %q\n    public_key: %s\n", name, issuerName(authority), authority.PublicKey())
 	}
 	b.WriteString("endpoints:\n")
-	ports := l.ports()
 	for _, host := range l.hosts {
 		client := "device"
 		if host.Web {
@@ -34,23 +33,14 @@ func (l *Lab) Config() string {
 		}
 		b.WriteString("    paths:\n")
 		for _, path := range host.Paths {
-			fmt.Fprintf(&b, "      - {transport: %s, port: %d}\n", path.Transport, ports[path.Nominal])
+			fmt.Fprintf(&b, "      - {transport: %s, port: %d}\n", path.Transport, l.ports[path.Nominal])
 		}
 	}
 	return b.String()
 }
 
-// ports maps the real cloud's ports to the lab's.
-func (l *Lab) ports() map[uint16]uint16 {
-	out := make(map[uint16]uint16)
-	for _, f := range l.fronts {
-		out[f.path.Nominal] = f.at().Port()
-	}
-	return out
-}
-
 // Port is the lab's port for one of the real cloud's.
-func (l *Lab) Port(nominal uint16) uint16 { return l.ports()[nominal] }
+func (l *Lab) Port(nominal uint16) uint16 { return l.ports[nominal] }
 
 // AddressesOf lists a host's addresses in order; nil for an unknown one.
 func (l *Lab) AddressesOf(host string) []netip.Addr {
@@ -65,10 +55,7 @@ func (l *Lab) AddressesOf(host string) []netip.Addr {
 
 // issuerName is an authority's name as the configuration has it, in the order of the certificate.
 func issuerName(a *Authority) string {
-	var parts []string
-	sequence := a.Certificate.Subject.ToRDNSequence()
-	for _, part := range slices.Backward(strings.Split(sequence.String(), ",")) {
-		parts = append(parts, part)
-	}
+	parts := strings.Split(a.Certificate.Subject.String(), ",")
+	slices.Reverse(parts)
 	return strings.Join(parts, ", ")
 }

@@ -77,9 +77,7 @@ type DeviceServer struct {
 
 // Serve runs one session on conn and closes conn. The error is how the session ended, nil for close_notify.
 func (s *DeviceServer) Serve(ctx context.Context, conn net.Conn) error {
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
+	defer closeAfter(ctx, conn)()
 	_ = conn.SetDeadline(time.Now().Add(maxSession))
 
 	h := &deviceHandshake{server: s, records: &records{conn: conn}}

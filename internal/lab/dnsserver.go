@@ -16,9 +16,9 @@ const maxUDP = 1232
 
 // DNSServer puts an [Answerer] on UDP and TCP of one port.
 type DNSServer struct {
-	Address  netip.AddrPort
-	udp, tcp *dns.Server
-	wg       sync.WaitGroup
+	Address netip.AddrPort
+	servers []*dns.Server
+	wg      sync.WaitGroup
 }
 
 // ServeDNS listens on an address of loopback (port 0 picks one that is free for both transports) until closed.
@@ -31,15 +31,10 @@ func serveDNS(on sockets, address netip.AddrPort, answerer Answerer, now func() 
 	if err != nil {
 		return nil, fmt.Errorf("listen for DNS: %w", err)
 	}
-	s := &DNSServer{Address: addrPort(listener.Addr())}
+	s := &DNSServer{Address: addrPort(listener.Addr()), servers: []*dns.Server{{PacketConn: packets}, {Listener: listener}}}
 	var started sync.WaitGroup
-	for _, server := range []*dns.Server{{PacketConn: packets}, {Listener: listener}} {
+	for _, server := range s.servers {
 		overUDP := server.PacketConn != nil
-		if overUDP {
-			s.udp = server
-		} else {
-			s.tcp = server
-		}
 		server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 			m := answerer.Answer(q, now())
 			if m == nil {
@@ -60,7 +55,7 @@ func serveDNS(on sockets, address netip.AddrPort, answerer Answerer, now func() 
 
 // Close stops listening and waits for the answers in progress.
 func (s *DNSServer) Close() error {
-	err := errors.Join(s.udp.Shutdown(), s.tcp.Shutdown())
+	err := errors.Join(s.servers[0].Shutdown(), s.servers[1].Shutdown())
 	s.wg.Wait()
 	return err
 }

@@ -125,9 +125,7 @@ func (s *DTLSServer) Serve(ctx context.Context, socket net.PacketConn, client ne
 
 // session finishes the handshake and answers CoAP until the client closes the session or an idle limit ends it.
 func (s *DTLSServer) session(ctx context.Context, conn *dtls.Conn) {
-	defer func() { _ = conn.Close() }() // reports what ended the session
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
+	defer closeAfter(ctx, conn)()
 	handshake, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(handshake); err != nil {

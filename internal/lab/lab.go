@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ type Lab struct {
 	NameServerAddress netip.AddrPort
 
 	hosts  []Host
+	ports  map[uint16]uint16 // by the real cloud's port
 	fronts []*place
 	dns    []*DNSServer
 	cloud  *dtlsCloud
@@ -102,9 +104,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		o.Now = time.Now
 	}
 	o.Addresses = max(1, o.Addresses)
-	if o.TTL == 0 {
-		o.TTL = 60
-	}
+	o.TTL = cmp.Or(o.TTL, 60)
 	mint, err := NewMint(o.Now())
 	if err != nil {
 		return nil, err
@@ -119,7 +119,10 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 
 func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &Lab{Mint: mint, hosts: o.Hosts, cancel: cancel, cloud: &dtlsCloud{ctx: ctx, idleLimit: o.IdleLimit}}
+	l := &Lab{
+		Mint: mint, hosts: o.Hosts, ports: map[uint16]uint16{NominalDevice: o.Device, NominalWeb: o.Web},
+		cancel: cancel, cloud: &dtlsCloud{ctx: ctx, idleLimit: o.IdleLimit},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -127,7 +130,6 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	}()
 	addresses := addressBlock()
 	resolver, nameServer := addresses(), addresses()
-	ports := map[uint16]uint16{NominalDevice: o.Device, NominalWeb: o.Web}
 	l.Zone = &Zone{Origin: "mbedcloud.com.", Servers: []Server{{Name: "ns1.mbedcloud.com.", Address: nameServer}}, Names: map[string]RecordSet{}}
 	for _, host := range o.Hosts {
 		id := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name}
@@ -136,12 +138,12 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 			address := addresses()
 			own = append(own, address)
 			for _, path := range host.Paths {
-				f := l.newFront(ctx, id, host, path, netip.AddrPortFrom(address, ports[path.Nominal]), o)
+				f := l.newFront(ctx, id, host, path, netip.AddrPortFrom(address, l.ports[path.Nominal]), o)
 				if err := f.set(&setting{text: None, fault: None}); err != nil {
 					return nil, err
 				}
 				l.fronts = append(l.fronts, &place{host, path, f})
-				ports[path.Nominal] = f.at().Port() // the first host picks for all
+				l.ports[path.Nominal] = f.at().Port() // the first host picks for all
 			}
 		}
 		records := o.Records[host.Name]

@@ -44,8 +44,8 @@ func translate(ctx context.Context, wg *sync.WaitGroup, client stream, s *settin
 			client.Close() // the server closed a connection that the NAT has not expired
 		}
 	})
-	stop := context.AfterFunc(ctx, func() { client.Close() })
-	defer stop()
+	defer inner.Close()
+	defer closeAfter(ctx, client)()
 	relay(inner, client, m, func() bool {
 		if s.fault == NATResets {
 			_ = client.SetLinger(0) // close then sends RST
@@ -53,8 +53,6 @@ func translate(ctx context.Context, wg *sync.WaitGroup, client stream, s *settin
 		}
 		return true
 	})
-	client.Close()
-	inner.Close()
 }
 
 // relay copies until src ends. Data that the mapping does not let pass is dropped; relay goes on after that if

@@ -62,6 +62,15 @@ func (m memory) blackhole(_ context.Context, at netip.AddrPort) (io.Closer, erro
 	return listener, nil
 }
 
+// closeAfter closes a connection when ctx ends, or when the function that it returns is called.
+func closeAfter(ctx context.Context, conn io.Closer) (now func()) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	return func() {
+		stop()
+		_ = conn.Close() // fails if the peer has ended the connection
+	}
+}
+
 // addrPort is the address of a socket.
 func addrPort(at net.Addr) netip.AddrPort {
 	return at.(interface{ AddrPort() netip.AddrPort }).AddrPort() // TCP's and UDP's have it

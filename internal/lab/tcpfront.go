@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -94,9 +93,7 @@ func (f *tcpFront) accept(listener net.Listener) {
 		}
 		f.wg.Go(func() {
 			defer func() { <-f.slots }()
-			defer conn.Close()
-			stop := context.AfterFunc(f.ctx, func() { conn.Close() })
-			defer stop()
+			defer closeAfter(f.ctx, conn)()
 			f.inflict(conn, f.current.Load())
 		})
 	}

@@ -64,17 +64,25 @@ func (fl *flow) up(datagram []byte) {
 		if !carriesConnectionID(datagram) {
 			fl.forward(datagram)
 		}
+	default:
+		fl.pass(&fl.front.wg, datagram, fl.forward)
+	}
+}
+
+// pass sends a datagram in either direction: twice, later or at once. wg waits for the one that is sent later.
+func (fl *flow) pass(wg *sync.WaitGroup, datagram []byte, send func([]byte)) {
+	switch fl.setting.fault {
 	case Duplicate:
-		fl.forward(datagram)
-		fl.forward(datagram)
+		send(datagram)
+		send(datagram)
 	case Slow:
-		fl.front.wg.Go(func() {
-			if sleepUntil(fl.front.ctx, time.Now().Add(s.delay)) {
-				fl.forward(datagram)
+		wg.Go(func() {
+			if sleepUntil(fl.front.ctx, time.Now().Add(fl.setting.delay)) {
+				send(datagram)
 			}
 		})
 	default:
-		fl.forward(datagram)
+		send(datagram)
 	}
 }
 
@@ -114,20 +122,11 @@ func (fl *flow) down() {
 		case !isPlain(datagram):
 			idle = flowIdle
 		}
-		switch s := fl.setting; s.fault {
-		case Duplicate:
-			fl.reply(datagram)
-			fl.reply(datagram)
+		switch fl.setting.fault {
 		case NoAnswerAfter:
 			if isCookie(datagram) {
 				fl.reply(datagram)
 			}
-		case Slow:
-			sleepers.Go(func() {
-				if sleepUntil(fl.front.ctx, time.Now().Add(s.delay)) {
-					fl.reply(datagram)
-				}
-			})
 		case Reorder:
 			if first == nil {
 				first = datagram
@@ -137,7 +136,7 @@ func (fl *flow) down() {
 			fl.reply(first)
 			first = nil
 		default:
-			fl.reply(datagram)
+			fl.pass(&sleepers, datagram, fl.reply)
 		}
 	}
 }

@@ -24,9 +24,7 @@ type WebServer struct{ Certificate tls.Certificate }
 
 // Serve answers one request on conn and closes it.
 func (s *WebServer) Serve(ctx context.Context, conn net.Conn) error {
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
+	defer closeAfter(ctx, conn)()
 	_ = conn.SetDeadline(time.Now().Add(webLife))
 
 	session := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{s.Certificate}, MinVersion: tls.VersionTLS12})

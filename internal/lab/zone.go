@@ -143,10 +143,10 @@ func (s *NameServer) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 		if next == "" {
 			return m
 		}
-		if name = next; s.zone(name) == nil {
+		name = next
+		if zone = s.zone(name); zone == nil {
 			return m // another server has the rest
 		}
-		zone = s.zone(name)
 	}
 	return m
 }
