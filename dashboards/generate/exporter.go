@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,16 +16,10 @@ func exporter() dashboard {
 		return highest(title, description, f, func(window string) string { return "max_over_time(" + metric + "{@exporter}[" + window + "])" }).everyScrape()
 	}
 	rate := func(title, description, noValue, leg string) panel {
-		p := lines(12, 7, title, description, field{Unit: "reqps", Min: ptr(0.0), NoValue: noValue},
-			query{`sum by (rcode) (rate(endpoint_dns_queries_total{@exporter, leg="` + leg + `"}[$__rate_interval])) > 0`, "{{rcode}}"})
-		return p.everySecondScrape().every("10m")
+		return lines(12, 7, title, description, field{Unit: "reqps", Min: ptr(0.0), NoValue: noValue},
+			query{`sum by (rcode) (rate(endpoint_dns_queries_total{@exporter, leg="` + leg + `"}[$__rate_interval])) > 0`, "{{rcode}}"}).everySecondScrape().every("10m")
 	}
-	silentRank := 0
-	for rank, f := range faults {
-		if f.name == "EndpointExporterAbsent" {
-			silentRank = rank
-		}
-	}
+	silentRank := slices.IndexFunc(faults, func(f fault) bool { return f.name == "EndpointExporterAbsent" })
 	panels := place(
 		stat(4, "Exporters", "Exporters of which something was heard in the last 10 minutes.", `count(`+now+`)`,
 			field{Unit: "short", NoValue: "none", Color: &color{Mode: "fixed", FixedColor: "blue"}}),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -58,6 +59,21 @@ func row(title string) panel {
 	return panel{Type: "row", Title: title, GridPos: gridPos{W: 24, H: 1}, Collapsed: ptr(false), Panels: &[]panel{}}
 }
 
+func newPanel(kind string, w, h int, title, description string, targets []target, f field, options map[string]any) panel {
+	return panel{
+		Type: kind, Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
+		Targets: targets, FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}}, Options: options,
+	}
+}
+
+// lastValue is the reduceOptions of panels that show the current value of each series.
+var lastValue = map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false}
+
+// legend is the legend of panels that have one.
+func legend(show bool) map[string]any {
+	return map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": show, "calcs": []string{}}
+}
+
 // stat is a panel with one current value.
 func stat(w int, title, description, expr string, f field) panel {
 	if f.Color == nil {
@@ -66,16 +82,10 @@ func stat(w int, title, description, expr string, f field) panel {
 	if f.Thresholds == nil {
 		f.Thresholds = limits(unknown)
 	}
-	return panel{
-		Type: "stat", Title: title, Description: description, GridPos: gridPos{W: w, H: 4}, Datasource: &prometheus,
-		Targets:     targets([]query{{expr: expr}}, true, "time_series"),
-		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
-		Options: map[string]any{
-			"colorMode": "background_solid", "graphMode": "none", "justifyMode": "center", "textMode": "value", "orientation": "auto",
-			"wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard",
-			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
-		},
-	}
+	return newPanel("stat", w, 4, title, description, targets([]query{{expr: expr}}, true, "time_series"), f, map[string]any{
+		"colorMode": "background_solid", "graphMode": "none", "justifyMode": "center", "textMode": "value", "orientation": "auto",
+		"wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard", "reduceOptions": lastValue,
+	})
 }
 
 // named shows the name of the value in place of the value.
@@ -93,15 +103,9 @@ func lines(w, h int, title, description string, f field, queries ...query) panel
 	custom := map[string]any{"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 0, "showPoints": "never", "spanNulls": false}
 	maps.Copy(custom, f.Custom)
 	f.Custom = custom
-	return panel{
-		Type: "timeseries", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
-		Interval: "1m", Targets: targets(queries, false, "time_series"),
-		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
-		Options: map[string]any{
-			"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
-			"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
-		},
-	}
+	return newPanel("timeseries", w, h, title, description, targets(queries, false, "time_series"), f, map[string]any{
+		"legend": legend(true), "tooltip": map[string]any{"mode": "multi", "sort": "desc"},
+	}).every("1m")
 }
 
 // slowestScrape is the longest time between two rounds that the alerting rules allow.
@@ -130,37 +134,24 @@ func (p panel) everySecondScrape() panel {
 // timeline is a panel of states over time. Each cell is the worst state of its interval, so that a short fault is not
 // lost between two cells. A gap of one or two missed scrapes is closed, a gap of five minutes is not.
 func timeline(w, h int, title, description string, states []mapping, noValue string, links []link, q query) panel {
-	return panel{
-		Type: "state-timeline", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
-		Interval: slowestScrape, Targets: targets([]query{q}, false, "time_series"),
-		FieldConfig: &fieldConfig{
-			Defaults: field{
-				Unit: "short", NoValue: noValue, Mappings: states, Links: links,
-				Color: &color{Mode: "thresholds"}, Thresholds: limits(unknown),
-				Custom: map[string]any{"fillOpacity": 80, "lineWidth": 0, "spanNulls": 300_000},
-			},
-			Overrides: []override{},
-		},
-		Options: map[string]any{
-			"mergeValues": true, "showValue": "auto", "alignValue": "left", "rowHeight": 0.8, "perPage": 20,
-			"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
-			"tooltip": map[string]any{"mode": "single", "sort": "none"},
-		},
+	f := field{
+		Unit: "short", NoValue: noValue, Mappings: states, Links: links,
+		Color: &color{Mode: "thresholds"}, Thresholds: limits(unknown),
+		Custom: map[string]any{"fillOpacity": 80, "lineWidth": 0, "spanNulls": 300_000},
 	}
+	return newPanel("state-timeline", w, h, title, description, targets([]query{q}, false, "time_series"), f, map[string]any{
+		"mergeValues": true, "showValue": "auto", "alignValue": "left", "rowHeight": 0.8, "perPage": 20,
+		"legend": legend(true), "tooltip": map[string]any{"mode": "single", "sort": "none"},
+	}).everyScrape()
 }
 
 // bars is a panel with one bar for the current value of each series.
 func bars(w, h int, title, description string, f field, queries ...query) panel {
-	return panel{
-		Type: "bargauge", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
-		Targets:     targets(queries, true, "time_series"),
-		FieldConfig: &fieldConfig{Defaults: f, Overrides: []override{}},
-		Options: map[string]any{
-			"displayMode": "basic", "orientation": "horizontal", "text": map[string]any{"titleSize": 14, "valueSize": 18}, "showUnfilled": true, "valueMode": "text",
-			"namePlacement": "auto", "sizing": "auto", "legend": map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": []string{}}, "minVizHeight": 16, "maxVizHeight": 40, "minVizWidth": 8,
-			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
-		},
-	}
+	return newPanel("bargauge", w, h, title, description, targets(queries, true, "time_series"), f, map[string]any{
+		"displayMode": "basic", "orientation": "horizontal", "text": map[string]any{"titleSize": 14, "valueSize": 18},
+		"showUnfilled": true, "valueMode": "text", "namePlacement": "auto", "sizing": "auto", "legend": legend(false),
+		"minVizHeight": 16, "maxVizHeight": 40, "minVizWidth": 8, "reduceOptions": lastValue,
+	})
 }
 
 // column is one column of a table: a label, or the value of a query by its letter.
@@ -176,18 +167,14 @@ type column struct {
 // table is a panel of current labels and values. All queries must yield the same labels, by which their rows are
 // joined. hidden lists the labels that are not columns.
 func table(w, h int, title, description, noValue string, sort string, descending bool, columns []column, hidden []string, queries ...query) panel {
-	p := panel{
-		Type: "table", Title: title, Description: description, GridPos: gridPos{W: w, H: h}, Datasource: &prometheus,
-		Targets: targets(queries, true, "table"),
-		FieldConfig: &fieldConfig{Defaults: field{
-			NoValue: noValue, Color: &color{Mode: "thresholds"}, Thresholds: limits(neutral),
-			Custom: map[string]any{"align": "left", "inspect": false},
-		}},
-		Options: map[string]any{
-			"showHeader": true, "cellHeight": "sm", "frameIndex": 0,
-			"sortBy": []map[string]any{{"displayName": sort, "desc": descending}},
-		},
+	f := field{
+		NoValue: noValue, Color: &color{Mode: "thresholds"}, Thresholds: limits(neutral),
+		Custom: map[string]any{"align": "left", "inspect": false},
 	}
+	p := newPanel("table", w, h, title, description, targets(queries, true, "table"), f, map[string]any{
+		"showHeader": true, "cellHeight": "sm", "frameIndex": 0,
+		"sortBy": []map[string]any{{"displayName": sort, "desc": descending}},
+	})
 	if !slices.ContainsFunc(columns, func(c column) bool { return c.width == 0 }) {
 		columns[len(columns)-1].width = 0 // the last one fills the line
 	}
@@ -195,30 +182,22 @@ func table(w, h int, title, description, noValue string, sort string, descending
 	for _, l := range hidden {
 		exclude[l] = true
 	}
-	shown := map[string]bool{}
+	for _, t := range p.Targets {
+		exclude["Value #"+t.RefID] = true
+	}
+	if len(queries) == 1 { // Grafana names the value without a letter
+		exclude["Value"] = true
+	}
 	for i, c := range columns {
-		m := matcher{ID: "byName", Options: c.label}
-		index[c.label] = i
-		if c.value != "" {
-			delete(index, c.label)
-			index["Value #"+c.value] = i
-			shown[c.value] = true
-			m = matcher{ID: "byName", Options: "Value #" + c.value}
-			if len(queries) == 1 { // whose value Grafana names without a letter
-				index["Value"] = i
-				m = matcher{ID: "byRegexp", Options: "/^Value( #A)?$/"}
-			}
+		m := matcher{ID: "byName", Options: cmp.Or(c.label, "Value #"+c.value)}
+		index[m.Options] = i
+		delete(exclude, m.Options)
+		if c.value != "" && len(queries) == 1 {
+			index["Value"] = i
+			delete(exclude, "Value")
+			m = matcher{ID: "byRegexp", Options: "/^Value( #A)?$/"}
 		}
 		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, override{Matcher: m, Properties: c.properties()})
-	}
-	for i := range queries {
-		letter := string(rune('A' + i))
-		if !shown[letter] {
-			exclude["Value #"+letter] = true
-			if len(queries) == 1 {
-				exclude["Value"] = true
-			}
-		}
 	}
 	if len(queries) > 1 {
 		p.Transformations = append(p.Transformations, transformation{ID: "merge", Options: map[string]any{}})
@@ -433,13 +412,14 @@ func variables(oneHost, hideTarget bool) []variable {
 
 // labelColumns are the columns of labels that tables share.
 func labelColumns(links []link, names ...string) []column {
-	headers := map[string]string{
-		"site": "Site", "instance": "Exporter", "service": "Service", "host": "Host", "transport": "Over", "port": "Port", "resolver": "Resolver",
+	shared := map[string]column{
+		"site": {header: "Site", width: 95}, "instance": {header: "Exporter", width: 210}, "host": {header: "Host", width: 268},
+		"transport": {header: "Over", width: 50}, "port": {header: "Port", width: 55}, "resolver": {header: "Resolver", width: 145},
 	}
-	widths := map[string]int{"site": 95, "instance": 210, "service": 95, "host": 268, "transport": 50, "port": 55, "resolver": 145}
 	var out []column
 	for _, n := range names {
-		c := column{label: n, header: headers[n], width: widths[n]}
+		c := shared[n]
+		c.label = n
 		if n == "host" || !slices.Contains(names, "host") && (n == "site" || n == "instance") {
 			c.field.Links = links
 		}
