@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,22 +40,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var s simulation
 	s.flags(app.Command("run", "Run the lab until stopped (the default).").Default())
 	list := app.Command("list", "List every fault and every habit of the DNS server.")
-	var p pages
-	pager := app.Command("pages", "Print the notifications of Alertmanager, received by webhook, until stopped.")
-	p.flags(pager)
+	pages := app.Command("pages", "Print the notifications of Alertmanager, received by webhook, until stopped.")
+	listen := pages.Flag("listen", "Address to receive Alertmanager's webhooks on.").Default("127.0.0.1:9095").String()
 	chosen, err := app.Parse(args)
 	switch {
 	case exit >= 0: // --help or --version
 		return exit
 	case err != nil:
-		fmt.Fprintf(stderr, "endpoint_lab: %v; try --help\n", err)
-		return exitUsage
+		err = usageError{fmt.Errorf("%w; try --help", err)}
 	case chosen == list.FullCommand():
 		writeList(stdout)
+	case chosen == pages.FullCommand():
+		err = receivePages(ctx, *listen, stdout, stderr)
+	default:
+		err = s.run(ctx, stdout, stderr)
+	}
+	if err == nil {
 		return exitOK
 	}
-	if chosen == pager.FullCommand() {
-		return p.run(ctx, stdout, stderr)
+	fmt.Fprintf(stderr, "endpoint_lab: %v\n", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
 	}
-	return s.run(ctx, stdout, stderr)
+	return exitFailed
 }
+
+// usageError is an error of the command line.
+type usageError struct{ error }

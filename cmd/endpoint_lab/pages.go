@@ -8,36 +8,26 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/alecthomas/kingpin/v2"
 )
 
 // maxNotification bounds the message of Alertmanager: one with hundreds of alerts is far smaller.
 const maxNotification = 1 << 20
 
-// pages is the command that replaces a pager: it prints the notifications of Alertmanager.
-type pages struct{ listen string }
-
-func (p *pages) flags(cmd *kingpin.CmdClause) {
-	cmd.Flag("listen", "Address to receive Alertmanager's webhooks on.").Default("127.0.0.1:9095").StringVar(&p.listen)
-}
-
-// run receives until ctx ends.
-func (p *pages) run(ctx context.Context, stdout, stderr io.Writer) int {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.listen)
+// receivePages replaces a pager: it prints the notifications of Alertmanager until ctx ends.
+func receivePages(ctx context.Context, address string, stdout, stderr io.Writer) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		fmt.Fprintf(stderr, "endpoint_lab: pages: %v\n", err)
-		return exitFailed
+		return fmt.Errorf("pages: %w", err)
 	}
 	fmt.Fprintf(stderr, "pages are received at http://%s/\n", listener.Addr())
 	if err := serve(ctx, listener, receiver(stdout, time.Now)); err != nil {
-		fmt.Fprintf(stderr, "endpoint_lab: pages: %v\n", err)
-		return exitFailed
+		return fmt.Errorf("pages: %w", err)
 	}
-	return exitOK
+	return nil
 }
 
 // notification is the part of Alertmanager's message that is printed.
@@ -80,30 +70,22 @@ const maxShown = 10
 func (n *notification) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s  %s\n", strings.ToUpper(n.Receiver), cmp.Or(n.common("alertname"), "several alerts"), n.headline())
-	var first *alert
-	for i := range n.Alerts {
-		if n.Alerts[i].Status == firing {
-			first = &n.Alerts[i]
-			break
-		}
+	fired := n.with(firing)
+	if len(fired) > 0 {
+		fmt.Fprintf(&b, "    %s\n", fired[0].Annotations["summary"])
 	}
-	if first != nil {
-		fmt.Fprintf(&b, "    %s\n", first.Annotations["summary"])
-	}
-	mixed := n.count(firing) > 0 && n.count(resolved) > 0
-	for i := range n.Alerts {
-		if i == maxShown {
-			fmt.Fprintf(&b, "      and %d more\n", len(n.Alerts)-maxShown)
-			break
-		}
-		fmt.Fprintf(&b, "      %s", n.Alerts[i].about())
-		if mixed && n.Alerts[i].Status == resolved {
+	for _, a := range n.Alerts[:min(len(n.Alerts), maxShown)] {
+		fmt.Fprintf(&b, "      %s", a.about())
+		if a.Status == resolved && len(fired) > 0 {
 			b.WriteString(": resolved")
 		}
 		b.WriteString("\n")
 	}
-	if first != nil {
-		fmt.Fprintf(&b, "    %s\n", first.Annotations["description"])
+	if more := len(n.Alerts) - maxShown; more > 0 {
+		fmt.Fprintf(&b, "      and %d more\n", more)
+	}
+	if len(fired) > 0 {
+		fmt.Fprintf(&b, "    %s\n", fired[0].Annotations["description"])
 	}
 	return b.String()
 }
@@ -112,7 +94,7 @@ func (n *notification) text() string {
 func (n *notification) headline() string {
 	var counts []string
 	for _, status := range []string{firing, resolved} {
-		if count := n.count(status); count > 0 {
+		if count := len(n.with(status)); count > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", count, status))
 		}
 	}
@@ -125,13 +107,9 @@ func (n *notification) headline() string {
 	return summary
 }
 
-func (n *notification) count(status string) (count int) {
-	for i := range n.Alerts {
-		if n.Alerts[i].Status == status {
-			count++
-		}
-	}
-	return count
+// with lists the alerts of a status.
+func (n *notification) with(status string) []alert {
+	return slices.DeleteFunc(slices.Clone(n.Alerts), func(a alert) bool { return a.Status != status })
 }
 
 // common is the value of a label that all alerts share, or "".

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -47,42 +48,34 @@ func (s *simulation) flags(app *kingpin.CmdClause) {
 }
 
 // run starts the lab, prints its configuration, and waits for ctx to end.
-func (s *simulation) run(ctx context.Context, stdout, stderr io.Writer) (code int) {
-	fail := func(code int, err error) int {
-		fmt.Fprintf(stderr, "endpoint_lab: %v\n", err)
-		return code
-	}
+func (s *simulation) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	table, err := parseTimetable(s.timetable)
 	if err != nil {
-		return fail(exitUsage, err)
+		return usageError{err}
 	}
 	l, err := lab.Start(ctx, s.options)
 	if err != nil {
-		return fail(exitFailed, err)
+		return err
 	}
-	defer func() {
-		if err := l.Close(); err != nil {
-			code = fail(exitFailed, err)
-		}
-	}()
+	defer func() { err = errors.Join(err, l.Close()) }()
 	for _, text := range s.faults {
 		where, fault, _ := strings.Cut(text, "=")
 		if where == "" || fault == "" {
-			return fail(exitUsage, fmt.Errorf("--fault=%s: want HOST=FAULT, for example bootstrap/tcp=intercept", text))
+			return usageError{fmt.Errorf("--fault=%s: want HOST=FAULT, for example bootstrap/tcp=intercept", text)}
 		}
 		if err := l.Set(where, fault); err != nil {
-			return fail(exitUsage, fmt.Errorf("--fault=%s: %w", text, explain(l, where, err)))
+			return usageError{fmt.Errorf("--fault=%s: %w", text, explain(l, where, err))}
 		}
 	}
 	for _, c := range table {
 		if err := l.Check(c.where, c.fault); err != nil {
-			return fail(exitUsage, fmt.Errorf("--timetable: %s: %w", c, explain(l, c.where, err)))
+			return usageError{fmt.Errorf("--timetable: %s: %w", c, explain(l, c.where, err))}
 		}
 	}
 	if err := s.publish(l, stdout, stderr); err != nil {
-		return fail(exitFailed, err)
+		return err
 	}
-	return s.attend(ctx, l, table, stderr, fail)
+	return s.attend(ctx, l, table, stderr)
 }
 
 // publish writes the exporter's configuration.
@@ -99,7 +92,7 @@ func (s *simulation) publish(l *lab.Lab, stdout, stderr io.Writer) error {
 }
 
 // attend runs the timetable and the control server until ctx ends.
-func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, stderr io.Writer, fail func(int, error) int) int {
+func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, stderr io.Writer) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -107,23 +100,23 @@ func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, std
 	if s.control != "" {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.control)
 		if err != nil {
-			return fail(exitFailed, fmt.Errorf("listen for control: %w", err))
+			return fmt.Errorf("listen for control: %w", err)
 		}
 		fmt.Fprintf(stderr, "control: http://%s/faults\n", listener.Addr())
 		wg.Go(func() {
 			if err := serve(ctx, listener, control(l)); err != nil {
-				fail(exitFailed, fmt.Errorf("serve control: %w", err))
+				fmt.Fprintf(stderr, "endpoint_lab: serve control: %v\n", err)
 			}
 		})
 	}
 	fmt.Fprintln(stderr, "lab is up; stop it with SIGTERM or Ctrl-C")
 	follow(ctx, table, func(c change) {
 		if err := l.Set(c.where, c.fault); err != nil {
-			fail(exitFailed, err)
+			fmt.Fprintf(stderr, "endpoint_lab: %v\n", err)
 			return
 		}
 		fmt.Fprintln(stderr, c)
 	})
 	<-ctx.Done()
-	return exitOK
+	return nil
 }

@@ -44,12 +44,10 @@ func parseTimetable(text string) ([]change, error) {
 func follow(ctx context.Context, table []change, set func(change)) {
 	start := time.Now()
 	for _, c := range table {
-		timer := time.NewTimer(c.after - time.Since(start))
 		select {
-		case <-timer.C:
+		case <-time.After(c.after - time.Since(start)):
 			set(c)
 		case <-ctx.Done():
-			timer.Stop()
 			return
 		}
 	}
