@@ -4,11 +4,8 @@ package lab
 
 import (
 	"errors"
-	"net"
+	"syscall"
 )
 
-// Other systems treat a full backlog in other ways.
-
-func shrinkBacklog(*net.TCPListener) error { return errors.ErrUnsupported }
-
-func backlogOf(*net.TCPListener) (waiting, limit int, err error) { return 0, 0, errors.ErrUnsupported }
+// dropPackets is for Linux only.
+func dropPackets(_, _ string, _ syscall.RawConn) error { return errors.ErrUnsupported }

@@ -44,7 +44,9 @@ func (loopback) listenUDP(at netip.AddrPort) (packetSocket, error) {
 }
 
 func (loopback) blackhole(ctx context.Context, at netip.AddrPort) (io.Closer, error) {
-	return openBlackhole(ctx, at)
+	config := net.ListenConfig{Control: dropPackets}
+	config.SetMultipathTCP(false) // the filter is for plain TCP
+	return config.Listen(ctx, "tcp", at.String())
 }
 
 // memory opens sockets in memory.
