@@ -114,7 +114,7 @@ func startFlapping(t *testing.T, network *memnet.Network, to netip.AddrPort, tim
 	var silent atomic.Int64 // connections that have spoken after a silence
 	serving.Go(func() {
 		for {
-			client, err := listener.AcceptConn()
+			client, err := listener.Accept()
 			if err != nil {
 				return
 			}
@@ -123,7 +123,7 @@ func startFlapping(t *testing.T, network *memnet.Network, to netip.AddrPort, tim
 				client.Close()
 				continue
 			}
-			serving.Go(func() { flap(client, server, timeout, &silent) })
+			serving.Go(func() { flap(client.(*memnet.Conn), server, timeout, &silent) })
 		}
 	})
 	t.Cleanup(func() {

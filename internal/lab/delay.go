@@ -57,10 +57,8 @@ func copyDelayed(ctx context.Context, dst, src net.Conn, d time.Duration) {
 
 // sleepUntil waits until a time; it returns false if ctx ended first.
 func sleepUntil(ctx context.Context, t time.Time) bool {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(time.Until(t)):
 		return true
 	case <-ctx.Done():
 		return false

@@ -36,14 +36,9 @@ func serveDNS(on sockets, address netip.AddrPort, answerer Answerer, now func() 
 	for _, server := range s.servers {
 		overUDP := server.PacketConn != nil
 		server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-			m := answerer.Answer(q, now())
-			if m == nil {
-				return
+			if m := answer(answerer, q, now(), overUDP); m != nil {
+				_ = w.WriteMsg(m) // fails only if the client has gone
 			}
-			if overUDP {
-				truncate(m, q)
-			}
-			_ = w.WriteMsg(m) // fails only if the client has gone
 		})
 		started.Add(1)
 		server.NotifyStartedFunc = started.Done
@@ -60,16 +55,18 @@ func (s *DNSServer) Close() error {
 	return err
 }
 
-// truncate empties an answer that is larger than the client takes over UDP, and sets TC. It keeps no part of an
-// RRset: the content of a truncated answer must not be used (RFC 2181 §9).
-func truncate(m, q *dns.Msg) {
+// answer is an answerer's answer; nil for silence. One that is larger than the client takes over UDP is emptied and has
+// TC set. It keeps no part of an RRset: the content of a truncated answer must not be used (RFC 2181 §9).
+func answer(from Answerer, q *dns.Msg, now time.Time, overUDP bool) *dns.Msg {
+	m := from.Answer(q, now)
 	limit := dns.MinMsgSize
 	if opt := q.IsEdns0(); opt != nil {
 		limit = max(limit, min(int(opt.UDPSize()), maxUDP))
 	}
-	if m.Len() > limit {
+	if m != nil && overUDP && m.Len() > limit {
 		m.Truncated, m.Answer, m.Ns = true, nil, nil
 	}
+	return m
 }
 
 // listenAttempts bounds the ports that are tried until one is free for both transports.

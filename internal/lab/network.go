@@ -66,7 +66,7 @@ func (n *Network) serve(conn net.Conn, at netip.AddrPort, stream bool) {
 			continue
 		}
 		go func() {
-			if packet := answer(server, q, stream); packet != nil {
+			if packet := answerPacket(server, q, stream); packet != nil {
 				_, _ = conn.Write(packet)
 			}
 		}()
@@ -87,14 +87,11 @@ func readPacket(conn net.Conn, buffer []byte, stream bool) ([]byte, error) {
 	return packet, err
 }
 
-// answer returns the packet that answers q; nil if there is none.
-func answer(server Answerer, q *dns.Msg, stream bool) []byte {
-	m := server.Answer(q, time.Now())
+// answerPacket returns the packet that answers q; nil if there is none.
+func answerPacket(server Answerer, q *dns.Msg, stream bool) []byte {
+	m := answer(server, q, time.Now(), !stream)
 	if m == nil {
 		return nil
-	}
-	if !stream {
-		truncate(m, q)
 	}
 	out, err := m.Pack()
 	if err != nil {

@@ -16,16 +16,13 @@ type deadline struct {
 func (d *deadline) set(at time.Time, change *sync.Cond) {
 	if d.timer != nil {
 		d.timer.Stop()
-		d.timer = nil
 	}
 	if d.at = at; !at.IsZero() {
-		if left := time.Until(at); left > 0 {
-			d.timer = time.AfterFunc(left, func() {
-				change.L.Lock() // a waiter has either seen that the time has passed or waits already
-				defer change.L.Unlock()
-				change.Broadcast()
-			})
-		}
+		d.timer = time.AfterFunc(time.Until(at), func() {
+			change.L.Lock() // a waiter has either seen that the time has passed or waits already
+			defer change.L.Unlock()
+			change.Broadcast()
+		})
 	}
 	change.Broadcast()
 }

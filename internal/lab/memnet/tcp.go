@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// DefaultBacklog is how many connections a new listener holds that are not accepted yet.
-	DefaultBacklog = 128
+	// defaultBacklog is how many connections a new listener holds that are not accepted yet.
+	defaultBacklog = 128
 	// window is how many bytes a connection holds in one direction before writes block.
 	window = 256 << 10
 	// firstSYN is when an unanswered SYN is sent again, and maxSYN how many are sent before the kernel gives up (Linux,
@@ -44,7 +44,7 @@ func (n *Network) Listen(at netip.AddrPort) (*Listener, error) {
 	if n.listeners == nil {
 		n.listeners = make(map[netip.AddrPort]*Listener)
 	}
-	l := &Listener{net: n, at: bound, change: sync.NewCond(&n.mu), backlog: DefaultBacklog}
+	l := &Listener{net: n, at: bound, change: sync.NewCond(&n.mu), backlog: defaultBacklog}
 	n.listeners[bound] = l
 	return l, nil
 }
@@ -57,8 +57,8 @@ func (l *Listener) SetBacklog(backlog int) {
 	l.backlog = backlog
 }
 
-// AcceptConn waits for the next connection.
-func (l *Listener) AcceptConn() (*Conn, error) {
+// Accept waits for the next connection, a [*Conn].
+func (l *Listener) Accept() (net.Conn, error) {
 	l.net.mu.Lock()
 	defer l.net.mu.Unlock()
 	for len(l.waiting) == 0 && !l.closed {
@@ -69,15 +69,6 @@ func (l *Listener) AcceptConn() (*Conn, error) {
 	}
 	c := l.waiting[0]
 	l.waiting = l.waiting[1:]
-	return c, nil
-}
-
-// Accept is [Listener.AcceptConn] for a [net.Listener].
-func (l *Listener) Accept() (net.Conn, error) {
-	c, err := l.AcceptConn()
-	if err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 
