@@ -210,43 +210,29 @@ func table(w, h int, title, description, noValue string, sort string, descending
 
 func (c column) properties() []property {
 	out := []property{{"displayName", c.header}}
-	add := func(id string, v any) { out = append(out, property{id, v}) }
-	if c.width > 0 {
-		add("custom.width", c.width)
-	}
-	if c.cell != "" {
-		cell := map[string]any{"type": c.cell}
-		if c.cell == "color-background" {
-			cell["mode"] = "basic"
+	add := func(given bool, id string, v any) {
+		if given {
+			out = append(out, property{id, v})
 		}
-		add("custom.cellOptions", cell)
 	}
 	f := c.field
-	if f.Unit == "" && c.value != "" {
-		f.Unit = "short"
+	if c.value != "" { // a label that is not there stays empty: links fill in the text of the cell
+		f.Unit = cmp.Or(f.Unit, "short")
+		f.NoValue = cmp.Or(f.NoValue, "–") // without any, an empty cell would have the text of the empty table
 	}
-	if f.Unit != "" {
-		add("unit", f.Unit)
+	cell := map[string]any{"type": c.cell}
+	if c.cell == "color-background" {
+		cell["mode"] = "basic"
 	}
-	if f.Decimals != nil {
-		add("decimals", *f.Decimals)
-	}
-	if f.NoValue == "" && c.value != "" { // without any, an empty cell would say what the empty table says
-		f.NoValue = "–"
-	} // a label that is not there stays empty: links fill in what the cell says
-	add("noValue", f.NoValue)
-	if f.Mappings != nil {
-		add("mappings", f.Mappings)
-	}
-	if f.Thresholds != nil {
-		add("thresholds", f.Thresholds)
-	}
-	if f.Color != nil {
-		add("color", f.Color)
-	}
-	if f.Links != nil {
-		add("links", f.Links)
-	}
+	add(c.width > 0, "custom.width", c.width)
+	add(c.cell != "", "custom.cellOptions", cell)
+	add(f.Unit != "", "unit", f.Unit)
+	add(f.Decimals != nil, "decimals", f.Decimals)
+	add(true, "noValue", f.NoValue)
+	add(f.Mappings != nil, "mappings", f.Mappings)
+	add(f.Thresholds != nil, "thresholds", f.Thresholds)
+	add(f.Color != nil, "color", f.Color)
+	add(f.Links != nil, "links", f.Links)
 	return out
 }
 
@@ -345,17 +331,21 @@ func describe(uid, title, description string, vars []variable, panels []panel) d
 
 const runbooks = "https://github.com/endpoint-exporter/endpoint_exporter/blob/main/docs/runbooks.md"
 
+// toDashboard is a link to a dashboard with values of its variables, NAME=VALUE, in addition to those of this one.
+func toDashboard(uid, title string, values ...string) []link {
+	return []link{{Title: title, URL: "/d/" + uid + "?${datasource:queryparam}&${job:queryparam}&var-" + strings.Join(values, "&var-") +
+		"&${__url_time_range}"}}
+}
+
 // toHost is a link to the dashboard of one host. site, instance and host are Grafana's expressions for their
 // values; a row or series without a site gives an empty value, which selects the series without one.
 func toHost(site, instance, host string) []link {
-	return []link{{Title: "Look at this host", URL: "/d/" + endpointUID + "?${datasource:queryparam}&${job:queryparam}&var-service=$__all" +
-		"&var-site=" + site + "&var-instance=" + instance + "&var-host=" + host + "&${__url_time_range}"}}
+	return toDashboard(endpointUID, "Look at this host", "service=$__all", "site="+site, "instance="+instance, "host="+host)
 }
 
 // toSite is a link to the overview of one site.
 func toSite(site, instance string) []link {
-	return []link{{Title: "Show only this site", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}" +
-		"&var-site=" + site + "&var-instance=" + instance + "&${__url_time_range}"}}
+	return toDashboard(overviewUID, "Show only this site", "site="+site, "instance="+instance)
 }
 
 var (
@@ -363,44 +353,39 @@ var (
 	fromSeries      = toHost("${__field.labels.site}", "${__field.labels.instance}", "${__field.labels.host}")
 	fromPlace       = toSite("${__data.fields.site}", "${__data.fields.exporter}")
 	fromPlaceSeries = toSite("${__field.labels.site}", "${__field.labels.exporter}")
+	fromSite        = toSite("${__data.fields.site}", "${__data.fields.instance}")
 	// A row of all sites leads to the overview of its host.
-	fromCloud = []link{{Title: "Show only this host", URL: "/d/" + overviewUID + "?${datasource:queryparam}&${job:queryparam}&var-service=$__all" +
-		"&var-site=$__all&var-instance=$__all&var-host=${__data.fields.host}&${__url_time_range}"}}
-	fromSite = toSite("${__data.fields.site}", "${__data.fields.instance}")
+	fromCloud = toDashboard(overviewUID, "Show only this host", "service=$__all", "site=$__all", "instance=$__all", "host=${__data.fields.host}")
 )
 
 // variables are those of a dashboard; oneHost asks for a single site and a single host, hidden ones only travel
 // with the links.
 func variables(oneHost, hideTarget bool) []variable {
-	ask := func(name, label, description, query string) variable {
+	ask := func(name, label, description, all, query string) variable {
 		return variable{
 			Name: name, Label: label, Description: description, Type: "query", Datasource: &prometheus,
 			Definition: query, Query: map[string]string{"query": query, "refId": "variable-" + name},
-			Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".+",
+			Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: all,
 			Current: map[string]any{"text": []string{"All"}, "value": []string{"$__all"}},
 		}
 	}
 	list := []variable{
 		{Name: "datasource", Label: "Data source", Description: "The Prometheus that scrapes the exporters", Type: "datasource",
 			Query: "prometheus", Refresh: 1, Current: map[string]any{"text": "", "value": ""}},
-		ask("job", "Job", "Scrape job of the exporters", `label_values(endpoint_survey_last_timestamp_seconds, job)`),
-		ask("site", "Site", "What the label site says, on the target or as an external label",
+		// All jobs are listed by name: others have metrics of processes and scrapes too.
+		ask("job", "Job", "Scrape job of the exporters", "", `label_values(endpoint_survey_last_timestamp_seconds, job)`),
+		ask("site", "Site", "What the label site says, on the target or as an external label", ".*", // sites without the label too
 			`label_values(endpoint_survey_last_timestamp_seconds{job=~"$job"}, site)`),
-		ask("instance", "Exporter", "One exporter watches one site",
+		ask("instance", "Exporter", "One exporter watches one site", ".+",
 			`label_values(endpoint_survey_last_timestamp_seconds{job=~"$job", site=~"$site"}, instance)`),
-		ask("service", "Service", "What the host is for",
+		ask("service", "Service", "What the host is for", ".+",
 			`label_values(endpoint_path_attempts_total{`+exporterMatchers+`}, service)`),
-		ask("host", "Host", "Host of the cloud",
+		ask("host", "Host", "Host of the cloud", ".+",
 			`label_values(endpoint_path_attempts_total{`+exporterMatchers+`, service=~"$service"}, host)`),
 	}
 	for i := range list {
 		v := &list[i]
-		switch {
-		case v.Name == "job":
-			v.AllValue = "" // the values themselves: other jobs have metrics of processes and scrapes too
-		case v.Name == "site":
-			v.AllValue = ".*" // sites without the label too
-		case (v.Name == "service" || v.Name == "host") && hideTarget:
+		if hideTarget && (v.Name == "service" || v.Name == "host") {
 			v.Hide = 2
 		}
 		if oneHost && (v.Name == "site" || v.Name == "host") {
