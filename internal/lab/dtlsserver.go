@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -131,13 +132,9 @@ func (s *DTLSServer) session(ctx context.Context, conn *dtls.Conn) {
 	if err := conn.HandshakeContext(handshake); err != nil {
 		return
 	}
-	limit := maxSession
-	if s.IdleLimit > 0 {
-		limit = s.IdleLimit
-	}
 	buffer := make([]byte, maxPlaintext)
 	for {
-		_ = conn.SetReadDeadline(time.Now().Add(limit))
+		_ = conn.SetReadDeadline(time.Now().Add(cmp.Or(s.IdleLimit, maxSession)))
 		n, err := conn.Read(buffer)
 		if err != nil {
 			return

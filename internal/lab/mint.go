@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -130,19 +131,13 @@ func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
 		SerialNumber: serial(),
 		Subject:      pkix.Name{CommonName: leaf.CommonName},
 		DNSNames:     leaf.DNSNames,
-		NotBefore:    leaf.NotBefore,
-		NotAfter:     leaf.NotAfter,
+		NotBefore:    cmp.Or(leaf.NotBefore, a.now.Add(-24*time.Hour)),
+		NotAfter:     cmp.Or(leaf.NotAfter, a.now.Add(90*24*time.Hour)),
 		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	if leaf.ClientOnly {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	}
-	if template.NotBefore.IsZero() {
-		template.NotBefore = a.now.Add(-24 * time.Hour)
-	}
-	if template.NotAfter.IsZero() {
-		template.NotAfter = a.now.Add(90 * 24 * time.Hour)
 	}
 	pad(template, leaf.Padding)
 	certificate, err := sign(template, a.Certificate, key.Public(), a.key)
@@ -247,17 +242,14 @@ func (a *Authority) Pool() *x509.CertPool {
 
 // PEM encodes a chain and its key (PKCS #8) for programs that read files.
 func PEM(certificate tls.Certificate) (chain, key []byte, err error) {
-	var b bytes.Buffer
 	for _, der := range certificate.Certificate {
-		if err := pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
-			return nil, nil, err
-		}
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode private key: %w", err)
 	}
-	return b.Bytes(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+	return chain, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
 func newKey(useRSA bool) (crypto.Signer, error) {

@@ -77,6 +77,16 @@ func (c *cached) expired(now time.Time) bool {
 	return now.Sub(c.at) >= time.Duration(c.keep)*time.Second
 }
 
+// alias is where a CNAME leads; "" for another RRset.
+func (c *cached) alias() string {
+	if len(c.records) == 1 {
+		if cname, ok := c.records[0].(*dns.CNAME); ok {
+			return dns.CanonicalName(cname.Target)
+		}
+	}
+	return ""
+}
+
 // maxCached bounds the cache; a full one is emptied.
 const maxCached = 100_000
 
@@ -110,11 +120,9 @@ func (r *Resolver) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 		stale = stale || old
 		m.Answer = append(m.Answer, r.show(set, old, now)...)
 		m.Rcode = set.rcode
-		alias, ok := aliasOf(set)
-		if !ok || kind == dns.TypeCNAME {
+		if name = set.alias(); name == "" || kind == dns.TypeCNAME {
 			break
 		}
-		name = alias
 	}
 	if stale {
 		r.explain(m, dns.ExtendedErrorCodeStaleAnswer)
@@ -122,28 +130,16 @@ func (r *Resolver) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 	return m
 }
 
-func aliasOf(set *cached) (string, bool) {
-	if len(set.records) == 1 {
-		if alias, ok := set.records[0].(*dns.CNAME); ok {
-			return dns.CanonicalName(alias.Target), true
-		}
-	}
-	return "", false
-}
-
 // find returns the RRset for name from the cache or from upstream; nil if neither has it. stale is true if it had
 // expired.
 func (r *Resolver) find(name string, kind uint16, now time.Time) (set *cached, stale bool) {
 	var expired *cached
 	for _, k := range []uint16{dns.TypeCNAME, kind} {
-		have := r.cache[cacheKey{name, k}]
-		if have == nil {
-			continue
-		}
-		if !have.expired(now) {
+		switch have := r.cache[cacheKey{name, k}]; {
+		case have == nil:
+		case !have.expired(now):
 			return have, false
-		}
-		if expired == nil || have.at.After(expired.at) {
+		case expired == nil || have.at.After(expired.at):
 			expired = have
 		}
 	}

@@ -82,13 +82,10 @@ func Stamped(epoch time.Time, period time.Duration) Script {
 
 // MadeAt is the moment that an address of [Stamped] was made, to the second.
 func MadeAt(epoch time.Time, address netip.Addr) time.Time {
-	var seconds uint32
+	b := address.As16()
+	seconds := binary.BigEndian.Uint32(b[12:])
 	if address.Is4() {
-		b := address.As4()
-		seconds = uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-	} else {
-		b := address.As16()
-		seconds = binary.BigEndian.Uint32(b[12:])
+		seconds &= 1<<24 - 1 // without the 10 of the address
 	}
 	return epoch.Add(time.Duration(seconds) * time.Second)
 }

@@ -102,6 +102,10 @@ const firstEphemeral = 49152
 
 // bind chooses a free port for an address whose port is 0, and reports whether the address is free. n.mu is held.
 func (n *Network) bind(at netip.AddrPort, used func(netip.AddrPort) bool) (netip.AddrPort, bool) {
+	if n.listeners == nil {
+		n.listeners = make(map[netip.AddrPort]*Listener)
+		n.sockets = make(map[netip.AddrPort]*PacketConn)
+	}
 	if at.Port() != 0 {
 		return at, !used(at)
 	}

@@ -41,9 +41,6 @@ func (n *Network) Listen(at netip.AddrPort) (*Listener, error) {
 	if !free {
 		return nil, opError("listen", "tcp", netip.AddrPort{}, at, syscall.EADDRINUSE)
 	}
-	if n.listeners == nil {
-		n.listeners = make(map[netip.AddrPort]*Listener)
-	}
 	l := &Listener{net: n, at: bound, change: sync.NewCond(&n.mu), backlog: defaultBacklog}
 	n.listeners[bound] = l
 	return l, nil

@@ -48,9 +48,6 @@ func (n *Network) openPacket(op string, at, remote netip.AddrPort) (*PacketConn,
 	if !free {
 		return nil, opError(op, "udp", netip.AddrPort{}, at, syscall.EADDRINUSE)
 	}
-	if n.sockets == nil {
-		n.sockets = make(map[netip.AddrPort]*PacketConn)
-	}
 	c := &PacketConn{socket: n.newSocket("udp")}
 	c.local, c.remote = bound, remote
 	n.sockets[bound] = c
