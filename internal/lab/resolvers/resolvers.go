@@ -5,15 +5,19 @@
 package resolvers
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"text/template"
 	"time"
 
 	"github.com/miekg/dns"
@@ -98,55 +102,43 @@ func Start(tb testing.TB, c Config) netip.AddrPort {
 func (c Config) run(tb testing.TB, binary string) (netip.AddrPort, error) {
 	tb.Helper()
 	dir, at := tb.TempDir(), program.FreePort(tb)
-	args, err := c.write(dir, at)
-	if err != nil {
+	if err := c.write(dir, at); err != nil {
 		tb.Fatalf("configure %s: %v", c.Product, err)
 	}
-	command := exec.CommandContext(context.Background(), binary, args...) // ended by a signal that lets it clean up
+	command := exec.CommandContext(context.Background(), binary, commands[c.Product].args...) // ended by a signal that lets it clean up
 	command.Dir = dir
 	return at, awaitAnswer(at, program.Run(tb, command))
 }
 
-// write writes the configuration file and returns the program's arguments.
-func (c Config) write(dir string, at netip.AddrPort) ([]string, error) {
-	var name, text string
-	var args []string
-	up := c.Authority
-	switch c.Product {
-	case Unbound:
-		name = "unbound.conf"
-		text = fmt.Sprintf("server:\n interface: %[1]s@%[2]d\n access-control: 127.0.0.0/8 allow\n do-daemonize: no\n username: \"\"\n chroot: \"\"\n directory: %[3]q\n pidfile: \"\"\n"+
-			" use-syslog: no\n do-not-query-localhost: no\n module-config: \"iterator\"\n do-ip6: no\n local-zone: %[5]q transparent\n num-threads: 1\n%[4]s"+
-			"remote-control:\n control-enable: no\nstub-zone:\n name: %[5]q\n stub-addr: %[6]s@%[7]d\n",
-			at.Addr(), at.Port(), dir, c.Settings, c.Zone, up.Addr(), up.Port())
-		args = []string{"-d", "-p", "-c", filepath.Join(dir, name)}
-	case Dnsmasq:
-		name = "dnsmasq.conf"
-		text = fmt.Sprintf("no-resolv\nno-hosts\nlisten-address=%s\nport=%d\nbind-interfaces\nserver=/%s/%s#%d\n%s",
-			at.Addr(), at.Port(), c.Zone[:len(c.Zone)-1], up.Addr(), up.Port(), c.Settings)
-		args = []string{"--keep-in-foreground", "--log-facility=-", "--user=", "--group=", "--pid-file=", "--conf-file=" + filepath.Join(dir, name)}
-	case BIND:
-		name = "named.conf"
-		text = fmt.Sprintf("options {\n directory %q;\n listen-on port %d { %s; };\n listen-on-v6 { none; };\n pid-file none;\n session-keyfile none;\n"+
-			" recursion yes;\n allow-query { any; };\n dnssec-validation no;\n empty-zones-enable no;\n%s};\ncontrols { };\n"+
-			"zone %q { type forward; forward only; forwarders { %s port %d; }; };\n",
-			dir, at.Port(), at.Addr(), c.Settings, c.Zone, up.Addr(), up.Port())
-		args = []string{"-g", "-n", "1", "-c", filepath.Join(dir, name)}
-	case PowerDNS:
-		name = "recursor.conf"
-		text = fmt.Sprintf("local-address=%s\nlocal-port=%d\nsocket-dir=%s\nforward-zones=%s=%s:%d\ndnssec=off\nthreads=1\ndaemon=no\nwrite-pid=no\nsetuid=\nsetgid=\nhint-file=no\nquiet=yes\n%s",
-			at.Addr(), at.Port(), dir, c.Zone, up.Addr(), up.Port(), c.Settings)
-		args = []string{"--config-dir=" + dir}
-	case Knot:
-		name = "kresd.conf"
-		text = fmt.Sprintf("net.listen('%s', %d, { kind = 'dns' })\ncache.open(10 * MB, 'lmdb://%s')\ntrust_anchors.remove('.')\n"+
-			"policy.add(policy.suffix(policy.STUB('%s@%d'), { todname('%s') }))\n%s",
-			at.Addr(), at.Port(), dir, up.Addr(), up.Port(), c.Zone, c.Settings)
-		args = []string{"--noninteractive", "--config=" + filepath.Join(dir, name), dir}
-	default:
-		return nil, fmt.Errorf("unknown product %q", c.Product)
+//go:embed configurations
+var files embed.FS
+
+// templates are configuration files with the fields of Config, At, Domain and Directory.
+var templates = template.Must(template.ParseFS(files, "configurations/*"))
+
+// commands are the configuration file and the arguments of each program. It runs in the directory of the file.
+var commands = map[Product]struct {
+	file string
+	args []string
+}{
+	Unbound:  {"unbound.conf", []string{"-d", "-p", "-c", "unbound.conf"}},
+	Dnsmasq:  {"dnsmasq.conf", []string{"--keep-in-foreground", "--log-facility=-", "--user=", "--group=", "--pid-file=", "--conf-file=dnsmasq.conf"}},
+	BIND:     {"named.conf", []string{"-g", "-n", "1", "-c", "named.conf"}},
+	PowerDNS: {"recursor.conf", []string{"--config-dir=."}},
+	Knot:     {"kresd.conf", []string{"--noninteractive", "--config=kresd.conf", "."}},
+}
+
+// write writes the configuration file of a resolver at an address.
+func (c Config) write(directory string, at netip.AddrPort) error {
+	var text bytes.Buffer
+	if err := templates.ExecuteTemplate(&text, commands[c.Product].file, struct {
+		Config
+		At                netip.AddrPort
+		Domain, Directory string
+	}{c, at, strings.TrimSuffix(c.Zone, "."), directory}); err != nil {
+		return err
 	}
-	return args, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)
+	return os.WriteFile(filepath.Join(directory, commands[c.Product].file), text.Bytes(), 0o600)
 }
 
 // awaitAnswer asks for a name outside the zone, so that nothing under test is cached, until an answer arrives.
