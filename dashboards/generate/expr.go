@@ -42,6 +42,11 @@ func perPlace(operator, expr string, labels ...string) string {
 	"exporter", "$1", "instance", "(.+)"), "exporter", "All", "site", ".+"))`
 }
 
+// sitesBy counts the sites of series by labels.
+func sitesBy(expr string, labels ...string) string {
+	return "count by (" + strings.Join(labels, ", ") + ") (\n" + indented(perPlace("group", expr, labels...)) + "\n)"
+}
+
 // countSites counts the sites of series.
 func countSites(expr string) string { return "count(" + perPlace("group", expr) + ")" }
 
@@ -240,9 +245,7 @@ const lostBeforeKeepalive = `
 
 // unprovedSites counts the sites of each path whose state endpoint_path_unproven meets a condition.
 func unprovedSites(condition string) string {
-	return `count by (service, host, transport, port) (
-` + indented(perPlace("group", `last_over_time(endpoint_path_unproven{@target}[10m]) `+condition, "service", "host", "transport", "port")) + `
-)`
+	return sitesBy(`last_over_time(endpoint_path_unproven{@target}[10m]) `+condition, "service", "host", "transport", "port")
 }
 
 // silenceStates are the values of silence. Devices send no keepalive over UDP, and hosts for browsers have none.

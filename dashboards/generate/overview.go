@@ -61,9 +61,7 @@ func overview() dashboard {
 			}, append(labelColumns(fromCloud, "host", "transport", "port"),
 				column{label: "reason", header: "Reason", field: field{Mappings: reasonNames}})...),
 			[]string{"service", "class"},
-			query{expr: `count by (service, host, transport, port, reason, class) (
-` + indented(perPlace("group", `last_over_time(endpoint_path_failure{@target}[10m])`, "service", "host", "transport", "port", "reason", "class")) + `
-)`},
+			query{expr: sitesBy(`last_over_time(endpoint_path_failure{@target}[10m])`, "service", "host", "transport", "port", "reason", "class")},
 			query{expr: ranked(`max by (service, host, transport, port, reason, class) (last_over_time(endpoint_path_failure{@target, SELECT}[10m]))`,
 				"class", classNames()...)},
 		),
@@ -126,9 +124,7 @@ func overview() dashboard {
 				column{value: "A", header: "Sites", width: 60},
 				column{value: "B", header: "Last seen", width: 120, field: field{Unit: "dateTimeFromNow"}},
 			), []string{"service"},
-			query{expr: `count by (service, host, issuer) (
-` + indented(perPlace("group", `last_over_time(endpoint:issuer:not_authentic{@target}[$__range])`, "service", "host", "issuer")) + `
-)`},
+			query{expr: sitesBy(`last_over_time(endpoint:issuer:not_authentic{@target}[$__range])`, "service", "host", "issuer")},
 			query{expr: `1000 * max by (service, host, issuer) (max_over_time(timestamp(endpoint:issuer:not_authentic{@target})[$__range:2m]))`},
 		),
 		table(12, 8, "Sessions that are not proved", "Paths on which sessions end without a TLS alert after the exporter's temporary certificate: the server refuses it, or a firewall cuts the session. "+
@@ -197,7 +193,7 @@ func faultLines() panel {
 	p := lines(12, 8, "Faults over time", "How many sites had which fault. A site with several faults counts in each line.",
 		field{Unit: "short", Decimals: ptr(0), Min: ptr(0.0), NoValue: "No site had a fault in the time shown, or the alerting rules are not loaded",
 			Custom: map[string]any{"lineInterpolation": "stepAfter", "lineWidth": 2, "fillOpacity": 10}},
-		query{"count by (fault) (\n" + indented(perPlace("group", siteFaults("$__interval"), "fault")) + "\n)", "{{fault}}"}).everyScrape()
+		query{sitesBy(siteFaults("$__interval"), "fault"), "{{fault}}"}).everyScrape()
 	for _, f := range faults {
 		p = p.override(f.name, property{"displayName", f.word}, fixed(f.color))
 	}
