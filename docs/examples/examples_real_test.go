@@ -98,7 +98,7 @@ var building sync.Once
 // exporter returns the binary of the exporter, which the tests share.
 func exporter(t *testing.T) string {
 	t.Helper()
-	building.Do(func() { program.BuildIn(t, shared, "../../cmd/endpoint_exporter") })
+	building.Do(func() { program.Build(t, shared, "../../cmd/endpoint_exporter") })
 	return filepath.Join(shared, "program")
 }
 

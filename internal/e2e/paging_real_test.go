@@ -71,7 +71,7 @@ func TestAlerts(t *testing.T) {
 	healthy := startSite(t, lab.Options{Hosts: hosts("bootstrap", "udp-lwm2m", "containers"), Addresses: 4, TTL: 1, Records: rotating})
 	rotate(healthy.Lab)
 
-	exporter := program.Build(t, "../../cmd/endpoint_exporter")
+	exporter := program.Build(t, t.TempDir(), "../../cmd/endpoint_exporter")
 	recorder := monitoring.NewRecorder(t)
 	stack := monitoring.Start(t, monitoring.Options{
 		Targets: []monitoring.Target{

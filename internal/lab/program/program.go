@@ -101,15 +101,9 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Build compiles a command of this module and gives the binary's name. The race detector's objects are those that the
-// tests have been built with already.
-func Build(tb testing.TB, pkg string) string {
-	tb.Helper()
-	return BuildIn(tb, tb.TempDir(), pkg)
-}
-
-// BuildIn is Build into a directory that the caller removes, for a binary that several tests share.
-func BuildIn(tb testing.TB, dir, pkg string) string {
+// Build compiles a command of this module into a directory, and gives the binary's name. The race detector's objects are
+// those that the tests have been built with already.
+func Build(tb testing.TB, dir, pkg string) string {
 	tb.Helper()
 	binary := dir + "/program"
 	out, err := exec.CommandContext(tb.Context(), "go", "build", "-race", "-o", binary, pkg).CombinedOutput()
