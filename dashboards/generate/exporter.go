@@ -41,30 +41,27 @@ func exporter() dashboard {
 			field{Unit: "short", NoValue: "not looked at", Mappings: none, Thresholds: above0(partly)}),
 
 		table(24, 12, "Each exporter", "Every exporter that was heard of in the last day, those with a fault of their own on top.", "No exporter was heard of in the last day", "State", false,
-			append([]column{{label: "site", header: "Site", width: 100, field: field{Links: fromSite}}, {label: "instance", header: "Exporter", width: 260, field: field{Links: fromSite}}}, []column{
-				{value: "A", header: "State", width: 150, cell: "color-background", field: field{Mappings: faultRank}},
-				{value: "B", header: "Last round", width: 100, field: field{Unit: "s", Decimals: ptr(0)}},
-				{value: "C", header: "It took", width: 90, field: field{Unit: "s"}},
-				{value: "D", header: "No verdict", width: 100, cell: "color-text", field: field{NoValue: "?", Mappings: none, Thresholds: limits(partly)}},
-				{value: "E", header: "Port 53", width: 130, cell: "color-text", field: field{Mappings: authorityPath, NoValue: "not looked at"}},
-				{value: "F", header: "Configuration", width: 115, cell: "color-text", field: field{Mappings: words(word{"0", "refused", bad}, word{"1", "ok", good})}},
-				{value: "G", header: "Loaded", width: 130, field: field{Unit: "dateTimeFromNow"}},
-				{value: "H", header: "Started", field: field{Unit: "dateTimeFromNow"}},
-			}...), []string{"job"},
-			query{expr: fmt.Sprintf(`
+			[]column{
+				{label: "site", header: "Site", width: 100, field: field{Links: fromSite}}, {label: "instance", header: "Exporter", width: 260, field: field{Links: fromSite}},
+				{value: "A", header: "State", width: 150, cell: "color-background", field: field{Mappings: faultRank},
+					expr: fmt.Sprintf(`
 				min by (@site) (
 					%s
 					or 0 * (%s unless %s) + %d
 					or 0 * %s + %d
 				)`, within(5, faultRanks("max by (@site, fault) ("+faultSeries(func(f fault) bool { return f.effect == impaired && f.ofSite })+")")), heard("1d"), now, silentRank, now, noFault)},
-			query{expr: `clamp_min(time() - max by (@site) (` + heard("1d") + `), 0)`},
-			query{expr: `max by (@site) (last_over_time(endpoint_survey_duration_seconds{@exporter}[10m]))`},
-			query{expr: `max by (@site) (last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`},
-			query{expr: ranked(`max by (@site) (last_over_time(endpoint_dns_authority_path{@exporter, SELECT}[10m]) == 1)`, "state", "ok", "blocked", "intercepted", "not_authoritative")},
-			query{expr: `min by (@site) (last_over_time(endpoint_exporter_config_last_reload_successful{@exporter}[10m]))`},
-			query{expr: `1000 * max by (@site) (last_over_time(endpoint_exporter_config_last_reload_success_timestamp_seconds{@exporter}[10m]))`},
-			query{expr: `1000 * max by (@site) (last_over_time(process_start_time_seconds{@exporter}[10m]))`},
-		),
+				{value: "B", header: "Last round", width: 100, field: field{Unit: "s", Decimals: ptr(0)}, expr: `clamp_min(time() - max by (@site) (` + heard("1d") + `), 0)`},
+				{value: "C", header: "It took", width: 90, field: field{Unit: "s"}, expr: latest(`max by (@site)`, `endpoint_survey_duration_seconds{@exporter}`)},
+				{value: "D", header: "No verdict", width: 100, cell: "color-text", field: field{NoValue: "?", Mappings: none, Thresholds: limits(partly)},
+					expr: latest(`max by (@site)`, `endpoint_survey_incomplete_paths{@exporter}`)},
+				{value: "E", header: "Port 53", width: 130, cell: "color-text", field: field{Mappings: authorityPath, NoValue: "not looked at"},
+					expr: ranked(`max by (@site) (last_over_time(endpoint_dns_authority_path{@exporter, SELECT}[10m]) == 1)`, "state", "ok", "blocked", "intercepted", "not_authoritative")},
+				{value: "F", header: "Configuration", width: 115, cell: "color-text", field: field{Mappings: words(word{"0", "refused", bad}, word{"1", "ok", good})},
+					expr: latest(`min by (@site)`, `endpoint_exporter_config_last_reload_successful{@exporter}`)},
+				{value: "G", header: "Loaded", width: 130, field: field{Unit: "dateTimeFromNow"},
+					expr: `1000 * ` + latest(`max by (@site)`, `endpoint_exporter_config_last_reload_success_timestamp_seconds{@exporter}`)},
+				{value: "H", header: "Started", field: field{Unit: "dateTimeFromNow"}, expr: `1000 * ` + latest(`max by (@site)`, `process_start_time_seconds{@exporter}`)},
+			}, []string{"job"}),
 
 		row("Rounds"),
 		spread("Duration of rounds", "The longest round of each interval. A round never takes longer than survey.timeout or the scrape's own timeout.",
@@ -102,10 +99,11 @@ func exporter() dashboard {
 
 		table(24, 6, "Builds", "Which versions run, and how many exporters of each.", "no data", "Exporters", true,
 			[]column{
-				{label: "version", header: "Version", width: 150}, {value: "A", header: "Exporters", width: 100}, {label: "revision", header: "Revision", width: 340},
+				{label: "version", header: "Version", width: 150},
+				{value: "A", header: "Exporters", width: 100, expr: `count by (version, revision, goversion, goos, goarch) (last_over_time(endpoint_exporter_build_info{@exporter}[10m]))`},
+				{label: "revision", header: "Revision", width: 340},
 				{label: "goversion", header: "Go", width: 110}, {label: "goos", header: "System", width: 90}, {label: "goarch", header: "Machine"},
-			}, nil,
-			query{expr: `count by (version, revision, goversion, goos, goarch) (last_over_time(endpoint_exporter_build_info{@exporter}[10m]))`}),
+			}, nil),
 	)
 	return describe(exporterUID, "Endpoints: exporters", "The exporters themselves: their rounds, deadlines, and resources.",
 		variables(false, true), selecting(panels)).

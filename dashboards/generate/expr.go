@@ -13,6 +13,11 @@ import (
 // orZero gives 0 instead of an empty result while data has series: missing data must not look like a healthy site.
 func orZero(count, data string) string { return count + "\nor 0 * count(" + data + ")" }
 
+// latest aggregates the last values of series.
+func latest(aggregation, series string) string {
+	return aggregation + " (last_over_time(" + series + "[10m]))"
+}
+
 const lastUp = `last_over_time(endpoint_up{@target}[10m])`
 
 // The certificates that the expected authority signed: their ends, their lifetimes, and those whose renewal is

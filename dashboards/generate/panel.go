@@ -9,8 +9,7 @@ import (
 
 var prometheus = datasource{Type: "prometheus", UID: "${datasource}"}
 
-// query is one expression; legend is the format of its series' names. In a table it is one column, named A, B, ...
-// in order.
+// query is one expression; legend is the format of its series' names.
 type query struct{ expr, legend string }
 
 // seconds is the unit of values that are usually given in seconds, such as a TTL of 300.
@@ -154,19 +153,26 @@ func bars(w, h int, title, description string, f field, queries ...query) panel 
 	})
 }
 
-// column is one column of a table: a label, or the value of a query by its letter.
+// column is one column of a table: a label, or the value of an expression.
 type column struct {
 	label  string // or
-	value  string // A, B, ...
-	header string
+	value  string // the letter of the query: A, B, ...
+	expr   string // of value
+	header string // "": the value is not shown, and its query only gives the labels
 	width  int
 	field  field
 	cell   string // color-text or color-background; "" for plain
 }
 
-// table is a panel of current labels and values. All queries must yield the same labels, by which their rows are
+// table is a panel of current labels and values. All expressions must yield the same labels, by which their rows are
 // joined. hidden lists the labels that are not columns.
-func table(w, h int, title, description, noValue string, sort string, descending bool, columns []column, hidden []string, queries ...query) panel {
+func table(w, h int, title, description, noValue string, sort string, descending bool, columns []column, hidden []string) panel {
+	var queries []query
+	for _, c := range slices.SortedFunc(slices.Values(columns), func(a, b column) int { return cmp.Compare(a.value, b.value) }) {
+		if c.value != "" {
+			queries = append(queries, query{expr: c.expr})
+		}
+	}
 	f := field{
 		NoValue: noValue, Color: &color{Mode: "thresholds"}, Thresholds: limits(neutral),
 		Custom: map[string]any{"align": "left", "inspect": false},
@@ -175,26 +181,19 @@ func table(w, h int, title, description, noValue string, sort string, descending
 		"showHeader": true, "cellHeight": "sm", "frameIndex": 0,
 		"sortBy": []map[string]any{{"displayName": sort, "desc": descending}},
 	})
-	if !slices.ContainsFunc(columns, func(c column) bool { return c.width == 0 }) {
-		columns[len(columns)-1].width = 0 // the last one fills the line
-	}
 	exclude, index := map[string]bool{"Time": true}, map[string]int{}
 	for _, l := range hidden {
 		exclude[l] = true
 	}
-	for _, t := range p.Targets {
-		exclude["Value #"+t.RefID] = true
-	}
-	if len(queries) == 1 { // Grafana names the value without a letter
-		exclude["Value"] = true
-	}
 	for i, c := range columns {
 		m := matcher{ID: "byName", Options: cmp.Or(c.label, "Value #"+c.value)}
+		if c.header == "" {
+			exclude["Value"], exclude[m.Options] = true, true
+			continue
+		}
 		index[m.Options] = i
-		delete(exclude, m.Options)
-		if c.value != "" && len(queries) == 1 {
+		if c.value != "" && len(queries) == 1 { // Grafana names the value without a letter
 			index["Value"] = i
-			delete(exclude, "Value")
 			m = matcher{ID: "byRegexp", Options: "/^Value( #A)?$/"}
 		}
 		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, override{Matcher: m, Properties: c.properties()})

@@ -101,8 +101,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Build compiles a command of this module into a directory, and gives the binary's name. The race detector's objects are
-// those that the tests have been built with already.
+// Build compiles a command of this module into a directory, and gives the binary's name. The race detector's objects
+// are those that the tests have been built with already.
 func Build(tb testing.TB, dir, pkg string) string {
 	tb.Helper()
 	binary := dir + "/program"
