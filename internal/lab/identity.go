@@ -19,41 +19,13 @@ type identity struct {
 
 // certificate is the one that the host sends under a fault: the true one unless the fault is about the certificate.
 func (i *identity) certificate(fault string) (tls.Certificate, error) {
+	leaf, by := Leaf{CommonName: i.host, DNSNames: []string{i.host}}, i.authority
 	switch fault {
-	case Intercept, InterceptNoCCM, InterceptNegativeSerial, SelfSigned, ForgedIssuer, Replay, Expired, NotYetValid, OversizedChain, RSALeaf, ClientOnlyLeaf:
-	default:
-		fault = None
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if known, ok := i.issued[fault]; ok {
-		return known, nil
-	}
-	certificate, err := i.issue(fault)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	if i.issued == nil {
-		i.issued = make(map[string]tls.Certificate)
-	}
-	i.issued[fault] = certificate
-	return certificate, nil
-}
-
-func (i *identity) issue(fault string) (tls.Certificate, error) {
-	leaf := Leaf{CommonName: i.host, DNSNames: []string{i.host}}
-	by := i.authority
-	switch fault {
+	case SelfSigned, ForgedIssuer, Replay: // see issue
 	case Intercept, InterceptNoCCM:
 		by = i.mint.Inspector
 	case InterceptNegativeSerial:
 		by, leaf.NegativeSerial = i.mint.Inspector, true
-	case ForgedIssuer:
-		forged, err := i.authority.Forge()
-		if err != nil {
-			return tls.Certificate{}, err
-		}
-		by = forged
 	case Expired:
 		leaf.NotBefore, leaf.NotAfter = i.mint.Now.Add(-48*time.Hour), i.mint.Now.Add(-time.Hour)
 	case NotYetValid:
@@ -64,9 +36,31 @@ func (i *identity) issue(fault string) (tls.Certificate, error) {
 		leaf.RSA = true
 	case ClientOnlyLeaf:
 		leaf.ClientOnly = true
+	default:
+		fault = None
 	}
-	if fault == SelfSigned {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if known, ok := i.issued[fault]; ok {
+		return known, nil
+	}
+	certificate, err := i.issue(fault, leaf, by)
+	if err == nil {
+		i.issued[fault] = certificate
+	}
+	return certificate, err
+}
+
+func (i *identity) issue(fault string, leaf Leaf, by *Authority) (tls.Certificate, error) {
+	switch fault {
+	case SelfSigned:
 		return i.mint.SelfSigned("appliance")
+	case ForgedIssuer:
+		forged, err := by.Forge()
+		if err != nil {
+			return tls.Certificate{}, err
+		}
+		by = forged
 	}
 	certificate, err := by.Issue(leaf)
 	if err == nil && fault == Replay {

@@ -3,6 +3,7 @@ package lab
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -132,7 +133,7 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	resolver, nameServer := addresses(), addresses()
 	l.Zone = &Zone{Origin: "mbedcloud.com.", Servers: []Server{{Name: "ns1.mbedcloud.com.", Address: nameServer}}, Names: map[string]RecordSet{}}
 	for _, host := range o.Hosts {
-		id := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name}
+		id := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name, issued: map[string]tls.Certificate{}}
 		var own []netip.Addr
 		for range o.Addresses {
 			address := addresses()

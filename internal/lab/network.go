@@ -87,7 +87,7 @@ func readPacket(conn net.Conn, buffer []byte, stream bool) ([]byte, error) {
 	return packet, err
 }
 
-// answerPacket returns the packet that answers q; nil if there is none.
+// answerPacket returns the packet that answers q, or nil for silence.
 func answerPacket(server Answerer, q *dns.Msg, stream bool) []byte {
 	m := answer(server, q, time.Now(), !stream)
 	if m == nil {
