@@ -73,8 +73,7 @@ func answer(from Answerer, q *dns.Msg, now time.Time, overUDP bool) *dns.Msg {
 const listenAttempts = 20
 
 func listenBoth(on sockets, address netip.AddrPort) (net.PacketConn, net.Listener, error) {
-	var last error
-	for range listenAttempts {
+	for attempt := 1; ; attempt++ {
 		listener, err := on.listenTCP(address)
 		if err != nil {
 			return nil, nil, err
@@ -84,9 +83,8 @@ func listenBoth(on sockets, address netip.AddrPort) (net.PacketConn, net.Listene
 			return packets, listener, nil
 		}
 		listener.Close()
-		if last = err; address.Port() != 0 {
-			break
+		if address.Port() != 0 || attempt == listenAttempts {
+			return nil, nil, err
 		}
 	}
-	return nil, nil, last
 }

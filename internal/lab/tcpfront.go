@@ -19,8 +19,8 @@ type tcpFront struct {
 	slots     chan struct{}
 
 	// Guarded by mu.
-	listener net.Listener // nil while connections are refused or dropped
-	hole     io.Closer    // nil unless SYNs are dropped
+	socket  io.Closer // a listener, or a hole that drops SYNs; nil while connections are refused
+	accepts bool      // socket is a listener
 }
 
 func (f *tcpFront) listen() error {
@@ -29,7 +29,7 @@ func (f *tcpFront) listen() error {
 		return fmt.Errorf("listen for a path: %w", err)
 	}
 	f.address = addrPort(listener.Addr())
-	f.listener = listener
+	f.socket, f.accepts = listener, true
 	f.wg.Go(func() { f.accept(listener) })
 	return nil
 }
@@ -42,8 +42,8 @@ func (f *tcpFront) set(s *setting) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	open := s.fault != Refuse && s.fault != Drop
-	if !open || f.hole != nil {
-		f.closeSockets()
+	if !open || !f.accepts {
+		f.closeSocket()
 	}
 	f.current.Store(s)
 	switch {
@@ -52,28 +52,24 @@ func (f *tcpFront) set(s *setting) error {
 		if err != nil {
 			return err
 		}
-		f.hole = hole
-	case open && f.listener == nil:
+		f.socket = hole
+	case open && !f.accepts:
 		return f.listen()
 	}
 	return nil
 }
 
-func (f *tcpFront) closeSockets() {
-	if f.listener != nil {
-		f.listener.Close()
-		f.listener = nil
+func (f *tcpFront) closeSocket() {
+	if f.socket != nil {
+		f.socket.Close()
 	}
-	if f.hole != nil {
-		f.hole.Close()
-		f.hole = nil
-	}
+	f.socket, f.accepts = nil, false
 }
 
 // close stops listening and waits for the sessions, which end with the lab's context.
 func (f *tcpFront) close() {
 	f.mu.Lock()
-	f.closeSockets()
+	f.closeSocket()
 	f.mu.Unlock()
 	f.wg.Wait()
 }

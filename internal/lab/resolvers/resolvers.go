@@ -88,14 +88,15 @@ func Start(tb testing.TB, c Config) netip.AddrPort {
 			tb.Fatalf("the resolver %s is not installed: %v", c.Product, err)
 		}
 	}
-	var at netip.AddrPort
-	for range startTries { // another program may have taken the port in the meantime
-		if at, err = c.run(tb, binary); err == nil {
+	for try := 1; ; try++ {
+		at, err := c.run(tb, binary)
+		if err == nil {
 			return at
 		}
+		if try == startTries { // else another program may have taken the port in the meantime
+			tb.Fatalf("%s does not answer: %v", c.Product, err)
+		}
 	}
-	tb.Fatalf("%s does not answer: %v", c.Product, err)
-	return at
 }
 
 // run starts the program once.
