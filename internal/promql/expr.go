@@ -76,12 +76,10 @@ func (c *checker) labels(node parser.Expr) []string {
 }
 
 func (c *checker) selector(s *parser.VectorSelector) []string {
-	name := s.Name
-	if name == "" {
-		for _, m := range s.LabelMatchers {
-			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
-				name = m.Value
-			}
+	name := ""
+	for _, m := range s.LabelMatchers {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
+			name = m.Value
 		}
 	}
 	own, ok := c.known[name]
@@ -89,15 +87,14 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 		c.fault("metric %q does not exist: %s", name, s)
 		return nil
 	}
-	have := union(own, TargetLabels)
+	all := union(own, TargetLabels)
+	have := all
 	for _, m := range s.LabelMatchers {
 		if m.Name == model.MetricNameLabel {
 			continue
 		}
-		c.need(have, []string{m.Name}, s)
+		c.need(all, []string{m.Name}, s)
 		c.value(m, closedValues(name)[m.Name], s)
-	}
-	for _, m := range s.LabelMatchers {
 		if only, ok := c.known[variant(name, m.Name, m.Value)]; ok && m.Type == labels.MatchEqual {
 			have = union(only, TargetLabels)
 		}

@@ -151,16 +151,11 @@ func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, 
 
 // opError builds the error that package net returns for the same failure.
 func opError(op, network string, from, to netip.AddrPort, err error) error {
-	return &net.OpError{Op: op, Net: network, Source: netAddr(network, from), Addr: netAddr(network, to), Err: systemError(op, err)}
-}
-
-// systemError wraps an error of the kernel as package net does.
-func systemError(op string, err error) error {
 	if errno, ok := err.(syscall.Errno); ok { //nolint:errorlint // wrapped errors are complete
 		call := map[string]string{"dial": "connect", "listen": "bind"}[op]
-		return os.NewSyscallError(cmp.Or(call, op), errno)
+		err = os.NewSyscallError(cmp.Or(call, op), errno)
 	}
-	return err
+	return &net.OpError{Op: op, Net: network, Source: netAddr(network, from), Addr: netAddr(network, to), Err: err}
 }
 
 // netAddr converts an address to one of package net; nil if it is not valid.
