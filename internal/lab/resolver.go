@@ -179,23 +179,21 @@ func (r *Resolver) fetch(name string, kind uint16, now time.Time) *cached {
 		set.records = append(set.records, rr)
 	}
 	for key, set := range sets {
-		r.cache[key] = set
 		if key.kind == dns.TypeCNAME {
 			delete(r.cache, cacheKey{key.name, kind}) // it held addresses before
 		}
+		r.cache[key] = set
 	}
-	for _, key := range []cacheKey{{name, dns.TypeCNAME}, {name, kind}} {
-		if set := sets[key]; set != nil {
-			if key.kind == kind {
-				delete(r.cache, cacheKey{name, dns.TypeCNAME})
-				r.cache[key] = set
-			}
-			return set
-		}
+	alias, own := cacheKey{name, dns.TypeCNAME}, cacheKey{name, kind}
+	switch {
+	case sets[alias] != nil:
+		return sets[alias]
+	case sets[own] != nil:
+		delete(r.cache, alias)
+	default:
+		r.cache[own] = &cached{at: now, keep: negativeTTL, rcode: m.Rcode}
 	}
-	nothing := &cached{at: now, keep: negativeTTL, rcode: m.Rcode}
-	r.cache[cacheKey{name, kind}] = nothing
-	return nothing
+	return r.cache[own]
 }
 
 // show copies an RRset with the TTL that this resolver returns.

@@ -115,7 +115,6 @@ func (s *NameServer) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 		return nil
 	}
 	m := reply(q)
-	m.RecursionAvailable = false
 	if s.Rcode != dns.RcodeSuccess {
 		m.Rcode = s.Rcode
 		return m
@@ -134,7 +133,10 @@ func (s *NameServer) Answer(q *dns.Msg, now time.Time) *dns.Msg {
 	for range maxChain {
 		found, next := zone.add(m, name, kind, at, draw)
 		if !found {
-			zone.negative(m, name)
+			m.Ns = append(m.Ns, zone.soa())
+			if name != zone.Origin {
+				m.Rcode = dns.RcodeNameError
+			}
 			return m
 		}
 		if next == "" {
@@ -218,13 +220,6 @@ const (
 	nsTTL       = 3600
 	negativeTTL = 60
 )
-
-func (z *Zone) negative(m *dns.Msg, name string) {
-	m.Ns = append(m.Ns, z.soa())
-	if name != z.Origin {
-		m.Rcode = dns.RcodeNameError
-	}
-}
 
 func (z *Zone) soa() dns.RR {
 	return &dns.SOA{Hdr: header(z.Origin, dns.TypeSOA, negativeTTL), Ns: "ns." + z.Origin, Mbox: "lab." + z.Origin,
