@@ -73,35 +73,22 @@ func ParseList(list [][]byte) []*Certificate {
 func Parse(der []byte) *Certificate {
 	c := &Certificate{}
 	in := reader(der)
-	raw, certificate, ok := in.takeSequence()
-	if !ok {
+	var certificate, tbs reader
+	if !in.takeSequence(&c.Raw, &certificate) || !certificate.takeSequence(&c.RawTBSCertificate, &tbs) {
 		c.reject(Malformed, "")
 		return c
 	}
-	c.Raw = raw
-	tbsRaw, tbs, ok := certificate.takeSequence()
-	if !ok {
-		c.reject(Malformed, "")
-		return c
-	}
-	c.RawTBSCertificate = tbsRaw
-	inner, ok := c.readTBS(tbs)
-	if !ok {
+	var inner, outer algorithm
+	if !c.readTBS(tbs, &inner) {
 		c.reject(Malformed, "")
 	}
-	outer, ok := certificate.takeAlgorithm()
-	if !ok || outer.id != inner.id || outer.parameterTag != inner.parameterTag || string(outer.parameters) != string(inner.parameters) {
-		c.reject(SignatureForm, "")
-	}
+	ok := certificate.takeAlgorithm(&outer)
 	if ok {
 		c.signatureID = outer.id
 	}
-	bits, ok := certificate.only(tagBitString)
-	signature, whole := wholeBits(bits)
-	if !ok || !whole {
+	if !certificate.onlyBits(0, &c.SignatureValue) || !ok || outer != inner {
 		c.reject(SignatureForm, "")
 	}
-	c.SignatureValue = signature
 	return c
 }
 
@@ -112,26 +99,27 @@ func (c *Certificate) reject(problem Problem, text string) {
 	}
 }
 
-// readTBS reads the content of a TBSCertificate (RFC 5280 §4.1). ok is false if its structure ends the reading. It
-// returns the signature algorithm named inside.
-func (c *Certificate) readTBS(in reader) (signature algorithm, ok bool) {
+// readTBS reads the content of a TBSCertificate (RFC 5280 §4.1) and the signature algorithm named inside. It returns
+// false if the structure ends the reading.
+func (c *Certificate) readTBS(in reader, signature *algorithm) bool {
+	var content reader
 	version := 0
 	if in.at(contextual | constructed) {
-		content, ok := in.take(contextual | constructed)
-		if !ok {
-			return algorithm{}, false
+		if !in.take(contextual|constructed, &content) {
+			return false
 		}
+		var ok bool
 		if version, ok = content.takeInt(); !ok || len(content) > 0 {
 			c.reject(Malformed, "")
 		}
 	}
 	c.version = version + 1
-	if tag, _, ok := in.any(); !ok || tag != tagInteger && tag != contextual|2 { // serialNumber
-		return algorithm{}, false
+	if !in.take(tagInteger, &content) && !in.take(contextual|2, &content) { // serialNumber
+		return false
 	}
-	if signature, ok = in.takeAlgorithm(); !ok {
+	if !in.takeAlgorithm(signature) {
 		c.reject(SignatureForm, "")
-		return algorithm{}, false
+		return false
 	}
 	c.signatureID, c.Signature = signature.id, signatureName(signature.id)
 	if version > 2 {
@@ -143,80 +131,58 @@ func (c *Certificate) readTBS(in reader) (signature algorithm, ok bool) {
 	case !signature.plain():
 		c.reject(SignatureForm, "")
 	}
-	return signature, c.readNamesAndKey(&in) && c.readRest(in)
+	return c.readNamesAndKey(&in) && c.readRest(in)
 }
 
 // readNamesAndKey reads issuer, validity, subject and subjectPublicKeyInfo.
-func (c *Certificate) readNamesAndKey(in *reader) (ok bool) {
+func (c *Certificate) readNamesAndKey(in *reader) bool {
+	var content reader
 	var readable bool
-	raw, content, ok := in.takeSequence()
-	if !ok {
+	if !in.takeSequence(&c.RawIssuer, &content) {
 		return false
 	}
-	c.RawIssuer = raw
-	if c.Issuer, readable, _ = parseName(content); !readable || len(c.Issuer) == 0 {
+	if c.Issuer, readable = parseName(content); !readable || len(c.Issuer) == 0 {
 		c.reject(MalformedName, "")
 	}
-
-	validity, ok := in.take(tagSequence)
-	if !ok {
+	if !in.take(tagSequence, &content) {
 		c.reject(MalformedDate, "")
 		return false
 	}
-	var begin, end bool
-	c.NotBefore, begin, ok = validity.takeTime()
+	begin, ok := content.takeTime(&c.NotBefore)
+	end := false
 	if ok {
-		c.NotAfter, end, ok = validity.takeTime()
+		end, _ = content.takeTime(&c.NotAfter)
 	}
-	if !ok || !begin || !end || len(validity) > 0 {
+	if !begin || !end || len(content) > 0 {
 		c.reject(MalformedDate, "")
 	}
-
-	raw, content, ok = in.takeSequence()
-	if !ok {
+	if !in.takeSequence(&c.RawSubject, &content) {
 		return false
 	}
-	c.RawSubject = raw
-	if c.Subject, readable, _ = parseName(content); !readable {
+	if c.Subject, readable = parseName(content); !readable {
 		c.reject(MalformedName, "")
 	}
-
-	raw, content, ok = in.takeSequence()
-	if !ok {
+	if !in.takeSequence(&c.RawSubjectPublicKeyInfo, &content) {
 		c.reject(MalformedKey, "")
 		return false
 	}
-	c.RawSubjectPublicKeyInfo = raw
-	var problem Problem
-	if c.key, c.agreementOnly, c.Key, problem = readKey(content); problem != NoProblem {
-		c.reject(problem, c.Key)
-	}
+	c.readKey(content)
 	return true
 }
 
 // readRest reads the unique identifiers, which a device expects in a constructed encoding, and the extensions.
-func (c *Certificate) readRest(in reader) (ok bool) {
+func (c *Certificate) readRest(in reader) bool {
+	var content, extensions reader
 	if c.version >= 2 {
 		for _, tag := range []byte{contextual | constructed | 1, contextual | constructed | 2} {
-			if in.at(tag) {
-				if _, ok := in.take(tag); !ok {
-					return false
-				}
+			if in.at(tag) && !in.take(tag, &content) {
+				return false
 			}
 		}
 	}
-	if c.version >= 3 && len(in) > 0 {
-		content, ok := in.take(contextual | constructed | 3)
-		if !ok {
-			return false
-		}
-		extensions, ok := content.only(tagSequence)
-		if !ok {
-			return false
-		}
-		if !c.readExtensions(extensions) {
-			return false
-		}
+	if c.version < 3 || len(in) == 0 {
+		return len(in) == 0
 	}
-	return len(in) == 0
+	return in.take(contextual|constructed|3, &content) && content.only(tagSequence, &extensions) &&
+		c.readExtensions(extensions) && len(in) == 0
 }

@@ -4,21 +4,23 @@ import "time"
 
 // takeTime reads a UTCTime or GeneralizedTime. ok is false if the element is neither. readable is false if a device
 // cannot read it: a device requires seconds, rejects a time zone, and does not require the final Z.
-func (r *reader) takeTime() (t time.Time, readable, ok bool) {
-	tag, content, ok := r.any()
-	if !ok || tag != tagUTCTime && tag != tagGeneralizedTime {
-		return time.Time{}, false, false
+func (r *reader) takeTime(t *time.Time) (readable, ok bool) {
+	var tag byte
+	var content reader
+	if !r.any(&tag, &content) || tag != tagUTCTime && tag != tagGeneralizedTime {
+		return false, false
 	}
 	text := string(content)
-	if t, ok := deviceTime(tag, text); ok {
-		return t, true, true
+	if *t, ok = deviceTime(tag, text); ok {
+		return true, true
 	}
 	for _, layout := range []string{"0601021504Z0700", "060102150405Z0700", "200601021504Z0700", "20060102150405Z0700"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), false, true
+		if other, err := time.Parse(layout, text); err == nil {
+			*t = other.UTC()
+			break
 		}
 	}
-	return time.Time{}, false, true
+	return false, true
 }
 
 func deviceTime(tag byte, text string) (time.Time, bool) {

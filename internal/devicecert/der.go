@@ -1,6 +1,9 @@
 package devicecert
 
-import "math"
+import (
+	"bytes"
+	"math"
+)
 
 // Tags of ASN.1 elements (X.690 §8.1.2).
 const (
@@ -64,47 +67,37 @@ func (r *reader) header() (tag byte, length int, ok bool) {
 }
 
 // any reads the next element, whatever its tag.
-func (r *reader) any() (tag byte, content reader, ok bool) {
-	tag, length, ok := r.header()
-	if !ok {
-		return 0, nil, false
+func (r *reader) any(tag *byte, content *reader) bool {
+	next, length, ok := r.header()
+	if ok {
+		*tag, *content, *r = next, (*r)[:length:length], (*r)[length:]
 	}
-	content = (*r)[:length:length]
-	*r = (*r)[length:]
-	return tag, content, true
+	return ok
 }
 
 // take reads the next element if it has that tag.
-func (r *reader) take(tag byte) (content reader, ok bool) {
-	if !r.at(tag) {
-		return nil, false
-	}
-	_, content, ok = r.any()
-	return content, ok
-}
+func (r *reader) take(tag byte, content *reader) bool { return r.at(tag) && r.any(&tag, content) }
 
-// only reads an element of that tag that is all of the input.
-func (r reader) only(tag byte) (content reader, ok bool) {
-	content, ok = r.take(tag)
-	return content, ok && len(r) == 0
-}
+// only reads an element of that tag that is all of the input. It sets content also if more input follows.
+func (r reader) only(tag byte, content *reader) bool { return r.take(tag, content) && len(r) == 0 }
 
 // takeSequence reads a SEQUENCE. raw is the element with its header.
-func (r *reader) takeSequence() (raw, content reader, ok bool) {
+func (r *reader) takeSequence(raw *[]byte, content *reader) bool {
 	before := *r
-	content, ok = r.take(tagSequence)
-	return before[:len(before)-len(*r)], content, ok
+	ok := r.take(tagSequence, content)
+	if ok {
+		*raw = before[:len(before)-len(*r)]
+	}
+	return ok
 }
 
 // takeInt reads a small INTEGER that is not negative.
 func (r *reader) takeInt() (n int, ok bool) {
-	content, ok := r.take(tagInteger)
-	if !ok || len(content) == 0 || content[0]&0x80 != 0 {
+	var content reader
+	if !r.take(tagInteger, &content) || len(content) == 0 || content[0]&0x80 != 0 {
 		return 0, false
 	}
-	for len(content) > 0 && content[0] == 0 {
-		content = content[1:]
-	}
+	content = bytes.TrimLeft(content, "\x00")
 	if len(content) > 4 {
 		return 0, false
 	}
@@ -116,19 +109,18 @@ func (r *reader) takeInt() (n int, ok bool) {
 }
 
 // takeBool reads a BOOLEAN; every octet but zero is true.
-func (r *reader) takeBool() (v, ok bool) {
-	content, ok := r.take(tagBoolean)
-	if !ok || len(content) != 1 {
-		return false, false
-	}
-	return content[0] != 0, true
+func (r *reader) takeBool(v *bool) bool {
+	var content reader
+	ok := r.take(tagBoolean, &content) && len(content) == 1
+	*v = ok && content[0] != 0
+	return ok
 }
 
 // algorithm is an AlgorithmIdentifier (RFC 5280 §4.1.1.2). Without parameters, parameterTag is 0.
 type algorithm struct {
 	id           string // the content of the object identifier
 	parameterTag byte
-	parameters   reader
+	parameters   string
 }
 
 // plain reports whether there are no parameters, or NULL.
@@ -136,35 +128,28 @@ func (a algorithm) plain() bool {
 	return (a.parameterTag == tagNull || a.parameterTag == 0) && len(a.parameters) == 0
 }
 
-func (r *reader) takeAlgorithm() (a algorithm, ok bool) {
-	content, ok := r.take(tagSequence)
-	if !ok {
-		return algorithm{}, false
-	}
-	id, ok := content.take(tagObjectIdentifier)
-	if !ok {
-		return algorithm{}, false
+func (r *reader) takeAlgorithm(a *algorithm) bool {
+	var content, id, parameters reader
+	if !r.take(tagSequence, &content) || !content.take(tagObjectIdentifier, &id) {
+		return false
 	}
 	a.id = string(id)
 	if len(content) == 0 {
-		return a, true
+		return true
 	}
-	a.parameterTag, a.parameters, ok = content.any()
-	return a, ok && len(content) == 0
+	ok := content.any(&a.parameterTag, &parameters)
+	a.parameters = string(parameters)
+	return ok && len(content) == 0
 }
 
-// wholeBits is the content of a BIT STRING without unused bits.
-func wholeBits(content reader) (bits []byte, ok bool) {
-	if len(content) == 0 || content[0] != 0 {
-		return nil, false
+// onlyBits reads a BIT STRING that is all of the input. At most unused bits of its last octet are unused. It sets bits
+// also if more input follows.
+func (r reader) onlyBits(unused byte, bits *[]byte) bool {
+	var content reader
+	ok := r.only(tagBitString, &content)
+	if len(content) == 0 || content[0] > unused {
+		return false
 	}
-	return content[1:], true
-}
-
-// flagBits is the content of a BIT STRING that is a list of flags, of which some of the last octet may be unused.
-func flagBits(content reader) (bits []byte, ok bool) {
-	if len(content) == 0 || content[0] > 7 {
-		return nil, false
-	}
-	return content[1:], true
+	*bits = content[1:]
+	return ok
 }

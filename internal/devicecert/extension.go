@@ -28,26 +28,14 @@ const (
 	usageDecipherOnly     = 0x8000
 )
 
-// readExtensions reads the content of Extensions. ok is false if its structure ends the reading.
-func (c *Certificate) readExtensions(in reader) (ok bool) {
+// readExtensions reads the content of Extensions. It returns false if its structure ends the reading.
+func (c *Certificate) readExtensions(in reader) bool {
 	var seen []string // of those that a device knows
 	for len(in) > 0 {
-		extension, ok := in.take(tagSequence)
-		if !ok {
-			return false
-		}
-		content, ok := extension.take(tagObjectIdentifier)
-		if !ok {
-			return false
-		}
+		var extension, content, value reader
 		critical := false
-		if extension.at(tagBoolean) {
-			if critical, ok = extension.takeBool(); !ok {
-				return false
-			}
-		}
-		value, ok := extension.only(tagOctetString)
-		if !ok {
+		if !in.take(tagSequence, &extension) || !extension.take(tagObjectIdentifier, &content) ||
+			extension.at(tagBoolean) && !extension.takeBool(&critical) || !extension.only(tagOctetString, &value) {
 			return false
 		}
 		id := string(content)
@@ -97,7 +85,7 @@ func (c *Certificate) readBasicConstraints(in reader) bool {
 	}
 	var ok bool
 	if in.at(tagBoolean) {
-		c.CA, ok = in.takeBool()
+		ok = in.takeBool(&c.CA)
 	} else {
 		var n int
 		n, ok = in.takeInt()
@@ -116,9 +104,8 @@ func (c *Certificate) readBasicConstraints(in reader) bool {
 
 // readKeyUsage reads a keyUsage extension (RFC 5280 §4.2.1.3). It returns false if a device cannot read it.
 func (c *Certificate) readKeyUsage(in reader) bool {
-	content, ok := in.only(tagBitString)
-	bits, whole := flagBits(content)
-	if !ok || !whole || len(bits) == 0 {
+	var bits []byte
+	if !in.onlyBits(7, &bits) || len(bits) == 0 {
 		return false
 	}
 	c.hasKeyUsage = true
@@ -136,14 +123,13 @@ func (c *Certificate) allows(usage uint32) bool {
 }
 
 func (c *Certificate) readExtendedKeyUsage(in reader) bool {
-	purposes, ok := in.only(tagSequence)
-	if !ok || len(purposes) == 0 {
+	var purposes, id reader
+	if !in.only(tagSequence, &purposes) || len(purposes) == 0 {
 		return false
 	}
 	c.hasExtendedKeyUsage = true
 	for len(purposes) > 0 {
-		id, ok := purposes.take(tagObjectIdentifier)
-		if !ok {
+		if !purposes.take(tagObjectIdentifier, &id) {
 			return false
 		}
 		c.serverAuth = c.serverAuth || string(id) == idServerAuth || string(id) == idAnyUsage
@@ -154,13 +140,13 @@ func (c *Certificate) readExtendedKeyUsage(in reader) bool {
 // readSubjectAltName reads the names of type dNSName and hardwareModuleName, and accepts every other name unread.
 func (c *Certificate) readSubjectAltName(in reader) bool {
 	const otherName, dNSName = 0, 2
-	names, ok := in.only(tagSequence)
-	if !ok {
+	var names, content reader
+	if !in.only(tagSequence, &names) {
 		return false
 	}
 	for len(names) > 0 {
-		tag, content, ok := names.any()
-		if !ok || tag&classMask != contextual {
+		var tag byte
+		if !names.any(&tag, &content) || tag&classMask != contextual {
 			return false
 		}
 		switch tag & numberMask {
@@ -177,48 +163,26 @@ func (c *Certificate) readSubjectAltName(in reader) bool {
 
 // readOtherName checks a hardwareModuleName. It accepts otherNames of other types unread.
 func readOtherName(in reader) bool {
-	id, ok := in.take(tagObjectIdentifier)
-	if !ok {
+	var id, explicit, module, hardwareType, serial reader
+	if !in.take(tagObjectIdentifier, &id) {
 		return false
 	}
-	if string(id) != idHardwareModule {
-		return true
-	}
-	explicit, ok := in.only(contextual | constructed)
-	if !ok {
-		return false
-	}
-	module, ok := explicit.only(tagSequence)
-	if !ok {
-		return false
-	}
-	if _, ok := module.take(tagObjectIdentifier); !ok {
-		return false
-	}
-	_, ok = module.only(tagOctetString)
-	return ok
+	return string(id) != idHardwareModule ||
+		in.only(contextual|constructed, &explicit) && explicit.only(tagSequence, &module) &&
+			module.take(tagObjectIdentifier, &hardwareType) && module.only(tagOctetString, &serial)
 }
 
 // readPolicies requires every policy to be anyPolicy if the extension is critical.
 func (c *Certificate) readPolicies(in reader, critical bool) bool {
-	policies, ok := in.only(tagSequence)
-	if !ok || len(policies) == 0 {
+	var policies, policy, id, qualifiers reader
+	if !in.only(tagSequence, &policies) || len(policies) == 0 {
 		return false
 	}
 	other := ""
 	for len(policies) > 0 {
-		policy, ok := policies.take(tagSequence)
-		if !ok {
+		if !policies.take(tagSequence, &policy) || !policy.take(tagObjectIdentifier, &id) ||
+			len(policy) > 0 && !policy.only(tagSequence, &qualifiers) {
 			return false
-		}
-		id, ok := policy.take(tagObjectIdentifier)
-		if !ok {
-			return false
-		}
-		if len(policy) > 0 { // policyQualifiers
-			if _, ok := policy.only(tagSequence); !ok {
-				return false
-			}
 		}
 		if string(id) != idAnyPolicy {
 			other = identifierText(string(id))
@@ -231,7 +195,6 @@ func (c *Certificate) readPolicies(in reader, critical bool) bool {
 }
 
 func readNetscapeType(in reader) bool {
-	content, ok := in.only(tagBitString)
-	bits, whole := flagBits(content)
-	return ok && whole && len(bits) == 1
+	var bits []byte
+	return in.onlyBits(7, &bits) && len(bits) == 1
 }

@@ -27,10 +27,13 @@ const (
 	idPSS         = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a" // 1.2.840.113549.1.1.10
 )
 
-// keyAlgorithms and curves name what a public key may be of, other than what a device reads.
+const nameP256 = "P-256" // the curve that a device reads
+
+// keyAlgorithms and curves name what a public key may be of.
 var (
 	keyAlgorithms = map[string]string{idRSA: "RSA", idEd25519: "Ed25519", "\x2b\x65\x71": "Ed448", "\x2a\x86\x48\xce\x38\x04\x01": "DSA"}
 	curves        = map[string]string{
+		idP256:                 nameP256,
 		"\x2b\x81\x04\x00\x21": "P-224", "\x2b\x81\x04\x00\x22": "P-384", "\x2b\x81\x04\x00\x23": "P-521",
 		"\x2b\x81\x04\x00\x0a": "secp256k1", "\x2b\x24\x03\x03\x02\x08\x01\x01\x07": "brainpoolP256r1",
 		"\x2b\x24\x03\x03\x02\x08\x01\x01\x0b": "brainpoolP384r1", "\x2b\x24\x03\x03\x02\x08\x01\x01\x0d": "brainpoolP512r1",
@@ -68,10 +71,7 @@ func signatureName(id string) string {
 	if known, ok := signatureAlgorithms[id]; ok {
 		return known.name
 	}
-	if name, ok := otherSignatures[id]; ok {
-		return name
-	}
-	return identifierText(id)
+	return nameOr(otherSignatures, id)
 }
 
 // identifierText is the dotted form of an object identifier, or the beginning of its octets if it has none.
@@ -83,35 +83,33 @@ func identifierText(id string) string {
 	return "#" + hex.EncodeToString([]byte(id[:min(len(id), 16)]))
 }
 
-// readKey reads the content of a SubjectPublicKeyInfo (RFC 5480 §2) as a device does. It returns the name of the key's
-// algorithm or curve also if a device cannot read the key.
-func readKey(content reader) (key *ecdsa.PublicKey, agreementOnly bool, name string, problem Problem) {
-	algorithm, ok := content.takeAlgorithm()
-	if !ok {
-		return nil, false, "", MalformedKey
+// readKey reads the content of a SubjectPublicKeyInfo (RFC 5480 §2) as a device does. It sets Key also if a device
+// cannot read the key.
+func (c *Certificate) readKey(content reader) {
+	var of algorithm
+	var point []byte
+	if !content.takeAlgorithm(&of) || !content.onlyBits(0, &point) {
+		c.reject(MalformedKey, "")
+		return
 	}
-	bits, ok := content.only(tagBitString)
-	point, whole := wholeBits(bits)
-	if !ok || !whole {
-		return nil, false, "", MalformedKey
-	}
-	switch algorithm.id {
-	case idECPublicKey, idECDH:
-		if algorithm.parameterTag != tagObjectIdentifier {
-			return nil, false, "EC", UnreadableKey
-		}
-		curve := string(algorithm.parameters)
-		if curve != idP256 {
-			return nil, false, nameOr(curves, curve), UnreadableKey
-		}
+	switch {
+	case of.id != idECPublicKey && of.id != idECDH:
+		c.Key = nameOr(keyAlgorithms, of.id)
+	case of.parameterTag != tagObjectIdentifier:
+		c.Key = "EC"
 	default:
-		return nil, false, nameOr(keyAlgorithms, algorithm.id), UnreadableKey
+		c.Key = nameOr(curves, of.parameters)
 	}
-	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
-	if err != nil {
-		return nil, false, "P-256", MalformedKey
+	if c.Key != nameP256 {
+		c.reject(UnreadableKey, c.Key)
+		return
 	}
-	return key, algorithm.id == idECDH, "P-256", NoProblem
+	var err error
+	if c.key, err = ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point); err != nil {
+		c.reject(MalformedKey, c.Key)
+		return
+	}
+	c.agreementOnly = of.id == idECDH
 }
 
 func nameOr(names map[string]string, id string) string {
@@ -182,14 +180,7 @@ const ecdsaSignatures = "\x2a\x86\x48\xce\x3d\x04"
 
 // VerifyECDSA verifies an ECDSA signature as a device does: the encoding of its two numbers need not be DER.
 func VerifyECDSA(key *ecdsa.PublicKey, digest, signature []byte) bool {
-	content, ok := reader(signature).only(tagSequence)
-	if !ok {
-		return false
-	}
-	r, ok := content.take(tagInteger)
-	if !ok {
-		return false
-	}
-	s, ok := content.only(tagInteger)
-	return ok && ecdsa.Verify(key, digest, new(big.Int).SetBytes(r), new(big.Int).SetBytes(s))
+	var content, r, s reader
+	return reader(signature).only(tagSequence, &content) && content.take(tagInteger, &r) && content.only(tagInteger, &s) &&
+		ecdsa.Verify(key, digest, new(big.Int).SetBytes(r), new(big.Int).SetBytes(s))
 }

@@ -25,27 +25,20 @@ const (
 	BitString       = tagBitString
 )
 
-// parseName reads the content of a name. ok is false if its structure is broken; name is then the part before that.
-// readable is false if a device cannot read it, which is also so for a value of another type than the constants above.
-func parseName(content reader) (name Name, readable, ok bool) {
+// parseName reads the content of a name. readable is false if a device cannot read it: its structure is broken, and name
+// is the part before that, or a value is of another type than the constants above.
+func parseName(content reader) (name Name, readable bool) {
 	readable = true
 	for len(content) > 0 {
-		set, ok := content.take(tagSet)
-		if !ok || len(set) == 0 {
-			return name, false, false
+		var set reader
+		if !content.take(tagSet, &set) || len(set) == 0 {
+			return name, false
 		}
 		for len(set) > 0 {
-			pair, ok := set.take(tagSequence)
-			if !ok {
-				return name, false, false
-			}
-			id, ok := pair.take(tagObjectIdentifier)
-			if !ok {
-				return name, false, false
-			}
-			tag, value, ok := pair.any()
-			if !ok || len(pair) != 0 {
-				return name, false, false
+			var pair, id, value reader
+			var tag byte
+			if !set.take(tagSequence, &pair) || !pair.take(tagObjectIdentifier, &id) || !pair.any(&tag, &value) || len(pair) > 0 {
+				return name, false
 			}
 			switch tag {
 			case UTF8String, PrintableString, IA5String, T61String, BMPString, UniversalString, BitString:
@@ -55,7 +48,7 @@ func parseName(content reader) (name Name, readable, ok bool) {
 			name = append(name, Attribute{Type: id, Tag: tag, Value: value, Joined: len(set) > 0})
 		}
 	}
-	return name, readable, true
+	return name, readable
 }
 
 // Matches reports whether a device takes two names for the same: the same attributes in the same order, with values of

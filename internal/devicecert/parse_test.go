@@ -283,14 +283,13 @@ func TestSignedBy(t *testing.T) {
 	}
 	raw := func(sequence ...[]byte) []byte { return el(tagBitString, []byte{0}, el(tagSequence, sequence...)) }
 	good := Parse(leafCert)
-	content, _ := reader(good.SignatureValue).only(tagSequence)
-	r, _ := content.take(tagInteger)
-	s, _ := content.take(tagInteger)
+	var content, r, s reader
+	if !reader(good.SignatureValue).only(tagSequence, &content) || !content.take(tagInteger, &r) || !content.take(tagInteger, &s) {
+		t.Fatal("malformed signature in a test")
+	}
 	// resigned is leafCert with another encoding of the same signature.
 	resigned := func(signature []byte) *Certificate {
-		outer, _ := reader(leafCert).only(tagSequence)
-		tbs, _, _ := outer.takeSequence()
-		return Parse(el(tagSequence, tbs, algorithmID(idECDSASHA256), signature))
+		return Parse(el(tagSequence, good.RawTBSCertificate, algorithmID(idECDSASHA256), signature))
 	}
 	padded := append([]byte{0, 0, 0}, r...)
 	tests := []struct {
@@ -364,7 +363,7 @@ func TestProblemsIsComplete(t *testing.T) {
 
 func TestNameMatches(t *testing.T) {
 	name := func(rdns ...[]byte) Name {
-		n, _, ok := parseName(named(rdns...)[2:])
+		n, ok := parseName(named(rdns...)[2:])
 		if !ok {
 			t.Fatal("malformed name in a test")
 		}

@@ -39,16 +39,13 @@ func NewKeyRoot(subject Name, spki []byte) (*Certificate, Finding) {
 		Subject: subject, anySubject: len(subject) == 0, CA: true, version: 3, RawSubjectPublicKeyInfo: spki,
 		NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 	}
-	content, ok := reader(spki).only(tagSequence)
-	if !ok {
-		return c, Finding{Problem: MalformedKey}
+	var content reader
+	if !reader(spki).only(tagSequence, &content) {
+		c.reject(MalformedKey, "")
+		return c, c.Problem
 	}
-	var problem Problem
-	if c.key, c.agreementOnly, c.Key, problem = readKey(content); problem == NoProblem && c.agreementOnly {
-		problem = KeyAgreementOnly
-	}
-	if problem != NoProblem {
-		c.reject(problem, c.Key)
+	if c.readKey(content); c.agreementOnly {
+		c.reject(KeyAgreementOnly, c.Key)
 	}
 	return c, c.Problem
 }

@@ -231,8 +231,8 @@ func TestNewRoot(t *testing.T) {
 }
 
 func TestNewKeyRoot(t *testing.T) {
-	name, _, _ := parseName(root.name[2:])
-	other, _, _ := parseName(cn("Other")[2:])
+	name, _ := parseName(root.name[2:])
+	other, _ := parseName(cn("Other")[2:])
 	far := mint(root, leaf, template{validity: el(tagSequence, generalized("00010101000000Z"), generalized("99991231235959Z"))})
 	tests := []struct {
 		name    string
