@@ -1,6 +1,9 @@
 package devicecert
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // takeTime reads a UTCTime or GeneralizedTime. ok is false if the element is neither. readable is false if a device
 // cannot read it: a device requires seconds, rejects a time zone, and does not require the final Z.
@@ -24,45 +27,18 @@ func (r *reader) takeTime(t *time.Time) (readable, ok bool) {
 }
 
 func deviceTime(tag byte, text string) (time.Time, bool) {
-	yearDigits := 4
-	if tag == tagUTCTime {
-		yearDigits = 2
+	const layout = "20060102150405"
+	if tag == tagUTCTime { // the years 1950 to 2049 (RFC 5280 §4.1.2.5.1)
+		century := "20"
+		if text >= "5" {
+			century = "19"
+		}
+		text = century + text
 	}
-	const rest = len("0102150405")
-	if len(text) == yearDigits+rest+1 && text[len(text)-1] == 'Z' {
-		text = text[:len(text)-1]
-	}
-	if len(text) != yearDigits+rest {
+	text = strings.TrimSuffix(text, "Z")
+	t, err := time.Parse(layout, text)
+	if err != nil || len(text) != len(layout) { // time.Parse takes fractions of a second
 		return time.Time{}, false
 	}
-	year, ok := decimal(text[:yearDigits])
-	if !ok {
-		return time.Time{}, false
-	}
-	if tag == tagUTCTime {
-		year += 1900
-		if year < 1950 {
-			year += 100
-		}
-	}
-	var fields [5]int // month, day, hour, minute, second
-	for i := range fields {
-		if fields[i], ok = decimal(text[yearDigits+2*i:][:2]); !ok {
-			return time.Time{}, false
-		}
-	}
-	t := time.Date(year, time.Month(fields[0]), fields[1], fields[2], fields[3], fields[4], 0, time.UTC)
-	valid := t.Year() == year && int(t.Month()) == fields[0] && t.Day() == fields[1] && t.Hour() == fields[2] &&
-		t.Minute() == fields[3] && t.Second() == fields[4] // time.Date normalises what is out of range
-	return t, valid
-}
-
-func decimal(digits string) (n int, ok bool) {
-	for _, c := range []byte(digits) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n, true
+	return t, true
 }
