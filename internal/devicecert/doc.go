@@ -7,7 +7,7 @@
 // be read also from a certificate that a device rejects, so that its issuer is known.
 //
 // Use [Certificate.Problem] and [Result.Problem] for what ends the handshake, and [Result.Flags] for what a device
-// finds in a chain after the handshake. All of it is data from closed lists: [Problems] and [Flags.List].
+// finds in a chain after the handshake. All of it is data from closed lists: [Problems] and the flags.
 //
 // The package opens no socket and reads no clock. Everything that it returns is bounded by its input, and it never
 // panics on hostile input.
@@ -98,6 +98,3 @@ const (
 	KeyUsage                           // the leaf's keyUsage does not allow digitalSignature
 	ExtendedKeyUsage                   // the leaf's extendedKeyUsage lacks serverAuth
 )
-
-// AllFlags lists every flag.
-var AllFlags = []Flags{Expired, Future, NotTrusted, KeyUsage, ExtendedKeyUsage}

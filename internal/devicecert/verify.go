@@ -66,14 +66,6 @@ type Result struct {
 	Trusted bool
 }
 
-// Accepted reports whether a device uses the session.
-func (r *Result) Accepted() bool { return r.Problem.Problem == NoProblem && r.Flags == 0 }
-
-// List returns the single flags.
-func (f Flags) List() []Flags {
-	return slices.DeleteFunc(slices.Clone(AllFlags), func(one Flags) bool { return f&one == 0 })
-}
-
 // Signed reports whether the key of parent signed child, see [Certificate.SignedBy]. A caller that caches good
 // signatures passes another function.
 type Signed func(child, parent *Certificate) bool

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// Accepted reports whether a device uses the session.
+func (r *Result) Accepted() bool { return r.Problem.Problem == NoProblem && r.Flags == 0 }
+
 // chainCase is what a server sends to a device that stores roots, and what the device finds.
 type chainCase struct {
 	name    string
@@ -162,7 +165,7 @@ func TestVerify(t *testing.T) {
 				t.Errorf("problem %+v of certificate %d, want %q of %d", got.Problem, got.At, test.problem, test.index)
 			}
 			if got.Flags != test.flags || len(got.Path) != test.length {
-				t.Errorf("flags %v, path of %d; want %v, %d", got.Flags.List(), len(got.Path), test.flags.List(), test.length)
+				t.Errorf("flags %05b, path of %d; want %05b, %d", got.Flags, len(got.Path), test.flags, test.length)
 			}
 			trusted := test.flags&NotTrusted == 0 && (test.problem == NoProblem || test.problem == KeyAgreementOnly)
 			if got.Trusted != trusted {
@@ -182,7 +185,7 @@ func TestVerifyTellsTheLeafsFlagsApart(t *testing.T) {
 	old := template{extensions: ca, validity: validity(now.Add(-9*day), now.Add(-day))}
 	got := Verify(ParseList(list(mint(lower, leaf, template{extensions: [][]byte{keyUsage(0x08)}}), mint(root, lower, old))), []*Certificate{mustRoot(t, rootCert)}, now, nil)
 	if got.Flags != Expired|KeyUsage || got.LeafFlags != KeyUsage {
-		t.Errorf("flags %v, of the leaf %v", got.Flags.List(), got.LeafFlags.List())
+		t.Errorf("flags %05b, of the leaf %05b", got.Flags, got.LeafFlags)
 	}
 }
 
@@ -257,7 +260,7 @@ func TestNewKeyRoot(t *testing.T) {
 			}
 			got := Verify(ParseList(test.list), []*Certificate{key}, test.at, nil)
 			if got.Problem != (Finding{}) || got.Flags != test.flags {
-				t.Errorf("%+v, flags %v, want %v", got.Problem, got.Flags.List(), test.flags.List())
+				t.Errorf("%+v, flags %05b, want %05b", got.Problem, got.Flags, test.flags)
 			}
 		})
 	}
