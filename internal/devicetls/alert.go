@@ -40,82 +40,45 @@ func (e *AlertError) CloseNotify() bool { return e.Description == alertCloseNoti
 // AlertName returns the name and number of an alert description from IANA's registry of TLS alerts, for example
 // "handshake_failure (40)". An unknown description gives only the number.
 func AlertName(description uint8) string {
-	if name, ok := alertName(description); ok {
+	if name, ok := alertNames[description]; ok {
 		return fmt.Sprintf("%s (%d)", name, description)
 	}
 	return fmt.Sprintf("%d", description)
 }
 
-func alertName(description uint8) (name string, ok bool) {
-	switch description {
-	case 0:
-		name = "close_notify"
-	case 10:
-		name = "unexpected_message"
-	case 20:
-		name = "bad_record_mac"
-	case 21:
-		name = "decryption_failed"
-	case 22:
-		name = "record_overflow"
-	case 30:
-		name = "decompression_failure"
-	case 40:
-		name = "handshake_failure"
-	case 41:
-		name = "no_certificate"
-	case 42:
-		name = "bad_certificate"
-	case 43:
-		name = "unsupported_certificate"
-	case 44:
-		name = "certificate_revoked"
-	case 45:
-		name = "certificate_expired"
-	case 46:
-		name = "certificate_unknown"
-	case 47:
-		name = "illegal_parameter"
-	case 48:
-		name = "unknown_ca"
-	case 49:
-		name = "access_denied"
-	case 50:
-		name = "decode_error"
-	case 51:
-		name = "decrypt_error"
-	case 60:
-		name = "export_restriction"
-	case 70:
-		name = "protocol_version"
-	case 71:
-		name = "insufficient_security"
-	case 80:
-		name = "internal_error"
-	case 86:
-		name = "inappropriate_fallback"
-	case 90:
-		name = "user_canceled"
-	case 100:
-		name = "no_renegotiation"
-	case 109:
-		name = "missing_extension"
-	case 110:
-		name = "unsupported_extension"
-	case 111:
-		name = "certificate_unobtainable"
-	case 112:
-		name = "unrecognized_name"
-	case 113:
-		name = "bad_certificate_status_response"
-	case 114:
-		name = "bad_certificate_hash_value"
-	case 115:
-		name = "unknown_psk_identity"
-	case 116:
-		name = "certificate_required"
-	case 120:
-		name = "no_application_protocol"
-	}
-	return name, name != ""
+var alertNames = map[uint8]string{
+	0:   "close_notify",
+	10:  "unexpected_message",
+	20:  "bad_record_mac",
+	21:  "decryption_failed",
+	22:  "record_overflow",
+	30:  "decompression_failure",
+	40:  "handshake_failure",
+	41:  "no_certificate",
+	42:  "bad_certificate",
+	43:  "unsupported_certificate",
+	44:  "certificate_revoked",
+	45:  "certificate_expired",
+	46:  "certificate_unknown",
+	47:  "illegal_parameter",
+	48:  "unknown_ca",
+	49:  "access_denied",
+	50:  "decode_error",
+	51:  "decrypt_error",
+	60:  "export_restriction",
+	70:  "protocol_version",
+	71:  "insufficient_security",
+	80:  "internal_error",
+	86:  "inappropriate_fallback",
+	90:  "user_canceled",
+	100: "no_renegotiation",
+	109: "missing_extension",
+	110: "unsupported_extension",
+	111: "certificate_unobtainable",
+	112: "unrecognized_name",
+	113: "bad_certificate_status_response",
+	114: "bad_certificate_hash_value",
+	115: "unknown_psk_identity",
+	116: "certificate_required",
+	120: "no_application_protocol",
 }

@@ -57,23 +57,21 @@ const (
 	typeFinished           = 20
 )
 
-// MessageName returns the name of a handshake message that a server sends (RFC 5246 §7.4).
+// messageNames are the names of the handshake messages that a server sends (RFC 5246 §7.4).
+var messageNames = map[uint8]string{
+	typeServerHello:        "ServerHello",
+	typeNewSessionTicket:   "NewSessionTicket",
+	typeCertificate:        "Certificate",
+	typeServerKeyExchange:  "ServerKeyExchange",
+	typeCertificateRequest: "CertificateRequest",
+	typeServerHelloDone:    "ServerHelloDone",
+	typeFinished:           "Finished",
+}
+
+// MessageName returns the name of a handshake message that a server sends.
 func MessageName(messageType uint8) string {
-	switch messageType {
-	case typeServerHello:
-		return "ServerHello"
-	case typeNewSessionTicket:
-		return "NewSessionTicket"
-	case typeCertificate:
-		return "Certificate"
-	case typeServerKeyExchange:
-		return "ServerKeyExchange"
-	case typeCertificateRequest:
-		return "CertificateRequest"
-	case typeServerHelloDone:
-		return "ServerHelloDone"
-	case typeFinished:
-		return "Finished"
+	if name, ok := messageNames[messageType]; ok {
+		return name
 	}
 	return fmt.Sprintf("handshake message of type %d", messageType)
 }
@@ -141,12 +139,8 @@ func blockingStatus(line []byte) bool {
 	if len(fields) < 2 || len(fields[1]) != 3 {
 		return false
 	}
-	switch status := string(fields[1]); status {
-	case "403", "407", "451", "511":
-		return true
-	default:
-		return status[0] == '2' || status[0] == '3'
-	}
+	status := string(fields[1])
+	return slices.Contains([]string{"403", "407", "451", "511"}, status) || status[0] == '2' || status[0] == '3'
 }
 
 func (e *NotTLSError) Error() string { return "not a TLS record: " + e.Preview() }

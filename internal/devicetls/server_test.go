@@ -210,7 +210,7 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 
 func (s *testServer) sign(t testing.TB, clientRandom [32]byte, parameters []byte) []byte {
 	t.Helper()
-	known, ok := parseScheme(s.scheme)
+	known, ok := schemes[s.scheme]
 	if !ok {
 		return []byte("a signature of an unknown kind")
 	}
