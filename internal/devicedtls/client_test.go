@@ -465,12 +465,15 @@ func TestConnectionID(t *testing.T) {
 	if last[0] != devicetls.TypeConnectionID || !bytes.Equal(last[11:14], []byte{7, 8, 9}) || int(binary.BigEndian.Uint16(last[14:])) != len(last)-header {
 		t.Fatalf("the record after ChangeCipherSpec is % x", last)
 	}
-	contentType, body, err := c.answer.Out.OpenConnectionID(binary.BigEndian.Uint64(last[3:]), Version, []byte{7, 8, 9}, last[header:])
-	if err != nil || contentType != recordHandshake || body[0] != typeFinished || len(body) != messageHeader+12 {
-		t.Errorf("opened %d % x, %v", contentType, body, err)
+	finished := c.out[len(c.out)-1].message
+	sealed := func(id ...byte) []byte {
+		return c.answer.Out.SealConnectionID(nil, binary.BigEndian.Uint64(last[3:]), recordHandshake, Version, id, finished.appendWhole(nil))
 	}
-	if _, _, err := c.answer.Out.OpenConnectionID(binary.BigEndian.Uint64(last[3:]), Version, []byte{7, 8, 8}, last[header:]); !errors.Is(err, devicetls.ErrNotVerified) {
-		t.Errorf("opened with another connection id: %v", err)
+	if finished.Type != typeFinished || len(finished.Body) != 12 || !bytes.Equal(last[header:], sealed(7, 8, 9)) {
+		t.Errorf("% x is not Finished under the connection id", last[header:])
+	}
+	if bytes.Equal(last[header:], sealed(7, 8, 8)) {
+		t.Error("the connection id is not protected")
 	}
 	if (len(last)-header-8-8)%16 != 0 {
 		t.Errorf("the content of %d bytes is not padded to 16", len(last)-header-8-8)

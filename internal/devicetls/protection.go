@@ -1,7 +1,6 @@
 package devicetls
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
@@ -91,13 +90,17 @@ func (p *Protection) nonce(explicit []byte) []byte {
 	return append(append(make([]byte, 0, saltLength+explicitNonce), p.salt[:]...), explicit...)
 }
 
+// seal appends the explicit nonce, which is the record number, and the encrypted payload.
+func (p *Protection) seal(dst []byte, number uint64, payload, additional []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, number)
+	return p.aead.Seal(dst, p.nonce(dst[len(dst)-explicitNonce:]), payload, additional)
+}
+
 // SealNumbered appends the protected content of a record without its header. The caller keeps the record number,
 // which in DTLS is the epoch and the sequence number (RFC 6347 §4.1.2.1). The number is also the explicit nonce and
 // must never be used twice.
 func (p *Protection) SealNumbered(dst []byte, number uint64, contentType uint8, version uint16, payload []byte) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, number)
-	nonce := p.nonce(dst[len(dst)-explicitNonce:])
-	return p.aead.Seal(dst, nonce, payload, additionalData(number, contentType, version, len(payload)))
+	return p.seal(dst, number, payload, additionalData(number, contentType, version, len(payload)))
 }
 
 // TypeConnectionID is the content type of a DTLS record that carries a connection id.
@@ -114,38 +117,12 @@ func (p *Protection) SealConnectionID(dst []byte, number uint64, contentType uin
 	for len(inner)%idPadding != 0 {
 		inner = append(inner, 0)
 	}
-	dst = binary.BigEndian.AppendUint64(dst, number)
-	nonce := p.nonce(dst[len(dst)-explicitNonce:])
-	return p.aead.Seal(dst, nonce, inner, additionalDataID(number, version, id, len(inner)))
-}
-
-// OpenConnectionID reverses [Protection.SealConnectionID]. It returns [ErrNotVerified] if the content was not sealed
-// with this key for that header.
-func (p *Protection) OpenConnectionID(number uint64, version uint16, id, sealed []byte) (contentType uint8, payload []byte, err error) {
-	length := len(sealed) - p.Overhead()
-	if length < 0 {
-		return 0, nil, ErrNotVerified
-	}
-	nonce := p.nonce(sealed[:explicitNonce])
-	inner, err := p.aead.Open(nil, nonce, sealed[explicitNonce:], additionalDataID(number, version, id, length))
-	if err != nil {
-		return 0, nil, ErrNotVerified
-	}
-	inner = bytes.TrimRight(inner, "\x00")
-	if len(inner) == 0 {
-		return 0, nil, ErrNotVerified
-	}
-	return inner[len(inner)-1], inner[:len(inner)-1], nil
-}
-
-// additionalDataID returns the additional authenticated data of a record that carries a connection id.
-func additionalDataID(number uint64, version uint16, id []byte, length int) []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 14+len(id)), number)
-	b = append(b, TypeConnectionID)
-	b = binary.BigEndian.AppendUint16(b, version)
-	b = append(b, id...)
-	b = append(b, byte(len(id)))
-	return binary.BigEndian.AppendUint16(b, uint16(length))
+	additional := binary.BigEndian.AppendUint64(make([]byte, 0, 14+len(id)), number)
+	additional = append(additional, TypeConnectionID)
+	additional = binary.BigEndian.AppendUint16(additional, version)
+	additional = append(append(additional, id...), byte(len(id)))
+	additional = binary.BigEndian.AppendUint16(additional, uint16(len(inner)))
+	return p.seal(dst, number, inner, additional)
 }
 
 // OpenNumbered returns the payload of a record's protected content. It returns [ErrNotVerified] if the content was not
