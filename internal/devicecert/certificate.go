@@ -84,9 +84,9 @@ func Parse(der []byte) *Certificate {
 	}
 	ok := certificate.takeAlgorithm(&outer)
 	if ok {
-		c.signatureID = outer.id
+		c.signatureID = string(outer.id)
 	}
-	if !certificate.onlyBits(0, &c.SignatureValue) || !ok || outer != inner {
+	if !certificate.onlyBits(0, &c.SignatureValue) || !ok || !outer.equal(inner) {
 		c.reject(SignatureForm, "")
 	}
 	return c
@@ -121,11 +121,11 @@ func (c *Certificate) readTBS(in reader, signature *algorithm) bool {
 		c.reject(SignatureForm, "")
 		return false
 	}
-	c.signatureID, c.Signature = signature.id, signatureName(signature.id)
+	c.signatureID, c.Signature = string(signature.id), signatureName(signature.id)
 	if version > 2 {
 		c.reject(UnknownVersion, "")
 	}
-	switch known := signatureAlgorithms[signature.id]; {
+	switch known := signatureAlgorithms[c.signatureID]; {
 	case !known.device:
 		c.reject(UnknownSignature, c.Signature)
 	case !signature.plain():

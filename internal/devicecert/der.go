@@ -118,9 +118,13 @@ func (r *reader) takeBool(v *bool) bool {
 
 // algorithm is an AlgorithmIdentifier (RFC 5280 §4.1.1.2). Without parameters, parameterTag is 0.
 type algorithm struct {
-	id           string // the content of the object identifier
+	id           reader // the content of the object identifier
 	parameterTag byte
-	parameters   string
+	parameters   reader
+}
+
+func (a algorithm) equal(b algorithm) bool {
+	return bytes.Equal(a.id, b.id) && a.parameterTag == b.parameterTag && bytes.Equal(a.parameters, b.parameters)
 }
 
 // plain reports whether there are no parameters, or NULL.
@@ -129,17 +133,11 @@ func (a algorithm) plain() bool {
 }
 
 func (r *reader) takeAlgorithm(a *algorithm) bool {
-	var content, id, parameters reader
-	if !r.take(tagSequence, &content) || !content.take(tagObjectIdentifier, &id) {
+	var content reader
+	if !r.take(tagSequence, &content) || !content.take(tagObjectIdentifier, &a.id) {
 		return false
 	}
-	a.id = string(id)
-	if len(content) == 0 {
-		return true
-	}
-	ok := content.any(&a.parameterTag, &parameters)
-	a.parameters = string(parameters)
-	return ok && len(content) == 0
+	return len(content) == 0 || content.any(&a.parameterTag, &a.parameters) && len(content) == 0
 }
 
 // onlyBits reads a BIT STRING that is all of the input. At most unused bits of its last octet are unused. It sets bits

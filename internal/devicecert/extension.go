@@ -43,12 +43,12 @@ func (c *Certificate) readExtensions(in reader) bool {
 		known, ok := c.readExtension(id, value, critical)
 		switch {
 		case !known && critical:
-			c.reject(CriticalExtension, identifierText(id))
+			c.reject(CriticalExtension, identifierText(content))
 		case !known:
 		case repeated:
-			c.reject(RepeatedExtension, identifierText(id))
+			c.reject(RepeatedExtension, identifierText(content))
 		case !ok:
-			c.reject(MalformedExtension, identifierText(id))
+			c.reject(MalformedExtension, identifierText(content))
 		default:
 			seen = append(seen, id)
 		}
@@ -185,7 +185,7 @@ func (c *Certificate) readPolicies(in reader, critical bool) bool {
 			return false
 		}
 		if string(id) != idAnyPolicy {
-			other = identifierText(string(id))
+			other = identifierText(id)
 		}
 	}
 	if other != "" && critical {

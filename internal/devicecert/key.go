@@ -67,20 +67,20 @@ var otherSignatures = map[string]string{
 	"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04": "md5WithRSAEncryption",
 }
 
-func signatureName(id string) string {
-	if known, ok := signatureAlgorithms[id]; ok {
+func signatureName(id []byte) string {
+	if known, ok := signatureAlgorithms[string(id)]; ok {
 		return known.name
 	}
 	return nameOr(otherSignatures, id)
 }
 
 // identifierText is the dotted form of an object identifier, or the beginning of its octets if it has none.
-func identifierText(id string) string {
+func identifierText(id []byte) string {
 	var oid x509.OID
-	if len(id) <= 32 && oid.UnmarshalBinary([]byte(id)) == nil {
+	if len(id) <= 32 && oid.UnmarshalBinary(id) == nil {
 		return oid.String()
 	}
-	return "#" + hex.EncodeToString([]byte(id[:min(len(id), 16)]))
+	return "#" + hex.EncodeToString(id[:min(len(id), 16)])
 }
 
 // readKey reads the content of a SubjectPublicKeyInfo (RFC 5480 §2) as a device does. It sets Key also if a device
@@ -93,7 +93,7 @@ func (c *Certificate) readKey(content reader) {
 		return
 	}
 	switch {
-	case of.id != idECPublicKey && of.id != idECDH:
+	case string(of.id) != idECPublicKey && string(of.id) != idECDH:
 		c.Key = nameOr(keyAlgorithms, of.id)
 	case of.parameterTag != tagObjectIdentifier:
 		c.Key = "EC"
@@ -109,11 +109,11 @@ func (c *Certificate) readKey(content reader) {
 		c.reject(MalformedKey, c.Key)
 		return
 	}
-	c.agreementOnly = of.id == idECDH
+	c.agreementOnly = string(of.id) == idECDH
 }
 
-func nameOr(names map[string]string, id string) string {
-	if name, ok := names[id]; ok {
+func nameOr(names map[string]string, id []byte) string {
+	if name, ok := names[string(id)]; ok {
 		return name
 	}
 	return identifierText(id)
