@@ -114,7 +114,11 @@ func (f *Flight) Take(messageType uint8, body []byte) error {
 		return f.takeCertificates(body)
 	case typeServerKeyExchange:
 		f.keyExchangeSeen = true
-		return f.takeKeyExchange(body)
+		err := f.takeKeyExchange(body)
+		if f.Cipher != SuiteCCM8 && f.Cipher != SuiteGCM {
+			return nil // another suite may give the message another form
+		}
+		return err
 	case typeCertificateRequest:
 		f.CertificateRequested = true
 		return f.takeCertificateRequest(body)
@@ -132,6 +136,8 @@ func (f *Flight) Take(messageType uint8, body []byte) error {
 	return nil
 }
 
+var errServerHello = malformed(measurement.DetailMalformedMessage, typeServerHello)
+
 // takeHello reads a ServerHello (RFC 5246 §7.4.1.3).
 func (f *Flight) takeHello(body []byte) error {
 	s := cryptobyte.String(body)
@@ -140,11 +146,9 @@ func (f *Flight) takeHello(body []byte) error {
 	var session, extensions cryptobyte.String
 	var compression uint8
 	if !s.ReadUint16(&version) || !s.ReadBytes(&random, 32) || !s.ReadUint8LengthPrefixed(&session) || len(session) > 32 ||
-		!s.ReadUint16(&suite) || !s.ReadUint8(&compression) || compression != 0 {
-		return malformed(measurement.DetailMalformedMessage, typeServerHello)
-	}
-	if !s.Empty() && (!s.ReadUint16LengthPrefixed(&extensions) || !s.Empty()) {
-		return malformed(measurement.DetailMalformedMessage, typeServerHello)
+		!s.ReadUint16(&suite) || !s.ReadUint8(&compression) || compression != 0 ||
+		!s.Empty() && (!s.ReadUint16LengthPrefixed(&extensions) || !s.Empty()) {
+		return errServerHello
 	}
 	f.helloRead, f.Version, f.Cipher, f.Random = true, version, suite, [32]byte(random)
 	if version != f.expectedVersion {
@@ -157,7 +161,7 @@ func (f *Flight) takeHello(body []byte) error {
 		var id uint16
 		var data cryptobyte.String
 		if !extensions.ReadUint16(&id) || !extensions.ReadUint16LengthPrefixed(&data) {
-			return malformed(measurement.DetailMalformedMessage, typeServerHello)
+			return errServerHello
 		}
 		if err := f.takeExtension(id, data); err != nil {
 			return err
@@ -183,30 +187,21 @@ const maxConnectionID = 32
 
 // takeExtension applies the device's rules for one extension of ServerHello.
 func (f *Flight) takeExtension(id uint16, data cryptobyte.String) error {
-	errHello := func() error { return malformed(measurement.DetailMalformedMessage, typeServerHello) }
 	switch id {
-	case extensionExtendedMasterSecret: // RFC 7627 §5.1
+	case extensionExtendedMasterSecret, extensionEncryptThenMAC, extensionSessionTicket:
 		if !data.Empty() {
-			return errHello()
+			return errServerHello
 		}
-		f.ExtendedMasterSecret = true
+		f.ExtendedMasterSecret = f.ExtendedMasterSecret || id == extensionExtendedMasterSecret
+		f.ticketAnnounced = f.ticketAnnounced || id == extensionSessionTicket
 	case extensionRenegotiationInfo: // empty in a first handshake (RFC 5746 §3.4)
 		if len(data) != 1 || data[0] != 0 {
 			return malformed(measurement.DetailRenegotiationFalse, 0)
 		}
-	case extensionEncryptThenMAC:
-		if !data.Empty() {
-			return errHello()
-		}
-	case extensionSessionTicket:
-		if !data.Empty() {
-			return errHello()
-		}
-		f.ticketAnnounced = true
 	case extensionPointFormats:
 		var formats cryptobyte.String
 		if !data.ReadUint8LengthPrefixed(&formats) || !data.Empty() {
-			return errHello()
+			return errServerHello
 		}
 		const compressedPrime = 1 // a device accepts it too, although it always sends uncompressed points
 		if !slices.ContainsFunc(formats, func(format byte) bool { return format <= compressedPrime }) {
@@ -219,7 +214,7 @@ func (f *Flight) takeExtension(id uint16, data cryptobyte.String) error {
 		}
 		var cid cryptobyte.String
 		if !data.ReadUint8LengthPrefixed(&cid) || !data.Empty() || len(cid) > maxConnectionID {
-			return errHello()
+			return errServerHello
 		}
 		f.ConnectionID = cid
 	case extensionMaxFragmentLength:
@@ -333,17 +328,8 @@ func (f *Flight) judgeCertificates() {
 	f.Rejected = devicecert.Aborts(list)
 }
 
-// takeKeyExchange reads a ServerKeyExchange of ECDHE (RFC 8422 §5.4) and checks its signature. Another cipher suite may
-// give the message another form; it is then ignored.
+// takeKeyExchange reads a ServerKeyExchange of ECDHE (RFC 8422 §5.4) and checks its signature.
 func (f *Flight) takeKeyExchange(body []byte) error {
-	err := f.readKeyExchange(body)
-	if f.Cipher != SuiteCCM8 && f.Cipher != SuiteGCM {
-		return nil
-	}
-	return err
-}
-
-func (f *Flight) readKeyExchange(body []byte) error {
 	if f.Version != Version && f.Version != VersionDTLS {
 		return nil // before TLS 1.2 the signature has another form
 	}
@@ -352,11 +338,8 @@ func (f *Flight) readKeyExchange(body []byte) error {
 	var curve, scheme uint16
 	var point, signature cryptobyte.String
 	const namedCurve = 3
-	if !s.ReadUint8(&curveType) || curveType != namedCurve || !s.ReadUint16(&curve) || !s.ReadUint8LengthPrefixed(&point) {
-		return malformed(measurement.DetailMalformedMessage, typeServerKeyExchange)
-	}
-	signed := body[:len(body)-len(s)]
-	if !s.ReadUint16(&scheme) || !s.ReadUint16LengthPrefixed(&signature) || !s.Empty() {
+	if !s.ReadUint8(&curveType) || curveType != namedCurve || !s.ReadUint16(&curve) || !s.ReadUint8LengthPrefixed(&point) ||
+		!s.ReadUint16(&scheme) || !s.ReadUint16LengthPrefixed(&signature) || !s.Empty() {
 		return malformed(measurement.DetailMalformedMessage, typeServerKeyExchange)
 	}
 	if curve != uint16(tls.CurveP256) {
@@ -370,7 +353,8 @@ func (f *Flight) readKeyExchange(body []byte) error {
 	if scheme != 0x0403 && scheme != 0x0303 {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitSignatureScheme, N: int(scheme)})
 	}
-	f.proveKey(scheme, signed, signature)
+	const curveLength = 4 // curve type, curve, and length of the point
+	f.proveKey(scheme, body[:curveLength+len(point)], signature)
 	return nil
 }
 
