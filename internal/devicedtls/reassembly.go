@@ -1,7 +1,7 @@
 package devicedtls
 
 import (
-	"encoding/binary"
+	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
@@ -35,17 +35,13 @@ type fragment struct {
 
 // parseFragment splits the first fragment off the body of a handshake record; ok is false if it is malformed.
 func parseFragment(b []byte) (f fragment, rest []byte, ok bool) {
-	if len(b) < messageHeader {
-		return fragment{}, nil, false
-	}
-	u24 := func(b []byte) int { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
-	f = fragment{messageType: b[0], length: u24(b[1:]), seq: binary.BigEndian.Uint16(b[4:]), offset: u24(b[6:])}
-	n := u24(b[9:])
-	if n > len(b)-messageHeader || f.offset+n > f.length {
-		return fragment{}, nil, false
-	}
-	f.data = b[messageHeader : messageHeader+n]
-	return f, b[messageHeader+n:], true
+	s := cryptobyte.String(b)
+	var length, offset uint32
+	var data cryptobyte.String
+	ok = s.ReadUint8(&f.messageType) && s.ReadUint24(&length) && s.ReadUint16(&f.seq) && s.ReadUint24(&offset) &&
+		s.ReadUint24LengthPrefixed(&data)
+	f.length, f.offset, f.data = int(length), int(offset), data
+	return f, s, ok && f.offset+len(data) <= f.length
 }
 
 // add adds a fragment. A fragment is ignored if it is old, too far ahead, contradicts an earlier one, or belongs to a

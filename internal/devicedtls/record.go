@@ -3,6 +3,8 @@ package devicedtls
 import (
 	"encoding/binary"
 
+	"golang.org/x/crypto/cryptobyte"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
@@ -44,20 +46,13 @@ type record struct {
 
 // parseRecord splits the first record off a datagram; ok is false if it is not a record of DTLS 1.0 or 1.2.
 func parseRecord(datagram []byte) (r record, rest []byte, ok bool) {
-	if len(datagram) < recordHeader {
-		return record{}, nil, false
-	}
-	contentType, major, minor := datagram[0], datagram[1], datagram[2]
-	length := int(binary.BigEndian.Uint16(datagram[11:]))
-	if contentType < recordChangeCipherSpec || contentType > recordApplicationData || major != 0xfe || minor != 0xff && minor != 0xfd ||
-		length > maxRecord || len(datagram) < recordHeader+length {
-		return record{}, nil, false
-	}
-	number := binary.BigEndian.Uint64(datagram[3:])
-	return record{
-		contentType: contentType, version: uint16(major)<<8 | uint16(minor), epoch: uint16(number >> 48), number: number,
-		body: datagram[recordHeader : recordHeader+length],
-	}, datagram[recordHeader+length:], true
+	s := cryptobyte.String(datagram)
+	var body cryptobyte.String
+	ok = s.ReadUint8(&r.contentType) && s.ReadUint16(&r.version) && s.ReadUint64(&r.number) && s.ReadUint16LengthPrefixed(&body) &&
+		r.contentType >= recordChangeCipherSpec && r.contentType <= recordApplicationData &&
+		(r.version == versionHello || r.version == Version) && len(body) <= maxRecord
+	r.epoch, r.body = uint16(r.number>>48), body
+	return r, s, ok
 }
 
 // replayWindow detects records that were received before (RFC 6347 §4.1.2.6). It has one bit for each of the last 64
