@@ -147,37 +147,25 @@ func (a *Anchor) Check(client measurement.Client) error {
 
 // rootProblem says in an error message why a device cannot use a root.
 func rootProblem(f devicecert.Finding) string {
-	switch f.Problem {
-	case devicecert.UnreadableKey:
-		return "its key is " + f.Text + ", not ECDSA on P-256"
-	case devicecert.MalformedKey:
-		return "its key is not an uncompressed point of P-256"
-	case devicecert.UnknownSignature:
-		return "it is signed with " + f.Text
-	case devicecert.SignatureForm:
-		return "its signature is malformed, or its two signature algorithms differ"
-	case devicecert.TooShort:
-		return fmt.Sprintf("it has fewer than %d bytes", devicecert.MinSize)
-	case devicecert.RootTooLong:
-		return fmt.Sprintf("it has more than %d bytes", devicecert.MaxRoot)
-	case devicecert.Malformed:
-		return "it is not an X.509 certificate"
-	case devicecert.UnknownVersion:
-		return "its version is not 1, 2 or 3"
-	case devicecert.MalformedName:
-		return "a device cannot read its issuer or subject"
-	case devicecert.MalformedDate:
-		return "a device cannot read its dates"
-	case devicecert.NotCA:
-		return "its basicConstraints do not mark it as a CA"
-	case devicecert.NoSigning:
-		return "its keyUsage lacks keyCertSign"
-	case devicecert.CriticalExtension, devicecert.CriticalPolicy, devicecert.RepeatedExtension, devicecert.MalformedExtension:
-		return "a device rejects its extension " + f.Text
-	case devicecert.NoProblem, devicecert.NoCertificate, devicecert.KeyAgreementOnly, devicecert.ChainTooLong:
-		// Problems of a list or a leaf: a root has none of them.
-	}
-	return ""
+	extension := "a device rejects its extension " + f.Text
+	return map[devicecert.Problem]string{
+		devicecert.UnreadableKey:      "its key is " + f.Text + ", not ECDSA on P-256",
+		devicecert.MalformedKey:       "its key is not an uncompressed point of P-256",
+		devicecert.UnknownSignature:   "it is signed with " + f.Text,
+		devicecert.SignatureForm:      "its signature is malformed, or its two signature algorithms differ",
+		devicecert.TooShort:           fmt.Sprintf("it has fewer than %d bytes", devicecert.MinSize),
+		devicecert.RootTooLong:        fmt.Sprintf("it has more than %d bytes", devicecert.MaxRoot),
+		devicecert.Malformed:          "it is not an X.509 certificate",
+		devicecert.UnknownVersion:     "its version is not 1, 2 or 3",
+		devicecert.MalformedName:      "a device cannot read its issuer or subject",
+		devicecert.MalformedDate:      "a device cannot read its dates",
+		devicecert.NotCA:              "its basicConstraints do not mark it as a CA",
+		devicecert.NoSigning:          "its keyUsage lacks keyCertSign",
+		devicecert.CriticalExtension:  extension,
+		devicecert.CriticalPolicy:     extension,
+		devicecert.RepeatedExtension:  extension,
+		devicecert.MalformedExtension: extension,
+	}[f.Problem]
 }
 
 // checkSize returns an error for a key that signatures cannot be checked with at a bounded cost.

@@ -34,7 +34,7 @@ func (a *Anchor) Judge(s Subject) Judgement {
 	list := devicecert.ParseList(s.Chain)
 	j := a.judge(&s, list)
 	if j.Authentic && j.Verdict == Good {
-		a.judgements.put(key, &j, list, a.roots, s.Now)
+		a.judgements.put(key, &j, append(a.certificates(), list...), s.Now)
 	}
 	return j
 }
@@ -117,13 +117,18 @@ func dated(kind measurement.DetailKind, t time.Time) measurement.Detail {
 	return measurement.Detail{Kind: kind, Text: t.UTC().Format(time.RFC3339)}
 }
 
+// certificates returns the roots as a device stores them.
+func (a *Anchor) certificates() []*devicecert.Certificate {
+	out := make([]*devicecert.Certificate, 0, len(a.roots))
+	for _, one := range a.roots {
+		out = append(out, one.certificate)
+	}
+	return out
+}
+
 // device judges a list as a device does that stores the anchor.
 func (a *Anchor) device(list []*devicecert.Certificate, s Subject) finding {
-	roots := make([]*devicecert.Certificate, 0, len(a.roots))
-	for _, one := range a.roots {
-		roots = append(roots, one.certificate)
-	}
-	result := devicecert.Verify(list, roots, s.Now, a.signatures.signed)
+	result := devicecert.Verify(list, a.certificates(), s.Now, a.signatures.signed)
 	if list[0].Skipped() { // the device takes another certificate for the leaf, or has none
 		result = devicecert.Result{Problem: list[0].Problem}
 	}
@@ -171,11 +176,7 @@ func (a *Anchor) foreign(s *search) finding {
 // issuer it does not recognise.
 func (a *Anchor) noPath(list []*devicecert.Certificate, result devicecert.Result) measurement.Detail {
 	end := result.Path[len(result.Path)-1]
-	signers := make([]*devicecert.Certificate, 0, len(a.roots)+len(list))
-	for _, one := range a.roots {
-		signers = append(signers, one.certificate)
-	}
-	for _, c := range append(signers, list...) {
+	for _, c := range append(a.certificates(), list...) {
 		if c != end && len(c.Subject) > 0 && !c.Subject.Matches(end.Issuer) && a.signatures.signed(end, c) {
 			return measurement.Detail{Kind: measurement.DetailTrustIssuerForm, Text: nameOf(end.Issuer, end.RawIssuer).String()}
 		}

@@ -57,15 +57,12 @@ func (c *judgementCache) get(key [sha256.Size]byte, now time.Time) (Judgement, b
 	return r.judgement, known && !now.Before(r.from) && now.Before(r.until)
 }
 
-// put remembers a good judgement that was made now of a list, for as long as no certificate of the list or root begins
-// or ceases to be valid.
-func (c *judgementCache) put(key [sha256.Size]byte, j *Judgement, list []*devicecert.Certificate, roots []root, now time.Time) {
+// put remembers a good judgement that was made now, for as long as none of the certificates that it rests on begins or
+// ceases to be valid.
+func (c *judgementCache) put(key [sha256.Size]byte, j *Judgement, on []*devicecert.Certificate, now time.Time) {
 	r := remembered{judgement: *j, from: now.Add(-maxRemembered), until: now.Add(maxRemembered)}
-	for _, one := range list {
+	for _, one := range on {
 		r.limit(one, now)
-	}
-	for _, one := range roots {
-		r.limit(one.certificate, now)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

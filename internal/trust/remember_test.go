@@ -94,7 +94,7 @@ func TestRememberedHolds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var cache judgementCache
 			key := keyOf(&Subject{Host: "a.example"})
-			cache.put(key, &Judgement{Seen: true}, []*devicecert.Certificate{leaf}, nil, now.Add(test.made))
+			cache.put(key, &Judgement{Seen: true}, []*devicecert.Certificate{leaf}, now.Add(test.made))
 			if j, known := cache.get(key, now.Add(test.asked)); known != test.want || known && !j.Seen {
 				t.Errorf("known %v, want %v", known, test.want)
 			}
@@ -105,7 +105,7 @@ func TestRememberedHolds(t *testing.T) {
 func TestJudgementCacheIsBounded(t *testing.T) {
 	var cache judgementCache
 	for i := range 3 * maxCached {
-		cache.put(keyOf(&Subject{Host: strconv.Itoa(i)}), &Judgement{}, nil, nil, now)
+		cache.put(keyOf(&Subject{Host: strconv.Itoa(i)}), &Judgement{}, nil, now)
 	}
 	if n := len(cache.good); n > maxCached {
 		t.Errorf("%d judgements are remembered", n)

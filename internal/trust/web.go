@@ -168,23 +168,15 @@ func (a *Anchor) foreignRoot(cert *x509.Certificate) bool {
 // list are valid together, if there is one, so that an expired intermediate is not either. There are no more: each
 // costs a search.
 func moments(sent []*x509.Certificate, now time.Time) []time.Time {
-	leaf := sent[0]
-	begin, end := leaf.NotBefore, leaf.NotAfter
-	first := now
+	leaf, first := sent[0], now
 	switch {
-	case now.Before(begin):
-		first = begin
-	case now.After(end):
-		first = end
+	case now.Before(leaf.NotBefore):
+		first = leaf.NotBefore
+	case now.After(leaf.NotAfter):
+		first = leaf.NotAfter
 	}
-	for _, cert := range sent {
-		if cert.NotBefore.After(begin) {
-			begin = cert.NotBefore
-		}
-		if cert.NotAfter.Before(end) {
-			end = cert.NotAfter
-		}
-	}
+	begin := slices.MaxFunc(sent, func(a, b *x509.Certificate) int { return a.NotBefore.Compare(b.NotBefore) }).NotBefore
+	end := slices.MinFunc(sent, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
 	switch {
 	case begin.After(end): // never together
 	case first.Before(begin):
