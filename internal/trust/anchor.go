@@ -151,6 +151,7 @@ func rootProblem(f devicecert.Finding) string {
 	return map[devicecert.Problem]string{
 		devicecert.UnreadableKey:      "its key is " + f.Text + ", not ECDSA on P-256",
 		devicecert.MalformedKey:       "its key is not an uncompressed point of P-256",
+		devicecert.KeyAgreementOnly:   "its key is for key agreement (ECDH) and signs nothing",
 		devicecert.UnknownSignature:   "it is signed with " + f.Text,
 		devicecert.SignatureForm:      "its signature is malformed, or its two signature algorithms differ",
 		devicecert.TooShort:           fmt.Sprintf("it has fewer than %d bytes", devicecert.MinSize),

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/x509"
 	"slices"
 	"strings"
@@ -57,6 +58,9 @@ func TestAnchorCheck(t *testing.T) {
 		return must[*Anchor](t)(NewCAs(nil, inPEM(all...)))
 	}
 	key := func(s spec) *Anchor { return must[*Anchor](t)(NewKey(nil, spki(t, mint(t, nil, s)))) }
+	// agreement is a key that is marked as one for ECDH (id-ecDH, RFC 5480 §2.1.2).
+	agreement := bytes.Replace(spki(t, mint(t, nil, spec{})), []byte("\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"),
+		[]byte("\x30\x57\x30\x11\x06\x05\x2b\x81\x04\x01\x0c"), 1)
 	odd := reissuedFile(t)
 	tests := []struct {
 		name        string
@@ -75,6 +79,7 @@ func TestAnchorCheck(t *testing.T) {
 		{"keyUsage without keyCertSign", file(spec{ca: true, usage: x509.KeyUsageCRLSign}), "its keyUsage lacks keyCertSign", ""},
 		{"a negative serial number", odd, "", "certificate 1 (C=GB, O=ARM Ltd, CN=CA): x509: negative serial number"},
 		{"a key on P-384", key(spec{key: newP384Key(t)}), "the key: its key is P-384", ""},
+		{"a key for ECDH", must[*Anchor](t)(NewKey(nil, agreement)), "the key: its key is for key agreement (ECDH) and signs nothing; use a CA", ""},
 		{"an RSA key", key(spec{key: newRSAKey(t)}), "the key: its key is RSA", ""},
 		{"roots", NewRoots(poolOf()), "a device has no list of roots", ""},
 	}
@@ -91,7 +96,7 @@ func TestAnchorCheck(t *testing.T) {
 }
 
 func TestRootProblem(t *testing.T) {
-	noRoot := []devicecert.Problem{devicecert.NoCertificate, devicecert.KeyAgreementOnly, devicecert.ChainTooLong}
+	noRoot := []devicecert.Problem{devicecert.NoCertificate, devicecert.ChainTooLong}
 	for _, problem := range devicecert.Problems {
 		text := rootProblem(devicecert.Finding{Problem: problem, Text: "of a test"})
 		if (text == "") != slices.Contains(noRoot, problem) || strings.Contains(text, string(problem)) {
