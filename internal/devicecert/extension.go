@@ -43,12 +43,12 @@ func (c *Certificate) readExtensions(in reader) bool {
 		known, ok := c.readExtension(id, value, critical)
 		switch {
 		case !known && critical:
-			c.reject(CriticalExtension, identifierText(content))
+			c.reject(CriticalExtension, IdentifierText(content, maxOctets))
 		case !known:
 		case repeated:
-			c.reject(RepeatedExtension, identifierText(content))
+			c.reject(RepeatedExtension, IdentifierText(content, maxOctets))
 		case !ok:
-			c.reject(MalformedExtension, identifierText(content))
+			c.reject(MalformedExtension, IdentifierText(content, maxOctets))
 		default:
 			seen = append(seen, id)
 		}
@@ -185,7 +185,7 @@ func (c *Certificate) readPolicies(in reader, critical bool) bool {
 			return false
 		}
 		if string(id) != idAnyPolicy {
-			other = identifierText(id)
+			other = IdentifierText(id, maxOctets)
 		}
 	}
 	if other != "" && critical {

@@ -74,13 +74,14 @@ func signatureName(id []byte) string {
 	return nameOr(otherSignatures, id)
 }
 
-// identifierText is the dotted form of an object identifier, or the beginning of its octets if it has none.
-func identifierText(id []byte) string {
+// IdentifierText is the dotted form of an object identifier, or its first octets in hexadecimal, at most that many, if
+// it has none.
+func IdentifierText(id []byte, most int) string {
 	var oid x509.OID
 	if len(id) <= 32 && oid.UnmarshalBinary(id) == nil {
 		return oid.String()
 	}
-	return "#" + hex.EncodeToString(id[:min(len(id), 16)])
+	return "#" + hex.EncodeToString(id[:min(len(id), most)])
 }
 
 // readKey reads the content of a SubjectPublicKeyInfo (RFC 5480 §2) as a device does. It sets Key also if a device
@@ -112,11 +113,14 @@ func (c *Certificate) readKey(content reader) {
 	c.agreementOnly = string(of.id) == idECDH
 }
 
+// maxOctets bounds the octets of an unreadable identifier in the text of a [Finding].
+const maxOctets = 16
+
 func nameOr(names map[string]string, id []byte) string {
 	if name, ok := names[string(id)]; ok {
 		return name
 	}
-	return identifierText(id)
+	return IdentifierText(id, maxOctets)
 }
 
 // PublicKey returns the certificate's public key, of any kind that package x509 knows, or nil.

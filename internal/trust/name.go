@@ -77,10 +77,11 @@ func nameOf(attributes devicecert.Name, raw []byte) Name {
 		sum := sha256.Sum256(raw)
 		return Name{{{Type: "unreadable", Value: hex.EncodeToString(sum[:8])}}}
 	}
+	const maxType = 32 // bytes of an attribute type that are shown
 	var name Name
 	joined := false
 	for _, a := range attributes {
-		one := Attribute{Type: typeText(a.Type), Value: decode(a.Tag, a.Value)}
+		one := Attribute{Type: devicecert.IdentifierText(a.Type, maxType), Value: decode(a.Tag, a.Value)}
 		if joined {
 			name[len(name)-1] = append(name[len(name)-1], one)
 		} else {
@@ -90,18 +91,6 @@ func nameOf(attributes devicecert.Name, raw []byte) Name {
 	}
 	return name
 }
-
-// typeText is the dotted form of an attribute type, or its bytes in hexadecimal if it has none.
-func typeText(id []byte) string {
-	var oid x509.OID
-	if len(id) > maxType || oid.UnmarshalBinary(id) != nil {
-		return "#" + hex.EncodeToString(id[:min(len(id), maxType)])
-	}
-	return oid.String()
-}
-
-// maxType bounds the bytes of an attribute type that are shown.
-const maxType = 32
 
 // decode returns the text of a value of some string type. A value of no string type is shown in hexadecimal.
 func decode(tag byte, value []byte) string {
