@@ -25,8 +25,8 @@ const (
 	BitString       = tagBitString
 )
 
-// parseName reads the content of a name. readable is false if a device cannot read it: its structure is broken, and name
-// is the part before that, or a value is of another type than the constants above.
+// parseName reads the content of a name. readable is false if a device cannot read it: its structure is broken, and
+// name is the part before that, or a value is of another type than the constants above.
 func parseName(content reader) (name Name, readable bool) {
 	readable = true
 	for len(content) > 0 {
