@@ -1,6 +1,7 @@
 package staleness
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -24,7 +25,7 @@ var severity = map[Verdict]int{OK: 0, Unknown: 1, Suspect: 2, Stale: 3}
 // types A and AAAA are judged separately; the more severe verdict counts.
 func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 	r := h.resolver(resolver)
-	out := Assessment{Counts: zeroCounts()}
+	var out Assessment
 	var worst *typeVerdict
 	for _, key := range stateKeys {
 		st := r.states[key]
@@ -48,9 +49,7 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 	out.Verdict, out.Why, out.Ready = worst.verdict, worst.why, worst.ready
 	slices.SortStableFunc(out.Withdrawn, netip.Addr.Compare)
 	out.Withdrawn = slices.Compact(out.Withdrawn)
-	for k, n := range r.counts {
-		out.Counts[k] = n
-	}
+	out.Counts = maps.Clone(r.counts)
 	return out
 }
 
@@ -146,17 +145,9 @@ func (h *Host) learning(ready, now time.Time) typeVerdict {
 
 // sharesAddress reports whether an answer has an address that the zone published.
 func sharesAddress(a *answer, z *zoneView) bool {
-	for _, r := range a.records {
-		if !r.Addr.IsValid() {
-			continue
-		}
-		for _, s := range z.rrsets {
-			if s.values[valueOf(r)] != nil {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.records, func(r measurement.Record) bool {
+		return r.Addr.IsValid() && z.showed(valueOf(r), time.Time{})
+	})
 }
 
 func inflatedWhy(st *resolverState) Why {
@@ -175,27 +166,24 @@ func withdrawnWhy(st *resolverState) Why {
 
 // why is the reason for suspicion that a single finding gives.
 func (f *finding) why() Why {
+	var why Why
 	switch f.kind {
 	case TTLInflated:
-		switch {
-		case f.formerServer:
-			return Why{Kind: WhyFormerServer, TTL: f.ttl, ZoneTTL: f.maxTTL}
-		case f.viewUnproven:
-			return Why{Kind: WhyViewUnprovenTTL, TTL: f.ttl, ZoneTTL: f.maxTTL}
+		why = Why{Kind: WhyTTLInflatedOnce, TTL: f.ttl, ZoneTTL: f.maxTTL}
+		if f.viewUnproven {
+			why.Kind = WhyViewUnprovenTTL
 		}
-		return Why{Kind: WhyTTLInflatedOnce, TTL: f.ttl, ZoneTTL: f.maxTTL}
 	case WithdrawnAddress:
-		kind := WhyWithdrawnAddressOnce
-		switch {
-		case f.formerServer:
-			kind = WhyFormerServer
-		case f.viewUnproven:
-			kind = WhyViewUnproven
+		why = Why{Kind: WhyWithdrawnAddressOnce, Value: f.value.String(), LastSeen: f.lastSeen}
+		if f.viewUnproven {
+			why.Kind = WhyViewUnproven
 		}
-		return Why{Kind: kind, Value: f.value.String(), LastSeen: f.lastSeen}
 	case EDEStale:
-		return Why{Kind: WhyStaleAnswersSeldom}
+		why.Kind = WhyStaleAnswersSeldom
 	case TTLFrozen, StaleFirst, ViewUnproven: // are counted, and no finding has these kinds
 	}
-	return Why{}
+	if f.formerServer {
+		why.Kind = WhyFormerServer
+	}
+	return why
 }

@@ -87,9 +87,6 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 		if len(st.entries) >= maxOwners {
 			return
 		}
-		if st.entries == nil {
-			st.entries = make(map[string]*entryCounts)
-		}
 		e = new(entryCounts)
 		st.entries[owner] = e
 	}
@@ -135,10 +132,7 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 		default:
 			u.between++
 		}
-		if len(e.expiries) == maxExpiries {
-			e.expiries = append(e.expiries[:0], e.expiries[1:]...)
-		}
-		e.expiries = append(e.expiries, expires)
+		e.expiries = appendBounded(e.expiries, expires, maxExpiries)
 	default:
 		switch {
 		case len(e.expiries) == 0:

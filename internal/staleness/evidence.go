@@ -27,7 +27,6 @@ const wholeChain = ""
 
 // answer is one resolver's answer as the proof needs it.
 type answer struct {
-	typ             uint16
 	asked, received time.Time
 	records         []measurement.Record
 	markedStale     bool // by the resolver: EDE 3 with addresses, or EDE 19 with NXDOMAIN
@@ -36,7 +35,7 @@ type answer struct {
 }
 
 func newAnswer(a *measurement.Answer) *answer {
-	out := &answer{typ: a.Type, asked: a.Asked, received: a.Received, nxdomain: a.Rcode == rcodeNXDomain}
+	out := &answer{asked: a.Asked, received: a.Received, nxdomain: a.Rcode == rcodeNXDomain}
 	if out.received.IsZero() {
 		out.received = out.asked
 	}
@@ -209,12 +208,7 @@ func (x *answerContext) longestTTL(a *answer) time.Duration {
 // sharesValue reports whether the answer has at this owner name a value that the zone published. If not, the resolver
 // sees another view of the zone.
 func sharesValue(records []measurement.Record, name string, s *rrset) bool {
-	for _, r := range records {
-		if r.Owner == name && s.values[valueOf(r)] != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(records, func(r measurement.Record) bool { return r.Owner == name && s.values[valueOf(r)] != nil })
 }
 
 // zoneAnswers reports whether the authoritative servers have answered without a failure for ten spacings before a.
@@ -287,7 +281,7 @@ func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestT
 	f.proof = !f.formerServer
 	f.staleness = queryDeadline.Sub(shownGoneAt)
 	f.subset, f.samples = s.showsSubsets(queryDeadline), int(s.ordinal-h.last)
-	if since := x.state.shownSince(f.value); since.After(h.lastSeen.Add(f.maxTTL)) {
+	if since := x.state.shown[f.value]; since.After(h.lastSeen.Add(f.maxTTL)) {
 		f.otherAnswers = int(a.asked.Sub(h.lastSeen) / max(x.interval, time.Second))
 	}
 	f.viewUnproven = !x.viewProven()

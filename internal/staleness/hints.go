@@ -44,10 +44,7 @@ func (n *hints) answer(asked time.Time, ttl, zoneTTL time.Duration, c Constants)
 	fetchedBefore := p.asked.Add(p.ttl-zoneTTL).Sub(pp.asked) < -hintRounding
 	renewed := asked.Add(ttl).Sub(p.asked.Add(zoneTTL)).Abs() <= hintRounding && asked.Sub(p.asked) < zoneTTL
 	if expired && fetchedBefore && renewed {
-		n.staleFirst = append(n.staleFirst, p.asked)
-		for len(n.staleFirst) > staleFirstEvents {
-			n.staleFirst = append(n.staleFirst[:0], n.staleFirst[1:]...)
-		}
+		n.staleFirst = appendBounded(n.staleFirst, p.asked, staleFirstEvents)
 		staleFirst = len(n.staleFirst) == staleFirstEvents && p.asked.Sub(n.staleFirst[0]) <= c.Hold
 	}
 	return frozen, staleFirst

@@ -148,10 +148,7 @@ func (h *Host) Begin(now time.Time) {
 		h.pausedUntil, h.pause = now, elapsed
 	}
 	h.forgetUpstream(now)
-	h.intervals = append(h.intervals, elapsed)
-	if len(h.intervals) > maxIntervals {
-		h.intervals = append(h.intervals[:0], h.intervals[1:]...)
-	}
+	h.intervals = appendBounded(h.intervals, elapsed, maxIntervals)
 	sorted := slices.Clone(h.intervals)
 	slices.Sort(sorted)
 	h.interval = sorted[len(sorted)/2]
@@ -369,6 +366,14 @@ func (h *Host) Zone(now time.Time) Zone {
 		}
 	}
 	return out
+}
+
+// appendBounded appends an element. If there are most elements already, it drops the oldest.
+func appendBounded[E any](s []E, element E, most int) []E {
+	if len(s) >= most {
+		s = slices.Delete(s, 0, 1)
+	}
+	return append(s, element)
 }
 
 func zeroCounts() map[Evidence]uint64 {

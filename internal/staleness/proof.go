@@ -95,10 +95,7 @@ func (p *inflatedTTLProof) add(at time.Time, ttl, tolerance time.Duration, learn
 	if n := len(p.pieces); n > 0 && at.Sub(p.pieces[n-1].at) < c.Spacing {
 		return // the same piece; the bounded list must reach back far enough
 	}
-	if len(p.pieces) == maxPieces {
-		p.pieces = append(p.pieces[:0], p.pieces[1:]...)
-	}
-	p.pieces = append(p.pieces, inflatedTTLPiece{at, ttl})
+	p.pieces = appendBounded(p.pieces, inflatedTTLPiece{at, ttl}, maxPieces)
 }
 
 // seenAgain takes an answer from the newest piece's entry. It is not another piece, but a proof lasts while the entry
@@ -163,11 +160,8 @@ func (p *withdrawnAddressProof) count(f *finding, another bool) {
 		if !another {
 			return // one fetch explains this piece and an earlier one
 		}
-		if len(p.withdrawals) == maxWithdrawals {
-			p.withdrawals = append(p.withdrawals[:0], p.withdrawals[1:]...)
-		}
-		i = len(p.withdrawals)
-		p.withdrawals = append(p.withdrawals, withdrawal{lastSeen: f.lastSeen})
+		p.withdrawals = appendBounded(p.withdrawals, withdrawal{lastSeen: f.lastSeen}, maxWithdrawals)
+		i = len(p.withdrawals) - 1
 	}
 	w := &p.withdrawals[i]
 	if another {
@@ -243,10 +237,7 @@ func (p *staleAnswerProof) answer(a *answer, fetched []time.Time, c Constants) {
 		}
 	}
 	if a.markedStale {
-		if len(p.marked) == maxMarked {
-			p.marked = append(p.marked[:0], p.marked[1:]...)
-		}
-		p.marked = append(p.marked, period{a.asked, a.received})
+		p.marked = appendBounded(p.marked, period{a.asked, a.received}, maxMarked)
 	}
 }
 
@@ -262,12 +253,7 @@ func (p *staleAnswerProof) fetchedWhenMarked(fetched []time.Time) bool {
 	return len(fetched) > 0
 }
 
-func (p *staleAnswerProof) push(r renewal) {
-	if len(p.renewals) >= maxRenewals {
-		p.renewals = append(p.renewals[:0], p.renewals[1:]...)
-	}
-	p.renewals = append(p.renewals, r)
-}
+func (p *staleAnswerProof) push(r renewal) { p.renewals = appendBounded(p.renewals, r, maxRenewals) }
 
 // honestShare is the largest share of stale answers that a resolver is assumed to give which misses honestFailures of
 // its renewals. After a failure it may answer from the expired record for 30 s (RFC 8767 §5), which is Spacing by

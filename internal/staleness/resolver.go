@@ -1,8 +1,12 @@
 package staleness
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
 // resolver is what is remembered of one resolver for one host.
@@ -27,7 +31,10 @@ var stateKeys = []stateKey{{typeA, false}, {typeAAAA, false}, {typeA, true}, {ty
 func newStates() map[stateKey]*resolverState {
 	out := make(map[stateKey]*resolverState, len(stateKeys))
 	for _, key := range stateKeys {
-		out[key] = new(resolverState)
+		out[key] = &resolverState{
+			promises: make(map[string]time.Time), largestTTLs: make(map[string]largestTTL),
+			entries: make(map[string]*entryCounts), shown: make(map[value]time.Time),
+		}
 	}
 	return out
 }
@@ -49,7 +56,7 @@ type resolverState struct {
 	otherPromises time.Time
 	largestTTLs   map[string]largestTTL   // by owner name, within a day; see [inflatedTTLProof]
 	entries       map[string]*entryCounts // by owner name
-	shown         []shownValue            // values of the newest answer with records
+	shown         map[value]time.Time     // values of the newest answer with records; the first since which all held them
 	unpublished   countdown               // of values that the zone had not published for a while
 	firstAnswer   time.Time               // end of the first answer with records
 	coverageStart time.Time               // start of the present run of answers without a gap
@@ -113,9 +120,6 @@ func (st *resolverState) learn(a *answer) {
 }
 
 func (st *resolverState) promise(owner string, expires time.Time) {
-	if st.promises == nil {
-		st.promises = make(map[string]time.Time)
-	}
 	if _, known := st.promises[owner]; !known && len(st.promises) >= maxOwners {
 		st.otherPromises = later(st.otherPromises, expires)
 		return
@@ -129,9 +133,6 @@ func (st *resolverState) latestPromise(owner string) time.Time {
 
 // recordTTL records an answered TTL. Owner names beyond the bound have no largest TTL, so they prove nothing by it.
 func (st *resolverState) recordTTL(owner string, ttl time.Duration, at time.Time) {
-	if st.largestTTLs == nil {
-		st.largestTTLs = make(map[string]largestTTL)
-	}
 	l, known := st.largestTTLs[owner]
 	if !known && len(st.largestTTLs) >= maxOwners || known && ttl < l.ttl && at.Sub(l.at) <= valueMemory {
 		return
@@ -282,60 +283,25 @@ func (h *Host) withdrawnAddresses(r *resolver, key stateKey, a *answer) []netip.
 	}
 	var out []netip.Addr
 	for _, rec := range a.records {
-		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !h.publishedNow(key.typ, valueOf(rec))) {
+		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !x.zone.showed(valueOf(rec), h.began)) {
 			out = append(out, rec.Addr)
 		}
 	}
 	return out
 }
 
-// publishedNow reports whether any of this round's samples held v.
-func (h *Host) publishedNow(typ uint16, v value) bool {
-	for _, s := range h.zones[typ].rrsets {
-		if seen := s.values[v]; seen != nil && !seen.lastSeen.Before(h.began) {
-			return true
-		}
-	}
-	return false
-}
-
-// shownValue is a value in the resolver's newest answer, and the first answer since which every one has held it.
-type shownValue struct {
-	value value
-	since time.Time
-}
-
 func (st *resolverState) recordShown(a *answer) {
 	if st.firstAnswer.IsZero() {
 		st.firstAnswer = a.received
 	}
-	same := len(a.records) == len(st.shown)
-	for i := 0; same && i < len(a.records); i++ {
-		same = st.shown[i].value == valueOf(a.records[i])
-	}
-	if same {
-		return
-	}
-	shown := make([]shownValue, len(a.records))
-	for i, r := range a.records {
-		shown[i] = shownValue{valueOf(r), a.asked}
-		for _, s := range st.shown {
-			if s.value == shown[i].value {
-				shown[i].since = s.since
-			}
+	maps.DeleteFunc(st.shown, func(v value, _ time.Time) bool {
+		return !slices.ContainsFunc(a.records, func(r measurement.Record) bool { return valueOf(r) == v })
+	})
+	for _, r := range a.records {
+		if v := valueOf(r); st.shown[v].IsZero() {
+			st.shown[v] = a.asked
 		}
 	}
-	st.shown = shown
-}
-
-// shownSince is the time since which every answer has held v, to the newest one; zero if that one lacks it.
-func (st *resolverState) shownSince(v value) time.Time {
-	for _, s := range st.shown {
-		if s.value == v {
-			return s.since
-		}
-	}
-	return time.Time{}
 }
 
 // slidingMax is the largest duration within a time, kept in sixteenths of that time.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,7 +149,7 @@ func (s *rrset) valueSeen(v value, server int, at time.Time) {
 	h := s.values[v]
 	if h == nil {
 		if len(s.values) >= maxValues {
-			s.forgetOldestValue()
+			deleteOldest(s.values, func(h *valueHistory) time.Time { return h.lastSeen })
 		}
 		h = &valueHistory{first: s.ordinal}
 		s.values[v] = h
@@ -187,15 +188,16 @@ func (s *rrset) valuesMissing(server int, at time.Time) {
 	}
 }
 
-func (s *rrset) forgetOldestValue() {
-	var oldest value
+// deleteOldest deletes the element of m with the earliest time.
+func deleteOldest[K comparable, V any](m map[K]V, timeOf func(V) time.Time) {
+	var oldest K
 	var at time.Time
-	for v, h := range s.values {
-		if at.IsZero() || h.lastSeen.Before(at) {
-			oldest, at = v, h.lastSeen
+	for k, v := range m {
+		if t := timeOf(v); at.IsZero() || t.Before(at) {
+			oldest, at = k, t
 		}
 	}
-	delete(s.values, oldest)
+	delete(m, oldest)
 }
 
 // setServers takes the zone's present servers. The server that was asked is one of them.
@@ -216,14 +218,7 @@ func (s *rrset) setServers(step measurement.SampleStep) {
 }
 
 // serverIndex returns the index of a server, or -1 if it has none.
-func (s *rrset) serverIndex(server netip.AddrPort) int {
-	for i, have := range s.servers {
-		if have == server {
-			return i
-		}
-	}
-	return -1
-}
+func (s *rrset) serverIndex(server netip.AddrPort) int { return slices.Index(s.servers, server) }
 
 // freeIndex returns an index for a new server, if necessary that of one that is neither current, nor in keep, nor in
 // any sample; -1 if all are in use.

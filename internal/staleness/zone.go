@@ -126,14 +126,7 @@ func (z *zoneView) rrset(name string) *rrset {
 		z.rrsets = make(map[string]*rrset)
 	}
 	if len(z.rrsets) >= maxOwners {
-		var oldest string
-		var at time.Time
-		for n, s := range z.rrsets {
-			if at.IsZero() || s.lastSampled.Before(at) {
-				oldest, at = n, s.lastSampled
-			}
-		}
-		delete(z.rrsets, oldest)
+		deleteOldest(z.rrsets, func(s *rrset) time.Time { return s.lastSampled })
 	}
 	s := &rrset{values: make(map[value]*valueHistory)}
 	z.rrsets[name] = s
@@ -144,6 +137,16 @@ func (z *zoneView) rrset(name string) *rrset {
 // what their samples did not show: because the RRset was not sampled for the time of learning before they left.
 func (z *zoneView) formerUnknown(s *rrset, now time.Time, c Constants) bool {
 	return !z.serverLeft.IsZero() && now.Sub(z.serverLeft) <= delegationTime && z.serverLeft.Sub(s.coverageStart) < c.Learning
+}
+
+// showed reports whether a sample that ended at or after since held v, at any owner name.
+func (z *zoneView) showed(v value, since time.Time) bool {
+	for _, s := range z.rrsets {
+		if h := s.values[v]; h != nil && !h.lastSeen.Before(since) {
+			return true
+		}
+	}
+	return false
 }
 
 // addresses is the number of distinct addresses seen within sampleWindow.
