@@ -50,12 +50,9 @@ const (
 // entryCounts counts a resolver's cache entries of one owner name: those whose TTL is above the published one, and
 // others. Entries are identified by their expiry. The counts cover the present period and the one before it.
 type entryCounts struct {
-	expiries  []time.Time // of the newest entries with an inflated TTL
-	lastOther time.Time   // expiry of the newest other entry
-	newest    struct {    // answer
-		received time.Time
-		ttl      time.Duration
-	}
+	expiries       []time.Time    // of the newest entries with an inflated TTL
+	lastOther      time.Time      // expiry of the newest other entry
+	newest         shownTTL       // of the newest answer
 	newestInflated bool           // the newest answer was from an entry with an inflated TTL
 	periods        [2]entryPeriod // the present one first
 	successions    [2]succession  // the present one first
@@ -66,7 +63,7 @@ type entryPeriod struct {
 	firstSample              uint64 // ordinal of the owner name's newest sample at start
 	inflated, other          int    // entries
 	inflatedAnswers, answers int
-	decreasing, constant     int // answers whose TTL had counted down since the inflated one before, or was the same
+	ttls                     countdown // of answers after one from an inflated entry
 }
 
 // succession counts when a resolver fetches entries with an inflated TTL: after all earlier ones have expired
@@ -90,7 +87,7 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 		e = new(entryCounts)
 		st.entries[owner] = e
 	}
-	if received.Sub(e.newest.received) < hintRounding {
+	if received.Sub(e.newest.at) < hintRounding {
 		return // a constant TTL would look like one that counts down
 	}
 	longest := st.largestTTLs[owner].ttl
@@ -107,17 +104,11 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 	expires := received.Add(ttl)
 	near := func(t time.Time) bool { return expires.Sub(t).Abs() <= hopRounding }
 	p.answers++
+	shown := shownTTL{received, ttl}
 	if e.newestInflated {
-		elapsed := received.Sub(e.newest.received)
-		switch {
-		case elapsed >= e.newest.ttl:
-		case ttl == e.newest.ttl:
-			p.constant++
-		case near(e.newest.received.Add(e.newest.ttl)):
-			p.decreasing++
-		}
+		p.ttls.add(e.newest, shown)
 	}
-	e.newest.received, e.newest.ttl = received, ttl
+	e.newest = shown
 	e.newestInflated = ttl > largest+x.c.Margin || slices.ContainsFunc(e.expiries, near)
 	switch {
 	case slices.ContainsFunc(e.expiries, near):
@@ -125,22 +116,10 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 	case ttl > largest+x.c.Margin:
 		p.inflatedAnswers++
 		p.inflated++
-		switch fetched := expires.Add(-longest); {
-		case len(e.expiries) == 0:
-		case e.aliveAt(fetched.Add(hopRounding)):
-			u.during++
-		default:
-			u.between++
-		}
+		e.countAt(expires.Add(-longest+hopRounding), &u.during, &u.between)
 		e.expiries = appendBounded(e.expiries, expires, maxExpiries)
 	default:
-		switch {
-		case len(e.expiries) == 0:
-		case e.aliveAt(received):
-			u.answersDuring++
-		default:
-			u.answersBetween++
-		}
+		e.countAt(received, &u.answersDuring, &u.answersBetween)
 		if !near(e.lastOther) {
 			p.other++
 			e.lastOther = expires
@@ -148,9 +127,16 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 	}
 }
 
-// aliveAt reports whether an entry with an inflated TTL had not expired at t.
-func (e *entryCounts) aliveAt(t time.Time) bool {
-	return slices.ContainsFunc(e.expiries, t.Before)
+// countAt counts what happened at t: during if an entry with an inflated TTL had not expired then, or between. Before
+// the first such entry it counts nothing.
+func (e *entryCounts) countAt(t time.Time, during, between *int) {
+	switch {
+	case len(e.expiries) == 0:
+	case slices.ContainsFunc(e.expiries, t.Before):
+		*during++
+	default:
+		*between++
+	}
 }
 
 // instancesExcluded reports whether chance is excluded as the reason that the resolver receives larger TTLs than our
@@ -218,6 +204,6 @@ func (e *entryCounts) countsDown() bool {
 	if e == nil {
 		return false
 	}
-	decreasing := e.periods[0].decreasing + e.periods[1].decreasing
-	return decreasing >= minDecreasing && decreasing > 2*(e.periods[0].constant+e.periods[1].constant)
+	decreasing := e.periods[0].ttls.decreasing + e.periods[1].ttls.decreasing
+	return decreasing >= minDecreasing && decreasing > 2*(e.periods[0].ttls.constant+e.periods[1].ttls.constant)
 }

@@ -124,7 +124,7 @@ func TestCountdown(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var d countdown
+			var d unpublishedTTLs
 			for i, ttl := range tt.ttls {
 				d.add(start.Add(time.Duration(i)*tt.step), time.Duration(ttl)*time.Second, defaults())
 			}

@@ -16,9 +16,10 @@ type hints struct {
 	staleFirst               []time.Time // when the resolver seemed to answer first and refresh afterwards
 }
 
+// shownTTL is a TTL in an answer, and when that was asked for or received.
 type shownTTL struct {
-	asked time.Time
-	ttl   time.Duration
+	at  time.Time
+	ttl time.Duration
 }
 
 // answer takes the next answer's smallest TTL. zoneTTL is the zone's constant TTL, 0 if it is not constant. It reports
@@ -26,26 +27,26 @@ type shownTTL struct {
 func (n *hints) answer(asked time.Time, ttl, zoneTTL time.Duration, c Constants) (frozen, staleFirst bool) {
 	p, pp := n.previous, n.beforePrevious
 	n.beforePrevious, n.previous = p, shownTTL{asked, ttl}
-	if p.asked.IsZero() {
+	if p.at.IsZero() {
 		return false, false
 	}
-	if d := asked.Sub(p.asked); ttl == p.ttl && d >= hintRounding && d < p.ttl {
+	if d := asked.Sub(p.at); ttl == p.ttl && d >= hintRounding && d < p.ttl {
 		n.frozen++
 	} else {
 		n.frozen = 0
 	}
 	frozen = n.frozen >= frozenAnswers
-	if pp.asked.IsZero() || zoneTTL == 0 {
+	if pp.at.IsZero() || zoneTTL == 0 {
 		return frozen, false
 	}
 	// Answer p was given after pp's expiry, from an entry that was fetched before pp was given, which one honest cache
 	// cannot do; and the entry was renewed at the time of p.
-	expired := p.asked.Sub(pp.asked.Add(pp.ttl)) > hintRounding
-	fetchedBefore := p.asked.Add(p.ttl-zoneTTL).Sub(pp.asked) < -hintRounding
-	renewed := asked.Add(ttl).Sub(p.asked.Add(zoneTTL)).Abs() <= hintRounding && asked.Sub(p.asked) < zoneTTL
+	expired := p.at.Sub(pp.at.Add(pp.ttl)) > hintRounding
+	fetchedBefore := p.at.Add(p.ttl-zoneTTL).Sub(pp.at) < -hintRounding
+	renewed := asked.Add(ttl).Sub(p.at.Add(zoneTTL)).Abs() <= hintRounding && asked.Sub(p.at) < zoneTTL
 	if expired && fetchedBefore && renewed {
-		n.staleFirst = appendBounded(n.staleFirst, p.asked, staleFirstEvents)
-		staleFirst = len(n.staleFirst) == staleFirstEvents && p.asked.Sub(n.staleFirst[0]) <= c.Hold
+		n.staleFirst = appendBounded(n.staleFirst, p.at, staleFirstEvents)
+		staleFirst = len(n.staleFirst) == staleFirstEvents && p.at.Sub(n.staleFirst[0]) <= c.Hold
 	}
 	return frozen, staleFirst
 }

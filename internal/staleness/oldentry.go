@@ -4,30 +4,39 @@ import "time"
 
 // countdown counts how often a TTL had counted down since the answer before, and how often it had not changed. Answers
 // so far apart that the record expired between them count for neither.
-type countdown struct {
-	received             time.Time // of the newest answer
-	ttl                  time.Duration
-	decreasing, constant int
-}
+type countdown struct{ decreasing, constant int }
 
-func (d *countdown) add(received time.Time, ttl time.Duration, c Constants) {
-	elapsed := received.Sub(d.received)
-	switch {
-	case elapsed > evidenceHolds*c.Hold:
-		*d = countdown{}
-	case elapsed < hintRounding:
-		return // a constant TTL would look like one that counts down
-	case elapsed >= d.ttl:
-	case ttl == d.ttl:
+func (d *countdown) add(before, shown shownTTL) {
+	switch elapsed := shown.at.Sub(before.at); {
+	case elapsed >= before.ttl:
+	case shown.ttl == before.ttl:
 		d.constant++
-	case (d.ttl - elapsed - ttl).Abs() <= hopRounding:
+	case (before.ttl - elapsed - shown.ttl).Abs() <= hopRounding:
 		d.decreasing++
 	}
-	d.received, d.ttl = received, ttl
 }
 
-func (d *countdown) countsDown() bool {
-	return d.decreasing >= minDecreasing && d.decreasing > 8*d.constant
+// unpublishedTTLs are those of values that the zone had not published for a while.
+type unpublishedTTLs struct {
+	newest shownTTL
+	counts countdown
+}
+
+func (u *unpublishedTTLs) add(received time.Time, ttl time.Duration, c Constants) {
+	shown := shownTTL{received, ttl}
+	switch elapsed := received.Sub(u.newest.at); {
+	case elapsed > evidenceHolds*c.Hold:
+		u.counts = countdown{}
+	case elapsed < hintRounding:
+		return // a constant TTL would look like one that counts down
+	default:
+		u.counts.add(u.newest, shown)
+	}
+	u.newest = shown
+}
+
+func (u *unpublishedTTLs) countsDown() bool {
+	return u.counts.decreasing >= minDecreasing && u.counts.decreasing > 8*u.counts.constant
 }
 
 // recordUnpublished records the TTL of the first value in an answer that the zone had withdrawn before the answer can

@@ -58,22 +58,28 @@ func (l *secondLearning) answer(t time.Time, c Constants) {
 	}
 }
 
+// latch holds a proof for Constants.Hold after its last piece of evidence.
+type latch struct {
+	proved bool
+	last   time.Time // time of the newest evidence
+}
+
+func (l *latch) evidence(t time.Time, c Constants) {
+	l.proved = l.proved && t.Sub(l.last) <= c.Hold
+	l.last = later(l.last, t)
+}
+
+func (l *latch) holds(now time.Time, c Constants) bool { return l.proved && now.Sub(l.last) <= c.Hold }
+
 // inflatedTTLProof combines pieces of TTLInflated. Two prove staleness if they are at least AuthorityLag plus Spacing
 // apart, so that no lagging server explains both, and if they show about the same TTL when their entries were first
 // seen: the old entries of many caches behind a forwarder have less and less left, a minimum TTL repeats (design §6.1).
 type inflatedTTLProof struct {
-	pieces   []inflatedTTLPiece // oldest first
-	last     time.Time          // time of the newest evidence
-	promised time.Time          // expiry of the newest piece's entry
-	proved   bool
+	latch
+	pieces   []shownTTL // oldest first: the TTL of each entry when it was first seen
+	promised time.Time  // expiry of the newest piece's entry
 	// unexplained is set once no other explanation of the pieces is left; see [answerContext.instancesExcluded].
 	unexplained bool
-}
-
-// inflatedTTLPiece is one entry's TTL when it was first seen.
-type inflatedTTLPiece struct {
-	at  time.Time
-	ttl time.Duration
 }
 
 // add takes a piece. tolerance is how far two TTLs of the same size may differ; learntUntil is the end of the second
@@ -83,10 +89,8 @@ func (p *inflatedTTLProof) add(at time.Time, ttl, tolerance time.Duration, learn
 	if p.last.IsZero() || at.Sub(later(learntUntil, later(p.last, p.promised))) > evidenceHolds*c.Hold {
 		*p = inflatedTTLProof{}
 	}
-	if at.Sub(p.last) > c.Hold {
-		p.proved = false
-	}
-	p.last, p.promised = later(p.last, at), at.Add(ttl)
+	p.evidence(at, c)
+	p.promised = at.Add(ttl)
 	for _, earlier := range p.pieces {
 		if at.Sub(earlier.at) >= c.AuthorityLag+c.Spacing && (ttl-earlier.ttl).Abs() <= tolerance {
 			p.proved = true
@@ -95,7 +99,7 @@ func (p *inflatedTTLProof) add(at time.Time, ttl, tolerance time.Duration, learn
 	if n := len(p.pieces); n > 0 && at.Sub(p.pieces[n-1].at) < c.Spacing {
 		return // the same piece; the bounded list must reach back far enough
 	}
-	p.pieces = appendBounded(p.pieces, inflatedTTLPiece{at, ttl}, maxPieces)
+	p.pieces = appendBounded(p.pieces, shownTTL{at, ttl}, maxPieces)
 }
 
 // seenAgain takes an answer from the newest piece's entry. It is not another piece, but a proof lasts while the entry
@@ -107,16 +111,16 @@ func (p *inflatedTTLProof) seenAgain(at, promised time.Time, c Constants) {
 }
 
 func (p *inflatedTTLProof) holds(now time.Time, c Constants) bool {
-	return p.proved && p.unexplained && now.Sub(p.last) <= c.Hold
+	return p.unexplained && p.latch.holds(now, c)
 }
 
 // withdrawnAddressProof combines pieces of WithdrawnAddress. They prove staleness if they are at least Spacing apart,
 // if no single fetch by an honest resolver explains two of them (design §6.3), and if chance is excluded (design §6.4).
 type withdrawnAddressProof struct {
-	lastCounted, last time.Time    // the newest piece that counted, and the newest of all
-	pieces            int          // that counted
-	withdrawals       []withdrawal // that the pieces show, oldest first
-	proved            bool
+	latch
+	lastCounted time.Time    // the newest piece that counted
+	pieces      int          // that counted
+	withdrawals []withdrawal // that the pieces show, oldest first
 }
 
 // withdrawal counts the pieces that show values which the zone withdrew at one time.
@@ -137,10 +141,7 @@ func (p *withdrawnAddressProof) add(at time.Time, f *finding, learntUntil time.T
 		*p = withdrawnAddressProof{}
 		counts = true
 	}
-	if at.Sub(p.last) > c.Hold {
-		p.proved = false
-	}
-	p.last = later(p.last, at)
+	p.evidence(at, c)
 	if counts = counts || at.Sub(p.lastCounted) >= c.Spacing && f.earliestFetch.After(p.lastCounted); counts {
 		p.lastCounted = at
 		p.pieces++
@@ -174,10 +175,6 @@ func (p *withdrawnAddressProof) count(f *finding, another bool) {
 	}
 }
 
-func (p *withdrawnAddressProof) holds(now time.Time, c Constants) bool {
-	return p.proved && now.Sub(p.last) <= c.Hold
-}
-
 // withdrawnPieces is how many pieces of WithdrawnAddress make a proof. It is larger where the authoritative servers
 // recently failed to answer us: a resolver whose own queries are lost may serve expired records (RFC 8767).
 func (z *zoneView) withdrawnPieces(now time.Time, c Constants) int {
@@ -192,11 +189,10 @@ func (z *zoneView) withdrawnPieces(now time.Time, c Constants) int {
 // serves stale now and then, as RFC 8767 allows. The proof requires more than such a resolver shows by chance. One that
 // is answered late serves stale after it has waited; such an answer is not a piece (design §6.2).
 type staleAnswerProof struct {
+	latch
 	renewals []renewal // oldest first
 	promised time.Time // latest expiry of an answer that was not marked stale
 	marked   []period  // the newest exchanges with an answer that was marked stale, oldest first
-	last     time.Time // time of the newest confirmed piece
-	proved   bool
 }
 
 // renewal is the end of one cache entry: followed by a stale answer, or by a fresh one.
@@ -267,10 +263,7 @@ func honestShare(ttl time.Duration, c Constants) float64 {
 // confirm confirms the stale answer given at t. validSince is since when the authoritative servers have answered
 // without a failure, ttl what they publish.
 func (p *staleAnswerProof) confirm(t, validSince time.Time, ttl time.Duration, c Constants) {
-	if t.Sub(p.last) > c.Hold {
-		p.proved = false
-	}
-	p.last = later(p.last, t)
+	p.evidence(t, c)
 	share := honestShare(ttl, c)
 	enough := int(math.Ceil(chanceLimit / -math.Log(share))) // pieces without a clean renewal
 	stale, all := 0, 0
@@ -294,8 +287,4 @@ func (p *staleAnswerProof) confirm(t, validSince time.Time, ttl time.Duration, c
 		}
 	}
 	p.proved = p.proved || tailChance(stale, all, share) >= chanceLimit && t.Sub(first) >= 10*c.Spacing
-}
-
-func (p *staleAnswerProof) holds(now time.Time, c Constants) bool {
-	return p.proved && now.Sub(p.last) <= c.Hold
 }

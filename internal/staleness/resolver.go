@@ -57,10 +57,10 @@ type resolverState struct {
 	largestTTLs   map[string]largestTTL   // by owner name, within a day; see [inflatedTTLProof]
 	entries       map[string]*entryCounts // by owner name
 	shown         map[value]time.Time     // values of the newest answer with records; the first since which all held them
-	unpublished   countdown               // of values that the zone had not published for a while
-	firstAnswer   time.Time               // end of the first answer with records
-	coverageStart time.Time               // start of the present run of answers without a gap
-	lastAnswer    time.Time               // end of the newest answer that held addresses
+	unpublished   unpublishedTTLs
+	firstAnswer   time.Time // end of the first answer with records
+	coverageStart time.Time // start of the present run of answers without a gap
+	lastAnswer    time.Time // end of the newest answer that held addresses
 
 	current       *answer // of this round
 	pendingAnswer *answer // an earlier one with findings still to be confirmed
