@@ -210,7 +210,7 @@ func TestManagerCloseEndsSilences(t *testing.T) {
 		case <-tick.C: // the servers close their ends after ours
 		}
 	}
-	if b := m.Bounds(&c.Endpoints[0], c.Endpoints[0].Paths[0]); *b != notMeasured() {
+	if b := m.Bounds(&c.Endpoints[0], c.Endpoints[0].Paths[0]); *b != unmeasured(report.IdleNotMeasuredYet) {
 		t.Errorf("an interrupted round left %+v", b)
 	}
 }

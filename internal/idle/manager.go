@@ -55,9 +55,9 @@ type pathState struct {
 	bounds   report.IdleBounds
 }
 
-// notMeasured is the state before the first round.
-func notMeasured() report.IdleBounds {
-	return report.IdleBounds{Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNotMeasuredYet}}}
+// unmeasured is the state without a result: before the first round, or while something other than the cloud answers.
+func unmeasured(why report.IdleKind) report.IdleBounds {
+	return report.IdleBounds{Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: report.IdleFact{Kind: why}}}
 }
 
 // interrupt ends the round in progress, if there is one. It is repeated if the path is still configured.
@@ -96,7 +96,7 @@ func (m *Manager) Reload(cfg *config.Config, open Open) {
 			p := old[key]
 			if p == nil {
 				jitter := rand.N(min(firstJitter, cfg.Idle.Interval, slices.Max(cfg.Idle.Steps)))
-				p = &pathState{target: key, bounds: notMeasured(), nextAt: time.Now().Add(jitter)}
+				p = &pathState{target: key, bounds: unmeasured(report.IdleNotMeasuredYet), nextAt: time.Now().Add(jitter)}
 			} else if restart {
 				p.interrupt()
 				p.nextAt = time.Now()
@@ -132,7 +132,7 @@ func (m *Manager) Observe(rep *report.Report) {
 				p.interrupt()
 				if !p.foreign && p.bounds.LastRound.After(p.reported) {
 					// The round ended after the last survey that found the cloud: it may have measured the interceptor.
-					p.bounds, p.nextAt = notMeasured(), now
+					p.bounds, p.nextAt = unmeasured(report.IdleNotMeasuredYet), now
 				}
 			}
 			p.target, p.reported, p.foreign = p.target.At(walk.Outcome.Address.Addr()), now, foreign
@@ -172,9 +172,8 @@ func (m *Manager) Bounds(e *config.Endpoint, configured measurement.Path) *repor
 	}
 	b := p.bounds
 	if p.foreign {
-		b = report.IdleBounds{
-			Reason: report.IdleReasonUnknown, Open: report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleForeign}}, LastRound: b.LastRound,
-		}
+		b = unmeasured(report.IdleForeign)
+		b.LastRound = p.bounds.LastRound
 	}
 	return &b
 }
@@ -195,15 +194,11 @@ func (m *Manager) changed() {
 
 // schedule starts rounds at their time, as connections become free.
 func (m *Manager) schedule() {
-	for {
-		timer := time.NewTimer(m.startRounds())
+	for m.ctx.Err() == nil {
 		select {
 		case <-m.ctx.Done():
-			timer.Stop()
-			return
 		case <-m.wake:
-			timer.Stop()
-		case <-timer.C:
+		case <-time.After(m.startRounds()):
 		}
 	}
 }

@@ -76,7 +76,7 @@ func TestManagerRounds(t *testing.T) {
 		c, w := siteOf(1), &world{forgets: always(s(200)), manner: report.IdleDropped}
 		m.Reload(c, w.session)
 		bounds := func() report.IdleBounds { return *m.Bounds(&c.Endpoints[0], devicePath) }
-		if b := bounds(); b != notMeasured() {
+		if b := bounds(); b != unmeasured(report.IdleNotMeasuredYet) {
 			t.Errorf("before anything: %+v", b)
 		}
 		<-time.After(time.Hour)
@@ -132,7 +132,7 @@ func TestManagerReloadKeepsResults(t *testing.T) {
 		m.Reload(changed, w.session)
 		observeFor(m, walked(changed), 0)
 		kept, fresh := m.Bounds(&changed.Endpoints[0], devicePath), m.Bounds(&changed.Endpoints[1], devicePath)
-		if kept.Survived != s(540) || *fresh != notMeasured() {
+		if kept.Survived != s(540) || *fresh != unmeasured(report.IdleNotMeasuredYet) {
 			t.Errorf("kept %+v, changed %+v", kept, fresh)
 		}
 		gone := siteOf(3)
@@ -291,7 +291,7 @@ func TestManagerDiscardsRoundBeforeInterception(t *testing.T) {
 		m.Observe(rep)
 		*finding = report.Finding{}
 		m.Observe(rep)
-		if b := m.Bounds(&c.Endpoints[0], devicePath); *b != notMeasured() {
+		if b := m.Bounds(&c.Endpoints[0], devicePath); *b != unmeasured(report.IdleNotMeasuredYet) {
 			t.Errorf("%+v", b)
 		}
 		observeFor(m, rep, time.Hour)

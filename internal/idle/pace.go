@@ -20,19 +20,13 @@ func NewPacer(mean time.Duration) func(ctx context.Context) bool {
 	return func(ctx context.Context) bool {
 		mu.Lock()
 		now := time.Now()
-		turn := next
-		if turn.Before(now) {
-			turn = now
-		}
-		next = turn.Add(mean/2 + rand.N(mean))
+		wait := max(next.Sub(now), 0)
+		next = now.Add(wait + mean/2 + rand.N(mean))
 		mu.Unlock()
-		timer := time.NewTimer(turn.Sub(now))
-		defer timer.Stop()
 		select {
-		case <-timer.C:
-			return ctx.Err() == nil
+		case <-time.After(wait):
 		case <-ctx.Done():
-			return false
 		}
+		return ctx.Err() == nil
 	}
 }
