@@ -1,6 +1,9 @@
 package devicecert
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Name is an issuer or a subject (RFC 5280 §4.1.2.4): its attributes in order.
 type Name []Attribute
@@ -55,32 +58,15 @@ func parseName(content reader) (name Name, readable bool) {
 // the same type and octets. Only between UTF8String and PrintableString may the type differ, and the case of ASCII
 // letters. Nothing else is normalised.
 func (n Name) Matches(other Name) bool {
-	if len(n) != len(other) {
-		return false
-	}
-	for i := range n {
-		a, b := &n[i], &other[i]
-		if !bytes.Equal(a.Type, b.Type) || a.Joined != b.Joined || !a.sameValue(b) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(n, other, func(a, b Attribute) bool {
+		return bytes.Equal(a.Type, b.Type) && a.Joined == b.Joined && a.sameValue(&b)
+	})
 }
 
 func (a *Attribute) sameValue(b *Attribute) bool {
-	if a.Tag == b.Tag && bytes.Equal(a.Value, b.Value) {
-		return true
-	}
 	folds := func(tag byte) bool { return tag == UTF8String || tag == PrintableString }
-	if !folds(a.Tag) || !folds(b.Tag) || len(a.Value) != len(b.Value) {
-		return false
-	}
-	for i := range a.Value {
-		if foldCase(a.Value[i]) != foldCase(b.Value[i]) {
-			return false
-		}
-	}
-	return true
+	return a.Tag == b.Tag && bytes.Equal(a.Value, b.Value) ||
+		folds(a.Tag) && folds(b.Tag) && slices.EqualFunc(a.Value, b.Value, func(x, y byte) bool { return foldCase(x) == foldCase(y) })
 }
 
 func foldCase(c byte) byte {
