@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
@@ -97,18 +98,14 @@ func decode(tag byte, value []byte) string {
 	switch tag {
 	case devicecert.BMPString:
 		units := make([]uint16, 0, len(value)/2)
-		for pair := range slices.Chunk(value, 2) {
-			if len(pair) == 2 {
-				units = append(units, binary.BigEndian.Uint16(pair))
-			}
+		for ; len(value) >= 2; value = value[2:] {
+			units = append(units, binary.BigEndian.Uint16(value))
 		}
 		return string(utf16.Decode(units))
 	case devicecert.UniversalString:
 		var out []rune
-		for quad := range slices.Chunk(value, 4) {
-			if len(quad) == 4 {
-				out = append(out, rune(binary.BigEndian.Uint32(quad)))
-			}
+		for ; len(value) >= 4; value = value[4:] {
+			out = append(out, rune(binary.BigEndian.Uint32(value)))
 		}
 		return string(out)
 	case devicecert.T61String: // in practice ISO 8859-1
@@ -175,28 +172,19 @@ func (n Name) String() string { return measurement.Text(n.full()) }
 
 // full is the whole name; [ParseName] reads it back.
 func (n Name) full() string {
-	var b strings.Builder
-	for i, rdn := range n {
-		if i > 0 {
-			b.WriteString(", ")
+	rdns := make([]string, 0, len(n))
+	for _, rdn := range n {
+		attributes := make([]string, 0, len(rdn))
+		for _, a := range rdn {
+			attributes = append(attributes, cmp.Or(shortNames[a.Type], a.Type)+"="+escaped(a.Value))
 		}
-		for k, a := range rdn {
-			if k > 0 {
-				b.WriteString("+")
-			}
-			short, ok := shortNames[a.Type]
-			if !ok {
-				short = a.Type
-			}
-			b.WriteString(short)
-			b.WriteByte('=')
-			writeEscaped(&b, a.Value)
-		}
+		rdns = append(rdns, strings.Join(attributes, "+"))
 	}
-	return b.String()
+	return strings.Join(rdns, ", ")
 }
 
-func writeEscaped(b *strings.Builder, value string) {
+func escaped(value string) string {
+	var b strings.Builder
 	for i := range len(value) {
 		switch c := value[i]; {
 		case strings.IndexByte(`,+"\<>;=`, c) >= 0,
@@ -205,11 +193,12 @@ func writeEscaped(b *strings.Builder, value string) {
 			b.WriteByte('\\')
 			b.WriteByte(c)
 		case c < ' ' || c == 0x7f:
-			fmt.Fprintf(b, `\%02x`, c)
+			fmt.Fprintf(&b, `\%02x`, c)
 		default:
 			b.WriteByte(c)
 		}
 	}
+	return b.String()
 }
 
 // maxName is the most bytes that [ParseName] accepts. Names have some hundred bytes.
