@@ -32,11 +32,12 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 		if key.lastOwner && st.current == nil {
 			continue
 		}
-		h.judge(r, key, now)
+		x := h.answerContext(r, key)
+		x.judge(now)
 		out.TTLExcess = max(out.TTLExcess, st.excess.within(now, h.c.Hold))
 		out.Staleness = max(out.Staleness, st.staleness.within(now, h.c.Hold))
-		out.Withdrawn = append(out.Withdrawn, h.withdrawnAddresses(r, key, st.current)...)
-		v := h.typeVerdict(r, key, now)
+		out.Withdrawn = append(out.Withdrawn, x.withdrawnAddresses()...)
+		v := x.typeVerdict(now)
 		if key.lastOwner && severity[v.verdict] < severity[Suspect] {
 			continue // the chain is judged by itself
 		}
@@ -53,9 +54,9 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 	return out
 }
 
-func (h *Host) typeVerdict(r *resolver, key stateKey, now time.Time) typeVerdict {
-	st, z := r.states[key], h.zones[key.typ]
-	proof := h.answerContext(r, key).proof(now)
+func (x *answerContext) typeVerdict(now time.Time) typeVerdict {
+	h, r, st := x.h, x.r, x.state
+	proof := st.proof(now, h.c)
 	if proof != "" && !h.upstreamHolds(r, proof) {
 		return typeVerdict{verdict: Suspect, why: Why{Kind: WhyUpstreamUntested}}
 	}
@@ -73,7 +74,7 @@ func (h *Host) typeVerdict(r *resolver, key stateKey, now time.Time) typeVerdict
 		return typeVerdict{verdict: Unknown, why: Why{Kind: WhyUpstreamDown}}
 	case !st.suspectedAt.IsZero() && now.Sub(st.suspectedAt) <= h.c.Hold:
 		v := typeVerdict{verdict: Suspect, why: st.suspicion}
-		if ready := h.learningEnd(z, st); !z.coverageStart.IsZero() && now.Before(ready) {
+		if ready := x.learningEnd(); !x.zone.coverageStart.IsZero() && now.Before(ready) {
 			v.ready = ready
 		}
 		return v
@@ -84,7 +85,7 @@ func (h *Host) typeVerdict(r *resolver, key stateKey, now time.Time) typeVerdict
 	case h.o.ExpectedTTL > 0:
 		return h.verdictByExpectedTTL(st, now)
 	}
-	return h.verdictByZone(st, z, now)
+	return x.verdictByZone(now)
 }
 
 // verdictByExpectedTTL is the verdict without evidence where the configuration asserts the TTL.
@@ -96,7 +97,8 @@ func (h *Host) verdictByExpectedTTL(st *resolverState, now time.Time) typeVerdic
 }
 
 // verdictByZone is the verdict without evidence where the authoritative servers are asked.
-func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) typeVerdict {
+func (x *answerContext) verdictByZone(now time.Time) typeVerdict {
+	h, st, z := x.h, x.state, x.zone
 	unknown := func(why Why) typeVerdict { return typeVerdict{verdict: Unknown, why: why} }
 	temporary := z.failure == measurement.SampleSilent || z.failure == measurement.SampleRefused
 	switch {
@@ -117,7 +119,7 @@ func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) type
 	if i := h.interval; i > h.maxInterval() {
 		return unknown(Why{Kind: WhyRoundsTooFar, Interval: i, MaxInterval: h.maxInterval()})
 	}
-	if ready := h.learningEnd(z, st); now.Before(ready) {
+	if ready := x.learningEnd(); now.Before(ready) {
 		return h.learning(ready, now)
 	}
 	if !sharesAddress(st.current, z) {
@@ -131,8 +133,8 @@ func (h *Host) verdictByZone(st *resolverState, z *zoneView, now time.Time) type
 }
 
 // learningEnd is when zone and resolver have both been watched for Constants.Learning.
-func (h *Host) learningEnd(z *zoneView, st *resolverState) time.Time {
-	return later(z.coverageStart, st.coverageStart).Add(h.c.Learning)
+func (x *answerContext) learningEnd() time.Time {
+	return later(x.zone.coverageStart, x.state.coverageStart).Add(x.h.c.Learning)
 }
 
 func (h *Host) learning(ready, now time.Time) typeVerdict {

@@ -109,11 +109,11 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 		p.ttls.add(e.newest, shown)
 	}
 	e.newest = shown
-	e.newestInflated = ttl > largest+x.c.Margin || slices.ContainsFunc(e.expiries, near)
+	e.newestInflated = ttl > largest+x.h.c.Margin || slices.ContainsFunc(e.expiries, near)
 	switch {
 	case slices.ContainsFunc(e.expiries, near):
 		p.inflatedAnswers++
-	case ttl > largest+x.c.Margin:
+	case ttl > largest+x.h.c.Margin:
 		p.inflatedAnswers++
 		p.inflated++
 		e.countAt(expires.Add(-longest+hopRounding), &u.during, &u.between)
@@ -160,7 +160,7 @@ func (x *answerContext) instancesExcluded(owner string) bool {
 	}
 	// Where the TTL does not count down, every answer seems to be from another entry.
 	answers := float64(p.inflatedAnswers + before.inflatedAnswers)
-	apart := max(x.interval, hintRounding).Seconds() // answers closer together are not counted
+	apart := max(x.h.interval, hintRounding).Seconds() // answers closer together are not counted
 	entries := min(p.inflated+before.inflated, 1+int(answers*apart/lifetime))
 	if chance(entries, p.other+before.other, samples) < chanceLimit {
 		return false

@@ -101,13 +101,10 @@ type finding struct {
 
 // answerContext is everything that one resolver's answer is compared with.
 type answerContext struct {
-	c        Constants
-	o        Options
-	zone     *zoneView
-	state    *resolverState
-	sameView bool
-	interval time.Duration // between rounds; 0 if unknown
-	maxGap   time.Duration
+	h     *Host
+	r     *resolver
+	zone  *zoneView
+	state *resolverState
 	// ignorePromises makes findings independent of what the resolver promised before: a withdrawn address is one even
 	// if the entry is honestly old.
 	ignorePromises bool
@@ -137,14 +134,14 @@ func (x *answerContext) fetchTimes(a *answer) []time.Time {
 // until the zone and the resolver have both been watched for Constants.Learning, and while the authoritative servers
 // are silent. Every resolver has its own learning: one that appears later may hold old entries too (design §4.2).
 func (x *answerContext) learning(name string, t time.Time) bool {
-	if x.state.coverageStart.IsZero() || t.Sub(x.state.coverageStart) < x.c.Learning {
+	if x.state.coverageStart.IsZero() || t.Sub(x.state.coverageStart) < x.h.c.Learning {
 		return true
 	}
 	if name == wholeChain {
 		return false
 	}
 	s := x.zone.rrsets[name]
-	return s == nil || t.Sub(s.coverageStart) < x.c.Learning || t.Sub(s.lastSampled) > x.maxGap
+	return s == nil || t.Sub(s.coverageStart) < x.h.c.Learning || t.Sub(s.lastSampled) > x.h.maxGap()
 }
 
 func (x *answerContext) latestPromise(name string) time.Time {
@@ -162,8 +159,8 @@ func (x *answerContext) findings(a *answer) []finding {
 		out = append(out, finding{kind: EDEStale, proof: true})
 	}
 	uniform := a.uniform()
-	if x.o.ExpectedTTL > 0 && len(a.records) > 0 {
-		if f, ok := x.inflatedTTL(a, finding{owner: wholeChain, ttl: a.ttl(), maxTTL: x.o.ExpectedTTL}, true); ok {
+	if x.h.o.ExpectedTTL > 0 && len(a.records) > 0 {
+		if f, ok := x.inflatedTTL(a, finding{owner: wholeChain, ttl: a.ttl(), maxTTL: x.h.o.ExpectedTTL}, true); ok {
 			out = append(out, f)
 		}
 	}
@@ -178,9 +175,9 @@ func (x *answerContext) findings(a *answer) []finding {
 		}
 		largest = max(largest, s.formerTTL(a.asked))
 		f := finding{owner: r.Owner, value: valueOf(r), ttl: seconds(r.TTL), maxTTL: largest}
-		if x.o.ExpectedTTL == 0 && sharesValue(a.records, r.Owner, s) {
-			f.formerServer = x.zone.formerUnknown(s, a.asked, x.c)
-			basis := steady && !f.formerServer && (!uniform || f.ttl > x.longestTTL(a)+x.c.Margin)
+		if x.h.o.ExpectedTTL == 0 && sharesValue(a.records, r.Owner, s) {
+			f.formerServer = x.zone.formerUnknown(s, a.asked, x.h.c)
+			basis := steady && !f.formerServer && (!uniform || f.ttl > x.longestTTL(a)+x.h.c.Margin)
 			if f, ok := x.inflatedTTL(a, f, basis); ok {
 				out = append(out, f)
 			}
@@ -215,7 +212,7 @@ func sharesValue(records []measurement.Record, name string, s *rrset) bool {
 // Resolvers may serve stale for some time after an outage (RFC 8767).
 func (x *answerContext) zoneAnswers(a *answer) bool {
 	since := x.zone.validSince
-	return !since.IsZero() && a.asked.Sub(since) >= 10*x.c.Spacing
+	return !since.IsZero() && a.asked.Sub(since) >= 10*x.h.c.Spacing
 }
 
 // zoneKnown reports whether the authoritative servers can be asked, even if they fail just now. Stale answers while
@@ -227,7 +224,7 @@ func (x *answerContext) zoneKnown(now time.Time) bool {
 		return false
 	case measurement.SampleSilent, measurement.SampleNoAddress, "":
 	}
-	return !x.o.NoAuthority && !x.zone.lastAnswered.IsZero() && now.Sub(x.zone.lastAnswered) <= valueMemory
+	return !x.h.o.NoAuthority && !x.zone.lastAnswered.IsZero() && now.Sub(x.zone.lastAnswered) <= valueMemory
 }
 
 // staleTTLMargins is the recommended TTL of answers from expired records (30 s, RFC 8767 §4) in units of
@@ -237,32 +234,32 @@ const staleTTLMargins = 3
 // inflatedTTL completes a finding of TTLInflated: the answered TTL is larger than the zone publishes (design §5.1).
 // basis says whether the published TTL is a basis for a proof.
 func (x *answerContext) inflatedTTL(a *answer, f finding, basis bool) (finding, bool) {
-	if f.ttl <= f.maxTTL+x.c.Margin || a.markedStale {
+	if f.ttl <= f.maxTTL+x.h.c.Margin || a.markedStale {
 		return f, false
 	}
 	f.kind = TTLInflated
 	f.promised = a.asked.Add(f.ttl)
-	f.proof = basis && f.ttl > staleTTLMargins*x.c.Margin && !x.learning(f.owner, a.asked) && f.promised.After(x.latestPromise(f.owner).Add(hopRounding))
+	f.proof = basis && f.ttl > staleTTLMargins*x.h.c.Margin && !x.learning(f.owner, a.asked) && f.promised.After(x.latestPromise(f.owner).Add(hopRounding))
 	f.viewUnproven = f.owner != wholeChain && !x.viewProven()
 	return f, true
 }
 
 // viewProven reports whether the authoritative servers are known to give the resolver the same answers as us.
-func (x *answerContext) viewProven() bool { return x.o.SingleView || x.sameView }
+func (x *answerContext) viewProven() bool { return x.h.o.SingleView || x.r.sameView }
 
 // withdrawnValue completes a finding of WithdrawnAddress: the zone had withdrawn the value before any time at which an
 // honest resolver can have fetched it (design §5.3).
 func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestTTL time.Duration) (finding, bool) {
 	h := s.values[f.value]
-	if h == nil || f.ttl > f.maxTTL+x.c.Margin || x.learning(f.owner, a.asked) {
+	if h == nil || f.ttl > f.maxTTL+x.h.c.Margin || x.learning(f.owner, a.asked) {
 		return f, false
 	}
-	if !a.asked.Add(f.ttl).After(x.latestPromise(f.owner).Add(x.c.Margin)) {
+	if !a.asked.Add(f.ttl).After(x.latestPromise(f.owner).Add(x.h.c.Margin)) {
 		return f, false // the entry may be older than our coverage
 	}
-	remaining := max(0, max(f.maxTTL, x.o.ExpectedTTL)-f.ttl)
-	f.earliestFetch = a.asked.Add(-remaining - x.c.Slack)
-	lag := x.c.AuthorityLag
+	remaining := max(0, max(f.maxTTL, x.h.o.ExpectedTTL)-f.ttl)
+	f.earliestFetch = a.asked.Add(-remaining - x.h.c.Slack)
+	lag := x.h.c.AuthorityLag
 	if smallestTTL != f.maxTTL {
 		lag += f.maxTTL // the servers are fronted by a cache, or changed the TTL: they may be one TTL behind
 	}
@@ -277,12 +274,12 @@ func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestT
 		return f, false
 	}
 	f.kind, f.shownGoneAt = WithdrawnAddress, shownGoneAt
-	f.formerServer = s.atFormerServer(h, a.asked) || x.zone.formerUnknown(s, a.asked, x.c)
+	f.formerServer = s.atFormerServer(h, a.asked) || x.zone.formerUnknown(s, a.asked, x.h.c)
 	f.proof = !f.formerServer
 	f.staleness = queryDeadline.Sub(shownGoneAt)
 	f.subset, f.samples = s.showsSubsets(queryDeadline), int(s.ordinal-h.last)
 	if since := x.state.shown[f.value]; since.After(h.lastSeen.Add(f.maxTTL)) {
-		f.otherAnswers = int(a.asked.Sub(h.lastSeen) / max(x.interval, time.Second))
+		f.otherAnswers = int(a.asked.Sub(h.lastSeen) / max(x.h.interval, time.Second))
 	}
 	f.viewUnproven = !x.viewProven()
 	return f, true

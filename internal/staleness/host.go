@@ -294,10 +294,7 @@ func (h *Host) answer(a *measurement.Answer, lastOwner bool) {
 }
 
 func (h *Host) answerContext(r *resolver, key stateKey) *answerContext {
-	return &answerContext{
-		c: h.c, o: h.o, zone: h.zones[key.typ], state: r.states[key], sameView: r.sameView,
-		interval: h.interval, maxGap: h.maxGap(),
-	}
+	return &answerContext{h: h, r: r, zone: h.zones[key.typ], state: r.states[key]}
 }
 
 // Wants returns the samples that would confirm or refute this round's findings; nil if nothing is open, or after
@@ -316,7 +313,7 @@ func (h *Host) Wants(now time.Time) []Request {
 				if key.typ != typ || r.states[key].current == nil {
 					continue
 				}
-				open, walkedSince := h.judge(r, key, now)
+				open, walkedSince := h.answerContext(r, key).judge(now)
 				if len(open) > 0 {
 					req.Each = max(req.Each, z.samplesNeeded(now))
 					req.Walk = req.Walk || z.lastWalked.Before(walkedSince)

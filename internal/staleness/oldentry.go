@@ -49,8 +49,8 @@ func (x *answerContext) recordUnpublished(a *answer) {
 		}
 		h := s.values[valueOf(r)]
 		_, largest, _, _ := s.ttls.bounds(a.asked)
-		if h != nil && a.asked.Sub(h.lastSeen) > largest+x.c.AuthorityLag {
-			x.state.unpublished.add(a.received, seconds(r.TTL), x.c)
+		if h != nil && a.asked.Sub(h.lastSeen) > largest+x.h.c.AuthorityLag {
+			x.state.unpublished.add(a.received, seconds(r.TTL), x.h.c)
 			return
 		}
 	}

@@ -153,31 +153,30 @@ func (st *resolverState) suspect(at time.Time, why Why) {
 }
 
 // proof returns the evidence that proves staleness, or "".
-func (x *answerContext) proof(now time.Time) Evidence {
-	st := x.state
+func (st *resolverState) proof(now time.Time, c Constants) Evidence {
 	switch {
-	case st.inflatedProof.holds(now, x.c):
+	case st.inflatedProof.holds(now, c):
 		return TTLInflated
-	case st.withdrawnProof.holds(now, x.c):
+	case st.withdrawnProof.holds(now, c):
 		return WithdrawnAddress
-	case st.staleAnswerProof.holds(now, x.c):
+	case st.staleAnswerProof.holds(now, c):
 		return EDEStale
 	}
 	return ""
 }
 
 // addEvidence takes a confirmed finding of an answer.
-func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) {
-	st := x.state
+func (x *answerContext) addEvidence(a *answer, f finding) {
+	st, c := x.state, x.h.c
 	st.suspect(a.asked, f.why())
 	if f.viewUnproven {
-		r.count(ViewUnproven, a.asked, h.c.Spacing)
+		x.r.count(ViewUnproven, a.asked, c.Spacing)
 		return
 	}
-	r.count(f.kind, a.asked, h.c.Spacing)
+	x.r.count(f.kind, a.asked, c.Spacing)
 	learntUntil := st.secondLearning.last
 	if f.kind != EDEStale {
-		st.secondLearning.evidence(a.asked, h.c)
+		st.secondLearning.evidence(a.asked, c)
 		st.learn(a)
 	}
 	switch f.kind {
@@ -186,8 +185,8 @@ func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) 
 			st.suspicion.Remaining = wait
 			return
 		}
-		if st.isLargest(f.owner, f.ttl, h.sameTTLTolerance()) {
-			st.inflatedProof.add(a.asked, f.ttl, h.sameTTLTolerance(), learntUntil, h.c)
+		if tolerance := x.h.sameTTLTolerance(); st.isLargest(f.owner, f.ttl, tolerance) {
+			st.inflatedProof.add(a.asked, f.ttl, tolerance, learntUntil, c)
 			st.lastInflated = f
 		}
 	case WithdrawnAddress:
@@ -195,20 +194,20 @@ func (h *Host) addEvidence(r *resolver, x *answerContext, a *answer, f finding) 
 			st.suspicion.Remaining = wait
 			return
 		}
-		st.withdrawnProof.add(a.asked, &f, learntUntil, x.zone.withdrawnPieces(a.asked, h.c), h.c)
-		st.staleness.add(a.asked, f.staleness, h.c.Hold)
+		st.withdrawnProof.add(a.asked, &f, learntUntil, x.zone.withdrawnPieces(a.asked, c), c)
+		st.staleness.add(a.asked, f.staleness, c.Hold)
 		st.lastWithdrawn = f
 	case EDEStale:
 		ttl, _ := x.zone.ttl()
-		st.staleAnswerProof.confirm(a.asked, x.zone.validSince, ttl, h.c)
+		st.staleAnswerProof.confirm(a.asked, x.zone.validSince, ttl, c)
 	case TTLFrozen, StaleFirst, ViewUnproven: // not proofs
 	}
 }
 
 // judge judges the answers to one question that are not judged yet, oldest first. It returns the findings that are
 // still to be confirmed, and the earliest time of a delegation walk that confirms them.
-func (h *Host) judge(r *resolver, key stateKey, now time.Time) (open []finding, walkedSince time.Time) {
-	st, x := r.states[key], h.answerContext(r, key)
+func (x *answerContext) judge(now time.Time) (open []finding, walkedSince time.Time) {
+	st, c := x.state, x.h.c
 	st.unconfirmed = nil
 	for _, a := range []*answer{st.pendingAnswer, st.current} {
 		if a == nil || a.judged {
@@ -217,19 +216,19 @@ func (h *Host) judge(r *resolver, key stateKey, now time.Time) (open []finding, 
 		found := x.findings(a)
 		if a.markedStale && !x.zoneKnown(now) {
 			// Nothing can confirm it, so it proves nothing, but it is the resolver's own statement.
-			r.count(EDEStale, a.asked, h.c.Spacing)
+			x.r.count(EDEStale, a.asked, c.Spacing)
 			st.suspect(a.asked, Why{Kind: WhyStaleAnswersUnverified})
 		}
-		r.recordUpstream(a.asked, found, h.c)
+		x.r.recordUpstream(a.asked, found, c)
 		since := a.received
-		if x.proof(now) != "" {
-			since = now.Add(-h.c.Hold)
+		if st.proof(now, c) != "" {
+			since = now.Add(-c.Hold)
 		}
 		var pending []finding
 		for _, f := range found {
 			if f.kind == TTLInflated && !f.viewUnproven && !f.formerServer {
-				st.excess.add(a.asked, f.ttl-f.maxTTL, h.c.Hold)
-				st.inflatedProof.seenAgain(a.asked, f.promised, h.c)
+				st.excess.add(a.asked, f.ttl-f.maxTTL, c.Hold)
+				st.inflatedProof.seenAgain(a.asked, f.promised, c)
 			}
 			if !f.proof {
 				st.suspect(a.asked, f.why())
@@ -238,7 +237,7 @@ func (h *Host) judge(r *resolver, key stateKey, now time.Time) (open []finding, 
 				pending = append(pending, f)
 			}
 		}
-		if len(pending) > 0 && now.Sub(a.received) <= h.c.Hold/3 {
+		if len(pending) > 0 && now.Sub(a.received) <= c.Hold/3 {
 			open = append(open, pending...)
 			walkedSince = later(walkedSince, since)
 			why := pending[0].why()
@@ -248,7 +247,7 @@ func (h *Host) judge(r *resolver, key stateKey, now time.Time) (open []finding, 
 		}
 		for _, f := range found {
 			if f.proof && x.confirmed(a, f, since) {
-				h.addEvidence(r, x, a, f)
+				x.addEvidence(a, f)
 			}
 		}
 		a.judged = true
@@ -262,17 +261,18 @@ func (h *Host) judge(r *resolver, key stateKey, now time.Time) (open []finding, 
 	return open, walkedSince
 }
 
-// withdrawnAddresses lists the addresses of an answer that the zone is shown not to publish any more: because they were
-// withdrawn themselves, or because a CNAME that leads to them was.
-func (h *Host) withdrawnAddresses(r *resolver, key stateKey, a *answer) []netip.Addr {
+// withdrawnAddresses lists the addresses of this round's answer that the zone is shown not to publish any more: because
+// they were withdrawn themselves, or because a CNAME that leads to them was.
+func (x *answerContext) withdrawnAddresses() []netip.Addr {
+	a := x.state.current
 	if a == nil {
 		return nil
 	}
-	x := h.answerContext(r, key)
-	x.ignorePromises = true
+	unpromised := *x
+	unpromised.ignorePromises = true
 	withdrawn := make(map[value]bool)
 	chainMoved := false
-	for _, f := range x.findings(a) {
+	for _, f := range unpromised.findings(a) {
 		if f.kind == WithdrawnAddress {
 			withdrawn[f.value] = true
 			chainMoved = chainMoved || !f.value.addr.IsValid()
@@ -283,7 +283,7 @@ func (h *Host) withdrawnAddresses(r *resolver, key stateKey, a *answer) []netip.
 	}
 	var out []netip.Addr
 	for _, rec := range a.records {
-		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !x.zone.showed(valueOf(rec), h.began)) {
+		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !x.zone.showed(valueOf(rec), x.h.began)) {
 			out = append(out, rec.Addr)
 		}
 	}

@@ -76,8 +76,8 @@ func (h *Host) Upstream(resolver netip.AddrPort, asked time.Time, reached bool) 
 
 // provedOf reports whether the evidence against a resolver is a proof, for any type.
 func (h *Host) provedOf(r *resolver, now time.Time) bool {
-	for key := range r.states {
-		if h.answerContext(r, key).proof(now) != "" {
+	for _, st := range r.states {
+		if st.proof(now, h.c) != "" {
 			return true
 		}
 	}
