@@ -25,15 +25,12 @@ func (t *tally) known() int { return t.survived + len(t.lost) + len(t.closed) }
 // shorter of two observations that agree. It is IdleUnknown without a majority, or if no two agree. Both kinds of
 // loss are returned as IdleDropped.
 func (t *tally) ending() (report.IdleEnding, *report.IdleObservation) {
+	lost, closed := agreed(t.lost), agreed(t.closed)
 	switch n := t.known(); {
-	case 2*len(t.lost) > n:
-		if o := agreed(t.lost); o != nil {
-			return report.IdleDropped, o
-		}
-	case 2*len(t.closed) > n:
-		if o := agreed(t.closed); o != nil {
-			return report.IdleClosed, o
-		}
+	case lost != nil && 2*len(t.lost) > n:
+		return report.IdleDropped, lost
+	case closed != nil && 2*len(t.closed) > n:
+		return report.IdleClosed, closed
 	case 2*t.survived > n:
 		return report.IdleSurvived, nil
 	}
@@ -172,19 +169,17 @@ func byAfter(a, b report.IdleObservation) int { return cmp.Compare(a.After, b.Af
 func Judge(observations []report.IdleObservation) report.IdleBounds {
 	var b report.IdleBounds
 	f := findings{steps: tallies(observations)}
-	unsteady := false
+	longer := false // a silence longer than one that ended a connection was survived
 	for _, t := range f.steps {
 		if t.survived > 0 {
 			f.longest = t.step
 		}
-		ending, end := t.ending()
-		unsteady = unsteady || t.survived > 0 && t.survived < t.known() || ending == report.IdleUnknown && t.known() > 1
-		if ending == report.IdleClosed && (f.closed == nil || end.After < f.closed.After) {
+		if ending, end := t.ending(); ending == report.IdleClosed && (f.closed == nil || end.After < f.closed.After) {
 			f.closed = end
 		}
 	}
 	if f.closed != nil && f.longest > f.closed.After {
-		f.closed, unsteady = nil, true
+		f.closed, longer = nil, true
 	}
 	for _, t := range f.steps {
 		// After the server's limit the path has nothing left to lose.
@@ -195,7 +190,7 @@ func Judge(observations []report.IdleObservation) report.IdleBounds {
 	if f.lost != nil {
 		b.Lost, b.LostBy = f.lost.After, f.lost.How
 		f.longest = max(f.longest, f.outlived())
-		unsteady = unsteady || f.longest > b.Lost
+		longer = longer || f.longest > b.Lost
 	}
 	if f.closed != nil {
 		b.Closed, b.ClosedBy = f.closed.After, f.closed.How
@@ -206,10 +201,7 @@ func Judge(observations []report.IdleObservation) report.IdleBounds {
 		}
 	}
 	b.Reason = f.reason(&b)
-	events := f.countEvents()
-	if unsteady || events > 0 {
-		b.Unsteady = f.unsteady(events)
-	}
+	b.Unsteady = f.unsteady(f.countEvents(), longer)
 	if f.lost == nil && f.closed == nil {
 		b.Open = f.open(&b)
 	}
@@ -265,8 +257,8 @@ func (f *findings) reason(b *report.IdleBounds) report.IdleReason {
 	return report.IdleReasonUnknown
 }
 
-// unsteady names the contradiction. events is the number of ends by events.
-func (f *findings) unsteady(events int) report.IdleUnsteady {
+// unsteady names the first contradiction; the zero value if there is none. events is the number of ends by events.
+func (f *findings) unsteady(events int, longer bool) report.IdleUnsteady {
 	if events > 0 {
 		return report.IdleUnsteady{Kind: report.IdleEndedTogether, Connections: events}
 	}
@@ -280,7 +272,10 @@ func (f *findings) unsteady(events int) report.IdleUnsteady {
 			return report.IdleUnsteady{Kind: report.IdleEndsDiffer, Connections: t.known(), Silence: t.step}
 		}
 	}
-	return report.IdleUnsteady{Kind: report.IdleLongerSurvived, Silence: f.longest}
+	if longer {
+		return report.IdleUnsteady{Kind: report.IdleLongerSurvived, Silence: f.longest}
+	}
+	return report.IdleUnsteady{}
 }
 
 // open is why silences longer than those survived have no result: the first connection without one, or one that ended
