@@ -135,9 +135,9 @@ func (c *Client) CookieSeen() bool { return c.cookies > 0 }
 // setHello makes the hello with this message number the current flight. The transcript begins with the last hello: one
 // that was answered by a HelloVerifyRequest is not part of it (RFC 6347 §4.2.1).
 func (c *Client) setHello(seq uint16) {
-	hello := message{devicetls.Message{Type: typeClientHello, Body: c.body(c.random, c.cookie)}, seq}
+	hello := message{devicetls.Message{Type: devicetls.TypeClientHello, Body: c.body(c.random, c.cookie)}, seq}
 	c.helloSeq = seq
-	c.out = []outgoing{{contentType: recordHandshake, version: versionHello, message: hello}}
+	c.out = []outgoing{{contentType: devicetls.RecordHandshake, version: versionHello, message: hello}}
 	c.transcript = hello.appendWhole(nil)
 }
 
@@ -157,7 +157,7 @@ func (c *Client) Send() [][]byte {
 		}
 	}
 	for _, o := range c.out {
-		if o.contentType != recordHandshake {
+		if o.contentType != devicetls.RecordHandshake {
 			reserve(maxOverhead + len(o.body))
 			b = c.appendRecord(b, o.contentType, o.version, o.epoch, o.body)
 			continue
@@ -183,7 +183,7 @@ func (c *Client) appendRecord(b []byte, contentType uint8, version, epoch uint16
 	}
 	if id := c.flight.ConnectionID; len(id) > 0 {
 		sealed := c.answer.Out.SealConnectionID(nil, number, contentType, version, id, body)
-		return append(appendHeader(b, devicetls.TypeConnectionID, version, number, id, len(sealed)), sealed...)
+		return append(appendHeader(b, devicetls.RecordConnectionID, version, number, id, len(sealed)), sealed...)
 	}
 	b = appendHeader(b, contentType, version, number, nil, len(body)+c.answer.Out.Overhead())
 	return c.answer.Out.SealNumbered(b, number, contentType, version, body)
@@ -257,11 +257,11 @@ func (c *Client) takeDatagram(datagram []byte, step Step) (Step, error) {
 func (c *Client) takeRecord(r record) (Step, error) {
 	body := r.body
 	switch {
-	case r.epoch == 1 && c.epoch == 0 && r.contentType == recordHandshake && c.early == nil:
+	case r.epoch == 1 && c.epoch == 0 && r.contentType == devicetls.RecordHandshake && c.early == nil:
 		r.body = bytes.Clone(body)
 		c.early = &r
 		return Waiting, nil
-	case r.epoch != c.epoch, !c.replay[r.epoch].fresh(r.number & maxSequence), r.epoch == 0 && len(body) > maxPlaintext:
+	case r.epoch != c.epoch, !c.replay[r.epoch].fresh(r.number & maxSequence), r.epoch == 0 && len(body) > devicetls.MaxPlaintext:
 		return Waiting, nil
 	case r.epoch == 1:
 		var err error
@@ -273,15 +273,15 @@ func (c *Client) takeRecord(r record) (Step, error) {
 		}
 	}
 	c.replay[r.epoch].add(r.number & maxSequence)
-	if len(body) == 0 && r.contentType != recordApplicationData {
+	if len(body) == 0 && r.contentType != devicetls.RecordApplicationData {
 		return Waiting, nil // a device ignores empty records
 	}
 	switch r.contentType {
-	case recordAlert:
+	case devicetls.RecordAlert:
 		return Waiting, devicetls.CheckAlert(body)
-	case recordChangeCipherSpec:
+	case devicetls.RecordChangeCipherSpec:
 		if len(body) != 1 || body[0] != 1 {
-			return Waiting, &devicetls.MalformedError{Detail: measurement.Detail{Kind: measurement.DetailUnexpectedRecord, N: recordChangeCipherSpec}}
+			return Waiting, &devicetls.MalformedError{Detail: measurement.Detail{Kind: measurement.DetailUnexpectedRecord, N: devicetls.RecordChangeCipherSpec}}
 		}
 		if c.state == finishSent {
 			c.ccsSeen = true
@@ -289,12 +289,12 @@ func (c *Client) takeRecord(r record) (Step, error) {
 		if c.awaitsChange() {
 			c.epoch = 1
 		}
-	case recordApplicationData:
+	case devicetls.RecordApplicationData:
 		if c.state == established && len(c.received) < maxReceived {
 			c.received = append(c.received, bytes.Clone(body))
 			return Data, nil
 		}
-	case recordHandshake:
+	case devicetls.RecordHandshake:
 		return c.takeFragments(body)
 	}
 	return Waiting, nil
@@ -426,10 +426,10 @@ func (c *Client) takeMessage(m message) (Step, error) {
 		}
 	case finishSent:
 		switch {
-		case c.epoch == 0 && m.Type == typeNewSessionTicket:
+		case c.epoch == 0 && m.Type == devicetls.TypeNewSessionTicket:
 			c.answer.AddToTranscript(m.appendWhole(nil))
 			return Waiting, c.flight.TakeTicket(m.Body)
-		case c.epoch == 1 && m.Type == typeFinished:
+		case c.epoch == 1 && m.Type == devicetls.TypeFinished:
 			if err := c.answer.Verify(m.Body); err != nil {
 				return Waiting, err
 			}
@@ -472,18 +472,18 @@ func (c *Client) Seal(data []byte) []byte {
 	if c.state != established {
 		return nil
 	}
-	return c.appendRecord(nil, recordApplicationData, Version, 1, data)
+	return c.appendRecord(nil, devicetls.RecordApplicationData, Version, 1, data)
 }
 
 // Close returns a datagram with a close_notify alert, on which the server drops its state and stops retransmitting;
 // nil if the server has no state yet.
 func (c *Client) Close() []byte {
-	notify := []byte{alertWarning, alertCloseNotify}
+	notify := []byte{devicetls.AlertWarning, devicetls.AlertCloseNotify}
 	switch {
 	case c.state == established:
-		return c.appendRecord(nil, recordAlert, Version, 1, notify)
+		return c.appendRecord(nil, devicetls.RecordAlert, Version, 1, notify)
 	case c.flight.Bytes > 0 || c.state == cookieSent:
-		return c.appendRecord(nil, recordAlert, Version, 0, notify)
+		return c.appendRecord(nil, devicetls.RecordAlert, Version, 0, notify)
 	}
 	return nil
 }

@@ -97,11 +97,11 @@ func accepted(t testing.TB) *Client {
 
 // ticketDatagram returns a NewSessionTicket of n bytes after OpenSSL's flight, in one fragment.
 func ticketDatagram(n int) []byte {
-	return handshakeDatagram(70, fragment{messageType: typeNewSessionTicket, length: n, seq: 6, data: ticketOf(n)})
+	return handshakeDatagram(70, fragment{messageType: devicetls.TypeNewSessionTicket, length: n, seq: 6, data: ticketOf(n)})
 }
 
 func changeDatagram() []byte {
-	return append(appendHeader(nil, recordChangeCipherSpec, Version, 80, nil, 1), 1)
+	return append(appendHeader(nil, devicetls.RecordChangeCipherSpec, Version, 80, nil, 1), 1)
 }
 
 // sealed returns a record encrypted with the server's key.
@@ -238,22 +238,22 @@ func TestTakeAlert(t *testing.T) {
 		alert  []byte
 		want   int // description; -1: none
 	}{
-		"fatal":                {New([32]byte{}), plain(recordAlert, 2, 40), 40},
-		"close_notify":         {New([32]byte{}), plain(recordAlert, 1, 0), 0},
-		"a warning: ignored":   {New([32]byte{}), plain(recordAlert, 1, 90), -1},
-		"of one byte: ignored": {New([32]byte{}), plain(recordAlert, 2), -1},
-		"encrypted, before there are keys: ignored":     {New([32]byte{}), append(appendHeader(nil, recordAlert, Version, 1<<48, nil, 2), 2, 40), -1},
-		"in the clear, after Finish":                    {finishing(t), plain(recordAlert, 2, 42), 42},
+		"fatal":                {New([32]byte{}), plain(devicetls.RecordAlert, 2, 40), 40},
+		"close_notify":         {New([32]byte{}), plain(devicetls.RecordAlert, 1, 0), 0},
+		"a warning: ignored":   {New([32]byte{}), plain(devicetls.RecordAlert, 1, 90), -1},
+		"of one byte: ignored": {New([32]byte{}), plain(devicetls.RecordAlert, 2), -1},
+		"encrypted, before there are keys: ignored":     {New([32]byte{}), append(appendHeader(nil, devicetls.RecordAlert, Version, 1<<48, nil, 2), 2, 40), -1},
+		"in the clear, after Finish":                    {finishing(t), plain(devicetls.RecordAlert, 2, 42), 42},
 		"encrypted, before ChangeCipherSpec: ignored":   {finishing(t), nil, -1},
 		"encrypted, after ChangeCipherSpec":             {accepted(t), nil, 48},
-		"in the clear, after ChangeCipherSpec: ignored": {accepted(t), plain(recordAlert, 2, 40), -1},
+		"in the clear, after ChangeCipherSpec: ignored": {accepted(t), plain(devicetls.RecordAlert, 2, 40), -1},
 		"in the clear, after the handshake: ignored": {
-			func() *Client { c := accepted(t); c.state = established; return c }(), plain(recordAlert, 2, 40), -1,
+			func() *Client { c := accepted(t); c.state = established; return c }(), plain(devicetls.RecordAlert, 2, 40), -1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.alert == nil {
-				test.alert = sealed(test.client, recordAlert, 0, []byte{2, 48})
+				test.alert = sealed(test.client, devicetls.RecordAlert, 0, []byte{2, 48})
 			}
 			_, err := test.client.Take(test.alert)
 			var alert *devicetls.AlertError
@@ -269,31 +269,31 @@ func TestTakeAlert(t *testing.T) {
 }
 
 func TestTakeFinished(t *testing.T) {
-	finished := fragment{messageType: typeFinished, length: 12, seq: 7, data: make([]byte, 12)}
+	finished := fragment{messageType: devicetls.TypeFinished, length: 12, seq: 7, data: make([]byte, 12)}
 	for name, test := range map[string]struct {
 		datagram func(*Client) []byte
 		want     error
 	}{
-		"a wrong Finished":      {func(c *Client) []byte { return sealed(c, recordHandshake, 0, finished.bytes()) }, devicetls.ErrNotVerified},
+		"a wrong Finished":      {func(c *Client) []byte { return sealed(c, devicetls.RecordHandshake, 0, finished.bytes()) }, devicetls.ErrNotVerified},
 		"in the clear: ignored": {func(*Client) []byte { return handshakeDatagram(9, finished) }, nil},
 		"record changed: not verified": {func(c *Client) []byte {
-			b := sealed(c, recordHandshake, 0, finished.bytes())
+			b := sealed(c, devicetls.RecordHandshake, 0, finished.bytes())
 			b[len(b)-1] ^= 1
 			return b
 		}, devicetls.ErrNotVerified},
 		"record number changed: not verified": {func(c *Client) []byte {
-			b := sealed(c, recordHandshake, 0, finished.bytes())
+			b := sealed(c, devicetls.RecordHandshake, 0, finished.bytes())
 			b[10]++
 			return b
 		}, devicetls.ErrNotVerified},
 		"too short to be encrypted: not verified": {func(*Client) []byte {
-			return append(appendHeader(nil, recordHandshake, Version, 1<<48, nil, 15), make([]byte, 15)...)
+			return append(appendHeader(nil, devicetls.RecordHandshake, Version, 1<<48, nil, 15), make([]byte, 15)...)
 		}, devicetls.ErrNotVerified},
 		"of epoch 2: ignored": {func(*Client) []byte {
-			return append(appendHeader(nil, recordHandshake, Version, 2<<48, nil, 24), make([]byte, 24)...)
+			return append(appendHeader(nil, devicetls.RecordHandshake, Version, 2<<48, nil, 24), make([]byte, 24)...)
 		}, nil},
 		"another message: malformed": {func(c *Client) []byte {
-			return sealed(c, recordHandshake, 0, fragment{messageType: 11, length: 12, seq: 7, data: make([]byte, 12)}.bytes())
+			return sealed(c, devicetls.RecordHandshake, 0, fragment{messageType: 11, length: 12, seq: 7, data: make([]byte, 12)}.bytes())
 		}, devicetls.ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -310,9 +310,9 @@ func TestTakeFinished(t *testing.T) {
 // reassembled at the end of the datagram.
 func TestTakeBeforeChangeCipherSpec(t *testing.T) {
 	part := func(offset, n int) []byte {
-		return handshakeDatagram(70+uint64(offset), fragment{messageType: typeNewSessionTicket, length: 30, seq: 6, offset: offset, data: ticketOf(30)[offset : offset+n]})
+		return handshakeDatagram(70+uint64(offset), fragment{messageType: devicetls.TypeNewSessionTicket, length: 30, seq: 6, offset: offset, data: ticketOf(30)[offset : offset+n]})
 	}
-	alert := func(c *Client) []byte { return sealed(c, recordAlert, 0, []byte{2, 48}) }
+	alert := func(c *Client) []byte { return sealed(c, devicetls.RecordAlert, 0, []byte{2, 48}) }
 	for name, test := range map[string]struct {
 		datagrams func(*Client) [][]byte
 		want      error // [devicetls.ErrMalformed] stands for any malformed message
@@ -328,19 +328,19 @@ func TestTakeBeforeChangeCipherSpec(t *testing.T) {
 			return [][]byte{part(0, 20), slices.Concat(part(20, 10), changeDatagram()), alert(c)}
 		}, nil, true},
 		"alert in the clear behind ChangeCipherSpec that came before the ticket": {func(*Client) [][]byte {
-			return [][]byte{changeDatagram(), plain(recordAlert, 2, 48)}
+			return [][]byte{changeDatagram(), plain(devicetls.RecordAlert, 2, 48)}
 		}, nil, true},
 		"Finished in the clear instead of ChangeCipherSpec": {func(*Client) [][]byte {
-			return [][]byte{ticketDatagram(6), handshakeDatagram(71, fragment{messageType: typeFinished, length: 12, seq: 7, data: make([]byte, 12)})}
+			return [][]byte{ticketDatagram(6), handshakeDatagram(71, fragment{messageType: devicetls.TypeFinished, length: 12, seq: 7, data: make([]byte, 12)})}
 		}, devicetls.ErrMalformed, false},
 		"Finished before ChangeCipherSpec: kept": {func(c *Client) [][]byte {
-			wrong := sealed(c, recordHandshake, 0, fragment{messageType: typeFinished, length: 12, seq: 7, data: make([]byte, 12)}.bytes())
+			wrong := sealed(c, devicetls.RecordHandshake, 0, fragment{messageType: devicetls.TypeFinished, length: 12, seq: 7, data: make([]byte, 12)}.bytes())
 			return [][]byte{ticketDatagram(6), wrong, changeDatagram()}
 		}, devicetls.ErrNotVerified, false},
 		"more than MaxHandshake bytes of tickets": {func(*Client) [][]byte {
 			var all []byte
 			for seq := range uint16(5) {
-				all = append(all, handshakeDatagram(100+uint64(seq), fragment{messageType: typeNewSessionTicket, length: 15000, seq: 6 + seq, data: ticketOf(15000)})...)
+				all = append(all, handshakeDatagram(100+uint64(seq), fragment{messageType: devicetls.TypeNewSessionTicket, length: 15000, seq: 6 + seq, data: ticketOf(15000)})...)
 			}
 			return [][]byte{all}
 		}, devicetls.ErrTooLong, false},
@@ -406,14 +406,14 @@ func TestTakeUnfit(t *testing.T) {
 		},
 		"an empty record before others: unfit": {
 			func(d [][]byte) [][]byte {
-				d[1] = slices.Concat(appendHeader(nil, recordApplicationData, Version, 60, nil, 0), d[1])
+				d[1] = slices.Concat(appendHeader(nil, devicetls.RecordApplicationData, Version, 60, nil, 0), d[1])
 				return d
 			},
 			[]measurement.UnfitReason{{Kind: measurement.UnfitEmptyRecord}},
 		},
 		"an empty record in its own datagram: fit": {
 			func(d [][]byte) [][]byte {
-				return slices.Insert(d, 1, appendHeader(nil, recordApplicationData, Version, 60, nil, 0))
+				return slices.Insert(d, 1, appendHeader(nil, devicetls.RecordApplicationData, Version, 60, nil, 0))
 			}, nil,
 		},
 		"a datagram of other bytes: fit": {func(d [][]byte) [][]byte { return slices.Insert(d, 1, []byte{1, 2, 3}) }, nil},
@@ -425,7 +425,7 @@ func TestTakeUnfit(t *testing.T) {
 				first, second := f, f
 				first.data, second.data, second.offset = f.data[:half], f.data[half:], half
 				body := slices.Concat(first.bytes(), second.bytes())
-				d[1] = slices.Concat(appendHeader(nil, recordHandshake, Version, 50, nil, len(body)), body, rest)
+				d[1] = slices.Concat(appendHeader(nil, devicetls.RecordHandshake, Version, 50, nil, len(body)), body, rest)
 				return d
 			},
 			[]measurement.UnfitReason{{Kind: measurement.UnfitSplitFragments}},
@@ -437,7 +437,7 @@ func TestTakeUnfit(t *testing.T) {
 		},
 		"a record longer than 2^14 bytes: fit": {
 			func(d [][]byte) [][]byte {
-				return slices.Insert(d, 1, append(appendHeader(nil, recordHandshake, Version, 60, nil, maxPlaintext+1), make([]byte, maxPlaintext+1)...))
+				return slices.Insert(d, 1, append(appendHeader(nil, devicetls.RecordHandshake, Version, 60, nil, devicetls.MaxPlaintext+1), make([]byte, devicetls.MaxPlaintext+1)...))
 			}, nil,
 		},
 	} {
@@ -460,16 +460,16 @@ func TestConnectionID(t *testing.T) {
 	}
 	wire := slices.Concat(c.Send()...)
 	header := recordHeader + 3
-	at := bytes.LastIndex(wire, []byte{recordChangeCipherSpec, 0xfe, 0xfd}) + recordHeader + 1
+	at := bytes.LastIndex(wire, []byte{devicetls.RecordChangeCipherSpec, 0xfe, 0xfd}) + recordHeader + 1
 	last := wire[at:]
-	if last[0] != devicetls.TypeConnectionID || !bytes.Equal(last[11:14], []byte{7, 8, 9}) || int(binary.BigEndian.Uint16(last[14:])) != len(last)-header {
+	if last[0] != devicetls.RecordConnectionID || !bytes.Equal(last[11:14], []byte{7, 8, 9}) || int(binary.BigEndian.Uint16(last[14:])) != len(last)-header {
 		t.Fatalf("the record after ChangeCipherSpec is % x", last)
 	}
 	finished := c.out[len(c.out)-1].message
 	sealed := func(id ...byte) []byte {
-		return c.answer.Out.SealConnectionID(nil, binary.BigEndian.Uint64(last[3:]), recordHandshake, Version, id, finished.appendWhole(nil))
+		return c.answer.Out.SealConnectionID(nil, binary.BigEndian.Uint64(last[3:]), devicetls.RecordHandshake, Version, id, finished.appendWhole(nil))
 	}
-	if finished.Type != typeFinished || len(finished.Body) != 12 || !bytes.Equal(last[header:], sealed(7, 8, 9)) {
+	if finished.Type != devicetls.TypeFinished || len(finished.Body) != 12 || !bytes.Equal(last[header:], sealed(7, 8, 9)) {
 		t.Errorf("% x is not Finished under the connection id", last[header:])
 	}
 	if bytes.Equal(last[header:], sealed(7, 8, 8)) {
@@ -484,8 +484,8 @@ func TestTakeMalformed(t *testing.T) {
 	for name, d := range map[string][]byte{
 		"a certificate before the hello": handshakeDatagram(0, fragment{messageType: 11}),
 		"a ServerHello of 3 bytes":       handshakeDatagram(0, fragment{messageType: 2, length: 3, data: make([]byte, 3)}),
-		"an alert of one byte":           plain(recordAlert, 2),
-		"ChangeCipherSpec of 2":          plain(recordChangeCipherSpec, 2),
+		"an alert of one byte":           plain(devicetls.RecordAlert, 2),
+		"ChangeCipherSpec of 2":          plain(devicetls.RecordChangeCipherSpec, 2),
 	} {
 		if _, err := New([32]byte{}).Take(d); !errors.Is(err, devicetls.ErrMalformed) {
 			t.Errorf("%s: %v, want ErrMalformed", name, err)
@@ -609,14 +609,14 @@ func TestHandshake(t *testing.T) {
 				t.Error("more was received than came")
 			}
 			for i := range uint64(2 * maxReceived) {
-				if _, err := s.Take(sealed(s.Client, recordApplicationData, 100+i, []byte{1})); err != nil {
+				if _, err := s.Take(sealed(s.Client, devicetls.RecordApplicationData, 100+i, []byte{1})); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if len(s.received) != maxReceived {
 				t.Errorf("%d messages wait, want %d", len(s.received), maxReceived)
 			}
-			if step, err := s.Take(plain(recordApplicationData, 1, 2, 3)); step != Waiting || err != nil {
+			if step, err := s.Take(plain(devicetls.RecordApplicationData, 1, 2, 3)); step != Waiting || err != nil {
 				t.Errorf("data in the clear: step %d, error %v", step, err)
 			}
 		})
@@ -642,7 +642,7 @@ func TestClose(t *testing.T) {
 	if b := New([32]byte{}).Close(); b != nil {
 		t.Errorf("before any answer: % x", b)
 	}
-	if b := withFlight(t).Close(); !bytes.HasSuffix(b, []byte{1, 0}) || b[0] != recordAlert {
+	if b := withFlight(t).Close(); !bytes.HasSuffix(b, []byte{1, 0}) || b[0] != devicetls.RecordAlert {
 		t.Errorf("after the flight: % x", b)
 	}
 }

@@ -17,15 +17,8 @@ const (
 	versionHello = 0xfeff
 )
 
-// Handshake message types that this package handles itself (RFC 6347 §4.3.2, RFC 5077 §3.3). [devicetls.Flight] reads
-// those of the server flight.
-const (
-	typeClientHello        = 1
-	typeHelloVerifyRequest = 3
-	typeNewSessionTicket   = 4
-	typeServerHelloDone    = 14
-	typeFinished           = 20
-)
+// typeHelloVerifyRequest is the handshake message that only DTLS has (RFC 6347 §4.3.2).
+const typeHelloVerifyRequest = 3
 
 // Hello returns the body of the device's ClientHello. Without a cookie it has 87 bytes, which the headers of message
 // and record make 112. Without the connection id, as of devices on other systems, it has 5 bytes less.

@@ -46,7 +46,7 @@ func TestHello(t *testing.T) {
 
 // handshakeDatagram returns a record in the clear with one fragment.
 func handshakeDatagram(number uint64, f fragment) []byte {
-	return append(appendHeader(nil, recordHandshake, Version, number, nil, messageHeader+len(f.data)), f.bytes()...)
+	return append(appendHeader(nil, devicetls.RecordHandshake, Version, number, nil, messageHeader+len(f.data)), f.bytes()...)
 }
 
 // bytes returns the fragment as it is in a record.

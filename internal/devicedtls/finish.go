@@ -24,11 +24,11 @@ func (c *Client) Finish(certificate *tls.Certificate) error {
 	c.out = nil
 	finished := len(answer.Messages) - 1
 	for n, m := range answer.Messages[:finished] {
-		c.out = append(c.out, outgoing{contentType: recordHandshake, version: Version, message: numbered(n, m)})
+		c.out = append(c.out, outgoing{contentType: devicetls.RecordHandshake, version: Version, message: numbered(n, m)})
 	}
 	c.out = append(c.out,
-		outgoing{contentType: recordChangeCipherSpec, version: Version, body: []byte{1}},
-		outgoing{contentType: recordHandshake, version: Version, epoch: 1, message: numbered(finished, answer.Messages[finished])})
+		outgoing{contentType: devicetls.RecordChangeCipherSpec, version: Version, body: []byte{1}},
+		outgoing{contentType: devicetls.RecordHandshake, version: Version, epoch: 1, message: numbered(finished, answer.Messages[finished])})
 	c.state, c.answer, c.transcript = finishSent, answer, nil
 	return nil
 }

@@ -20,9 +20,9 @@ func FuzzDatagram(f *testing.F) {
 			}
 			f.Add(state, slices.Concat(all...), all[0])
 		}
-		f.Add(state, plain(recordAlert, 1, 0), plain(recordChangeCipherSpec, 1))
-		f.Add(state, handshakeDatagram(0, fragment{messageType: typeNewSessionTicket, length: 6, seq: 6, data: make([]byte, 6)}), []byte("HTTP/1.1"))
-		f.Add(state, append(appendHeader(nil, recordApplicationData, Version, 1<<48, nil, 24), make([]byte, 24)...), cookieDatagram(0, []byte{1}))
+		f.Add(state, plain(devicetls.RecordAlert, 1, 0), plain(devicetls.RecordChangeCipherSpec, 1))
+		f.Add(state, handshakeDatagram(0, fragment{messageType: devicetls.TypeNewSessionTicket, length: 6, seq: 6, data: make([]byte, 6)}), []byte("HTTP/1.1"))
+		f.Add(state, append(appendHeader(nil, devicetls.RecordApplicationData, Version, 1<<48, nil, 24), make([]byte, 24)...), cookieDatagram(0, []byte{1}))
 	}
 	afterCookie := New([32]byte{})
 	if _, err := afterCookie.Take(captured(f, "openssl")[0]); err != nil {

@@ -8,28 +8,14 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicetls"
 )
 
-// Record content types (RFC 5246 §6.2.1).
-const (
-	recordChangeCipherSpec = 20
-	recordAlert            = 21
-	recordHandshake        = 22
-	recordApplicationData  = 23
-)
-
 const (
 	recordHeader  = 13
-	maxPlaintext  = 1 << 14             // RFC 5246 §6.2.1
-	maxRecord     = maxPlaintext + 2048 // RFC 6347 §4.1 and RFC 5246 §6.2.3
-	messageHeader = 12                  // RFC 6347 §4.2.2
+	maxRecord     = devicetls.MaxPlaintext + 2048 // RFC 6347 §4.1 and RFC 5246 §6.2.3
+	messageHeader = 12                            // RFC 6347 §4.2.2
 	maxSequence   = 1<<48 - 1
 	// maxOverhead is the largest size of a record without its content: header, connection id, explicit nonce,
 	// padding, and the tag of AES-GCM.
-	maxOverhead = recordHeader + maxConnectionID + 8 + 16 + 16
-	// maxConnectionID is the longest connection id of a server, in bytes; see [devicetls.Flight].
-	maxConnectionID = 32
-
-	alertWarning     = 1
-	alertCloseNotify = 0
+	maxOverhead = recordHeader + devicetls.MaxConnectionID + 8 + 16 + 16
 )
 
 // MaxDatagram is the size of the longest datagram worth reading: one record of the maximum length.
@@ -49,7 +35,7 @@ func parseRecord(datagram []byte) (r record, rest []byte, ok bool) {
 	s := cryptobyte.String(datagram)
 	var body cryptobyte.String
 	ok = s.ReadUint8(&r.contentType) && s.ReadUint16(&r.version) && s.ReadUint64(&r.number) && s.ReadUint16LengthPrefixed(&body) &&
-		r.contentType >= recordChangeCipherSpec && r.contentType <= recordApplicationData &&
+		r.contentType >= devicetls.RecordChangeCipherSpec && r.contentType <= devicetls.RecordApplicationData &&
 		(r.version == versionHello || r.version == Version) && len(body) <= maxRecord
 	r.epoch, r.body = uint16(r.number>>48), body
 	return r, s, ok

@@ -6,11 +6,12 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 )
 
+// Levels and descriptions of alerts (RFC 5246 §7.2) that decide whether a device goes on.
 const (
-	alertWarning         = 1
-	alertFatal           = 2
-	alertCloseNotify     = 0
-	alertNoRenegotiation = 100
+	AlertWarning         = 1
+	AlertFatal           = 2
+	AlertCloseNotify     = 0
+	AlertNoRenegotiation = 100
 )
 
 // CheckAlert returns the error with which the content of an alert record ends a device's session; nil for an alert
@@ -20,7 +21,7 @@ func CheckAlert(body []byte) error {
 	switch {
 	case len(body) != 2:
 		return malformed(measurement.DetailMalformedAlert, len(body))
-	case body[0] == alertFatal, body[0] == alertWarning && (body[1] == alertCloseNotify || body[1] == alertNoRenegotiation):
+	case body[0] == AlertFatal, body[0] == AlertWarning && (body[1] == AlertCloseNotify || body[1] == AlertNoRenegotiation):
 		return &AlertError{Level: body[0], Description: body[1]}
 	}
 	return nil
@@ -35,7 +36,7 @@ type AlertError struct {
 func (e *AlertError) Error() string { return "the server sent the alert " + AlertName(e.Description) }
 
 // CloseNotify reports whether the alert is close_notify, an orderly end of the session.
-func (e *AlertError) CloseNotify() bool { return e.Description == alertCloseNotify }
+func (e *AlertError) CloseNotify() bool { return e.Description == AlertCloseNotify }
 
 // AlertName returns the name and number of an alert description from IANA's registry of TLS alerts, for example
 // "handshake_failure (40)". An unknown description gives only the number.

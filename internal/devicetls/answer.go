@@ -68,7 +68,7 @@ func (f *Flight) Answer(certificate *tls.Certificate, transcript []byte, frame F
 	if err != nil {
 		return nil, fmt.Errorf("compute Finished: %w", err)
 	}
-	return a, a.add(typeFinished, func(b *cryptobyte.Builder) { b.AddBytes(finished) })
+	return a, a.add(TypeFinished, func(b *cryptobyte.Builder) { b.AddBytes(finished) })
 }
 
 // add appends a message to the answer and to the transcript.
@@ -99,7 +99,7 @@ func (a *Answer) addCertificate(certificate *tls.Certificate) (signer crypto.Sig
 		}
 		chain = certificate.Certificate
 	}
-	return signer, a.add(typeCertificate, func(b *cryptobyte.Builder) {
+	return signer, a.add(TypeCertificate, func(b *cryptobyte.Builder) {
 		b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
 			for _, der := range chain {
 				b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(der) })
@@ -118,7 +118,7 @@ func (a *Answer) addKeyExchange(f *Flight) error {
 	if err != nil {
 		return fmt.Errorf("compute the ECDH secret: %w", err)
 	}
-	if err := a.add(typeClientKeyExchange, func(b *cryptobyte.Builder) {
+	if err := a.add(TypeClientKeyExchange, func(b *cryptobyte.Builder) {
 		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(key.PublicKey().Bytes()) })
 	}); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (a *Answer) addCertificateVerify(signer crypto.Signer) error {
 	if err != nil {
 		return fmt.Errorf("sign with the client certificate's key: %w", err)
 	}
-	return a.add(typeCertificateVerify, func(b *cryptobyte.Builder) {
+	return a.add(TypeCertificateVerify, func(b *cryptobyte.Builder) {
 		b.AddUint16(uint16(tls.ECDSAWithP256AndSHA256))
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(signature) })
 	})

@@ -57,11 +57,11 @@ func TestFlightRawChainIsBounded(t *testing.T) {
 	f := NewFlight([32]byte{}, Version)
 	s := new(testServer)
 	hello := s.messages(t, [32]byte{})[0]
-	if err := f.Take(typeServerHello, hello[4:]); err != nil {
+	if err := f.Take(TypeServerHello, hello[4:]); err != nil {
 		t.Fatal(err)
 	}
 	list := slices.Repeat([]byte{0, 0, 2, 0x30, 0}, measurement.MaxChain+8)
-	if err := f.Take(typeCertificate, certificateList(t, list)); err != nil {
+	if err := f.Take(TypeCertificate, certificateList(t, list)); err != nil {
 		t.Fatal(err)
 	}
 	if len(f.RawChain) != measurement.MaxChain {

@@ -138,7 +138,7 @@ func (c *Client) process(data []byte) (step Step, rest []byte, err error) {
 func (c *Client) detectTLS(data []byte) error {
 	if !c.notTLS {
 		const newest = 4 // TLS 1.3, which no record of TLS 1.2 has, but which is not another protocol either
-		ok := (len(data) < 1 || data[0] >= recordChangeCipherSpec && data[0] <= recordApplicationData) &&
+		ok := (len(data) < 1 || data[0] >= RecordChangeCipherSpec && data[0] <= RecordApplicationData) &&
 			(len(data) < 2 || data[1] == 3) && (len(data) < 3 || data[2] <= newest)
 		if ok {
 			return nil
@@ -157,7 +157,7 @@ func (c *Client) detectTLS(data []byte) error {
 // checkLength bounds a record (RFC 5246 §6.2.1, §6.2.3). Only application data may be empty, which is always
 // encrypted, and then has at least its nonce and tag.
 func (c *Client) checkLength(length int) error {
-	most := maxPlaintext
+	most := MaxPlaintext
 	if c.state >= encrypted {
 		most = maxProtected
 	}
@@ -176,13 +176,13 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 		}
 	}
 	switch contentType := record[0]; {
-	case len(body) == 0 && contentType != recordApplicationData:
+	case len(body) == 0 && contentType != RecordApplicationData:
 		return Waiting, malformed(measurement.DetailRecordLength, 0)
-	case contentType == recordAlert:
+	case contentType == RecordAlert:
 		return Waiting, c.takeAlert(body)
-	case contentType == recordHandshake && c.state == established:
+	case contentType == RecordHandshake && c.state == established:
 		return Waiting, nil // a HelloRequest, which a client may ignore (RFC 5246 §7.4.1.1)
-	case contentType == recordHandshake:
+	case contentType == RecordHandshake:
 		if len(c.messages)+len(body) > MaxHandshake {
 			return Waiting, ErrTooLong
 		}
@@ -192,12 +192,12 @@ func (c *Client) takeRecord(record []byte) (Step, error) {
 		}
 		c.messages = append(c.messages, body...)
 		return c.takeMessages()
-	case contentType == recordChangeCipherSpec && c.state == finishSent && c.processed == len(c.messages) &&
+	case contentType == RecordChangeCipherSpec && c.state == finishSent && c.processed == len(c.messages) &&
 		len(body) == 1 && body[0] == 1:
 		c.flight.EndTickets()
 		c.state = encrypted
 		return Waiting, nil
-	case contentType == recordApplicationData && c.state == established:
+	case contentType == RecordApplicationData && c.state == established:
 		if len(body) == 0 {
 			return Waiting, nil
 		}
@@ -271,10 +271,10 @@ func (c *Client) takeMessage(message []byte) (Step, error) {
 			return FlightComplete, nil
 		}
 		return Waiting, nil
-	case c.state == finishSent && messageType == typeNewSessionTicket:
+	case c.state == finishSent && messageType == TypeNewSessionTicket:
 		c.answer.AddToTranscript(message)
 		return Waiting, c.flight.TakeTicket(body)
-	case c.state == encrypted && messageType == typeFinished:
+	case c.state == encrypted && messageType == TypeFinished:
 		if err := c.answer.Verify(body); err != nil {
 			return Waiting, err
 		}
@@ -302,7 +302,7 @@ func (c *Client) Seal(data []byte) []byte {
 	if c.state != established {
 		return nil
 	}
-	return c.answer.Out.Seal(nil, recordApplicationData, data)
+	return c.answer.Out.Seal(nil, RecordApplicationData, data)
 }
 
 // Close returns the record of a close_notify alert (RFC 5246 §7.2.1); nil before the step Done.
@@ -310,5 +310,5 @@ func (c *Client) Close() []byte {
 	if c.state != established {
 		return nil
 	}
-	return c.answer.Out.Seal(nil, recordAlert, []byte{alertWarning, alertCloseNotify})
+	return c.answer.Out.Seal(nil, RecordAlert, []byte{AlertWarning, AlertCloseNotify})
 }

@@ -45,27 +45,27 @@ const MaxHandshake = 64 << 10
 
 // Handshake message types (RFC 5246 §7.4, RFC 5077 §3.3).
 const (
-	typeClientHello        = 1
-	typeServerHello        = 2
-	typeNewSessionTicket   = 4
-	typeCertificate        = 11
-	typeServerKeyExchange  = 12
-	typeCertificateRequest = 13
-	typeServerHelloDone    = 14
-	typeCertificateVerify  = 15
-	typeClientKeyExchange  = 16
-	typeFinished           = 20
+	TypeClientHello        = 1
+	TypeServerHello        = 2
+	TypeNewSessionTicket   = 4
+	TypeCertificate        = 11
+	TypeServerKeyExchange  = 12
+	TypeCertificateRequest = 13
+	TypeServerHelloDone    = 14
+	TypeCertificateVerify  = 15
+	TypeClientKeyExchange  = 16
+	TypeFinished           = 20
 )
 
 // messageNames are the names of the handshake messages that a server sends (RFC 5246 §7.4).
 var messageNames = map[uint8]string{
-	typeServerHello:        "ServerHello",
-	typeNewSessionTicket:   "NewSessionTicket",
-	typeCertificate:        "Certificate",
-	typeServerKeyExchange:  "ServerKeyExchange",
-	typeCertificateRequest: "CertificateRequest",
-	typeServerHelloDone:    "ServerHelloDone",
-	typeFinished:           "Finished",
+	TypeServerHello:        "ServerHello",
+	TypeNewSessionTicket:   "NewSessionTicket",
+	TypeCertificate:        "Certificate",
+	TypeServerKeyExchange:  "ServerKeyExchange",
+	TypeCertificateRequest: "CertificateRequest",
+	TypeServerHelloDone:    "ServerHelloDone",
+	TypeFinished:           "Finished",
 }
 
 // MessageName returns the name of a handshake message that a server sends.
@@ -165,8 +165,8 @@ const HelloSize = 90
 func Hello(random [32]byte) []byte {
 	b := make([]byte, 0, HelloSize)
 	b = append(b,
-		recordHandshake, 3, 3, 0, 85,
-		typeClientHello, 0, 0, 81,
+		RecordHandshake, 3, 3, 0, 85,
+		TypeClientHello, 0, 0, 81,
 		3, 3)
 	b = append(b, random[:]...)
 	b = append(b, 0) // no session to resume

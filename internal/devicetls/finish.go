@@ -22,9 +22,9 @@ func (c *Client) Finish(certificate *tls.Certificate) ([]byte, error) {
 	for n, m := range answer.Messages[:finished] {
 		wire = appendRecords(wire, frame(nil, n, m))
 	}
-	wire = append(wire, recordChangeCipherSpec, 3, 3, 0, 1, 1)
+	wire = append(wire, RecordChangeCipherSpec, 3, 3, 0, 1, 1)
 	c.state, c.answer = finishSent, answer
-	return answer.Out.Seal(wire, recordHandshake, frame(nil, finished, answer.Messages[finished])), nil
+	return answer.Out.Seal(wire, RecordHandshake, frame(nil, finished, answer.Messages[finished])), nil
 }
 
 // frame appends a message with its header: type and length (RFC 5246 §7.4).
@@ -33,10 +33,10 @@ func frame(b []byte, _ int, m Message) []byte {
 	return append(b, m.Body...)
 }
 
-// appendRecords appends a handshake message in records of at most maxPlaintext bytes.
+// appendRecords appends a handshake message in records of at most MaxPlaintext bytes.
 func appendRecords(b, message []byte) []byte {
-	for part := range slices.Chunk(message, maxPlaintext) {
-		b = append(b, recordHandshake, 3, 3)
+	for part := range slices.Chunk(message, MaxPlaintext) {
+		b = append(b, RecordHandshake, 3, 3)
 		b = binary.BigEndian.AppendUint16(b, uint16(len(part)))
 		b = append(b, part...)
 	}

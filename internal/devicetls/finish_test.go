@@ -49,9 +49,9 @@ func TestFinish(t *testing.T) {
 			if got, err := in.Open(sent); err != nil || string(got) != "ping" {
 				t.Errorf("the server opened %q, %v", got, err)
 			}
-			wire := out.Seal(nil, recordHandshake, []byte{0, 0, 0, 0}) // HelloRequest
-			wire = out.Seal(wire, recordApplicationData, nil)
-			wire = out.Seal(wire, recordApplicationData, []byte("pong"))
+			wire := out.Seal(nil, RecordHandshake, []byte{0, 0, 0, 0}) // HelloRequest
+			wire = out.Seal(wire, RecordApplicationData, nil)
+			wire = out.Seal(wire, RecordApplicationData, []byte("pong"))
 			if step, err := takeInPieces(c, wire, test.size); err != nil || step != Data {
 				t.Fatalf("step %d, error %v", step, err)
 			}
@@ -62,7 +62,7 @@ func TestFinish(t *testing.T) {
 				t.Errorf("the server opened close_notify %v, %v", got, err)
 			}
 			var alert *AlertError
-			if _, err := c.Take(out.Seal(nil, recordAlert, []byte{1, 0})); !errors.As(err, &alert) || !alert.CloseNotify() {
+			if _, err := c.Take(out.Seal(nil, RecordAlert, []byte{1, 0})); !errors.As(err, &alert) || !alert.CloseNotify() {
 				t.Errorf("error %v, want close_notify", err)
 			}
 		})
@@ -128,7 +128,7 @@ func finishWith(t *testing.T, s *testServer, more ...func(out *Protection) []byt
 // TestFinishThenEnd: the session is established even if its end comes in the same bytes as the server's Finished.
 func TestFinishThenEnd(t *testing.T) {
 	protected := func(alert ...byte) func(*Protection) []byte {
-		return func(out *Protection) []byte { return out.Seal(nil, recordAlert, alert) }
+		return func(out *Protection) []byte { return out.Seal(nil, RecordAlert, alert) }
 	}
 	for name, test := range map[string]struct {
 		server testServer
@@ -137,7 +137,7 @@ func TestFinishThenEnd(t *testing.T) {
 	}{
 		"close_notify":            {more: []func(*Protection) []byte{protected(1, 0)}, err: true},
 		"a fatal alert":           {more: []func(*Protection) []byte{protected(2, 80)}, err: true},
-		"an alert in the clear":   {more: []func(*Protection) []byte{func(*Protection) []byte { return record(recordAlert, []byte{2, 80}) }}, err: true},
+		"an alert in the clear":   {more: []func(*Protection) []byte{func(*Protection) []byte { return record(RecordAlert, []byte{2, 80}) }}, err: true},
 		"a message in the record": {server: testServer{afterFinished: message(t, 0, raw(nil))}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,13 +151,13 @@ func TestFinishThenEnd(t *testing.T) {
 
 func TestTakeForgedRecord(t *testing.T) {
 	for name, forge := range map[string]func(c *Client, out *Protection) []byte{
-		"data in the clear": func(*Client, *Protection) []byte { return record(recordApplicationData, []byte("a long enough text")) },
-		"data too short":    func(*Client, *Protection) []byte { return record(recordApplicationData, []byte{1}) },
+		"data in the clear": func(*Client, *Protection) []byte { return record(RecordApplicationData, []byte("a long enough text")) },
+		"data too short":    func(*Client, *Protection) []byte { return record(RecordApplicationData, []byte{1}) },
 		"an alert in the clear": func(*Client, *Protection) []byte {
-			return record(recordAlert, []byte{2, 48})
+			return record(RecordAlert, []byte{2, 48})
 		},
 		"record changed": func(_ *Client, out *Protection) []byte {
-			b := out.Seal(nil, recordApplicationData, []byte("pong"))
+			b := out.Seal(nil, RecordApplicationData, []byte("pong"))
 			b[len(b)-1] ^= 1
 			return b
 		},
@@ -181,7 +181,7 @@ func TestFinishWithoutKeys(t *testing.T) {
 	if _, err := c.Finish(nil); err != nil {
 		t.Fatal(err)
 	}
-	wire := append(record(recordChangeCipherSpec, []byte{1}), record(recordHandshake, make([]byte, 8+16+8))...)
+	wire := append(record(RecordChangeCipherSpec, []byte{1}), record(RecordHandshake, make([]byte, 8+16+8))...)
 	if _, err := c.Take(wire); !errors.Is(err, ErrNotVerified) {
 		t.Errorf("error %v, want ErrNotVerified", err)
 	}
@@ -205,7 +205,7 @@ func TestFinishCredential(t *testing.T) {
 func TestTakeBeforeFinish(t *testing.T) {
 	c := New([32]byte{9})
 	flight := new(testServer).flight(t, c.random)
-	if step, err := c.Take(append(flight, record(recordAlert, []byte{2, 80})...)); err != nil || step != FlightComplete {
+	if step, err := c.Take(append(flight, record(RecordAlert, []byte{2, 80})...)); err != nil || step != FlightComplete {
 		t.Fatalf("step %d, error %v", step, err)
 	}
 	if _, err := c.Finish(nil); err != nil {

@@ -88,9 +88,9 @@ func (f *Flight) unfit(u measurement.UnfitReason) { f.Unfit = append(f.Unfit, u)
 // types, and ServerHello is the first.
 func (f *Flight) expects(messageType uint8) bool {
 	switch messageType {
-	case typeServerHello:
+	case TypeServerHello:
 		return f.lastType == 0
-	case typeCertificate, typeServerKeyExchange, typeCertificateRequest, typeServerHelloDone:
+	case TypeCertificate, TypeServerKeyExchange, TypeCertificateRequest, TypeServerHelloDone:
 		return f.lastType != 0 && f.lastType < messageType
 	}
 	return false
@@ -108,23 +108,23 @@ func (f *Flight) Take(messageType uint8, body []byte) error {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitMessageTooLong, N: size, Max: MaxMessage})
 	}
 	switch messageType {
-	case typeServerHello:
+	case TypeServerHello:
 		return f.takeHello(body)
-	case typeCertificate:
+	case TypeCertificate:
 		return f.takeCertificates(body)
-	case typeServerKeyExchange:
+	case TypeServerKeyExchange:
 		f.keyExchangeSeen = true
 		err := f.takeKeyExchange(body)
 		if f.Cipher != SuiteCCM8 && f.Cipher != SuiteGCM {
 			return nil // another suite may give the message another form
 		}
 		return err
-	case typeCertificateRequest:
+	case TypeCertificateRequest:
 		f.CertificateRequested = true
 		return f.takeCertificateRequest(body)
 	}
 	if len(body) != 0 {
-		return malformed(measurement.DetailMalformedMessage, typeServerHelloDone)
+		return malformed(measurement.DetailMalformedMessage, TypeServerHelloDone)
 	}
 	f.Done = true
 	if len(f.RawChain) == 0 {
@@ -136,7 +136,7 @@ func (f *Flight) Take(messageType uint8, body []byte) error {
 	return nil
 }
 
-var errServerHello = malformed(measurement.DetailMalformedMessage, typeServerHello)
+var errServerHello = malformed(measurement.DetailMalformedMessage, TypeServerHello)
 
 // takeHello reads a ServerHello (RFC 5246 §7.4.1.3).
 func (f *Flight) takeHello(body []byte) error {
@@ -182,8 +182,8 @@ const (
 	extensionRenegotiationInfo    = 0xff01
 )
 
-// maxConnectionID is the longest connection id of a server that a device accepts, in bytes.
-const maxConnectionID = 32
+// MaxConnectionID is the longest connection id of a server that a device accepts, in bytes.
+const MaxConnectionID = 32
 
 // takeExtension applies the device's rules for one extension of ServerHello.
 func (f *Flight) takeExtension(id uint16, data cryptobyte.String) error {
@@ -213,7 +213,7 @@ func (f *Flight) takeExtension(id uint16, data cryptobyte.String) error {
 			return nil
 		}
 		var cid cryptobyte.String
-		if !data.ReadUint8LengthPrefixed(&cid) || !data.Empty() || len(cid) > maxConnectionID {
+		if !data.ReadUint8LengthPrefixed(&cid) || !data.Empty() || len(cid) > MaxConnectionID {
 			return errServerHello
 		}
 		f.ConnectionID = cid
@@ -232,7 +232,7 @@ func (f *Flight) takeCertificateRequest(body []byte) error {
 	var types, algorithms, authorities cryptobyte.String
 	if !s.ReadUint8LengthPrefixed(&types) || !s.ReadUint16LengthPrefixed(&algorithms) || !s.ReadUint16LengthPrefixed(&authorities) ||
 		!s.Empty() {
-		return malformed(measurement.DetailMalformedMessage, typeCertificateRequest)
+		return malformed(measurement.DetailMalformedMessage, TypeCertificateRequest)
 	}
 	f.RefusesSignature = true
 	for !algorithms.Empty() {
@@ -259,7 +259,7 @@ func (f *Flight) TakeTicket(body []byte) error {
 	var lifetime uint32
 	var ticket cryptobyte.String
 	if !s.ReadUint32(&lifetime) || !s.ReadUint16LengthPrefixed(&ticket) || !s.Empty() {
-		return malformed(measurement.DetailMalformedMessage, typeNewSessionTicket)
+		return malformed(measurement.DetailMalformedMessage, TypeNewSessionTicket)
 	}
 	return nil
 }
@@ -298,12 +298,12 @@ func (f *Flight) takeCertificates(body []byte) error {
 	s := cryptobyte.String(body)
 	var list cryptobyte.String
 	if !s.ReadUint24LengthPrefixed(&list) || !s.Empty() {
-		return malformed(measurement.DetailMalformedMessage, typeCertificate)
+		return malformed(measurement.DetailMalformedMessage, TypeCertificate)
 	}
 	for !list.Empty() {
 		var der cryptobyte.String
 		if !list.ReadUint24LengthPrefixed(&der) || der.Empty() {
-			return malformed(measurement.DetailMalformedMessage, typeCertificate)
+			return malformed(measurement.DetailMalformedMessage, TypeCertificate)
 		}
 		if len(f.RawChain) < measurement.MaxChain {
 			f.RawChain = append(f.RawChain, der)
@@ -340,14 +340,14 @@ func (f *Flight) takeKeyExchange(body []byte) error {
 	const namedCurve = 3
 	if !s.ReadUint8(&curveType) || curveType != namedCurve || !s.ReadUint16(&curve) || !s.ReadUint8LengthPrefixed(&point) ||
 		!s.ReadUint16(&scheme) || !s.ReadUint16LengthPrefixed(&signature) || !s.Empty() {
-		return malformed(measurement.DetailMalformedMessage, typeServerKeyExchange)
+		return malformed(measurement.DetailMalformedMessage, TypeServerKeyExchange)
 	}
 	if curve != uint16(tls.CurveP256) {
 		f.unfit(measurement.UnfitReason{Kind: measurement.UnfitCurve, Text: tls.CurveID(curve).String()})
 	} else {
 		var err error
 		if f.point, err = ecdh.P256().NewPublicKey(point); err != nil {
-			return malformed(measurement.DetailMalformedMessage, typeServerKeyExchange)
+			return malformed(measurement.DetailMalformedMessage, TypeServerKeyExchange)
 		}
 	}
 	if scheme != 0x0403 && scheme != 0x0303 {

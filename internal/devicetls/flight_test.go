@@ -121,7 +121,7 @@ func TestFlightRecords(t *testing.T) {
 			c := New([32]byte{1})
 			var sent []byte
 			for _, content := range test.cut((&testServer{extra: test.extra}).messages(t, c.random)) {
-				sent = append(sent, record(recordHandshake, content)...)
+				sent = append(sent, record(RecordHandshake, content)...)
 			}
 			step, err := takeInPieces(c, sent, 7)
 			f := c.Flight()
@@ -168,7 +168,7 @@ func TestFlightOverDTLS(t *testing.T) {
 func TestClientMalformed(t *testing.T) {
 	s := new(testServer)
 	m := s.messages(t, [32]byte{})
-	join := func(parts ...[]byte) []byte { return record(recordHandshake, bytes.Join(parts, nil)) }
+	join := func(parts ...[]byte) []byte { return record(RecordHandshake, bytes.Join(parts, nil)) }
 	edit := func(b []byte, at int, to ...byte) []byte {
 		b = bytes.Clone(b)
 		copy(b[at:], to)
@@ -178,21 +178,21 @@ func TestClientMalformed(t *testing.T) {
 		"Certificate first":                 join(m[1]),
 		"ServerHello twice":                 join(m[0], m[0]),
 		"messages out of order":             join(m[0], m[2], m[1]),
-		"Finished in the clear":             join(m[0], message(t, typeFinished, raw(make([]byte, 12)))),
-		"ServerHelloDone with a body":       join(m[0], m[1], m[2], message(t, typeServerHelloDone, raw([]byte{0}))),
-		"ServerHello too short":             join(message(t, typeServerHello, raw([]byte{3, 3}))),
+		"Finished in the clear":             join(m[0], message(t, TypeFinished, raw(make([]byte, 12)))),
+		"ServerHelloDone with a body":       join(m[0], m[1], m[2], message(t, TypeServerHelloDone, raw([]byte{0}))),
+		"ServerHello too short":             join(message(t, TypeServerHello, raw([]byte{3, 3}))),
 		"compression selected":              join(edit(m[0], 4+2+32+1+2, 1)),
 		"renegotiation_info not empty":      join(edit(m[0], len(m[0])-5, 1)),
 		"point not on the curve":            join(m[0], m[1], edit(m[2], 4+4+10, 0xff, 0xff, 0xff)),
-		"message length 16 MiB":             join(m[0], []byte{typeCertificate, 0xff, 0xff, 0xff}),
-		"more than MaxHandshake bytes":      bytes.Repeat(record(recordHandshake, make([]byte, maxPlaintext)), 5),
-		"empty record":                      {recordHandshake, 3, 3, 0, 0},
-		"record of version 0x0304":          append([]byte{recordHandshake, 3, 4}, join(m[0])[3:]...),
-		"record too long":                   {recordHandshake, 3, 3, 0x40, 1},
-		"application data in the handshake": record(recordApplicationData, []byte("hello")),
-		"ChangeCipherSpec in the flight":    record(recordChangeCipherSpec, []byte{1}),
-		"alert of one byte":                 record(recordAlert, []byte{2}),
-		"more than maxWarnings warnings":    bytes.Repeat(record(recordAlert, []byte{1, 112}), maxWarnings+1),
+		"message length 16 MiB":             join(m[0], []byte{TypeCertificate, 0xff, 0xff, 0xff}),
+		"more than MaxHandshake bytes":      bytes.Repeat(record(RecordHandshake, make([]byte, MaxPlaintext)), 5),
+		"empty record":                      {RecordHandshake, 3, 3, 0, 0},
+		"record of version 0x0304":          append([]byte{RecordHandshake, 3, 4}, join(m[0])[3:]...),
+		"record too long":                   {RecordHandshake, 3, 3, 0x40, 1},
+		"application data in the handshake": record(RecordApplicationData, []byte("hello")),
+		"ChangeCipherSpec in the flight":    record(RecordChangeCipherSpec, []byte{1}),
+		"alert of one byte":                 record(RecordAlert, []byte{2}),
+		"more than maxWarnings warnings":    bytes.Repeat(record(RecordAlert, []byte{1, 112}), maxWarnings+1),
 		"HTTP after the first record":       append(join(m[0]), "HTTP/1.1 200 OK\r\n"...),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -365,7 +365,7 @@ func TestCheckAlert(t *testing.T) {
 
 func TestClientAlert(t *testing.T) {
 	c := New([32]byte{})
-	sent := append(record(recordAlert, []byte{1, 112}), record(recordAlert, []byte{2, 40})...)
+	sent := append(record(RecordAlert, []byte{1, 112}), record(RecordAlert, []byte{2, 40})...)
 	_, err := c.Take(sent)
 	var alert *AlertError
 	if !errors.As(err, &alert) || alert.Description != 40 || alert.CloseNotify() {

@@ -70,8 +70,8 @@ func FuzzFlight(f *testing.F) {
 	}
 	f.Add([]byte("HTTP/1.1 403 Forbidden\r\n\r\n"), 1)
 	f.Add([]byte("SSH-2.0-x"), 3)
-	f.Add(record(recordHandshake, []byte{typeCertificate, 0xff, 0xff, 0xff}), 2)
-	f.Add(record(recordAlert, []byte{1, 0}), 2)
+	f.Add(record(RecordHandshake, []byte{TypeCertificate, 0xff, 0xff, 0xff}), 2)
+	f.Add(record(RecordAlert, []byte{1, 0}), 2)
 	f.Fuzz(func(t *testing.T, b []byte, size int) {
 		if size < 1 || size > 1<<14 {
 			size = 1
@@ -103,10 +103,10 @@ func FuzzSession(f *testing.F) {
 	if _, err := finished.Finish(nil); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(record(recordChangeCipherSpec, []byte{1}), 1)
-	f.Add(record(recordAlert, []byte{2, 42}), 7)
-	f.Add(record(recordHandshake, []byte{typeNewSessionTicket, 0, 0, 0}), 3)
-	f.Add(append(record(recordChangeCipherSpec, []byte{1}), record(recordHandshake, make([]byte, 32))...), 40)
+	f.Add(record(RecordChangeCipherSpec, []byte{1}), 1)
+	f.Add(record(RecordAlert, []byte{2, 42}), 7)
+	f.Add(record(RecordHandshake, []byte{TypeNewSessionTicket, 0, 0, 0}), 3)
+	f.Add(append(record(RecordChangeCipherSpec, []byte{1}), record(RecordHandshake, make([]byte, 32))...), 40)
 	f.Fuzz(func(t *testing.T, b []byte, size int) {
 		if size < 1 || size > 1<<14 {
 			size = 1

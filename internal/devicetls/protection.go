@@ -15,16 +15,18 @@ import (
 
 // Record content types (RFC 5246 §6.2.1).
 const (
-	recordChangeCipherSpec = 20
-	recordAlert            = 21
-	recordHandshake        = 22
-	recordApplicationData  = 23
+	RecordChangeCipherSpec = 20
+	RecordAlert            = 21
+	RecordHandshake        = 22
+	RecordApplicationData  = 23
+	RecordConnectionID     = 25 // a DTLS record that carries a connection id, see [Protection.SealConnectionID]
 )
 
 const (
 	recordHeader = 5
-	maxPlaintext = 1 << 14             // RFC 5246 §6.2.1
-	maxProtected = maxPlaintext + 2048 // RFC 5246 §6.2.3
+	// MaxPlaintext is the longest content of a record, in bytes (RFC 5246 §6.2.1).
+	MaxPlaintext = 1 << 14
+	maxProtected = MaxPlaintext + 2048 // RFC 5246 §6.2.3
 )
 
 const (
@@ -103,9 +105,6 @@ func (p *Protection) SealNumbered(dst []byte, number uint64, contentType uint8, 
 	return p.seal(dst, number, payload, additionalData(number, contentType, version, len(payload)))
 }
 
-// TypeConnectionID is the content type of a DTLS record that carries a connection id.
-const TypeConnectionID = 25
-
 // idPadding is the multiple to which a device pads the content of a record that carries a connection id.
 const idPadding = 16
 
@@ -118,7 +117,7 @@ func (p *Protection) SealConnectionID(dst []byte, number uint64, contentType uin
 		inner = append(inner, 0)
 	}
 	additional := binary.BigEndian.AppendUint64(make([]byte, 0, 14+len(id)), number)
-	additional = append(additional, TypeConnectionID)
+	additional = append(additional, RecordConnectionID)
 	additional = binary.BigEndian.AppendUint16(additional, version)
 	additional = append(append(additional, id...), byte(len(id)))
 	additional = binary.BigEndian.AppendUint16(additional, uint16(len(inner)))

@@ -171,7 +171,7 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 	parameters := append([]byte{3, byte(s.curve >> 8), byte(s.curve), byte(len(point))}, point...)
 
 	out := [][]byte{
-		message(t, typeServerHello, func(b *cryptobyte.Builder) {
+		message(t, TypeServerHello, func(b *cryptobyte.Builder) {
 			b.AddUint16(s.version)
 			b.AddBytes(s.random[:])
 			b.AddUint8(0)
@@ -179,7 +179,7 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 			b.AddUint8(0)
 			b.AddBytes(extensions)
 		}),
-		message(t, typeCertificate, func(b *cryptobyte.Builder) {
+		message(t, TypeCertificate, func(b *cryptobyte.Builder) {
 			b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
 				for _, der := range chain {
 					b.AddUint24LengthPrefixed(raw(der))
@@ -192,7 +192,7 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 		if s.signature != nil {
 			signature = s.signature(signature)
 		}
-		out = append(out, message(t, typeServerKeyExchange, func(b *cryptobyte.Builder) {
+		out = append(out, message(t, TypeServerKeyExchange, func(b *cryptobyte.Builder) {
 			b.AddBytes(parameters)
 			b.AddUint16(cmp.Or(s.announcedScheme, s.scheme))
 			b.AddUint16LengthPrefixed(raw(signature))
@@ -203,9 +203,9 @@ func (s *testServer) messages(t testing.TB, clientRandom [32]byte) [][]byte {
 		if request == nil {
 			request = []byte{1, 64, 0, 2, 4, 3, 0, 0}
 		}
-		out = append(out, message(t, typeCertificateRequest, raw(request)))
+		out = append(out, message(t, TypeCertificateRequest, raw(request)))
 	}
-	return append(out, message(t, typeServerHelloDone, raw(nil)))
+	return append(out, message(t, TypeServerHelloDone, raw(nil)))
 }
 
 func (s *testServer) sign(t testing.TB, clientRandom [32]byte, parameters []byte) []byte {
@@ -255,12 +255,12 @@ func (s *testServer) finish(t testing.TB, c *Client, answer []byte) (reply []byt
 		size := recordHeader + int(answer[3])<<8 + int(answer[4])
 		r, body := answer[:size], answer[recordHeader:size]
 		answer = answer[size:]
-		if r[0] == recordChangeCipherSpec {
+		if r[0] == RecordChangeCipherSpec {
 			sealed = answer
 			break
 		}
 		transcript = append(transcript, body...)
-		if body[0] == typeClientKeyExchange {
+		if body[0] == TypeClientKeyExchange {
 			master = s.master(t, c, transcript, body[messageHeader+1:])
 		}
 	}
@@ -278,22 +278,22 @@ func (s *testServer) finish(t testing.TB, c *Client, answer []byte) (reply []byt
 	}
 	transcript = append(transcript, finished...)
 	for range max(s.tickets, min(1, len(s.ticket))) {
-		m := message(t, typeNewSessionTicket, raw(s.ticket))
+		m := message(t, TypeNewSessionTicket, raw(s.ticket))
 		transcript = append(transcript, m...)
 		cut := s.ticketCut
 		if cut == 0 {
 			cut = len(m)
 		}
 		for part := range slices.Chunk(m, cut) {
-			reply = append(reply, record(recordHandshake, part)...)
+			reply = append(reply, record(RecordHandshake, part)...)
 		}
 	}
 	verify, err := prf.VerifyDataServer(master, transcript, sha256.New)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reply = append(reply, record(recordChangeCipherSpec, []byte{1})...)
-	return out.Seal(reply, recordHandshake, append(message(t, typeFinished, raw(verify)), s.afterFinished...)), in, out
+	reply = append(reply, record(RecordChangeCipherSpec, []byte{1})...)
+	return out.Seal(reply, RecordHandshake, append(message(t, TypeFinished, raw(verify)), s.afterFinished...)), in, out
 }
 
 func (s *testServer) master(t testing.TB, c *Client, transcript, point []byte) []byte {
