@@ -42,7 +42,7 @@ func Advise(b *report.IdleBounds, of Measured) report.IdleAdvice {
 	}
 	a := report.IdleAdvice{Survived: b.Survived, Longest: keepalives[0].Interval, NAT: of.NAT}
 	if of.Transport == measurement.UDP {
-		a.Kind = adviseUDP(b)
+		a.Kind = udpAdvice[Survival(b, keepalives[0].Interval)]
 		return a
 	}
 	var best time.Duration // the longest keepalive that survives
@@ -57,17 +57,13 @@ func Advise(b *report.IdleBounds, of Measured) report.IdleAdvice {
 	return a
 }
 
-// adviseUDP: a device sends no ping over UDP. It sends only registration updates, at 75 % of the lifetime, so that a
-// path whose timeout is below the longest keepalive expires the connection between two of them.
-func adviseUDP(b *report.IdleBounds) report.IdleAdviceKind {
-	switch Survival(b, keepalives[0].Interval) {
-	case report.Survives:
-		return report.IdleUDPSuffices
-	case report.DoesNotSurvive:
-		return report.IdleUDPDoesNotSuffice
-	case report.SurvivalUnknown:
-	}
-	return report.IdleUDPUnknown
+// udpAdvice is the advice by the survival of the longest keepalive. A device sends no ping over UDP. It sends only
+// registration updates, at 75 % of the lifetime, so that a path whose timeout is below the longest keepalive expires the
+// connection between two of them.
+var udpAdvice = map[report.IdleSurvival]report.IdleAdviceKind{
+	report.Survives:        report.IdleUDPSuffices,
+	report.DoesNotSurvive:  report.IdleUDPDoesNotSuffice,
+	report.SurvivalUnknown: report.IdleUDPUnknown,
 }
 
 // adviseTCP: best is the longest keepalive that survives, 0 if none does.

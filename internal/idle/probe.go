@@ -42,24 +42,14 @@ const maxClockError = 5 * time.Second
 // Open begins a walk of a path, as [path.Walker.Session] does.
 type Open func(path.Target) path.Session
 
-// prober makes the connections of one round.
-type prober struct {
-	open   Open
-	target path.Target
-
-	// From the connection without a silence:
-	proof  report.IdleProof
-	answer measurement.Failure // how the hello was answered
-}
-
 // fact is one with the detail of a walk.
 func fact(kind report.IdleKind, s path.Session) report.IdleFact {
 	return report.IdleFact{Kind: kind, Detail: s.Outcome().Detail}
 }
 
 // prepare finds out what proves on this path that a connection is alive. why is zero if something does.
-func (p *prober) prepare(ctx context.Context) (out measurement.Outcome, why report.IdleFact) {
-	s := p.open(p.target)
+func (m *roundState) prepare(ctx context.Context) (out measurement.Outcome, why report.IdleFact) {
+	s := m.Open(m.Target)
 	defer s.Close()
 	if !s.Connect(ctx) {
 		return s.Outcome(), fact(report.IdleNoConnection, s)
@@ -68,25 +58,25 @@ func (p *prober) prepare(ctx context.Context) (out measurement.Outcome, why repo
 	if !answered(s) {
 		return s.Outcome(), fact(report.IdleHelloUnanswered, s)
 	}
-	p.answer = s.Outcome().Failure
-	why = p.tryPing(ctx, s, helloDone)
+	m.answer = s.Outcome().Failure
+	why = m.tryPing(ctx, s, helloDone)
 	switch {
 	case why == report.IdleFact{}:
-		p.proof = report.IdleByPing
+		m.proof = report.IdleByPing
 		return s.Outcome(), why
-	case p.target.Transport == measurement.UDP:
+	case m.Target.Transport == measurement.UDP:
 		return s.Outcome(), report.IdleFact{Kind: report.IdleNeedsPing, Cause: why.Kind, Detail: why.Detail}
 	}
-	p.proof = report.IdleByHello
+	m.proof = report.IdleByHello
 	return s.Outcome(), report.IdleFact{}
 }
 
 // tryPing completes a session and pings in it. It returns why that is not possible; zero if it is.
-func (p *prober) tryPing(ctx context.Context, s path.Session, helloDone bool) report.IdleFact {
+func (m *roundState) tryPing(ctx context.Context, s path.Session, helloDone bool) report.IdleFact {
 	switch {
-	case !p.target.Finish:
+	case !m.Target.Finish:
 		return report.IdleFact{Kind: report.IdleFinishDisabled}
-	case !p.target.Ping:
+	case !m.Target.Ping:
 		return report.IdleFact{Kind: report.IdlePingDisabled}
 	case !helloDone:
 		return fact(report.IdleFlightUnfit, s)
@@ -113,11 +103,11 @@ func answered(s path.Session) bool {
 
 // begin makes a connection ready to be silent. It returns why that failed; zero if it did not. A connection without
 // an answer before the silence proves nothing after it.
-func (p *prober) begin(ctx context.Context, s path.Session) report.IdleFact {
+func (m *roundState) begin(ctx context.Context, s path.Session) report.IdleFact {
 	if !s.Connect(ctx) {
 		return fact(report.IdleNoConnection, s)
 	}
-	if p.proof == report.IdleByHello {
+	if m.proof == report.IdleByHello {
 		return report.IdleFact{}
 	}
 	if !s.Hello(ctx) || !s.Finish(ctx) {
@@ -137,11 +127,11 @@ func over(ctx context.Context) bool {
 }
 
 // observe keeps one connection silent and reports how it ended. ok is false if ctx ended first.
-func (p *prober) observe(ctx context.Context, step time.Duration) (o report.IdleObservation, ok bool) {
-	s := p.open(p.target)
+func (m *roundState) observe(ctx context.Context, step time.Duration) (o report.IdleObservation, ok bool) {
+	s := m.Open(m.Target)
 	defer s.Close()
 	o = report.IdleObservation{Step: step, Ending: report.IdleUnknown}
-	if o.How = p.begin(ctx, s); o.How != (report.IdleFact{}) {
+	if o.How = m.begin(ctx, s); o.How != (report.IdleFact{}) {
 		return o, !over(ctx)
 	}
 	began := time.Now()
@@ -156,17 +146,17 @@ func (p *prober) observe(ctx context.Context, step time.Duration) (o report.Idle
 	}
 	if err != nil {
 		o.After, o.Ended = kept, now
-		o.Ending, o.How = p.ending(err, true)
+		o.Ending, o.How = m.ending(err, true)
 	} else {
 		o.After = step // a late timer is this machine's fault, not the path's
-		o.Ending, o.How = p.prove(ctx, s)
+		o.Ending, o.How = m.prove(ctx, s)
 	}
 	switch o.Ending {
 	case report.IdleSurvived:
 		return o, !over(ctx)
 	case report.IdleDropped, report.IdleReset:
 		s.Close() // first: the fresh connection may use the same mapping
-		if why := p.compare(ctx); why != (report.IdleFact{}) {
+		if why := m.compare(ctx); why != (report.IdleFact{}) {
 			o.Ending, o.How = report.IdleUnknown, report.IdleFact{Kind: report.IdlePathDown, Cause: why.Kind, Detail: why.Detail}
 		}
 	case report.IdleClosed, report.IdleUnknown:
@@ -181,32 +171,32 @@ func (p *prober) observe(ctx context.Context, step time.Duration) (o report.Idle
 }
 
 // prove tests whether a connection is alive after a silence.
-func (p *prober) prove(ctx context.Context, s path.Session) (report.IdleEnding, report.IdleFact) {
-	if p.proof == report.IdleByPing {
-		return p.ending(s.Ping(ctx), false)
+func (m *roundState) prove(ctx context.Context, s path.Session) (report.IdleEnding, report.IdleFact) {
+	if m.proof == report.IdleByPing {
+		return m.ending(s.Ping(ctx), false)
 	}
 	s.Hello(ctx)
 	out := s.Outcome()
 	switch {
-	case answered(s) && out.Failure == p.answer:
+	case answered(s) && out.Failure == m.answer:
 		return report.IdleSurvived, report.IdleFact{}
 	case answered(s):
 		return report.IdleUnknown, fact(report.IdleHelloDiffers, s)
 	case out.Failure == measurement.Silent && out.TLS == nil:
-		return p.ending(path.ErrNoPong, false)
+		return m.ending(path.ErrNoPong, false)
 	case out.Failure == measurement.Reset:
-		return p.ending(path.ErrCut, false)
+		return m.ending(path.ErrCut, false)
 	case out.Failure == measurement.Closed:
-		return p.ending(fmt.Errorf("%w: %w", path.ErrEnded, io.EOF), false)
+		return m.ending(fmt.Errorf("%w: %w", path.ErrEnded, io.EOF), false)
 	}
 	return report.IdleUnknown, fact(report.IdleWalkFailed, s)
 }
 
 // ending maps the error that ended a connection; during is true if that was during the silence.
-func (p *prober) ending(err error, during bool) (report.IdleEnding, report.IdleFact) {
+func (m *roundState) ending(err error, during bool) (report.IdleEnding, report.IdleFact) {
 	var alert *devicetls.AlertError
 	var kind report.IdleKind
-	switch udp := p.target.Transport == measurement.UDP; {
+	switch udp := m.Target.Transport == measurement.UDP; {
 	case err == nil:
 		return report.IdleSurvived, report.IdleFact{}
 	case errors.Is(err, path.ErrNoPong):
@@ -234,14 +224,14 @@ func (p *prober) ending(err error, during bool) (report.IdleEnding, report.IdleF
 }
 
 // compare proves a fresh connection alive, without a silence. It returns why that failed; zero if it did not.
-func (p *prober) compare(ctx context.Context) report.IdleFact {
-	s := p.open(p.target)
+func (m *roundState) compare(ctx context.Context) report.IdleFact {
+	s := m.Open(m.Target)
 	defer s.Close()
-	if why := p.begin(ctx, s); why != (report.IdleFact{}) {
+	if why := m.begin(ctx, s); why != (report.IdleFact{}) {
 		return why
 	}
-	if p.proof == report.IdleByHello {
-		if ending, how := p.prove(ctx, s); ending != report.IdleSurvived {
+	if m.proof == report.IdleByHello {
+		if ending, how := m.prove(ctx, s); ending != report.IdleSurvived {
 			return how
 		}
 	}

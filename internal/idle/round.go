@@ -43,7 +43,7 @@ type Result struct {
 
 // Run measures. It returns when every connection has a result, or ctx ended and all connections are closed.
 func (r *Round) Run(ctx context.Context) Result {
-	m := &roundState{Round: r, prober: prober{open: r.Open, target: r.Target}, left: slices.Clone(r.Steps)}
+	m := &roundState{Round: r, left: slices.Clone(r.Steps)}
 	var out measurement.Outcome
 	if m.pace(ctx) {
 		var why report.IdleFact
@@ -73,7 +73,10 @@ func (r *Round) Run(ctx context.Context) Result {
 // roundState is a round in progress.
 type roundState struct {
 	*Round
-	prober
+
+	// From the connection without a silence:
+	proof  report.IdleProof
+	answer measurement.Failure // how the hello was answered
 
 	mu           sync.Mutex
 	left         []time.Duration // steps without a connection
