@@ -427,11 +427,11 @@ func FuzzParse(f *testing.F) {
 		if len(c.Raw) > 0 && again.Problem != c.Problem {
 			t.Fatalf("%+v, and %+v without what follows", c.Problem, again.Problem)
 		}
-		result := Verify(ParseList([][]byte{der, leafCert}), []*Certificate{stored}, now, nil)
+		result := Verify(ParseList([][]byte{der, leafCert}), []*Certificate{stored}, now, signedByKey)
 		if result.Accepted() && len(result.Path) == 0 {
 			t.Fatal("accepted without a path")
 		}
-		result = Verify(ParseList([][]byte{subLeafCert, der}), []*Certificate{stored}, now, nil)
+		result = Verify(ParseList([][]byte{subLeafCert, der}), []*Certificate{stored}, now, signedByKey)
 		if result.Accepted() && !c.SignedBy(&root.key.PublicKey) {
 			t.Fatal("accepted an intermediate that the root did not sign")
 		}

@@ -66,16 +66,13 @@ type Result struct {
 	Trusted bool
 }
 
-// Signed reports whether the key of parent signed child, see [Certificate.SignedBy]. A caller that caches good
-// signatures passes another function.
+// Signed reports whether the key of parent signed child, see [Certificate.SignedBy]. The caller may cache good
+// signatures.
 type Signed func(child, parent *Certificate) bool
 
 // Verify judges the list of a server, leaf first, as a device does that stores roots and whose clock shows now.
-// signed may be nil. The work is bounded by the pairs of certificates in the list.
+// The work is bounded by the pairs of certificates in the list.
 func Verify(list, roots []*Certificate, now time.Time, signed Signed) Result {
-	if signed == nil {
-		signed = func(child, parent *Certificate) bool { return child.SignedBy(parent.key) }
-	}
 	kept := make([]*Certificate, 0, len(list))
 	for i, c := range list {
 		if c.Fatal() {

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// signedByKey checks the signature each time.
+func signedByKey(child, parent *Certificate) bool { return child.SignedBy(parent.key) }
+
 // Accepted reports whether a device uses the session.
 func (r *Result) Accepted() bool { return r.Problem.Problem == NoProblem && r.Flags == 0 }
 
@@ -160,7 +163,7 @@ func TestVerify(t *testing.T) {
 			if at.IsZero() {
 				at = now
 			}
-			got := Verify(ParseList(test.list), roots, at, nil)
+			got := Verify(ParseList(test.list), roots, at, signedByKey)
 			if got.Problem.Problem != test.problem || test.problem != NoProblem && got.At != test.index {
 				t.Errorf("problem %+v of certificate %d, want %q of %d", got.Problem, got.At, test.problem, test.index)
 			}
@@ -183,7 +186,7 @@ func TestVerify(t *testing.T) {
 
 func TestVerifyTellsTheLeafsFlagsApart(t *testing.T) {
 	old := template{extensions: ca, validity: validity(now.Add(-9*day), now.Add(-day))}
-	got := Verify(ParseList(list(mint(lower, leaf, template{extensions: [][]byte{keyUsage(0x08)}}), mint(root, lower, old))), []*Certificate{mustRoot(t, rootCert)}, now, nil)
+	got := Verify(ParseList(list(mint(lower, leaf, template{extensions: [][]byte{keyUsage(0x08)}}), mint(root, lower, old))), []*Certificate{mustRoot(t, rootCert)}, now, signedByKey)
 	if got.Flags != Expired|KeyUsage || got.LeafFlags != KeyUsage {
 		t.Errorf("flags %05b, of the leaf %05b", got.Flags, got.LeafFlags)
 	}
@@ -258,7 +261,7 @@ func TestNewKeyRoot(t *testing.T) {
 			if finding != (Finding{}) {
 				t.Fatalf("root: %+v", finding)
 			}
-			got := Verify(ParseList(test.list), []*Certificate{key}, test.at, nil)
+			got := Verify(ParseList(test.list), []*Certificate{key}, test.at, signedByKey)
 			if got.Problem != (Finding{}) || got.Flags != test.flags {
 				t.Errorf("%+v, flags %05b, want %05b", got.Problem, got.Flags, test.flags)
 			}

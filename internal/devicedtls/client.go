@@ -44,7 +44,8 @@ const (
 )
 
 const (
-	// DefaultMTU fits into the minimum MTU of IPv6, 1280 bytes, with room for the headers of a tunnel.
+	// DefaultMTU is the maximum size in bytes of a datagram of [Client.Send]. It fits into the minimum MTU of IPv6, 1280
+	// bytes, with room for the headers of a tunnel.
 	DefaultMTU = 1200
 	// maxCookies bounds the cookies that a client answers. A device has no limit.
 	maxCookies = 16
@@ -63,13 +64,10 @@ type outgoing struct {
 
 // Client is the device's side of one DTLS session. It is not safe for concurrent use.
 type Client struct {
-	// MTU is the maximum size in bytes of a datagram that Send returns; 0 means [DefaultMTU]. Handshake messages are
-	// fragmented to fit.
-	MTU int
-
 	random   [32]byte
 	body     func(random [32]byte, cookie []byte) []byte // of the hello
 	offersID bool
+	mtu      int // maximum size in bytes of a datagram of Send; handshake messages are fragmented to fit
 	state    state
 	helloSeq uint16 // message number of the current hello
 	cookie   []byte
@@ -113,7 +111,7 @@ func NewWide(random [32]byte, host string) *Client {
 }
 
 func newClient(random [32]byte, offersID bool, body func(random [32]byte, cookie []byte) []byte) *Client {
-	c := &Client{random: random, offersID: offersID, body: body}
+	c := &Client{random: random, offersID: offersID, body: body, mtu: DefaultMTU}
 	c.newFlight()
 	c.setHello(0)
 	return c
@@ -144,14 +142,10 @@ func (c *Client) setHello(seq uint16) {
 // Send returns the datagrams of the current flight. Each call gives the records new numbers, as a retransmission must
 // (RFC 6347 §4.2.4); the messages stay the same.
 func (c *Client) Send() [][]byte {
-	mtu := c.MTU
-	if mtu == 0 {
-		mtu = DefaultMTU
-	}
 	var datagrams [][]byte
 	var b []byte
 	reserve := func(n int) {
-		if len(b) > 0 && len(b)+n > mtu {
+		if len(b) > 0 && len(b)+n > c.mtu {
 			datagrams = append(datagrams, b)
 			b = nil
 		}
@@ -162,7 +156,7 @@ func (c *Client) Send() [][]byte {
 			b = c.appendRecord(b, o.contentType, o.version, o.epoch, o.body)
 			continue
 		}
-		most := max(mtu-maxOverhead-messageHeader, 1)
+		most := max(c.mtu-maxOverhead-messageHeader, 1)
 		for offset := 0; ; offset += most {
 			n := min(most, len(o.message.Body)-offset)
 			reserve(maxOverhead + messageHeader + n)

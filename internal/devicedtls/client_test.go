@@ -2,6 +2,7 @@ package devicedtls
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -557,7 +558,7 @@ func openSession(t testing.TB, server *lab.DTLSServer, mtu int, certificate *tls
 		t.Fatal(err)
 	}
 	s := &session{New([32]byte{1, 2, 3}), conn, make([]byte, MaxDatagram)}
-	s.MTU = mtu
+	s.mtu = cmp.Or(mtu, DefaultMTU)
 	s.until(t, FlightComplete)
 	if err := s.Finish(certificate); err != nil {
 		t.Fatal(err)

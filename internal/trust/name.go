@@ -245,7 +245,8 @@ func (p *nameParser) attribute() (Attribute, error) {
 	key, rest, found := strings.Cut(p.rest, "=")
 	key = strings.TrimSpace(key)
 	if !found || strings.ContainsAny(key, ",+") {
-		return Attribute{}, fmt.Errorf("%q is not of the form TYPE=value", strings.TrimSpace(firstOf(p.rest)))
+		first, _, _ := strings.Cut(p.rest, ",")
+		return Attribute{}, fmt.Errorf("%q is not of the form TYPE=value", strings.TrimSpace(first))
 	}
 	oid, known := typeOf(key)
 	if !known {
@@ -263,11 +264,6 @@ func (p *nameParser) attribute() (Attribute, error) {
 		return Attribute{}, fmt.Errorf("value of %s: empty", key)
 	}
 	return Attribute{Type: oid, Value: value}, nil
-}
-
-func firstOf(s string) string {
-	first, _, _ := strings.Cut(s, ",")
-	return first
 }
 
 func isOID(s string) bool {
