@@ -64,7 +64,10 @@ func (x *answerContext) typeVerdict(now time.Time) typeVerdict {
 	case TTLInflated:
 		return typeVerdict{verdict: Stale, why: inflatedWhy(st)}
 	case WithdrawnAddress:
-		return typeVerdict{verdict: Stale, why: withdrawnWhy(st)}
+		f := &st.lastWithdrawn
+		return typeVerdict{verdict: Stale, why: Why{
+			Kind: WhyWithdrawnAddress, Value: f.value.String(), LastSeen: f.lastSeen, ZoneTTL: f.maxTTL,
+		}}
 	case EDEStale:
 		return typeVerdict{verdict: Stale, why: Why{Kind: WhyStaleAnswers}}
 	case TTLFrozen, StaleFirst, ViewUnproven: // not proofs
@@ -159,11 +162,6 @@ func inflatedWhy(st *resolverState) Why {
 		why.Kind = WhyExpectedTTLExceeded
 	}
 	return why
-}
-
-func withdrawnWhy(st *resolverState) Why {
-	f := &st.lastWithdrawn
-	return Why{Kind: WhyWithdrawnAddress, Value: f.value.String(), LastSeen: f.lastSeen, ZoneTTL: f.maxTTL}
 }
 
 // why is the reason for suspicion that a single finding gives.

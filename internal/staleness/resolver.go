@@ -140,12 +140,6 @@ func (st *resolverState) recordTTL(owner string, ttl time.Duration, at time.Time
 	st.largestTTLs[owner] = largestTTL{ttl, at}
 }
 
-// isLargest reports whether ttl is the largest answered for the owner name, within the tolerance.
-func (st *resolverState) isLargest(owner string, ttl, tolerance time.Duration) bool {
-	l, known := st.largestTTLs[owner]
-	return known && ttl >= l.ttl-tolerance
-}
-
 func (st *resolverState) suspect(at time.Time, why Why) {
 	if !at.Before(st.suspectedAt) {
 		st.suspectedAt, st.suspicion = at, why
@@ -185,7 +179,8 @@ func (x *answerContext) addEvidence(a *answer, f finding) {
 			st.suspicion.Remaining = wait
 			return
 		}
-		if tolerance := x.h.sameTTLTolerance(); st.isLargest(f.owner, f.ttl, tolerance) {
+		tolerance := x.h.sameTTLTolerance()
+		if l, known := st.largestTTLs[f.owner]; known && f.ttl >= l.ttl-tolerance {
 			st.inflatedProof.add(a.asked, f.ttl, tolerance, learntUntil, c)
 			st.lastInflated = f
 		}

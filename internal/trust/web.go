@@ -80,20 +80,17 @@ func verify(roots *x509.CertPool, sent []*x509.Certificate, now time.Time) (f fi
 			{false, x509.ExtKeyUsageServerAuth, Unfit, measurement.Detail{Kind: measurement.DetailTrustWebCritical, Text: unknownCritical(sent)}},
 			{false, x509.ExtKeyUsageAny, Unfit, measurement.Detail{Kind: measurement.DetailTrustExtendedKeyUsage}},
 		} {
-			leaf, pool := sent[0], x509.NewCertPool()
-			if !attempt.critical {
-				leaf = withoutCritical(leaf)
+			prepare := withoutCritical
+			if attempt.critical {
+				prepare = func(c *x509.Certificate) *x509.Certificate { return c }
 			}
+			pool := x509.NewCertPool()
 			for _, c := range sent[1:] {
-				if !bounded(c.PublicKey) {
-					continue
+				if bounded(c.PublicKey) {
+					pool.AddCert(prepare(c))
 				}
-				if !attempt.critical {
-					c = withoutCritical(c)
-				}
-				pool.AddCert(c)
 			}
-			_, err := leaf.Verify(x509.VerifyOptions{
+			_, err := prepare(sent[0]).Verify(x509.VerifyOptions{
 				Roots: roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{attempt.usage},
 			})
 			if err == nil {
