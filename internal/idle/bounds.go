@@ -257,7 +257,8 @@ func (f *findings) reason(b *report.IdleBounds) report.IdleReason {
 	return report.IdleReasonUnknown
 }
 
-// unsteady names the first contradiction; the zero value if there is none. events is the number of ends by events.
+// unsteady names the first contradiction, or returns the zero value. events is the number of ends by events; longer is
+// set if a silence was survived that is longer than one which ended a connection.
 func (f *findings) unsteady(events int, longer bool) report.IdleUnsteady {
 	if events > 0 {
 		return report.IdleUnsteady{Kind: report.IdleEndedTogether, Connections: events}

@@ -58,8 +58,8 @@ func Advise(b *report.IdleBounds, of Measured) report.IdleAdvice {
 }
 
 // udpAdvice is the advice by the survival of the longest keepalive. A device sends no ping over UDP. It sends only
-// registration updates, at 75 % of the lifetime, so that a path whose timeout is below the longest keepalive expires the
-// connection between two of them.
+// registration updates, at 75 % of the lifetime, so that a path whose timeout is below the longest keepalive expires
+// the connection between two of them.
 var udpAdvice = map[report.IdleSurvival]report.IdleAdviceKind{
 	report.Survives:        report.IdleUDPSuffices,
 	report.DoesNotSurvive:  report.IdleUDPDoesNotSuffice,
