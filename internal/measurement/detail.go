@@ -152,26 +152,6 @@ const (
 	DetailRenegotiationFalse DetailKind = "renegotiation_false"
 )
 
-// PathDetails lists every kind that package path gives.
-var PathDetails = []DetailKind{
-	DetailConnectRST, DetailConnectSilent, DetailConnectFailed, DetailConnectDeadline, DetailSocketFailed, DetailNoRoute,
-	DetailLocalFailure, DetailBadCredential, DetailNotSentInTime, DetailPacketFilter, DetailICMP, DetailPortUnreachable,
-	DetailSuspended,
-
-	DetailHelloUnanswered, DetailHelloNotDelivered, DetailHelloDelivered, DetailSegmentsLost, DetailHelloDeadline, DetailWebHelloUnanswered, DetailFlightIncomplete, DetailFlightDeadline,
-	DetailFlightClosed, DetailFlightReset, DetailCookieOnly, DetailFragmentsMissing, DetailNotDTLS, DetailNotTLS, DetailHTTP,
-	DetailHTTPServer,
-	DetailUnfit,
-
-	DetailAlert, DetailAlertAfterCert, DetailEndedAfterCert, DetailResetAfterCert, DetailFinishSilent, DetailFinishLost,
-	DetailFinishCut, DetailFinishEnded, DetailIDRecordsLost, DetailSessionEnded, DetailFramingRFC8323, DetailFinishDeadline, DetailFinishFailed,
-	DetailFinishNotVerified, DetailKeyNotProved, DetailPingDeadline, DetailWebHandshake, DetailWebDeadline,
-
-	DetailUnexpectedMessage, DetailMalformedMessage, DetailUnexpectedRecord, DetailRecordLength, DetailRecordMissing,
-	DetailRecordVersion, DetailMalformedAlert, DetailHandshakeTooLong, DetailTooManyWarnings, DetailUnsupportedCipher,
-	DetailRenegotiationFalse,
-}
-
 // UnfitKind names one reason why a device cannot use a server flight. It is a closed list, in RFC terms.
 type UnfitKind string
 
@@ -219,11 +199,3 @@ const (
 	// UnfitSignatureScheme: ServerKeyExchange signed by the scheme N.
 	UnfitSignatureScheme UnfitKind = "signature_scheme"
 )
-
-// UnfitKinds lists every kind.
-var UnfitKinds = []UnfitKind{
-	UnfitMessageTooLong, UnfitRecordTooLong, UnfitSplitMessage, UnfitSplitFragments, UnfitEmptyRecord, UnfitTrailingBytes,
-	UnfitVersion,
-	UnfitCipher, UnfitExtension, UnfitPointFormats, UnfitTicketMissing, UnfitTicketUnexpected,
-	UnfitNoCertificate, UnfitLeafNotFirst, UnfitKeyExchange, UnfitCurve, UnfitSignatureScheme,
-}

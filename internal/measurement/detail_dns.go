@@ -41,10 +41,3 @@ const (
 	// DNSDetailNoAddress: the name exists, but has no address of the family asked for.
 	DNSDetailNoAddress DetailKind = "dns_no_address"
 )
-
-// DNSDetailKinds lists every kind of [Detail] that packages dns and resolve produce.
-var DNSDetailKinds = []DetailKind{
-	DNSDetailSilent, DNSDetailRoundEnded, DNSDetailSuspended, DNSDetailNoSocket, DNSDetailUnreachable, DNSDetailTCPSilent, DNSDetailTCPFailed,
-	DNSDetailTCPClosed, DNSDetailTCPTruncated, DNSDetailTCPForeign, DNSDetailBroken, DNSDetailFlood, DNSDetailRcode, DNSDetailFiltered, DNSDetailLoop,
-	DNSDetailBadAddress, DNSDetailNoAddress,
-}

@@ -67,15 +67,3 @@ const (
 	// DetailCertificateChain: the chain has too many issuing CAs; N is not set.
 	DetailCertificateChain DetailKind = "certificate_chain"
 )
-
-// TrustDetails lists every kind that package trust gives.
-var TrustDetails = []DetailKind{
-	DetailTrustOtherIssuer, DetailTrustOtherKey, DetailTrustForged, DetailTrustMachineRoot, DetailTrustUnrooted,
-	DetailTrustKeyNotProved, DetailTrustExpired, DetailTrustNotYetValid, DetailTrustChainDates, DetailTrustOtherName,
-	DetailTrustKeyUsage, DetailTrustExtendedKeyUsage, DetailTrustWebCritical, DetailTrustIssuerForm, DetailTrustNoPath,
-
-	DetailCertificateSkipped, DetailCertificateShort, DetailCertificateMalformed, DetailCertificateVersion,
-	DetailCertificateSignature, DetailCertificateName, DetailCertificateDate, DetailCertificateKey, DetailCertificateKeyForm,
-	DetailCertificateCritical, DetailCertificatePolicy, DetailCertificateRepeated, DetailCertificateExtension,
-	DetailCertificateKeyAgreement, DetailCertificateChain,
-}

@@ -147,11 +147,6 @@ const (
 	SampleNoAddress SampleFailure = "no_address"
 )
 
-// SampleFailures lists every failure of a sample.
-var SampleFailures = []SampleFailure{
-	SampleSilent, SampleBlocked, SampleIntercepted, SampleNotAuthoritative, SampleRefused, SampleNoAddress,
-}
-
 // Sample is one direct look at a host's zone: the whole chain for one type, from one server of each zone on the way.
 type Sample struct {
 	Type            uint16 // 1 A, 28 AAAA

@@ -66,7 +66,7 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// detailTexts has a clause for each member of measurement.PathDetails except DetailUnfit. [fillDetail] replaces the
+// detailTexts has a clause for each kind of detail of a path except DetailUnfit. [fillDetail] replaces the
 // names in braces.
 var detailTexts = map[measurement.DetailKind]string{
 	measurement.DetailConnectRST:      "RST in answer to the SYN",
@@ -132,7 +132,7 @@ var detailTexts = map[measurement.DetailKind]string{
 	measurement.DetailRenegotiationFalse: "the server continues a session that did not exist",
 }
 
-// unfitTexts has a clause for each member of measurement.UnfitKinds.
+// unfitTexts has a clause for each measurement.UnfitKind.
 var unfitTexts = map[measurement.UnfitKind]string{
 	measurement.UnfitMessageTooLong:   "handshake message of {bytes}; a device takes {max}",
 	measurement.UnfitRecordTooLong:    "TLS record of {bytes}; a device takes {max}",

@@ -39,7 +39,7 @@ func TestDNSDetailText(t *testing.T) {
 		})
 	}
 	seen := make(map[string]measurement.DetailKind)
-	for _, kind := range measurement.DNSDetailKinds {
+	for _, kind := range detailKinds(t, "dns_") {
 		words := dnsDetailText(measurement.Detail{Kind: kind})
 		if words == "" || strings.Contains(words, "{") || seen[words] != "" {
 			t.Errorf("%s is worded %q, as is %q", kind, words, seen[words])
@@ -120,7 +120,7 @@ func TestZoneText(t *testing.T) {
 		t.Errorf("a zone that answers is worded %q", got)
 	}
 	seen := make(map[string]report.ZoneFailure)
-	for _, name := range append(closedlist.Constants(t, "../report", "ZoneFailure"), texts(measurement.SampleFailures)...) {
+	for _, name := range append(closedlist.Constants(t, "../report", "ZoneFailure"), closedlist.Constants(t, "../measurement", "SampleFailure")...) {
 		failure := report.ZoneFailure(name)
 		words := ZoneText(&report.Zone{Failure: failure})
 		if words == "" || seen[words] != "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/closedlist"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
@@ -109,7 +110,8 @@ func TestStalenessTextClosedLists(t *testing.T) {
 	for _, kind := range staleness.WhyKinds {
 		texts = append(texts, StalenessText(&staleness.Assessment{Why: staleness.Why{Kind: kind, Failure: measurement.SampleSilent}}))
 	}
-	for _, failure := range measurement.SampleFailures {
+	for _, value := range closedlist.Constants(t, "../measurement", "SampleFailure") {
+		failure := measurement.SampleFailure(value)
 		if failure == measurement.SampleSilent {
 			continue // is in the loop above
 		}
