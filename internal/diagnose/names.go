@@ -73,6 +73,5 @@ func isAnswer(f measurement.DNSFailure) bool {
 
 // finding has a reason and the advice of its record.
 func finding(r reason.Reason) report.Finding {
-	info, _ := r.Info()
-	return report.Finding{Reason: r, Advice: info.Advice}
+	return report.Finding{Reason: r, Advice: r.Info().Advice}
 }

@@ -104,8 +104,7 @@ func otherOwner(base report.Finding, r reason.Reason, other report.Certificate) 
 
 // withCertificate is a finding that a certificate decides.
 func withCertificate(base report.Finding, r reason.Reason, j trust.Judgement) report.Finding {
-	info, _ := r.Info()
-	base.Reason, base.Advice, base.Certificate = r, info.Advice, certificateOf(j)
+	base.Reason, base.Advice, base.Certificate = r, r.Info().Advice, certificateOf(j)
 	if j.Verdict == trust.Unrooted {
 		base.Advice = reason.CompleteChain
 	}
@@ -221,6 +220,5 @@ func wireAdvice(o *measurement.Outcome, r reason.Reason) reason.Advice {
 			return reason.AllowOutbound
 		}
 	}
-	info, _ := r.Info()
-	return info.Advice
+	return r.Info().Advice
 }

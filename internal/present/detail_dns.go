@@ -18,7 +18,7 @@ func dnsDetailText(d measurement.Detail) string {
 	return cmp.Or(fillDetail(dnsDetailTexts[d.Kind], d), text(d.Text))
 }
 
-// dnsDetailTexts has a clause for each kind of detail of a DNS exchange or look-up. [fillDetail] replaces the names in braces.
+// dnsDetailTexts has a clause for each kind of DNS detail. [fillDetail] replaces the names in braces.
 var dnsDetailTexts = map[measurement.DetailKind]string{
 	measurement.DNSDetailSilent:       "no answer within {after} ({datagrams} sent)",
 	measurement.DNSDetailRoundEnded:   "the round ended before an answer arrived",

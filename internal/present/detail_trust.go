@@ -10,7 +10,7 @@ import (
 // for a detail of another kind.
 func trustDetailText(d measurement.Detail) string { return fillDetail(trustDetailTexts[d.Kind], d) }
 
-// trustDetailTexts has a clause for each kind of detail of a certificate list. [fillDetail] replaces the names in braces.
+// trustDetailTexts has a clause for each kind of certificate detail. [fillDetail] replaces the names in braces.
 var trustDetailTexts = map[measurement.DetailKind]string{
 	measurement.DetailTrustOtherIssuer:      "the certificate is signed by another authority",
 	measurement.DetailTrustOtherKey:         "the certificate is signed with another key than the configured one",

@@ -13,15 +13,15 @@ import (
 // everything that it concerns.
 func requests(s *report.Summary) []Task {
 	var out []Task
-	for _, kind := range reason.Requests() {
+	for _, info := range reason.Requests() {
 		var asked []report.Advice
 		for i := range s.Advice {
-			if info, ok := s.Advice[i].Kind.Info(); ok && info.Request == kind {
+			if slices.Contains(info.Advice, s.Advice[i].Kind) {
 				asked = append(asked, s.Advice[i])
 			}
 		}
 		if len(asked) > 0 {
-			out = append(out, request(kind, asked)...)
+			out = append(out, request(info.Request, asked)...)
 		}
 	}
 	return out

@@ -49,7 +49,7 @@ func TestFindingTextCoversEveryReason(t *testing.T) {
 
 func TestFindingText(t *testing.T) {
 	wire := func(r reason.Reason, change func(*report.Finding)) report.Finding {
-		info, _ := r.Info()
+		info := r.Info()
 		f := report.Finding{Reason: r, Advice: info.Advice, Phase: measurement.Hello, Client: measurement.Device, Transport: measurement.TCP}
 		change(&f)
 		return f
@@ -97,6 +97,17 @@ func TestFindingText(t *testing.T) {
 	}
 }
 
+// requestsByAdvice returns what each kind of advice asks the network's owner for.
+func requestsByAdvice() map[reason.Advice]reason.Request {
+	out := make(map[reason.Advice]reason.Request)
+	for _, info := range reason.Requests() {
+		for _, kind := range info.Advice {
+			out[kind] = info.Request
+		}
+	}
+	return out
+}
+
 func TestTaskCoversEveryAdvice(t *testing.T) {
 	server := report.ResolverSummary{
 		Server: resolver, Asked: 2, Failures: []measurement.DNSFailure{measurement.DNSNXDomain}, Failing: []string{"a.test", "b.test"}, OnlyHere: []string{"a.test"},
@@ -106,22 +117,22 @@ func TestTaskCoversEveryAdvice(t *testing.T) {
 	}
 	for _, places := range [][]report.Place{{place("a.test")}, {place("a.test"), place("b.test")}} {
 		seen := make(map[string]string)
-		for _, info := range reason.AllAdvice() {
+		for kind, asks := range requestsByAdvice() {
 			a := report.Advice{
-				Kind: info.Advice, Places: places, Paths: len(places), Resolvers: []report.ResolverSummary{server},
+				Kind: kind, Places: places, Paths: len(places), Resolvers: []report.ResolverSummary{server},
 				Certificate: report.Certificate{Issuer: inspector, Subject: "CN=cloud", Expected: bootstrap},
 				Proxy:       report.Proxy{Variable: "HTTPS_PROXY", Address: "proxy.example:3128"},
 				Staleness:   &staleness.Assessment{Verdict: staleness.Stale, Why: staleness.Why{Kind: staleness.WhyTTLInflated, TTL: time.Hour, ZoneTTL: time.Minute}}, Lost: time.Minute, Keepalive: 2 * time.Minute,
 			}
 			got := task(&a)
-			checkSentence(t, string(info.Advice), got.Text, seen)
+			checkSentence(t, string(kind), got.Text, seen)
 			if last := got.Text[max(0, len(got.Text)-1):]; last != "." && (last != ":" || len(got.For) == 0) {
-				t.Errorf("%s ends with %q: %s", info.Advice, last, got.Text)
+				t.Errorf("%s ends with %q: %s", kind, last, got.Text)
 			}
-			for _, r := range request(info.Request, []report.Advice{a}) {
-				checkSentence(t, "request "+string(info.Request), r.Text, make(map[string]string))
+			for _, r := range request(asks, []report.Advice{a}) {
+				checkSentence(t, "request "+string(asks), r.Text, make(map[string]string))
 				if len(r.For) == 0 {
-					t.Errorf("request %s is about nothing", info.Request)
+					t.Errorf("request %s is about nothing", asks)
 				}
 			}
 		}

@@ -1,5 +1,7 @@
 package reason
 
+import "slices"
+
 // Advice is a kind of thing to do about one cause. Package diagnose chooses it from the facts of a finding; package
 // present has one text for each kind.
 type Advice string
@@ -88,80 +90,34 @@ const (
 	RequestIdle           Request = "idle"
 )
 
-// Requests lists the kinds of requests in the order in which they are made; [NoRequest] is not one of them.
-func Requests() []Request {
-	return []Request{
-		RequestDirect, RequestExemption, RequestAllow, RequestLargeDatagrams, RequestBox, RequestRoute, RequestFamily,
-		RequestExemptNames, RequestAnswers, RequestNames, RequestTTL, RequestIdle,
-	}
-}
-
-// AdviceInfo is the record of one kind of advice.
-type AdviceInfo struct {
-	Advice  Advice
+// RequestInfo is the record of one kind of request.
+type RequestInfo struct {
 	Request Request
+	Advice  []Advice // the kinds of advice that ask for it
 }
 
-var advice = []AdviceInfo{
-	{ExemptFromInspection, RequestExemption},
-	{ExemptFromForgery, RequestExemption},
-	{FindReplayingBox, RequestExemption},
-	{BypassProxy, RequestExemption},
-	{ExemptNameFromFilter, RequestExemptNames},
-	{AllowOutbound, RequestAllow},
-	{StopFiltering, RequestAllow},
-	{StopHelloFiltering, RequestAllow},
-	{LetSessionFinish, RequestAllow},
-	{LetLargeDatagramsPass, RequestLargeDatagrams},
-	{LetLargePacketsPass, RequestLargeDatagrams},
-	{LetIDRecordsPass, RequestAllow},
-	{CheckServer, NoRequest},
-	{AllowByName, RequestAllow},
-	{RepairFamily, RequestFamily},
-	{CheckAddress, RequestBox},
-	{FindRoute, RequestRoute},
-	{AskAboutAlert, RequestBox},
-	{AskAboutDeviceAlert, RequestBox},
-	{FindAlteringBox, RequestBox},
-	{ReportUnfitAnswer, NoRequest},
-	{CompleteChain, NoRequest},
-	{CheckClientCertificate, NoRequest},
-	{CheckCertificateThenFirewall, NoRequest},
-	{ConfigureCertificate, NoRequest},
-	{NameAnchor, NoRequest},
-	{CheckClock, NoRequest},
-	{CheckName, NoRequest},
-	{ResolveName, RequestNames},
-	{RepeatLookup, NoRequest},
-	{UnblockName, RequestExemptNames},
-	{CheckHostName, NoRequest},
-	{SetResolvers, NoRequest},
-	{AllowMoreTime, NoRequest},
-	{AllowMoreTimeForNames, NoRequest},
-	{CheckThisMachine, NoRequest},
-	{JoinNetwork, RequestAnswers},
-	{CheckForwarders, RequestNames},
-	{AllowQueries, RequestNames},
-	{AllowNames, RequestNames},
-	{FindOwnRoute, NoRequest},
-	{OpenNetwork, RequestAllow},
-	{PassProxy, RequestDirect},
-	{StopStaleRecords, RequestTTL},
-	{ReplaceResolver, RequestAnswers},
-	{ResolveAtServer, RequestNames},
-	{RepeatLookupAtServer, NoRequest},
-	{ShortenKeepalive, RequestIdle},
+// requests is in the order in which requests are made. Each kind of advice is in one record.
+var requests = []RequestInfo{
+	{RequestDirect, []Advice{PassProxy}},
+	{RequestExemption, []Advice{ExemptFromInspection, ExemptFromForgery, FindReplayingBox, BypassProxy}},
+	{RequestAllow, []Advice{
+		AllowOutbound, StopFiltering, StopHelloFiltering, LetSessionFinish, LetIDRecordsPass, AllowByName, OpenNetwork,
+	}},
+	{RequestLargeDatagrams, []Advice{LetLargeDatagramsPass, LetLargePacketsPass}},
+	{RequestBox, []Advice{CheckAddress, AskAboutAlert, AskAboutDeviceAlert, FindAlteringBox}},
+	{RequestRoute, []Advice{FindRoute}},
+	{RequestFamily, []Advice{RepairFamily}},
+	{RequestExemptNames, []Advice{ExemptNameFromFilter, UnblockName}},
+	{RequestAnswers, []Advice{JoinNetwork, ReplaceResolver}},
+	{RequestNames, []Advice{ResolveName, CheckForwarders, AllowQueries, AllowNames, ResolveAtServer}},
+	{RequestTTL, []Advice{StopStaleRecords}},
+	{RequestIdle, []Advice{ShortenKeepalive}},
+	{NoRequest, []Advice{
+		CheckServer, ReportUnfitAnswer, CompleteChain, CheckClientCertificate, CheckCertificateThenFirewall,
+		ConfigureCertificate, NameAnchor, CheckClock, CheckName, RepeatLookup, RepeatLookupAtServer, CheckHostName,
+		SetResolvers, AllowMoreTime, AllowMoreTimeForNames, CheckThisMachine, FindOwnRoute,
+	}},
 }
 
-// AllAdvice lists the record of every kind of advice except [NoAdvice].
-func AllAdvice() []AdviceInfo { return append([]AdviceInfo(nil), advice...) }
-
-// Info is the record of a kind of advice; ok is false for [NoAdvice] and for a kind that is not on the list.
-func (a Advice) Info() (info AdviceInfo, ok bool) {
-	for _, info := range advice {
-		if info.Advice == a {
-			return info, true
-		}
-	}
-	return AdviceInfo{}, false
-}
+// Requests lists the record of every kind of request in the order in which they are made, [NoRequest] last.
+func Requests() []RequestInfo { return slices.Clone(requests) }

@@ -6,6 +6,8 @@
 // record; the tests of these packages run over the lists and fail where something is missing.
 package reason
 
+import "slices"
+
 // Class groups reasons by who can do something about them. It is the label `class`.
 type Class string
 
@@ -37,17 +39,7 @@ var classes = []ClassInfo{
 }
 
 // Classes lists the record of every class, the worst first.
-func Classes() []ClassInfo { return append([]ClassInfo(nil), classes...) }
-
-// Info is the record of a class; ok is false if the class is not on the list.
-func (c Class) Info() (info ClassInfo, ok bool) {
-	for _, info := range classes {
-		if info.Class == c {
-			return info, true
-		}
-	}
-	return ClassInfo{}, false
-}
+func Classes() []ClassInfo { return slices.Clone(classes) }
 
 // Rank is the position of the class in [Classes]: 0 is the worst. A class that is not on the list comes last.
 func (c Class) Rank() int {
@@ -125,20 +117,17 @@ var reasons = []Info{
 }
 
 // All lists the record of every reason except [OK], class by class.
-func All() []Info { return append([]Info(nil), reasons...) }
+func All() []Info { return slices.Clone(reasons) }
 
-// Info is the record of a reason; ok is false for [OK] and for a reason that is not on the list.
-func (r Reason) Info() (info Info, ok bool) {
+// Info is the record of a reason; the zero value for [OK] and for a reason that is not on the list.
+func (r Reason) Info() Info {
 	for _, info := range reasons {
 		if info.Reason == r {
-			return info, true
+			return info
 		}
 	}
-	return Info{}, false
+	return Info{}
 }
 
 // Class is the class of a reason; "" for [OK] and for a reason that is not on the list.
-func (r Reason) Class() Class {
-	info, _ := r.Info()
-	return info.Class
-}
+func (r Reason) Class() Class { return r.Info().Class }
