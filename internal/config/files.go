@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,8 +17,7 @@ type disk struct {
 	stat     func(path string) (fs.FileInfo, error)
 	open     func(path string) (io.ReadCloser, error)
 
-	mu    sync.Mutex
-	stuck map[string]bool // the paths whose last operation has not ended within the deadline, and still runs
+	stuck sync.Map // the paths whose last operation has not ended within the deadline, and still runs
 }
 
 // newDisk returns the disk of this machine. An operation on a local disk takes milliseconds; a network file system
@@ -27,7 +27,6 @@ func newDisk() *disk {
 		deadline: 5 * time.Second,
 		stat:     os.Stat,
 		open:     func(path string) (io.ReadCloser, error) { return os.Open(path) },
-		stuck:    make(map[string]bool),
 	}
 }
 
@@ -43,43 +42,25 @@ func within[T any](d *disk, path string, operation func() (T, error)) (T, error)
 		value T
 		err   error
 	}
+	if _, stuck := d.stuck.Load(path); !stuck {
+		done := make(chan result, 1)
+		go func() {
+			value, err := operation()
+			done <- result{value, err}
+		}()
+		select {
+		case r := <-done:
+			return r.value, r.err
+		case <-time.After(d.deadline):
+		}
+		d.stuck.Store(path, nil)
+		go func() {
+			<-done
+			d.stuck.Delete(path)
+		}()
+	}
 	var none T
-	d.mu.Lock()
-	stuck := d.stuck[path]
-	d.mu.Unlock()
-	if stuck {
-		return none, &fs.PathError{Op: "read", Path: path, Err: errHung}
-	}
-	done := make(chan result, 1)
-	ended := make(chan struct{})
-	go func() {
-		value, err := operation()
-		done <- result{value, err}
-		close(ended)
-	}()
-	timer := time.NewTimer(d.deadline)
-	defer timer.Stop()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-timer.C:
-	}
-	d.mark(path, true)
-	go func() {
-		<-ended
-		d.mark(path, false)
-	}()
 	return none, &fs.PathError{Op: "read", Path: path, Err: errHung}
-}
-
-func (d *disk) mark(path string, stuck bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if stuck {
-		d.stuck[path] = true
-	} else {
-		delete(d.stuck, path)
-	}
 }
 
 // info returns what tells one version of a file from another.
@@ -143,9 +124,9 @@ func (w *watched) refresh(load func(contents [][]byte) error) error {
 }
 
 func (w *watched) reload(load func(contents [][]byte) error) error {
-	now := make([]fs.FileInfo, len(w.paths))
+	now, contents := make([]fs.FileInfo, len(w.paths)), make([][]byte, len(w.paths))
+	var err error
 	for i, path := range w.paths {
-		var err error
 		if now[i], err = w.disk.info(path); err != nil {
 			return err
 		}
@@ -153,9 +134,7 @@ func (w *watched) reload(load func(contents [][]byte) error) error {
 	if w.reported == "" && sameFiles(w.last, now) {
 		return nil
 	}
-	contents := make([][]byte, len(w.paths))
 	for i, path := range w.paths {
-		var err error
 		if contents[i], err = w.disk.readRegular(path); err != nil {
 			return err
 		}
@@ -168,13 +147,7 @@ func (w *watched) reload(load func(contents [][]byte) error) error {
 }
 
 func sameFiles(a, b []fs.FileInfo) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !os.SameFile(a[i], b[i]) || a[i].Size() != b[i].Size() || !a[i].ModTime().Equal(b[i].ModTime()) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a, b, func(a, b fs.FileInfo) bool {
+		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	})
 }
