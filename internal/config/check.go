@@ -36,7 +36,12 @@ func Parse(data []byte, dir string) (*Config, error) {
 }
 
 func newReader(dir string) *reader {
-	return &reader{dir: dir, given: make(map[string]node), anchors: &Anchors{anchors: make(map[string]*trust.Anchor)}}
+	return &reader{
+		mistakes: mistakes{wrong: make(map[string]bool)},
+		dir:      dir,
+		given:    make(map[string]node),
+		anchors:  &Anchors{anchors: make(map[string]*trust.Anchor)},
+	}
 }
 
 // parse reads a configuration and checks everything but the client certificate's files.
@@ -68,21 +73,21 @@ func (r *reader) document(data []byte) (root node, ok bool) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	err := decoder.Decode(&doc)
-	if err == nil && len(doc.Content) > 0 && !(node{Node: doc.Content[0]}).null() {
+	if errors.Is(err, io.EOF) || err == nil && (len(doc.Content) == 0 || (node{Node: doc.Content[0]}).null()) {
+		r.whole(0, "the file is empty; write {} to use the default of every key")
+		return node{}, false
+	}
+	if err == nil {
 		if err = decoder.Decode(&second); err == nil {
 			r.whole(second.Line, "the file has a second YAML document; remove the line with --- above it")
 		}
-		root, ok = node{Node: doc.Content[0]}, true
-	} else if err == nil || errors.Is(err, io.EOF) {
-		r.whole(0, "the file is empty; write {} to use the default of every key")
-		return node{}, false
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		line, text := splitYAMLError(err)
 		r.whole(line, "%s", text)
 		return node{}, false
 	}
-	return root, ok
+	return node{Node: doc.Content[0]}, true
 }
 
 var yamlLine = regexp.MustCompile(`^line (\d+): `)
@@ -258,7 +263,7 @@ func (r *reader) checkTrust(place string, e *Endpoint, anchors map[string]TrustA
 	switch {
 	case r.wrong[place] || r.wrong["trust."+e.Trust]:
 	case e.Trust == "" && !r.has(place):
-		r.mistake(node{r.given[parent(place)].Node, parent(place)}, "trust is missing, for example trust: %s", firstDeviceAnchor(anchors))
+		r.mistakeAt(parent(place), "trust is missing, for example trust: %s", firstDeviceAnchor(anchors))
 	case !known:
 		r.mistakeAt(place, "%s is not defined under trust%s", quoted(e.Trust), cmp.Or(suggestion(e.Trust, names), "; known names: "+strings.Join(names, ", ")))
 	case e.Client == measurement.Device && anchor.Web():
@@ -281,25 +286,21 @@ func (r *reader) checkClient(place string, e *Endpoint) {
 	uses := func(t measurement.Transport) bool {
 		return slices.ContainsFunc(e.Paths, func(path measurement.Path) bool { return path.Transport == t })
 	}
-	if e.Client == measurement.Web {
-		if uses(measurement.UDP) {
-			r.mistakeAt(place+".paths", "a web client uses TCP only; remove the udp path, or set client: device")
+	web := e.Client == measurement.Web
+	for _, rule := range []struct {
+		broken    bool
+		key, text string
+	}{
+		{web && uses(measurement.UDP), ".paths", "a web client uses TCP only; remove the udp path, or set client: device"},
+		{web && e.CoAPPing, ".coap_ping", "a web client sends no CoAP; remove coap_ping, or set client: device"},
+		{web && r.has(place+".framing"), ".framing", "a web client sends no CoAP; remove framing, or set client: device"},
+		{web && !e.Finish, ".finish", "a web client always completes the handshake; remove finish, or set client: device"},
+		{!web && e.CoAPPing && !e.Finish, ".finish", "coap_ping needs a completed handshake; remove finish, or set coap_ping: false"},
+		{!web && e.Framing == measurement.RFC8323 && len(e.Paths) > 0 && !uses(measurement.TCP), ".framing",
+			"rfc8323 is for CoAP over TCP; add a tcp path, or remove framing"},
+	} {
+		if rule.broken {
+			r.mistakeAt(place+rule.key, "%s", rule.text)
 		}
-		if e.CoAPPing {
-			r.mistakeAt(place+".coap_ping", "a web client sends no CoAP; remove coap_ping, or set client: device")
-		}
-		if r.has(place + ".framing") {
-			r.mistakeAt(place+".framing", "a web client sends no CoAP; remove framing, or set client: device")
-		}
-		if !e.Finish {
-			r.mistakeAt(place+".finish", "a web client always completes the handshake; remove finish, or set client: device")
-		}
-		return
-	}
-	if e.CoAPPing && !e.Finish {
-		r.mistakeAt(place+".finish", "coap_ping needs a completed handshake; remove finish, or set coap_ping: false")
-	}
-	if e.Framing == measurement.RFC8323 && len(e.Paths) > 0 && !uses(measurement.TCP) {
-		r.mistakeAt(place+".framing", "rfc8323 is for CoAP over TCP; add a tcp path, or remove framing")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -27,37 +28,36 @@ const maxShown = 100
 // Error lists one mistake per line: "config.yml:12:30: endpoints[2].paths[0].port: 70000 is not valid; want …".
 func (e *Invalid) Error() string {
 	var lines []string
-	for i, m := range e.Mistakes {
-		if i == maxShown {
-			lines = append(lines, fmt.Sprintf("and %d more mistakes", len(e.Mistakes)-maxShown))
-			break
-		}
+	for _, m := range e.Mistakes[:min(len(e.Mistakes), maxShown)] {
 		lines = append(lines, e.at(m)+m.Text)
+	}
+	if more := len(e.Mistakes) - maxShown; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more mistakes", more))
 	}
 	return strings.Join(lines, "\n")
 }
 
 // at is the file, line, column and key of a mistake.
 func (e *Invalid) at(m Mistake) string {
-	position := ""
-	switch {
-	case m.Column > 0:
-		position = fmt.Sprintf("%d:%d", m.Line, m.Column)
-	case m.Line > 0:
-		position = fmt.Sprint(m.Line)
+	position := e.File
+	if m.Line > 0 {
+		if position == "" {
+			position = "line "
+		} else {
+			position += ":"
+		}
+		position += strconv.Itoa(m.Line)
 	}
-	switch {
-	case e.File != "" && position != "":
-		position = e.File + ":" + position + ": "
-	case e.File != "":
-		position = e.File + ": "
-	case position != "":
-		position = "line " + position + ": "
+	if m.Column > 0 {
+		position += ":" + strconv.Itoa(m.Column)
 	}
-	if m.Place != "" {
-		position += m.Place + ": "
+	out := ""
+	for _, part := range []string{position, m.Place} {
+		if part != "" {
+			out += part + ": "
+		}
 	}
-	return position
+	return out
 }
 
 // mistakes collects what is wrong while a configuration is read.
@@ -74,9 +74,6 @@ func (m *mistakes) mistake(n node, format string, args ...any) {
 	}
 	m.found = append(m.found, mistake)
 	for place := n.place; place != "" && !m.wrong[place]; place = parent(place) {
-		if m.wrong == nil {
-			m.wrong = make(map[string]bool)
-		}
 		m.wrong[place] = true
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -212,7 +213,7 @@ func (r *reader) list(n node, into reflect.Value, rules reflect.StructTag) {
 		seen[value] = item.place
 	}
 	if size := rules.Get("size"); size != "" {
-		least, most := bounds(size, mustAtoi)
+		least, most := bounds(size, strconv.Atoi)
 		if len(n.Content) < least || len(n.Content) > most {
 			r.mistake(n, "the list has %d items; want %d to %d%s", len(n.Content), least, most, forExample(rules))
 		}
@@ -274,7 +275,7 @@ func (r *reader) text(n node, into reflect.Value, rules reflect.StructTag) {
 func (r *reader) integer(n node, into reflect.Value, rules reflect.StructTag) {
 	least, most, want := 1, 65535, "a port"
 	if rule := rules.Get("range"); rule != "" {
-		least, most = bounds(rule, mustAtoi)
+		least, most = bounds(rule, strconv.Atoi)
 		want = "a whole number"
 	}
 	if !r.scalar(n, "!!int", fmt.Sprintf("%s from %d to %d", want, least, most)) {
@@ -299,7 +300,7 @@ func (r *reader) duration(n node, into reflect.Value, rules reflect.StructTag) {
 		r.mistake(n, "%[1]s has no unit; write for example %[1]ss", n.shown())
 		return
 	}
-	least, most := bounds(rules.Get("range"), mustDuration)
+	least, most := bounds(rules.Get("range"), time.ParseDuration)
 	d, err := time.ParseDuration(n.Value)
 	switch {
 	case err != nil:
@@ -336,42 +337,24 @@ var choices = map[reflect.Type][]string{
 func (r *reader) choice(n node, into reflect.Value) {
 	words := choices[into.Type()]
 	want := strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
-	number := into.Kind() == reflect.Int
-	if tag := map[bool]string{false: "!!str", true: "!!int"}[number]; !r.scalar(n, tag, want) {
-		return
+	tag := "!!str"
+	if into.Kind() == reflect.Int {
+		tag = "!!int"
 	}
-	if !slices.Contains(words, n.Value) {
+	if r.scalar(n, tag, want) && (!slices.Contains(words, n.Value) || n.Decode(into.Addr().Interface()) != nil) {
 		r.mistake(n, "%s is not valid; want %s", n.shown(), want)
-		return
 	}
-	if number {
-		into.SetInt(int64(mustAtoi(n.Value)))
-		return
-	}
-	into.SetString(n.Value)
 }
 
-// bounds splits a rule of the form "least..most".
-func bounds[T any](rule string, parse func(string) T) (least, most T) {
+// bounds splits a rule of the form "least..most" in a struct tag. A test reads all of them.
+func bounds[T any](rule string, parse func(string) (T, error)) (least, most T) {
 	low, high, _ := strings.Cut(rule, "..")
-	return parse(low), parse(high)
-}
-
-// mustAtoi and mustDuration parse the bounds in struct tags, which a test reads all of.
-func mustAtoi(s string) int {
-	n, err := strconv.Atoi(s)
-	if err != nil {
+	least, errLow := parse(low)
+	most, errHigh := parse(high)
+	if err := errors.Join(errLow, errHigh); err != nil {
 		panic("config: " + err.Error())
 	}
-	return n
-}
-
-func mustDuration(s string) time.Duration {
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		panic("config: " + err.Error())
-	}
-	return d
+	return least, most
 }
 
 // example makes the rules of an item from the example of its list.

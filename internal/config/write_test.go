@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +100,7 @@ func drawValue(t *rapid.T, typ reflect.Type, rules reflect.StructTag, label stri
 	}
 	switch {
 	case typ == reflect.TypeFor[time.Duration]():
-		least, most := bounds(rules.Get("range"), mustDuration)
+		least, most := bounds(rules.Get("range"), time.ParseDuration)
 		return time.Duration(rapid.Int64Range(int64(least), int64(most)).Draw(t, label)).String()
 	case typ == reflect.TypeFor[netip.AddrPort]():
 		return rapid.SampledFrom(samplesOf["server"]).Draw(t, label)
@@ -108,7 +109,7 @@ func drawValue(t *rapid.T, typ reflect.Type, rules reflect.StructTag, label stri
 	case reflect.Bool:
 		return rapid.SampledFrom([]string{"true", "false", "True", "FALSE"}).Draw(t, label)
 	case reflect.Int:
-		least, most := bounds(rules.Get("range"), mustAtoi)
+		least, most := bounds(rules.Get("range"), strconv.Atoi)
 		return fmt.Sprint(rapid.IntRange(least, most).Draw(t, label))
 	case reflect.Uint16:
 		return fmt.Sprint(rapid.IntRange(1, 65535).Draw(t, label))
