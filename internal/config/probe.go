@@ -1,11 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -68,8 +68,7 @@ func (p Probe) AllowsAddress(addr netip.Addr) bool {
 		return true
 	}
 	if wellKnownNAT64.Contains(addr) {
-		bytes := addr.As16()
-		addr = netip.AddrFrom4([4]byte(bytes[12:]))
+		addr, _ = measurement.EmbeddedIPv4(addr, wellKnownNAT64.Bits())
 	}
 	return p.inPrefix(addr) || isPublic(addr)
 }
@@ -80,12 +79,10 @@ var wellKnownNAT64 = netip.MustParsePrefix("64:ff9b::/96")
 
 func (p Probe) inPrefix(addr netip.Addr) bool {
 	addr = addr.Unmap()
-	for _, entry := range p.Allow {
-		if prefix, err := netip.ParsePrefix(entry); err == nil && prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Allow, func(entry string) bool {
+		prefix, err := netip.ParsePrefix(entry)
+		return err == nil && prefix.Contains(addr)
+	})
 }
 
 // AllowsPort reports whether /probe may connect to a port of a host that is not configured.
@@ -105,17 +102,16 @@ func ParseAsked(transport, port, client string) (Asked, error) {
 		client = string(measurement.Web)
 	}
 	var t Target
-	switch t.Transport = measurement.Transport(transport); t.Transport {
-	case "", measurement.TCP, measurement.UDP:
-	default:
-		return Asked{}, fmt.Errorf("parameter transport: %s is not a transport; want tcp or udp", quoted(transport))
+	var err error
+	if transport != "" {
+		if t.Transport, err = parseTransport(transport); err != nil {
+			return Asked{}, fmt.Errorf("parameter transport: %w", err)
+		}
 	}
 	if port != "" {
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || number == 0 {
-			return Asked{}, fmt.Errorf("parameter port: %s is not a port; want 1 to 65535", quoted(port))
+		if t.Port, err = parsePort(port); err != nil {
+			return Asked{}, fmt.Errorf("parameter port: %w", err)
 		}
-		t.Port = uint16(number)
 	}
 	switch measurement.Client(client) {
 	case "", measurement.Device, measurement.Web:
@@ -143,13 +139,9 @@ func (t Target) asked(client measurement.Client) (Asked, error) {
 		return Asked{}, errors.New("a web client uses TCP; want the client device for a path over UDP")
 	}
 	a := Asked{Client: client}
-	port := t.Port
-	switch {
-	case port != 0:
-	case client == measurement.Web:
-		port = webPort
-	default:
-		port = devicePort
+	port := cmp.Or(t.Port, devicePort)
+	if client == measurement.Web {
+		port = cmp.Or(t.Port, webPort)
 	}
 	if t.Transport != measurement.UDP {
 		a.Paths = append(a.Paths, measurement.Path{Transport: measurement.TCP, Port: port})
@@ -164,9 +156,9 @@ func (t Target) asked(client measurement.Client) (Asked, error) {
 // web clients and [NoTrust] for devices.
 func (c *Config) adHoc(host string, a Asked) Endpoint {
 	e := endpointDefaults(host, a.Client)
-	e.Addresses, e.IPVersions = AddressesAny, c.IPVersions
-	if addr, err := netip.ParseAddr(host); err == nil {
-		e.IPVersions = []IPVersion{VersionOf(addr)}
+	e.Addresses = AddressesAny
+	if e.IPVersions == nil { // the host is not an address
+		e.IPVersions = c.IPVersions
 	}
 	if a.Client == measurement.Device {
 		e.CoAPPing, e.Trust = true, NoTrust
@@ -206,13 +198,6 @@ var reserved = []netip.Prefix{
 // isPublic reports whether an address is globally reachable.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap()
-	if !addr.IsValid() || addr.Zone() != "" || !addr.IsGlobalUnicast() || addr.IsPrivate() {
-		return false
-	}
-	for _, prefix := range reserved {
-		if prefix.Contains(addr) {
-			return false
-		}
-	}
-	return true
+	return addr.IsValid() && addr.Zone() == "" && addr.IsGlobalUnicast() && !addr.IsPrivate() &&
+		!slices.ContainsFunc(reserved, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }

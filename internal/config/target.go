@@ -22,15 +22,14 @@ func ParseTarget(text string) (Target, error) {
 		return Target{}, fmt.Errorf("%s is a URL; want HOST, HOST:PORT or HOST:PORT/udp", quoted(text))
 	}
 	var t Target
+	var err error
 	place := text
 	if i := strings.LastIndexByte(text, '/'); i >= 0 {
-		t.Transport = measurement.Transport(text[i+1:])
-		if t.Transport != measurement.TCP && t.Transport != measurement.UDP {
-			return Target{}, fmt.Errorf("%s is not a transport; want tcp or udp", quoted(text[i+1:]))
+		if t.Transport, err = parseTransport(text[i+1:]); err != nil {
+			return Target{}, err
 		}
 		place = text[:i]
 	}
-	var err error
 	if t.Name, t.Port, err = splitPort(place); err != nil {
 		return Target{}, err
 	}
@@ -72,9 +71,22 @@ func splitPort(text string) (name string, port uint16, err error) {
 	if !ok {
 		return "", 0, fmt.Errorf("%s is not an address with a port; want for example [2001:db8::1]:5684", quoted(text))
 	}
-	number, err := strconv.ParseUint(digits, 10, 16)
+	port, err = parsePort(digits)
+	return name, port, err
+}
+
+func parsePort(text string) (uint16, error) {
+	number, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || number == 0 {
-		return "", 0, fmt.Errorf("%s is not a port; want 1 to 65535", quoted(digits))
+		return 0, fmt.Errorf("%s is not a port; want 1 to 65535", quoted(text))
 	}
-	return name, uint16(number), nil
+	return uint16(number), nil
+}
+
+func parseTransport(text string) (measurement.Transport, error) {
+	t := measurement.Transport(text)
+	if t != measurement.TCP && t != measurement.UDP {
+		return "", fmt.Errorf("%s is not a transport; want tcp or udp", quoted(text))
+	}
+	return t, nil
 }
