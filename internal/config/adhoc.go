@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func (l *Loaded) addTrust(text string, client measurement.Client) (name string, 
 	default:
 		if _, err := os.Stat(text); errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(text, `/\`) {
 			return "", fmt.Errorf("%s is neither a trust anchor of the configuration (%s), nor public or system, nor a file with CA certificates",
-				quoted(text), strings.Join(l.trustNames(), ", "))
+				quoted(text), strings.Join(slices.Sorted(maps.Keys(l.Config.Trust)), ", "))
 		}
 		t.CAFile = text
 	}
@@ -72,12 +73,4 @@ func (l *Loaded) addTrust(text string, client measurement.Client) (name string, 
 		}
 	}
 	return text, nil
-}
-
-func (l *Loaded) trustNames() (names []string) {
-	for name := range l.Config.Trust {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

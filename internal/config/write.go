@@ -15,10 +15,11 @@ func (c *Config) Write(w io.Writer) error {
 	expanded.Catalogues = []string{}
 	encoder := yaml.NewEncoder(w)
 	encoder.SetIndent(2)
-	if err := encoder.Encode(&expanded); err != nil {
-		return fmt.Errorf("write configuration: %w", err)
+	err := encoder.Encode(&expanded)
+	if err == nil {
+		err = encoder.Close()
 	}
-	if err := encoder.Close(); err != nil {
+	if err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	return nil
