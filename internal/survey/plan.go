@@ -40,39 +40,27 @@ type planner struct {
 // asked: it is walked whatever the answer. If there are too many addresses, both families keep places.
 func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 	var plan addressPlan
-	sorted, addresses := p.sort(perResolver)
-	routed := make(map[netip.Addr]bool)
+	destinations := p.sort(perResolver)
 	anyRoute := false
-	if addresses > 1 {
-		for _, d := range sorted {
-			if _, known := routed[d.Addr]; !known {
-				routed[d.Addr] = d.Routed || p.routed(d.Addr)
-			}
-			anyRoute = anyRoute || routed[d.Addr]
+	if len(destinations) > 1 {
+		for i := range destinations {
+			d := &destinations[i]
+			d.Routed = d.Routed || p.routed(d.Addr)
+			anyRoute = anyRoute || d.Routed
 		}
 	}
-	seen := make(map[netip.Addr]bool)
-	first := true
-	for _, d := range sorted {
-		if seen[d.Addr] {
-			continue
-		}
-		seen[d.Addr] = true
+	for _, d := range destinations {
 		switch {
-		case anyRoute && !routed[d.Addr]:
+		case anyRoute && !d.Routed: // a device uses the next address
 			plan.omitted++
-			continue // a device uses the next address
-		case p.sinkhole(d.Addr, p.nat64):
-			if len(plan.sinkholes) >= p.limit {
-				plan.omitted++
-				continue
-			}
-			plan.sinkholes = append(plan.sinkholes, d.Addr)
-			plan.sinkholeFirst = plan.sinkholeFirst || first
-		default:
+		case !p.sinkhole(d.Addr, p.nat64):
 			plan.walk = append(plan.walk, d.Addr)
+		case len(plan.sinkholes) >= p.limit:
+			plan.omitted++
+		default:
+			plan.sinkholeFirst = plan.sinkholeFirst || len(plan.walk)+len(plan.sinkholes) == 0
+			plan.sinkholes = append(plan.sinkholes, d.Addr)
 		}
-		first = false
 	}
 	walk := measurement.BoundFamilies(plan.walk, p.limit)
 	plan.omitted += len(plan.walk) - len(walk)
@@ -84,36 +72,37 @@ func (p *planner) plan(perResolver [][]netip.Addr) addressPlan {
 // if it finds no route.
 type sourceRule func(addr netip.Addr) (source netip.Addr, ok bool)
 
-// sort sorts the addresses of each resolver as getaddrinfo does, and counts the different ones.
-func (p *planner) sort(perResolver [][]netip.Addr) (sorted []route.Destination, addresses int) {
+// sort lists each address once: those of one resolver after the other, each resolver's sorted as getaddrinfo does.
+func (p *planner) sort(perResolver [][]netip.Addr) []route.Destination {
 	known := make(map[netip.Addr]route.Destination)
-	var ends []int // of the resolvers' lists in sorted
 	for _, list := range perResolver {
 		for _, addr := range list {
 			if addr = addr.Unmap(); p.uses(addr) {
-				known[addr] = route.Destination{}
-				sorted = append(sorted, route.Destination{Addr: addr})
+				known[addr] = route.Destination{Addr: addr}
 			}
 		}
-		ends = append(ends, len(sorted))
 	}
-	if len(known) < 2 {
-		return sorted, len(known)
+	if len(known) > 1 {
+		for addr, d := range known {
+			d.Source, d.Routed = p.source(addr)
+			known[addr] = d
+		}
 	}
-	for addr := range known {
-		d := route.Destination{Addr: addr}
-		d.Source, d.Routed = p.source(addr)
-		known[addr] = d
+	var sorted []route.Destination
+	for _, list := range perResolver {
+		first := len(sorted)
+		for _, addr := range list {
+			if d, used := known[addr.Unmap()]; used {
+				sorted = append(sorted, d)
+			}
+		}
+		route.Sort(sorted[first:])
 	}
-	for i := range sorted {
-		sorted[i] = known[sorted[i].Addr]
-	}
-	first := 0
-	for _, end := range ends {
-		route.Sort(sorted[first:end])
-		first = end
-	}
-	return sorted, len(known)
+	return slices.DeleteFunc(sorted, func(d route.Destination) bool {
+		_, unlisted := known[d.Addr]
+		delete(known, d.Addr)
+		return !unlisted
+	})
 }
 
 // sinkholeRule reports whether an address of a host must not be connected to.
