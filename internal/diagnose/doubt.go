@@ -21,14 +21,21 @@ func SettleDoubt(hosts []report.Host) {
 			continue
 		}
 		h.Paths = slices.Clone(h.Paths)
-		h.Up = false
 		for j := range h.Paths {
-			p := &h.Paths[j]
-			cutWalks(p)
-			h.Up = h.Up || p.Up
+			cutWalks(&h.Paths[j])
 		}
-		h.Known = h.Up || !slices.ContainsFunc(h.Paths, func(p report.Path) bool { return !p.Known })
+		SetState(h)
 	}
+}
+
+// SetState sets the state of a host from that of its paths.
+func SetState(h *report.Host) {
+	h.Up, h.Known = false, true
+	for i := range h.Paths {
+		h.Up = h.Up || h.Paths[i].Up
+		h.Known = h.Known && h.Paths[i].Known
+	}
+	h.Known = h.Known || h.Up
 }
 
 // InDoubt reports whether a session with a host ended in doubt.

@@ -46,18 +46,8 @@ func (r *round) host(s *slot) report.Host {
 	for i, p := range s.endpoint.Paths {
 		h.Paths[i] = r.path(s, i, p, withdrawn, noAddress)
 	}
-	setState(&h)
+	diagnose.SetState(&h)
 	return h
-}
-
-// setState sets the state of a host from that of its paths.
-func setState(h *report.Host) {
-	h.Up, h.Known = false, true
-	for i := range h.Paths {
-		h.Up = h.Up || h.Paths[i].Up
-		h.Known = h.Known && h.Paths[i].Known
-	}
-	h.Known = h.Known || h.Up
 }
 
 // onlyPaths returns what is reported of some paths of a host.
@@ -70,7 +60,7 @@ func onlyPaths(h report.Host, paths []measurement.Path) report.Host {
 		at := slices.IndexFunc(all, func(q report.Path) bool { return q.Path == p })
 		h.Paths = append(h.Paths, all[at])
 	}
-	setState(&h)
+	diagnose.SetState(&h)
 	return h
 }
 
@@ -189,7 +179,7 @@ func (r *round) judge(e *config.Endpoint, seen *measurement.TLS) trust.Judgement
 	if seen == nil || len(seen.RawChain) == 0 {
 		return trust.Judgement{}
 	}
-	anchor := r.anchor(e)
+	anchor := r.site.Anchors.Get(e.Trust) // there is one, because the configuration was checked
 	j := anchor.Judge(r.subject(e, seen))
 	if j.Verdict == trust.WrongIssuer && anchor.Web() && !j.MachineRoot {
 		if public, ok := r.public(e, seen); ok && public.Verdict != trust.WrongName {
@@ -220,9 +210,4 @@ func (r *round) subject(e *config.Endpoint, seen *measurement.TLS) trust.Subject
 		Chain: seen.RawChain, Client: e.Client, KeyProved: seen.KeyProved, SignatureChecked: seen.SignatureChecked,
 		Host: e.Host, Now: r.survey.opts.Now(),
 	}
-}
-
-// anchor is the endpoint's trust anchor. It exists, because the configuration was checked.
-func (r *round) anchor(e *config.Endpoint) *trust.Anchor {
-	return r.site.Anchors.Get(e.Trust)
 }
