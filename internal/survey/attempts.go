@@ -73,23 +73,16 @@ func (c endpointCounts) changed(p *report.Path) bool {
 	return true
 }
 
-// siteCause is the common cause of all failures that was logged last. It is safe for concurrent use.
-type siteCause struct {
-	mu    sync.Mutex
-	cause report.Cause
-}
-
-// change takes the cause of a report of the whole site for logged, and returns it with the one before. A report
+// changeCause takes the cause of a report of the whole site for logged, and returns it with the one before. A report
 // without a path that is up, of which the deadline cut off a part, does not end a cause.
-func (c *siteCause) change(rep *report.Report) (before, now report.Cause) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before, now = c.cause, rep.Summary.Cause
-	switch {
-	case now == report.CauseNoTime, now == report.CauseNone && rep.Summary.Paths.Up == 0 && rep.IncompletePaths > 0:
+func (s *Survey) changeCause(rep *report.Report) (before, now report.Cause) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, now = s.cause, rep.Summary.Cause
+	if now == report.CauseNoTime || now == report.CauseNone && rep.Summary.Paths.Up == 0 && rep.IncompletePaths > 0 {
 		now = before
 	}
-	c.cause = now
+	s.cause = now
 	return before, now
 }
 
@@ -98,7 +91,7 @@ func (c *siteCause) change(rep *report.Report) (before, now report.Cause) {
 // such a cause, so its paths are logged.
 func (s *Survey) logChanges(rep *report.Report, whole bool) {
 	if whole {
-		before, now := s.cause.change(rep)
+		before, now := s.changeCause(rep)
 		switch {
 		case now != report.CauseNone && now != before:
 			s.opts.Logger.Warn("no path carries a device", "cause", now, "paths", rep.Summary.Paths.All, "resolvers", rep.Resolvers)

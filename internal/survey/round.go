@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 )
 
@@ -28,7 +30,7 @@ type round struct {
 	patience     time.Duration // of a look-up
 	walked       chan struct{} // closed when no walk runs any more
 
-	sources map[netip.AddrPort]sourceAddr // asked for so far; only the goroutine of Run uses it
+	sources map[netip.AddrPort]route.Destination // asked for so far; only the goroutine of Run uses it
 
 	mu        sync.Mutex // guards the fields below until Run returns
 	lookups   []measurement.Lookup
@@ -207,14 +209,14 @@ func (r *round) sourceOf(s *slot) sourceRule {
 			to := netip.AddrPortFrom(addr, p.Port)
 			known, asked := r.sources[to]
 			if !asked {
-				known.addr, known.ok = r.source(to)
+				known.Source, known.Routed = r.source(to)
 				if r.sources == nil {
-					r.sources = make(map[netip.AddrPort]sourceAddr)
+					r.sources = make(map[netip.AddrPort]route.Destination)
 				}
 				r.sources[to] = known
 			}
-			if known.ok {
-				return known.addr, true
+			if known.Routed {
+				return known.Source, true
 			}
 		}
 		return netip.Addr{}, false
@@ -235,12 +237,6 @@ func (r *round) routed(addr netip.Addr, p measurement.Path) bool {
 		return f(addr, p)
 	}
 	return r.site.Uplink.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
-}
-
-// sourceAddr is an answer of [Options.Source].
-type sourceAddr struct {
-	addr netip.Addr
-	ok   bool
 }
 
 // routedOf returns the rule for the routes of an endpoint: a policy rule can depend on transport and port. The asker
@@ -292,7 +288,7 @@ func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
 
 // newWalks returns the walks to planned addresses that have none yet, in the order in which they are to begin.
 func (r *round) newWalks() []plannedWalk {
-	var first, others []plannedWalk
+	var out []plannedWalk
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.slots {
@@ -306,16 +302,17 @@ func (r *round) newWalks() []plannedWalk {
 			}
 			results := make([]*judgedWalk, len(s.endpoint.Paths))
 			s.walks[addr] = results
+			class := further
+			if j == 0 {
+				class = leading
+			}
 			for k := range s.endpoint.Paths {
-				if j == 0 {
-					first = append(first, plannedWalk{s, k, addr, leading, results})
-				} else {
-					others = append(others, plannedWalk{s, k, addr, further, results})
-				}
+				out = append(out, plannedWalk{s, k, addr, class, results})
 			}
 		}
 	}
-	return append(first, others...)
+	slices.SortStableFunc(out, func(a, b plannedWalk) int { return cmp.Compare(a.class, b.class) })
+	return out
 }
 
 // walker returns the walker of the round's paths.

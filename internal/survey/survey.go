@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,8 +91,7 @@ type Survey struct {
 	counts map[config.Key]endpointCounts
 	asked  askedPaths
 	last   map[string]*round // the last round of each host of site that has ended
-
-	cause siteCause
+	cause  report.Cause      // the common cause of all failures that was logged last
 }
 
 // Bounds of the rounds of hosts that are not configured, which every client of /probe can cause.
@@ -146,15 +146,18 @@ func (s *Survey) Reload(site *Site) {
 }
 
 // Config is the configuration in force.
-func (s *Survey) Config() *config.Config {
+func (s *Survey) Config() *config.Config { return s.current().Config }
+
+// current is the site in force.
+func (s *Survey) current() *Site {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.site.Config
+	return s.site
 }
 
 // part is one endpoint of a report: a slot of its host's round.
 type part struct {
-	call  *share.Call[*round] // nil: the round has not begun, or ended is set
+	call  *share.Call[*round] // nil: the round has not begun, or ended is set, or the survey is closed
 	ended bool                // the round ended before the caller came
 	round *round
 	slot  int                // index of the endpoint among those of its host
@@ -170,23 +173,36 @@ func (s *Survey) Run(ctx context.Context) *report.Report { return s.Wait(ctx)() 
 func (s *Survey) Wait(ctx context.Context) (makeReport func() *report.Report) {
 	s.mu.Lock()
 	site := s.site
-	parts := make([]part, 0, len(site.Config.Endpoints))
-	slots := make(map[string]int) // endpoints of a host so far
-	for i := range site.Config.Endpoints {
-		host := site.Config.Endpoints[i].Host
-		if call, err := s.join(ctx, host); err == nil { // the only error is that of a closed survey
-			parts = append(parts, part{call: call, round: call.Computation(), slot: slots[host]})
-			slots[host]++
-		}
-	}
+	parts := slices.DeleteFunc(s.joinAll(ctx), func(p part) bool { return p.call == nil })
 	s.mu.Unlock()
 	awaitRounds(ctx, parts)
-	return func() *report.Report {
-		out := s.report(ctx, site, parts)
-		s.logChanges(out, true)
-		aboutQueries(out, site)
-		return out
+	return func() *report.Report { return s.reportSite(ctx, site, parts, true) }
+}
+
+// joinAll joins the rounds of all endpoints. A part has no call if the survey is closed. s.mu is held.
+func (s *Survey) joinAll(ctx context.Context) []part {
+	parts := make([]part, len(s.site.Config.Endpoints))
+	slots := make(map[string]int) // endpoints of a host so far
+	for i := range parts {
+		host := s.site.Config.Endpoints[i].Host
+		parts[i].slot = slots[host]
+		slots[host]++
+		if call, err := s.join(ctx, host); err == nil {
+			parts[i].call, parts[i].round = call, call.Computation()
+		}
 	}
+	return parts
+}
+
+// reportSite reports all endpoints, with the state of port 53 and the counts of DNS queries, which are those of all
+// rounds together. whole is false if a round is missing, so that the report does not show what has changed.
+func (s *Survey) reportSite(ctx context.Context, site *Site, parts []part, whole bool) *report.Report {
+	out := s.report(ctx, site, parts)
+	if whole {
+		s.logChanges(out, true)
+	}
+	aboutQueries(out, site)
+	return out
 }
 
 // Progress counts hosts.
@@ -202,35 +218,24 @@ func (s *Survey) Latest() (progress Progress, makeReport func() *report.Report) 
 	ctx := context.Background() // no asker waits, so none shortens the patience of a look-up
 	s.mu.Lock()
 	site := s.site
-	parts := make([]part, 0, len(site.Config.Endpoints))
-	slots := make(map[string]int) // endpoints of a host so far
-	for i := range site.Config.Endpoints {
-		host := site.Config.Endpoints[i].Host
-		call, err := s.join(ctx, host)
-		ended := s.last[host]
-		if slots[host] == 0 {
+	parts := s.joinAll(ctx)
+	for i, p := range parts {
+		ended := s.last[site.Config.Endpoints[i].Host]
+		if p.slot == 0 {
 			progress.Hosts++
-			if err == nil && !call.Ended() {
+			if p.call != nil && !p.call.Ended() {
 				progress.Running++
 			}
 			if ended != nil {
 				progress.Measured++
 			}
 		}
-		if ended != nil {
-			parts = append(parts, part{round: ended, ended: true, slot: slots[host]})
-		}
-		slots[host]++
+		parts[i] = part{round: ended, ended: true, slot: p.slot}
 	}
 	s.mu.Unlock()
-	return progress, func() *report.Report {
-		out := s.report(ctx, site, parts)
-		if progress.Running == 0 && len(parts) == len(site.Config.Endpoints) {
-			s.logChanges(out, true)
-		}
-		aboutQueries(out, site)
-		return out
-	}
+	parts = slices.DeleteFunc(parts, func(p part) bool { return p.round == nil })
+	whole := progress.Running == 0 && progress.Measured == progress.Hosts
+	return progress, func() *report.Report { return s.reportSite(ctx, site, parts, whole) }
 }
 
 // remember keeps a round that has ended for [Survey.Latest], if its configuration is in force.
@@ -244,11 +249,8 @@ func (s *Survey) remember(r *round) {
 
 // Status reports what is known about the exporter as a whole, without a round: the report has no hosts and no times.
 func (s *Survey) Status() *report.Report {
-	s.mu.Lock()
-	site := s.site
-	s.mu.Unlock()
 	out := &report.Report{Site: s.opts.Name}
-	aboutQueries(out, site)
+	aboutQueries(out, s.current())
 	return out
 }
 
@@ -266,60 +268,52 @@ func (s *Survey) RunHost(ctx context.Context, host string, asked config.Asked) (
 	waiting, cancel := context.WithTimeout(ctx, s.Config().Survey.Timeout)
 	defer cancel()
 	for {
-		j, err := s.joinHost(ctx, host, asked)
+		site, parts, current, err := s.joinHost(ctx, host, asked)
 		if err != nil {
 			return nil, err
 		}
-		if j.current == nil {
-			awaitRounds(ctx, j.parts)
-			out := s.report(ctx, j.site, j.parts)
-			if len(j.site.Config.EndpointsOf(host)) > 0 { // nothing is remembered of others
+		if current == nil {
+			awaitRounds(ctx, parts)
+			out := s.report(ctx, site, parts)
+			if len(site.Config.EndpointsOf(host)) > 0 { // nothing is remembered of others
 				s.logChanges(out, false)
 			}
 			return out, nil
 		}
-		if !s.awaitNext(waiting, j.current) {
-			return s.report(ctx, j.site, []part{s.notBegun(j.site, host, asked)}), nil
+		if !s.awaitNext(waiting, current) {
+			return s.report(ctx, site, []part{s.notBegun(site, host, asked)}), nil
 		}
 	}
 }
 
-// joined is what a caller of RunHost has joined.
-type joined struct {
-	site  *Site
-	parts []part // none if the survey is closed
-	// current is the round of a host that is not configured if it began before the paths were asked for: only the next
-	// one walks them. Otherwise nil.
-	current *share.Call[*round]
-}
-
-// joinHost joins the round of one host. The only error is [ErrBusy].
-func (s *Survey) joinHost(ctx context.Context, host string, asked config.Asked) (joined, error) {
+// joinHost joins the round of one host; there are no parts if the survey is closed. current is the round of a host that
+// is not configured if it began before the paths were asked for: only the next one walks them. Otherwise it is nil. The
+// only error is [ErrBusy].
+func (s *Survey) joinHost(ctx context.Context, host string, asked config.Asked) (
+	site *Site, parts []part, current *share.Call[*round], err error,
+) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j := joined{site: s.site}
 	if n := len(s.site.Config.EndpointsOf(host)); n > 0 {
 		if call, err := s.join(ctx, host); err == nil {
 			for i := range n {
-				j.parts = append(j.parts, part{call: call, round: call.Computation(), slot: i})
+				parts = append(parts, part{call: call, round: call.Computation(), slot: i})
 			}
 		}
-		return j, nil
+		return s.site, parts, nil, nil
 	}
 	s.asked.add(host, asked, s.opts.Now())
 	call, err := s.joinUnconfigured(ctx, host)
 	switch {
 	case errors.Is(err, share.ErrBusy):
-		return joined{}, ErrBusy
+		return nil, nil, nil, ErrBusy
 	case err != nil:
-		return j, nil
+		return s.site, nil, nil, nil
 	}
 	if slot, ok := call.Computation().covers(asked); ok {
-		j.parts = []part{{call: call, round: call.Computation(), slot: slot, paths: asked.Paths}}
-	} else {
-		j.current = call
+		return s.site, []part{{call: call, round: call.Computation(), slot: slot, paths: asked.Paths}}, nil, nil
 	}
-	return j, nil
+	return s.site, nil, call, nil
 }
 
 // awaitNext waits until a host may have the round after the current one; false means that ctx or the survey ended
@@ -474,9 +468,7 @@ func (s *Survey) Close() {
 	s.configured.Close()
 	s.unconfigured.Close()
 	s.refreshes.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.site.Names.Close()
+	s.current().Names.Close()
 }
 
 // refresh reads changed files of the trust anchors again, once for all rounds that begin at about the same time.
