@@ -73,20 +73,16 @@ func namesCause(r *report.Report, servers []report.ResolverSummary) explanation 
 // blockedCause is the cause for a site that lets nothing out.
 func blockedCause(r *report.Report) explanation {
 	out := explanation{cause: report.CauseNoRoute, class: reason.Blocked, advice: report.Advice{Kind: reason.FindOwnRoute}}
-	for i := range r.Hosts {
-		h := &r.Hosts[i]
-		for j := range h.Paths {
-			p := &h.Paths[j]
-			place := report.Place{Host: h.Endpoint.Host, Paths: []measurement.Path{p.Path}, Down: true}
-			for k := range p.Walks {
-				w := &p.Walks[k]
-				if addr := w.Outcome.Address.Addr(); !w.Withdrawn && addr.String() != h.Endpoint.Host {
-					place.Addresses = append(place.Addresses, addr)
-				}
+	for h, p := range paths(r) {
+		place := report.Place{Host: h.Endpoint.Host, Paths: []measurement.Path{p.Path}, Down: true}
+		for i := range p.Walks {
+			w := &p.Walks[i]
+			if addr := w.Outcome.Address.Addr(); !w.Withdrawn && addr.String() != h.Endpoint.Host {
+				place.Addresses = append(place.Addresses, addr)
 			}
-			out.advice.Places = addPlace(out.advice.Places, place)
-			out.advice.Paths++
 		}
+		out.advice.Places = addPlace(out.advice.Places, place)
+		out.advice.Paths++
 	}
 	out.advice.Places = joinPaths(out.advice.Places)
 	if everyPath(r, func(p *report.Path) bool { return len(p.Walks) == 0 }) {

@@ -75,11 +75,8 @@ func cutWalks(p *report.Path) {
 		}
 		o := &w.Outcome
 		w.Unproven = false
-		w.Finding = report.Finding{
-			Reason: endReason(o), Advice: reason.LetSessionFinish,
-			Phase: o.FailedIn, Detail: o.Detail, Client: o.Client, Transport: o.Transport,
-		}
-		w.Finding.Detail.Text = measurement.Text(o.Detail.Text)
+		w.Finding = failureOf(o)
+		w.Finding.Reason, w.Finding.Advice = endReason(o), reason.LetSessionFinish
 		if i == 0 {
 			p.Finding, p.Up, p.Unproven = w.Finding, false, false
 		}

@@ -47,15 +47,15 @@ func (i *item) cause() cause {
 // items gathers advice, each cause once.
 type items []item
 
-// add merges an item into the one with the same cause, or appends it.
-func (s *items) add(added item) {
-	for i := range *s {
-		if known := &(*s)[i]; known.cause() == added.cause() {
-			known.merge(&added)
-			return
+// add merges each item into the one with the same cause, or appends it.
+func (s *items) add(added ...item) {
+	for _, one := range added {
+		if at := slices.IndexFunc(*s, func(known item) bool { return known.cause() == one.cause() }); at >= 0 {
+			(*s)[at].merge(&one)
+		} else {
+			*s = append(*s, one)
 		}
 	}
-	*s = append(*s, added)
 }
 
 // merge adds what another item of the same cause explains.
@@ -134,10 +134,10 @@ func union[T comparable](to, from []T) []T {
 func hostItems(h *report.Host) items {
 	var out items
 	for i := range h.Paths {
-		out = pathItems(out, h, &h.Paths[i])
+		out.addPath(h, &h.Paths[i])
 	}
 	for i := range h.Paths {
-		out = idleItem(out, h, &h.Paths[i])
+		out.addIdle(h, &h.Paths[i])
 	}
 	passing := passingPaths(h)
 	inspected := slices.ContainsFunc(h.Paths, func(p report.Path) bool {
@@ -149,21 +149,14 @@ func hostItems(h *report.Host) items {
 		for j := range one.Places {
 			place := &one.Places[j]
 			place.Down = h.Known && !h.Up
-			place.Passing = except(passing, place.Paths)
+			for _, p := range passing {
+				if !slices.Contains(place.Paths, p) {
+					place.Passing = append(place.Passing, p)
+				}
+			}
 		}
 		one.InspectedToo = one.class == reason.Blocked && inspected && len(passing) == 0
 		one.Alternates = one.class == reason.Blocked && alternates(one.Places, passing)
-	}
-	return out
-}
-
-// except lists the paths that are not among others; nil if every path is.
-func except(paths, others []measurement.Path) []measurement.Path {
-	var out []measurement.Path
-	for _, p := range paths {
-		if !slices.Contains(others, p) {
-			out = append(out, p)
-		}
 	}
 	return out
 }
@@ -195,9 +188,9 @@ func alternates(places []report.Place, passing []measurement.Path) bool {
 	})
 }
 
-// pathItems adds what to do about one path: about each of its addresses, or about the whole path if it has none. An
+// addPath adds what to do about one path: about each of its addresses, or about the whole path if it has none. An
 // address that the zone has withdrawn asks for nothing by itself.
-func pathItems(out items, h *report.Host, p *report.Path) items {
+func (s *items) addPath(h *report.Host, p *report.Path) {
 	family, splits := brokenFamily(p)
 	add := func(f *report.Finding, kind reason.Advice, other report.Certificate, addresses ...netip.Addr) {
 		added := item{class: f.Reason.Class()}
@@ -209,14 +202,13 @@ func pathItems(out items, h *report.Host, p *report.Path) items {
 			added.Family = family
 		}
 		added.Places = []report.Place{{Host: h.Endpoint.Host, Paths: []measurement.Path{p.Path}, Addresses: addresses}}
-		for i := range out {
-			if known := &out[i]; known.cause() == added.cause() && slices.ContainsFunc(known.Places, func(place report.Place) bool {
-				return slices.Contains(place.Paths, p.Path)
-			}) {
-				added.Paths = 0 // another address of a path that is counted already
-			}
+		if slices.ContainsFunc(*s, func(known item) bool {
+			return known.cause() == added.cause() &&
+				slices.ContainsFunc(known.Places, func(place report.Place) bool { return slices.Contains(place.Paths, p.Path) })
+		}) {
+			added.Paths = 0 // another address of a path that is counted already
 		}
-		out.add(added)
+		s.add(added)
 	}
 	if len(p.Walks) == 0 && p.Finding.Reason != reason.OK {
 		add(&p.Finding, p.Finding.Advice, report.Certificate{})
@@ -254,7 +246,6 @@ func pathItems(out items, h *report.Host, p *report.Path) items {
 		}
 		add(&w.Finding, kind, other, addresses...)
 	}
-	return out
 }
 
 // otherServer is the certificate of another site's server that some path of the host met at an address. If there is
@@ -276,16 +267,15 @@ func isBlockOfAddress(kind reason.Advice) bool {
 	return slices.Contains([]reason.Advice{reason.AllowOutbound, reason.StopFiltering}, kind)
 }
 
-// idleItem adds what to do about a path that drops a silent connection sooner than the host's devices send a keepalive.
+// addIdle adds what to do about a path that drops a silent connection sooner than the host's devices send a keepalive.
 // They send none over UDP.
-func idleItem(out items, h *report.Host, p *report.Path) items {
+func (s *items) addIdle(h *report.Host, p *report.Path) {
 	keepalive := h.Endpoint.Keepalive
 	if p.Transport != measurement.TCP || p.Idle == nil || p.Idle.Lost == 0 || p.Idle.Lost > keepalive {
-		return out
+		return
 	}
 	var added item
 	added.Kind, added.Paths, added.Lost, added.Keepalive = reason.ShortenKeepalive, 1, p.Idle.Lost, keepalive
 	added.Places = []report.Place{{Host: h.Endpoint.Host, Paths: []measurement.Path{p.Path}}}
-	out.add(added)
-	return out
+	s.add(added)
 }

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"cmp"
+	"iter"
 	"reflect"
 	"slices"
 
@@ -27,12 +28,8 @@ func Summarize(r *report.Report) {
 		h := &r.Hosts[i]
 		own := hostItems(h)
 		h.Advice = own.ordered()
-		for _, one := range own {
-			all.add(one)
-		}
-		for _, one := range staleItems(h, s.Resolvers) {
-			all.add(one)
-		}
+		all.add(own...)
+		all.add(staleItems(h, s.Resolvers)...)
 	}
 	var site explanation
 	if !r.Interrupted {
@@ -43,14 +40,10 @@ func Summarize(r *report.Report) {
 		all = slices.DeleteFunc(all, func(i item) bool { return i.class == site.class })
 	}
 	if site.class != reason.DNS {
-		for _, one := range resolverItems(s.Resolvers) {
-			all.add(one)
-		}
+		all.add(resolverItems(s.Resolvers)...)
 	}
 	if site.cause == report.CauseNone {
-		for _, one := range cutOffItems(s.Resolvers) {
-			all.add(one)
-		}
+		all.add(cutOffItems(s.Resolvers)...)
 	}
 	for i := range all {
 		if all[i].Kind == reason.ResolveName || all[i].Kind == reason.RepeatLookup {
@@ -65,7 +58,7 @@ func Summarize(r *report.Report) {
 		s.Advice = slices.Insert(s.Advice, 0, site.advice)
 	}
 	s.Advice = withProxy(s.Advice, r.Proxy)
-	s.Suspected = slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.Suspect && !r.Stale }) &&
+	s.Suspected = slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.Suspect }) &&
 		!slices.ContainsFunc(s.Resolvers, func(r report.ResolverSummary) bool { return r.Stale })
 	s.State = siteState(r, &s)
 	r.Summary = s
@@ -126,13 +119,25 @@ func (s items) ordered() []report.Advice {
 	return out
 }
 
+// paths iterates over the paths of a report, each with its host.
+func paths(r *report.Report) iter.Seq2[*report.Host, *report.Path] {
+	return func(yield func(*report.Host, *report.Path) bool) {
+		for i := range r.Hosts {
+			h := &r.Hosts[i]
+			for j := range h.Paths {
+				if !yield(h, &h.Paths[j]) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // anyPath reports whether some path of the report has a property.
 func anyPath(r *report.Report, is func(*report.Path) bool) bool {
-	for i := range r.Hosts {
-		for j := range r.Hosts[i].Paths {
-			if is(&r.Hosts[i].Paths[j]) {
-				return true
-			}
+	for _, p := range paths(r) {
+		if is(p) {
+			return true
 		}
 	}
 	return false
@@ -145,28 +150,25 @@ func everyPath(r *report.Report, is func(*report.Path) bool) bool {
 
 func countPaths(r *report.Report) report.PathCount {
 	c := report.PathCount{ByClass: make(map[reason.Class]int)}
-	for i := range r.Hosts {
-		for j := range r.Hosts[i].Paths {
-			p := &r.Hosts[i].Paths[j]
-			c.All++
-			switch {
-			case !p.Known:
-				c.Unknown++
-			case p.Unjudged:
-				c.Unjudged++
-			case p.Unproven:
-				c.Unproven++
-			case p.Up:
-				c.Up++
-				if slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return failed(&w.Finding) }) {
-					c.PartlyUp++
-				}
+	for _, p := range paths(r) {
+		c.All++
+		switch {
+		case !p.Known:
+			c.Unknown++
+		case p.Unjudged:
+			c.Unjudged++
+		case p.Unproven:
+			c.Unproven++
+		case p.Up:
+			c.Up++
+			if slices.ContainsFunc(p.Walks, func(w report.Walk) bool { return failed(&w.Finding) }) {
+				c.PartlyUp++
 			}
-			if r := p.Finding.Reason; r == reason.Sinkhole {
-				c.Diverted++
-			} else if r != reason.OK {
-				c.ByClass[r.Class()]++
-			}
+		}
+		if r := p.Finding.Reason; r == reason.Sinkhole {
+			c.Diverted++
+		} else if r != reason.OK {
+			c.ByClass[r.Class()]++
 		}
 	}
 	return c

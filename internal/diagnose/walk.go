@@ -43,8 +43,7 @@ type Evidence struct {
 // nothing is known about the path either; the kind of advice differs.
 func Walk(e Evidence) report.Finding {
 	o, web := e.Outcome, e.Web
-	base := report.Finding{Phase: o.FailedIn, Detail: o.Detail, Client: o.Client, Transport: o.Transport}
-	base.Detail.Text = measurement.Text(o.Detail.Text)
+	base := failureOf(o)
 	if r := certificateReason(e.Own, o.TLS); r != reason.OK {
 		if r.Class() == reason.Interception && !e.Own.ProvesInterception(e.Withdrawn) {
 			return otherOwner(base, reason.DeviceUnfit, certificateOf(e.Own))
@@ -67,9 +66,8 @@ func Walk(e Evidence) report.Finding {
 		if e.Withdrawn {
 			return otherOwner(base, r, report.Certificate{})
 		}
-		page := finding(reason.BlockPage)
-		page.Phase, page.Detail = o.Web.FailedIn, o.Web.Detail
-		page.Detail.Text = measurement.Text(o.Web.Detail.Text)
+		page := failureOf(o.Web)
+		page.Reason, page.Advice = reason.BlockPage, reason.BlockPage.Info().Advice
 		page.Client, page.Transport, page.DeviceResult = measurement.Web, o.Transport, r
 		return page
 	}
@@ -92,6 +90,13 @@ func Walk(e Evidence) report.Finding {
 	case web.Authentic && f.Advice == reason.StopFiltering:
 		f.Advice = reason.StopHelloFiltering
 	}
+	return f
+}
+
+// failureOf is what a finding states of a failure on the wire, without a reason.
+func failureOf(o *measurement.Outcome) report.Finding {
+	f := report.Finding{Phase: o.FailedIn, Detail: o.Detail, Client: o.Client, Transport: o.Transport}
+	f.Detail.Text = measurement.Text(o.Detail.Text)
 	return f
 }
 
@@ -212,13 +217,10 @@ func wireAdvice(o *measurement.Outcome, r reason.Reason) reason.Advice {
 		return reason.CheckCertificateThenFirewall
 	case r.Class() == reason.Blocked && o.FailedIn == measurement.Finish:
 		return reason.LetSessionFinish // the port is open, and the server's whole flight passed
-	case r == reason.Reset || r == reason.Closed || r == reason.Silent:
-		switch {
-		case r == reason.Silent && o.Transport == measurement.UDP && o.FailedIn == measurement.Hello && o.FirstReply > 0:
-			return reason.LetLargeDatagramsPass // a datagram came back, but not the whole server flight
-		case r == reason.Silent && o.Transport == measurement.UDP:
-			return reason.AllowOutbound
-		}
+	case r == reason.Silent && o.Transport == measurement.UDP && o.FailedIn == measurement.Hello && o.FirstReply > 0:
+		return reason.LetLargeDatagramsPass // a datagram came back, but not the whole server flight
+	case r == reason.Silent && o.Transport == measurement.UDP:
+		return reason.AllowOutbound
 	}
 	return r.Info().Advice
 }
