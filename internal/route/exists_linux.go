@@ -2,7 +2,6 @@ package route
 
 import (
 	"encoding/binary"
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,13 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errUnknown is returned if the kernel did not answer the question for a route.
-var errUnknown = errors.New("route: no answer from the kernel")
-
 // askTCP asks the kernel for the route of a TCP connection with a binding to a remote address and port: policy rules
 // may depend on both (ip-rule(8): ipproto, dport). An error for which isNoRoute is false means that the kernel has not
 // answered the question. Kernels before 4.18 ignore protocol and port.
-func askTCP(remote netip.AddrPort, from binding) error {
+func askTCP(remote netip.AddrPort, from Uplink) error {
 	if remote.Addr().Zone() != "" {
 		return errUnknown // needs the index of the interface
 	}

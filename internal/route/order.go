@@ -2,6 +2,7 @@ package route
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math/bits"
 	"net/netip"
 	"slices"
@@ -78,7 +79,7 @@ type policy struct {
 	precedence, label int
 }
 
-// policies is the default policy table (RFC 6724 §2.1), the longest prefix first.
+// policies is the default policy table (RFC 6724 §2.1), the longest prefix first. The last one has every address.
 var policies = []policy{
 	{netip.MustParsePrefix("::1/128"), 50, 0},
 	{netip.MustParsePrefix("::ffff:0:0/96"), 35, 4},
@@ -92,34 +93,16 @@ var policies = []policy{
 }
 
 func policyOf(a netip.Addr) policy {
-	bits := a.As16()
-	for _, p := range policies {
-		// netip.Prefix.Contains does not match IPv4-mapped addresses, so the bits are compared here.
-		if prefix := p.prefix.Addr().As16(); commonBits(bits, prefix) >= p.prefix.Bits() {
-			return p
-		}
-	}
-	return policy{}
+	addr := netip.AddrFrom16(a.As16()) // an IPv4 address in IPv6 form
+	return policies[slices.IndexFunc(policies, func(p policy) bool { return p.prefix.Contains(addr) })]
 }
 
-// maxCommonPrefix is the length of the part of an IPv6 source address that is not the interface identifier.
-const maxCommonPrefix = 64
-
-// commonPrefix is the length of the common prefix of an IPv6 destination and its source; 0 unless other is IPv6 too.
+// commonPrefix is the length of the common prefix of an IPv6 destination and its source, without the interface
+// identifiers of 64 bits; 0 unless other is IPv6 too.
 func commonPrefix(destination, source, other netip.Addr) int {
 	if !source.IsValid() || destination.Unmap().Is4() || other.Unmap().Is4() || source.Unmap().Is4() {
 		return 0
 	}
-	return min(maxCommonPrefix, commonBits(destination.As16(), source.As16()))
-}
-
-// commonBits counts the leading bits that two addresses have in common.
-func commonBits(a, b [16]byte) (n int) {
-	for i := range a {
-		if x := a[i] ^ b[i]; x != 0 {
-			return n + bits.LeadingZeros8(x)
-		}
-		n += 8
-	}
-	return n
+	d, s := destination.As16(), source.As16()
+	return bits.LeadingZeros64(binary.BigEndian.Uint64(d[:]) ^ binary.BigEndian.Uint64(s[:]))
 }

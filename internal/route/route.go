@@ -3,8 +3,10 @@
 package route
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Exists reports whether this machine has a route by the uplink to a remote address and port over the network "tcp" or
@@ -45,4 +47,13 @@ func (u Uplink) Source(remote netip.AddrPort) (local netip.Addr, ok bool) {
 		return netip.Addr{}, true
 	}
 	return at.AddrPort().Addr().Unmap(), true
+}
+
+// errUnknown is returned if the kernel did not answer the question for a route, or cannot be asked.
+var errUnknown = errors.New("route: no answer from the kernel")
+
+// isNoRoute reports whether the system cannot reach an address: it has no route, a route that rejects, no local address
+// of the family, or no support for the family.
+func isNoRoute(err error) bool {
+	return slices.ContainsFunc(noRouteErrors, func(errno error) bool { return errors.Is(err, errno) })
 }

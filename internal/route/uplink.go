@@ -24,36 +24,30 @@ func NewUplink(source string) Uplink {
 	return Uplink{device: source}
 }
 
-// binding is what a socket to one destination is bound to: an address, an interface, or nothing.
-type binding struct {
-	addr   netip.Addr
-	device string
-}
-
-// bindingFor returns the binding of a socket to an address. The error is that of a missing route: the uplink has no
-// address of the family, or there is no such interface. An interface is bound to its address where the kernel does not
-// permit more (Linux before 5.7, and other systems).
-func (u Uplink) bindingFor(remote netip.Addr) (binding, error) {
+// bindingFor returns what a socket to an address is bound to; the zero value stands for nothing. The error is that of a
+// missing route: the uplink has no address of the family, or there is no such interface. An interface becomes its
+// address where the kernel does not permit more (Linux before 5.7, and other systems).
+func (u Uplink) bindingFor(remote netip.Addr) (Uplink, error) {
 	remote = remote.Unmap()
 	switch {
 	case u == Uplink{}, remote.IsLoopback():
-		return binding{}, nil
+		return Uplink{}, nil
 	case u.addr.IsValid():
 		if u.addr.Is4() != remote.Is4() {
-			return binding{}, fmt.Errorf("source %s: %w", u.addr, noRoute)
+			return Uplink{}, fmt.Errorf("source %s: %w", u.addr, noRoute)
 		}
-		return binding{addr: u.addr}, nil
+		return u, nil
 	}
 	device, err := net.InterfaceByName(u.device)
 	if err != nil {
-		return binding{}, fmt.Errorf("source %s: no such interface: %w", u.device, noRoute)
+		return Uplink{}, fmt.Errorf("source %s: no such interface: %w", u.device, noRoute)
 	}
 	if mayBindToDevice() {
-		return binding{device: u.device}, nil
+		return u, nil
 	}
 	addresses, err := device.Addrs()
 	if err != nil {
-		return binding{}, fmt.Errorf("source %s: %w", u.device, err)
+		return Uplink{}, fmt.Errorf("source %s: %w", u.device, err)
 	}
 	var found netip.Addr
 	for _, a := range addresses {
@@ -66,9 +60,9 @@ func (u Uplink) bindingFor(remote netip.Addr) (binding, error) {
 		}
 	}
 	if !found.IsValid() {
-		return binding{}, fmt.Errorf("source %s: no address of the family: %w", u.device, noRoute)
+		return Uplink{}, fmt.Errorf("source %s: no address of the family: %w", u.device, noRoute)
 	}
-	return binding{addr: found}, nil
+	return Uplink{addr: found}, nil
 }
 
 // Dialer returns a function that opens connections as d does, from the uplink, to IP addresses with a port.
@@ -89,17 +83,17 @@ func (u Uplink) Dialer(d net.Dialer) func(ctx context.Context, network, address 
 	}
 }
 
-// dialer returns d with the binding.
-func (b binding) dialer(d net.Dialer, network string) *net.Dialer {
-	if b.addr.IsValid() {
-		from := netip.AddrPortFrom(b.addr, 0)
+// dialer returns d bound to u, which bindingFor has returned.
+func (u Uplink) dialer(d net.Dialer, network string) *net.Dialer {
+	if u.addr.IsValid() {
+		from := netip.AddrPortFrom(u.addr, 0)
 		if strings.HasPrefix(network, "udp") {
 			d.LocalAddr = net.UDPAddrFromAddrPort(from)
 		} else {
 			d.LocalAddr = net.TCPAddrFromAddrPort(from)
 		}
 	}
-	if b.device != "" {
+	if u.device != "" {
 		own := d.ControlContext
 		d.ControlContext = func(ctx context.Context, network, address string, raw syscall.RawConn) error {
 			if own != nil {
@@ -107,7 +101,7 @@ func (b binding) dialer(d net.Dialer, network string) *net.Dialer {
 					return err
 				}
 			}
-			return bindToDevice(raw, b.device)
+			return bindToDevice(raw, u.device)
 		}
 	}
 	return &d
