@@ -31,6 +31,9 @@ const (
 // probe sends one packet with a TTL and waits for what answers. It returns at the end of the context.
 type probe func(ctx context.Context, target target, ttl int) report.TraceHop
 
+// silent is the result of a packet that nothing answers.
+var silent = report.TraceHop{Reply: report.TraceSilent}
+
 // target is a packet and where it goes.
 type target struct {
 	report.Trace
@@ -96,7 +99,7 @@ func run(ctx context.Context, t target, send probe) report.Trace {
 		out.Ending = report.TraceUnavailable
 		return out
 	}
-	for silent := 0; len(out.Hops) < maxHops && silent < maxSilent && ctx.Err() == nil; {
+	for unanswered := 0; len(out.Hops) < maxHops && unanswered < maxSilent && ctx.Err() == nil; {
 		hops := make([]report.TraceHop, batch)
 		var waiting sync.WaitGroup
 		for i := range hops {
@@ -108,9 +111,9 @@ func run(ctx context.Context, t target, send probe) report.Trace {
 		}
 		for _, hop := range hops {
 			out.Hops = append(out.Hops, hop)
-			silent++
+			unanswered++
 			if hop.Reply != report.TraceSilent {
-				silent = 0
+				unanswered = 0
 			}
 			if out.Ending = ending(hop.Reply); out.Ending != report.TraceLost {
 				out.Tried = len(out.Hops)
@@ -134,7 +137,7 @@ func untilLastAnswer(hops []report.TraceHop) []report.TraceHop {
 
 // repeat sends packets of one TTL until something answers.
 func repeat(ctx context.Context, t target, ttl int, send probe) report.TraceHop {
-	hop := report.TraceHop{Reply: report.TraceSilent}
+	hop := silent
 	for range tries {
 		if hop.Reply != report.TraceSilent || ctx.Err() != nil {
 			break

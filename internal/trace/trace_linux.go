@@ -32,7 +32,6 @@ type connection struct {
 
 // probe sends one packet. Errors of the socket itself look like silence: there is then nothing to report.
 func (s sockets) probe(ctx context.Context, t target, ttl int) report.TraceHop {
-	silent := report.TraceHop{Reply: report.TraceSilent}
 	c, err := s.connection(t)
 	if err != nil {
 		return silent
@@ -99,7 +98,6 @@ func addressOf(t target) unix.Sockaddr {
 
 // connect opens a TCP connection whose packets have a TTL; 0 is the system's own.
 func (c connection) connect(ctx context.Context, t target, ttl int) report.TraceHop {
-	silent := report.TraceHop{Reply: report.TraceSilent}
 	if ttl > 0 && unix.SetsockoptInt(c.fd, c.level, c.ttl, ttl) != nil {
 		return silent
 	}
@@ -111,15 +109,11 @@ func (c connection) connect(ctx context.Context, t target, ttl int) report.Trace
 		return silent
 	}
 	rtt := time.Since(began)
-	if failure := c.failure(); failure != nil {
-		return c.reply(failure, t.Address, rtt)
-	}
-	return report.TraceHop{Reply: report.TraceAnswered, Address: t.Address, RTT: rtt}
+	return c.reply(c.failure(), t.Address, rtt)
 }
 
 // send sends the hello with a TTL and waits for an error, an answer, or over TCP an acknowledgement.
 func (c connection) send(ctx context.Context, t target, ttl int) report.TraceHop {
-	silent := report.TraceHop{Reply: report.TraceSilent}
 	if unix.SetsockoptInt(c.fd, c.level, c.ttl, ttl) != nil {
 		return silent
 	}
@@ -133,17 +127,15 @@ func (c connection) send(ctx context.Context, t target, ttl int) report.TraceHop
 		cancel()
 		if ready {
 			rtt := time.Since(began)
-			if failure := c.failure(); failure != nil {
-				return c.reply(failure, t.Address, rtt)
+			failure := c.failure()
+			if failure == nil {
+				_, failure = unix.Read(c.fd, make([]byte, 1))
 			}
-			if _, err := unix.Read(c.fd, make([]byte, 1)); err != nil {
-				return c.reply(err, t.Address, rtt)
-			}
-			return report.TraceHop{Reply: report.TraceAnswered, Address: t.Address, RTT: rtt}
+			return c.reply(failure, t.Address, rtt)
 		}
 		if t.Packet == report.TraceHello {
 			if info, err := unix.GetsockoptTCPInfo(c.fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.Unacked == 0 && info.Bytes_acked > 1 {
-				return report.TraceHop{Reply: report.TraceAnswered, Address: t.Address, RTT: time.Since(began)}
+				return c.reply(nil, t.Address, time.Since(began))
 			}
 		}
 	}
@@ -179,8 +171,12 @@ func (c connection) failure() error {
 	return nil
 }
 
-// reply is what an error of the socket tells, with what the error queue has about it.
+// reply is what an error of the socket tells, with what the error queue has about it. Without an error the destination
+// has answered.
 func (c connection) reply(failure error, destination netip.Addr, rtt time.Duration) report.TraceHop {
+	if failure == nil {
+		return report.TraceHop{Reply: report.TraceAnswered, Address: destination, RTT: rtt}
+	}
 	hop := report.TraceHop{RTT: rtt, Code: -1}
 	oob := make([]byte, 512)
 	if _, n, _, _, err := unix.Recvmsg(c.fd, make([]byte, 512), oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT); err == nil {
@@ -196,7 +192,7 @@ func (c connection) reply(failure error, destination netip.Addr, rtt time.Durati
 	case errors.Is(failure, unix.ENETUNREACH), errors.Is(failure, unix.EACCES), errors.Is(failure, unix.EPERM):
 		hop.Reply = report.TraceRejected
 	default:
-		return report.TraceHop{Reply: report.TraceSilent}
+		return silent
 	}
 	return hop
 }
