@@ -1,6 +1,5 @@
 // Package kitlog is a [slog.Handler] that writes through a go-kit logger, so that call sites use slog and the whole
-// program, exporter-toolkit included, has one log in one format. Use [New]; [NewHandler] is for a go-kit logger that
-// exists already.
+// program, exporter-toolkit included, has one log in one format. Use [New].
 //
 // It is not github.com/tjhop/slog-gokit (v0.2.2) because that passes control characters in attributes on to the
 // terminal (U+009B in JSON), and loses the whole record in logfmt if an attribute has an empty key.
@@ -37,31 +36,23 @@ func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	} else {
 		out = log.NewLogfmtLogger(w)
 	}
-	return slog.New(NewHandler(out, level))
+	return slog.New(&handler{out: out, level: level})
 }
 
-// Handler writes slog records through a go-kit logger. Groups are flattened: an attribute b of group a has the key
+// handler writes slog records through a go-kit logger. Groups are flattened: an attribute b of group a has the key
 // "a.b".
-type Handler struct {
+type handler struct {
 	out     log.Logger
 	level   slog.Leveler
 	prefix  string // of keys: the open groups, each followed by a dot
 	keyvals []any  // the attributes of WithAttrs, in the form that out takes
 }
 
-// NewHandler returns a handler that writes to out, which must be safe for concurrent use. A nil level means info.
-func NewHandler(out log.Logger, level slog.Leveler) *Handler {
-	if level == nil {
-		level = slog.LevelInfo
-	}
-	return &Handler{out: out, level: level}
-}
-
 // Enabled reports whether records of a level are written.
-func (h *Handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
 
 // Handle writes one record.
-func (h *Handler) Handle(_ context.Context, r slog.Record) error {
+func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	keyvals := make([]any, 0, 6+len(h.keyvals)+2*r.NumAttrs())
 	if !r.Time.IsZero() {
 		keyvals = append(keyvals, timeKey, r.Time.UTC().Format(time.RFC3339Nano))
@@ -76,7 +67,7 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 }
 
 // WithAttrs returns a handler whose records all carry attrs.
-func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := *h
 	with.keyvals = slices.Clone(h.keyvals)
 	for _, a := range attrs {
@@ -86,7 +77,7 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 // WithGroup returns a handler that puts all later attributes into a group.
-func (h *Handler) WithGroup(name string) slog.Handler {
+func (h *handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
 	}
