@@ -20,15 +20,7 @@ import (
 type Anchors struct {
 	mu      sync.RWMutex
 	anchors map[string]*trust.Anchor
-	files   []*anchorFile
-}
-
-// anchorFile is an anchor that comes from a CA file.
-type anchorFile struct {
-	watched
-	name    string
-	issuer  trust.Name
-	clients []measurement.Client // those that use it; new contents must suit them
+	files   []*watched // the CA files, one each
 }
 
 // makeAnchors checks the trust anchors and makes them. Without r.open it makes only the anchors that need no I/O.
@@ -105,9 +97,11 @@ func (a *Anchors) add(name string, t TrustAnchor, clients []measurement.Client, 
 			err = check(a.anchors[name], clients)
 		}
 	case t.CAFile != "" && open:
-		f := &anchorFile{watched: watched{disk: localDisk, paths: []string{t.CAFile}}, name: name, issuer: issuer, clients: clients}
+		f := &watched{disk: localDisk, place: "trust." + name + ".ca_file", paths: []string{t.CAFile}, use: func(contents [][]byte) error {
+			return a.useCAs(name, issuer, t.CAFile, contents[0], clients)
+		}}
 		a.files = append(a.files, f)
-		err = a.refreshFile(f)
+		err = f.refresh()
 	case t.PublicRoots:
 		a.anchors[name] = publicWeb()
 	case t.SystemRoots && open:
@@ -159,30 +153,17 @@ var machineRoots = sync.OnceValue(func() *x509.CertPool {
 	return pool
 })
 
-// refresh reads again the CA files that have changed.
-func (a *Anchors) refresh() error {
-	var errs []error
-	for _, f := range a.files {
-		if err := a.refreshFile(f); err != nil {
-			errs = append(errs, fmt.Errorf("trust.%s.ca_file: %w", f.name, err))
-		}
+// useCAs makes an anchor of the contents of a CA file, which must suit the clients that use it.
+func (a *Anchors) useCAs(name string, issuer trust.Name, path string, pem []byte, clients []measurement.Client) error {
+	anchor, err := trust.NewCAs(issuer, pem)
+	if err == nil {
+		err = check(anchor, clients)
 	}
-	return errors.Join(errs...)
-}
-
-// refreshFile reads a CA file if it has changed. One that cannot be used leaves the anchor as it was.
-func (a *Anchors) refreshFile(f *anchorFile) error {
-	return f.refresh(func(contents [][]byte) error {
-		anchor, err := trust.NewCAs(f.issuer, contents[0])
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.paths[0], err)
-		}
-		if err := check(anchor, f.clients); err != nil {
-			return fmt.Errorf("%s: %w", f.paths[0], err)
-		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.anchors[f.name] = anchor
-		return nil
-	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.anchors[name] = anchor
+	return nil
 }

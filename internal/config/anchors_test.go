@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"errors"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -141,7 +140,7 @@ func TestRefreshCAFile(t *testing.T) {
 // refreshed waits for a refresh, however slow this machine is.
 func refreshed(t *testing.T, l *Loaded) error {
 	t.Helper()
-	return errors.Join(l.refresh(), l.Credential.refresh())
+	return l.refresh()
 }
 
 func TestThrowawayCredential(t *testing.T) {

@@ -17,21 +17,27 @@ import (
 type Credential struct {
 	configured bool
 	current    atomic.Pointer[tls.Certificate]
-	files      watched
+	files      []*watched // the two files together; none without them
 }
 
 // credential checks the client certificate of a configuration and loads it. Without one it makes a throw-away
 // certificate.
 func (r *reader) credential(c ClientCertificate) *Credential {
 	const place = "client_certificate"
-	cred := &Credential{
-		configured: c.CertFile != "" && c.KeyFile != "",
-		files:      watched{disk: localDisk, paths: []string{c.CertFile, c.KeyFile}},
-	}
+	cred := &Credential{configured: c.CertFile != "" && c.KeyFile != ""}
 	switch {
 	case r.wrong[place]:
 	case cred.configured:
-		if err := cred.reload(); err != nil {
+		paths := []string{c.CertFile, c.KeyFile}
+		files := &watched{disk: localDisk, place: place, paths: paths, use: func(contents [][]byte) error {
+			pair, err := parsePair(paths, contents)
+			if err == nil {
+				cred.current.Store(&pair)
+			}
+			return err
+		}}
+		cred.files = append(cred.files, files)
+		if err := files.refresh(); err != nil {
 			r.mistakeAt(place, "%s", err)
 		}
 	default:
@@ -59,28 +65,6 @@ func (r *reader) checkClientCertificate(c ClientCertificate) {
 // Get returns the certificate with its key, and whether it is the configured one. Servers may refuse a throw-away one.
 func (c *Credential) Get() (pair tls.Certificate, configured bool) {
 	return *c.current.Load(), c.configured
-}
-
-// refresh reads the files again if one has changed.
-func (c *Credential) refresh() error {
-	if !c.configured {
-		return nil
-	}
-	if err := c.reload(); err != nil {
-		return fmt.Errorf("client_certificate: %w", err)
-	}
-	return nil
-}
-
-// reload reads the files if one has changed. A pair that cannot be used leaves the last good one in use.
-func (c *Credential) reload() error {
-	return c.files.refresh(func(contents [][]byte) error {
-		pair, err := parsePair(c.files.paths, contents)
-		if err == nil {
-			c.current.Store(&pair)
-		}
-		return err
-	})
 }
 
 // parsePair parses a certificate and its key. Devices have P-256 keys only, and the exporter signs with no other.

@@ -103,15 +103,17 @@ func (d *disk) readRegular(path string) ([]byte, error) {
 // tell that, so that an unchanged file costs a stat. It is not safe for concurrent use.
 type watched struct {
 	disk     *disk
+	place    string // the key that names the files
 	paths    []string
-	last     []fs.FileInfo // of the last successful load
-	reported string        // the error that was returned last, so that each error is returned once
+	use      func(contents [][]byte) error // takes new contents into use; what it returns an error for is not in use
+	last     []fs.FileInfo                 // of the last successful load
+	reported string                        // the error that was returned last, so that each error is returned once
 }
 
-// refresh calls load with the files' contents if a file has changed since the last successful load. It returns an
-// error only if it differs from the one before, so that a caller that logs it logs changes.
-func (w *watched) refresh(load func(contents [][]byte) error) error {
-	err := w.reload(load)
+// refresh takes the files' contents into use if a file has changed since that last succeeded. It returns an error only
+// if it differs from the one before, so that a caller that logs it logs changes.
+func (w *watched) refresh() error {
+	err := w.reload()
 	switch {
 	case err == nil:
 		w.reported = ""
@@ -123,7 +125,7 @@ func (w *watched) refresh(load func(contents [][]byte) error) error {
 	return err
 }
 
-func (w *watched) reload(load func(contents [][]byte) error) error {
+func (w *watched) reload() error {
 	now, contents := make([]fs.FileInfo, len(w.paths)), make([][]byte, len(w.paths))
 	var err error
 	for i, path := range w.paths {
@@ -139,7 +141,7 @@ func (w *watched) reload(load func(contents [][]byte) error) error {
 			return err
 		}
 	}
-	if err := load(contents); err != nil {
+	if err := w.use(contents); err != nil {
 		return err
 	}
 	w.last = now

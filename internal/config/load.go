@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -65,7 +66,7 @@ const refreshPatience = 100 * time.Millisecond
 // error is returned once. If files do not answer in time, Refresh returns without them: reading goes on in the
 // background, its result is used when it is there, and a later call returns its error.
 func (l *Loaded) Refresh() error {
-	if len(l.files) == 0 && !l.Credential.configured {
+	if len(l.files) == 0 && len(l.Credential.files) == 0 {
 		return nil
 	}
 	l.mu.Lock()
@@ -74,7 +75,7 @@ func (l *Loaded) Refresh() error {
 	if l.refreshing == nil {
 		running := make(chan error, 1)
 		l.refreshing = running
-		go func() { running <- errors.Join(l.refresh(), l.Credential.refresh()) }()
+		go func() { running <- l.refresh() }()
 		wait = time.After(refreshPatience)
 	} else if len(l.refreshing) == 0 {
 		return nil
@@ -86,4 +87,15 @@ func (l *Loaded) Refresh() error {
 	case <-wait:
 		return nil
 	}
+}
+
+// refresh reads again the files that have changed, however long that takes.
+func (l *Loaded) refresh() error {
+	var errs []error
+	for _, f := range slices.Concat(l.files, l.Credential.files) {
+		if err := f.refresh(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", f.place, err))
+		}
+	}
+	return errors.Join(errs...)
 }
