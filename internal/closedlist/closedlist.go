@@ -34,21 +34,15 @@ func Constants(t testing.TB, dir, typeName string) []string {
 			if !ok {
 				return true
 			}
-			if typ, ok := spec.Type.(*ast.Ident); !ok || typ.Name != typeName {
-				return true
-			}
-			for _, v := range spec.Values {
-				lit, ok := v.(*ast.BasicLit)
-				if !ok || lit.Kind != token.STRING {
-					continue
+			if typ, ok := spec.Type.(*ast.Ident); ok && typ.Name == typeName {
+				for _, v := range spec.Values {
+					if lit, ok := v.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+						value, _ := strconv.Unquote(lit.Value) // the parser has accepted it
+						out = append(out, value)
+					}
 				}
-				value, err := strconv.Unquote(lit.Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				out = append(out, value)
 			}
-			return true
+			return false
 		})
 	}
 	if len(out) == 0 {

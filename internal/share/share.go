@@ -105,10 +105,8 @@ func (g *Group[K, C]) Join(key K, maxAge, budget time.Duration, create func() C)
 		g.sweepAt = 2*len(g.calls) + minSweep
 	}
 	maps.DeleteFunc(g.dropped, func(_ K, started time.Time) bool { return now.Sub(started) >= maxAge })
-	if _, young := g.dropped[key]; young || len(g.dropped) >= droppedPerKept*max(1, g.options.MaxKept) {
-		return nil, ErrBusy
-	}
-	if g.options.MaxRunning > 0 && g.active >= g.options.MaxRunning {
+	_, young := g.dropped[key]
+	if young || len(g.dropped) >= droppedPerKept*max(1, g.options.MaxKept) || g.options.MaxRunning > 0 && g.active >= g.options.MaxRunning {
 		return nil, ErrBusy
 	}
 	if g.options.MaxKept > 0 && len(g.calls) >= g.options.MaxKept {

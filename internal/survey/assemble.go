@@ -81,13 +81,6 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr,
 	if r.site.Idle != nil {
 		out.Idle = r.site.Idle(s.endpoint, p)
 	}
-	for _, addr := range s.plan.sinkholes {
-		at := netip.AddrPortFrom(addr, p.Port)
-		out.Walks = append(out.Walks, report.Walk{
-			Outcome: measurement.Outcome{Address: at, Transport: p.Transport, Client: s.endpoint.Client},
-			Finding: diagnose.SinkholeFinding(addr),
-		})
-	}
 	for _, addr := range s.plan.walk {
 		var w *judgedWalk
 		if walks := s.walks[addr]; walks != nil {
@@ -101,10 +94,15 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr,
 		}
 		out.Walks = append(out.Walks, r.walk(w, slices.Contains(withdrawn, addr)))
 	}
-	if len(s.plan.walk) > 0 && !s.plan.sinkholeFirst {
-		// A device would not connect to the sinkholes, so they stand last.
-		n := len(s.plan.sinkholes)
-		out.Walks = slices.Concat(out.Walks[n:], out.Walks[:n])
+	at := len(out.Walks)
+	if s.plan.sinkholeFirst { // otherwise a device would not connect to the sinkholes
+		at = 0
+	}
+	for i, addr := range s.plan.sinkholes {
+		out.Walks = slices.Insert(out.Walks, at+i, report.Walk{
+			Outcome: measurement.Outcome{Address: netip.AddrPortFrom(addr, p.Port), Transport: p.Transport, Client: s.endpoint.Client},
+			Finding: diagnose.SinkholeFinding(addr),
+		})
 	}
 	out.Finding = noAddress
 	if len(out.Walks) > 0 {
