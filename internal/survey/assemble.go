@@ -3,6 +3,7 @@ package survey
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/diagnose"
@@ -206,6 +207,6 @@ func (r *round) public(e *config.Endpoint, seen *measurement.TLS) (j trust.Judge
 func (r *round) subject(e *config.Endpoint, seen *measurement.TLS) trust.Subject {
 	return trust.Subject{
 		Chain: seen.RawChain, Client: e.Client, KeyProved: seen.KeyProved, SignatureChecked: seen.SignatureChecked,
-		Host: e.Host, Now: r.survey.opts.Now(),
+		Host: e.Host, Now: time.Now(),
 	}
 }

@@ -77,7 +77,7 @@ func (r *round) Run(ctx context.Context) (keep bool) {
 		}
 		made.IncompletePaths += incompletePaths(&made.Hosts[i])
 	}
-	made.Finished = r.survey.opts.Now()
+	made.Finished = time.Now()
 	r.hosts, r.finished = made.Hosts, made.Finished
 	if observe := r.survey.opts.Observe; observe != nil {
 		observe(made)

@@ -62,16 +62,13 @@ type Site struct {
 
 // Options are what stays the same over reloads.
 type Options struct {
-	Name string           // name of this machine, for reports
-	Now  func() time.Time // nil: time.Now
+	Name string // name of this machine, for reports
 	// Source returns the address that getaddrinfo takes this machine to send from to a remote address and port; ok is
 	// false if it finds no route. nil: that of the site's uplink.
 	Source func(remote netip.AddrPort) (local netip.Addr, ok bool)
 	// Routed reports whether this machine has a route for a path to an address. nil: by the site's uplink.
 	Routed func(addr netip.Addr, p measurement.Path) bool
-	// Sockets bounds the sockets of walks and look-ups of hosts; 0: by the limit of open files of this process.
-	Sockets int
-	Logger  *slog.Logger
+	Logger *slog.Logger
 	// Observe is called with the report of each round, which is that of one host. It must not block.
 	Observe func(*report.Report)
 }
@@ -107,20 +104,12 @@ var ErrBusy = fmt.Errorf("too many hosts that are not configured: at most %d are
 
 // New returns a survey of a site.
 func New(site *Site, opts Options) *Survey {
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	if opts.Sockets <= 0 {
-		opts.Sockets = socketsOf(DescriptorLimit())
-	}
 	s := &Survey{
-		opts:       opts,
-		configured: share.NewGroup[string, *round](share.Options{Now: opts.Now}),
-		unconfigured: share.NewGroup[string, *round](share.Options{
-			Now: opts.Now, MaxRunning: maxUnconfigured, MaxKept: maxUnconfiguredKept,
-		}),
-		refreshes: share.NewGroup[*Site, *refresh](share.Options{Now: opts.Now}),
-		gate:      newGate(site.Config.Survey.Concurrency, opts.Sockets),
+		opts:         opts,
+		configured:   share.NewGroup[string, *round](share.Options{}),
+		unconfigured: share.NewGroup[string, *round](share.Options{MaxRunning: maxUnconfigured, MaxKept: maxUnconfiguredKept}),
+		refreshes:    share.NewGroup[*Site, *refresh](share.Options{}),
+		gate:         newGate(site.Config.Survey.Concurrency, socketsOf(DescriptorLimit())),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.Reload(site)
@@ -302,7 +291,7 @@ func (s *Survey) joinHost(ctx context.Context, host string, asked config.Asked) 
 		}
 		return s.site, parts, nil, nil
 	}
-	s.asked.add(host, asked, s.opts.Now())
+	s.asked.add(host, asked, time.Now())
 	call, err := s.joinUnconfigured(ctx, host)
 	switch {
 	case errors.Is(err, share.ErrBusy):
@@ -323,10 +312,9 @@ func (s *Survey) awaitNext(ctx context.Context, current *share.Call[*round]) boo
 		return false
 	}
 	r := current.Computation()
-	next := time.NewTimer(r.started.Add(share.MaxAge(r.site.Config.Survey.MinInterval)).Sub(s.opts.Now()))
-	defer next.Stop()
+	next := time.Until(r.started.Add(share.MaxAge(r.site.Config.Survey.MinInterval)))
 	select {
-	case <-next.C:
+	case <-time.After(next):
 		return true
 	case <-ctx.Done():
 	case <-s.ctx.Done():
@@ -338,7 +326,7 @@ func (s *Survey) awaitNext(ctx context.Context, current *share.Call[*round]) boo
 func (s *Survey) notBegun(site *Site, host string, asked config.Asked) part {
 	e := site.Config.Unconfigured(host, asked)
 	return part{round: &round{
-		survey: s, site: site, started: s.opts.Now(), unconfigured: true, slots: []slot{{endpoint: e, counts: newEndpointCounts(e, nil)}},
+		survey: s, site: site, started: time.Now(), unconfigured: true, slots: []slot{{endpoint: e, counts: newEndpointCounts(e, nil)}},
 	}}
 }
 
@@ -404,7 +392,7 @@ func (s *Survey) currentRounds(r *round) (rounds []*round) {
 
 // newRound returns a round of one host, without slots; ctx is that of the asker. s.mu is held.
 func (s *Survey) newRound(ctx context.Context, host string) *round {
-	r := &round{survey: s, site: s.site, started: s.opts.Now(), walked: make(chan struct{}), patience: lookupPatience(ctx, s.site.Config.Survey.Timeout)}
+	r := &round{survey: s, site: s.site, started: time.Now(), walked: make(chan struct{}), patience: lookupPatience(ctx, s.site.Config.Survey.Timeout)}
 	if _, err := netip.ParseAddr(host); err != nil {
 		r.names = s.site.Names.Host(host)
 	}
@@ -429,7 +417,7 @@ func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.R
 		if p.ended || p.call != nil && p.call.Ended() {
 			out.Hosts[i], finished = r.hosts[p.slot], r.finished
 		} else {
-			out.Hosts[i], finished = r.snapshot(p.slot), s.opts.Now()
+			out.Hosts[i], finished = r.snapshot(p.slot), time.Now()
 		}
 		if p.paths != nil {
 			out.Hosts[i] = onlyPaths(out.Hosts[i], p.paths)
@@ -444,7 +432,7 @@ func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.R
 	}
 	out.Interrupted = out.IncompletePaths > 0 && errors.Is(ctx.Err(), context.Canceled)
 	if len(parts) == 0 {
-		out.Started, out.Finished = s.opts.Now(), s.opts.Now()
+		out.Started, out.Finished = time.Now(), time.Now()
 	}
 	// Again, because a round that ctx cuts off has not done it, and an old round may be reported with a new one.
 	diagnose.SettleDoubt(out.Hosts)
