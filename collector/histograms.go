@@ -109,17 +109,13 @@ func (h *Histograms) Keep(endpoints []config.Endpoint) {
 func (h *Histograms) Observe(rep *report.Report) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	for i := range rep.Hosts {
-		host := &rep.Hosts[i]
-		for j := range host.Paths {
-			p := &host.Paths[j]
-			if len(p.Walks) == 0 || p.Walks[0].Withdrawn {
-				continue
-			}
-			took, ok := handshake(&p.Walks[0].Outcome)
-			if known := h.paths[labelsOf(host.Endpoint, p.Path)]; ok && known != nil {
-				known.observe(took.Seconds())
-			}
+	for host, p := range rep.Paths() {
+		if len(p.Walks) == 0 || p.Walks[0].Withdrawn {
+			continue
+		}
+		took, ok := handshake(&p.Walks[0].Outcome)
+		if known := h.paths[labelsOf(host.Endpoint, p.Path)]; ok && known != nil {
+			known.observe(took.Seconds())
 		}
 	}
 }

@@ -73,7 +73,7 @@ func namesCause(r *report.Report, servers []report.ResolverSummary) explanation 
 // blockedCause is the cause for a site that lets nothing out.
 func blockedCause(r *report.Report) explanation {
 	out := explanation{cause: report.CauseNoRoute, class: reason.Blocked, advice: report.Advice{Kind: reason.FindOwnRoute}}
-	for h, p := range paths(r) {
+	for h, p := range r.Paths() {
 		place := report.Place{Host: h.Endpoint.Host, Paths: []measurement.Path{p.Path}, Down: true}
 		for i := range p.Walks {
 			w := &p.Walks[i]

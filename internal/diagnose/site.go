@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"cmp"
-	"iter"
 	"reflect"
 	"slices"
 
@@ -119,23 +118,9 @@ func (s items) ordered() []report.Advice {
 	return out
 }
 
-// paths iterates over the paths of a report, each with its host.
-func paths(r *report.Report) iter.Seq2[*report.Host, *report.Path] {
-	return func(yield func(*report.Host, *report.Path) bool) {
-		for i := range r.Hosts {
-			h := &r.Hosts[i]
-			for j := range h.Paths {
-				if !yield(h, &h.Paths[j]) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // anyPath reports whether some path of the report has a property.
 func anyPath(r *report.Report, is func(*report.Path) bool) bool {
-	for _, p := range paths(r) {
+	for _, p := range r.Paths() {
 		if is(p) {
 			return true
 		}
@@ -150,7 +135,7 @@ func everyPath(r *report.Report, is func(*report.Path) bool) bool {
 
 func countPaths(r *report.Report) report.PathCount {
 	c := report.PathCount{ByClass: make(map[reason.Class]int)}
-	for _, p := range paths(r) {
+	for _, p := range r.Paths() {
 		c.All++
 		switch {
 		case !p.Known:

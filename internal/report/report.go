@@ -1,9 +1,10 @@
 // Package report holds everything that one round found, as plain data. Package survey assembles it, package diagnose
 // adds the findings and the summary, and the collector, the page, the terminal, Markdown and JSON are views of it. It
-// has no behaviour, so that every view shows the same verdict.
+// judges nothing, so that every view shows the same verdict.
 package report
 
 import (
+	"iter"
 	"net/netip"
 	"time"
 
@@ -35,6 +36,20 @@ type Report struct {
 	Summary Summary
 	// Traces are how far packets of blocked paths get, if that was asked for.
 	Traces []Trace
+}
+
+// Paths iterates over the paths of all hosts, each with its host.
+func (r *Report) Paths() iter.Seq2[*Host, *Path] {
+	return func(yield func(*Host, *Path) bool) {
+		for i := range r.Hosts {
+			h := &r.Hosts[i]
+			for j := range h.Paths {
+				if !yield(h, &h.Paths[j]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Proxy is an HTTP or SOCKS proxy that an environment variable names.

@@ -67,27 +67,23 @@ func blocked(ctx context.Context, r *report.Report, send probe) []report.Trace {
 // targetsOf lists the blocked paths that have an address.
 func targetsOf(r *report.Report) []target {
 	var out []target
-	for i := range r.Hosts {
-		h := &r.Hosts[i]
-		for j := range h.Paths {
-			p := &h.Paths[j]
-			if p.Finding.Reason.Class() != reason.Blocked || len(p.Walks) == 0 || len(out) == maxPaths {
-				continue
-			}
-			walk := &p.Walks[0]
-			t := target{Trace: report.Trace{Host: h.Endpoint.Host, Path: p.Path, Address: walk.Outcome.Address.Addr().Unmap()}}
-			var random [32]byte
-			_, _ = rand.Read(random[:]) // never fails
-			switch _, connected := walk.Outcome.Took(measurement.Connect); {
-			case p.Transport == measurement.UDP:
-				t.Packet, t.hello = report.TraceDatagram, devicedtls.Hello(random, nil, true)
-			case connected:
-				t.Packet, t.hello = report.TraceHello, devicetls.Hello(random)
-			default:
-				t.Packet = report.TraceSYN
-			}
-			out = append(out, t)
+	for h, p := range r.Paths() {
+		if p.Finding.Reason.Class() != reason.Blocked || len(p.Walks) == 0 || len(out) == maxPaths {
+			continue
 		}
+		walk := &p.Walks[0]
+		t := target{Trace: report.Trace{Host: h.Endpoint.Host, Path: p.Path, Address: walk.Outcome.Address.Addr().Unmap()}}
+		var random [32]byte
+		_, _ = rand.Read(random[:]) // never fails
+		switch _, connected := walk.Outcome.Took(measurement.Connect); {
+		case p.Transport == measurement.UDP:
+			t.Packet, t.hello = report.TraceDatagram, devicedtls.Hello(random, nil, true)
+		case connected:
+			t.Packet, t.hello = report.TraceHello, devicetls.Hello(random)
+		default:
+			t.Packet = report.TraceSYN
+		}
+		out = append(out, t)
 	}
 	return out
 }
