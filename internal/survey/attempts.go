@@ -102,15 +102,12 @@ func (s *Survey) logChanges(rep *report.Report, whole bool) {
 			return
 		}
 	}
-	for i := range rep.Hosts {
-		h := &rep.Hosts[i]
-		s.mu.Lock()
-		counts := s.counts[h.Endpoint.Key()]
-		s.mu.Unlock()
-		for j := range h.Paths {
-			if p := &h.Paths[j]; counts.changed(p) {
-				logPath(s.opts.Logger, h.Endpoint, p)
-			}
+	s.mu.Lock()
+	counts := s.counts
+	s.mu.Unlock()
+	for h, p := range rep.Paths() {
+		if counts[h.Endpoint.Key()].changed(p) {
+			logPath(s.opts.Logger, h.Endpoint, p)
 		}
 	}
 }

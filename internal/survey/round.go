@@ -73,9 +73,10 @@ func (r *round) Run(ctx context.Context) (keep bool) {
 		for j := range made.Hosts[i].Paths {
 			if p := &made.Hosts[i].Paths[j]; p.Known {
 				r.slots[i].counts.count(p)
+			} else {
+				made.IncompletePaths++
 			}
 		}
-		made.IncompletePaths += incompletePaths(&made.Hosts[i])
 	}
 	made.Finished = time.Now()
 	r.hosts, r.finished = made.Hosts, made.Finished

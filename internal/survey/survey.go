@@ -85,7 +85,7 @@ type Survey struct {
 
 	mu     sync.Mutex
 	site   *Site
-	counts map[config.Key]endpointCounts
+	counts map[config.Key]endpointCounts // not changed once made
 	asked  askedPaths
 	last   map[string]*round // the last round of each host of site that has ended
 	cause  report.Cause      // the common cause of all failures that was logged last
@@ -428,7 +428,11 @@ func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.R
 		if finished.After(out.Finished) {
 			out.Finished = finished
 		}
-		out.IncompletePaths += incompletePaths(&out.Hosts[i])
+	}
+	for _, p := range out.Paths() {
+		if !p.Known {
+			out.IncompletePaths++
+		}
 	}
 	out.Interrupted = out.IncompletePaths > 0 && errors.Is(ctx.Err(), context.Canceled)
 	if len(parts) == 0 {
@@ -438,16 +442,6 @@ func (s *Survey) report(ctx context.Context, site *Site, parts []part) *report.R
 	diagnose.SettleDoubt(out.Hosts)
 	diagnose.Summarize(out)
 	return out
-}
-
-// incompletePaths counts the paths of a host that the deadline cut off.
-func incompletePaths(h *report.Host) (n int) {
-	for i := range h.Paths {
-		if !h.Paths[i].Known {
-			n++
-		}
-	}
-	return n
 }
 
 // Close ends all rounds and waits for them.
