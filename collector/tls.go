@@ -14,29 +14,22 @@ import (
 // tls adds the series about the server's side of the handshake: of the walk itself or, if the device's hello saw no
 // certificate, of the browser's hello that was sent after it.
 func (s *series) tls(of *subject, w *report.Walk) {
-	seen, by := w.Outcome.SawTLS()
+	shown := w.Outcome.SawTLS()
+	seen := shown.TLS
 	if seen == nil {
 		return
 	}
 	s.certificate(of, &w.Judgement, seen)
 	if seen.Version != 0 {
-		s.add(tlsInfo, 1, of, devicetls.VersionName(seen.Version), cipherName(seen.Cipher), measurement.Text(string(by)))
+		s.add(tlsInfo, 1, of, devicetls.VersionName(seen.Version), cipherName(seen.Cipher), measurement.Text(string(shown.Client)))
 	}
-	_, complete := outcomeOf(&w.Outcome, seen).Took(measurement.Hello)
+	_, complete := shown.Took(measurement.Hello)
 	if complete || seen.CertificateRequested {
 		s.add(tlsCertificateRequested, number(seen.CertificateRequested), of)
 	}
-	if complete && by == measurement.Device && seen.FlightBytes > 0 {
+	if complete && shown.Client == measurement.Device && seen.FlightBytes > 0 {
 		s.add(tlsServerFlight, float64(seen.FlightBytes), of)
 	}
-}
-
-// outcomeOf is the outcome, of a walk or of its browser's hello, that a view of the server's side belongs to.
-func outcomeOf(o *measurement.Outcome, seen *measurement.TLS) *measurement.Outcome {
-	if o.TLS != seen && o.Web != nil {
-		return o.Web
-	}
-	return o
 }
 
 // certificate adds the series about the server's certificate.

@@ -23,7 +23,7 @@ func saveCertificates(directory string, rep *report.Report) error {
 		for j := range h.Paths {
 			for k := range h.Paths[j].Walks {
 				o := &h.Paths[j].Walks[k].Outcome
-				seen, _ := o.SawTLS()
+				seen := o.SawTLS().TLS
 				if seen == nil {
 					continue
 				}

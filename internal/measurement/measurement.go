@@ -205,16 +205,14 @@ func (o *Outcome) Finished() (finished, tried bool) {
 	return finished, finished
 }
 
-// SawTLS is the TLS view that says most about who answers: the walk's own or, when the device's hello saw no
-// certificate, that of the web hello. by names the client that saw it.
-func (o *Outcome) SawTLS() (seen *TLS, by Client) {
-	if o.TLS != nil && len(o.TLS.RawChain) > 0 {
-		return o.TLS, o.Client
+// SawTLS returns the outcome whose TLS shows most about the server: o itself or, if the device's hello saw no
+// certificate and the browser's did, o.Web.
+func (o *Outcome) SawTLS() *Outcome {
+	sawCertificate := func(t *TLS) bool { return t != nil && len(t.RawChain) > 0 }
+	if o.Web != nil && !sawCertificate(o.TLS) && sawCertificate(o.Web.TLS) {
+		return o.Web
 	}
-	if o.Web != nil && o.Web.TLS != nil && len(o.Web.TLS.RawChain) > 0 {
-		return o.Web.TLS, o.Web.Client
-	}
-	return o.TLS, o.Client
+	return o
 }
 
 // MaxChain bounds the certificates of a server that are kept. It is more than fit into the 4096 bytes that a device

@@ -198,7 +198,7 @@ func TestWalkTCPOfRealServers(t *testing.T) {
 			if o.Failure != test.failure || o.FailedIn != test.in || !slices.Equal(phasesOf(o), test.phases) {
 				t.Fatal(describe(o))
 			}
-			seen, by := o.SawTLS()
+			seen, by := o.SawTLS().TLS, o.SawTLS().Client
 			if seen.Leaf() == nil || seen.Leaf().Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked {
 				t.Errorf("saw %+v", seen)
 			}

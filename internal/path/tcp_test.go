@@ -71,7 +71,7 @@ func TestWalkWebRetryShowsInterceptor(t *testing.T) {
 	inWorld(t, deviceHost(), func(t *testing.T, w *world) {
 		inflict(t, w.Lab, bootstrap, measurement.TCP, lab.InterceptNoCCM)
 		o := w.walker.Walk(t.Context(), w.target(t, measurement.TCP))
-		seen, by := o.SawTLS()
+		seen, by := o.SawTLS().TLS, o.SawTLS().Client
 		if by != measurement.Web || seen.Leaf() == nil || seen.Leaf().Issuer.CommonName != "SSLInspect" || !seen.KeyProved {
 			t.Errorf("saw %+v by %q, want the certificate of SSLInspect by the web hello", seen, by)
 		}

@@ -124,7 +124,7 @@ func TestWalkUDPLook(t *testing.T) {
 	if o.Failure != measurement.Alert || o.FailedIn != measurement.Hello || o.Web == nil {
 		t.Fatalf("%s, web %+v", describe(o), o.Web)
 	}
-	seen, by := o.SawTLS()
+	seen, by := o.SawTLS().TLS, o.SawTLS().Client
 	if by != measurement.Web || o.Web.Failure != measurement.Completed || seen.Leaf() == nil || seen.Leaf().Issuer.CommonName != "SSLInspect" ||
 		!seen.KeyProved || len(seen.Unfit) > 0 {
 		t.Errorf("saw %+v by %q: %s", seen, by, describe(*o.Web))

@@ -209,7 +209,7 @@ func TestWalkWebLook(t *testing.T) {
 					}
 				})
 				o := w.walker.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Device, Host: "a.test", WebRetry: true})
-				seen, by := o.SawTLS()
+				seen, by := o.SawTLS().TLS, o.SawTLS().Client
 				if by != measurement.Web || o.Web.Failure != measurement.Completed || seen.Leaf() == nil || !seen.KeyProved {
 					t.Errorf("%s, web %+v", describe(o), o.Web)
 				}

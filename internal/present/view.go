@@ -321,10 +321,9 @@ func newAddress(w *report.Walk) Address {
 		out.CoAP = pingUnanswered
 	}
 	if j := &w.Judgement; j.Seen {
-		_, by := o.SawTLS()
 		out.Certificate = &Certificate{
 			Authentic: j.Authentic, MachineRoot: j.MachineRoot, Issuer: text(j.Issuer), Subject: text(j.Subject), Expected: text(j.Expected),
-			Chain: safeTexts(j.Chain), PublicKeySHA256: text(j.PublicKeySHA256), NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: text(by),
+			Chain: safeTexts(j.Chain), PublicKeySHA256: text(j.PublicKeySHA256), NotBefore: j.NotBefore, NotAfter: j.NotAfter, SeenBy: text(o.SawTLS().Client),
 		}
 	}
 	return out
