@@ -61,8 +61,10 @@ func TestFlight(t *testing.T) {
 			if f.KeyProved != test.proved {
 				t.Errorf("key proved: %v, want %v", f.KeyProved, test.proved)
 			}
-			if seen := f.Seen(); seen.FlightBytes != c.processed || seen.SignatureChecked != f.SignatureChecked || seen.CertificateRequested == test.server.noRequest || seen.Leaf() == nil {
+			if seen := f.Seen(); seen.FlightBytes != c.processed || seen.SignatureChecked != f.SignatureChecked || seen.CertificateRequested == test.server.noRequest || len(seen.RawChain) == 0 {
 				t.Errorf("seen %+v of %d bytes", seen, c.processed)
+			} else if _, err := x509.ParseCertificate(seen.RawChain[0]); err != nil {
+				t.Error(err)
 			}
 		})
 	}

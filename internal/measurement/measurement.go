@@ -5,7 +5,6 @@
 package measurement
 
 import (
-	"crypto/x509"
 	"net/netip"
 	"strings"
 	"time"
@@ -243,16 +242,4 @@ type TLS struct {
 	// Alert is the TLS alert's description code that ended the handshake, if HasAlert.
 	Alert    uint8
 	HasAlert bool
-}
-
-// Leaf returns the server's own certificate, nil without one or if package x509 cannot parse it.
-func (t *TLS) Leaf() *x509.Certificate {
-	if t == nil || len(t.RawChain) == 0 {
-		return nil
-	}
-	leaf, err := x509.ParseCertificate(t.RawChain[0])
-	if err != nil {
-		return nil
-	}
-	return leaf
 }

@@ -3,6 +3,7 @@ package path
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -112,6 +113,18 @@ func (w *world) listen(t testing.TB, serve func(*memnet.Conn)) netip.AddrPort {
 		<-done
 	})
 	return listener.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// serverCertificate returns the server's own certificate, nil without one or if package x509 cannot parse it.
+func serverCertificate(seen *measurement.TLS) *x509.Certificate {
+	if seen == nil || len(seen.RawChain) == 0 {
+		return nil
+	}
+	leaf, err := x509.ParseCertificate(seen.RawChain[0])
+	if err != nil {
+		return nil
+	}
+	return leaf
 }
 
 // describe is an outcome for the message of a failed test.

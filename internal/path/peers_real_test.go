@@ -199,7 +199,7 @@ func TestWalkTCPOfRealServers(t *testing.T) {
 				t.Fatal(describe(o))
 			}
 			seen, by := o.SawTLS().TLS, o.SawTLS().Client
-			if seen.Leaf() == nil || seen.Leaf().Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked {
+			if serverCertificate(seen) == nil || serverCertificate(seen).Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked {
 				t.Errorf("saw %+v", seen)
 			}
 			if test.failure == measurement.Alert && (by != measurement.Web || o.Web.Failure != test.web) {
@@ -299,7 +299,7 @@ func TestWalkWebOfRealServers(t *testing.T) {
 			if o.Failure != test.failure {
 				t.Fatal(describe(o))
 			}
-			if o.TLS == nil || o.TLS.Version != test.version || !o.TLS.KeyProved || o.TLS.CertificateRequested != test.asked || o.TLS.Leaf() == nil {
+			if o.TLS == nil || o.TLS.Version != test.version || !o.TLS.KeyProved || o.TLS.CertificateRequested != test.asked || serverCertificate(o.TLS) == nil {
 				t.Errorf("saw %+v", o.TLS)
 			}
 			if test.failure == measurement.CertificateNeeded && (o.FailedIn != measurement.Finish || !slices.Equal(phasesOf(o), upToHello)) {

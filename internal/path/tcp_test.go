@@ -72,7 +72,7 @@ func TestWalkWebRetryShowsInterceptor(t *testing.T) {
 		inflict(t, w.Lab, bootstrap, measurement.TCP, lab.InterceptNoCCM)
 		o := w.walker.Walk(t.Context(), w.target(t, measurement.TCP))
 		seen, by := o.SawTLS().TLS, o.SawTLS().Client
-		if by != measurement.Web || seen.Leaf() == nil || seen.Leaf().Issuer.CommonName != "SSLInspect" || !seen.KeyProved {
+		if by != measurement.Web || serverCertificate(seen) == nil || serverCertificate(seen).Issuer.CommonName != "SSLInspect" || !seen.KeyProved {
 			t.Errorf("saw %+v by %q, want the certificate of SSLInspect by the web hello", seen, by)
 		}
 		if !o.TLS.HasAlert || o.TLS.Alert != 40 {
@@ -87,7 +87,7 @@ func TestWalkWithoutFinish(t *testing.T) {
 		target.Finish = false
 		o := w.walker.Walk(t.Context(), target)
 		if o.TLS == nil || o.TLS.Version != tls.VersionTLS12 || o.TLS.Cipher != 0xc0ae || !o.TLS.CertificateRequested ||
-			o.TLS.FlightBytes == 0 || o.TLS.Leaf().Issuer.CommonName != "ARM Bootstrap CA" {
+			o.TLS.FlightBytes == 0 || serverCertificate(o.TLS).Issuer.CommonName != "ARM Bootstrap CA" {
 			t.Errorf("saw %+v", o.TLS)
 		}
 		if !o.FinishSkipped || !o.Local.IsValid() || o.Pinged {

@@ -88,7 +88,7 @@ func TestWalkUDPOfRealServers(t *testing.T) {
 			if test.failure == measurement.Alert {
 				return
 			}
-			if seen := o.TLS; seen.Leaf() == nil || seen.Leaf().Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked ||
+			if seen := o.TLS; serverCertificate(seen) == nil || serverCertificate(seen).Subject.CommonName != "server.test" || !seen.KeyProved || seen.CertificateRequested != test.asked ||
 				seen.Version != 0xfefd || seen.Cipher != 0xc0ae {
 				t.Errorf("saw %+v", seen)
 			}

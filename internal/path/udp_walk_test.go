@@ -125,7 +125,7 @@ func TestWalkUDPLook(t *testing.T) {
 		t.Fatalf("%s, web %+v", describe(o), o.Web)
 	}
 	seen, by := o.SawTLS().TLS, o.SawTLS().Client
-	if by != measurement.Web || o.Web.Failure != measurement.Completed || seen.Leaf() == nil || seen.Leaf().Issuer.CommonName != "SSLInspect" ||
+	if by != measurement.Web || o.Web.Failure != measurement.Completed || serverCertificate(seen) == nil || serverCertificate(seen).Issuer.CommonName != "SSLInspect" ||
 		!seen.KeyProved || len(seen.Unfit) > 0 {
 		t.Errorf("saw %+v by %q: %s", seen, by, describe(*o.Web))
 	}

@@ -50,7 +50,7 @@ func TestWalkWebFaults(t *testing.T) {
 				if proved := o.TLS != nil && o.TLS.KeyProved; proved != test.proved {
 					t.Errorf("key proved: %v, want %v", proved, test.proved)
 				}
-				if test.failure == measurement.Completed && o.TLS.Leaf() == nil {
+				if test.failure == measurement.Completed && serverCertificate(o.TLS) == nil {
 					t.Error("no certificate kept")
 				}
 			})
@@ -87,7 +87,7 @@ func TestWalkWebReplayedCertificate(t *testing.T) {
 		}
 		replayed.Leaf = nil // crypto/tls would notice that the key is another one
 		o := w.walkWebServer(t, "a.test", &tls.Config{Certificates: []tls.Certificate{replayed}, MinVersion: version, MaxVersion: version})
-		if o.Failure != measurement.Completed || o.TLS.Leaf() == nil || o.TLS.KeyProved || !o.TLS.SignatureChecked || o.TLS.Version != version {
+		if o.Failure != measurement.Completed || serverCertificate(o.TLS) == nil || o.TLS.KeyProved || !o.TLS.SignatureChecked || o.TLS.Version != version {
 			t.Errorf("%s", describe(o))
 		}
 	})
@@ -167,7 +167,7 @@ func TestWalkWebFlightCutShort(t *testing.T) {
 			_ = tls.Server(short, &tls.Config{Certificates: []tls.Certificate{server}, MaxVersion: tls.VersionTLS12}).Handshake()
 		})
 		o := w.walker.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Web, Host: "a.test"})
-		if o.Failure != measurement.Closed || o.TLS.Leaf() == nil || o.TLS.SignatureChecked {
+		if o.Failure != measurement.Closed || serverCertificate(o.TLS) == nil || o.TLS.SignatureChecked {
 			t.Errorf("%s; want a closed connection with a certificate and no proof", describe(o))
 		}
 	})
@@ -210,7 +210,7 @@ func TestWalkWebLook(t *testing.T) {
 				})
 				o := w.walker.Walk(t.Context(), Target{Address: to, Transport: measurement.TCP, Client: measurement.Device, Host: "a.test", WebRetry: true})
 				seen, by := o.SawTLS().TLS, o.SawTLS().Client
-				if by != measurement.Web || o.Web.Failure != measurement.Completed || seen.Leaf() == nil || !seen.KeyProved {
+				if by != measurement.Web || o.Web.Failure != measurement.Completed || serverCertificate(seen) == nil || !seen.KeyProved {
 					t.Errorf("%s, web %+v", describe(o), o.Web)
 				}
 				if o := w.walkWebServer(t, "a.test", config); o.Failure != measurement.Alert {
