@@ -171,8 +171,6 @@ type Outcome struct {
 	// Ended is set if the server ended an established session, by close_notify, FIN, RST or a fatal alert, before it
 	// answered the ping. A server that ignores the ping leaves Ponged and Ended unset.
 	Ended bool
-	// FinishSkipped is set when the session was not asked to be completed.
-	FinishSkipped bool
 	// Pinged is set if an empty CoAP message was sent; Ponged if its reset came. A server may ignore unregistered clients.
 	Pinged, Ponged bool
 

@@ -73,15 +73,7 @@ func (w *Walker) baseSession(t Target) baseSession {
 // walkSession runs the phases of a device's walk that the target asks for, and closes the session.
 func walkSession(ctx context.Context, s Session, t Target) measurement.Outcome {
 	defer s.Close()
-	if !s.Connect(ctx) {
-		return s.Outcome()
-	}
-	if !s.Hello(ctx) || !t.Finish {
-		out := s.Outcome()
-		out.FinishSkipped = out.Failure == measurement.Completed
-		return out
-	}
-	if s.Finish(ctx) && t.Ping {
+	if s.Connect(ctx) && s.Hello(ctx) && t.Finish && s.Finish(ctx) && t.Ping {
 		_ = s.Ping(ctx) // the outcome records the result
 	}
 	return s.Outcome()

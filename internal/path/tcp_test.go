@@ -90,8 +90,8 @@ func TestWalkWithoutFinish(t *testing.T) {
 			o.TLS.FlightBytes == 0 || serverCertificate(o.TLS).Issuer.CommonName != "ARM Bootstrap CA" {
 			t.Errorf("saw %+v", o.TLS)
 		}
-		if !o.FinishSkipped || !o.Local.IsValid() || o.Pinged {
-			t.Errorf("finish skipped: %v, local %v, pinged: %v", o.FinishSkipped, o.Local, o.Pinged)
+		if _, finished := o.Took(measurement.Finish); finished || o.Failure != measurement.Completed || !o.Local.IsValid() || o.Pinged {
+			t.Errorf("%s: local %v, pinged: %v", describe(o), o.Local, o.Pinged)
 		}
 	})
 }
