@@ -24,7 +24,7 @@ func BenchmarkExposition(b *testing.B) {
 			},
 		})
 	}
-	options := Options{Addresses: true, Histograms: histogramsOf(rep)}
+	options := Options{MaxAddresses: 8, Histograms: histogramsOf(rep)}
 	b.Run("text", func(b *testing.B) {
 		b.ReportAllocs()
 		var size counter

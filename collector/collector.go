@@ -24,14 +24,9 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 )
 
-// defaultMaxAddresses is the default of survey.max_addresses.
-const defaultMaxAddresses = 8
-
 // Options selects what a collector shows of a report.
 type Options struct {
-	// Addresses adds one series for each address that a resolver gave.
-	Addresses bool
-	// MaxAddresses bounds these per host and resolver: survey.max_addresses; 0 means its default.
+	// MaxAddresses is how many of the addresses that a resolver gave for a host have a series; 0: none.
 	MaxAddresses int
 	// Histograms, if not nil, adds the histograms of the report's paths.
 	Histograms *Histograms
@@ -39,9 +34,6 @@ type Options struct {
 
 // New collects the series of a report.
 func New(rep *report.Report, options Options) *Exposition {
-	if options.MaxAddresses <= 0 {
-		options.MaxAddresses = defaultMaxAddresses
-	}
 	s := &series{options: options, out: newExposition(rep)}
 	s.survey(rep)
 	shown := make(map[[2]string]bool, len(rep.Hosts))

@@ -48,10 +48,8 @@ func (s *series) lookup(of *subject, l *measurement.Lookup) {
 	if len(addresses) > 0 {
 		s.add(dnsTTL, l.TTL.Seconds(), of)
 	}
-	if s.options.Addresses {
-		for _, a := range measurement.BoundFamilies(addresses, s.options.MaxAddresses) {
-			s.add(dnsAddressInfo, 1, of, measurement.Text(a.String()))
-		}
+	for _, a := range measurement.BoundFamilies(addresses, s.options.MaxAddresses) {
+		s.add(dnsAddressInfo, 1, of, measurement.Text(a.String()))
 	}
 }
 

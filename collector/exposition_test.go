@@ -84,7 +84,7 @@ func expose(t testing.TB, gatherers ...prometheus.Gatherer) string {
 
 func exposeReport(t testing.TB, rep *report.Report) string {
 	t.Helper()
-	return expose(t, New(rep, Options{Addresses: true, Histograms: histogramsOf(rep)}))
+	return expose(t, New(rep, Options{MaxAddresses: 8, Histograms: histogramsOf(rep)}))
 }
 
 // reloaded has succeeded once and then failed.

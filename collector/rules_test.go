@@ -213,9 +213,9 @@ func TestDNSVerdictOneOf(t *testing.T) {
 func TestAddressInfo(t *testing.T) {
 	r := resolved(office, cloud6, cloud4, cloud4b, moved, netip.MustParseAddr("::ffff:198.51.100.7"))
 	want(t, of(t, atResolver(r), Options{}, dnsAddressInfo))
-	want(t, of(t, atResolver(r), Options{Addresses: true, MaxAddresses: 2}, dnsAddressInfo), `{address="198.51.100.7"} 1`, `{address="2001:db8:7::7"} 1`)
-	want(t, of(t, atResolver(r), Options{Addresses: true, MaxAddresses: 2}, dnsAddresses), `{family="ipv4"} 3`, `{family="ipv6"} 1`)
-	if n := len(of(t, atResolver(r), Options{Addresses: true}, dnsAddressInfo)); n != 4 {
+	want(t, of(t, atResolver(r), Options{MaxAddresses: 2}, dnsAddressInfo), `{address="198.51.100.7"} 1`, `{address="2001:db8:7::7"} 1`)
+	want(t, of(t, atResolver(r), Options{MaxAddresses: 2}, dnsAddresses), `{family="ipv4"} 3`, `{family="ipv6"} 1`)
+	if n := len(of(t, atResolver(r), Options{MaxAddresses: 8}, dnsAddressInfo)); n != 4 {
 		t.Errorf("%d addresses, want 4", n)
 	}
 }
@@ -230,11 +230,11 @@ func TestSeriesUnique(t *testing.T) {
 	}
 	rep := &report.Report{Started: noon, Finished: noon, Hosts: []report.Host{h, h}}
 	histograms := histogramsOf(rep)
-	check(t, New(rep, Options{Addresses: true, Histograms: histograms}))
+	check(t, New(rep, Options{MaxAddresses: 8, Histograms: histograms}))
 }
 
 func TestEmptyReport(t *testing.T) {
-	check(t, New(&report.Report{Hosts: []report.Host{{Endpoint: &config.Endpoint{}}}}, Options{Addresses: true, Histograms: NewHistograms()}))
+	check(t, New(&report.Report{Hosts: []report.Host{{Endpoint: &config.Endpoint{}}}}, Options{MaxAddresses: 8, Histograms: NewHistograms()}))
 	for _, line := range samples(expose(t, New(&report.Report{}, Options{}))) {
 		if !strings.HasSuffix(line, " 0") {
 			t.Errorf("%s, though nothing is known", line)

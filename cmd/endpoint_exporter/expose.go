@@ -27,11 +27,11 @@ type exposed struct {
 
 // collect returns the metrics of a report.
 func (e *exporter) collect(rep *report.Report) *collector.Exposition {
-	return collector.New(rep, collector.Options{
-		Addresses:    e.flags.addresses,
-		MaxAddresses: e.survey.Config().Survey.MaxAddresses,
-		Histograms:   e.histograms,
-	})
+	options := collector.Options{Histograms: e.histograms}
+	if e.flags.addresses {
+		options.MaxAddresses = e.survey.Config().Survey.MaxAddresses
+	}
+	return collector.New(rep, options)
 }
 
 // expose writes metrics in the format that the scraper asks for. They are made when it is their turn to be sent. Almost
