@@ -83,12 +83,13 @@ type Survey struct {
 	ctx          context.Context // ends when the survey is closed
 	stop         context.CancelFunc
 
-	mu     sync.Mutex
-	site   *Site
-	counts map[config.Key]endpointCounts // not changed once made
-	asked  askedPaths
-	last   map[string]*round // the last round of each host of site that has ended
-	cause  report.Cause      // the common cause of all failures that was logged last
+	mu        sync.Mutex
+	site      *Site
+	endpoints map[string][]*config.Endpoint // of site, by host
+	counts    map[config.Key]endpointCounts // not changed once made
+	asked     askedPaths
+	last      map[string]*round // the last round of each host of site that has ended
+	cause     report.Cause      // the common cause of all failures that was logged last
 }
 
 // Bounds of the rounds of hosts that are not configured, which every client of /probe can cause.
@@ -121,13 +122,16 @@ func New(site *Site, opts Options) *Survey {
 func (s *Survey) Reload(site *Site) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	endpoints := make(map[string][]*config.Endpoint, len(site.Config.Endpoints))
 	counts := make(map[config.Key]endpointCounts, len(site.Config.Endpoints))
 	for i := range site.Config.Endpoints {
 		endpoint := &site.Config.Endpoints[i]
 		key := endpoint.Key()
 		counts[key] = newEndpointCounts(endpoint, s.counts[key])
+		endpoints[endpoint.Host] = append(endpoints[endpoint.Host], endpoint)
 	}
-	s.site, s.counts, s.asked, s.last = site, counts, make(askedPaths), make(map[string]*round)
+	s.site, s.endpoints, s.counts = site, endpoints, counts
+	s.asked, s.last = make(askedPaths), make(map[string]*round)
 	s.gate.resize(site.Config.Survey.Concurrency)
 	// The next caller gets rounds of the new configuration, however soon it comes.
 	s.configured.Forget()
@@ -283,7 +287,7 @@ func (s *Survey) joinHost(ctx context.Context, host string, asked config.Asked) 
 ) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := len(s.site.Config.EndpointsOf(host)); n > 0 {
+	if n := len(s.endpoints[host]); n > 0 {
 		if call, err := s.join(ctx, host); err == nil {
 			for i := range n {
 				parts = append(parts, part{call: call, round: call.Computation(), slot: i})
@@ -335,11 +339,7 @@ func (s *Survey) join(ctx context.Context, host string) (*share.Call[*round], er
 	bounds := &s.site.Config.Survey
 	return s.configured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
 		r := s.newRound(ctx, host)
-		for i := range s.site.Config.Endpoints {
-			e := &s.site.Config.Endpoints[i]
-			if e.Host != host {
-				continue
-			}
+		for _, e := range s.endpoints[host] {
 			sinkhole := notAnywhere
 			if e.Addresses == config.AddressesPublic {
 				sinkhole = notTheCloud
