@@ -24,6 +24,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
@@ -130,7 +131,7 @@ func BenchmarkRun(b *testing.B) {
 			var used time.Duration
 			for b.Loop() {
 				names := resolve.New(resolve.Options{Config: &cfg, Resolvers: []netip.AddrPort{resolver}, Exchanger: w})
-				s := New(&Site{Config: &cfg, Anchors: w, Walker: &path.Walker{}, Names: names}, Options{Name: "site", Logger: slog.New(slog.DiscardHandler)})
+				s := New(&Site{Config: &cfg, Anchors: w, Walker: &path.Walker{}, Names: names, Routes: route.Uplink{}}, Options{Name: "site", Logger: slog.New(slog.DiscardHandler)})
 				before := processorTime(b)
 				ctx, cancel := context.WithTimeout(context.Background(), scrapeOf10s)
 				rep := s.Run(ctx)

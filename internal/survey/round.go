@@ -210,7 +210,7 @@ func (r *round) sourceOf(s *slot) sourceRule {
 			to := netip.AddrPortFrom(addr, p.Port)
 			known, asked := r.sources[to]
 			if !asked {
-				known.Source, known.Routed = r.source(to)
+				known.Source, known.Routed = r.site.Routes.Source(to)
 				if r.sources == nil {
 					r.sources = make(map[netip.AddrPort]route.Destination)
 				}
@@ -224,20 +224,9 @@ func (r *round) sourceOf(s *slot) sourceRule {
 	}
 }
 
-// source returns the answer of [Options.Source].
-func (r *round) source(to netip.AddrPort) (netip.Addr, bool) {
-	if f := r.survey.opts.Source; f != nil {
-		return f(to)
-	}
-	return r.site.Uplink.Source(to)
-}
-
-// routed returns the answer of [Options.Routed].
+// routed reports whether a path has a route to an address.
 func (r *round) routed(addr netip.Addr, p measurement.Path) bool {
-	if f := r.survey.opts.Routed; f != nil {
-		return f(addr, p)
-	}
-	return r.site.Uplink.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
+	return r.site.Routes.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
 }
 
 // routedOf returns the rule for the routes of an endpoint: a policy rule can depend on transport and port. The asker
@@ -252,7 +241,7 @@ func (r *round) routedOf(s *slot) func(addr netip.Addr) bool {
 // hasRoute reports whether getaddrinfo or a path of the endpoint has a route to an address.
 func (r *round) hasRoute(e *config.Endpoint, addr netip.Addr) bool {
 	return slices.ContainsFunc(e.Paths, func(p measurement.Path) bool {
-		_, ok := r.source(netip.AddrPortFrom(addr, p.Port))
+		_, ok := r.site.Routes.Source(netip.AddrPortFrom(addr, p.Port))
 		return ok || r.routed(addr, p)
 	})
 }

@@ -31,7 +31,7 @@ func (w *world) openOver(t *testing.T, cfg *config.Config, filter func(memnet.Pa
 	network := &memnet.Network{Delay: 20 * time.Millisecond}
 	network.SetFilter(filter)
 	site.Walker = &path.Walker{Dial: network.Dial}
-	s := New(site, Options{Name: "site", Source: routed, Logger: slog.New(slog.DiscardHandler)})
+	s := New(site, Options{Name: "site", Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(s.Close)
 	return s, network
 }

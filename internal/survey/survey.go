@@ -16,7 +16,6 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
-	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/share"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
@@ -36,6 +35,15 @@ type Anchors interface {
 	Refresh() error
 }
 
+// Routes tells how this machine would reach an address; in production it is the site's [route.Uplink].
+type Routes interface {
+	// Source returns the address that getaddrinfo takes this machine to send from to a remote address and port; ok is
+	// false if it finds no route.
+	Source(remote netip.AddrPort) (local netip.Addr, ok bool)
+	// Exists reports whether this machine has a route to a remote address and port over the network "tcp" or "udp".
+	Exists(network string, remote netip.AddrPort) bool
+}
+
 // IdleSource returns how long a silent connection survives on a path; nil if that is not measured.
 type IdleSource func(endpoint *config.Endpoint, p measurement.Path) *report.IdleBounds
 
@@ -46,11 +54,10 @@ type Site struct {
 	Source    string
 	Resolvers []netip.AddrPort
 	Proxy     report.Proxy
-	// Uplink is what the site's packets leave by.
-	Uplink route.Uplink
 
 	Anchors Anchors
 	Names   *resolve.Service
+	Routes  Routes
 	Walker  PathWalker
 	// Restricted walks the paths of hosts that are not configured. It refuses addresses and ports that probe.allow and
 	// probe.ports do not permit, in case the plan of a round is wrong. nil: Walker.
@@ -62,12 +69,7 @@ type Site struct {
 
 // Options are what stays the same over reloads.
 type Options struct {
-	Name string // name of this machine, for reports
-	// Source returns the address that getaddrinfo takes this machine to send from to a remote address and port; ok is
-	// false if it finds no route. nil: that of the site's uplink.
-	Source func(remote netip.AddrPort) (local netip.Addr, ok bool)
-	// Routed reports whether this machine has a route for a path to an address. nil: by the site's uplink.
-	Routed func(addr netip.Addr, p measurement.Path) bool
+	Name   string // name of this machine, for reports
 	Logger *slog.Logger
 	// Observe is called with the report of each round, which is that of one host. It must not block.
 	Observe func(*report.Report)

@@ -134,9 +134,7 @@ func (w *world) Refresh() error {
 func (w *world) open(t *testing.T, change func(*config.Config), hosts ...string) (*Survey, *records) {
 	t.Helper()
 	logged := &records{}
-	s := New(w.site(change, hosts...), Options{
-		Name: "site", Source: routed, Routed: noPathRouted, Logger: slog.New(logged),
-	})
+	s := New(w.site(change, hosts...), Options{Name: "site", Logger: slog.New(logged)})
 	t.Cleanup(s.Close)
 	return s, logged
 }
@@ -158,7 +156,7 @@ func (w *world) site(change func(*config.Config), hosts ...string) *Site {
 		w.resolvers = []netip.AddrPort{resolver}
 	}
 	names := resolve.New(resolve.Options{Config: &cfg, Resolvers: w.resolvers, Exchanger: w})
-	return &Site{Config: &cfg, Anchors: w, Names: names, Walker: w}
+	return &Site{Config: &cfg, Anchors: w, Names: names, Routes: everywhere, Walker: w}
 }
 
 // records counts log records by message.
@@ -188,11 +186,13 @@ func (r *records) count(message string) (n int) {
 	return n
 }
 
-// routed has a route to everywhere.
-func routed(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, true }
+// routes is the answer to [Routes.Source]. No path has a route where getaddrinfo finds none.
+type routes func(remote netip.AddrPort) (local netip.Addr, ok bool)
 
-// noPathRouted has no route where getaddrinfo finds none.
-func noPathRouted(netip.Addr, measurement.Path) bool { return false }
+func (f routes) Source(remote netip.AddrPort) (netip.Addr, bool) { return f(remote) }
+func (f routes) Exists(string, netip.AddrPort) bool              { return false }
+
+var everywhere = routes(func(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, true })
 
 func within(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)
@@ -473,7 +473,7 @@ func TestRouteByPort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}}
 		s, _ := w.open(t, nil, "a.test")
-		s.opts.Source = func(to netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, to.Port() == 5684 }
+		s.site.Routes = routes(func(to netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, to.Port() == 5684 })
 		if p := s.Run(context.Background()).Hosts[0].Paths[0]; !p.Up || p.Omitted != 0 {
 			t.Errorf("%q, %d omitted", p.Finding.Reason, p.Omitted)
 		}
@@ -491,12 +491,12 @@ func TestSourceOncePerRound(t *testing.T) {
 		s, _ := w.open(t, func(c *config.Config) { c.Survey.MinInterval = 0 }, "a.test", "a.test", "b.test")
 		var mu sync.Mutex
 		asked := make(map[netip.AddrPort]int)
-		s.opts.Source = func(to netip.AddrPort) (netip.Addr, bool) {
+		s.site.Routes = routes(func(to netip.AddrPort) (netip.Addr, bool) {
 			mu.Lock()
 			defer mu.Unlock()
 			asked[to]++
 			return netip.Addr{}, true
-		}
+		})
 		for round := 1; round <= 2; round++ {
 			s.Run(context.Background())
 			for to, n := range asked {
@@ -655,7 +655,7 @@ func TestReasonWithoutAddress(t *testing.T) {
 			outcome:   map[string]measurement.Failure{"2001:db8::1": measurement.Unreachable},
 		}
 		s, _ := w.open(t, nil, "none.test", "six.test")
-		s.opts.Source = func(to netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, to.Addr().Is4() }
+		s.site.Routes = routes(func(to netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, to.Addr().Is4() })
 		rep := s.Run(context.Background())
 		if got := rep.Hosts[0].Paths[0].Finding.Reason; got != reason.DNSFailed {
 			t.Errorf("a name that does not exist: %q", got)
@@ -804,7 +804,7 @@ func TestObserve(t *testing.T) {
 		w := &world{addresses: map[string][]netip.Addr{"a.test": addrs("198.51.100.1")}, walk: map[string]time.Duration{"198.51.100.1": time.Second}}
 		var seen []*report.Report
 		s := New(w.site(nil, "a.test"), Options{
-			Name: "site", Logger: slog.New(&records{}), Source: routed, Routed: noPathRouted,
+			Name: "site", Logger: slog.New(&records{}),
 			Observe: func(r *report.Report) { seen = append(seen, r) },
 		})
 		defer s.Close()
@@ -982,7 +982,7 @@ func TestRunHostUnconfiguredAddresses(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &world{addresses: map[string][]netip.Addr{"x.unconfigured.test": test.addresses}}
 				s, _ := w.open(t, nil)
-				s.opts.Source = func(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, !test.noRoute }
+				s.site.Routes = routes(func(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, !test.noRoute })
 				rep, err := s.RunHost(context.Background(), "x.unconfigured.test", web443)
 				if err != nil {
 					t.Fatal(err)

@@ -153,9 +153,9 @@ func (n *namespace) round(ctx context.Context, loaded *config.Loaded, host strin
 	cfg.Endpoints = slices.Clone(cfg.Endpoints)
 	cfg.Endpoints[0].Host = host
 	s := survey.New(&survey.Site{
-		Config: &cfg, Anchors: loaded, Walker: refusingWalker{},
+		Config: &cfg, Anchors: loaded, Routes: n, Walker: refusingWalker{},
 		Names: resolve.New(resolve.Options{Config: &cfg, Resolvers: cfg.Resolvers, Dial: n.dial}),
-	}, survey.Options{Name: "device", Source: n.source, Routed: n.routed, Logger: slog.New(slog.DiscardHandler)})
+	}, survey.Options{Name: "device", Logger: slog.New(slog.DiscardHandler)})
 	defer s.Close()
 	return s.Run(ctx).Hosts[0]
 }

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 )
 
@@ -84,15 +83,15 @@ func (n *namespace) dial(ctx context.Context, network, address string) (conn net
 	return conn, err
 }
 
-// source is [route.Uplink.Source] in the namespace.
-func (n *namespace) source(remote netip.AddrPort) (local netip.Addr, ok bool) {
+// Source is [route.Uplink.Source] in the namespace.
+func (n *namespace) Source(remote netip.AddrPort) (local netip.Addr, ok bool) {
 	n.do(func() { local, ok = route.Uplink{}.Source(remote) })
 	return local, ok
 }
 
-// routed is [route.Uplink.Exists] in the namespace.
-func (n *namespace) routed(addr netip.Addr, p measurement.Path) (ok bool) {
-	n.do(func() { ok = route.Uplink{}.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port)) })
+// Exists is [route.Uplink.Exists] in the namespace.
+func (n *namespace) Exists(network string, remote netip.AddrPort) (ok bool) {
+	n.do(func() { ok = route.Uplink{}.Exists(network, remote) })
 	return ok
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/path"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/resolve"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/route"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -143,7 +144,7 @@ endpoints:
 	}
 	cfg := loaded.Config
 	phase := p.patience
-	site := &survey.Site{Config: cfg, Anchors: loaded, Names: resolve.New(resolve.Options{Config: cfg}), Walker: &path.Walker{
+	site := &survey.Site{Config: cfg, Anchors: loaded, Routes: route.Uplink{}, Names: resolve.New(resolve.Options{Config: cfg}), Walker: &path.Walker{
 		Credential: func() *path.Credential { return &path.Credential{Certificate: pair} },
 		Patience:   path.Patience{Connect: phase, Hello: phase, Flight: phase, Finish: phase, Ping: pingPatience},
 	}}
