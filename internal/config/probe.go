@@ -49,15 +49,10 @@ func (p Probe) AllowsHost(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return p.inPrefix(addr)
 	}
-	for _, entry := range p.Allow {
-		if entry == host {
-			return true
-		}
-		if parent, ok := strings.CutPrefix(entry, "*"); ok && len(host) > len(parent) && strings.HasSuffix(host, parent) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Allow, func(entry string) bool {
+		parent, wildcard := strings.CutPrefix(entry, "*")
+		return entry == host || wildcard && len(host) > len(parent) && strings.HasSuffix(host, parent)
+	})
 }
 
 // AllowsAddress reports whether /probe may connect to an address that an allowed host resolves to: a public one, one

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"log/slog"
 	"sync"
 
@@ -29,10 +30,7 @@ type pathCounts struct {
 func newEndpointCounts(e *config.Endpoint, before endpointCounts) endpointCounts {
 	counts := make(endpointCounts, len(e.Paths))
 	for _, p := range e.Paths {
-		counts[p] = &pathCounts{}
-		if before[p] != nil {
-			counts[p] = before[p]
-		}
+		counts[p] = cmp.Or(before[p], &pathCounts{})
 	}
 	return counts
 }
