@@ -29,16 +29,12 @@ func (r *round) host(s *slot) report.Host {
 		Zone:      r.zone,
 		Paths:     make([]report.Path, len(s.endpoint.Paths)),
 	}
-	lookups, complete := r.lookups, r.judged || r.resolving == nil && s.planned
+	complete := r.judged || r.resolving == nil && s.planned
 	if !r.judged && r.resolving != nil { // servers are still being asked
 		h.Resolvers, h.Zone, complete = r.resolving.Preliminary(minPatience)
-		lookups = make([]measurement.Lookup, len(h.Resolvers))
-		for i := range h.Resolvers {
-			lookups[i] = h.Resolvers[i].Lookup
-		}
 	}
 	noAddress := diagnose.OutOfTimeFinding()
-	lookups = lookupsOf(s.endpoint, lookups)
+	lookups := lookupsOf(s.endpoint, h.Resolvers)
 	// An address that has just arrived is not planned yet.
 	if complete && !slices.ContainsFunc(lookups, func(l measurement.Lookup) bool { return l.Failure == measurement.DNSOK }) {
 		noAddress = diagnose.DNSFinding(lookups, h.Zone.Failure)
@@ -120,11 +116,12 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr,
 	return out
 }
 
-// lookupsOf returns the look-ups as an endpoint's devices see them: addresses of a family that they do not use are
-// none.
-func lookupsOf(e *config.Endpoint, lookups []measurement.Lookup) []measurement.Lookup {
-	out := slices.Clone(lookups)
+// lookupsOf returns the look-up at each resolver as an endpoint's devices see it: addresses of a family that they do not
+// use are none.
+func lookupsOf(e *config.Endpoint, resolvers []report.Resolver) []measurement.Lookup {
+	out := make([]measurement.Lookup, len(resolvers))
 	for i := range out {
+		out[i] = resolvers[i].Lookup
 		if l := &out[i]; len(l.Addresses) > 0 && !slices.ContainsFunc(l.Addresses, e.Uses) {
 			l.Failure, l.Detail = measurement.DNSNoAddress, measurement.Detail{Kind: measurement.DNSDetailNoAddress}
 		}

@@ -32,8 +32,7 @@ type round struct {
 
 	sources map[netip.AddrPort]route.Destination // asked for so far; only the goroutine of Run uses it
 
-	mu        sync.Mutex // guards the fields below until Run returns
-	lookups   []measurement.Lookup
+	mu        sync.Mutex     // guards the fields below until Run returns
 	resolving *resolve.Round // nil until it has begun
 	judged    bool           // resolvers and zone are set
 	resolvers []report.Resolver
@@ -164,11 +163,7 @@ func (r *round) surveyHost(ctx context.Context) {
 		}
 	}
 	done()
-	lookups := resolving.Lookups()
-	r.mu.Lock()
-	r.lookups = lookups
-	r.mu.Unlock()
-	r.plan(addressesOf(lookups), resolving.NAT64(), true)
+	r.plan(addressesOf(resolving.Lookups()), resolving.NAT64(), true)
 	r.walkPlanned(ctx, &walks)
 	r.finishNames()
 }
