@@ -15,19 +15,18 @@ import (
 // Credential is the client certificate that servers get when they ask for one: the configured one, which is read
 // again when it changes, or a throw-away one. It is safe for concurrent use.
 type Credential struct {
-	configured bool
-	current    atomic.Pointer[tls.Certificate]
-	files      []*watched // the two files together; none without them
+	current atomic.Pointer[tls.Certificate]
+	files   []*watched // the two files together; none without them
 }
 
 // credential checks the client certificate of a configuration and loads it. Without one it makes a throw-away
 // certificate.
 func (r *reader) credential(c ClientCertificate) *Credential {
 	const place = "client_certificate"
-	cred := &Credential{configured: c.CertFile != "" && c.KeyFile != ""}
+	cred := new(Credential)
 	switch {
 	case r.wrong[place]:
-	case cred.configured:
+	case c.CertFile != "" && c.KeyFile != "":
 		paths := []string{c.CertFile, c.KeyFile}
 		files := &watched{disk: localDisk, place: place, paths: paths, use: func(contents [][]byte) error {
 			pair, err := parsePair(paths, contents)
@@ -64,7 +63,7 @@ func (r *reader) checkClientCertificate(c ClientCertificate) {
 
 // Get returns the certificate with its key, and whether it is the configured one. Servers may refuse a throw-away one.
 func (c *Credential) Get() (pair tls.Certificate, configured bool) {
-	return *c.current.Load(), c.configured
+	return *c.current.Load(), len(c.files) > 0
 }
 
 // parsePair parses a certificate and its key. Devices have P-256 keys only, and the exporter signs with no other.

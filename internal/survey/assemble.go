@@ -29,8 +29,8 @@ func (r *round) host(s *slot) report.Host {
 		Zone:      r.zone,
 		Paths:     make([]report.Path, len(s.endpoint.Paths)),
 	}
-	complete := r.judged || r.resolving == nil && s.planned
-	if !r.judged && r.resolving != nil { // servers are still being asked
+	complete := s.planned
+	if r.resolving != nil { // servers are still being asked
 		h.Resolvers, h.Zone, complete = r.resolving.Preliminary(minPatience)
 	}
 	noAddress := diagnose.OutOfTimeFinding()

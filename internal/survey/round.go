@@ -33,8 +33,7 @@ type round struct {
 	sources map[netip.AddrPort]route.Destination // asked for so far; only the goroutine of Run uses it
 
 	mu        sync.Mutex     // guards the fields below until Run returns
-	resolving *resolve.Round // nil until it has begun
-	judged    bool           // resolvers and zone are set
+	resolving *resolve.Round // nil until it has begun, and when resolvers and zone are set
 	resolvers []report.Resolver
 	zone      report.Zone
 	slots     []slot
@@ -165,7 +164,10 @@ func (r *round) surveyHost(ctx context.Context) {
 	done()
 	r.plan(addressesOf(resolving.Lookups()), resolving.NAT64(), true)
 	r.walkPlanned(ctx, &walks)
-	r.finishNames()
+	resolvers, zone := resolving.Finish()
+	r.mu.Lock()
+	r.resolving, r.resolvers, r.zone = nil, resolvers, zone
+	r.mu.Unlock()
 }
 
 // addressesOf lists the addresses of each look-up.
@@ -306,12 +308,4 @@ func (r *round) walker() PathWalker {
 		return r.site.Restricted
 	}
 	return r.site.Walker
-}
-
-// finishNames waits for the authoritative servers and stores the judgement of the resolvers.
-func (r *round) finishNames() {
-	resolvers, zone := r.resolving.Finish()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.resolvers, r.zone, r.judged = resolvers, zone, true
 }
