@@ -47,8 +47,6 @@ type round struct {
 type slot struct {
 	endpoint *config.Endpoint
 	counts   endpointCounts
-	// sinkhole reports which addresses must not be connected to; they are reported only.
-	sinkhole sinkholeRule
 
 	planned bool // plan has an address, or every look-up has ended
 	plan    addressPlan
@@ -182,20 +180,19 @@ func addressesOf(lookups []measurement.Lookup) [][]netip.Addr {
 // plan plans the addresses of every endpoint, from those that the resolvers have given so far; complete is true if
 // all have answered. It reports whether there is an address.
 func (r *round) plan(addresses [][]netip.Addr, nat64 resolve.NAT64, complete bool) bool {
-	any := false
+	found := false
 	for i := range r.slots {
 		s := &r.slots[i]
-		p := planner{nat64: nat64, uses: s.endpoint.Uses, sinkhole: s.sinkhole, source: r.sourceOf(s), routed: r.routedOf(s), limit: r.site.Config.Survey.MaxAddresses}
+		p := planner{nat64: nat64, uses: s.endpoint.Uses, sinkhole: r.sinkholeOf(s), source: r.sourceOf(s), routed: r.routedOf(s), limit: r.site.Config.Survey.MaxAddresses}
 		plan := p.plan(addresses)
-		planned := complete || len(plan.walk) > 0
-		r.mu.Lock()
-		if planned {
+		if complete || len(plan.walk) > 0 {
+			r.mu.Lock()
 			s.plan, s.planned = plan, true
+			r.mu.Unlock()
 		}
-		r.mu.Unlock()
-		any = any || len(plan.walk) > 0
+		found = found || len(plan.walk) > 0
 	}
-	return any
+	return found
 }
 
 // sourceOf returns the rule for the sources of an endpoint: an address has a source if getaddrinfo finds one for the
@@ -226,11 +223,22 @@ func (r *round) routed(addr netip.Addr, p measurement.Path) bool {
 	return r.site.Routes.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
 }
 
+// sinkholeOf returns the rule for the sinkholes of an endpoint.
+func (r *round) sinkholeOf(s *slot) sinkholeRule {
+	switch {
+	case r.unconfigured:
+		return func(addr netip.Addr, _ resolve.NAT64) bool { return !r.site.Config.Probe.AllowsAddress(addr) }
+	case s.endpoint.Addresses == config.AddressesPublic:
+		return notTheCloud
+	}
+	return notAnywhere
+}
+
 // routedOf returns the rule for the routes of an endpoint: a policy rule can depend on transport and port. The asker
 // for an unconfigured host is told which addresses are forbidden, whether they could be reached or not.
 func (r *round) routedOf(s *slot) func(addr netip.Addr) bool {
 	return func(addr netip.Addr) bool {
-		return r.unconfigured && s.sinkhole(addr, resolve.NAT64{}) ||
+		return r.unconfigured && !r.site.Config.Probe.AllowsAddress(addr) ||
 			slices.ContainsFunc(s.endpoint.Paths, func(p measurement.Path) bool { return r.routed(addr, p) })
 	}
 }

@@ -342,11 +342,7 @@ func (s *Survey) join(ctx context.Context, host string) (*share.Call[*round], er
 	return s.configured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
 		r := s.newRound(ctx, host)
 		for _, e := range s.endpoints[host] {
-			sinkhole := notAnywhere
-			if e.Addresses == config.AddressesPublic {
-				sinkhole = notTheCloud
-			}
-			r.slots = append(r.slots, slot{endpoint: e, counts: s.counts[e.Key()], sinkhole: sinkhole})
+			r.slots = append(r.slots, slot{endpoint: e, counts: s.counts[e.Key()]})
 		}
 		return r
 	})
@@ -355,16 +351,13 @@ func (s *Survey) join(ctx context.Context, host string) (*share.Call[*round], er
 // joinUnconfigured joins the round of a host that is not configured: of all paths that were asked for, at addresses
 // that probe.allow permits. s.mu is held.
 func (s *Survey) joinUnconfigured(ctx context.Context, host string) (*share.Call[*round], error) {
-	bounds, allowed := &s.site.Config.Survey, &s.site.Config.Probe
+	bounds := &s.site.Config.Survey
 	return s.unconfigured.Join(host, share.MaxAge(bounds.MinInterval), bounds.Timeout, func() *round {
 		r := s.newRound(ctx, host)
 		r.unconfigured = true
 		for _, asked := range s.asked.of(host, r.started) {
 			e := s.site.Config.Unconfigured(host, asked)
-			r.slots = append(r.slots, slot{
-				endpoint: e, counts: newEndpointCounts(e, nil),
-				sinkhole: func(addr netip.Addr, _ resolve.NAT64) bool { return !allowed.AllowsAddress(addr) },
-			})
+			r.slots = append(r.slots, slot{endpoint: e, counts: newEndpointCounts(e, nil)})
 		}
 		return r
 	})
