@@ -34,8 +34,7 @@ func (l *Loaded) Endpoint(t Target, a AdHoc) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, err
 	}
-	e := l.Config.adHoc(host, asked)
-	e.Service = string(asked.Client)
+	e := l.Config.adHoc(string(asked.Client), host, asked)
 	e.Trust, err = l.addTrust(a.Trust, asked.Client)
 	return e, err
 }

@@ -147,26 +147,24 @@ func (t Target) asked(client measurement.Client) (Asked, error) {
 	return a, nil
 }
 
-// adHoc returns the endpoint of a host that is not configured, without a service. Its trust anchor is [WebTrust] for
-// web clients and [NoTrust] for devices.
-func (c *Config) adHoc(host string, a Asked) Endpoint {
+// adHoc returns the endpoint of a host that is not configured. Its trust anchor is [WebTrust] for web clients and
+// [NoTrust] for devices.
+func (c *Config) adHoc(service, host string, a Asked) Endpoint {
 	e := endpointDefaults(host, a.Client)
-	e.Addresses = AddressesAny
+	e.Service, e.Addresses, e.Paths = service, AddressesAny, a.Paths
 	if e.IPVersions == nil { // the host is not an address
 		e.IPVersions = c.IPVersions
 	}
 	if a.Client == measurement.Device {
 		e.CoAPPing, e.Trust = true, NoTrust
 	}
-	e.Paths = a.Paths
 	return e
 }
 
 // Unconfigured returns the endpoint of a host that is not configured but allowed by probe.allow. [Probe.AllowsAddress]
 // and [Probe.AllowsPort] decide what it may connect to.
 func (c *Config) Unconfigured(host string, a Asked) *Endpoint {
-	e := c.adHoc(host, a)
-	e.Service = "probe"
+	e := c.adHoc("probe", host, a)
 	return &e
 }
 
