@@ -111,8 +111,8 @@ func run(ctx context.Context, t target, send probe) report.Trace {
 			if hop.Reply != report.TraceSilent {
 				unanswered = 0
 			}
-			if out.Ending = ending(hop.Reply); out.Ending != report.TraceLost {
-				out.Tried = len(out.Hops)
+			if ending, ends := endings[hop.Reply]; ends {
+				out.Ending, out.Tried = ending, len(out.Hops)
 				return out
 			}
 		}
@@ -133,28 +133,20 @@ func untilLastAnswer(hops []report.TraceHop) []report.TraceHop {
 
 // repeat sends packets of one TTL until something answers.
 func repeat(ctx context.Context, t target, ttl int, send probe) report.TraceHop {
-	hop := silent
-	for range tries {
-		if hop.Reply != report.TraceSilent || ctx.Err() != nil {
-			break
-		}
+	for i := 0; i < tries && ctx.Err() == nil; i++ {
 		try, cancel := context.WithTimeout(ctx, wait)
-		hop = send(try, t, ttl)
+		hop := send(try, t, ttl)
 		cancel()
+		if hop.Reply != report.TraceSilent {
+			return hop
+		}
 	}
-	return hop
+	return silent
 }
 
-// ending is TraceLost for a reply after which the trace goes on.
-func ending(r report.TraceReply) report.TraceEnding {
-	switch r {
-	case report.TraceRejected:
-		return report.TraceStopped
-	case report.TraceRefused:
-		return report.TraceTurnedDown
-	case report.TraceAnswered:
-		return report.TraceArrived
-	case report.TraceSilent, report.TraceExpired:
-	}
-	return report.TraceLost
+// endings are the endings of a trace by the reply that ends it. After other replies it goes on.
+var endings = map[report.TraceReply]report.TraceEnding{
+	report.TraceRejected: report.TraceStopped,
+	report.TraceRefused:  report.TraceTurnedDown,
+	report.TraceAnswered: report.TraceArrived,
 }
