@@ -113,14 +113,8 @@ func (a *Anchors) add(name string, t TrustAnchor, clients []measurement.Client, 
 	return sources[0], err
 }
 
-// noAnchor is the anchor [NoTrust].
-var noAnchor = trust.NoAnchor()
-
 // Get returns the anchor of a name of Config.Trust, or [NoTrust], or nil for another name.
 func (a *Anchors) Get(name string) *trust.Anchor {
-	if name == NoTrust {
-		return noAnchor
-	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.anchors[name]

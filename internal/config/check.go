@@ -40,7 +40,7 @@ func newReader(dir string) *reader {
 		mistakes: mistakes{wrong: make(map[string]bool)},
 		dir:      dir,
 		given:    make(map[string]node),
-		anchors:  &Anchors{anchors: make(map[string]*trust.Anchor)},
+		anchors:  &Anchors{anchors: map[string]*trust.Anchor{NoTrust: trust.NoAnchor()}},
 	}
 }
 
@@ -128,7 +128,7 @@ func (r *reader) fillDefaults(place string, e *Endpoint) {
 	from, into := reflect.ValueOf(endpointDefaults(e.Host, e.Client)), reflect.ValueOf(e).Elem()
 	for key, f := range fieldsOf(into.Type()) {
 		if !r.good(join(place, key)) {
-			into.Field(f.index).Set(from.Field(f.index))
+			into.FieldByIndex(f.Index).Set(from.FieldByIndex(f.Index))
 		}
 	}
 }

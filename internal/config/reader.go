@@ -96,19 +96,12 @@ func (r *reader) read(n node, into reflect.Value, rules reflect.StructTag) {
 	}
 }
 
-// field is one key of a struct.
-type field struct {
-	index int
-	rules reflect.StructTag
-}
-
-// fieldsOf returns the keys of a struct type. Every field has one.
-func fieldsOf(t reflect.Type) map[string]field {
-	fields := make(map[string]field, t.NumField())
-	for i := range t.NumField() {
-		tag := t.Field(i).Tag
-		key, _, _ := strings.Cut(tag.Get("yaml"), ",")
-		fields[key] = field{index: i, rules: tag}
+// fieldsOf returns the fields of a struct type by their keys. Every field has one.
+func fieldsOf(t reflect.Type) map[string]reflect.StructField {
+	fields := make(map[string]reflect.StructField, t.NumField())
+	for f := range t.Fields() {
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		fields[key] = f
 	}
 	return fields
 }
@@ -126,14 +119,14 @@ func (r *reader) structure(n node, into reflect.Value, rules reflect.StructTag) 
 			r.given[child.place] = child
 			r.mistake(key, "the key has no value; write one, or remove the key to get its default")
 		default:
-			r.read(child, into.Field(f.index), f.rules)
+			r.read(child, into.FieldByIndex(f.Index), f.Tag)
 		}
 	}) {
 		return
 	}
 	for _, key := range known {
-		if f := fields[key]; f.rules.Get("required") != "" && !r.has(join(n.place, key)) {
-			r.mistake(n, "%[1]s is missing, for example %[1]s: %[2]s", key, f.rules.Get("example"))
+		if f := fields[key]; f.Tag.Get("required") != "" && !r.has(join(n.place, key)) {
+			r.mistake(n, "%[1]s is missing, for example %[1]s: %[2]s", key, f.Tag.Get("example"))
 		}
 	}
 }
