@@ -42,11 +42,7 @@ func (u Uplink) Source(remote netip.AddrPort) (local netip.Addr, ok bool) {
 		return netip.Addr{}, !isNoRoute(err)
 	}
 	defer conn.Close()
-	at, isUDP := conn.LocalAddr().(*net.UDPAddr)
-	if !isUDP {
-		return netip.Addr{}, true
-	}
-	return at.AddrPort().Addr().Unmap(), true
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), true
 }
 
 // errUnknown is returned if the kernel did not answer the question for a route, or cannot be asked.
