@@ -116,8 +116,8 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr,
 	return out
 }
 
-// lookupsOf returns the look-up at each resolver as an endpoint's devices see it: addresses of a family that they do
-// not use are none.
+// lookupsOf returns the look-up at each resolver as an endpoint's devices see it: it has no address if they use the
+// family of none.
 func lookupsOf(e *config.Endpoint, resolvers []report.Resolver) []measurement.Lookup {
 	out := make([]measurement.Lookup, len(resolvers))
 	for i := range out {
