@@ -115,10 +115,9 @@ var layouts = func() (out [metricCount]layout) {
 	for i, m := range table {
 		help := strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(m.Help)
 		out[i].header = fmt.Sprintf("# HELP %s %s\n# TYPE %s %s\n", m.Name, help, m.Name, m.Type)
-		for index, name := range m.Labels {
-			out[i].labels = append(out[i].labels, label{index: index, name: name})
+		for _, name := range slices.Sorted(slices.Values(m.Labels)) {
+			out[i].labels = append(out[i].labels, label{index: slices.Index(m.Labels, name), name: name})
 		}
-		slices.SortStableFunc(out[i].labels, func(a, b label) int { return cmp.Compare(a.name, b.name) })
 		separator := "{"
 		for j := range out[i].labels {
 			l := &out[i].labels[j]

@@ -115,7 +115,7 @@ func anyReport(t *rapid.T) *report.Report {
 	}
 	rep := &report.Report{
 		Started: moment.Draw(t, "started"), Finished: moment.Draw(t, "finished"), IncompletePaths: few("incomplete"),
-		AuthorityPath: measurement.Port53State(rapid.SampledFrom(append(authorityPaths, "")).Draw(t, "authority path")),
+		AuthorityPath: measurement.Port53State(rapid.SampledFrom(append(closedLists["state"], "")).Draw(t, "authority path")),
 	}
 	for range few("hosts") {
 		h := report.Host{
@@ -130,11 +130,11 @@ func anyReport(t *rapid.T) *report.Report {
 			h.Resolvers = append(h.Resolvers, report.Resolver{
 				Lookup: measurement.Lookup{
 					Resolver: rapid.SampledFrom([]netip.AddrPort{{}, office, branch}).Draw(t, "resolver"), Took: took.Draw(t, "look-up"),
-					Addresses: addresses(), TTL: took.Draw(t, "ttl"), Failure: measurement.DNSFailure(rapid.SampledFrom(append(dnsFailures, "")).Draw(t, "dns failure")),
+					Addresses: addresses(), TTL: took.Draw(t, "ttl"), Failure: measurement.DNSFailure(rapid.SampledFrom(append(closedLists["dns_failure"], "")).Draw(t, "dns failure")),
 				},
 				LastChange: moment.Draw(t, "last change"),
 				Staleness: staleness.Assessment{
-					Verdict: staleness.Verdict(rapid.SampledFrom(append(verdicts, "")).Draw(t, "verdict")), TTLExcess: took.Draw(t, "excess"),
+					Verdict: staleness.Verdict(rapid.SampledFrom(append(closedLists["verdict"], "")).Draw(t, "verdict")), TTLExcess: took.Draw(t, "excess"),
 					Staleness: took.Draw(t, "staleness"), Withdrawn: addresses(),
 				},
 			})

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -38,6 +39,25 @@ func TestTableComplete(t *testing.T) {
 				t.Errorf("%s: group %q is torn apart", m.Name, m.Group)
 			}
 			group, groups = m.Group, append(groups, m.Group)
+		}
+	}
+}
+
+// TestClosedLists checks that the rows of the table use every closed list, and name no other.
+func TestClosedLists(t *testing.T) {
+	used := make(map[string]bool)
+	for _, r := range rows {
+		for label := range strings.FieldsSeq(r.labels) {
+			name, list, other := strings.Cut(label, "=")
+			if other && closedLists[list] == nil {
+				t.Errorf("%s: the list %q of label %s does not exist", r.name, list, name)
+			}
+			used[cmp.Or(list, name)] = true
+		}
+	}
+	for list := range closedLists {
+		if !used[list] {
+			t.Errorf("no metric uses the list %q", list)
 		}
 	}
 }

@@ -107,8 +107,11 @@ func (i *item) urgency() int {
 
 // ordered lists advice by what its cause costs devices: by urgency, then by class, then by the number of paths.
 func (s items) ordered() []report.Advice {
-	sorted := slices.Clone(s)
-	slices.SortStableFunc(sorted, func(a, b item) int {
+	sorted := make([]*item, len(s))
+	for i := range s {
+		sorted[i] = &s[i]
+	}
+	slices.SortStableFunc(sorted, func(a, b *item) int {
 		return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), cmp.Compare(a.class.Rank(), b.class.Rank()), cmp.Compare(b.Paths, a.Paths))
 	})
 	var out []report.Advice

@@ -1,7 +1,6 @@
 package survey
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -283,7 +282,7 @@ func (r *round) walkPlanned(ctx context.Context, walks *sync.WaitGroup) {
 
 // newWalks returns the walks to planned addresses that have none yet, in the order in which they are to begin.
 func (r *round) newWalks() []plannedWalk {
-	var out []plannedWalk
+	var byClass [classes][]plannedWalk
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.slots {
@@ -302,12 +301,11 @@ func (r *round) newWalks() []plannedWalk {
 				class = leading
 			}
 			for k := range s.endpoint.Paths {
-				out = append(out, plannedWalk{s, k, addr, class, results})
+				byClass[class] = append(byClass[class], plannedWalk{s, k, addr, class, results})
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b plannedWalk) int { return cmp.Compare(a.class, b.class) })
-	return out
+	return append(byClass[leading], byClass[further]...)
 }
 
 // walker returns the walker of the round's paths.
