@@ -217,6 +217,7 @@ type exchange struct {
 	failed         Reply         // returned if no better reply arrives
 	bad            int           // unusable answers
 	sent, answered int
+	refused        int // questions that were not answered before an error of the network
 }
 
 // tcp asks over TCP, once.
@@ -426,11 +427,15 @@ func isUsable(r *Reply) bool {
 
 func (x *exchange) countOne(rcode string) { x.client.Counts.add(x.query, rcode, 1) }
 
-// count counts the questions that were sent and not answered.
+// count counts the questions that were sent and not answered. An answer may have followed an error, which was then about
+// another question.
 func (x *exchange) count(reply *Reply) {
 	label := measurement.RcodeTimeout
 	if reply.Failure == measurement.DNSOutOfTime {
 		label = measurement.RcodeOther
 	}
-	x.client.Counts.add(x.query, label, max(0, x.sent-x.answered))
+	silent := max(0, x.sent-x.answered)
+	refused := min(x.refused, silent)
+	x.client.Counts.add(x.query, measurement.RcodeOther, refused)
+	x.client.Counts.add(x.query, label, silent-refused)
 }

@@ -18,14 +18,21 @@ type udpSocket struct {
 	conn      *sockclock.Conn // nil: there is no socket
 	questions []udpQuestion
 	ended     func(*exchange)
+	errors    int  // of reads and writes
+	more      bool // an answer was read last, so that another may wait in the socket
 }
 
 // udpQuestion is the state of one question on a socket.
 type udpQuestion struct {
 	*exchange
-	next    time.Time // when the question is sent again; zero: at once
+	next    time.Time // when the question is sent again; zero: at once, whatever waits in the socket
 	waiting bool      // for the answer to what was sent last
 	done    bool      // the exchange is no longer of this socket
+
+	// On the clock of the connection.
+	began    time.Duration // when the question was first sent on this socket; 0: not yet
+	unusable time.Duration // when the answer arrived after which the question is sent again at once; 0: none
+	own      time.Duration // that this process took from there until it was sent
 }
 
 // exchangeUDP sends the questions until each has a usable answer or has failed, and calls ended for each when it has
@@ -62,8 +69,8 @@ func (u *udpSocket) each(f func(*udpQuestion)) (pending bool) {
 
 // end ends a question. Its exchange must not be used afterwards.
 func (u *udpSocket) end(q *udpQuestion, reply Reply) {
-	if u.conn != nil {
-		q.took += u.conn.Elapsed()
+	if q.began != 0 {
+		q.took += max(0, u.conn.Arrived()-q.began-q.own)
 	}
 	q.reply, q.done = reply, true
 	u.ended(q.exchange)
@@ -79,7 +86,7 @@ func (u *udpSocket) run() {
 	end, _ := u.own.Deadline()
 	for range maxPackets {
 		now := time.Now()
-		if !now.Before(end) || u.own.Err() != nil {
+		if !u.more && (!now.Before(end) || u.own.Err() != nil) {
 			u.each(func(q *udpQuestion) {
 				q.expired(u.own)
 				u.end(q, q.failed)
@@ -98,9 +105,10 @@ func (u *udpSocket) run() {
 		u.each(func(q *udpQuestion) { q.report(started, deadline) })
 		n, late, err := u.receive(buffer[:], deadline)
 		u.each(func(q *udpQuestion) { q.late = max(q.late, late) })
+		u.more = false
 		switch {
 		case err == nil:
-			u.take(buffer[:n])
+			u.more = u.take(buffer[:n])
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			u.failedTry(err)
 		}
@@ -114,44 +122,52 @@ func (u *udpSocket) run() {
 // send sends a question if it is time to. end is when the exchange ends.
 func (u *udpSocket) send(q *udpQuestion, now, end time.Time) {
 	switch {
-	case now.Before(q.next):
+	case now.Before(q.next), u.more && !q.next.IsZero():
 	case q.sent > 0 && end.Sub(now) < q.timers.Pause: // too late for an answer
 		q.next = end
 	default:
 		q.next, q.waiting = now.Add(q.timers.Resend<<q.sent), true
-		if q.sent == plainAfter && q.answered == 0 {
+		if q.sent == plainAfter && q.answered+q.refused == 0 {
 			q.edns = false
 		}
-		if err := q.send(u.conn, false); err != nil {
+		err := q.send(u.conn, false)
+		switch at := u.conn.Written(); {
+		case q.began == 0:
+			q.began = at
+		case q.unusable != 0:
+			q.own, q.unusable = q.own+max(0, at-q.unusable), 0
+		}
+		if err != nil {
 			u.failedTry(err)
 		}
 	}
 }
 
 // failedTry records an error of the kernel, such as ICMP causes, for every question that waits for an answer: the
-// kernel does not tell which of them it is about. They are sent again, because the server may be starting.
+// kernel does not tell which of them it is about. They are sent again, because the server may be starting. All end after
+// more errors than the questions can have caused.
 func (u *udpSocket) failedTry(err error) {
+	u.errors++
 	u.each(func(q *udpQuestion) {
-		if !q.waiting {
-			return
+		if q.waiting {
+			q.failUDP(u.own, err)
+			q.refused++
+			q.waiting, q.next = false, time.Now().Add(q.timers.Pause)
+			q.bad++
 		}
-		q.failUDP(u.own, err)
-		q.answered++
-		q.countOne(measurement.RcodeOther)
-		q.waiting, q.next = false, time.Now().Add(q.timers.Pause)
-		if q.bad++; q.bad >= maxBad {
+		if q.bad >= maxBad || u.errors > maxBad*len(u.questions) {
 			u.end(q, q.failed)
 		}
 	})
 }
 
-// take reads a packet as the answer to the question that has its ID.
-func (u *udpSocket) take(packet []byte) {
+// take reads a packet as the answer to the question that has its ID, and reports whether there is one.
+func (u *udpSocket) take(packet []byte) bool {
 	for i := range u.questions {
 		q := &u.questions[i]
 		switch {
 		case q.done && q.hasID(packet):
-			return // a second answer
+			return true // a second answer
 		case q.done:
 			continue
 		}
@@ -166,7 +182,7 @@ func (u *udpSocket) take(packet []byte) {
 		case unusable:
 			u.takeUnusable(q, reply)
 		}
-		return
+		return true
 	}
 	u.each(func(q *udpQuestion) {
 		if q.edns { // only these questions were sent from the socket, so the server may have garbled one with EDNS
@@ -174,6 +190,7 @@ func (u *udpSocket) take(packet []byte) {
 			q.next = time.Now().Add(q.timers.Pause)
 		}
 	})
+	return false
 }
 
 // takeUnusable has the question sent again after an unusable answer, without EDNS.
@@ -188,7 +205,7 @@ func (u *udpSocket) takeUnusable(q *udpQuestion, reply Reply) {
 	}
 	q.next = time.Now().Add(q.timers.Pause)
 	if q.edns && q.ednsBroken {
-		q.next = time.Now() // the server need not recover
+		q.next, q.unusable = time.Time{}, u.conn.Arrived() // the server need not recover
 	}
 	q.edns = false
 }
@@ -196,7 +213,7 @@ func (u *udpSocket) takeUnusable(q *udpQuestion, reply Reply) {
 // report shows the watcher of the exchange that it waits for an answer.
 func (x *exchange) report(started, until time.Time) {
 	p := Progress{Asked: started, Sent: x.sent, Until: until, Late: x.late}
-	if x.answered > 0 {
+	if x.answered+x.refused > 0 {
 		p = Progress{}
 	}
 	x.query.Tracker.Report(x.query.Type, p)

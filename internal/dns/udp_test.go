@@ -4,8 +4,11 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,4 +197,276 @@ func TestExchangeTypesUnreachable(t *testing.T) {
 			t.Errorf("%q after %d tries, %+v", r.Failure, r.Tries, r.Detail)
 		}
 	}
+}
+
+// stalledConn is a socket in which the answers to all questions wait while this process does not run: from before the
+// deadline of the first read until some time after it.
+type stalledConn struct {
+	net.Conn
+	stall time.Duration
+
+	answers  [][]byte
+	deadline time.Time
+	stalled  bool
+}
+
+func (c *stalledConn) SetReadDeadline(t time.Time) error { c.deadline = t; return nil }
+func (c *stalledConn) SetDeadline(time.Time) error       { return nil }
+func (c *stalledConn) Close() error                      { return nil }
+
+func (c *stalledConn) Write(b []byte) (int, error) {
+	q := new(dns.Msg)
+	if err := q.Unpack(b); err != nil {
+		return 0, err
+	}
+	c.answers = append(c.answers, pack(reply(q)))
+	return len(b), nil
+}
+
+func (c *stalledConn) Read(b []byte) (n int, err error) {
+	if !c.stalled {
+		c.stalled = true
+		pass(time.Until(c.deadline) + c.stall)
+	}
+	switch {
+	case time.Until(c.deadline) <= 0:
+		return 0, os.ErrDeadlineExceeded
+	case len(c.answers) == 0:
+		pass(time.Until(c.deadline))
+		return 0, os.ErrDeadlineExceeded
+	}
+	n = copy(b, c.answers[0])
+	c.answers = c.answers[1:]
+	return n, nil
+}
+
+// TestExchangeTypesStalled has this process stall while both answers wait in the socket.
+func TestExchangeTypesStalled(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		resend time.Duration
+		stall  time.Duration
+	}{
+		{"until after a question is to be sent again: both answers, neither sent again", 600 * time.Millisecond, 100 * time.Millisecond},
+		{"until shortly after the end: both answers", time.Minute, 100 * time.Millisecond},
+		{"until long after the end: both answers", time.Minute, time.Hour},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer far.Close()
+				defer near.Close()
+				conn := &stalledConn{Conn: near, stall: test.stall}
+				client := &Client{
+					Dial:     func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+					Resolver: Timers{Patience: 2500 * time.Millisecond, Resend: test.resend, Pause: 200 * time.Millisecond},
+				}
+				for _, r := range client.ExchangeTypes(context.Background(), somewhere, Query{Name: host, Recursive: true}, Types[:]) {
+					if r.Failure != measurement.DNSNoAddress || r.Tries != 1 {
+						t.Errorf("%s: %q after %d tries, %+v", dns.TypeToString[r.Type], r.Failure, r.Tries, r.Detail)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestExchangeTypesTook has this process stall between the arrival of the answer for A and its next step, on a socket
+// of the kernel, which knows when packets arrive. The time of AAAA is that of the server all the same.
+func TestExchangeTypesTook(t *testing.T) {
+	const delay = 100 * time.Millisecond // of the answer for AAAA
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packets.Close()
+	go func() {
+		buffer := make([]byte, dns.MaxMsgSize)
+		for {
+			n, from, err := packets.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			q := new(dns.Msg)
+			if q.Unpack(buffer[:n]) != nil {
+				continue
+			}
+			if q.Question[0].Qtype == dns.TypeAAAA {
+				pass(delay)
+			}
+			_, _ = packets.WriteTo(pack(reply(q)), from)
+		}
+	}()
+	var calls atomic.Int32
+	client := &Client{
+		Now: func() time.Time {
+			if calls.Add(1) == 2 { // for the answer for A
+				pass(2 * delay)
+			}
+			return time.Now()
+		},
+		Resolver: Timers{Patience: 10 * time.Second, Resend: delay / 2, Pause: delay / 2},
+	}
+	at := packets.LocalAddr().(*net.UDPAddr).AddrPort()
+	r := client.ExchangeTypes(context.Background(), at, Query{Name: host, Recursive: true}, Types[:])[1]
+	if r.Failure != measurement.DNSNoAddress || r.Took < delay {
+		t.Errorf("%q after %v, want at least %v", r.Failure, r.Took, delay)
+	}
+}
+
+// slowConn is a socket whose first write takes some time.
+type slowConn struct {
+	net.Conn
+	wrote bool
+}
+
+const slowWrite = 100 * time.Millisecond
+
+func (c *slowConn) Write(b []byte) (int, error) {
+	if !c.wrote {
+		c.wrote = true
+		pass(slowWrite)
+	}
+	return c.Conn.Write(b)
+}
+
+// TestExchangeTypesOwnTime has this process take its time before the question for AAAA, and before it sends one again.
+func TestExchangeTypesOwnTime(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		broken  bool          // FORMERR for EDNS, and silence for AAAA
+		stall   time.Duration // after the first answer
+		a, aaaa time.Duration
+	}{
+		{"AAAA asked later than A: from there", false, 0, slowWrite + rawDelay, rawDelay},
+		{"A sent again late after FORMERR: without the time until then", true, time.Second, slowWrite + 2*rawDelay,
+			ResolverTimers.Patience - slowWrite},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &rawServer{answer: func(q *dns.Msg) []byte {
+					m := reply(q)
+					switch {
+					case test.broken && q.Question[0].Qtype == dns.TypeAAAA:
+						return nil
+					case test.broken && q.IsEdns0() != nil:
+						m.Rcode = dns.RcodeFormatError
+					}
+					return pack(m)
+				}}
+				calls := 0
+				client := &Client{
+					Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+						conn, err := s.dial(ctx, network, address)
+						return &slowConn{Conn: conn}, err
+					},
+					Now: func() time.Time {
+						if calls++; calls == 2 {
+							pass(test.stall)
+						}
+						return time.Now()
+					},
+				}
+				a, aaaa := bothTypes(t, client, Query{Name: host, Recursive: true})
+				if a.Took != test.a || aaaa.Took != test.aaaa {
+					t.Errorf("A took %v, AAAA %v, want %v and %v", a.Took, aaaa.Took, test.a, test.aaaa)
+				}
+			})
+		})
+	}
+}
+
+// brokenConn fails every read at once.
+type brokenConn struct {
+	net.Conn
+	err error
+}
+
+func (c brokenConn) Write(b []byte) (int, error)     { return len(b), nil }
+func (c brokenConn) Read([]byte) (int, error)        { return 0, c.err }
+func (c brokenConn) SetReadDeadline(time.Time) error { return nil }
+
+// TestExchangeTypesReadErrors has each read fail, although no question waits for an answer any more.
+func TestExchangeTypesReadErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		conn := brokenConn{near, &net.OpError{Op: "read", Err: os.NewSyscallError("recvmsg", syscall.ENOBUFS)}}
+		client := &Client{Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+		a, aaaa := bothTypes(t, client, Query{Name: host, Recursive: true})
+		for _, r := range []Reply{a, aaaa} {
+			if r.Failure != measurement.DNSOutOfTime || r.Detail.Kind != measurement.DNSDetailNoSocket {
+				t.Errorf("%s: %q, %+v", dns.TypeToString[r.Type], r.Failure, r.Detail)
+			}
+		}
+	})
+}
+
+// TestExchangeTypesNotSent has the round be over before the questions are sent.
+func TestExchangeTypesNotSent(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, r := range (&Client{Dial: new(lab.Network).Dial}).ExchangeTypes(ctx, somewhere, Query{Name: host, Recursive: true}, Types[:]) {
+		if r.Failure != measurement.DNSOutOfTime || r.Took != 0 || r.Tries != 0 {
+			t.Errorf("%q after %v and %d tries", r.Failure, r.Took, r.Tries)
+		}
+	}
+}
+
+// refusedConn is a socket whose first read fails, as after an ICMP error about AAAA. The answer to the first question,
+// which is for A, follows, and nothing after that.
+type refusedConn struct {
+	net.Conn
+	asked    []byte
+	reads    int
+	deadline time.Time
+}
+
+func (c *refusedConn) SetReadDeadline(t time.Time) error { c.deadline = t; return nil }
+
+func (c *refusedConn) Write(b []byte) (int, error) {
+	if c.asked == nil {
+		c.asked = slices.Clone(b)
+	}
+	return len(b), nil
+}
+
+func (c *refusedConn) Read(b []byte) (int, error) {
+	c.reads++
+	switch c.reads {
+	case 1:
+		return 0, &net.OpError{Op: "read", Err: os.NewSyscallError("recvmsg", syscall.ECONNREFUSED)}
+	case 2:
+		q := new(dns.Msg)
+		if err := q.Unpack(c.asked); err != nil {
+			return 0, err
+		}
+		return copy(b, pack(reply(q, good))), nil
+	}
+	pass(time.Until(c.deadline))
+	return 0, os.ErrDeadlineExceeded
+}
+
+// TestExchangeTypesCounts has the kernel report an error of AAAA before the answer for A arrives: each question is
+// counted once.
+func TestExchangeTypesCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		client := &Client{
+			Dial:   func(context.Context, string, string) (net.Conn, error) { return &refusedConn{Conn: near}, nil },
+			Counts: new(Counts),
+		}
+		a, aaaa := bothTypes(t, client, Query{Name: host, Recursive: true})
+		if a.Failure != "" || a.Tries != 1 || aaaa.Failure != measurement.DNSUnreachable || aaaa.Tries < 2 {
+			t.Errorf("A: %q after %d tries, AAAA: %q after %d", a.Failure, a.Tries, aaaa.Failure, aaaa.Tries)
+		}
+		var counted uint64
+		for _, c := range client.Counts.All() {
+			counted += c.Count
+		}
+		if counted != uint64(a.Tries+aaaa.Tries) {
+			t.Errorf("%d questions counted, %d sent", counted, a.Tries+aaaa.Tries)
+		}
+	})
 }

@@ -20,6 +20,7 @@ type Conn struct {
 
 	began    reading       // when the exchange began
 	writing  bool          // the exchange has begun: something was written
+	written  time.Duration // when data was written last, on the monotonic clock
 	arrived  time.Duration // when the data that was read last arrived, on the monotonic clock
 	answered bool          // the last read of the exchange returned data
 	replying bool          // the last call was that read
@@ -42,14 +43,26 @@ func (c *Conn) Begin() {
 // the data that the last read returned, or until now if that returned none. It does not include the time that this
 // process took to answer received data, from the arrival to the write.
 func (c *Conn) Elapsed() time.Duration {
-	end, own := c.arrived, c.own
+	own := c.own
 	switch {
 	case !c.writing:
 		return 0
 	case !c.answered:
-		end, own = now().mono, c.own+c.pending
+		own += c.pending
 	}
-	return max(0, end-c.began.mono-own)
+	return max(0, c.Arrived()-c.began.mono-own)
+}
+
+// Written returns when the last write began, on the monotonic clock of [Conn.Arrived]. Both are for several exchanges at
+// the same time.
+func (c *Conn) Written() time.Duration { return c.written }
+
+// Arrived returns when the data arrived that the last read returned, or the present time if that returned none.
+func (c *Conn) Arrived() time.Duration {
+	if !c.answered {
+		return now().mono
+	}
+	return c.arrived
 }
 
 // Write writes to the connection. The time is read right before the system call, because a peer on a fast path can
@@ -61,7 +74,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	} else if c.replying {
 		c.pending += max(0, at.mono-c.arrived)
 	}
-	c.replying = false
+	c.written, c.replying = at.mono, false
 	return c.Conn.Write(p)
 }
 
