@@ -94,11 +94,12 @@ type sampleRequest struct {
 }
 
 // firstReply is the reply of the first server of a sample, which was asked for all types over one socket; without a
-// server, none was.
+// server, none was. The zero value is for a sample whose zone is not known yet.
 type firstReply struct {
+	zone   *zone
 	server netip.AddrPort
 	reply  Reply
-	asked  time.Time // when the questions were sent
+	asked  time.Time // when the first step of the sample began
 }
 
 // Sample takes one sample of each type of host (lower case, with the final dot). turn selects the servers: counting it
@@ -133,8 +134,8 @@ func (c *ZoneClient) samples(ctx context.Context, n int, request func(i int) sam
 	return out
 }
 
-// askFirst asks the first server of a sample for several types over one socket. There are no replies if it may not be
-// asked so many questions at once; ok is false if the zone's servers are not known.
+// askFirst asks the first server of a sample for several types over one socket. The replies have no server if it may
+// not be asked so many questions at once; ok is false if the zone's servers are not known.
 func (c *ZoneClient) askFirst(ctx context.Context, request sampleRequest, types []uint16) (replied []firstReply, ok bool) {
 	if c.port53.isIntercepted() {
 		return nil, true
@@ -144,13 +145,13 @@ func (c *ZoneClient) askFirst(ctx context.Context, request sampleRequest, types 
 		return nil, false
 	}
 	ask, _ := c.choose(z.servers, false)
-	first := firstReply{server: ask[request.turn%len(ask)], asked: time.Now()}
+	at := ask[request.turn%len(ask)]
+	replied = slices.Repeat([]firstReply{{zone: z, asked: time.Now()}}, len(types))
 	own, cancel := context.WithTimeout(ctx, samplePatience)
 	defer cancel()
-	replies, _ := c.askTypes(own, first.server, Query{Name: request.host}, types)
-	for _, reply := range replies {
-		first.reply = reply
-		replied = append(replied, first)
+	replies, _ := c.askTypes(own, at, Query{Name: request.host}, types)
+	for i := range replies {
+		replied[i].server, replied[i].reply = at, replies[i]
 	}
 	return replied, true
 }
@@ -187,7 +188,10 @@ func (c *ZoneClient) sample(ctx context.Context, request sampleRequest) (s measu
 	}
 	name, seen := request.host, map[string]bool{}
 	for range maxSteps {
-		z, walked, ok := c.zone(ctx, request, name)
+		z, walked, ok := request.first.zone, false, true
+		if z == nil {
+			z, walked, ok = c.zone(ctx, request, name)
+		}
 		if !ok {
 			return measurement.Sample{}, false
 		}

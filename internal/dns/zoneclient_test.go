@@ -697,6 +697,40 @@ func TestSampleRoundEnds(t *testing.T) {
 	})
 }
 
+// TestSampleBusy has other samples use all slots: this one waits for its share of a round, once.
+func TestSampleBusy(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		if _, ok := n.sample("plain.example.", 0); !ok {
+			t.Fatal("no sample")
+		}
+		for range maxInFlight {
+			n.zoneClient.servers.slots <- struct{}{}
+		}
+		began := time.Now()
+		if s, ok := n.sample("plain.example.", 0); ok || time.Since(began) != samplePatience {
+			t.Errorf("%v %+v after %v, want none after %v", ok, s, time.Since(began), samplePatience)
+		}
+	})
+}
+
+// TestSampleOldZone has the resolvers be silent when the servers of a zone are to be searched again: a sample waits for
+// one search only, and uses those found before.
+func TestSampleOldZone(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, n *internet) {
+		if _, ok := n.sample("plain.example.", 0); !ok {
+			t.Fatal("no sample")
+		}
+		pass(2 * foundFor)
+		n.silence(resolver)
+		began := time.Now()
+		two := []netip.AddrPort{resolvers[0], netip.MustParseAddrPort("192.0.2.11:53")}
+		s, ok := n.sampleOf(context.Background(), two, "plain.example.", dns.TypeA, 0)
+		if took := time.Since(began); !ok || s.Failure != "" || took > searchBudget {
+			t.Errorf("%v %q after %v", ok, s.Failure, took)
+		}
+	})
+}
+
 func TestSameView(t *testing.T) {
 	egress := func(a string) lab.RecordSet {
 		return lab.RecordSet{TTL: lab.TTL(1), Addresses: lab.Fixed(netip.MustParseAddr(a))}
