@@ -2,9 +2,11 @@ package dns
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -469,4 +471,92 @@ func TestExchangeTypesCounts(t *testing.T) {
 			t.Errorf("%d questions counted, %d sent", counted, a.Tries+aaaa.Tries)
 		}
 	})
+}
+
+// behaviour is how a server treats one question.
+type behaviour int
+
+const (
+	lost behaviour = iota
+	servFail
+	refused
+	noEDNS // FORMERR for a question with EDNS
+	truncated
+	answered
+	behaviours
+)
+
+// answer returns what a server with the behaviour answers to q.
+func (b behaviour) answer(q *dns.Msg) *dns.Msg {
+	m := reply(q)
+	switch b {
+	case lost:
+		return nil
+	case servFail:
+		m.Rcode = dns.RcodeServerFailure
+	case refused:
+		m.Rcode = dns.RcodeRefused
+	case noEDNS:
+		if q.IsEdns0() != nil {
+			m.Rcode = dns.RcodeFormatError
+		}
+	case truncated:
+		m.Truncated = true
+	case answered, behaviours:
+	}
+	return m
+}
+
+// TestExchangeTypesIndependent draws servers that treat each question of each type differently: both types get from one
+// socket what each gets from a socket of its own, and as much is counted.
+func TestExchangeTypesIndependent(t *testing.T) {
+	for seed := range uint64(400) {
+		synctest.Test(t, func(t *testing.T) {
+			draw := rand.New(rand.NewPCG(seed, 0))
+			var script [len(Types)][8]struct {
+				delay     time.Duration
+				behaviour behaviour
+			}
+			for i := range script {
+				for j := range script[i] {
+					script[i][j].delay = time.Duration(draw.IntN(int(time.Second)))
+					script[i][j].behaviour = behaviour(draw.IntN(int(behaviours)))
+				}
+			}
+			round := time.Second + time.Duration(draw.IntN(int(4*time.Second)))
+			exchange := func(ask func(ctx context.Context, c *Client, q Query) [2]Reply) ([2]Reply, []measurement.QueryCount) {
+				var seen [len(Types)]atomic.Int32
+				n := new(lab.Network)
+				n.Put(somewhere, answers(func(q *dns.Msg, _ time.Time) *dns.Msg {
+					i := slices.Index(Types[:], q.Question[0].Qtype)
+					step := script[i][min(int(seen[i].Add(1)), len(script[i]))-1]
+					pass(step.delay)
+					return step.behaviour.answer(q)
+				}))
+				client := &Client{Dial: n.Dial, Counts: new(Counts)}
+				ctx, cancel := context.WithTimeout(context.Background(), round)
+				defer cancel()
+				out := ask(ctx, client, Query{Name: host, Recursive: true})
+				for i := range out {
+					out[i].Asked, out[i].Received = time.Time{}, time.Time{}
+				}
+				pass(time.Minute) // until the late answers have been sent
+				return out, client.Counts.All()
+			}
+			one, counted := exchange(func(ctx context.Context, c *Client, q Query) [2]Reply {
+				return [2]Reply(c.ExchangeTypes(ctx, somewhere, q, Types[:]))
+			})
+			each, countedEach := exchange(func(ctx context.Context, c *Client, q Query) (out [2]Reply) {
+				var all sync.WaitGroup
+				for i, typ := range Types {
+					all.Go(func() { out[i] = c.ExchangeTypes(ctx, somewhere, q, []uint16{typ})[0] })
+				}
+				all.Wait()
+				return out
+			})
+			if !reflect.DeepEqual(one, each) || !slices.Equal(counted, countedEach) {
+				t.Errorf("seed %d, script %+v, %v\none socket:  %+v %v\ntwo sockets: %+v %v", seed, script, round, one, counted, each, countedEach)
+			}
+		})
+	}
 }
