@@ -427,8 +427,8 @@ func isUsable(r *Reply) bool {
 
 func (x *exchange) countOne(rcode string) { x.client.Counts.add(x.query, rcode, 1) }
 
-// count counts the questions that were sent and not answered. An answer may have followed an error, which was then about
-// another question.
+// count counts the questions that were sent and not answered. An answer may have followed an error, which was then
+// about another question.
 func (x *exchange) count(reply *Reply) {
 	label := measurement.RcodeTimeout
 	if reply.Failure == measurement.DNSOutOfTime {

@@ -144,8 +144,8 @@ func (u *udpSocket) send(q *udpQuestion, now, end time.Time) {
 }
 
 // failedTry records an error of the kernel, such as ICMP causes, for every question that waits for an answer: the
-// kernel does not tell which of them it is about. They are sent again, because the server may be starting. All end after
-// more errors than the questions can have caused.
+// kernel does not tell which of them it is about. They are sent again, because the server may be starting. All end
+// after more errors than the questions can have caused.
 func (u *udpSocket) failedTry(err error) {
 	u.errors++
 	u.each(func(q *udpQuestion) {

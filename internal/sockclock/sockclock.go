@@ -53,8 +53,8 @@ func (c *Conn) Elapsed() time.Duration {
 	return max(0, c.Arrived()-c.began.mono-own)
 }
 
-// Written returns when the last write began, on the monotonic clock of [Conn.Arrived]. Both are for several exchanges at
-// the same time.
+// Written returns when the last write began, on the monotonic clock of [Conn.Arrived]. Both are for several exchanges
+// at the same time.
 func (c *Conn) Written() time.Duration { return c.written }
 
 // Arrived returns when the data arrived that the last read returned, or the present time if that returned none.
