@@ -91,15 +91,17 @@ func (r *round) path(s *slot, i int, p measurement.Path, withdrawn []netip.Addr,
 		}
 		out.Walks = append(out.Walks, r.walk(w, slices.Contains(withdrawn, addr)))
 	}
-	at := len(out.Walks)
-	if s.plan.sinkholeFirst { // otherwise a device would not connect to the sinkholes
-		at = 0
-	}
-	for i, addr := range s.plan.sinkholes {
-		out.Walks = slices.Insert(out.Walks, at+i, report.Walk{
+	var sinkholes []report.Walk
+	for _, addr := range s.plan.sinkholes {
+		sinkholes = append(sinkholes, report.Walk{
 			Outcome: measurement.Outcome{Address: netip.AddrPortFrom(addr, p.Port), Transport: p.Transport, Client: s.endpoint.Client},
 			Finding: diagnose.SinkholeFinding(addr),
 		})
+	}
+	if s.plan.sinkholeFirst { // otherwise a device would not connect to the sinkholes
+		out.Walks = append(sinkholes, out.Walks...)
+	} else {
+		out.Walks = append(out.Walks, sinkholes...)
 	}
 	out.Finding = noAddress
 	if len(out.Walks) > 0 {
