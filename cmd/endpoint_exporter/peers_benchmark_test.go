@@ -79,8 +79,7 @@ func peersTable() []peersRow {
 		{name: "browser's hello, 50 paths in a scrape", aim: 0.6, hosts: manyHosts(50, "web")},
 		{name: "one path in a scrape: device hello, TCP, at /probe, saturated", aim: 1, hosts: manyHosts(50, "device"), probe: true},
 		{name: "one path in a scrape: device hello, TCP, at /metrics, one scrape at a time", aim: 1, hosts: manyHosts(1, "device"), oneByOne: true},
-		{name: "built-in catalogue's hosts with DNS, finish and ping, 12 paths in a scrape", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true},
-		{name: "the same, a scrape a second, the peer's 12 probes spread over the second", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: spread},
+		{name: "built-in catalogue's hosts with DNS, finish and ping, 12 paths in a scrape a second; the peer's 12 probes spread over the second", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: spread},
 		{name: "the same, the peer's 12 probes at once", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: atOnce},
 	}
 }
