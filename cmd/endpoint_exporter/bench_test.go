@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkScrape makes whole scrapes, from the request to the exposition, of hosts with one path each. The lab's own
-// work is in its figures, since it is in the same process: BenchmarkAgainstBlackbox keeps it out.
+// work is in its figures, since it is in the same process; TestBenchPeers leaves it out.
 func BenchmarkScrape(b *testing.B) {
 	for _, client := range []string{"web", "device", "device-udp"} {
 		b.Run(fmt.Sprintf("client=%s/paths=1000", client), func(b *testing.B) {

@@ -24,13 +24,13 @@ import (
 type check struct {
 	*common
 	targetFlags
-	targets  []string
-	output   string
-	watch    time.Duration
-	interval time.Duration
-	save     string // directory for certificates
-	failures bool   // show failures only
-	trace    bool
+	targets        []string
+	output         string
+	watch          time.Duration
+	interval       time.Duration
+	certificateDir string
+	onlyFailures   bool // show no rows that are ok
+	trace          bool
 
 	allowList bool // print what a firewall must allow, instead of what was measured
 	addresses bool // with the addresses that DNS gives now
@@ -51,8 +51,8 @@ func addCheck(app *kingpin.Application, c *common, commands map[string]command) 
 	flags.Duration(cmd.Flag("watch.interval", "Time between the beginnings of two rounds of --watch, at least survey.min_interval."), &k.interval).
 		Default("15s").IsSetByUser(&k.intervalSet)
 	cmd.Flag("trace", "For each blocked path, find the hop at which its packets are lost, by increasing IP TTL; at most 45 s. Only on Linux.").BoolVar(&k.trace)
-	cmd.Flag("failures", "Leave out the rows of the table that are ok.").BoolVar(&k.failures)
-	cmd.Flag("save-certificates", "Write the certificates that the servers send into this directory, in PEM.").PlaceHolder("DIR").StringVar(&k.save)
+	cmd.Flag("failures", "Leave out the rows of the table that are ok.").BoolVar(&k.onlyFailures)
+	cmd.Flag("save-certificates", "Write the certificates that the servers send into this directory, in PEM.").PlaceHolder("DIR").StringVar(&k.certificateDir)
 	cmd.Flag("allow-list", "With --output=markdown: print the hosts, ports and protocols that a firewall must allow, and probe nothing.").BoolVar(&k.allowList)
 	cmd.Flag("addresses", "With --allow-list: make a round, and add the addresses that DNS gives now. They change without notice.").BoolVar(&k.addresses)
 	commands[cmd.FullCommand()] = k.run
@@ -63,13 +63,13 @@ func (k *check) conflict() error {
 	switch {
 	case k.intervalSet && k.watch == 0:
 		return errors.New("--watch.interval has no effect without --watch")
-	case k.failures && k.output != "text":
+	case k.onlyFailures && k.output != "text":
 		return errors.New("--failures has no effect with --output=" + k.output)
 	case k.addresses && !k.allowList:
 		return errors.New("--addresses has no effect without --allow-list")
 	case k.allowList && k.output != "markdown":
 		return errors.New("--allow-list needs --output=markdown")
-	case k.allowList && (k.watch > 0 || k.save != ""):
+	case k.allowList && (k.watch > 0 || k.certificateDir != ""):
 		return errors.New("--allow-list cannot be combined with --watch or --save-certificates")
 	case k.trace && k.watch > 0:
 		return errors.New("--trace and --watch exclude each other")
@@ -116,12 +116,12 @@ func (k *check) run(ctx context.Context, stdout, stderr io.Writer) int {
 func (k *check) round(ctx context.Context, s *survey.Survey, stderr io.Writer) *report.Report {
 	progress := startProgress(stderr)
 	defer progress.stop()
-	progress.say(present.ProbingText)
+	progress.set(present.ProbingText)
 	rep := s.Run(ctx)
 	if !k.trace || rep.Interrupted {
 		return rep
 	}
-	progress.say(present.TracingText)
+	progress.set(present.TracingText)
 	traced := *rep // the survey's own is shared
 	traced.Traces = trace.Blocked(ctx, rep)
 	return &traced
@@ -153,7 +153,7 @@ func (k *check) writeAllowList(cfg *config.Config, rep *report.Report, stdout, s
 // palette is that of a terminal, with the rows that the user wants.
 func (k *check) palette(w io.Writer) present.Palette {
 	p := palette(w)
-	p.OnlyFailures = k.failures
+	p.OnlyFailures = k.onlyFailures
 	return p
 }
 

@@ -47,11 +47,11 @@ type connections struct {
 
 // connection is one open connection. Its fields are guarded by all.mu.
 type connection struct {
-	all      *connections
-	network  netip.Prefix // of the client
-	number   uint64       // all.clock when it was opened
-	requests int          // in progress, without those whose response is being sent
-	since    uint64       // all.clock when the last request was no longer in progress
+	all          *connections
+	network      netip.Prefix // of the client
+	opened       uint64       // all.clock at that time
+	requests     int          // in progress, without those whose response is being sent
+	waitingSince uint64       // all.clock when it last began to wait for its client
 }
 
 type connectionKey struct{}
@@ -82,13 +82,13 @@ func (c *connections) add(conn net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock++
-	added := &connection{all: c, number: c.clock, since: c.clock, network: networkOf(conn.RemoteAddr())}
+	added := &connection{all: c, opened: c.clock, waitingSince: c.clock, network: networkOf(conn.RemoteAddr())}
 	c.open[conn] = added
 	switch {
 	case c.waiting() > min(maxWaiting, c.files/8):
-		c.close(c.victim(func(a *connection) bool { return a.requests == 0 }, func(a, b *connection) bool { return a.since < b.since }))
+		c.close(c.victim(func(a *connection) bool { return a.requests == 0 }, func(a, b *connection) bool { return a.waitingSince < b.waitingSince }))
 	case len(c.open) > min(maxConnections, c.files/4):
-		c.close(c.victim(func(*connection) bool { return true }, func(a, b *connection) bool { return a.number > b.number }))
+		c.close(c.victim(func(*connection) bool { return true }, func(a, b *connection) bool { return a.opened > b.opened }))
 	}
 	return added
 }
@@ -142,21 +142,22 @@ func (c *connections) victim(among func(*connection) bool, before func(a, b *con
 	return victim
 }
 
-// begin marks a request as in progress until end is called.
-func begin(request context.Context) (end func()) {
-	count(request, 1)
-	return func() { count(request, -1) }
+// beginRequest marks a request as in progress until end is called.
+func beginRequest(request context.Context) (end func()) {
+	countRequest(request, 1)
+	return func() { countRequest(request, -1) }
 }
 
-// receive marks a request in progress as one whose client receives the response, and no longer as in progress, until
-// end is called.
-func receive(request context.Context) (end func()) {
-	count(request, -1)
-	return func() { count(request, 1) }
+// beginResponse marks a request as one whose client receives the response, and no longer as in progress, until end is
+// called.
+func beginResponse(request context.Context) (end func()) {
+	countRequest(request, -1)
+	return func() { countRequest(request, 1) }
 }
 
-// count changes the number of requests in progress. Without a connection, as in tests of handlers, it does nothing.
-func count(request context.Context, n int) {
+// countRequest changes the number of requests that a connection has in progress. Without a connection, as in tests of
+// handlers, it does nothing.
+func countRequest(request context.Context, n int) {
 	a, ok := request.Value(connectionKey{}).(*connection)
 	if !ok {
 		return
@@ -166,7 +167,7 @@ func count(request context.Context, n int) {
 	a.requests += n
 	if a.requests == 0 {
 		a.all.clock++
-		a.since = a.all.clock
+		a.waitingSince = a.all.clock
 	}
 }
 

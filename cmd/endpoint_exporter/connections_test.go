@@ -31,8 +31,8 @@ func TestConnectionsVictim(t *testing.T) {
 		from string
 		do   func(request context.Context) // after the connection has been added; nil: the client sends nothing
 	}
-	busy := func(request context.Context) { begin(request) }
-	receiving := func(request context.Context) { begin(request); receive(request) }
+	busy := func(request context.Context) { beginRequest(request) }
+	receiving := func(request context.Context) { beginRequest(request); beginResponse(request) }
 	for name, test := range map[string]struct {
 		groups []group
 		want   int // the number of the connection that the last one closes
@@ -105,7 +105,7 @@ func (s *stuckWriter) Write([]byte) (int, error) {
 func TestAnswersUnread(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := newAnswers()
+		a := newResponses()
 		large := func(w http.ResponseWriter) { _, _ = w.Write(make([]byte, maxUnread/2)) }
 		failed := make(chan int, 3)
 		for i := range 3 {

@@ -31,7 +31,7 @@ type exporter struct {
 	history    *history.History
 	own        *prometheus.Registry // about the exporter itself
 	reloads    *collector.Reloads
-	answers    *answers
+	responses  *responses
 
 	refused atomic.Pointer[time.Time] // when the configuration file was refused; nil if it is in use
 
@@ -58,7 +58,7 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 		history:    history.New(),
 		own:        prometheus.NewRegistry(),
 		reloads:    collector.NewReloads(),
-		answers:    newAnswers(),
+		responses:  newResponses(),
 		current:    current,
 	}
 	e.adopt(current)

@@ -69,7 +69,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return fail(stderr, "idle", exitUsage, err)
 	}
 	progress := startProgress(stderr)
-	progress.say("resolving the host and probing the path")
+	progress.set("resolving the host and probing the path")
 	rep := s.Run(ctx)
 	s.Close()
 	if rep.Interrupted {
@@ -93,10 +93,10 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 	foreign, code := idle.Foreign(&first.Finding), pathCode(first)
 	progress.aside(func() { err = writeWrapped(stdout, present.IdleHeadText(rep, first, foreign)) })
 	if !foreign && err == nil {
-		progress.say("testing what proves on this path that a connection is alive")
+		progress.set("testing what proves on this path that a connection is alive")
 		result := (&idle.Round{
 			Open: pipeline.idleSession, Target: target, Steps: steps, Parallel: len(steps), Pace: idle.NewPacer(idle.OpeningInterval),
-			Progress: func(p idle.Progress) { progress.sayUntil(present.IdleProgressText(p.Silent, p.Done), p.Ends) },
+			Progress: func(p idle.Progress) { progress.setUntil(present.IdleProgressText(p.Silent, p.Done), p.Ends) },
 		}).Run(ctx)
 		advice := idle.Advise(&result.Bounds, idle.Measured{
 			Transport: target.Transport,

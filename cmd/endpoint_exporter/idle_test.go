@@ -215,7 +215,7 @@ func TestIdleCommandInterrupted(t *testing.T) {
 func TestProgressLine(t *testing.T) {
 	began := time.Now()
 	p := &progress{started: began}
-	p.sayUntil(present.IdleProgressText(1, 2), began.Add(90*time.Second))
+	p.setUntil(present.IdleProgressText(1, 2), began.Add(90*time.Second))
 	for passed, want := range map[time.Duration]string{
 		0:                 "0 s: 1 connection silent, 2 done, at most 1m30s to go",
 		31 * time.Second:  "31 s: 1 connection silent, 2 done, at most 59s to go",
@@ -225,7 +225,7 @@ func TestProgressLine(t *testing.T) {
 			t.Errorf("after %v: %q, want %q", passed, got, want)
 		}
 	}
-	p.say(present.IdleProgressText(2, 0))
+	p.set(present.IdleProgressText(2, 0))
 	if got := p.line(began); got != "0 s: 2 connections silent, 0 done" {
 		t.Errorf("%q", got)
 	}

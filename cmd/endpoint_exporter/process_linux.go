@@ -37,7 +37,7 @@ func startTime() float64 {
 	return started
 }
 
-// processDescs describe the metrics.
+// Descriptions of the process metrics, with the help texts of client_golang.
 var (
 	processCPU     = processDesc("cpu_seconds_total", "Total user and system CPU time spent in seconds.")
 	processFDs     = processDesc("open_fds", "Number of open file descriptors.")
@@ -69,7 +69,7 @@ func (c *processCollector) Collect(ch chan<- prometheus.Metric) {
 		seconds := float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
 		ch <- prometheus.MustNewConstMetric(processCPU, prometheus.CounterValue, seconds)
 	}
-	if virtual, resident, ok := memory(); ok {
+	if virtual, resident, ok := processMemory(); ok {
 		gauge(processVirtual, virtual)
 		gauge(processRSS, resident)
 	}
@@ -88,9 +88,9 @@ func (c *processCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// memory returns the virtual and the resident memory of this process in bytes, from the first two fields of
+// processMemory returns the virtual and the resident memory of this process in bytes, from the first two fields of
 // /proc/self/statm, which are in pages.
-func memory() (virtual, resident float64, ok bool) {
+func processMemory() (virtual, resident float64, ok bool) {
 	text, err := os.ReadFile("/proc/self/statm")
 	fields := bytes.Fields(text)
 	if err != nil || len(fields) < 2 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// progress rewrites one line of a terminal with what is being done and for how long; elsewhere it says nothing.
+// progress rewrites one line of a terminal with what is being done and for how long; elsewhere it does nothing.
 type progress struct {
 	w       io.Writer
 	started time.Time
@@ -20,7 +20,7 @@ type progress struct {
 
 	mu   sync.Mutex
 	text string
-	ends time.Time // of what the text says, at the latest; zero: not known
+	ends time.Time // latest end of what is being done; zero: not known
 }
 
 // startProgress begins to show progress on w if that is a terminal.
@@ -32,25 +32,25 @@ func startProgress(w io.Writer) *progress {
 	return p
 }
 
-// say changes the text of the line.
-func (p *progress) say(text string) { p.sayUntil(text, time.Time{}) }
+// set changes the text of the line.
+func (p *progress) set(text string) { p.setUntil(text, time.Time{}) }
 
-// sayUntil changes the text of the line, which goes on with how much time is left at most.
-func (p *progress) sayUntil(text string, ends time.Time) {
+// setUntil changes the text of the line, which also shows how much time is left at most.
+func (p *progress) setUntil(text string, ends time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.text, p.ends = text, ends
 }
 
-// line is what the line says now.
+// line returns the line as it is now.
 func (p *progress) line(now time.Time) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	said := fmt.Sprintf("%.0f s: %s", now.Sub(p.started).Seconds(), p.text)
+	line := fmt.Sprintf("%.0f s: %s", now.Sub(p.started).Seconds(), p.text)
 	if !p.ends.IsZero() {
-		said += fmt.Sprintf(", at most %s to go", max(0, p.ends.Sub(now)).Round(time.Second))
+		line += fmt.Sprintf(", at most %s to go", max(0, p.ends.Sub(now)).Round(time.Second))
 	}
-	return said
+	return line
 }
 
 // stop clears the line. It may be called again.

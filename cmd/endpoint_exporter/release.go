@@ -23,38 +23,38 @@ const (
 )
 
 // While requests are in progress, the garbage collector lets the heap grow by garbageRoom bytes beyond the live
-// objects, but by at most maxGCPercent of them and by no less than restGCPercent, Go's default. A heap of a few MB
+// objects, but by at most maxGCPercent of them and by no less than idleGCPercent, Go's default. A heap of a few MB
 // would otherwise be collected several times in a round. A heap of hundreds of paths is larger and is collected as
 // usual.
 const (
 	garbageRoom   = 16 << 20
 	maxGCPercent  = 400
-	restGCPercent = 100
+	idleGCPercent = 100
 )
 
 // idleReleaser adapts memory to the load. While requests are in progress it lets the garbage collector run less often.
 // When the exporter is idle and the heap has grown since the last release, it returns free heap to the system.
 type idleReleaser struct {
-	release func()
-	held    func() uint64 // heap bytes held from the system
-	timer   *time.Timer
-	active  atomic.Int64 // requests in progress
-	busy    atomic.Int64 // the percentage for requests, by the live heap after the last one
+	release        func()
+	held           func() uint64 // heap bytes held from the system
+	timer          *time.Timer
+	active         atomic.Int64 // requests in progress
+	requestPercent atomic.Int64 // garbage collector's percentage during requests, by the live heap after the last one
 
 	mu      sync.Mutex
-	percent int // in force; 0: not adapted, since GOGC is set in the environment
+	percent int // garbage collector's percentage in force; 0: not adapted, since GOGC is set in the environment
 
-	releasing sync.Mutex // held for a release, and guards the fields below
-	kept      uint64     // held after the last release
-	released  time.Time  // when that was; zero: not yet
+	releasing sync.Mutex // locked during a release; guards the fields below
+	heldAfter uint64     // result of held after the last release
+	released  time.Time  // when that was; zero: there was none
 }
 
 func newIdleReleaser() *idleReleaser {
 	r := &idleReleaser{release: debug.FreeOSMemory, held: heapHeld}
 	if os.Getenv("GOGC") == "" {
-		r.percent = restGCPercent
+		r.percent = idleGCPercent
 	}
-	r.busy.Store(restGCPercent)
+	r.requestPercent.Store(idleGCPercent)
 	r.releasing.Lock()
 	defer r.releasing.Unlock()
 	r.timer = time.AfterFunc(releaseAfter, r.releaseIfGrown)
@@ -66,26 +66,26 @@ func (r *idleReleaser) releaseIfGrown() {
 	if r.active.Load() > 0 {
 		return
 	}
-	r.collectAt(restGCPercent)
+	r.setGCPercent(idleGCPercent)
 	r.releasing.Lock()
 	defer r.releasing.Unlock()
 	held := r.held()
-	if held < r.kept+releaseGrowth {
+	if held < r.heldAfter+releaseGrowth {
 		return
 	}
-	if wait := releaseSpacing - time.Since(r.released); wait > 0 && held < r.kept+garbageRoom {
+	if wait := releaseSpacing - time.Since(r.released); wait > 0 && held < r.heldAfter+garbageRoom {
 		r.timer.Reset(wait) // a request restarts the idle period
 		return
 	}
 	r.release()
-	r.kept, r.released = r.held(), time.Now()
+	r.heldAfter, r.released = r.held(), time.Now()
 }
 
 // wrap makes a handler that restarts the idle period after each request.
 func (r *idleReleaser) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if r.active.Add(1) == 1 {
-			r.collectAt(int(r.busy.Load()))
+			r.setGCPercent(int(r.requestPercent.Load()))
 		}
 		defer func() {
 			r.adapt()
@@ -96,8 +96,8 @@ func (r *idleReleaser) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// collectAt sets the garbage collector's percentage, unless it is in force or GOGC is set.
-func (r *idleReleaser) collectAt(percent int) {
+// setGCPercent sets the garbage collector's percentage, unless it is in force or GOGC is set.
+func (r *idleReleaser) setGCPercent(percent int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.percent != 0 && r.percent != percent {
@@ -106,21 +106,21 @@ func (r *idleReleaser) collectAt(percent int) {
 	}
 }
 
-// adapt chooses the percentage for requests by the objects that the last collection found alive.
+// adapt sets the garbage collector's percentage during requests by the objects that the last collection found alive.
 func (r *idleReleaser) adapt() {
 	percent := gcPercent(readMetrics("/gc/heap/live:bytes"))
-	r.busy.Store(int64(percent))
-	r.collectAt(percent)
+	r.requestPercent.Store(int64(percent))
+	r.setGCPercent(percent)
 }
 
 // gcPercent is the garbage collector's percentage while requests are in progress, by the bytes of live objects; 0 means
 // that there was no collection yet.
 func gcPercent(live uint64) int {
 	if live == 0 {
-		return restGCPercent
+		return idleGCPercent
 	}
 	const step = 50 // a change stops the program for a moment
-	return max(restGCPercent, min(maxGCPercent, int(100*garbageRoom/live)/step*step))
+	return max(idleGCPercent, min(maxGCPercent, int(100*garbageRoom/live)/step*step))
 }
 
 // schedule restarts the idle period, unless a request is in progress.

@@ -64,11 +64,11 @@ func TestIdleReleaserSpacing(t *testing.T) {
 				r.timer.Stop()
 				releases := 0
 				r.release = func() { releases++ }
-				r.held = func() uint64 { return r.kept + test.growth }
+				r.held = func() uint64 { return r.heldAfter + test.growth }
 				handler := r.wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 					r.releasing.Lock()
 					defer r.releasing.Unlock()
-					r.kept = 0
+					r.heldAfter = 0
 				}))
 				for began := time.Now(); time.Since(began) < time.Hour; {
 					handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -89,11 +89,11 @@ func TestIdleReleaserGCPercent(t *testing.T) {
 		live uint64
 		want int
 	}{
-		"no collection yet: as at rest":       {0, restGCPercent},
+		"no collection yet: as when idle":     {0, idleGCPercent},
 		"small heap: the most":                {1 << 20, maxGCPercent},
 		"5 MB: the room, in steps":            {5 << 20, 300},
-		"heap as large as the room: as rest":  {garbageRoom, restGCPercent},
-		"heap larger than the room: the same": {100 * garbageRoom, restGCPercent},
+		"heap as large as the room: as idle":  {garbageRoom, idleGCPercent},
+		"heap larger than the room: the same": {100 * garbageRoom, idleGCPercent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := gcPercent(test.live); got != test.want {
@@ -106,9 +106,9 @@ func TestIdleReleaserGCPercent(t *testing.T) {
 // TestIdleReleaserSetsGCPercent makes requests and waits for the idle period.
 func TestIdleReleaserSetsGCPercent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		defer debug.SetGCPercent(debug.SetGCPercent(restGCPercent))
+		defer debug.SetGCPercent(debug.SetGCPercent(idleGCPercent))
 		inForce := func() int {
-			percent := debug.SetGCPercent(restGCPercent)
+			percent := debug.SetGCPercent(idleGCPercent)
 			debug.SetGCPercent(percent)
 			return percent
 		}
@@ -121,12 +121,12 @@ func TestIdleReleaserSetsGCPercent(t *testing.T) {
 		for range 2 { // the first request learns the size of the heap
 			handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		}
-		if during <= restGCPercent {
+		if during <= idleGCPercent {
 			t.Errorf("%d %% during a request", during)
 		}
 		time.Sleep(2 * releaseAfter) //nolint:forbidigo // virtual time
 		synctest.Wait()
-		if got := inForce(); got != restGCPercent {
+		if got := inForce(); got != idleGCPercent {
 			t.Errorf("%d %% at rest", got)
 		}
 	})

@@ -174,8 +174,8 @@ func addEndpoint(endpoints []config.Endpoint, added *config.Endpoint) []config.E
 	return append(endpoints, *added)
 }
 
-// mostKnown is how many configured hosts an error names.
-const mostKnown = 8
+// maxListedHosts is the number of configured hosts that an error names.
+const maxListedHosts = 8
 
 // notConfigured is the error of a name without a dot that no endpoint has.
 func notConfigured(cfg *config.Config, name string) error {
@@ -189,8 +189,8 @@ func notConfigured(cfg *config.Config, name string) error {
 			known = append(known, label)
 		}
 	}
-	if more := len(known) - mostKnown; more > 0 {
-		known = append(known[:mostKnown], fmt.Sprintf("%d more", more))
+	if more := len(known) - maxListedHosts; more > 0 {
+		known = append(known[:maxListedHosts], fmt.Sprintf("%d more", more))
 	}
 	hint := fmt.Sprintf("to probe a host that is not in the configuration, write its full name or its port, for example %s:5684", measurement.Text(name))
 	if len(known) > 0 {

@@ -22,7 +22,7 @@ import (
 func (k *check) watchRounds(ctx context.Context, s *survey.Survey, stdout, stderr io.Writer) int {
 	out := &watchOutput{check: k, stdout: stdout, progress: startProgress(stderr)}
 	defer out.progress.stop()
-	out.progress.say(present.ProbingText)
+	out.progress.set(present.ProbingText)
 	began := time.Now()
 	end := began.Add(k.watch)
 	rep := s.Run(ctx)
@@ -33,7 +33,7 @@ func (k *check) watchRounds(ctx context.Context, s *survey.Survey, stdout, stder
 		return k.finish(rep, stderr, out.err)
 	}
 	for next := began.Add(k.interval); next.Before(end) && out.err == nil; next = slices.MaxFunc([]time.Time{next.Add(k.interval), time.Now()}, time.Time.Compare) {
-		out.progress.say(present.WatchProgress(&w, end))
+		out.progress.set(present.WatchProgress(&w, end))
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Until(next)):
@@ -163,8 +163,8 @@ func (k *check) finish(rep *report.Report, stderr io.Writer, written error) int 
 	if written != nil {
 		return fail(stderr, "check", exitUnhealthy, fmt.Errorf("write the result: %w", written))
 	}
-	if k.save != "" {
-		if err := saveCertificates(k.save, rep); err != nil {
+	if k.certificateDir != "" {
+		if err := saveCertificates(k.certificateDir, rep); err != nil {
 			return fail(stderr, "check", exitUnhealthy, fmt.Errorf("save certificates: %w", err))
 		}
 	}

@@ -119,7 +119,7 @@ const (
 // for the body before it sends the response.
 func (e *exporter) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer begin(r.Context())()
+		defer beginRequest(r.Context())()
 		connection := http.NewResponseController(w) // an error means that this is a test without a connection
 		if r.ContentLength != 0 {
 			_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
@@ -137,7 +137,7 @@ func (e *exporter) guard(next http.Handler) http.Handler {
 
 // send sends a response that can be large.
 func (e *exporter) send(w http.ResponseWriter, r *http.Request, render func(http.ResponseWriter)) {
-	if err := e.answers.send(w, r, render); err != nil {
+	if err := e.responses.send(w, r, render); err != nil {
 		e.logger.Debug("response not sent", "path", r.URL.Path, "err", err)
 	}
 }
@@ -272,7 +272,7 @@ func (e *exporter) serveProbe(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	if addr, led := ledAstray(rep); led && len(e.survey.Config().EndpointsOf(host)) == 0 {
+	if addr, ok := onlyForbidden(rep); ok && len(e.survey.Config().EndpointsOf(host)) == 0 {
 		http.Error(w, fmt.Sprintf("host %s leads to %s, which probe.allow does not allow; to allow it, add it in the configuration: probe: {allow: [%s, %s]}",
 			host, addr, host, addr), http.StatusForbidden)
 		return
@@ -333,9 +333,9 @@ func parseProbe(query url.Values, cfg *config.Config) (host string, asked config
 	return host, asked, nil
 }
 
-// ledAstray reports whether a host has only addresses that must not be connected to, and returns the first.
-func ledAstray(rep *report.Report) (netip.Addr, bool) {
-	var first netip.Addr
+// onlyForbidden returns the first address of a host that has only addresses which probe.allow forbids; ok is false for
+// any other host.
+func onlyForbidden(rep *report.Report) (first netip.Addr, ok bool) {
 	for i := range rep.Hosts {
 		for j := range rep.Hosts[i].Paths {
 			for _, walk := range rep.Hosts[i].Paths[j].Walks {

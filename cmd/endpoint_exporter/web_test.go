@@ -484,7 +484,7 @@ func TestReportIsMadeInTurn(t *testing.T) {
 		l := bootstrapOnly(t, network)
 		e := startExporterOn(t, network, l.Config())
 		for range maxRendering {
-			e.answers.rendering <- struct{}{}
+			e.responses.rendering <- struct{}{}
 		}
 		var scraped sync.WaitGroup
 		scraped.Go(func() {
@@ -495,7 +495,7 @@ func TestReportIsMadeInTurn(t *testing.T) {
 		})
 		time.Sleep(10 * time.Second) //nolint:forbidigo // virtual time
 		for range maxRendering {
-			<-e.answers.rendering
+			<-e.responses.rendering
 		}
 		scraped.Wait()
 	})

@@ -215,7 +215,7 @@ func TestNameServerLag(t *testing.T) {
 	}
 }
 
-// TestTruncationLeadsToTCP asks for more than a datagram holds.
+// TestTruncation asks for more than a datagram holds: the client must repeat the question over TCP.
 func TestTruncation(t *testing.T) {
 	var many []netip.Addr
 	address := netip.MustParseAddr("10.0.0.1")

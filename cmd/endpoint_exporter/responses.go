@@ -17,27 +17,27 @@ const (
 	maxUnread = 32 << 20
 )
 
-// answers bounds the memory and the processor time of large responses. A response is made in memory first and then
+// responses bounds the memory and the processor time of large responses. A response is made in memory first and then
 // sent, so that a client that does not read delays no other client.
-type answers struct {
+type responses struct {
 	rendering chan struct{}
 
 	mu     sync.Mutex
-	unread []*answer // oldest first
-	held   int       // bytes of unread
+	unread []*unreadResponse // oldest first
+	held   int               // bytes of unread
 }
 
-// answer is a finished response that is being sent.
-type answer struct {
+// unreadResponse is a finished response that is being sent.
+type unreadResponse struct {
 	size       int
 	connection *http.ResponseController
 }
 
-func newAnswers() *answers { return &answers{rendering: make(chan struct{}, maxRendering)} }
+func newResponses() *responses { return &responses{rendering: make(chan struct{}, maxRendering)} }
 
 // send makes a response with render and sends it. If the client has gone it does nothing. The error is that of the
 // connection.
-func (a *answers) send(w http.ResponseWriter, r *http.Request, render func(http.ResponseWriter)) error {
+func (a *responses) send(w http.ResponseWriter, r *http.Request, render func(http.ResponseWriter)) error {
 	select {
 	case a.rendering <- struct{}{}:
 	case <-r.Context().Done():
@@ -50,7 +50,7 @@ func (a *answers) send(w http.ResponseWriter, r *http.Request, render func(http.
 	}()
 	current := a.add(response.body.Cap(), http.NewResponseController(w))
 	defer a.remove(current)
-	defer receive(r.Context())()
+	defer beginResponse(r.Context())()
 	w.Header().Set("Content-Length", strconv.Itoa(response.body.Len()))
 	w.WriteHeader(response.code)
 	_, err := w.Write(response.body.Bytes())
@@ -59,7 +59,7 @@ func (a *answers) send(w http.ResponseWriter, r *http.Request, render func(http.
 
 // add registers a response. If too many bytes are unread it ends the connections that have had the longest time to
 // read theirs.
-func (a *answers) add(size int, connection *http.ResponseController) *answer {
+func (a *responses) add(size int, connection *http.ResponseController) *unreadResponse {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for a.held+size > maxUnread && len(a.unread) > 0 {
@@ -67,13 +67,13 @@ func (a *answers) add(size int, connection *http.ResponseController) *answer {
 		a.unread, a.held = a.unread[1:], a.held-oldest.size
 		_ = oldest.connection.SetWriteDeadline(time.Unix(1, 0)) // its Write fails
 	}
-	current := &answer{size: size, connection: connection}
+	current := &unreadResponse{size: size, connection: connection}
 	a.unread, a.held = append(a.unread, current), a.held+size
 	return current
 }
 
 // remove unregisters a response, unless add has done so.
-func (a *answers) remove(done *answer) {
+func (a *responses) remove(done *unreadResponse) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if i := slices.Index(a.unread, done); i >= 0 {
