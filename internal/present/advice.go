@@ -39,7 +39,7 @@ func AdviceText(f *report.Finding, host string, p measurement.Path) string {
 //
 //   - {paths} is what the sentence is about: the one place, or "9 paths to 6 hosts"; {these} is the same again, as the
 //     object of a request: "it", "them" or "the paths below".
-//   - {hosts} is the one host, or "6 hosts"; {they} is the same again: "it" or "them".
+//   - {hosts} is the one host, or "6 hosts"; {this host} is the one host, or "these hosts"; {they} is "it" or "them".
 func placeWords(a *report.Advice, words map[string]string) (lines []string) {
 	lines = each(a.Places, placeLine)
 	hosts := distinct(each(a.Places, func(p *report.Place) string { return text(p.Host) }))
@@ -47,7 +47,7 @@ func placeWords(a *report.Advice, words map[string]string) (lines []string) {
 	if len(hosts) == 1 {
 		words["hosts"], words["they"] = hosts[0], "it"
 	}
-	words["site"] = plural(len(a.Places), words["hosts"], "these hosts")
+	words["this host"] = plural(len(a.Places), words["hosts"], "these hosts")
 	if len(lines) == 1 {
 		words["paths"], words["these"] = lines[0], plural(a.Paths, "it", "them")
 		return nil
@@ -67,7 +67,7 @@ func task(a *report.Advice) Task {
 		"blocked": blockedText(a), "about": "",
 		"this path": plural(a.Paths, "this path", "these paths"), "leads": plural(a.Paths, "leads", "lead"),
 		"host": plural(len(a.Places), "the host", "these hosts"), "name": plural(len(a.Places), "the name", "these names"),
-		"all hosts": count(len(a.Places), "host"), "ask": spellingFirst(a),
+		"all hosts": count(len(a.Places), "host"), "ask": askText(a),
 		"broken": broken, "working": working, "record": record, "certificate": certificateFor(a), "proxy": proxyText(a.Proxy),
 		"servers": serversText(a), "cut off": cutOffText(a), "lost": secondsText(a.Lost), "keepalive": secondsText(a.Keepalive),
 		"resolvers": plural(len(a.Resolvers), "the DNS server", "the DNS servers"), "have": plural(len(a.Resolvers), "has", "have"),
@@ -175,7 +175,7 @@ var adviceTexts = map[reason.Advice]string{
 		"Ask the network's owner what acts on {these}; if nothing does, tell the cloud's operator.",
 	reason.ReportUnfitAnswer: "A device cannot use the server's answer on {paths}. Send this report to the cloud's operator.",
 	reason.CompleteChain: "The certificate on {paths} is one of the public web, but no chain leads from it to a known authority. If a browser on this machine " +
-		"opens {site}, update this machine's list of authorities (ca-certificates); if not, tell the operator of that server that an intermediate " +
+		"opens {this host}, update this machine's list of authorities (ca-certificates); if not, tell the operator of that server that an intermediate " +
 		"certificate is missing.",
 	reason.CheckClientCertificate: "The cloud refuses the configured client certificate on {paths}. Check that the certificate in client_certificate is valid and " +
 		"known to the cloud.",
@@ -230,9 +230,9 @@ var adviceTexts = map[reason.Advice]string{
 		"Set the keepalive below {lost}, or ask the network's owner to keep idle connections for longer than {keepalive}.",
 }
 
-// spellingFirst begins a request about names that do not resolve. A name that every DNS server denies may be
-// misspelled.
-func spellingFirst(a *report.Advice) string {
+// askText begins a request about names that do not resolve: "Ask", after a check of the spelling if every DNS server
+// denies that the names exist.
+func askText(a *report.Advice) string {
 	denied := len(a.Resolvers) > 0
 	for i := range a.Resolvers {
 		for _, f := range a.Resolvers[i].Failures {

@@ -234,10 +234,10 @@ func idleLine(i *Idle) string {
 	return strings.Join(parts, "; ")
 }
 
-// fewAddresses are listed with the DNS server that gave them; more are counted.
-const fewAddresses = 2
+// maxListedAddresses is the largest number of addresses that are listed for a DNS server; more are only counted.
+const maxListedAddresses = 2
 
-// keepsText words the verdicts against a DNS server.
+// keepsText words the verdicts that find a DNS server at fault.
 var keepsText = map[staleness.Verdict]string{
 	staleness.Stale:   "proved to keep records past their TTL",
 	staleness.Suspect: "suspected of keeping records past their TTL",
@@ -252,7 +252,7 @@ func resolverLine(r *Resolver, zone *Authority) string {
 		return string(r.Failure) + ": " + lookupFailureText(r.Failure, r.Detail)
 	}
 	out := strings.Join(r.Addresses, ", ")
-	if n := len(r.Addresses); n > fewAddresses {
+	if n := len(r.Addresses); n > maxListedAddresses {
 		out = fmt.Sprintf("%d addresses", n)
 	}
 	if r.TTLSeconds != nil {
@@ -277,16 +277,17 @@ func resolverLine(r *Resolver, zone *Authority) string {
 	return out
 }
 
-// openLine says why a DNS server has no verdict on staleness: "192.0.2.53, for 7 hosts: still learning: 15 min left".
-func openLine(o *report.OpenVerdict) string {
+// openVerdictLine says why a DNS server has no verdict on staleness:
+// "192.0.2.53, for 7 hosts: still learning: 15 min left".
+func openVerdictLine(o *report.OpenVerdict) string {
 	return text(fmt.Sprintf("%s, for %s: %s", serverName(o.Server), plural(len(o.Hosts), text(o.Hosts[0]), fmt.Sprintf("%d hosts", len(o.Hosts))),
 		StalenessText(o.Staleness)))
 }
 
-// openLines lists why DNS servers have no verdict, and whether more rounds can bring one.
-func openLines(s *report.Summary) (lines []string, mayChange bool) {
+// openVerdictLines lists why DNS servers have no verdict, and whether more rounds can bring one.
+func openVerdictLines(s *report.Summary) (lines []string, mayChange bool) {
 	for i := range s.Open {
-		lines = append(lines, openLine(&s.Open[i]))
+		lines = append(lines, openVerdictLine(&s.Open[i]))
 		mayChange = mayChange || s.Open[i].MayChange
 	}
 	return lines, mayChange
@@ -317,8 +318,8 @@ func sourceText(v *View) string {
 	return out + "."
 }
 
-// mostLocal is how many local addresses the views name.
-const mostLocal = 2
+// maxLocalAddresses is the largest number of local addresses that the views name.
+const maxLocalAddresses = 2
 
 // fromText names the machine that probed, with the addresses that it probed from if they are few.
 func fromText(v *View) string {
@@ -332,7 +333,7 @@ func fromText(v *View) string {
 			}
 		}
 	}
-	if len(local) > mostLocal {
+	if len(local) > maxLocalAddresses {
 		return v.Site
 	}
 	return withNote(v.Site, strings.Join(local, ", "))

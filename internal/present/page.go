@@ -115,7 +115,7 @@ func pageURL(filter string, still bool) string {
 // Page writes a view as a web page that needs no script and no other file.
 func Page(w io.Writer, v *View, o PageOptions) error {
 	o.Filter = text(o.Filter)
-	open, _ := openLines(v.summary)
+	open, _ := openVerdictLines(v.summary)
 	data := struct {
 		*View
 		PageOptions

@@ -12,14 +12,14 @@ import (
 // StalenessText is the reason for a verdict on a resolver, as a clause that begins with its verb where the resolver is
 // the subject.
 func StalenessText(a *staleness.Assessment) string {
-	said := whyText(&a.Why)
+	clause := whyText(&a.Why)
 	if a.Verdict == staleness.Suspect && a.Why.Remaining > 0 {
-		said += "; it can be proved in " + lifetime(a.Why.Remaining) + " at the earliest"
+		clause += "; it can be proved in " + roundDuration(a.Why.Remaining) + " at the earliest"
 	}
-	if said != "" && a.Why.Unconfirmed {
-		said += "; still to be confirmed at the zone's servers"
+	if clause != "" && a.Why.Unconfirmed {
+		clause += "; still to be confirmed at the zone's servers"
 	}
-	return text(said)
+	return text(clause)
 }
 
 // Advice of the verdict stale.
@@ -49,9 +49,9 @@ func whyText(w *staleness.Why) string {
 		return sentence
 	}
 	return fill(sentence, map[string]string{
-		"ttl": lifetime(w.TTL), "ttl seconds": secondsText(w.TTL), "zone": lifetime(w.ZoneTTL), "zone seconds": secondsText(w.ZoneTTL),
-		"value": w.Value, "seen": momentText(w.LastSeen), "interval": lifetime(w.Interval), "max": lifetime(w.MaxInterval),
-		"remaining": lifetime(w.Remaining), "pause": lifetime(w.Pause), "failure": sampleFailureText[w.Failure],
+		"ttl": roundDuration(w.TTL), "ttl seconds": secondsText(w.TTL), "zone": roundDuration(w.ZoneTTL), "zone seconds": secondsText(w.ZoneTTL),
+		"value": w.Value, "seen": momentText(w.LastSeen), "interval": roundDuration(w.Interval), "max": roundDuration(w.MaxInterval),
+		"remaining": roundDuration(w.Remaining), "pause": roundDuration(w.Pause), "failure": sampleFailureText[w.Failure],
 	})
 }
 
@@ -110,8 +110,8 @@ var sampleFailureText = map[measurement.SampleFailure]string{
 	measurement.SampleNoAddress:        "the zone's servers give no address",
 }
 
-// lifetime formats a duration in whole seconds up to five minutes, then in minutes up to two hours, then in hours.
-func lifetime(d time.Duration) string {
+// roundDuration formats a duration in whole seconds up to five minutes, then in minutes up to two hours, then in hours.
+func roundDuration(d time.Duration) string {
 	switch {
 	case d <= 5*time.Minute:
 		return fmt.Sprintf("%d s", int64((d+time.Second/2)/time.Second))

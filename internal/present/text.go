@@ -196,7 +196,7 @@ func (t *printer) unprobed(v *View) {
 }
 
 func (t *printer) openVerdicts(v *View) {
-	lines, mayChange := openLines(v.summary)
+	lines, mayChange := openVerdictLines(v.summary)
 	if len(lines) == 0 {
 		return
 	}

@@ -21,13 +21,13 @@ import (
 // WatchStarted says what the lines after the first report are.
 func WatchStarted(duration, interval time.Duration) string {
 	if interval >= duration {
-		return fmt.Sprintf("Only one round fits into --watch=%s, because a round begins every %s (--watch.interval).", clockless(duration), clockless(interval))
+		return fmt.Sprintf("Only one round fits into --watch=%s, because a round begins every %s (--watch.interval).", flagDuration(duration), flagDuration(interval))
 	}
-	return fmt.Sprintf("Watching for %s, one round every %s; Ctrl-C ends it. Each change has one line, with its time in UTC:", clockless(duration), clockless(interval))
+	return fmt.Sprintf("Watching for %s, one round every %s; Ctrl-C ends it. Each change has one line, with its time in UTC:", flagDuration(duration), flagDuration(interval))
 }
 
-// clockless writes a duration as a flag has it, without units that are zero: "30m".
-func clockless(d time.Duration) string {
+// flagDuration writes a duration in the form of a flag's value, without units that are zero: "30m".
+func flagDuration(d time.Duration) string {
 	out := d.String()
 	if strings.HasSuffix(out, "m0s") {
 		out = strings.TrimSuffix(out, "0s")
@@ -93,7 +93,7 @@ func changeText(c *watch.Change) (result word, clause string) {
 		}
 		return result, fmt.Sprintf("%s for %s: %s", server, places, clause)
 	}
-	lasted := fmt.Sprintf("; before, for %s: %s", clockless(c.Lasted.Round(time.Second)), stateWord(&c.Before))
+	lasted := fmt.Sprintf("; before, for %s: %s", flagDuration(c.Lasted.Round(time.Second)), stateWord(&c.Before))
 	switch after := &c.After; after.State {
 	case report.Up:
 		return stateWords[report.Up], places + ": " + plural(pathsIn(c.Places), "carries a device", "carry a device") + lasted
