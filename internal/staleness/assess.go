@@ -57,7 +57,7 @@ func (h *Host) Assess(resolver netip.AddrPort, now time.Time) Assessment {
 func (x *answerContext) typeVerdict(now time.Time) typeVerdict {
 	h, r, st := x.h, x.r, x.state
 	proof := st.proof(now, h.c)
-	if proof != "" && !h.upstreamHolds(r, proof) {
+	if proof != "" && !h.upstreamAllows(r, proof) {
 		return typeVerdict{verdict: Suspect, why: Why{Kind: WhyUpstreamUntested}}
 	}
 	switch proof {
@@ -73,7 +73,7 @@ func (x *answerContext) typeVerdict(now time.Time) typeVerdict {
 	case TTLFrozen, StaleFirst, ViewUnproven: // not proofs
 	}
 	switch {
-	case !r.upstream.failed.IsZero() && now.Sub(r.upstream.failed) <= h.c.Hold:
+	case !r.upstream.lastFailed.IsZero() && now.Sub(r.upstream.lastFailed) <= h.c.Hold:
 		return typeVerdict{verdict: Unknown, why: Why{Kind: WhyUpstreamDown}}
 	case !st.suspectedAt.IsZero() && now.Sub(st.suspectedAt) <= h.c.Hold:
 		v := typeVerdict{verdict: Suspect, why: st.suspicion}

@@ -40,9 +40,9 @@ func lnFactorial(n int) float64 {
 const (
 	maxExpiries  = 8         // remembered entries of one owner name
 	countsPeriod = time.Hour // least length of a period of entryCounts
-	// successionPeriod is the least length of a period of succession. It is longer, because nothing is counted before
-	// the first entry with an inflated TTL.
-	successionPeriod = 6 * time.Hour
+	// fetchPeriod is the least length of a period of fetchCounts. It is longer than countsPeriod, because nothing is
+	// counted before the first entry with an inflated TTL.
+	fetchPeriod = 6 * time.Hour
 
 	minDecreasing = 3 // answers that must show how a TTL counts down
 )
@@ -55,7 +55,7 @@ type entryCounts struct {
 	newest         shownTTL       // of the newest answer
 	newestInflated bool           // the newest answer was from an entry with an inflated TTL
 	periods        [2]entryPeriod // the present one first
-	successions    [2]succession  // the present one first
+	fetches        [2]fetchCounts // the present one first
 }
 
 type entryPeriod struct {
@@ -66,13 +66,12 @@ type entryPeriod struct {
 	ttls                     countdown // of answers after one from an inflated entry
 }
 
-// succession counts when a resolver fetches entries with an inflated TTL: after all earlier ones have expired
-// (between), or while one lives (during). The answers from other entries in these times show how often its caches can
-// have fetched.
-type succession struct {
-	start                         time.Time
-	between, during               int // inflated entries
-	answersBetween, answersDuring int // from other entries
+// fetchCounts counts when a resolver fetches entries with an inflated TTL: after all earlier ones have expired, or
+// while one of them lives. The answers from other entries in these times show how often its caches can have fetched.
+type fetchCounts struct {
+	start                               time.Time
+	afterExpiry, whileAlive             int // fetched entries with an inflated TTL
+	othersAfterExpiry, othersWhileAlive int // answers from other entries
 }
 
 // recordEntry counts an answered record. largest is the largest TTL that was published, ordinal that of the owner
@@ -96,11 +95,11 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 		e.periods[1] = *p
 		*p = entryPeriod{start: received, firstSample: ordinal}
 	}
-	if u := &e.successions[0]; received.Sub(u.start) > max(successionPeriod, 8*longest) {
-		e.successions[1] = *u
-		*u = succession{start: received}
+	if u := &e.fetches[0]; received.Sub(u.start) > max(fetchPeriod, 8*longest) {
+		e.fetches[1] = *u
+		*u = fetchCounts{start: received}
 	}
-	u := &e.successions[0]
+	u := &e.fetches[0]
 	expires := received.Add(ttl)
 	near := func(t time.Time) bool { return expires.Sub(t).Abs() <= hopRounding }
 	p.answers++
@@ -116,10 +115,10 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 	case ttl > largest+x.h.c.Margin:
 		p.inflatedAnswers++
 		p.inflated++
-		e.countAt(expires.Add(-longest+hopRounding), &u.during, &u.between)
+		e.countAt(expires.Add(-longest+hopRounding), &u.whileAlive, &u.afterExpiry)
 		e.expiries = appendBounded(e.expiries, expires, maxExpiries)
 	default:
-		e.countAt(received, &u.answersDuring, &u.answersBetween)
+		e.countAt(received, &u.othersWhileAlive, &u.othersAfterExpiry)
 		if !near(e.lastOther) {
 			p.other++
 			e.lastOther = expires
@@ -127,15 +126,15 @@ func (x *answerContext) recordEntry(owner string, received time.Time, ttl, large
 	}
 }
 
-// countAt counts what happened at t: during if an entry with an inflated TTL had not expired then, or between. Before
-// the first such entry it counts nothing.
-func (e *entryCounts) countAt(t time.Time, during, between *int) {
+// countAt counts what happened at t: in whileAlive if an entry with an inflated TTL had not expired then, or else in
+// afterExpiry. Before the first such entry it counts nothing.
+func (e *entryCounts) countAt(t time.Time, whileAlive, afterExpiry *int) {
 	switch {
 	case len(e.expiries) == 0:
 	case slices.ContainsFunc(e.expiries, t.Before):
-		*during++
+		*whileAlive++
 	default:
-		*between++
+		*afterExpiry++
 	}
 }
 
@@ -179,10 +178,10 @@ func (x *answerContext) instancesExcluded(owner string) bool {
 // caches behind the same address show that they fetch then too. If every fetch received the larger TTL with the same
 // probability, entries would begin at both times in proportion to those answers (design §6.4).
 func (e *entryCounts) renewalsExcluded() bool {
-	now, before := &e.successions[0], &e.successions[1]
-	between, during := now.between+before.between, now.during+before.during
-	return concentration(between, during, between+now.answersBetween+before.answersBetween,
-		during+now.answersDuring+before.answersDuring) >= chanceLimit
+	now, before := &e.fetches[0], &e.fetches[1]
+	afterExpiry, whileAlive := now.afterExpiry+before.afterExpiry, now.whileAlive+before.whileAlive
+	return concentration(afterExpiry, whileAlive, afterExpiry+now.othersAfterExpiry+before.othersAfterExpiry,
+		whileAlive+now.othersWhileAlive+before.othersWhileAlive) >= chanceLimit
 }
 
 // concentration returns -ln of the probability that inside of inside+outside events fall into a part of the time that

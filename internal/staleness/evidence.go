@@ -232,7 +232,7 @@ func (x *answerContext) zoneKnown(now time.Time) bool {
 const staleTTLMargins = 3
 
 // inflatedTTL completes a finding of TTLInflated: the answered TTL is larger than the zone publishes (design §5.1).
-// basis says whether the published TTL is a basis for a proof.
+// basis reports whether the published TTL can be the basis of a proof.
 func (x *answerContext) inflatedTTL(a *answer, f finding, basis bool) (finding, bool) {
 	if f.ttl <= f.maxTTL+x.h.c.Margin || a.markedStale {
 		return f, false
@@ -269,7 +269,7 @@ func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestT
 	if !h.lastSeen.Before(queryDeadline) || s.coverageStart.After(h.lastSeen) {
 		return f, false
 	}
-	shownGoneAt, ok := s.gone(f.value, h, queryDeadline)
+	shownGoneAt, ok := s.goneSinceSeen(f.value, h, queryDeadline)
 	if !ok {
 		return f, false
 	}
@@ -278,7 +278,7 @@ func (x *answerContext) withdrawnValue(a *answer, s *rrset, f finding, smallestT
 	f.proof = !f.formerServer
 	f.staleness = queryDeadline.Sub(shownGoneAt)
 	f.subset, f.samples = s.showsSubsets(queryDeadline), int(s.ordinal-h.last)
-	if since := x.state.shown[f.value]; since.After(h.lastSeen.Add(f.maxTTL)) {
+	if since := x.state.shownSince[f.value]; since.After(h.lastSeen.Add(f.maxTTL)) {
 		f.otherAnswers = int(a.asked.Sub(h.lastSeen) / max(x.h.interval, time.Second))
 	}
 	f.viewUnproven = !x.viewProven()

@@ -216,7 +216,7 @@ func (h *Host) discardZone(typ uint16) *zoneView {
 func (st *resolverState) withoutZone(o Options) *resolverState {
 	kept := &resolverState{
 		promises: st.promises, otherPromises: st.otherPromises, largestTTLs: st.largestTTLs,
-		entries: st.entries, firstAnswer: st.firstAnswer, shown: st.shown,
+		entries: st.entries, firstAnswer: st.firstAnswer, shownSince: st.shownSince,
 		coverageStart: st.coverageStart, lastAnswer: st.lastAnswer, current: st.current,
 	}
 	if o.ExpectedTTL > 0 {

@@ -412,8 +412,8 @@ func FuzzHost(f *testing.F) {
 				if len(st.promises) > maxOwners || len(st.staleAnswerProof.renewals) > maxRenewals || len(st.hints.staleFirst) > staleFirstEvents {
 					t.Errorf("%d promises, %d renewals", len(st.promises), len(st.staleAnswerProof.renewals))
 				}
-				if len(st.entries) > maxOwners+1 || len(st.shown) > maxRecords || len(st.withdrawnProof.withdrawals) > maxWithdrawals {
-					t.Errorf("%d entry counts, %d shown values, %d withdrawals", len(st.entries), len(st.shown),
+				if len(st.entries) > maxOwners+1 || len(st.shownSince) > maxRecords || len(st.withdrawnProof.withdrawals) > maxWithdrawals {
+					t.Errorf("%d entry counts, %d shown values, %d withdrawals", len(st.entries), len(st.shownSince),
 						len(st.withdrawnProof.withdrawals))
 				}
 			}

@@ -33,7 +33,7 @@ func newStates() map[stateKey]*resolverState {
 	for _, key := range stateKeys {
 		out[key] = &resolverState{
 			promises: make(map[string]time.Time), largestTTLs: make(map[string]largestTTL),
-			entries: make(map[string]*entryCounts), shown: make(map[value]time.Time),
+			entries: make(map[string]*entryCounts), shownSince: make(map[value]time.Time),
 		}
 	}
 	return out
@@ -56,7 +56,7 @@ type resolverState struct {
 	otherPromises time.Time
 	largestTTLs   map[string]largestTTL   // by owner name, within a day; see [inflatedTTLProof]
 	entries       map[string]*entryCounts // by owner name
-	shown         map[value]time.Time     // values of the newest answer with records; the first since which all held them
+	shownSince    map[value]time.Time     // values of the newest answer with records, and since when each one is in all
 	unpublished   unpublishedTTLs
 	firstAnswer   time.Time // end of the first answer with records
 	coverageStart time.Time // start of the present run of answers without a gap
@@ -263,11 +263,11 @@ func (x *answerContext) withdrawnAddresses() []netip.Addr {
 	if a == nil {
 		return nil
 	}
-	unpromised := *x
-	unpromised.ignorePromises = true
+	anyPromise := *x
+	anyPromise.ignorePromises = true
 	withdrawn := make(map[value]bool)
 	chainMoved := false
-	for _, f := range unpromised.findings(a) {
+	for _, f := range anyPromise.findings(a) {
 		if f.kind == WithdrawnAddress {
 			withdrawn[f.value] = true
 			chainMoved = chainMoved || !f.value.addr.IsValid()
@@ -289,12 +289,12 @@ func (st *resolverState) recordShown(a *answer) {
 	if st.firstAnswer.IsZero() {
 		st.firstAnswer = a.received
 	}
-	maps.DeleteFunc(st.shown, func(v value, _ time.Time) bool {
+	maps.DeleteFunc(st.shownSince, func(v value, _ time.Time) bool {
 		return !slices.ContainsFunc(a.records, func(r measurement.Record) bool { return valueOf(r) == v })
 	})
 	for _, r := range a.records {
-		if v := valueOf(r); st.shown[v].IsZero() {
-			st.shown[v] = a.asked
+		if v := valueOf(r); st.shownSince[v].IsZero() {
+			st.shownSince[v] = a.asked
 		}
 	}
 }

@@ -271,15 +271,15 @@ type power struct {
 	perServer bool
 }
 
-// shownAbsent reports whether the samples asked after from and received until to have the required power to show that v
-// is not published; at is when they first did. The caller ensures that none of them holds v: from is not before v was
-// last seen. Design §3.3 has the statistics.
-func (s *rrset) shownAbsent(v value, from, to time.Time, p power) (at time.Time, ok bool) {
+// shownAbsent reports whether the samples that were asked after one time and received by another have the required
+// power to show that v is not published; at is when they first did. The caller ensures that none of them holds v:
+// askedAfter is not before v was last seen. Design §3.3 has the statistics.
+func (s *rrset) shownAbsent(v value, askedAfter, receivedBy time.Time, p power) (at time.Time, ok bool) {
 	h := s.values[v]
 	if h == nil || s.tooManyServers || s.currentServers == 0 {
 		return time.Time{}, false
 	}
-	subsets := s.showsSubsets(to)
+	subsets := s.showsSubsets(receivedBy)
 	var rate float64
 	if subsets {
 		if h.count < minConsecutive {
@@ -299,7 +299,7 @@ func (s *rrset) shownAbsent(v value, from, to time.Time, p power) (at time.Time,
 	var perServer, draws [maxServers]int // samples, and distinct sets
 	seen := make(map[draw]bool)
 	for _, smp := range s.samples {
-		if !smp.asked.After(from) || smp.received.After(to) {
+		if !smp.asked.After(askedAfter) || smp.received.After(receivedBy) {
 			continue
 		}
 		perServer[smp.server]++
@@ -346,9 +346,9 @@ func (s *rrset) formerTTL(now time.Time) time.Duration {
 	return s.leftTTL
 }
 
-// gone is shownAbsent for the samples since v was last seen, until deadline. It remembers the result beyond
-// sampleWindow.
-func (s *rrset) gone(v value, h *valueHistory, deadline time.Time) (at time.Time, ok bool) {
+// goneSinceSeen reports whether the samples between the time when v was last seen and deadline show that v is not
+// published any more; at is when they first did. It remembers the result beyond sampleWindow.
+func (s *rrset) goneSinceSeen(v value, h *valueHistory, deadline time.Time) (at time.Time, ok bool) {
 	subsets := s.showsSubsets(deadline)
 	if !h.goneAt.IsZero() && !h.goneAt.After(deadline) && (h.goneSubsets || !subsets) {
 		return h.goneAt, true

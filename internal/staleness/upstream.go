@@ -17,15 +17,15 @@ const (
 
 // upstreamState is what tests have shown of whether a resolver reaches the authoritative servers.
 type upstreamState struct {
-	evidence time.Time // time of the newest answer with evidence
-	wanted   time.Time // when WantsUpstream last named the resolver, whether or not a result followed
-	asked    time.Time // time of the newest test with a result
-	reached  bool      // by the newest test
-	passed   int       // tests that reached them, while the evidence persisted
+	lastEvidence time.Time // time of the newest answer with evidence
+	lastWanted   time.Time // when WantsUpstream last named the resolver, whether or not a result followed
+	lastTested   time.Time // time of the newest test with a result
+	reached      bool      // the newest test reached the servers
+	passedTests  int       // tests that reached the servers, while the evidence persisted
 	// persisted is set if there was evidence soon after the newest test, but so long after it that an honest resolver
 	// which reaches the servers would have refreshed its entry.
-	persisted bool
-	failed    time.Time // time of the newest test that did not reach them
+	persisted  bool
+	lastFailed time.Time // time of the newest test that did not reach the servers
 }
 
 // WantsUpstream returns the resolvers that must show that they reach the authoritative servers before a verdict can
@@ -41,9 +41,9 @@ func (h *Host) WantsUpstream(now time.Time) []netip.AddrPort {
 	var out []netip.AddrPort
 	for address, r := range h.resolvers {
 		u := &r.upstream
-		open := u.passed < upstreamTests && now.Sub(u.wanted) >= upstreamInterval
-		if open && !u.evidence.Before(h.began) && h.provedOf(r, now) {
-			u.wanted = now
+		open := u.passedTests < upstreamTests && now.Sub(u.lastWanted) >= upstreamInterval
+		if open && !u.lastEvidence.Before(h.began) && h.provedOf(r, now) {
+			u.lastWanted = now
 			out = append(out, address)
 		}
 	}
@@ -58,14 +58,14 @@ func (h *Host) Upstream(resolver netip.AddrPort, asked time.Time, reached bool) 
 	r := h.resolver(resolver)
 	u := &r.upstream
 	if !u.persisted {
-		u.passed = 0
+		u.passedTests = 0
 	}
-	u.asked, u.reached, u.persisted = asked, reached, false
+	u.lastTested, u.reached, u.persisted = asked, reached, false
 	if reached {
-		u.passed++
+		u.passedTests++
 		return
 	}
-	u.passed, u.failed = 0, asked
+	u.passedTests, u.lastFailed = 0, asked
 	for _, st := range r.states {
 		st.inflatedProof = inflatedTTLProof{}
 		st.withdrawnProof = withdrawnAddressProof{}
@@ -90,24 +90,24 @@ func (r *resolver) recordUpstream(t time.Time, found []finding, c Constants) {
 		return
 	}
 	u := &r.upstream
-	u.evidence = later(u.evidence, t)
-	if elapsed := t.Sub(u.asked); u.reached && elapsed >= 2*c.Spacing && elapsed <= upstreamInterval/2 {
+	u.lastEvidence = later(u.lastEvidence, t)
+	if elapsed := t.Sub(u.lastTested); u.reached && elapsed >= 2*c.Spacing && elapsed <= upstreamInterval/2 {
 		u.persisted = true
 	}
 }
 
-// upstreamHolds reports whether the tests allow the verdict stale by a proof of this kind.
-func (h *Host) upstreamHolds(r *resolver, proof Evidence) bool {
+// upstreamAllows reports whether the tests allow a proof of this kind to make the verdict stale.
+func (h *Host) upstreamAllows(r *resolver, proof Evidence) bool {
 	u := &r.upstream
-	return !h.o.UpstreamTest || u.passed >= upstreamTests || proof == TTLInflated && u.passed > 0 && u.persisted
+	return !h.o.UpstreamTest || u.passedTests >= upstreamTests || proof == TTLInflated && u.passedTests > 0 && u.persisted
 }
 
 // forgetUpstream forgets the passed tests of the resolvers that have no proof against them any more, when the newest
 // test is so old that evidence of that time does not count any more.
 func (h *Host) forgetUpstream(now time.Time) {
 	for _, r := range h.resolvers {
-		if u := &r.upstream; u.passed > 0 && now.Sub(u.asked) > evidenceHolds*h.c.Hold && !h.provedOf(r, now) {
-			r.upstream.passed = 0
+		if u := &r.upstream; u.passedTests > 0 && now.Sub(u.lastTested) > evidenceHolds*h.c.Hold && !h.provedOf(r, now) {
+			r.upstream.passedTests = 0
 		}
 	}
 }
