@@ -101,8 +101,8 @@ func (s *stuckWriter) Write([]byte) (int, error) {
 	return 0, net.ErrClosed
 }
 
-// TestAnswersUnread sends large responses to clients that do not read, up to the bound and beyond.
-func TestAnswersUnread(t *testing.T) {
+// TestResponsesUnread sends large responses to clients that do not read, up to the bound and beyond.
+func TestResponsesUnread(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newResponses()
