@@ -100,7 +100,7 @@ func (c *Certificate) reject(problem Problem, text string) {
 }
 
 // readTBS reads the content of a TBSCertificate (RFC 5280 §4.1) and the signature algorithm named inside. It returns
-// false if the structure ends the reading.
+// false if the structure is broken, so that nothing after it can be read.
 func (c *Certificate) readTBS(in reader, signature *algorithm) bool {
 	var content reader
 	version := 0
@@ -131,10 +131,10 @@ func (c *Certificate) readTBS(in reader, signature *algorithm) bool {
 	case !signature.plain():
 		c.reject(SignatureForm, "")
 	}
-	return c.readNamesAndKey(&in) && c.readRest(in)
+	return c.readNamesAndKey(&in) && c.readOptional(in)
 }
 
-// readNamesAndKey reads issuer, validity, subject and subjectPublicKeyInfo.
+// readNamesAndKey reads issuer, validity, subject and subjectPublicKeyInfo. It returns false as readTBS does.
 func (c *Certificate) readNamesAndKey(in *reader) bool {
 	var content reader
 	var readable bool
@@ -148,12 +148,12 @@ func (c *Certificate) readNamesAndKey(in *reader) bool {
 		c.reject(MalformedDate, "")
 		return false
 	}
-	begin, ok := content.takeTime(&c.NotBefore)
-	end := false
+	beginReadable, ok := content.takeTime(&c.NotBefore)
+	endReadable := false
 	if ok {
-		end, _ = content.takeTime(&c.NotAfter)
+		endReadable, _ = content.takeTime(&c.NotAfter)
 	}
-	if !begin || !end || len(content) > 0 {
+	if !beginReadable || !endReadable || len(content) > 0 {
 		c.reject(MalformedDate, "")
 	}
 	if !in.takeSequence(&c.RawSubject, &content) {
@@ -170,8 +170,9 @@ func (c *Certificate) readNamesAndKey(in *reader) bool {
 	return true
 }
 
-// readRest reads the unique identifiers, which a device expects in a constructed encoding, and the extensions.
-func (c *Certificate) readRest(in reader) bool {
+// readOptional reads the optional fields: the unique identifiers, which a device expects in a constructed encoding,
+// and the extensions.
+func (c *Certificate) readOptional(in reader) bool {
 	var content, extensions reader
 	if c.version >= 2 {
 		for _, tag := range []byte{contextual | constructed | 1, contextual | constructed | 2} {

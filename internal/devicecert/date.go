@@ -6,7 +6,7 @@ import (
 )
 
 // takeTime reads a UTCTime or GeneralizedTime. ok is false if the element is neither. readable is false if a device
-// cannot read it: a device requires seconds, rejects a time zone, and does not require the final Z.
+// cannot read it; t is then set if other clients can.
 func (r *reader) takeTime(t *time.Time) (readable, ok bool) {
 	var tag byte
 	var content reader
@@ -26,6 +26,8 @@ func (r *reader) takeTime(t *time.Time) (readable, ok bool) {
 	return false, true
 }
 
+// deviceTime parses a time as a device does: it requires seconds, rejects a time zone, and does not require the final
+// Z.
 func deviceTime(tag byte, text string) (time.Time, bool) {
 	const layout = "20060102150405"
 	if tag == tagUTCTime { // the years 1950 to 2049 (RFC 5280 §4.1.2.5.1)

@@ -140,12 +140,12 @@ func (r *reader) takeAlgorithm(a *algorithm) bool {
 	return len(content) == 0 || content.any(&a.parameterTag, &a.parameters) && len(content) == 0
 }
 
-// onlyBits reads a BIT STRING that is all of the input. At most unused bits of its last octet are unused. It sets bits
-// also if more input follows.
-func (r reader) onlyBits(unused byte, bits *[]byte) bool {
+// onlyBits reads a BIT STRING that is all of the input, and refuses one with more than maxUnused unused bits. It sets
+// bits also if more input follows.
+func (r reader) onlyBits(maxUnused byte, bits *[]byte) bool {
 	var content reader
 	ok := r.only(tagBitString, &content)
-	if len(content) == 0 || content[0] > unused {
+	if len(content) == 0 || content[0] > maxUnused {
 		return false
 	}
 	*bits = content[1:]

@@ -1,6 +1,6 @@
 // Package devicecert judges certificates as a device does. Devices use Mbed TLS 2.28 with few options: ECDSA on
-// secp256r1 with SHA-256 or SHA-224, no RSA, no other curve and no other hash. That library takes some certificates
-// that crypto/x509 rejects and aborts the handshake at some that crypto/x509 takes.
+// secp256r1 with SHA-256 or SHA-224, no RSA, no other curve and no other hash. That library accepts some
+// certificates that crypto/x509 rejects, and aborts the handshake at some that crypto/x509 accepts.
 //
 // [ParseList] reads the certificates of a Certificate message, [Verify] builds the chain from the leaf to a root that
 // the device stores, and [Result] says what the device finds. [Parse] reads one certificate; it returns whatever can

@@ -28,7 +28,8 @@ const (
 	usageDecipherOnly     = 0x8000
 )
 
-// readExtensions reads the content of Extensions. It returns false if its structure ends the reading.
+// readExtensions reads the content of Extensions. It returns false if the structure is broken, so that the rest cannot
+// be read.
 func (c *Certificate) readExtensions(in reader) bool {
 	var seen []string // of those that a device knows
 	for len(in) > 0 {

@@ -29,7 +29,7 @@ const (
 
 const nameP256 = "P-256" // the curve that a device reads
 
-// keyAlgorithms and curves name what a public key may be of.
+// keyAlgorithms and curves name the algorithms and curves of public keys.
 var (
 	keyAlgorithms = map[string]string{idRSA: "RSA", idEd25519: "Ed25519", "\x2b\x65\x71": "Ed448", "\x2a\x86\x48\xce\x38\x04\x01": "DSA"}
 	curves        = map[string]string{
@@ -87,19 +87,19 @@ func IdentifierText(id []byte, most int) string {
 // readKey reads the content of a SubjectPublicKeyInfo (RFC 5480 §2) as a device does. It sets Key also if a device
 // cannot read the key.
 func (c *Certificate) readKey(content reader) {
-	var of algorithm
+	var identifier algorithm
 	var point []byte
-	if !content.takeAlgorithm(&of) || !content.onlyBits(0, &point) {
+	if !content.takeAlgorithm(&identifier) || !content.onlyBits(0, &point) {
 		c.reject(MalformedKey, "")
 		return
 	}
 	switch {
-	case string(of.id) != idECPublicKey && string(of.id) != idECDH:
-		c.Key = nameOr(keyAlgorithms, of.id)
-	case of.parameterTag != tagObjectIdentifier:
+	case string(identifier.id) != idECPublicKey && string(identifier.id) != idECDH:
+		c.Key = nameOr(keyAlgorithms, identifier.id)
+	case identifier.parameterTag != tagObjectIdentifier:
 		c.Key = "EC"
 	default:
-		c.Key = nameOr(curves, of.parameters)
+		c.Key = nameOr(curves, identifier.parameters)
 	}
 	if c.Key != nameP256 {
 		c.reject(UnreadableKey, c.Key)
@@ -110,7 +110,7 @@ func (c *Certificate) readKey(content reader) {
 		c.reject(MalformedKey, c.Key)
 		return
 	}
-	c.agreementOnly = string(of.id) == idECDH
+	c.agreementOnly = string(identifier.id) == idECDH
 }
 
 // maxOctets bounds the octets of an unreadable identifier in the text of a [Finding].

@@ -28,7 +28,7 @@ func NewRoot(der []byte) (*Certificate, Finding) {
 	return c, Finding{}
 }
 
-// forServer reports whether a certificate says that it is a server's.
+// forServer reports whether a certificate is marked as a server's.
 func (c *Certificate) forServer() bool { return c.serverAuth || len(c.DNSNames) > 0 }
 
 // NewKeyRoot returns a root of which only the SubjectPublicKeyInfo and the subject are known. It is valid at all

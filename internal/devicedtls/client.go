@@ -117,6 +117,7 @@ func newClient(random [32]byte, offersID bool, body func(random [32]byte, cookie
 	return c
 }
 
+// newFlight begins to read a server flight that answers the current hello.
 func (c *Client) newFlight() {
 	c.flight = devicetls.NewFlight(c.random, devicetls.VersionDTLS)
 	if c.offersID {
@@ -395,6 +396,7 @@ func (c *Client) takeCookie(f fragment) Step {
 	return Cookie
 }
 
+// takeMessage processes the next handshake message, put together from its fragments.
 func (c *Client) takeMessage(m message) (Step, error) {
 	if c.messageBytes += messageHeader + len(m.Body); c.messageBytes > devicetls.MaxHandshake {
 		return Waiting, devicetls.ErrTooLong

@@ -49,11 +49,11 @@ type Client struct {
 	random [32]byte
 	flight *Flight
 
-	buffered  []byte // an incomplete record, or the beginning of an answer that is not TLS
-	recordCut bool   // a record header was seen
-	notTLS    bool
-	warnings  int
-	ended     error // the error that ended the session, returned by every later Take
+	buffered   []byte // an incomplete record, or the beginning of an answer that is not TLS
+	recordSeen bool   // a record header was seen
+	notTLS     bool
+	warnings   int
+	ended      error // the error that ended the session, returned by every later Take
 
 	messages  []byte  // the server's handshake messages, as received
 	processed int     // bytes of messages that were processed
@@ -74,7 +74,7 @@ func (c *Client) Hello() []byte { return c.hello }
 func (c *Client) Flight() *Flight { return c.flight }
 
 // Take processes received bytes, in pieces of any size. An error ends the session: an [AlertError], a [NotTLSError], a
-// [MalformedError] or [ErrNotVerified]. The error does not depend on how the bytes are cut.
+// [MalformedError] or [ErrNotVerified]. The error does not depend on the sizes of the pieces.
 //
 // After FlightComplete no more records are processed until [Client.Finish]: bytes that come earlier are kept for the
 // next call.
@@ -113,7 +113,7 @@ func (c *Client) process(data []byte) (step Step, rest []byte, err error) {
 		if len(data) < recordHeader {
 			break
 		}
-		c.recordCut = true
+		c.recordSeen = true
 		length := int(binary.BigEndian.Uint16(data[3:]))
 		if data[2] > Version&0xff {
 			return step, nil, malformed(measurement.DetailRecordVersion, int(data[1])<<8|int(data[2]))
@@ -134,7 +134,7 @@ func (c *Client) process(data []byte) (step Step, rest []byte, err error) {
 }
 
 // detectTLS distinguishes a record header from other bytes. The result for other bytes is delayed until the end of
-// their first line, or maxLine bytes, so that it does not depend on how they are cut.
+// their first line, or maxLine bytes, so that it does not depend on the sizes of the pieces.
 func (c *Client) detectTLS(data []byte) error {
 	if !c.notTLS {
 		const newest = 4 // TLS 1.3, which no record of TLS 1.2 has, but which is not another protocol either
@@ -143,12 +143,12 @@ func (c *Client) detectTLS(data []byte) error {
 		if ok {
 			return nil
 		}
-		if c.recordCut {
+		if c.recordSeen {
 			return malformed(measurement.DetailRecordMissing, 0)
 		}
 		c.notTLS = true
 	}
-	if line := bytes.TrimLeft(data, blank); len(data) >= 2*maxLine || len(line) >= maxLine || bytes.IndexByte(line, '\n') >= 0 {
+	if line := bytes.TrimLeft(data, whitespace); len(data) >= 2*maxLine || len(line) >= maxLine || bytes.IndexByte(line, '\n') >= 0 {
 		return newNotTLSError(data)
 	}
 	return nil
@@ -167,6 +167,7 @@ func (c *Client) checkLength(length int) error {
 	return nil
 }
 
+// takeRecord processes a record, header included: it decrypts it if the server has sent ChangeCipherSpec.
 func (c *Client) takeRecord(record []byte) (Step, error) {
 	body := record[recordHeader:]
 	if c.state >= encrypted {
@@ -259,6 +260,7 @@ func (c *Client) takeMessages() (Step, error) {
 	return Waiting, nil
 }
 
+// takeMessage processes a handshake message, header included, of at most MaxHandshake bytes.
 func (c *Client) takeMessage(message []byte) (Step, error) {
 	messageType, body := message[0], message[messageHeader:]
 	switch {

@@ -115,7 +115,7 @@ type NotTLSError struct {
 }
 
 func newNotTLSError(data []byte) error {
-	data = bytes.TrimLeft(data, blank)
+	data = bytes.TrimLeft(data, whitespace)
 	line, _, _ := bytes.Cut(data[:min(len(data), maxLine)], []byte("\n"))
 	e := &NotTLSError{Line: bytes.TrimSuffix(bytes.Clone(line), []byte("\r"))}
 	lower := bytes.ToLower(e.Line)
@@ -130,8 +130,8 @@ func newNotTLSError(data []byte) error {
 	return e
 }
 
-// blank is what may precede the first line of an answer.
-const blank = " \t\r\n"
+// whitespace is what may precede the first line of an answer.
+const whitespace = " \t\r\n"
 
 // blockingStatus reports whether a status line is that of a page or redirect.
 func blockingStatus(line []byte) bool {

@@ -55,7 +55,7 @@ type Flight struct {
 	point           *ecdh.PublicKey
 	leafKey         crypto.PublicKey // nil if it cannot be read
 	helloRead       bool             // a ServerHello was read
-	sent            [][]byte         // the certificates as sent, with those that a device skips
+	sentChain       [][]byte         // the certificates as sent, with those that a device skips
 }
 
 // NewFlight returns a Flight that answers a hello with that random. The version is [Version] or [VersionDTLS].
@@ -317,7 +317,7 @@ func (f *Flight) takeCertificates(body []byte) error {
 // skip, and whether a device goes on with the list.
 func (f *Flight) judgeCertificates() {
 	list := devicecert.ParseList(f.RawChain)
-	f.sent = f.RawChain
+	f.sentChain = f.RawChain
 	leaf := slices.IndexFunc(list, func(c *devicecert.Certificate) bool { return !c.Skipped() })
 	if leaf > 0 && f.Cipher == SuiteCCM8 {
 		f.RawChain, list = f.RawChain[leaf:], list[leaf:]
@@ -365,14 +365,14 @@ func (f *Flight) proveKey(scheme uint16, signed, signature []byte) {
 	if f.KeyProved {
 		return
 	}
-	for i, c := range devicecert.ParseList(f.sent) {
+	for i, c := range devicecert.ParseList(f.sentChain) {
 		if _, good := f.verify(c.PublicKey(), scheme, signed, signature); !good {
 			continue
 		}
 		f.SignatureChecked, f.KeyProved, f.Rejected = true, true, true
-		f.RawChain = f.sent
+		f.RawChain = f.sentChain
 		if i > 0 {
-			f.RawChain = slices.Concat(f.sent[i:i+1], f.sent[:i], f.sent[i+1:])
+			f.RawChain = slices.Concat(f.sentChain[i:i+1], f.sentChain[:i], f.sentChain[i+1:])
 			f.unfit(measurement.UnfitReason{Kind: measurement.UnfitLeafNotFirst, N: i + 1})
 		}
 		return

@@ -223,7 +223,7 @@ func (s *testServer) sign(t testing.TB, clientRandom [32]byte, parameters []byte
 		key = ecdsaKey(t, elliptic.P256())
 	}
 	var options crypto.SignerOpts = known.hash
-	if known.kind == 8 {
+	if known.kind == kindPSS {
 		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: known.hash}
 	}
 	signature, err := key.Sign(rand.Reader, h.Sum(nil), options)

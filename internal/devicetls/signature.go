@@ -11,19 +11,28 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/devicecert"
 )
 
-// scheme is a SignatureScheme taken apart.
+// scheme holds the two parts of a SignatureScheme.
 type scheme struct {
 	hash crypto.Hash
-	kind uint8 // 1 RSA PKCS #1 v1.5, 3 ECDSA, 8 RSA-PSS
+	kind signatureKind
 }
+
+// signatureKind is the signature algorithm of a scheme.
+type signatureKind uint8
+
+const (
+	kindPKCS1 signatureKind = iota // RSA, PKCS #1 v1.5
+	kindPSS                        // RSA, PSS
+	kindECDSA
+)
 
 // schemes are the supported values of SignatureScheme (RFC 5246 §7.4.1.4.1, RFC 8446 §4.2.3).
 var schemes = map[uint16]scheme{
-	0x0201: {crypto.SHA1, 1}, 0x0203: {crypto.SHA1, 3},
-	0x0301: {crypto.SHA224, 1}, 0x0303: {crypto.SHA224, 3},
-	0x0401: {crypto.SHA256, 1}, 0x0403: {crypto.SHA256, 3}, 0x0804: {crypto.SHA256, 8}, 0x0809: {crypto.SHA256, 8},
-	0x0501: {crypto.SHA384, 1}, 0x0503: {crypto.SHA384, 3}, 0x0805: {crypto.SHA384, 8}, 0x080a: {crypto.SHA384, 8},
-	0x0601: {crypto.SHA512, 1}, 0x0603: {crypto.SHA512, 3}, 0x0806: {crypto.SHA512, 8}, 0x080b: {crypto.SHA512, 8},
+	0x0201: {crypto.SHA1, kindPKCS1}, 0x0203: {crypto.SHA1, kindECDSA},
+	0x0301: {crypto.SHA224, kindPKCS1}, 0x0303: {crypto.SHA224, kindECDSA},
+	0x0401: {crypto.SHA256, kindPKCS1}, 0x0403: {crypto.SHA256, kindECDSA}, 0x0804: {crypto.SHA256, kindPSS}, 0x0809: {crypto.SHA256, kindPSS},
+	0x0501: {crypto.SHA384, kindPKCS1}, 0x0503: {crypto.SHA384, kindECDSA}, 0x0805: {crypto.SHA384, kindPSS}, 0x080a: {crypto.SHA384, kindPSS},
+	0x0601: {crypto.SHA512, kindPKCS1}, 0x0603: {crypto.SHA512, kindECDSA}, 0x0806: {crypto.SHA512, kindPSS}, 0x080b: {crypto.SHA512, kindPSS},
 }
 
 // verify checks the signature over both randoms and the key exchange parameters (RFC 8422 §5.4). It supports more
@@ -41,16 +50,16 @@ func (f *Flight) verify(leafKey crypto.PublicKey, id uint16, parameters, signatu
 	digest := h.Sum(nil)
 	switch key := leafKey.(type) {
 	case *ecdsa.PublicKey:
-		if s.kind == 3 {
+		if s.kind == kindECDSA {
 			return true, devicecert.VerifyECDSA(key, digest, signature)
 		}
 	case *rsa.PublicKey:
 		switch {
 		case key.N.BitLen() > devicecert.MaxRSABits:
 			return false, false
-		case s.kind == 1:
+		case s.kind == kindPKCS1:
 			return true, rsa.VerifyPKCS1v15(key, s.hash, digest, signature) == nil
-		case s.kind == 8:
+		case s.kind == kindPSS:
 			return true, rsa.VerifyPSS(key, s.hash, digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
 	}
