@@ -18,14 +18,14 @@ type Conn struct {
 	net.Conn
 	stamps *stamps // nil: the clock of this process
 
-	began    reading       // when the exchange began
-	writing  bool          // the exchange has begun: something was written
-	written  time.Duration // when data was written last, on the monotonic clock
-	arrived  time.Duration // when the data that was read last arrived, on the monotonic clock
-	answered bool          // the last read of the exchange returned data
-	replying bool          // the last call was that read
-	own      time.Duration // of this process, before the data that was read last: see Elapsed
-	pending  time.Duration // the same since then
+	started      bool          // something was written since Begin: the exchange has begun
+	start        reading       // when it began
+	written      time.Duration // when data was written last, on the monotonic clock
+	arrived      time.Duration // when the data that was read last arrived, on the monotonic clock
+	answered     bool          // the last read of the exchange returned data
+	lastWasRead  bool          // the last call was that read, and not a write
+	ownTime      time.Duration // that this process took to answer, before the data that was read last arrived; see Elapsed
+	ownSinceRead time.Duration // the same since that data arrived
 }
 
 // New returns a connection that measures the exchanges of conn.
@@ -36,21 +36,21 @@ func (c *Conn) NetConn() net.Conn { return c.Conn }
 
 // Begin makes the next write the beginning of an exchange.
 func (c *Conn) Begin() {
-	c.writing, c.answered, c.replying, c.own, c.pending = false, false, false, 0, 0
+	c.started, c.answered, c.lastWasRead, c.ownTime, c.ownSinceRead = false, false, false, 0, 0
 }
 
 // Elapsed returns how long the peer and the network have taken in the exchange: from the first write to the arrival of
 // the data that the last read returned, or until now if that returned none. It does not include the time that this
 // process took to answer received data, from the arrival to the write.
 func (c *Conn) Elapsed() time.Duration {
-	own := c.own
+	own := c.ownTime
 	switch {
-	case !c.writing:
+	case !c.started:
 		return 0
 	case !c.answered:
-		own += c.pending
+		own += c.ownSinceRead
 	}
-	return max(0, c.Arrived()-c.began.mono-own)
+	return max(0, c.Arrived()-c.start.mono-own)
 }
 
 // Written returns when the last write began, on the monotonic clock of [Conn.Arrived]. Both are for several exchanges
@@ -69,12 +69,12 @@ func (c *Conn) Arrived() time.Duration {
 // answer before the call returns.
 func (c *Conn) Write(p []byte) (int, error) {
 	at := now()
-	if !c.writing {
-		c.began, c.writing = at, true
-	} else if c.replying {
-		c.pending += max(0, at.mono-c.arrived)
+	if !c.started {
+		c.start, c.started = at, true
+	} else if c.lastWasRead {
+		c.ownSinceRead += max(0, at.mono-c.arrived)
 	}
-	c.written, c.replying = at.mono, false
+	c.written, c.lastWasRead = at.mono, false
 	return c.Conn.Write(p)
 }
 
@@ -86,9 +86,9 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	} else {
 		n, err = c.Conn.Read(p)
 	}
-	c.answered, c.replying = n > 0, n > 0
+	c.answered, c.lastWasRead = n > 0, n > 0
 	if n > 0 {
-		c.own, c.pending = c.own+c.pending, 0
+		c.ownTime, c.ownSinceRead = c.ownTime+c.ownSinceRead, 0
 		c.arrived = c.arrival(stamp)
 	}
 	return n, err
@@ -97,11 +97,11 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 // arrival returns when data with this stamp arrived, on the monotonic clock.
 func (c *Conn) arrival(stamp time.Duration) time.Duration {
 	at := now()
-	if stamp == 0 || !c.writing {
+	if stamp == 0 || !c.started {
 		return at.mono
 	}
 	for range maxReadings {
-		if arrived, ok := arrivalOf(stamp, c.began, at); ok {
+		if arrived, ok := arrivalOf(stamp, c.start, at); ok {
 			return arrived
 		}
 		at = now()
