@@ -45,12 +45,13 @@ type nameServers struct {
 	known map[netip.AddrPort]*nameServer
 }
 
+// nameServer is the state of one server.
 type nameServer struct {
-	limiter    *rate.Limiter
-	reserved   time.Time // when a question was last reserved
-	unanswered int       // questions without an answer in a row
-	since      time.Time // when the first of them was asked
-	tried      time.Time // when the newest question ended, answered or not
+	limiter      *rate.Limiter
+	lastReserved time.Time // when a question was last reserved
+	unanswered   int       // questions without an answer in a row
+	silentSince  time.Time // when the first of them ended
+	lastEnded    time.Time // when the newest question ended, answered or not
 }
 
 func newNameServers(now func() time.Time, perSecond float64) *nameServers {
@@ -79,13 +80,13 @@ func (s *nameServers) get(at netip.AddrPort, now time.Time) *nameServer {
 	if len(s.known) >= maxNameServers {
 		var oldest netip.AddrPort
 		for a, k := range s.known {
-			if !oldest.IsValid() || k.reserved.Before(s.known[oldest].reserved) {
+			if !oldest.IsValid() || k.lastReserved.Before(s.known[oldest].lastReserved) {
 				oldest = a
 			}
 		}
 		delete(s.known, oldest)
 	}
-	k := &nameServer{limiter: rate.NewLimiter(rate.Limit(s.rate), s.burst()), reserved: now}
+	k := &nameServer{limiter: rate.NewLimiter(rate.Limit(s.rate), s.burst()), lastReserved: now}
 	s.known[at] = k
 	return k
 }
@@ -128,7 +129,7 @@ func (s *nameServers) reserve(ctx context.Context, at netip.AddrPort, questions 
 		r.CancelAt(now)
 		return 0, false
 	}
-	k.reserved = now
+	k.lastReserved = now
 	return wait, true
 }
 
@@ -138,13 +139,13 @@ func (s *nameServers) heard(at netip.AddrPort, answered bool) {
 	defer s.mu.Unlock()
 	now := s.now()
 	k := s.get(at, now)
-	k.tried = now
+	k.lastEnded = now
 	if answered {
 		k.unanswered = 0
 		return
 	}
 	if k.unanswered == 0 {
-		k.since = now
+		k.silentSince = now
 	}
 	k.unanswered++
 }
@@ -155,8 +156,8 @@ func (s *nameServers) backingOff(at netip.AddrPort) (backingOff, retryDue bool) 
 	defer s.mu.Unlock()
 	k := s.known[at]
 	now := s.now()
-	if k == nil || k.unanswered < backoffAfter || now.Sub(k.since) < backoffFor {
+	if k == nil || k.unanswered < backoffAfter || now.Sub(k.silentSince) < backoffFor {
 		return false, false
 	}
-	return true, now.Sub(k.tried) >= backoffFor
+	return true, now.Sub(k.lastEnded) >= backoffFor
 }

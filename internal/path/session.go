@@ -174,7 +174,8 @@ func (s *baseSession) helloDone(took time.Duration, flight *devicetls.Flight) bo
 	return flight.KeyProved && !flight.Rejected
 }
 
-// finishDone ends a finish that reached its goal. What a device cannot use of it is known only now.
+// finishDone records a completed finish. It returns false if there is something in it that a device cannot use, which
+// is known only now.
 func (s *baseSession) finishDone(took time.Duration, flight *devicetls.Flight) bool {
 	s.completed(measurement.Finish, took)
 	if s.out.TLS.Unfit = flight.Unfit; len(flight.Unfit) > 0 {

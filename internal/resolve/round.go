@@ -356,7 +356,8 @@ func (r *Round) conclude(samples []measurement.Sample) {
 	r.logUnlisted(samples)
 }
 
-// logUnlisted logs when the authoritative servers that the configuration lacks have changed. r.host.mu is held.
+// logUnlisted logs the zone's authoritative servers that authority.servers lacks, when they have changed. r.host.mu is
+// held.
 func (r *Round) logUnlisted(samples []measurement.Sample) {
 	if len(samples) == 0 {
 		return // not known in this round

@@ -162,7 +162,7 @@ func (a *Anchor) foreign(s *search) finding {
 	}
 	forged := s.forged()
 	switch {
-	case s.cut: // the search ends early only for a list with more CAs than a device accepts
+	case s.incomplete: // the search ends early only for a list with more CAs than a device accepts
 		return finding{verdict: Unfit, detail: problemDetail(devicecert.Finding{Problem: devicecert.ChainTooLong}, -1)}
 	case forged:
 		return finding{verdict: ForgedIssuer, detail: measurement.Detail{Kind: measurement.DetailTrustForged}}

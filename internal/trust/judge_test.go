@@ -527,8 +527,8 @@ func TestJudgeIsBounded(t *testing.T) {
 		}
 	}
 	s := anchor.newSearch(devicecert.ParseList(sent))
-	if s.authentic(0) || s.left != 0 || !s.cut || len(anchor.signatures.good) > maxCached {
-		t.Errorf("%d checks left, %d signatures cached", s.left, len(anchor.signatures.good))
+	if s.authentic(0) || s.checksLeft != 0 || !s.incomplete || len(anchor.signatures.good) > maxCached {
+		t.Errorf("%d checks left, %d signatures cached", s.checksLeft, len(anchor.signatures.good))
 	}
 	var parsed []*x509.Certificate
 	for _, der := range sent[:12] {

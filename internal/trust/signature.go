@@ -62,18 +62,18 @@ func bounded(key crypto.PublicKey) bool {
 // RFC 5280 §7.1 does. An intermediate must be marked as a CA, though: without that, each holder of a certificate of
 // the authority, such as a device, could sign.
 type search struct {
-	anchor *Anchor
-	list   []*devicecert.Certificate
-	names  []certificateNames               // of list
-	left   int                              // signatures that may still be checked
-	cut    bool                             // a signature was not checked: a certificate that is not authentic may be
-	signer map[*devicecert.Certificate]bool // the certificates whose search has begun, and the result
+	anchor     *Anchor
+	list       []*devicecert.Certificate
+	names      []certificateNames               // of list
+	checksLeft int                              // signatures that may still be checked
+	incomplete bool                             // a signature was left unchecked: false from authentic proves nothing
+	signer     map[*devicecert.Certificate]bool // the certificates whose search has begun, and the result
 }
 
 type certificateNames struct{ issuer, subject Name }
 
 func (a *Anchor) newSearch(list []*devicecert.Certificate) *search {
-	s := &search{anchor: a, list: list, left: maxChecks(len(a.roots)), signer: make(map[*devicecert.Certificate]bool)}
+	s := &search{anchor: a, list: list, checksLeft: maxChecks(len(a.roots)), signer: make(map[*devicecert.Certificate]bool)}
 	for _, c := range list {
 		s.names = append(s.names, certificateNames{nameOf(c.Issuer, c.RawIssuer), nameOf(c.Subject, c.RawSubject)})
 	}
@@ -81,11 +81,11 @@ func (a *Anchor) newSearch(list []*devicecert.Certificate) *search {
 }
 
 func (s *search) signed(child, parent *devicecert.Certificate) bool {
-	if s.left == 0 {
-		s.cut = true
+	if s.checksLeft == 0 {
+		s.incomplete = true
 		return false
 	}
-	s.left--
+	s.checksLeft--
 	return s.anchor.signatures.signed(child, parent)
 }
 
