@@ -23,7 +23,7 @@ type DNSServer struct {
 
 // ServeDNS listens on an address of loopback (port 0 picks one that is free for both transports) until closed.
 func ServeDNS(address netip.AddrPort, answerer Answerer, now func() time.Time) (*DNSServer, error) {
-	return serveDNS(loopback{}, address, answerer, now)
+	return serveDNS(loopbackSockets{}, address, answerer, now)
 }
 
 func serveDNS(on sockets, address netip.AddrPort, answerer Answerer, now func() time.Time) (*DNSServer, error) {

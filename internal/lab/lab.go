@@ -38,9 +38,9 @@ type Options struct {
 
 func (o *Options) sockets() sockets {
 	if o.Network != nil {
-		return memory{o.Network}
+		return memorySockets{o.Network}
 	}
-	return loopback{}
+	return loopbackSockets{}
 }
 
 // Lab is a running simulated cloud. Its addresses are chosen at random from 127.0.0.0/8, so that labs that

@@ -32,30 +32,34 @@ type packetSocket interface {
 	WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error)
 }
 
-// loopback opens the kernel's sockets.
-type loopback struct{}
+// loopbackSockets opens sockets of the kernel.
+type loopbackSockets struct{}
 
-func (loopback) listenTCP(at netip.AddrPort) (net.Listener, error) {
+func (loopbackSockets) listenTCP(at netip.AddrPort) (net.Listener, error) {
 	return net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
 }
 
-func (loopback) listenUDP(at netip.AddrPort) (packetSocket, error) {
+func (loopbackSockets) listenUDP(at netip.AddrPort) (packetSocket, error) {
 	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 }
 
-func (loopback) blackhole(ctx context.Context, at netip.AddrPort) (io.Closer, error) {
+func (loopbackSockets) blackhole(ctx context.Context, at netip.AddrPort) (io.Closer, error) {
 	config := net.ListenConfig{Control: dropPackets}
 	config.SetMultipathTCP(false) // the filter is for plain TCP
 	return config.Listen(ctx, "tcp", at.String())
 }
 
-// memory opens sockets in memory.
-type memory struct{ network *memnet.Network }
+// memorySockets opens sockets of a network in memory.
+type memorySockets struct{ network *memnet.Network }
 
-func (m memory) listenTCP(at netip.AddrPort) (net.Listener, error) { return m.network.Listen(at) }
-func (m memory) listenUDP(at netip.AddrPort) (packetSocket, error) { return m.network.ListenPacket(at) }
+func (m memorySockets) listenTCP(at netip.AddrPort) (net.Listener, error) {
+	return m.network.Listen(at)
+}
+func (m memorySockets) listenUDP(at netip.AddrPort) (packetSocket, error) {
+	return m.network.ListenPacket(at)
+}
 
-func (m memory) blackhole(_ context.Context, at netip.AddrPort) (io.Closer, error) {
+func (m memorySockets) blackhole(_ context.Context, at netip.AddrPort) (io.Closer, error) {
 	listener, err := m.network.Listen(at)
 	if err != nil {
 		return nil, err

@@ -46,8 +46,8 @@ func carriesConnectionID(datagram []byte) bool {
 	return false
 }
 
-// up handles one datagram of the client. It is called from one goroutine only.
-func (fl *flow) up(datagram []byte) {
+// takeFromClient handles one datagram of the client. It is called from one goroutine only.
+func (fl *flow) takeFromClient(datagram []byte) {
 	switch s := fl.setting; s.fault {
 	case Drop:
 	case Garbage:
@@ -90,8 +90,8 @@ func (fl *flow) pass(wg *sync.WaitGroup, datagram []byte, send func([]byte)) {
 func (fl *flow) forward(datagram []byte) { _, _ = fl.upstream.Write(datagram) }
 func (fl *flow) reply(datagram []byte)   { _, _ = fl.socket.WriteToUDPAddrPort(datagram, fl.client) }
 
-// down handles the server's datagrams until the flow ends.
-func (fl *flow) down() {
+// relayFromServer handles the server's datagrams until the flow ends.
+func (fl *flow) relayFromServer() {
 	var sleepers sync.WaitGroup
 	defer sleepers.Wait()
 	var first []byte // Reorder: the first datagram of a pair

@@ -108,7 +108,7 @@ func (f *udpFront) receive(socket packetSocket) {
 		client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
 		datagram := append([]byte(nil), buffer[:n]...)
 		if flow := f.flow(socket, client, datagram); flow != nil {
-			flow.up(datagram)
+			flow.takeFromClient(datagram)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (f *udpFront) flow(socket packetSocket, client netip.AddrPort, datagram []b
 	}
 	f.flows[client] = fl
 	f.wg.Go(func() {
-		fl.down()
+		fl.relayFromServer()
 		fl.upstream.Close()
 		f.mu.Lock()
 		defer f.mu.Unlock()
