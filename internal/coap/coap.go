@@ -73,12 +73,12 @@ func (p Pinger) Ping(conn Conn, deadline time.Time) (sent int, err error) {
 }
 
 // Empty returns the empty confirmable message with this id: 40 00 and the id (RFC 7252 §4.1).
-func Empty(id uint16) []byte { return empty(message.Confirmable, id) }
+func Empty(id uint16) []byte { return emptyMessage(message.Confirmable, id) }
 
 // Reset returns the message that answers an empty one: 70 00 and the id (RFC 7252 §4.2).
-func Reset(id uint16) []byte { return empty(message.Reset, id) }
+func Reset(id uint16) []byte { return emptyMessage(message.Reset, id) }
 
-func empty(t message.Type, id uint16) []byte {
+func emptyMessage(t message.Type, id uint16) []byte {
 	buf := make([]byte, 4)
 	if _, err := coder.DefaultCoder.Encode(message.Message{Type: t, Code: codes.Empty, MessageID: int32(id)}, buf); err != nil {
 		panic("coap: an empty message does not encode: " + err.Error()) // unreachable: the message is valid

@@ -19,13 +19,13 @@ import (
 // A session that is pinged again sends its settings again, which §5.3 allows at any time.
 func pingStream(conn Conn, deadline time.Time) (sent int, err error) {
 	token := binary.BigEndian.AppendUint16(nil, uint16(rand.Uint32()))
-	if _, err := conn.Write(append(signal(codes.CSM, nil), signal(codes.Ping, token)...)); err != nil {
+	if _, err := conn.Write(append(signalMessage(codes.CSM, nil), signalMessage(codes.Ping, token)...)); err != nil {
 		return 0, fmt.Errorf("send the settings and the ping: %w", err)
 	}
 	sent = 1
 	buf := make([]byte, 0, maxMessage)
 	for others := 0; others < maxMessages; {
-		h, err := frame(buf)
+		h, err := parseHeader(buf)
 		switch {
 		case errors.Is(err, message.ErrShortRead):
 			n, err := read(conn, buf[len(buf):cap(buf)], deadline)
@@ -46,7 +46,7 @@ func pingStream(conn Conn, deadline time.Time) (sent int, err error) {
 				return sent, nil
 			}
 		case codes.Ping:
-			if _, err := conn.Write(signal(codes.Pong, h.Token)); err != nil {
+			if _, err := conn.Write(signalMessage(codes.Pong, h.Token)); err != nil {
 				return sent, fmt.Errorf("answer the server's ping: %w", err)
 			}
 		case codes.Release, codes.Abort:
@@ -61,9 +61,9 @@ func pingStream(conn Conn, deadline time.Time) (sent int, err error) {
 // errTooLong means that a message announces more than maxMessage bytes.
 var errTooLong = fmt.Errorf("a message of more than %d bytes", maxMessage)
 
-// frame parses the header of the message at the start of buf. It returns [message.ErrShortRead] until the message is
-// complete.
-func frame(buf []byte) (h coder.MessageHeader, err error) {
+// parseHeader parses the header of the message at the start of buf. It returns [message.ErrShortRead] until the message
+// is complete.
+func parseHeader(buf []byte) (h coder.MessageHeader, err error) {
 	if _, err := coder.DefaultCoder.DecodeHeader(buf, &h); err != nil {
 		return h, err
 	}
@@ -78,12 +78,12 @@ func frame(buf []byte) (h coder.MessageHeader, err error) {
 
 // isCSM reports whether b begins with a Capabilities and Settings message (RFC 8323 §5.3).
 func isCSM(b []byte) bool {
-	h, err := frame(b)
+	h, err := parseHeader(b)
 	return err == nil && h.Code == codes.CSM
 }
 
-// signal returns a signalling message (RFC 8323 §5) without options.
-func signal(code codes.Code, token []byte) []byte {
+// signalMessage returns a signalling message (RFC 8323 §5) without options.
+func signalMessage(code codes.Code, token []byte) []byte {
 	buf := make([]byte, 2+len(token))
 	if _, err := coder.DefaultCoder.Encode(message.Message{Code: code, Token: token}, buf); err != nil {
 		panic("coap: a signalling message does not encode: " + err.Error()) // unreachable: a decoded token has at most 8 bytes

@@ -122,7 +122,7 @@ func (c *Client) Exchange(ctx context.Context, server netip.AddrPort, q Query) R
 // single-request-reopen, resolv.conf(5)) is seen only by clients that do.
 func (c *Client) ExchangeTypes(ctx context.Context, server netip.AddrPort, q Query, types []uint16) []Reply {
 	timers := c.timers(q)
-	own, cancel := context.WithTimeout(ctx, timers.Patience)
+	exchangeCtx, cancel := context.WithTimeout(ctx, timers.Patience)
 	defer cancel()
 	asked := c.now()
 	avoided := q.WithoutEDNS || c.edns.avoided(server, asked)
@@ -136,10 +136,10 @@ func (c *Client) ExchangeTypes(ctx context.Context, server netip.AddrPort, q Que
 	}
 	// A truncated answer is fetched while the other questions wait.
 	var streams sync.WaitGroup
-	exchangeUDP(own, exchanges, func(x *exchange) {
+	exchangeUDP(exchangeCtx, exchanges, func(x *exchange) {
 		x.query.Tracker.Report(x.query.Type, Progress{})
 		if x.truncated {
-			streams.Go(func() { x.fetchTCP(own) })
+			streams.Go(func() { x.fetchTCP(exchangeCtx) })
 		}
 	})
 	streams.Wait()
@@ -172,14 +172,14 @@ func newIDs(n int) []uint16 {
 
 // fetchTCP fetches a truncated answer over TCP. If that fails, the answer to a question without EDNS may fit into a
 // datagram, or be an error.
-func (x *exchange) fetchTCP(own context.Context) {
+func (x *exchange) fetchTCP(ctx context.Context) {
 	x.truncated = false
-	if x.reply = x.tcp(own); isUsable(&x.reply) || !x.edns {
+	if x.reply = x.tcp(ctx); isUsable(&x.reply) || !x.edns {
 		return
 	}
 	overTCP := x.reply
 	x.edns = false
-	exchangeUDP(own, []*exchange{x}, func(*exchange) {})
+	exchangeUDP(ctx, []*exchange{x}, func(*exchange) {})
 	if x.truncated || !isUsable(&x.reply) {
 		x.reply = overTCP
 	}
@@ -221,30 +221,30 @@ type exchange struct {
 }
 
 // tcp asks over TCP, once.
-func (x *exchange) tcp(own context.Context) Reply {
+func (x *exchange) tcp(ctx context.Context) Reply {
 	x.fail(measurement.DNSTimeout, measurement.Detail{Kind: measurement.DNSDetailTCPSilent})
 	started := time.Now()
-	conn, err := x.dial(own, "tcp")
+	conn, err := x.dial(ctx, "tcp")
 	connected := time.Since(started)
 	if err != nil {
 		x.took += connected
-		x.failTCP(own, err)
+		x.failTCP(ctx, err)
 		return x.failed
 	}
 	x.took += sockclock.Connect(sockclock.Info(conn), connected)
 	defer conn.Close()
 	defer func() { x.took += conn.Elapsed() }()
-	end, _ := own.Deadline()
+	end, _ := ctx.Deadline()
 	_ = conn.SetDeadline(end)
-	defer interrupt(own, conn)()
+	defer interrupt(ctx, conn)()
 	if err := x.send(conn, true); err != nil {
-		x.failTCP(own, err)
+		x.failTCP(ctx, err)
 		return x.failed
 	}
 	for range maxBad {
 		packet, err := readFrame(conn)
 		if err != nil {
-			x.failTCP(own, err)
+			x.failTCP(ctx, err)
 			return x.failed
 		}
 		reply, kind := x.read(packet)
@@ -312,21 +312,21 @@ func (x *exchange) fail(why measurement.DNSFailure, detail measurement.Detail) {
 }
 
 // failUDP maps an error of the UDP socket to a failure.
-func (x *exchange) failUDP(own context.Context, err error) {
-	x.failNetwork(own, err, measurement.DNSDetailUnreachable)
+func (x *exchange) failUDP(ctx context.Context, err error) {
+	x.failNetwork(ctx, err, measurement.DNSDetailUnreachable)
 }
 
 // failTCP maps an error of the TCP connection to a failure.
-func (x *exchange) failTCP(own context.Context, err error) {
+func (x *exchange) failTCP(ctx context.Context, err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		x.fail(measurement.DNSMalformed, measurement.Detail{Kind: measurement.DNSDetailTCPClosed})
 		return
 	}
-	x.failNetwork(own, err, measurement.DNSDetailTCPFailed)
+	x.failNetwork(ctx, err, measurement.DNSDetailTCPFailed)
 }
 
 // failNetwork maps an error to a failure; kind is that of an error of the network.
-func (x *exchange) failNetwork(own context.Context, err error, kind measurement.DetailKind) {
+func (x *exchange) failNetwork(ctx context.Context, err error, kind measurement.DetailKind) {
 	var timeout net.Error
 	fault := sockerr.Of(err) // before any test for a time-out, see package sockerr
 	noAnswer := fault == sockerr.TimedOut ||
@@ -335,8 +335,8 @@ func (x *exchange) failNetwork(own context.Context, err error, kind measurement.
 	switch {
 	case fault == sockerr.Shortage:
 		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailNoSocket, Text: text})
-	case own.Err() != nil, noAnswer:
-		x.expired(own)
+	case ctx.Err() != nil, noAnswer:
+		x.expired(ctx)
 	case fault == sockerr.Unknown: // of this machine
 		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailNoSocket, Text: text})
 	case fault == sockerr.Filtered, fault == sockerr.Unreachable, fault == sockerr.Refused, fault == sockerr.Reset:
@@ -347,18 +347,18 @@ func (x *exchange) failNetwork(own context.Context, err error, kind measurement.
 // minDatagrams is the number of datagrams that must have gone unanswered for a server to count as silent.
 const minDatagrams = 2
 
-// expired tells the end of the round from the end of the exchange's own patience. An answer that arrived before is
-// kept.
-func (x *exchange) expired(own context.Context) {
+// expired records that an exchange without an answer has ended, and whether its own patience was over, the round ended
+// first, or this machine did not run in time. A failure that was recorded before is kept.
+func (x *exchange) expired(ctx context.Context) {
 	if x.failed.Failure != measurement.DNSTimeout {
 		return
 	}
-	if end, _ := own.Deadline(); max(x.late, time.Since(end)) > lateWake {
+	if end, _ := ctx.Deadline(); max(x.late, time.Since(end)) > lateWake {
 		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailSuspended, After: max(x.late, time.Since(end))})
 		return
 	}
 	round, limited := x.round.Deadline()
-	end, _ := own.Deadline()
+	end, _ := ctx.Deadline()
 	if x.round.Err() != nil || limited && !round.After(end) || x.sent < minDatagrams {
 		x.fail(measurement.DNSOutOfTime, measurement.Detail{Kind: measurement.DNSDetailRoundEnded})
 	}

@@ -14,8 +14,8 @@ import (
 
 // udpSocket asks one or more questions of one client over one socket.
 type udpSocket struct {
-	own       context.Context
-	conn      *sockclock.Conn // nil: there is no socket
+	ctx       context.Context // ends with the exchange
+	conn      *sockclock.Conn // nil: none could be opened
 	questions []udpQuestion
 	ended     func(*exchange)
 	errors    int  // of reads and writes
@@ -27,7 +27,7 @@ type udpQuestion struct {
 	*exchange
 	next    time.Time // when the question is sent again; zero: at once, whatever waits in the socket
 	waiting bool      // for the answer to what was sent last
-	done    bool      // the exchange is no longer of this socket
+	done    bool      // the question has ended; its exchange may go on over TCP
 
 	// On the clock of the connection.
 	began    time.Duration // when the question was first sent on this socket; 0: not yet
@@ -37,21 +37,21 @@ type udpQuestion struct {
 
 // exchangeUDP sends the questions until each has a usable answer or has failed, and calls ended for each when it has
 // its reply or is found to be truncated.
-func exchangeUDP(own context.Context, exchanges []*exchange, ended func(*exchange)) {
-	u := udpSocket{own: own, ended: ended, questions: make([]udpQuestion, len(exchanges))}
+func exchangeUDP(ctx context.Context, exchanges []*exchange, ended func(*exchange)) {
+	u := udpSocket{ctx: ctx, ended: ended, questions: make([]udpQuestion, len(exchanges))}
 	for i, x := range exchanges {
 		u.questions[i].exchange = x
 	}
-	conn, err := exchanges[0].dial(own, "udp")
+	conn, err := exchanges[0].dial(ctx, "udp")
 	if err != nil {
 		u.each(func(q *udpQuestion) {
-			q.failUDP(own, err)
+			q.failUDP(ctx, err)
 			u.end(q, q.failed)
 		})
 		return
 	}
 	defer conn.Close()
-	defer interrupt(own, conn)()
+	defer interrupt(ctx, conn)()
 	u.conn = conn
 	u.run()
 }
@@ -83,12 +83,12 @@ func (u *udpSocket) run() {
 	buffer := readBuffers.Get().(*[readSize]byte)
 	defer readBuffers.Put(buffer)
 	started := time.Now()
-	end, _ := u.own.Deadline()
+	end, _ := u.ctx.Deadline()
 	for range maxPackets {
 		now := time.Now()
-		if !u.more && (!now.Before(end) || u.own.Err() != nil) {
+		if !u.more && (!now.Before(end) || u.ctx.Err() != nil) {
 			u.each(func(q *udpQuestion) {
-				q.expired(u.own)
+				q.expired(u.ctx)
 				u.end(q, q.failed)
 			})
 			return
@@ -150,7 +150,7 @@ func (u *udpSocket) failedTry(err error) {
 	u.errors++
 	u.each(func(q *udpQuestion) {
 		if q.waiting {
-			q.failUDP(u.own, err)
+			q.failUDP(u.ctx, err)
 			q.refused++
 			q.waiting, q.next = false, time.Now().Add(q.timers.Pause)
 			q.bad++
@@ -227,7 +227,7 @@ const lateWake = 250 * time.Millisecond
 // wait in the socket, so receive reads once more.
 func (u *udpSocket) receive(buffer []byte, deadline time.Time) (n int, late time.Duration, err error) {
 	_ = u.conn.SetReadDeadline(deadline)
-	if errors.Is(u.own.Err(), context.Canceled) { // the deadline of interrupt may just have been overwritten
+	if errors.Is(u.ctx.Err(), context.Canceled) { // the deadline of interrupt may just have been overwritten
 		return 0, 0, os.ErrDeadlineExceeded
 	}
 	n, err = u.conn.Read(buffer)

@@ -147,9 +147,9 @@ func (c *ZoneClient) askFirst(ctx context.Context, request sampleRequest, types 
 	ask, _ := c.choose(z.servers, false)
 	at := ask[request.turn%len(ask)]
 	replied = slices.Repeat([]firstReply{{zone: z, asked: time.Now()}}, len(types))
-	own, cancel := context.WithTimeout(ctx, samplePatience)
+	sampleCtx, cancel := context.WithTimeout(ctx, samplePatience)
 	defer cancel()
-	replies, _ := c.askTypes(own, at, Query{Name: request.host}, types)
+	replies, _ := c.askTypes(sampleCtx, at, Query{Name: request.host}, types)
 	for i := range replies {
 		replied[i].server, replied[i].reply = at, replies[i]
 	}
@@ -263,7 +263,7 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 	if began.IsZero() {
 		began = time.Now()
 	}
-	own, cancel := context.WithDeadline(ctx, began.Add(samplePatience))
+	sampleCtx, cancel := context.WithDeadline(ctx, began.Add(samplePatience))
 	defer cancel()
 	ask, tries := c.choose(z.servers, request.only)
 	failure := measurement.SampleSilent
@@ -272,7 +272,7 @@ func (c *ZoneClient) step(ctx context.Context, z *zone, name string, request sam
 		at := ask[(request.turn+i)%len(ask)]
 		reply, asked := request.first.reply, true
 		if i > 0 || at != request.first.server {
-			reply, asked = c.ask(own, at, Query{Name: name, Type: request.typ})
+			reply, asked = c.ask(sampleCtx, at, Query{Name: name, Type: request.typ})
 		}
 		switch {
 		case !asked && i == 0, reply.Failure == measurement.DNSOutOfTime && isOver(ctx):

@@ -119,9 +119,9 @@ func (m *roundState) begin(ctx context.Context, s path.Session) report.IdleFact 
 	return report.IdleFact{}
 }
 
-// over reports whether ctx has ended or its deadline has passed: a connection may report a timeout a moment before
+// isOver reports whether ctx has ended or its deadline has passed: a connection may report a timeout a moment before
 // the context does.
-func over(ctx context.Context) bool {
+func isOver(ctx context.Context) bool {
 	deadline, limited := ctx.Deadline()
 	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
 }
@@ -132,7 +132,7 @@ func (m *roundState) observe(ctx context.Context, step time.Duration) (o report.
 	defer s.Close()
 	o = report.IdleObservation{Step: step, Ending: report.IdleUnknown}
 	if o.How = m.begin(ctx, s); o.How != (report.IdleFact{}) {
-		return o, !over(ctx)
+		return o, !isOver(ctx)
 	}
 	began := time.Now()
 	listen, cancel := context.WithTimeout(ctx, step)
@@ -141,7 +141,7 @@ func (m *roundState) observe(ctx context.Context, step time.Duration) (o report.
 	now := time.Now()
 	kept := now.Sub(began)
 	clockJumped := now.Round(0).Sub(began.Round(0))-kept > maxClockError || kept-step > maxClockError
-	if over(ctx) {
+	if isOver(ctx) {
 		return o, false
 	}
 	if err != nil {
@@ -153,7 +153,7 @@ func (m *roundState) observe(ctx context.Context, step time.Duration) (o report.
 	}
 	switch o.Ending {
 	case report.IdleSurvived:
-		return o, !over(ctx)
+		return o, !isOver(ctx)
 	case report.IdleDropped, report.IdleReset:
 		s.Close() // first: the fresh connection may use the same mapping
 		if why := m.compare(ctx); why != (report.IdleFact{}) {
@@ -167,7 +167,7 @@ func (m *roundState) observe(ctx context.Context, step time.Duration) (o report.
 	if o.Ending == report.IdleUnknown {
 		o.After, o.Ended = 0, time.Time{}
 	}
-	return o, !over(ctx)
+	return o, !isOver(ctx)
 }
 
 // prove tests whether a connection is alive after a silence.

@@ -65,7 +65,7 @@ func (r *Round) Run(ctx context.Context) Result {
 	}
 	workers.Wait()
 	return Result{
-		IdleRound: report.IdleRound{Proof: m.proof, Observations: m.observations, Bounds: Judge(m.observations), Complete: !over(ctx)},
+		IdleRound: report.IdleRound{Proof: m.proof, Observations: m.observations, Bounds: Judge(m.observations), Complete: !isOver(ctx)},
 		Without:   out,
 	}
 }

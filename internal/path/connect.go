@@ -71,7 +71,7 @@ func connectFailure(ctx, phase context.Context, err error) (measurement.Failure,
 	switch {
 	case fault == sockerr.Refused, fault == sockerr.Reset:
 		return measurement.Refused, measurement.Detail{Kind: measurement.DetailConnectRST}
-	case ctx.Err() != nil, fault == sockerr.Unknown && timedOut(err) && endsWith(ctx, phase):
+	case ctx.Err() != nil, fault == sockerr.Unknown && timedOut(err) && endsWithRound(ctx, phase):
 		return measurement.OutOfTime, measurement.Detail{Kind: measurement.DetailConnectDeadline}
 	case fault == sockerr.Filtered:
 		return measurement.Unreachable, errorDetail(measurement.DetailPacketFilter, err)
@@ -94,9 +94,9 @@ func lateAfter(phase context.Context) bool {
 
 func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) || isTimeout(err) }
 
-// endsWith reports whether phase, derived from ctx, has the deadline of ctx because its own would be later. A dial
+// endsWithRound reports whether phase, derived from ctx, has the deadline of ctx because its own would be later. A dial
 // may time out a moment before either context reports its end.
-func endsWith(ctx, phase context.Context) bool {
+func endsWithRound(ctx, phase context.Context) bool {
 	round, limited := ctx.Deadline()
 	end, _ := phase.Deadline()
 	return limited && !round.After(end)

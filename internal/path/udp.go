@@ -41,31 +41,31 @@ func (w *Walker) walkUDP(ctx context.Context, t Target) measurement.Outcome {
 	switch {
 	case ctx.Err() != nil:
 	case out.FailedIn == measurement.Finish && out.Failure == measurement.Silent && out.TLS.ConnectionID:
-		out = w.withoutID(ctx, t, out)
+		out = w.repeatWithoutID(ctx, t, out)
 	case out.FailedIn == measurement.Finish && out.Failure == measurement.Silent:
-		if again := walkSession(ctx, w.udpSession(t, devicedtls.New), t); pastFinish(again) {
+		if again := walkSession(ctx, w.udpSession(t, devicedtls.New), t); finishAnswered(again) {
 			return again
 		}
 	case out.FailedIn == measurement.Hello && out.Failure == measurement.Alert:
-		if look := w.lookUDP(ctx, t); look.TLS != nil {
+		if look := w.webHelloUDP(ctx, t); look.TLS != nil {
 			out.Web = &look
 		}
 	}
 	return out
 }
 
-// withoutID repeats a walk whose finish ended in silence after the server had chosen a connection id. If a session
-// without one is refused by an alert, the first session's alert may just have been lost, which a third session
+// repeatWithoutID repeats a walk whose finish ended in silence after the server had chosen a connection id. If a
+// session without one is refused by an alert, the first session's alert may just have been lost, which a third session
 // decides.
-func (w *Walker) withoutID(ctx context.Context, t Target, out measurement.Outcome) measurement.Outcome {
+func (w *Walker) repeatWithoutID(ctx context.Context, t Target, out measurement.Outcome) measurement.Outcome {
 	without := walkSession(ctx, w.udpSession(t, devicedtls.NewWithoutID), t)
-	if !pastFinish(without) {
+	if !finishAnswered(without) {
 		return out
 	}
 	if without.FailedIn == measurement.Finish && ctx.Err() == nil {
 		again := walkSession(ctx, w.udpSession(t, devicedtls.New), t)
 		switch {
-		case pastFinish(again):
+		case finishAnswered(again):
 			return again
 		case again.FailedIn != measurement.Finish || again.Failure != measurement.Silent:
 			return without
@@ -75,15 +75,16 @@ func (w *Walker) withoutID(ctx context.Context, t Target, out measurement.Outcom
 	return out
 }
 
-// pastFinish reports whether the server answered the client's part of the handshake: by its Finished or by an alert.
-func pastFinish(o measurement.Outcome) bool {
+// finishAnswered reports whether the server answered the client's part of the handshake: by its Finished or by an
+// alert.
+func finishAnswered(o measurement.Outcome) bool {
 	_, finished := o.Took(measurement.Finish)
 	return finished || o.FailedIn == measurement.Finish && o.TLS.HasAlert
 }
 
-// lookUDP sends a browser's hello over UDP and reads the server flight, which shows the certificate of an interceptor
-// that does not support the device's cipher suite. It answers nothing.
-func (w *Walker) lookUDP(ctx context.Context, t Target) measurement.Outcome {
+// webHelloUDP sends a browser's hello over UDP and reads the server flight, which shows the certificate of an
+// interceptor that does not support the device's cipher suite. It answers nothing.
+func (w *Walker) webHelloUDP(ctx context.Context, t Target) measurement.Outcome {
 	s := w.udpSession(t, func(random [32]byte) *devicedtls.Client { return devicedtls.NewWide(random, t.Host) })
 	s.out.Client = measurement.Web
 	defer s.Close()
