@@ -1,6 +1,6 @@
-// Package report holds everything that one round found, as plain data. Package survey assembles it, package diagnose
-// adds the findings and the summary, and the collector, the page, the terminal, Markdown and JSON are views of it. It
-// judges nothing, so that every view shows the same verdict.
+// Package report holds everything that the rounds of some hosts found, as plain data. Package survey assembles it,
+// package diagnose adds the findings and the summary, and the collector, the page, the terminal, Markdown and JSON are
+// views of it. It judges nothing, so that every view shows the same verdict.
 package report
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/endpoint-exporter/endpoint_exporter/internal/trust"
 )
 
-// Report is everything that one round found. It is immutable once it is assembled.
+// Report is everything that the rounds of its hosts found. It is immutable once it is assembled.
 type Report struct {
 	Site string // host name of the machine that probed
 	// Configuration names the configuration in use: a file, or the built-in catalogue.
