@@ -94,8 +94,8 @@ func (c *zoneCache) searchDelegation(ctx context.Context, resolvers []netip.Addr
 		next.nextWalking = c.client.options.Now().Add(retryAfter(next.walkingFailures))
 	}
 	if declined != nil {
-		next.replacings++
-		next.nextReplacing = c.client.options.Now().Add(retryAfter(next.replacings))
+		next.replacements++
+		next.nextReplacing = c.client.options.Now().Add(retryAfter(next.replacements))
 	}
 	c.store(&next)
 }

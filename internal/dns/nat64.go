@@ -42,7 +42,7 @@ func (n *NAT64) Close() { n.searches.Close() }
 // Prefixes returns the prefixes with which a resolver synthesises IPv6 addresses (RFC 6147), at most an hour old. It
 // is empty if the resolver synthesises none, or if ctx is done first.
 func (n *NAT64) Prefixes(ctx context.Context, resolver netip.AddrPort) []netip.Prefix {
-	call, err := n.searches.Join(resolver, foundFor, searchBudget, func() *prefixSearch {
+	call, err := n.searches.Join(resolver, foundLifetime, searchBudget, func() *prefixSearch {
 		return &prefixSearch{exchanger: n.exchanger, resolver: resolver}
 	})
 	if err != nil || !call.Wait(ctx) {

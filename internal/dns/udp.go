@@ -102,7 +102,7 @@ func (u *udpSocket) run() {
 		}) {
 			return
 		}
-		u.each(func(q *udpQuestion) { q.report(started, deadline) })
+		u.each(func(q *udpQuestion) { q.reportProgress(started, deadline) })
 		n, late, err := u.receive(buffer[:], deadline)
 		u.each(func(q *udpQuestion) { q.late = max(q.late, late) })
 		u.more = false
@@ -210,8 +210,8 @@ func (u *udpSocket) takeUnusable(q *udpQuestion, reply Reply) {
 	q.edns = false
 }
 
-// report shows the watcher of the exchange that it waits for an answer.
-func (x *exchange) report(started, until time.Time) {
+// reportProgress tells the question's tracker since when, and until when, the exchange waits for an answer.
+func (x *exchange) reportProgress(started, until time.Time) {
 	p := Progress{Asked: started, Sent: x.sent, Until: until, Late: x.late}
 	if x.answered+x.refused > 0 {
 		p = Progress{}

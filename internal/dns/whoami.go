@@ -24,7 +24,7 @@ type viewTest struct {
 // most an hour ago: the servers of name answer with the address of the asker. It returns false if this could not be
 // shown.
 func (c *ZoneClient) SameView(ctx context.Context, resolver netip.AddrPort, name string) bool {
-	call, err := c.views.Join(resolver, foundFor, searchBudget, func() *viewTest {
+	call, err := c.views.Join(resolver, foundLifetime, searchBudget, func() *viewTest {
 		return &viewTest{client: c, resolver: resolver, name: name}
 	})
 	return err == nil && call.Wait(ctx) && call.Computation().same

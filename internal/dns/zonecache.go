@@ -15,16 +15,16 @@ import (
 )
 
 // How long a zone cut or a zone's servers are remembered, and how long after a failed search the next one is made:
-// failedFor, doubled with every failure in a row up to failedForMost.
+// retryInterval, doubled with every failure in a row up to maxRetryInterval.
 const (
-	foundFor      = time.Hour
-	failedFor     = time.Minute
-	failedForMost = 15 * time.Minute
+	foundLifetime    = time.Hour
+	retryInterval    = time.Minute
+	maxRetryInterval = 15 * time.Minute
 )
 
 // retryAfter is the time until the next search after so many failures in a row.
 func retryAfter(failures int) time.Duration {
-	return min(failedForMost, failedFor<<min(failures-1, 10))
+	return min(maxRetryInterval, retryInterval<<min(failures-1, 10))
 }
 
 // Bounds of the zone cache and of one search.
@@ -53,7 +53,7 @@ type zone struct {
 	nextReplacing   time.Time // after all servers have declined: they are not replaced before this time
 	failures        int       // searches that failed in a row
 	walkingFailures int       // walks that failed in a row
-	replacings      int       // walks since found because all servers had declined
+	replacements    int       // walks since found because all servers had declined
 }
 
 // zoneServers are the servers of a zone.
@@ -145,7 +145,7 @@ func (c *zoneCache) cachedCut(name string) (cut zoneCut, valid bool) {
 	defer c.mu.Unlock()
 	cut, known := c.cuts[name]
 	now := c.client.options.Now()
-	return cut, known && (now.Sub(cut.found) < foundFor || now.Before(cut.nextSearch))
+	return cut, known && (now.Sub(cut.found) < foundLifetime || now.Before(cut.nextSearch))
 }
 
 // searchCut finds and stores the zone cut of a name. If that fails, what was found before is kept.
@@ -163,7 +163,7 @@ func (c *zoneCache) searchCut(ctx context.Context, resolvers []netip.AddrPort, n
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	makeRoom(c.cuts, maxNames, func(old zoneCut) bool { return now.Sub(old.found) >= foundFor })
+	makeRoom(c.cuts, maxNames, func(old zoneCut) bool { return now.Sub(old.found) >= foundLifetime })
 	c.cuts[name] = cut
 }
 
@@ -228,7 +228,7 @@ func (c *zoneCache) cachedZone(name string) (z *zone, valid bool) {
 	defer c.mu.Unlock()
 	z = c.zones[name]
 	now := c.client.options.Now()
-	return z, z != nil && (now.Sub(z.found) < foundFor || now.Before(z.nextSearch))
+	return z, z != nil && (now.Sub(z.found) < foundLifetime || now.Before(z.nextSearch))
 }
 
 // searchServers finds and stores the servers of a zone. If that fails, what was found before is kept.
@@ -274,7 +274,7 @@ func (c *zoneCache) store(z *zone) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.client.options.Now()
-	makeRoom(c.zones, maxZones, func(old *zone) bool { return now.Sub(old.found) >= foundFor })
+	makeRoom(c.zones, maxZones, func(old *zone) bool { return now.Sub(old.found) >= foundLifetime })
 	c.zones[z.name] = z
 }
 
@@ -331,7 +331,7 @@ func (c *zoneCache) lookUp(ctx context.Context, resolvers []netip.AddrPort, name
 func (c *zoneCache) forgetCut(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if cut, ok := c.cuts[name]; ok && c.client.options.Now().Sub(cut.found) >= failedFor {
+	if cut, ok := c.cuts[name]; ok && c.client.options.Now().Sub(cut.found) >= retryInterval {
 		delete(c.cuts, name)
 	}
 }

@@ -720,7 +720,7 @@ func TestSampleOldZone(t *testing.T) {
 		if _, ok := n.sample("plain.example.", 0); !ok {
 			t.Fatal("no sample")
 		}
-		pass(2 * foundFor)
+		pass(2 * foundLifetime)
 		n.silence(resolver)
 		began := time.Now()
 		two := []netip.AddrPort{resolvers[0], netip.MustParseAddrPort("192.0.2.11:53")}

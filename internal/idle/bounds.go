@@ -168,7 +168,7 @@ func byAfter(a, b report.IdleObservation) int { return cmp.Compare(a.After, b.Af
 // the server that a longer silence outlived does not count.
 func Judge(observations []report.IdleObservation) report.IdleBounds {
 	var b report.IdleBounds
-	f := findings{steps: tallies(observations)}
+	f := stepResults{steps: tallies(observations)}
 	longer := false // a silence longer than one that ended a connection was survived
 	for _, t := range f.steps {
 		if t.survived > 0 {
@@ -208,8 +208,8 @@ func Judge(observations []report.IdleObservation) report.IdleBounds {
 	return b
 }
 
-// findings is what bounds are derived from.
-type findings struct {
+// stepResults holds the tallies of all steps, and what they show together.
+type stepResults struct {
 	steps        []*tally
 	longest      time.Duration           // silence that any connection survived
 	lost, closed *report.IdleObservation // the shortest that count; nil without one
@@ -217,7 +217,7 @@ type findings struct {
 
 // countEvents counts the ends by events that neither bound explains: a timer that is checked every second ends
 // connections together too.
-func (f *findings) countEvents() (n int) {
+func (f *stepResults) countEvents() (n int) {
 	for _, t := range f.steps {
 		for _, o := range t.events {
 			if !slices.ContainsFunc([]*report.IdleObservation{f.lost, f.closed}, func(end *report.IdleObservation) bool {
@@ -232,7 +232,7 @@ func (f *findings) countEvents() (n int) {
 
 // outlived is the longest silence at whose end a connection still existed and was then ended, if it exceeds the
 // silence of the loss by more than the tolerance; else 0.
-func (f *findings) outlived() (longest time.Duration) {
+func (f *stepResults) outlived() (longest time.Duration) {
 	for _, t := range f.steps {
 		for _, o := range slices.Concat(t.lost, t.closed) {
 			if !o.Ended.IsZero() && !agree(f.lost.After, o.After) {
@@ -243,7 +243,7 @@ func (f *findings) outlived() (longest time.Duration) {
 	return longest
 }
 
-func (f *findings) reason(b *report.IdleBounds) report.IdleReason {
+func (f *stepResults) reason(b *report.IdleBounds) report.IdleReason {
 	switch {
 	case f.lost != nil && f.lost.Ending == report.IdleReset:
 		return report.IdleReasonReset
@@ -259,7 +259,7 @@ func (f *findings) reason(b *report.IdleBounds) report.IdleReason {
 
 // unsteady names the first contradiction, or returns the zero value. events is the number of ends by events; longer is
 // set if a silence was survived that is longer than one which ended a connection.
-func (f *findings) unsteady(events int, longer bool) report.IdleUnsteady {
+func (f *stepResults) unsteady(events int, longer bool) report.IdleUnsteady {
 	if events > 0 {
 		return report.IdleUnsteady{Kind: report.IdleEndedTogether, Connections: events}
 	}
@@ -281,7 +281,7 @@ func (f *findings) unsteady(events int, longer bool) report.IdleUnsteady {
 
 // open is why silences longer than those survived have no result: the first connection without one, or one that ended
 // without another that agrees.
-func (f *findings) open(b *report.IdleBounds) report.IdleOpen {
+func (f *stepResults) open(b *report.IdleBounds) report.IdleOpen {
 	if len(f.steps) == 0 {
 		return report.IdleOpen{Fact: report.IdleFact{Kind: report.IdleNothingMeasured}}
 	}

@@ -149,7 +149,7 @@ func (s *udpSession) Hello(ctx context.Context) bool {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	s.client = s.newClient(random)
-	err := s.exchange(ctx, s.patience.Flight, s.timer(firstRetransmission), devicedtls.FlightComplete)
+	err := s.exchange(ctx, s.patience.Flight, s.firstTimer(firstRetransmission), devicedtls.FlightComplete)
 	took := s.conn.Elapsed()
 	s.out.TLS = s.client.Flight().Seen()
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *udpSession) Finish(ctx context.Context) bool {
 		return s.failLocally(measurement.Finish, err)
 	}
 	patience := scaled(s.patience.Finish, s.trip)
-	timer := s.timer(min(firstRetransmission, max(s.patience.Finish/3, s.trip*3/2)))
+	timer := s.firstTimer(min(firstRetransmission, max(s.patience.Finish/3, s.trip*3/2)))
 	if err := s.exchange(ctx, patience, timer, devicedtls.Done); err != nil {
 		flight := s.client.Flight()
 		return s.failFinish(finishEnd{err: err, patience: patience, accepted: s.client.CipherChanged(), refuses: flight.RefusesSignature})
@@ -197,8 +197,8 @@ func (s *udpSession) Close() {
 	s.close(s.client.Close())
 }
 
-// timer returns the first retransmission timer of a flight, unless the walker has its own.
-func (s *udpSession) timer(first time.Duration) time.Duration {
+// firstTimer returns the first retransmission timer of a flight, unless the walker has its own.
+func (s *udpSession) firstTimer(first time.Duration) time.Duration {
 	return cmp.Or(s.walker.retransmission, first)
 }
 

@@ -46,8 +46,8 @@ const (
 type printer struct {
 	strings.Builder
 	Palette
-	addressWidth int
-	pending      string // heading to write before the next row
+	addressWidth   int
+	pendingHeading string // written before the next row; "": none
 }
 
 // Text writes a view for a person at a terminal: the verdict, each host with its paths and DNS servers, and what to do.
@@ -73,7 +73,7 @@ func Text(w io.Writer, v *View, p Palette) error {
 	} else {
 		t.unprobed(v)
 	}
-	t.tracesOf(v)
+	t.traces(v)
 	t.openVerdicts(v)
 	t.todo(v)
 	_, err := io.WriteString(w, t.String())
@@ -107,9 +107,9 @@ func (t *printer) row(result word, name, address, took, last string) (shown bool
 	if t.OnlyFailures && (result.Text == "" || result.State == report.Up) {
 		return false
 	}
-	if t.pending != "" {
-		t.heading(t.pending)
-		t.pending = ""
+	if t.pendingHeading != "" {
+		t.heading(t.pendingHeading)
+		t.pendingHeading = ""
 	}
 	name = columns.Truncate(name, nameWidth, "…")
 	left := pad("", wordWidth)
@@ -151,7 +151,7 @@ func addressWidth(v *View) int {
 
 // host writes the rows of a host, below a heading if there is a row.
 func (t *printer) host(h *Host) {
-	t.pending = h.Host + " (" + h.Service + ")"
+	t.pendingHeading = h.Host + " (" + h.Service + ")"
 	for i := range h.Paths {
 		t.path(&h.Paths[i])
 	}

@@ -142,8 +142,8 @@ func icmpText(h *report.TraceHop) string {
 	return fmt.Sprintf("ICMP code %d", h.Code)
 }
 
-// tracesOf writes the traces after the table.
-func (t *printer) tracesOf(v *View) {
+// traces writes the traces after the table.
+func (t *printer) traces(v *View) {
 	traced := v.tracedPaths()
 	if len(traced) == 0 {
 		return

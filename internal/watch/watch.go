@@ -25,7 +25,7 @@ type Watch struct {
 	// none.
 	Last, LastFailed *report.Report
 
-	resolvers map[resolverKey]*history[ResolverState]
+	resolvers map[resolverKey]*currentState[ResolverState]
 }
 
 // Path is one path over all rounds.
@@ -36,7 +36,7 @@ type Path struct {
 	Connect, Hello          Durations
 	State                   PathState // in the last round
 
-	history history[PathState]
+	history currentState[PathState]
 }
 
 // PathState is what a change of a path is: two rounds with equal states are no change. It is comparable.
@@ -67,8 +67,8 @@ type Change struct {
 	Resolver *report.Resolver
 }
 
-// history is one state with the time since which it lasts.
-type history[T comparable] struct {
+// currentState is the newest known state, and since when it lasts.
+type currentState[T comparable] struct {
 	state T
 	since time.Time
 	known bool
@@ -76,11 +76,11 @@ type history[T comparable] struct {
 
 // next sets the state of a round. It returns how long the one before lasted, and whether this one differs. The first
 // state is no change.
-func (h *history[T]) next(state T, at time.Time) (lasted time.Duration, changed bool) {
+func (h *currentState[T]) next(state T, at time.Time) (lasted time.Duration, changed bool) {
 	changed = h.known && h.state != state
 	lasted = at.Sub(h.since)
 	if !h.known || changed {
-		*h = history[T]{state, at, true}
+		*h = currentState[T]{state, at, true}
 	}
 	return lasted, changed
 }
@@ -95,7 +95,7 @@ type resolverKey struct {
 func (w *Watch) Add(r *report.Report) []Change {
 	if w.Rounds == 0 {
 		w.Started = r.Started
-		w.resolvers = make(map[resolverKey]*history[ResolverState])
+		w.resolvers = make(map[resolverKey]*currentState[ResolverState])
 	}
 	w.Rounds++
 	w.Finished, w.Last = r.Finished, r
@@ -175,7 +175,7 @@ func (w *Watch) addResolver(changes []Change, at time.Time, h *report.Host, r *r
 	key := resolverKey{h.Endpoint.Key(), r.Lookup.Resolver}
 	known := w.resolvers[key]
 	if known == nil {
-		known = &history[ResolverState]{}
+		known = &currentState[ResolverState]{}
 		w.resolvers[key] = known
 	}
 	state := ResolverState{r.Lookup.Failure, r.Staleness.Verdict}
