@@ -9,7 +9,7 @@ import (
 // exporter is the dashboard of the exporters themselves: whether their rounds take place, end in time, and see what
 // they must. Panels of values over time show the highest five and the median, so that 500 exporters are readable.
 func exporter() dashboard {
-	now := heard("10m")
+	now := lastRounds("10m")
 	// spread shows the five exporters with the highest values in the time shown, and the median of all.
 	spread := func(title, description string, f field, metric string) panel {
 		f.Min, f.NoValue = ptr(0.0), "no data"
@@ -24,10 +24,10 @@ func exporter() dashboard {
 		stat(4, "Exporters", "Exporters of which something was heard in the last 10 minutes.", `count(`+now+`)`,
 			field{Unit: "short", NoValue: "none", Color: &color{Mode: "fixed", FixedColor: "blue"}}),
 		stat(4, "Silent exporters", "Exporters of which nothing was heard for 10 minutes, but something in the last day.",
-			orZero(`count(`+heard("1d")+` unless `+now+`)`, heard("1d")),
+			orZero(`count(`+lastRounds("1d")+` unless `+now+`)`, lastRounds("1d")),
 			field{Unit: "short", NoValue: "never heard of any", Mappings: none, Thresholds: above0(bad)}),
 		stat(4, "Oldest last round", "Age of the last round of the exporter that is furthest behind, of those heard of in the last 10 minutes.",
-			`clamp_min(max(time() - `+now+`), 0)`, field{Unit: "s", Decimals: ptr(0), NoValue: "no round", Thresholds: limits(good, from(180, partly), from(600, bad))}),
+			`clamp_min(max(time() - `+now+`), 0)`, field{Unit: "s", Decimals: ptr(0), NoValue: "no round", Thresholds: limits(good, colourFrom(180, partly), colourFrom(600, bad))}),
 		stat(4, "Paths without a verdict", "Paths that the deadline cut off in the last rounds. A fault of theirs would not be seen.",
 			`sum(last_over_time(endpoint_survey_incomplete_paths{@exporter}[10m]))`,
 			field{Unit: "short", NoValue: "no data", Mappings: none, Thresholds: above0(partly)}),
@@ -49,13 +49,13 @@ func exporter() dashboard {
 					%s
 					or 0 * (%s unless %s) + %d
 					or 0 * %s + %d
-				)`, within(5, faultRanks("max by (@site, fault) ("+faultSeries(func(f fault) bool { return f.effect == impaired && f.ofSite })+")")), heard("1d"), now, silentRank, now, noFault)},
-				{value: "B", header: "Last round", width: 100, field: field{Unit: "s", Decimals: ptr(0)}, expr: `clamp_min(time() - max by (@site) (` + heard("1d") + `), 0)`},
+				)`, indentRest(5, faultRanks("max by (@site, fault) ("+faultSeries(func(f fault) bool { return f.effect == impaired && f.ofSite })+")")), lastRounds("1d"), now, silentRank, now, noFault)},
+				{value: "B", header: "Last round", width: 100, field: field{Unit: "s", Decimals: ptr(0)}, expr: `clamp_min(time() - max by (@site) (` + lastRounds("1d") + `), 0)`},
 				{value: "C", header: "It took", width: 90, field: field{Unit: "s"}, expr: latest(`max by (@site)`, `endpoint_survey_duration_seconds{@exporter}`)},
 				{value: "D", header: "No verdict", width: 100, cell: "color-text", field: field{NoValue: "?", Mappings: none, Thresholds: limits(partly)},
 					expr: latest(`max by (@site)`, `endpoint_survey_incomplete_paths{@exporter}`)},
 				{value: "E", header: "Port 53", width: 130, cell: "color-text", field: field{Mappings: authorityPath, NoValue: "not looked at"},
-					expr: ranked(`max by (@site) (last_over_time(endpoint_dns_authority_path{@exporter, SELECT}[10m]) == 1)`, "state", "ok", "blocked", "intercepted", "not_authoritative")},
+					expr: rankBy(`max by (@site) (last_over_time(endpoint_dns_authority_path{@exporter, SELECT}[10m]) == 1)`, "state", "ok", "blocked", "intercepted", "not_authoritative")},
 				{value: "F", header: "Configuration", width: 115, cell: "color-text", field: field{Mappings: words(word{"0", "refused", bad}, word{"1", "ok", good})},
 					expr: latest(`min by (@site)`, `endpoint_exporter_config_last_reload_successful{@exporter}`)},
 				{value: "G", header: "Loaded", width: 130, field: field{Unit: "dateTimeFromNow"},

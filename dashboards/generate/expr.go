@@ -42,21 +42,21 @@ func perPlace(operator, expr string, labels ...string) string {
 	}
 	return by("site", "exporter") + ` (label_replace(label_replace(
 		` + by("site", "instance") + ` (
-` + indented(indented(expr)) + `
+` + indentAll(indentAll(expr)) + `
 		),
 	"exporter", "$1", "instance", "(.+)"), "exporter", "All", "site", ".+"))`
 }
 
 // sitesBy counts the sites of series by labels.
 func sitesBy(expr string, labels ...string) string {
-	return "count by (" + strings.Join(labels, ", ") + ") (\n" + indented(perPlace("group", expr, labels...)) + "\n)"
+	return "count by (" + strings.Join(labels, ", ") + ") (\n" + indentAll(perPlace("group", expr, labels...)) + "\n)"
 }
 
 // countSites counts the sites of series.
 func countSites(expr string) string { return "count(" + perPlace("group", expr) + ")" }
 
-// heard is the last round of every exporter that was heard of within a window.
-func heard(window string) string {
+// lastRounds is the last round of every exporter that was heard of within a window.
+func lastRounds(window string) string {
 	return `last_over_time(endpoint_survey_last_timestamp_seconds{@exporter}[` + window + `])`
 }
 
@@ -92,7 +92,7 @@ func faultRanks(expr string) string {
 	for rank, f := range faults {
 		ranks = append(ranks, fmt.Sprintf(`label_replace(vector(%d), "fault", %q, "", "")`, rank, f.name))
 	}
-	return "0 * (\n" + indented(expr) + "\n)\n+ on (fault) group_left () (\n" + indented(strings.Join(ranks, "\nor ")) + "\n)"
+	return "0 * (\n" + indentAll(expr) + "\n)\n+ on (fault) group_left () (\n" + indentAll(strings.Join(ranks, "\nor ")) + "\n)"
 }
 
 // The columns of the table of sites: the rank of each site's worst fault, who must act on it, and when it began.
@@ -106,18 +106,18 @@ var (
 	)
 	or %d + %s
 	and on (site, exporter) %s
-	or %s`, within(2, perPlace("max", `endpoint:incident:member`+hostOrSite, "fault")), inIncident, within(2, worstOf(everyFault)),
-		classOffset, within(1, perPlace("min", classRanks)), within(1, worstOf(func(f fault) bool { return f.path })), within(1, worstFault))
+	or %s`, indentRest(2, perPlace("max", `endpoint:incident:member`+hostOrSite, "fault")), inIncident, indentRest(2, worstOf(everyFault)),
+		classOffset, indentRest(1, perPlace("min", classRanks)), indentRest(1, worstOf(func(f fault) bool { return f.path })), indentRest(1, worstFault))
 	worstSince = fmt.Sprintf(`
 	1000 * min by (site, exporter) (
 		%s
 		and on (site, exporter, fault) %s
-	)`, within(2, perPlace("min", `endpoint:fault:since`+hostOrSite, "fault")), within(2, worstOf(everyFault)))
+	)`, indentRest(2, perPlace("min", `endpoint:fault:since`+hostOrSite, "fault")), indentRest(2, worstOf(everyFault)))
 )
 
 // perFault are the current faults of each exporter or site, whatever the number of their hosts.
 func perFault(keep func(fault) bool) string {
-	return "group by (site, instance, fault) (\n" + indented(currentFaults(keep)) + "\n)"
+	return "group by (site, instance, fault) (\n" + indentAll(currentFaults(keep)) + "\n)"
 }
 
 // hostOrSite selects the faults of hosts and those of sites.
@@ -128,36 +128,36 @@ func worstOf(keep func(fault) bool) string {
 	return fmt.Sprintf(`(
 	%s
 	== on (site, exporter) group_left () %s
-)`, within(1, perPlace("min", faultRanks(perFault(keep)), "fault")), within(1, worstFault))
+)`, indentRest(1, perPlace("min", faultRanks(perFault(keep)), "fault")), indentRest(1, worstFault))
 }
 
 // hostsWith counts the hosts of each site with one of some faults.
 func hostsWith(keep func(fault) bool) string {
 	return `count by (site, exporter) (
-` + indented(perPlace("group", currentFaults(keep), "service", "host")) + `
+` + indentAll(perPlace("group", currentFaults(keep), "service", "host")) + `
 )`
 }
 
 // mostFaulty are the sites with most faults in the time shown.
 var mostFaulty = "topk(25, " + perPlace("sum", `count_over_time(endpoint:site:fault{@fault}[$__range] @ end())`) + ")"
 
-// of shows a part and its whole as one text, "26 of 500", in the label part and the label whole; its value is the
-// part.
-func of(part, whole string) string {
+// partOfWhole shows a part and its whole as one text, "26 of 500", in the label part and the label whole; its value is
+// the part.
+func partOfWhole(part, whole string) string {
 	return fmt.Sprintf(`
 	(
 		count_values("part", %[1]s)
 		* on () group_left (whole) count_values("whole", %[2]s)
 	)
-	* on () group_left () (%[1]s)`, within(2, part), within(2, whole))
+	* on () group_left () (%[1]s)`, indentRest(2, part), indentRest(2, whole))
 }
 
 // failures are the failing paths by reason; the value is the number of addresses.
 const failures = `max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target}[10m]))`
 
-// ranked gives each row the position of its label's value among values, so that a table can be sorted by
-// importance. rows has SELECT in place of the matcher of that label.
-func ranked(rows, label string, values ...string) string {
+// rankBy gives each row the position of its label's value among values, so that a table can be sorted by importance.
+// rows has SELECT in place of the matcher of that label.
+func rankBy(rows, label string, values ...string) string {
 	var out []string
 	for i, v := range values {
 		out = append(out, fmt.Sprintf("0 * %s + %d", strings.ReplaceAll(rows, "SELECT", fmt.Sprintf("%s=%q", label, v)), i))
@@ -166,11 +166,11 @@ func ranked(rows, label string, values ...string) string {
 }
 
 // classRanks are the values for classRank.
-var classRanks = ranked(`max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target, SELECT}[10m]))`,
+var classRanks = rankBy(`max by (@path, reason, class) (last_over_time(endpoint_path_failure{@target, SELECT}[10m]))`,
 	"class", classNames()...)
 
 // worstPaths are the failing paths by the rank of their class: at most 200, the worst first.
-var worstPaths = "bottomk(200,\n" + indented(classRanks) + "\n)"
+var worstPaths = "bottomk(200,\n" + indentAll(classRanks) + "\n)"
 
 // classNames lists the classes of reasons, the worst first.
 func classNames() []string {
@@ -181,44 +181,44 @@ func classNames() []string {
 	return out
 }
 
-// beside gives the values of value with the labels of rows, for the same row of a table.
-func beside(rows, labels, value string) string {
+// withLabelsOf gives the values of value with the labels of rows, for the same row of a table.
+func withLabelsOf(rows, labels, value string) string {
 	return "0 * " + rows + "\n+ on (" + labels + ") group_left () " + value
 }
 
-// shown is a metric that is always 1, with the labels that distinguish its series of one path.
-type shown struct{ metric, labels string }
+// infoMetric is a metric that is always 1, with the labels that distinguish its series of one path.
+type infoMetric struct{ metric, labels string }
 
-// whileShown gives each series of an info metric in the last 10 minutes the value that another metric of the path
+// valueDuring gives each series of an info metric in the last 10 minutes the value that another metric of the path
 // had at the same time. With the current value, the certificate of an interceptor that has just gone would look
 // authentic.
-func whileShown(s shown, metric string) string {
+func valueDuring(s infoMetric, metric string) string {
 	return fmt.Sprintf(`min by (@path, %[2]s) (last_over_time((
   %[1]s{@target} * ignoring (%[2]s) group_left () %[3]s{@target}
 )[10m:30s]))`, s.metric, s.labels, metric)
 }
 
-// placed adds the label place, for short legends: the site if there is one, else the exporter without its port, from
-// the label instance, or exporter after perPlace.
-func placed(exporter, expr string) string {
+// withPlaceLabel adds the label place, for short legends: the site if there is one, else the exporter without its port,
+// from the label instance, or exporter after perPlace.
+func withPlaceLabel(exporter, expr string) string {
 	return `label_replace(label_replace(
-` + indented(expr) + `,
+` + indentAll(expr) + `,
 	"place", "$1", "` + exporter + `", "(.+?)(:\\d+)?"), "place", "$1", "site", "(.+)")`
 }
 
-// named adds the label name: the host's first part, where it is a name.
-func named(expr string) string {
+// withNameLabel adds the label name: the host's first part, where it is a name.
+func withNameLabel(expr string) string {
 	return `label_replace(label_replace(
-` + indented(expr) + `,
+` + indentAll(expr) + `,
 	"name", "$1", "host", "(.+)"), "name", "$1", "host", "([^.]*[a-zA-Z][^.]*)[.].+")`
 }
 
-// within indents all lines of an expression but the first, for a place that is deep in another one.
-func within(depth int, expr string) string {
+// indentRest indents all lines of an expression but the first, for a place that is deep in another one.
+func indentRest(depth int, expr string) string {
 	return strings.ReplaceAll(tidy(expr), "\n", "\n"+strings.Repeat("\t", depth))
 }
 
-func indented(expr string) string {
+func indentAll(expr string) string {
 	return "\t\t" + strings.ReplaceAll(tidy(expr), "\n", "\n\t\t")
 }
 
@@ -287,7 +287,7 @@ func verdictRanks(window string) string {
 }
 
 // worstResolvers counts the hosts of each resolver in trouble: at most 200, those with most hosts first.
-var worstResolvers = "topk(200, count by (@site, resolver, verdict) (\n" + indented(resolversInTrouble) + "\n))"
+var worstResolvers = "topk(200, count by (@site, resolver, verdict) (\n" + indentAll(resolversInTrouble) + "\n))"
 
 // resolversInTrouble are those that are stale, suspect or failing, by the label verdict: the verdict, or the reason.
 const resolversInTrouble = `

@@ -80,7 +80,7 @@ func faultNames(keep func(fault) bool) []string {
 	return out
 }
 
-func is(e effect) func(fault) bool { return func(f fault) bool { return f.effect == e } }
+func hasEffect(e effect) func(fault) bool { return func(f fault) bool { return f.effect == e } }
 
 func everyFault(fault) bool { return true }
 

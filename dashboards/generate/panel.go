@@ -22,10 +22,10 @@ func limits(first string, more ...step) *thresholds {
 	return &thresholds{Mode: "absolute", Steps: append([]step{{Color: first}}, more...)}
 }
 
-func from(value float64, color string) step { return step{Color: color, Value: &value} }
+func colourFrom(value float64, color string) step { return step{Color: color, Value: &value} }
 
 // above0 colours every number above zero.
-func above0(color string) *thresholds { return limits(good, from(1, color)) }
+func above0(color string) *thresholds { return limits(good, colourFrom(1, color)) }
 
 func targets(queries []query, instant bool, format string) []target {
 	var out []target
@@ -87,8 +87,8 @@ func stat(w int, title, description, expr string, f field) panel {
 	})
 }
 
-// named shows the name of the value in place of the value.
-func (p panel) named(legend string) panel {
+// showName shows the name of the value in place of the value.
+func (p panel) showName(legend string) panel {
 	p.Targets[0].LegendFormat, p.Options["textMode"] = legend, "name"
 	return p
 }
