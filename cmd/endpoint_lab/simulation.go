@@ -72,14 +72,14 @@ func (s *simulation) run(ctx context.Context, stdout, stderr io.Writer) (err err
 			return usageError{fmt.Errorf("--timetable: %s: %w", c, explain(l, c.where, err))}
 		}
 	}
-	if err := s.publish(l, stdout, stderr); err != nil {
+	if err := s.writeConfig(l, stdout, stderr); err != nil {
 		return err
 	}
-	return s.attend(ctx, l, table, stderr)
+	return s.runUntilDone(ctx, l, table, stderr)
 }
 
-// publish writes the exporter's configuration.
-func (s *simulation) publish(l *lab.Lab, stdout, stderr io.Writer) error {
+// writeConfig writes the exporter's configuration.
+func (s *simulation) writeConfig(l *lab.Lab, stdout, stderr io.Writer) error {
 	if s.configOut == "" {
 		_, err := io.WriteString(stdout, l.Config())
 		return err
@@ -91,8 +91,8 @@ func (s *simulation) publish(l *lab.Lab, stdout, stderr io.Writer) error {
 	return err
 }
 
-// attend runs the timetable and the control server until ctx ends.
-func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, stderr io.Writer) error {
+// runUntilDone runs the timetable and the control server until ctx ends.
+func (s *simulation) runUntilDone(ctx context.Context, l *lab.Lab, table []change, stderr io.Writer) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -110,7 +110,7 @@ func (s *simulation) attend(ctx context.Context, l *lab.Lab, table []change, std
 		})
 	}
 	fmt.Fprintln(stderr, "lab is up; stop it with SIGTERM or Ctrl-C")
-	follow(ctx, table, func(c change) {
+	applyChanges(ctx, table, func(c change) {
 		if err := l.Set(c.where, c.fault); err != nil {
 			fmt.Fprintf(stderr, "endpoint_lab: %v\n", err)
 			return

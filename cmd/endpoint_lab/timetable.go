@@ -40,8 +40,8 @@ func parseTimetable(text string) ([]change, error) {
 	return out, nil
 }
 
-// follow applies each change at its time, until ctx ends.
-func follow(ctx context.Context, table []change, set func(change)) {
+// applyChanges applies each change at its time, until ctx ends.
+func applyChanges(ctx context.Context, table []change, set func(change)) {
 	start := time.Now()
 	for _, c := range table {
 		select {

@@ -34,24 +34,24 @@ func Labels(expr string, known map[string][]string) ([]string, error) {
 	c := checker{known: known}
 	found := c.labels(tree)
 	slices.Sort(found)
-	return found, errors.Join(c.faults...)
+	return found, errors.Join(c.errs...)
 }
 
 // checker walks one expression from its leaves up; what each node yields is the set of labels that its series may have.
 type checker struct {
-	known  map[string][]string
-	faults []error
+	known map[string][]string
+	errs  []error
 }
 
-func (c *checker) fault(format string, args ...any) {
-	c.faults = append(c.faults, fmt.Errorf(format, args...))
+func (c *checker) errorf(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
 }
 
-// need reports the names that are not among the labels of node.
-func (c *checker) need(have, names []string, node parser.Node) {
+// requireLabels reports the names that are not among have, the labels of node.
+func (c *checker) requireLabels(have, names []string, node parser.Node) {
 	for _, name := range names {
 		if !slices.Contains(have, name) {
-			c.fault("label %q cannot be in %s", name, node)
+			c.errorf("label %q cannot be in %s", name, node)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (c *checker) labels(node parser.Expr) []string {
 	case *parser.NumberLiteral, *parser.StringLiteral, *parser.DurationExpr:
 		return nil
 	}
-	c.fault("%T is not known here: %s", node, node)
+	c.errorf("%T is not known here: %s", node, node)
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 	}
 	own, ok := c.known[name]
 	if !ok {
-		c.fault("metric %q does not exist: %s", name, s)
+		c.errorf("metric %q does not exist: %s", name, s)
 		return nil
 	}
 	all := union(own, TargetLabels)
@@ -93,7 +93,7 @@ func (c *checker) selector(s *parser.VectorSelector) []string {
 		if m.Name == model.MetricNameLabel {
 			continue
 		}
-		c.need(all, []string{m.Name}, s)
+		c.requireLabels(all, []string{m.Name}, s)
 		c.value(m, closedValues(name)[m.Name], s)
 		if only, ok := c.known[variant(name, m.Name, m.Value)]; ok && m.Type == labels.MatchEqual {
 			have = union(only, TargetLabels)
@@ -120,7 +120,7 @@ func (c *checker) value(m *labels.Matcher, values []string, s *parser.VectorSele
 	}
 	for _, v := range wanted {
 		if !slices.Contains(values, v) {
-			c.fault("label %q is never %q: %s", m.Name, v, s)
+			c.errorf("label %q is never %q: %s", m.Name, v, s)
 		}
 	}
 }
@@ -130,7 +130,7 @@ func (c *checker) aggregate(a *parser.AggregateExpr) []string {
 	if a.Param != nil {
 		c.labels(a.Param)
 	}
-	c.need(have, a.Grouping, a.Expr)
+	c.requireLabels(have, a.Grouping, a.Expr)
 	var out []string
 	switch {
 	case a.Op == parser.TOPK || a.Op == parser.BOTTOMK: // grouping chooses, it does not merge
@@ -155,10 +155,10 @@ func (c *checker) binary(b *parser.BinaryExpr) []string {
 	}
 	m := b.VectorMatching
 	if m.On {
-		c.need(left, m.MatchingLabels, b.LHS)
-		c.need(right, m.MatchingLabels, b.RHS)
+		c.requireLabels(left, m.MatchingLabels, b.LHS)
+		c.requireLabels(right, m.MatchingLabels, b.RHS)
 	} else {
-		c.need(union(left, right), m.MatchingLabels, b)
+		c.requireLabels(union(left, right), m.MatchingLabels, b)
 	}
 	if b.Op == parser.LOR {
 		return union(left, right)
@@ -170,10 +170,10 @@ func (c *checker) binary(b *parser.BinaryExpr) []string {
 	case b.Op.IsSetOperator():
 		return left
 	case m.Card == parser.CardManyToOne:
-		c.need(right, m.Include, b.RHS)
+		c.requireLabels(right, m.Include, b.RHS)
 		return union(left, m.Include)
 	case m.Card == parser.CardOneToMany:
-		c.need(left, m.Include, b.LHS)
+		c.requireLabels(left, m.Include, b.LHS)
 		return union(right, m.Include)
 	case m.On:
 		return slices.Clone(m.MatchingLabels)
@@ -186,10 +186,10 @@ func (c *checker) binary(b *parser.BinaryExpr) []string {
 // it.)
 func (c *checker) match(left, right []string, b *parser.BinaryExpr) {
 	if only := minus(left, right); len(only) > 0 {
-		c.fault("only the left side has %q: %s", only, b)
+		c.errorf("only the left side has %q: %s", only, b)
 	}
 	if only := minus(right, left); len(only) > 0 {
-		c.fault("only the right side has %q: %s", only, b)
+		c.errorf("only the right side has %q: %s", only, b)
 	}
 }
 
@@ -212,7 +212,7 @@ func (c *checker) call(f *parser.Call) []string {
 		}
 		for _, arg := range sources {
 			if s, ok := arg.(*parser.StringLiteral); ok && s.Val != "" { // "" sets a constant
-				c.need(have, []string{s.Val}, f.Args[0])
+				c.requireLabels(have, []string{s.Val}, f.Args[0])
 			}
 		}
 		if s, ok := f.Args[1].(*parser.StringLiteral); ok {
