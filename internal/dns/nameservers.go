@@ -133,8 +133,8 @@ func (s *nameServers) reserve(ctx context.Context, at netip.AddrPort, questions 
 	return wait, true
 }
 
-// heard records whether the server answered.
-func (s *nameServers) heard(at netip.AddrPort, answered bool) {
+// recordOutcome records whether the server answered.
+func (s *nameServers) recordOutcome(at netip.AddrPort, answered bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()

@@ -32,8 +32,8 @@ type port53 struct {
 	intercepted   bool
 }
 
-// heard records one exchange.
-func (p *port53) heard(at netip.AddrPort, r *Reply, now time.Time) {
+// recordExchange records the reply of a server, or that none came.
+func (p *port53) recordExchange(at netip.AddrPort, r *Reply, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.Received.IsZero() {

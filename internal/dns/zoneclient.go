@@ -366,8 +366,8 @@ func (c *ZoneClient) askTypes(ctx context.Context, at netip.AddrPort, q Query, t
 		if reply.Failure == measurement.DNSOutOfTime {
 			continue // tells nothing about the server
 		}
-		c.servers.heard(at, !reply.Received.IsZero())
-		c.port53.heard(at, reply, c.options.Now())
+		c.servers.recordOutcome(at, !reply.Received.IsZero())
+		c.port53.recordExchange(at, reply, c.options.Now())
 	}
 	return replies, true
 }

@@ -27,14 +27,14 @@ type hostState struct {
 	options      staleness.Options
 	unconfigured bool // only the resolvers are asked, and nothing is remembered
 
-	mu         sync.Mutex // guards the fields below; staleness.Host is not safe for concurrent use
-	judge      *staleness.Host
-	histories  map[netip.AddrPort]*addressHistory      // by resolver
-	latest     map[netip.AddrPort]staleness.Assessment // by resolver, of the newest round that ended
-	turn       int                                     // selects the authoritative server of the next sample
-	zone       []netip.Addr                            // addresses of the newest round with a valid sample
-	unlisted   []netip.AddrPort                        // servers of the zone that the configuration does not list
-	confirming time.Time                               // when a suspicion was last to be confirmed
+	mu            sync.Mutex // guards the fields below; staleness.Host is not safe for concurrent use
+	judge         *staleness.Host
+	histories     map[netip.AddrPort]*addressHistory      // by resolver
+	latest        map[netip.AddrPort]staleness.Assessment // by resolver, of the newest round that ended
+	turn          int                                     // selects the authoritative server of the next sample
+	zone          []netip.Addr                            // addresses of the newest round with a valid sample
+	unlisted      []netip.AddrPort                        // servers of the zone that the configuration does not list
+	lastRequested time.Time                               // when samples were last requested to confirm a suspicion
 }
 
 func newHostState(host string, c staleness.Constants, o staleness.Options) *hostState {
@@ -63,8 +63,8 @@ func (h *hostState) begin(now time.Time) {
 	h.judge.Begin(now)
 }
 
-// answered records the answers of one resolver.
-func (h *hostState) answered(l *measurement.Lookup) {
+// recordAnswers records the answers of one resolver.
+func (h *hostState) recordAnswers(l *measurement.Lookup) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range l.Answers {
@@ -79,8 +79,8 @@ func (h *hostState) lastOwner(typ uint16) string {
 	return h.judge.LastOwner(typ)
 }
 
-// ownerAnswered records the answer of a resolver to the question for lastOwner.
-func (h *hostState) ownerAnswered(a *measurement.Answer) {
+// recordOwnerAnswer records the answer of a resolver to the question for lastOwner.
+func (h *hostState) recordOwnerAnswer(a *measurement.Answer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.judge.OwnerAnswer(a)
@@ -93,15 +93,15 @@ func (h *hostState) wantsUpstream(now time.Time) []netip.AddrPort {
 	return h.judge.WantsUpstream(now)
 }
 
-// upstream records whether a resolver reaches the zone.
-func (h *hostState) upstream(resolver netip.AddrPort, asked time.Time, reaches bool) {
+// recordUpstream records whether a resolver reaches the zone.
+func (h *hostState) recordUpstream(resolver netip.AddrPort, asked time.Time, reaches bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.judge.Upstream(resolver, asked, reaches)
 }
 
-// sampled records direct samples.
-func (h *hostState) sampled(samples []measurement.Sample) {
+// recordSamples records direct samples.
+func (h *hostState) recordSamples(samples []measurement.Sample) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range samples {
@@ -109,14 +109,14 @@ func (h *hostState) sampled(samples []measurement.Sample) {
 	}
 }
 
-// intercepted records that something on the path answers for the authoritative servers, which voids this round's
+// recordInterception records that something on the path answers for the authoritative servers, which voids this round's
 // samples.
-func (h *hostState) intercepted(now time.Time) {
+func (h *hostState) recordInterception(now time.Time) {
 	samples := make([]measurement.Sample, len(dns.Types))
 	for i, typ := range dns.Types {
 		samples[i] = measurement.Sample{Type: typ, Asked: now, Received: now, Failure: measurement.SampleIntercepted}
 	}
-	h.sampled(samples)
+	h.recordSamples(samples)
 }
 
 // wants returns the samples that would confirm or refute a suspicion against a resolver. Once a resolver is proved to
@@ -130,12 +130,12 @@ func (h *hostState) wants(now time.Time) []staleness.Request {
 		proved = proved || a.Verdict == staleness.Stale
 		suspected = suspected || a.Verdict == staleness.Suspect
 	}
-	if proved && !suspected && now.Sub(h.confirming) < 2*h.constants.Spacing {
+	if proved && !suspected && now.Sub(h.lastRequested) < 2*h.constants.Spacing {
 		return nil
 	}
 	out := h.judge.Wants(now)
 	if len(out) > 0 {
-		h.confirming = now
+		h.lastRequested = now
 	}
 	return out
 }

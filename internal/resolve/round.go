@@ -23,9 +23,9 @@ type Round struct {
 	patience time.Duration // of a look-up
 	trackers []dns.Tracker // of the look-ups, by resolver
 
-	arrivals chan struct{} // receives a value for every look-up that ends; closed after the last
-	first    chan struct{} // closed when the first resolver has answered
-	lookedUp chan struct{} // closed after the last look-up
+	arrivals    chan struct{} // receives a value for every look-up that ends; closed after the last
+	firstAnswer chan struct{} // closed when the first resolver has answered
+	lookedUp    chan struct{} // closed after the last look-up
 
 	mu       sync.Mutex            // guards the fields below until lookedUp is closed
 	lookups  []*measurement.Lookup // by resolver; nil until it ends
@@ -43,7 +43,7 @@ func (h *Host) Begin(ctx context.Context, patience time.Duration) *Round {
 	resolvers := len(h.service.resolvers)
 	r := &Round{
 		service: h.service, host: h.state, ctx: ctx, patience: patience,
-		arrivals: make(chan struct{}, resolvers), first: make(chan struct{}), lookedUp: make(chan struct{}),
+		arrivals: make(chan struct{}, resolvers), firstAnswer: make(chan struct{}), lookedUp: make(chan struct{}),
 		lookups: make([]*measurement.Lookup, resolvers), trackers: make([]dns.Tracker, resolvers), done: make(chan struct{}),
 	}
 	h.state.begin(h.service.now())
@@ -165,7 +165,7 @@ func (r *Round) run() {
 		r.testUpstream()
 	}
 	if r.intercepted() {
-		r.host.intercepted(r.service.now())
+		r.host.recordInterception(r.service.now())
 		valid = nil
 	}
 	r.conclude(valid)
@@ -196,11 +196,11 @@ func (r *Round) lookUp(owners *sync.WaitGroup) {
 		r.lookups[i] = &l
 		r.prefixes = append(r.prefixes, prefixes...)
 		r.mu.Unlock()
-		r.host.answered(&l)
+		r.host.recordAnswers(&l)
 		switch l.Failure {
 		case measurement.DNSOK, measurement.DNSNXDomain, measurement.DNSNoAddress:
 			r.service.answered.Store(true)
-			once.Do(func() { close(r.first) })
+			once.Do(func() { close(r.firstAnswer) })
 		case measurement.DNSServFail, measurement.DNSRefused, measurement.DNSRcode, measurement.DNSMalformed, measurement.DNSLoop,
 			measurement.DNSTimeout, measurement.DNSUnreachable, measurement.DNSOutOfTime:
 		}
@@ -223,7 +223,7 @@ func (r *Round) askLastOwners(l *measurement.Lookup, owners *sync.WaitGroup) {
 		q := dns.Query{Name: owner, Type: answer.Type, Recursive: true, Patience: r.patience}
 		owners.Go(func() {
 			answer := r.service.exchanger.Exchange(r.ctx, l.Resolver, q).Answer
-			r.host.ownerAnswered(&answer)
+			r.host.recordOwnerAnswer(&answer)
 		})
 	}
 }
@@ -233,7 +233,7 @@ func (r *Round) askLastOwners(l *measurement.Lookup, owners *sync.WaitGroup) {
 func (r *Round) resolverAnswered() bool {
 	if !r.service.answered.Load() {
 		select {
-		case <-r.first:
+		case <-r.firstAnswer:
 		case <-r.lookedUp:
 		}
 	}
@@ -250,7 +250,7 @@ func (r *Round) sample() []measurement.Sample {
 	if !c.TestInterception(r.ctx, h.name(), false)() || r.intercepted() {
 		return nil
 	}
-	h.sampled(out)
+	h.recordSamples(out)
 	if !slices.ContainsFunc(out, func(s measurement.Sample) bool { return s.Failure == "" }) {
 		return nil
 	}
@@ -281,7 +281,7 @@ func (r *Round) confirm() (valid []measurement.Sample) {
 			return valid
 		}
 		for _, s := range samples {
-			h.sampled(s)
+			h.recordSamples(s)
 			valid = append(valid, s...)
 		}
 	}
@@ -296,7 +296,7 @@ func (r *Round) testUpstream() {
 	share.Each(len(wants), func(i int) {
 		asked := s.now()
 		if reaches, ok := s.zoneClient.Reaches(r.ctx, s.resolvers, wants[i], h.name()); ok {
-			h.upstream(wants[i], asked, reaches)
+			h.recordUpstream(wants[i], asked, reaches)
 		}
 	})
 }

@@ -171,7 +171,7 @@ func rootProblem(f devicecert.Finding) string {
 
 // checkSize returns an error for a key that signatures cannot be checked with at a bounded cost.
 func checkSize(c *devicecert.Certificate) error {
-	if !bounded(c.PublicKey()) {
+	if !hasBoundedCost(c.PublicKey()) {
 		return fmt.Errorf("the RSA key is larger than %d bits", devicecert.MaxRSABits)
 	}
 	return nil

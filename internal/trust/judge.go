@@ -53,7 +53,7 @@ func (a *Anchor) judge(s *Subject, list []*devicecert.Certificate) Judgement {
 		PublicKeySHA256: hex.EncodeToString(sum[:]),
 		NotBefore:       leaf.NotBefore,
 		NotAfter:        leaf.NotAfter,
-		SelfSigned:      bounded(leaf.PublicKey()) && leaf.SelfSigned(),
+		SelfSigned:      hasBoundedCost(leaf.PublicKey()) && leaf.SelfSigned(),
 		NamesHost:       namesHost(leaf, s.Host),
 		Expected:        a.expected,
 		Unjudged:        a.none,
@@ -102,7 +102,7 @@ func (a *Anchor) judge(s *Subject, list []*devicecert.Certificate) Judgement {
 	return j
 }
 
-// finding is what the rules of one kind of client say about a list.
+// finding is the result of the rules of one kind of client for a list.
 type finding struct {
 	authentic bool
 	// verdict is WrongIssuer, ForgedIssuer or Unrooted of a list that is not authentic; Unfit, Expired (a certificate

@@ -604,7 +604,7 @@ func TestHugeRSAKeysCostNothing(t *testing.T) {
 		t.Errorf("as an anchor: %v", err)
 	}
 	arm := mint(t, nil, spec{subject: named(t, "ARM Bootstrap CA"), ca: true})
-	if bounded(huge) || !bounded(arm.cert.PublicKey) {
+	if hasBoundedCost(huge) || !hasBoundedCost(arm.cert.PublicKey) {
 		t.Error("the bound of keys")
 	}
 	if c := devicecert.Parse(arm.cert.Raw); c.SignedBy(huge) {

@@ -51,8 +51,8 @@ func (s *signatureCache) signed(child, parent *devicecert.Certificate) bool {
 	return true
 }
 
-// bounded reports whether a signature can be checked with a key at a bounded cost.
-func bounded(key crypto.PublicKey) bool {
+// hasBoundedCost reports whether a signature can be checked with a key at a bounded cost.
+func hasBoundedCost(key crypto.PublicKey) bool {
 	r, ok := key.(*rsa.PublicKey)
 	return !ok || r.N.BitLen() <= devicecert.MaxRSABits
 }
@@ -67,13 +67,13 @@ type search struct {
 	names      []certificateNames               // of list
 	checksLeft int                              // signatures that may still be checked
 	incomplete bool                             // a signature was left unchecked: false from authentic proves nothing
-	signer     map[*devicecert.Certificate]bool // the certificates whose search has begun, and the result
+	searched   map[*devicecert.Certificate]bool // the certificates whose search has begun, and the result
 }
 
 type certificateNames struct{ issuer, subject Name }
 
 func (a *Anchor) newSearch(list []*devicecert.Certificate) *search {
-	s := &search{anchor: a, list: list, checksLeft: maxChecks(len(a.roots)), signer: make(map[*devicecert.Certificate]bool)}
+	s := &search{anchor: a, list: list, checksLeft: maxChecks(len(a.roots)), searched: make(map[*devicecert.Certificate]bool)}
 	for _, c := range list {
 		s.names = append(s.names, certificateNames{nameOf(c.Issuer, c.RawIssuer), nameOf(c.Subject, c.RawSubject)})
 	}
@@ -93,14 +93,14 @@ func (s *search) signed(child, parent *devicecert.Certificate) bool {
 // list.
 func (s *search) authentic(i int) bool {
 	c := s.list[i]
-	if known, begun := s.signer[c]; begun {
+	if known, begun := s.searched[c]; begun {
 		return known
 	}
-	s.signer[c] = false
+	s.searched[c] = false
 	found := s.byAnchor(c) || slices.ContainsFunc(s.issuers(i), func(k int) bool {
 		return s.signed(c, s.list[k]) && s.authentic(k)
 	})
-	s.signer[c] = found
+	s.searched[c] = found
 	return found
 }
 
@@ -129,7 +129,7 @@ func (s *search) unchecked() (i int, ok bool) {
 			continue
 		}
 		for _, k := range s.issuers(i) {
-			if key := s.list[k].PublicKey(); s.authentic(k) && (key == nil || !bounded(key)) {
+			if key := s.list[k].PublicKey(); s.authentic(k) && (key == nil || !hasBoundedCost(key)) {
 				return k, true
 			}
 		}

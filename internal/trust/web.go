@@ -86,7 +86,7 @@ func verify(roots *x509.CertPool, sent []*x509.Certificate, now time.Time) (f fi
 			}
 			pool := x509.NewCertPool()
 			for _, c := range sent[1:] {
-				if bounded(c.PublicKey) {
+				if hasBoundedCost(c.PublicKey) {
 					pool.AddCert(prepare(c))
 				}
 			}

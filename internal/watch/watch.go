@@ -36,7 +36,7 @@ type Path struct {
 	Connect, Hello          Durations
 	State                   PathState // in the last round
 
-	history currentState[PathState]
+	current currentState[PathState]
 }
 
 // PathState is what a change of a path is: two rounds with equal states are no change. It is comparable.
@@ -149,8 +149,8 @@ func (w *Watch) addPath(changes []Change, at time.Time, h *report.Host, p *repor
 			}
 		}
 	}
-	before := path.history.state
-	lasted, changed := path.history.next(state, at)
+	before := path.current.state
+	lasted, changed := path.current.next(state, at)
 	if !changed {
 		return changes
 	}
