@@ -77,7 +77,7 @@ func (k *idleCommand) run(ctx context.Context, stdout, stderr io.Writer) int {
 		return fail(stderr, "idle", exitUnknown, errors.New("interrupted before the path was probed to its end"))
 	}
 	probed := &rep.Hosts[0].Paths[0]
-	first := idle.Walked(probed)
+	first := idle.DeviceWalk(probed)
 	if first == nil {
 		progress.stop()
 		code := exitUnhealthy

@@ -64,32 +64,32 @@ type outgoing struct {
 
 // Client is the device's side of one DTLS session. It is not safe for concurrent use.
 type Client struct {
-	random   [32]byte
-	body     func(random [32]byte, cookie []byte) []byte // of the hello
-	offersID bool
-	mtu      int // maximum size in bytes of a datagram of Send; handshake messages are fragmented to fit
-	state    state
-	helloSeq uint16 // message number of the current hello
-	cookie   []byte
-	cookies  int // cookies answered
-	out      []outgoing
-	nextSeq  [2]uint64 // next record number, by epoch
-	replay   [2]replayWindow
-	epoch    uint16  // of the records that are accepted: 1 once the server's ChangeCipherSpec has taken effect
-	ccsSeen  bool    // ChangeCipherSpec was received in answer to Finish
-	early    *record // the first handshake record of epoch 1 that came in epoch 0
+	random     [32]byte
+	buildHello func(random [32]byte, cookie []byte) []byte // returns the body of the hello
+	offersID   bool
+	mtu        int // maximum size in bytes of a datagram of Send; handshake messages are fragmented to fit
+	state      state
+	helloSeq   uint16 // message number of the current hello
+	cookie     []byte
+	cookies    int // cookies answered
+	out        []outgoing
+	nextSeq    [2]uint64 // next record number, by epoch
+	replay     [2]replayWindow
+	epoch      uint16  // of the records that are accepted: 1 once the server's ChangeCipherSpec has taken effect
+	ccsSeen    bool    // ChangeCipherSpec was received in answer to Finish
+	early      *record // the first handshake record of epoch 1 that came in epoch 0
 
-	in           reassembler
-	secondSeq    uint16 // number of the first message after the server flight
-	unread       []byte // what followed the server flight in its last datagram
-	fragments    []byte // what followed the server flight in its last record
-	flight       *devicetls.Flight
-	discarded    bool   // one flight was discarded
-	messageBytes int    // size of the server's messages
-	transcript   []byte // the hello and the server flight, until Finish
-	answer       *devicetls.Answer
-	received     [][]byte
-	ended        error // the error that ended the session, returned by every later Take
+	in              reassembler
+	nextFlightSeq   uint16 // number of the first message after the server flight
+	unread          []byte // what followed the server flight in its last datagram
+	unreadFragments []byte // what followed the server flight in its last record
+	flight          *devicetls.Flight
+	discarded       bool   // one flight was discarded
+	messageBytes    int    // size of the server's messages
+	transcript      []byte // the hello and the server flight, until Finish
+	answer          *devicetls.Answer
+	received        [][]byte
+	ended           error // the error that ended the session, returned by every later Take
 }
 
 // New returns a client with the hello of a device on Linux or Mbed OS, which offers a connection id. The hello is its
@@ -110,8 +110,8 @@ func NewWide(random [32]byte, host string) *Client {
 	return newClient(random, false, func(random [32]byte, cookie []byte) []byte { return wideHello(random, cookie, host) })
 }
 
-func newClient(random [32]byte, offersID bool, body func(random [32]byte, cookie []byte) []byte) *Client {
-	c := &Client{random: random, offersID: offersID, body: body, mtu: DefaultMTU}
+func newClient(random [32]byte, offersID bool, buildHello func(random [32]byte, cookie []byte) []byte) *Client {
+	c := &Client{random: random, offersID: offersID, buildHello: buildHello, mtu: DefaultMTU}
 	c.newFlight()
 	c.setHello(0)
 	return c
@@ -134,7 +134,7 @@ func (c *Client) CookieSeen() bool { return c.cookies > 0 }
 // setHello makes the hello with this message number the current flight. The transcript begins with the last hello: one
 // that was answered by a HelloVerifyRequest is not part of it (RFC 6347 §4.2.1).
 func (c *Client) setHello(seq uint16) {
-	hello := message{devicetls.Message{Type: devicetls.TypeClientHello, Body: c.body(c.random, c.cookie)}, seq}
+	hello := message{devicetls.Message{Type: devicetls.TypeClientHello, Body: c.buildHello(c.random, c.cookie)}, seq}
 	c.helloSeq = seq
 	c.out = []outgoing{{contentType: devicetls.RecordHandshake, version: versionHello, message: hello}}
 	c.transcript = hello.appendWhole(nil)
@@ -210,11 +210,11 @@ func (c *Client) Take(datagram []byte) (Step, error) {
 
 // takeUnread processes what followed the server flight.
 func (c *Client) takeUnread() (Step, error) {
-	fragments, datagram := c.fragments, c.unread
+	fragments, datagram := c.unreadFragments, c.unread
 	if len(fragments)+len(datagram) == 0 {
 		return NotDTLS, nil
 	}
-	c.fragments, c.unread = nil, nil
+	c.unreadFragments, c.unread = nil, nil
 	step, err := c.takeFragments(fragments)
 	if err != nil {
 		return step, err
@@ -355,7 +355,7 @@ func (c *Client) takeFragments(body []byte) (Step, error) {
 			return step, err
 		}
 		if s == FlightComplete {
-			c.fragments = bytes.Clone(body)
+			c.unreadFragments = bytes.Clone(body)
 			break
 		}
 	}
@@ -369,7 +369,7 @@ func (c *Client) takeFragment(f fragment) (Step, error) {
 	case f.messageType == typeHelloVerifyRequest:
 		return c.takeCookie(f), nil
 	case f.seq < c.in.next:
-		if c.state == finishSent && f.seq == c.secondSeq-1 {
+		if c.state == finishSent && f.seq == c.nextFlightSeq-1 {
 			return Resend, nil
 		}
 		return Waiting, nil
@@ -416,7 +416,7 @@ func (c *Client) takeMessage(m message) (Step, error) {
 				return Resend, nil
 			}
 			c.state = flightComplete
-			c.early, c.secondSeq = nil, c.in.next
+			c.early, c.nextFlightSeq = nil, c.in.next
 			c.in = reassembler{next: c.in.next} // a device keeps nothing from one flight to the next
 			return FlightComplete, nil
 		}

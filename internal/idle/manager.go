@@ -39,10 +39,10 @@ type Manager struct {
 	paths  map[path.Target]*pathState // by target without address
 	inUse  int                        // connections that rounds may have open
 
-	wake chan struct{} // the scheduler must look again
-	ctx  context.Context
-	stop context.CancelFunc
-	busy sync.WaitGroup // the scheduler and the rounds
+	wake    chan struct{} // the scheduler must look again
+	ctx     context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup // the scheduler and the rounds
 }
 
 // pathState is one path and its results.
@@ -71,7 +71,7 @@ func (p *pathState) interrupt() {
 func NewManager(logger *slog.Logger) *Manager {
 	m := &Manager{logger: logger, pace: NewPacer(OpeningInterval), paths: make(map[path.Target]*pathState), wake: make(chan struct{}, 1)}
 	m.ctx, m.stop = context.WithCancel(context.Background())
-	m.busy.Go(m.schedule)
+	m.running.Go(m.schedule)
 	return m
 }
 
@@ -123,7 +123,7 @@ func (m *Manager) Observe(rep *report.Report) {
 		for j := range h.Paths {
 			reported := &h.Paths[j]
 			p := m.paths[path.TargetFor(h.Endpoint, reported.Path, netip.Addr{})]
-			walk := Walked(reported)
+			walk := DeviceWalk(reported)
 			if p == nil || walk == nil {
 				continue
 			}
@@ -141,9 +141,9 @@ func (m *Manager) Observe(rep *report.Report) {
 	m.changed()
 }
 
-// Walked returns the walk of the address that a device would connect to; nil if none may be connected
-// to: not a sinkhole, and not an address that the zone has withdrawn.
-func Walked(p *report.Path) *report.Walk {
+// DeviceWalk returns the walk to the address that a device would connect to; nil if none may be connected to: not a
+// sinkhole, and not an address that the zone has withdrawn.
+func DeviceWalk(p *report.Path) *report.Walk {
 	for i := range p.Walks {
 		w := &p.Walks[i]
 		switch {
@@ -181,7 +181,7 @@ func (m *Manager) Bounds(e *config.Endpoint, configured measurement.Path) *repor
 // Close ends every round and waits until the connections are closed.
 func (m *Manager) Close() {
 	m.stop()
-	m.busy.Wait()
+	m.running.Wait()
 }
 
 // changed wakes the scheduler. mu is held.
@@ -244,7 +244,7 @@ func (m *Manager) start(p *pathState, connections int) {
 			m.changed()
 		},
 	}
-	m.busy.Go(func() {
+	m.running.Go(func() {
 		defer cancel()
 		m.finish(p, round.Steps, round.Run(ctx))
 	})
