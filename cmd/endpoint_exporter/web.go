@@ -287,9 +287,9 @@ type refusal struct {
 }
 
 // parseProbe parses the parameters of a request to /probe, and decides whether the configuration permits it.
-func parseProbe(query url.Values, cfg *config.Config) (host string, asked config.Asked, refused *refusal) {
-	refuse := func(code int, format string, values ...any) (string, config.Asked, *refusal) {
-		return "", config.Asked{}, &refusal{code, fmt.Sprintf(format, values...)}
+func parseProbe(query url.Values, cfg *config.Config) (host string, asked config.ProbeRequest, refused *refusal) {
+	refuse := func(code int, format string, values ...any) (string, config.ProbeRequest, *refusal) {
+		return "", config.ProbeRequest{}, &refusal{code, fmt.Sprintf(format, values...)}
 	}
 	if !query.Has("target") {
 		return refuse(http.StatusBadRequest, "parameter target is missing: %s?target=HOST", probePath)
@@ -310,7 +310,7 @@ func parseProbe(query url.Values, cfg *config.Config) (host string, asked config
 		return refuse(http.StatusBadRequest, "parameter target: %v", err)
 	}
 	transport, port, client := query.Get("transport"), query.Get("port"), query.Get("client")
-	if asked, err = config.ParseAsked(transport, port, client); err != nil {
+	if asked, err = config.ParseProbeRequest(transport, port, client); err != nil {
 		return refuse(http.StatusBadRequest, "%v", err)
 	}
 	if len(cfg.EndpointsOf(host)) > 0 {

@@ -30,7 +30,7 @@ func (l *Loaded) Endpoint(t Target, a AdHoc) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, err
 	}
-	asked, err := t.asked(a.Client)
+	asked, err := t.probeRequest(a.Client)
 	if err != nil {
 		return Endpoint{}, err
 	}

@@ -125,7 +125,7 @@ func TestCombine(t *testing.T) {
 			first := catalogue{name: "first", trust: anchor("A"), endpoints: endpoint("a.example")}
 			test.second.name = "second"
 			c := defaults()
-			if got := c.combine([]catalogue{first, test.second}); !slices.Equal(got, test.want) {
+			if got := c.addCatalogues([]catalogue{first, test.second}); !slices.Equal(got, test.want) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 			if got := c.Trust["cloud"].PublicKey; got != "A" {

@@ -58,7 +58,7 @@ func (r *reader) parse(data []byte) *Config {
 	r.checkClientCertificate(c.ClientCertificate)
 	r.expand(c, own)
 	if !r.targets && len(c.Endpoints) == 0 && len(c.Probe.Allow) == 0 && len(r.found) == 0 {
-		r.whole(0, "nothing to watch: set catalogues, endpoints or probe.allow")
+		r.mistakeInFile(0, "nothing to watch: set catalogues, endpoints or probe.allow")
 	}
 	return c
 }
@@ -67,24 +67,24 @@ func (r *reader) parse(data []byte) *Config {
 // likely a truncated one.
 func (r *reader) document(data []byte) (root node, ok bool) {
 	if len(data) > maxFile {
-		r.whole(0, "the file has more than %d bytes", maxFile)
+		r.mistakeInFile(0, "the file has more than %d bytes", maxFile)
 		return node{}, false
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	err := decoder.Decode(&doc)
 	if errors.Is(err, io.EOF) || err == nil && (len(doc.Content) == 0 || (node{Node: doc.Content[0]}).null()) {
-		r.whole(0, "the file is empty; write {} to use the default of every key")
+		r.mistakeInFile(0, "the file is empty; write {} to use the default of every key")
 		return node{}, false
 	}
 	if err == nil {
 		if err = decoder.Decode(&second); err == nil {
-			r.whole(second.Line, "the file has a second YAML document; remove the line with --- above it")
+			r.mistakeInFile(second.Line, "the file has a second YAML document; remove the line with --- above it")
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		line, text := splitYAMLError(err)
-		r.whole(line, "%s", text)
+		r.mistakeInFile(line, "%s", text)
 		return node{}, false
 	}
 	return node{Node: doc.Content[0]}, true
@@ -127,7 +127,7 @@ func (r *reader) fillDefaults(place string, e *Endpoint) {
 	}
 	from, into := reflect.ValueOf(endpointDefaults(e.Host, e.Client)), reflect.ValueOf(e).Elem()
 	for key, f := range fieldsOf(into.Type()) {
-		if !r.good(join(place, key)) {
+		if !r.isValid(join(place, key)) {
 			into.FieldByIndex(f.Index).Set(from.FieldByIndex(f.Index))
 		}
 	}
@@ -141,17 +141,17 @@ func at(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
 func (r *reader) expand(c *Config, own catalogue) {
 	var lists []catalogue
 	for i, name := range c.Catalogues {
-		if !r.good(at("catalogues", i)) && r.has("catalogues") {
+		if !r.isValid(at("catalogues", i)) && r.isGiven("catalogues") {
 			continue
 		}
 		list, err := builtin(name)
 		if err != nil {
-			r.whole(0, "%s", err)
+			r.mistakeInFile(0, "%s", err)
 			continue
 		}
 		lists = append(lists, list)
 	}
-	for _, conflict := range c.combine(lists) {
+	for _, conflict := range c.addCatalogues(lists) {
 		r.mistakeAt("catalogues", "%s", conflict)
 	}
 	for _, name := range slices.Sorted(maps.Keys(own.trust)) {
@@ -179,9 +179,9 @@ func (r *reader) expand(c *Config, own catalogue) {
 	r.makeAnchors(c)
 }
 
-// combine adds catalogues to c. It returns a text for each conflict: one anchor name with two contents would give
+// addCatalogues adds catalogues to c. It returns a text for each conflict: one anchor name with two contents would give
 // some endpoints the anchor of others, and one service and host twice would give two endpoints the same series.
-func (c *Config) combine(lists []catalogue) (conflicts []string) {
+func (c *Config) addCatalogues(lists []catalogue) (conflicts []string) {
 	anchors, endpoints := make(map[string]string), make(map[Key]string)
 	for name := range c.Trust {
 		anchors[name] = "the default"
@@ -224,8 +224,8 @@ func (r *reader) checkAuthority(a *AuthorityQueries) {
 func (r *reader) checkSteps(steps []time.Duration) {
 	for i := 1; i < len(steps); i++ {
 		place := at("idle.steps", i)
-		if r.good(place) && r.good(at("idle.steps", i-1)) && steps[i] <= steps[i-1] {
-			r.mistakeAt(place, "%s is not longer than the step before it, %s; sort the steps", short(steps[i]), short(steps[i-1]))
+		if r.isValid(place) && r.isValid(at("idle.steps", i-1)) && steps[i] <= steps[i-1] {
+			r.mistakeAt(place, "%s is not longer than the step before it, %s; sort the steps", shortDuration(steps[i]), shortDuration(steps[i-1]))
 		}
 	}
 }
@@ -262,7 +262,7 @@ func (r *reader) checkTrust(place string, e *Endpoint, anchors map[string]TrustA
 	anchor, known := anchors[e.Trust]
 	switch {
 	case r.wrong[place] || r.wrong["trust."+e.Trust]:
-	case e.Trust == "" && !r.has(place):
+	case e.Trust == "" && !r.isGiven(place):
 		r.mistakeAt(parent(place), "trust is missing, for example trust: %s", firstDeviceAnchor(anchors))
 	case !known:
 		r.mistakeAt(place, "%s is not defined under trust%s", quoted(e.Trust), cmp.Or(suggestion(e.Trust, names), "; known names: "+strings.Join(names, ", ")))
@@ -293,7 +293,7 @@ func (r *reader) checkClient(place string, e *Endpoint) {
 	}{
 		{web && uses(measurement.UDP), ".paths", "a web client uses TCP only; remove the udp path, or set client: device"},
 		{web && e.CoAPPing, ".coap_ping", "a web client sends no CoAP; remove coap_ping, or set client: device"},
-		{web && r.has(place+".framing"), ".framing", "a web client sends no CoAP; remove framing, or set client: device"},
+		{web && r.isGiven(place+".framing"), ".framing", "a web client sends no CoAP; remove framing, or set client: device"},
 		{web && !e.Finish, ".finish", "a web client always completes the handshake; remove finish, or set client: device"},
 		{!web && e.CoAPPing && !e.Finish, ".finish", "coap_ping needs a completed handshake; remove finish, or set coap_ping: false"},
 		{!web && e.Framing == measurement.RFC8323 && len(e.Paths) > 0 && !uses(measurement.TCP), ".framing",

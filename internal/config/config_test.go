@@ -41,7 +41,7 @@ endpoints:
 			t.Errorf("%s: got %v, want %v", c.Endpoints[i].Host, got, want)
 		}
 	}
-	if got := c.Unconfigured("d.example", Asked{}).IPVersions; !slices.Equal(got, []IPVersion{IPv4}) {
+	if got := c.Unconfigured("d.example", ProbeRequest{}).IPVersions; !slices.Equal(got, []IPVersion{IPv4}) {
 		t.Errorf("a host that is not configured: got %v", got)
 	}
 }

@@ -109,7 +109,7 @@ func TestUnconfigured(t *testing.T) {
 		"port 5684":          {"", "5684", "", measurement.Device, []measurement.Path{{Transport: tcp, Port: 5684}, {Transport: udp, Port: 5684}}},
 		"device on port 443": {"tcp", "443", "device", measurement.Device, []measurement.Path{{Transport: tcp, Port: 443}}},
 	} {
-		asked, err := ParseAsked(test.transport, test.port, test.client)
+		asked, err := ParseProbeRequest(test.transport, test.port, test.client)
 		if err != nil || asked.Client != test.want || !slices.Equal(asked.Paths, test.paths) {
 			t.Errorf("%s: %+v, %v", name, asked, err)
 			continue
@@ -130,7 +130,7 @@ func TestParseAskedMistakes(t *testing.T) {
 		"client":       {"", "", "browser", `parameter client: "browser" is not a client; want device or web`},
 		"web over UDP": {"udp", "", "web", "a web client uses TCP; want the client device for a path over UDP"},
 	} {
-		if _, err := ParseAsked(test.transport, test.port, test.client); err == nil || err.Error() != test.want {
+		if _, err := ParseProbeRequest(test.transport, test.port, test.client); err == nil || err.Error() != test.want {
 			t.Errorf("%s: %v, want %s", name, err, test.want)
 		}
 	}

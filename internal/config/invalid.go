@@ -78,8 +78,8 @@ func (m *mistakes) mistake(n node, format string, args ...any) {
 	}
 }
 
-// whole records a mistake of the file as a whole.
-func (m *mistakes) whole(line int, format string, args ...any) {
+// mistakeInFile records a mistake of the file as a whole.
+func (m *mistakes) mistakeInFile(line int, format string, args ...any) {
 	m.found = append(m.found, Mistake{Line: line, Text: fmt.Sprintf(format, args...)})
 }
 

@@ -83,16 +83,16 @@ func (p Probe) inPrefix(addr netip.Addr) bool {
 // AllowsPort reports whether /probe may connect to a port of a host that is not configured.
 func (p Probe) AllowsPort(port uint16) bool { return slices.Contains(p.Ports, port) }
 
-// Asked is what a request to /probe asks for about a host that is not configured.
-type Asked struct {
+// ProbeRequest is what a request to /probe asks for about a host that is not configured.
+type ProbeRequest struct {
 	Client measurement.Client
 	Paths  []measurement.Path // at least one, each once
 }
 
-// ParseAsked parses the parameters of /probe, each of which may be "". Without any, a web client on TCP 443 is asked
-// for. Otherwise the client is web on port 443 and device on others, the port is 443 for web and 5684 for device, and
-// the transports are TCP for web and both for device.
-func ParseAsked(transport, port, client string) (Asked, error) {
+// ParseProbeRequest parses the parameters of /probe, each of which may be "". Without any, a web client on TCP 443 is
+// asked for. Otherwise the client is web on port 443 and device on others, the port is 443 for web and 5684 for device,
+// and the transports are TCP for web and both for device.
+func ParseProbeRequest(transport, port, client string) (ProbeRequest, error) {
 	if transport == "" && port == "" && client == "" {
 		client = string(measurement.Web)
 	}
@@ -100,20 +100,20 @@ func ParseAsked(transport, port, client string) (Asked, error) {
 	var err error
 	if transport != "" {
 		if t.Transport, err = parseTransport(transport); err != nil {
-			return Asked{}, fmt.Errorf("parameter transport: %w", err)
+			return ProbeRequest{}, fmt.Errorf("parameter transport: %w", err)
 		}
 	}
 	if port != "" {
 		if t.Port, err = parsePort(port); err != nil {
-			return Asked{}, fmt.Errorf("parameter port: %w", err)
+			return ProbeRequest{}, fmt.Errorf("parameter port: %w", err)
 		}
 	}
 	switch measurement.Client(client) {
 	case "", measurement.Device, measurement.Web:
 	default:
-		return Asked{}, fmt.Errorf("parameter client: %s is not a client; want device or web", quoted(client))
+		return ProbeRequest{}, fmt.Errorf("parameter client: %s is not a client; want device or web", quoted(client))
 	}
-	return t.asked(measurement.Client(client))
+	return t.probeRequest(measurement.Client(client))
 }
 
 // Ports of targets without a port.
@@ -122,8 +122,8 @@ const (
 	webPort    = 443
 )
 
-// asked returns the paths of a target of which a client, port or transport may be missing.
-func (t Target) asked(client measurement.Client) (Asked, error) {
+// probeRequest returns the paths of a target of which a client, port or transport may be missing.
+func (t Target) probeRequest(client measurement.Client) (ProbeRequest, error) {
 	if client == "" {
 		client = measurement.Device
 		if t.Port == webPort && t.Transport != measurement.UDP {
@@ -131,9 +131,9 @@ func (t Target) asked(client measurement.Client) (Asked, error) {
 		}
 	}
 	if client == measurement.Web && t.Transport == measurement.UDP {
-		return Asked{}, errors.New("a web client uses TCP; want the client device for a path over UDP")
+		return ProbeRequest{}, errors.New("a web client uses TCP; want the client device for a path over UDP")
 	}
-	a := Asked{Client: client}
+	a := ProbeRequest{Client: client}
 	port := cmp.Or(t.Port, devicePort)
 	if client == measurement.Web {
 		port = cmp.Or(t.Port, webPort)
@@ -149,7 +149,7 @@ func (t Target) asked(client measurement.Client) (Asked, error) {
 
 // adHoc returns the endpoint of a host that is not configured. Its trust anchor is [WebTrust] for web clients and
 // [NoTrust] for devices.
-func (c *Config) adHoc(service, host string, a Asked) Endpoint {
+func (c *Config) adHoc(service, host string, a ProbeRequest) Endpoint {
 	e := endpointDefaults(host, a.Client)
 	e.Service, e.Addresses, e.Paths = service, AddressesAny, a.Paths
 	if e.IPVersions == nil { // the host is not an address
@@ -163,7 +163,7 @@ func (c *Config) adHoc(service, host string, a Asked) Endpoint {
 
 // Unconfigured returns the endpoint of a host that is not configured but allowed by probe.allow. [Probe.AllowsAddress]
 // and [Probe.AllowsPort] decide what it may connect to.
-func (c *Config) Unconfigured(host string, a Asked) *Endpoint {
+func (c *Config) Unconfigured(host string, a ProbeRequest) *Endpoint {
 	e := c.adHoc("probe", host, a)
 	return &e
 }

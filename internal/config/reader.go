@@ -39,14 +39,14 @@ type reader struct {
 	anchors *Anchors        // those of the configuration
 }
 
-// has reports whether the key at a place has a value.
-func (r *reader) has(place string) bool {
+// isGiven reports whether the key at a place has a value.
+func (r *reader) isGiven(place string) bool {
 	_, ok := r.given[place]
 	return ok
 }
 
-// good reports whether the key at a place has a value without mistakes.
-func (r *reader) good(place string) bool { return r.has(place) && !r.wrong[place] }
+// isValid reports whether the key at a place has a value without mistakes.
+func (r *reader) isValid(place string) bool { return r.isGiven(place) && !r.wrong[place] }
 
 // mistakeAt records a mistake of the key at a place. If the key is not given, the mistake is shown at the section
 // that lacks it.
@@ -125,7 +125,7 @@ func (r *reader) structure(n node, into reflect.Value, rules reflect.StructTag) 
 		return
 	}
 	for _, key := range known {
-		if f := fields[key]; f.Tag.Get("required") != "" && !r.has(join(n.place, key)) {
+		if f := fields[key]; f.Tag.Get("required") != "" && !r.isGiven(join(n.place, key)) {
 			r.mistake(n, "%[1]s is missing, for example %[1]s: %[2]s", key, f.Tag.Get("example"))
 		}
 	}
@@ -195,7 +195,7 @@ func (r *reader) list(n node, into reflect.Value, rules reflect.StructTag) {
 			continue
 		}
 		r.read(item, out.Index(i), itemRules)
-		if !out.Index(i).Comparable() || !r.good(item.place) {
+		if !out.Index(i).Comparable() || !r.isValid(item.place) {
 			continue
 		}
 		value := out.Index(i).Interface()
@@ -299,14 +299,14 @@ func (r *reader) duration(n node, into reflect.Value, rules reflect.StructTag) {
 	case err != nil:
 		r.mistake(n, "%s is not valid; want %s", n.shown(), want)
 	case d < least || d > most:
-		r.mistake(n, "%s is out of range; want %s to %s", n.shown(), short(least), short(most))
+		r.mistake(n, "%s is out of range; want %s to %s", n.shown(), shortDuration(least), shortDuration(most))
 	default:
 		into.SetInt(int64(d))
 	}
 }
 
-// short is a duration without the units that are zero: 24h, not 24h0m0s.
-func short(d time.Duration) string {
+// shortDuration is a duration without the units that are zero: 24h, not 24h0m0s.
+func shortDuration(d time.Duration) string {
 	s := d.String()
 	for _, zero := range []string{"0s", "0m"} {
 		if cut, ok := strings.CutSuffix(s, zero); ok && cut != "" && strings.ContainsAny(cut[len(cut)-1:], "hm") {

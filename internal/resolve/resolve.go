@@ -140,7 +140,7 @@ func (s *Service) zoneOptions(o Options) dns.Options {
 // reachable reports whether a discovered authoritative server may be asked: loopback and link-local addresses belong
 // to no server of a zone.
 func reachable(uplink route.Uplink, at netip.AddrPort) bool {
-	return at.Addr().IsGlobalUnicast() && uplink.Exists("udp", at)
+	return at.Addr().IsGlobalUnicast() && uplink.HasRoute("udp", at)
 }
 
 // stateOf returns the state of a configured host, taken over from the previous service if its options are the same.

@@ -9,9 +9,10 @@ import (
 	"slices"
 )
 
-// Exists reports whether this machine has a route by the uplink to a remote address and port over the network "tcp" or
-// "udp". Policy rules can depend on all three. Where the kernel cannot be asked about TCP, the answer is that for UDP.
-func (u Uplink) Exists(network string, remote netip.AddrPort) bool {
+// HasRoute reports whether this machine has a route by the uplink to a remote address and port over the network "tcp"
+// or "udp". Policy rules can depend on all three. Where the kernel cannot be asked about TCP, the answer is that for
+// UDP.
+func (u Uplink) HasRoute(network string, remote netip.AddrPort) bool {
 	if network == "tcp" {
 		b, err := u.bindingFor(remote.Addr())
 		if err != nil {

@@ -25,7 +25,7 @@ type askedPath struct {
 type askedPaths map[string]map[askedPath]time.Time
 
 // add remembers the paths of a host. If there are too many hosts it forgets the one not asked for the longest.
-func (a askedPaths) add(host string, asked config.Asked, now time.Time) {
+func (a askedPaths) add(host string, asked config.ProbeRequest, now time.Time) {
 	if a[host] == nil {
 		if len(a) >= maxUnconfiguredKept {
 			a.dropOldest()
@@ -56,7 +56,7 @@ func (a askedPaths) dropOldest() {
 }
 
 // of returns what is to be walked of a host, by client, and forgets what was last asked for too long ago.
-func (a askedPaths) of(host string, now time.Time) (asked []config.Asked) {
+func (a askedPaths) of(host string, now time.Time) (asked []config.ProbeRequest) {
 	for _, client := range []measurement.Client{measurement.Device, measurement.Web} {
 		var paths []measurement.Path
 		for p, when := range a[host] {
@@ -73,13 +73,13 @@ func (a askedPaths) of(host string, now time.Time) (asked []config.Asked) {
 		slices.SortStableFunc(paths, func(p, q measurement.Path) int {
 			return cmp.Or(cmp.Compare(p.Port, q.Port), cmp.Compare(p.Transport, q.Transport))
 		})
-		asked = append(asked, config.Asked{Client: client, Paths: paths})
+		asked = append(asked, config.ProbeRequest{Client: client, Paths: paths})
 	}
 	return asked
 }
 
 // covers reports whether a round walks all that is asked for, and in which slot.
-func (r *round) covers(asked config.Asked) (slot int, ok bool) {
+func (r *round) covers(asked config.ProbeRequest) (slot int, ok bool) {
 	for i := range r.slots {
 		e := r.slots[i].endpoint
 		if e.Client == asked.Client && !slices.ContainsFunc(asked.Paths, func(p measurement.Path) bool { return !slices.Contains(e.Paths, p) }) {

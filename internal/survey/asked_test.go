@@ -16,15 +16,15 @@ import (
 
 // web443 and device5684 are what /probe asks for without parameters, and with client=device.
 var (
-	web443     = config.Asked{Client: measurement.Web, Paths: []measurement.Path{{Transport: measurement.TCP, Port: 443}}}
-	device5684 = config.Asked{Client: measurement.Device, Paths: []measurement.Path{
+	web443     = config.ProbeRequest{Client: measurement.Web, Paths: []measurement.Path{{Transport: measurement.TCP, Port: 443}}}
+	device5684 = config.ProbeRequest{Client: measurement.Device, Paths: []measurement.Path{
 		{Transport: measurement.TCP, Port: 5684}, {Transport: measurement.UDP, Port: 5684},
 	}}
-	deviceUDP = config.Asked{Client: measurement.Device, Paths: device5684.Paths[1:]}
+	deviceUDP = config.ProbeRequest{Client: measurement.Device, Paths: device5684.Paths[1:]}
 )
 
 // asks asks for a host that is not configured, and checks that the report is of what was asked for only.
-func asks(ctx context.Context, t *testing.T, s *Survey, asked config.Asked) *report.Report {
+func asks(ctx context.Context, t *testing.T, s *Survey, asked config.ProbeRequest) *report.Report {
 	t.Helper()
 	rep, err := s.RunHost(ctx, "x.test", asked)
 	if err != nil || len(rep.Hosts) != 1 {
@@ -54,7 +54,7 @@ func TestRunHostAsked(t *testing.T) {
 			name        string
 			after       time.Duration // since the beginning
 			within      time.Duration
-			asked       config.Asked
+			asked       config.ProbeRequest
 			takes       time.Duration
 			incomplete  int
 			walks, asks int64 // so far: walks, and look-ups of the host

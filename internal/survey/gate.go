@@ -26,14 +26,14 @@ type gate struct {
 type class int
 
 const (
-	resuming class = iota // a walk that has received an answer
-	lookup                // the look-ups of a host
-	leading               // a walk to the address that devices use
-	further               // a walk to another address
+	resumingWalk class = iota // a walk that has received an answer
+	hostLookup                // the look-ups of a host
+	leadingWalk               // a walk to the address that devices use
+	furtherWalk               // a walk to another address
 )
 
 // classes is how many there are.
-const classes = int(further) + 1
+const classes = int(furtherWalk) + 1
 
 const (
 	// grace is how long a walk that waits for the network still counts as computing. It bounds the rate at which walks
@@ -116,13 +116,13 @@ func (g *gate) admit() {
 // held.
 func (g *gate) room(c class, sockets int) bool {
 	switch c {
-	case lookup:
+	case hostLookup:
 		return g.asking < g.width && (g.lookups == 0 || g.lookups+sockets <= g.sockets/2)
-	case leading:
+	case leadingWalk:
 		return g.computing < g.width && g.walking < g.sockets
-	case further:
+	case furtherWalk:
 		return g.computing < g.width && g.walking < g.sockets && g.further < max(1, g.sockets/2)
-	case resuming:
+	case resumingWalk:
 	}
 	return g.computing < g.width
 }
@@ -130,16 +130,16 @@ func (g *gate) room(c class, sockets int) bool {
 // take counts work of a class that begins. g.mu is held.
 func (g *gate) take(c class, sockets int) {
 	switch c {
-	case lookup:
+	case hostLookup:
 		g.asking++
 		g.lookups += sockets
 		return
-	case further:
+	case furtherWalk:
 		g.further++
 		g.walking++
-	case leading:
+	case leadingWalk:
 		g.walking++
-	case resuming:
+	case resumingWalk:
 	}
 	g.computing++
 }
@@ -155,7 +155,7 @@ func (g *gate) leave(change func()) {
 // lookUp waits until the look-ups of a host may begin, which have this many sockets. found is to be called when the
 // host has an address, and done when all look-ups have ended; ok is false if ctx ended first.
 func (g *gate) lookUp(ctx context.Context, sockets int) (found, done func(), ok bool) {
-	if !g.enter(ctx, lookup, sockets) {
+	if !g.enter(ctx, hostLookup, sockets) {
 		return nil, nil, false
 	}
 	found = sync.OnceFunc(func() { g.leave(func() { g.asking-- }) })
@@ -217,7 +217,7 @@ func (t *turn) Resume() {
 	t.waiting = false
 	has := t.computing
 	t.gate.mu.Unlock()
-	if has || !t.gate.enter(t.ctx, resuming, 0) {
+	if has || !t.gate.enter(t.ctx, resumingWalk, 0) {
 		return
 	}
 	t.gate.mu.Lock()
@@ -232,7 +232,7 @@ func (t *turn) end() {
 			t.gate.computing--
 		}
 		t.gate.walking--
-		if t.class == further {
+		if t.class == furtherWalk {
 			t.gate.further--
 		}
 	})

@@ -12,13 +12,13 @@ import (
 func TestGateOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1, 100)
-		first := g.walk(t.Context(), leading)
+		first := g.walk(t.Context(), leadingWalk)
 		var order []string
 		for _, waiting := range []struct {
 			name  string
 			class class
 		}{
-			{"further 1", further}, {"leading 1", leading}, {"resuming", resuming}, {"further 2", further}, {"leading 2", leading},
+			{"further 1", furtherWalk}, {"leading 1", leadingWalk}, {"resuming", resumingWalk}, {"further 2", furtherWalk}, {"leading 2", leadingWalk},
 		} {
 			go func() {
 				if !g.enter(t.Context(), waiting.class, 0) {
@@ -45,10 +45,10 @@ func TestGateOrder(t *testing.T) {
 func TestGateWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1, 100)
-		waits := g.walk(t.Context(), leading)
+		waits := g.walk(t.Context(), leadingWalk)
 		started := time.Now()
 		waits.Pause()
-		other := g.walk(t.Context(), leading)
+		other := g.walk(t.Context(), leadingWalk)
 		if took := time.Since(started); took != grace {
 			t.Errorf("the second walk began after %v, want %v", took, grace)
 		}
@@ -88,7 +88,7 @@ func TestGateSockets(t *testing.T) {
 			}
 			return begun
 		}
-		others, leaders := begin(further, sockets), begin(leading, sockets)
+		others, leaders := begin(furtherWalk, sockets), begin(leadingWalk, sockets)
 		if len(others) != sockets/2 || len(leaders) != sockets/2 {
 			t.Errorf("%d walks to further addresses began, and %d to leading ones; want %d of each", len(others), len(leaders), sockets/2)
 		}
@@ -137,18 +137,18 @@ func TestGateLookups(t *testing.T) {
 func TestGateEndOfRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1, 100)
-		place := g.walk(t.Context(), leading)
+		place := g.walk(t.Context(), leadingWalk)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		other := &turn{gate: g, ctx: ctx}
 		other.Pause()
 		other.Resume() // returns without a place
-		if g.walk(ctx, leading) != nil || other.computing || len(g.queues[leading])+len(g.queues[resuming]) != 0 {
+		if g.walk(ctx, leadingWalk) != nil || other.computing || len(g.queues[leadingWalk])+len(g.queues[resumingWalk]) != 0 {
 			t.Errorf("after the end of the round: %+v", g)
 		}
 		place.end()
 		g.resize(2)
-		if first, second := g.walk(t.Context(), leading), g.walk(t.Context(), leading); first == nil || second == nil {
+		if first, second := g.walk(t.Context(), leadingWalk), g.walk(t.Context(), leadingWalk); first == nil || second == nil {
 			t.Error("two places, and not two walks at once")
 		}
 	})

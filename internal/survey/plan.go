@@ -108,13 +108,13 @@ func (p *planner) sort(perResolver [][]netip.Addr) []route.Destination {
 // sinkholeRule reports whether an address of a host must not be connected to.
 type sinkholeRule func(addr netip.Addr, nat64 resolve.NAT64) bool
 
-// notTheCloud is the rule for hosts that have public addresses: any other address is a sinkhole, except one that a
+// notPublic is the rule for hosts that have public addresses: any other address is a sinkhole, except one that a
 // DNS64 server (RFC 6147) synthesised from a public address of the host. The prefix of the site's translator may be
 // private (RFC 6052).
 //
 // If the prefix is not known, the address is compared with the IPv4 addresses of the host. If these are not known, as
 // behind a resolver that filters A records, nothing shows that the address is a sinkhole, and the walk finds out.
-func notTheCloud(addr netip.Addr, nat64 resolve.NAT64) bool {
+func notPublic(addr netip.Addr, nat64 resolve.NAT64) bool {
 	if !diagnose.IsSinkhole(addr) {
 		return false
 	}
@@ -134,6 +134,6 @@ func notTheCloud(addr netip.Addr, nat64 resolve.NAT64) bool {
 	return len(nat64.IPv4) > 0
 }
 
-// notAnywhere is the rule for hosts that may have any address: only the unspecified one is a sinkhole. It names no
+// unspecified is the rule for hosts that may have any address: only the unspecified one is a sinkhole. It names no
 // host, and DNS filters answer with it.
-func notAnywhere(addr netip.Addr, _ resolve.NAT64) bool { return addr.Unmap().IsUnspecified() }
+func unspecified(addr netip.Addr, _ resolve.NAT64) bool { return addr.Unmap().IsUnspecified() }

@@ -219,7 +219,7 @@ func (r *round) sourceOf(s *slot) sourceRule {
 
 // routed reports whether a path has a route to an address.
 func (r *round) routed(addr netip.Addr, p measurement.Path) bool {
-	return r.site.Routes.Exists(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
+	return r.site.Routes.HasRoute(string(p.Transport), netip.AddrPortFrom(addr, p.Port))
 }
 
 // sinkholeOf returns the rule for the sinkholes of an endpoint.
@@ -228,9 +228,9 @@ func (r *round) sinkholeOf(s *slot) sinkholeRule {
 	case r.unconfigured:
 		return func(addr netip.Addr, _ resolve.NAT64) bool { return !r.site.Config.Probe.AllowsAddress(addr) }
 	case s.endpoint.Addresses == config.AddressesPublic:
-		return notTheCloud
+		return notPublic
 	}
-	return notAnywhere
+	return unspecified
 }
 
 // routedOf returns the rule for the routes of an endpoint: a policy rule can depend on transport and port. The asker
@@ -296,16 +296,16 @@ func (r *round) newWalks() []plannedWalk {
 			}
 			results := make([]*judgedWalk, len(s.endpoint.Paths))
 			s.walks[addr] = results
-			class := further
+			class := furtherWalk
 			if j == 0 {
-				class = leading
+				class = leadingWalk
 			}
 			for k := range s.endpoint.Paths {
 				byClass[class] = append(byClass[class], plannedWalk{s, k, addr, class, results})
 			}
 		}
 	}
-	return append(byClass[leading], byClass[further]...)
+	return append(byClass[leadingWalk], byClass[furtherWalk]...)
 }
 
 // walker returns the walker of the round's paths.

@@ -40,8 +40,8 @@ type Routes interface {
 	// Source returns the address that getaddrinfo takes this machine to send from to a remote address and port; ok is
 	// false if it finds no route.
 	Source(remote netip.AddrPort) (local netip.Addr, ok bool)
-	// Exists reports whether this machine has a route to a remote address and port over the network "tcp" or "udp".
-	Exists(network string, remote netip.AddrPort) bool
+	// HasRoute reports whether this machine has a route to a remote address and port over the network "tcp" or "udp".
+	HasRoute(network string, remote netip.AddrPort) bool
 }
 
 // IdleSource returns how long a silent connection survives on a path; nil if that is not measured.
@@ -196,7 +196,7 @@ func (s *Survey) reportSite(ctx context.Context, site *Site, parts []part, whole
 	if whole {
 		s.logChanges(out, true)
 	}
-	aboutQueries(out, site)
+	addQueries(out, site)
 	return out
 }
 
@@ -245,12 +245,12 @@ func (s *Survey) remember(r *round) {
 // Status reports what is known about the exporter as a whole, without a round: the report has no hosts and no times.
 func (s *Survey) Status() *report.Report {
 	out := &report.Report{Site: s.opts.Name}
-	aboutQueries(out, s.current())
+	addQueries(out, s.current())
 	return out
 }
 
-// aboutQueries adds the state of port 53 and the counts of DNS queries, which are those of all rounds together.
-func aboutQueries(out *report.Report, site *Site) {
+// addQueries adds the state of port 53 and the counts of DNS queries, which are those of all rounds together.
+func addQueries(out *report.Report, site *Site) {
 	out.AuthorityPath = site.Names.Port53State()
 	out.Queries = site.Names.Queries()
 }
@@ -258,7 +258,7 @@ func aboutQueries(out *report.Report, site *Site) {
 // RunHost surveys the endpoints of one host in the same way. If the host is not configured, it surveys the paths that
 // are asked for, which probe.ports must permit; nothing of them is counted, and they are walked only at addresses that
 // probe.allow permits. The only error is [ErrBusy]. The report has nothing about the exporter as a whole.
-func (s *Survey) RunHost(ctx context.Context, host string, asked config.Asked) (*report.Report, error) {
+func (s *Survey) RunHost(ctx context.Context, host string, asked config.ProbeRequest) (*report.Report, error) {
 	// Without a deadline a caller would wait for three quarters of min_interval, which can be an hour.
 	waiting, cancel := context.WithTimeout(ctx, s.Config().Survey.Timeout)
 	defer cancel()
@@ -284,7 +284,7 @@ func (s *Survey) RunHost(ctx context.Context, host string, asked config.Asked) (
 // joinHost joins the round of one host; there are no parts if the survey is closed. current is the round of a host that
 // is not configured if it began before the paths were asked for: only the next one walks them. Otherwise it is nil. The
 // only error is [ErrBusy].
-func (s *Survey) joinHost(ctx context.Context, host string, asked config.Asked) (
+func (s *Survey) joinHost(ctx context.Context, host string, asked config.ProbeRequest) (
 	site *Site, parts []part, current *share.Call[*round], err error,
 ) {
 	s.mu.Lock()
@@ -329,7 +329,7 @@ func (s *Survey) awaitNext(ctx context.Context, current *share.Call[*round]) boo
 }
 
 // notBegun is the part of a caller whose time ended before a round with its paths could begin: nothing is known.
-func (s *Survey) notBegun(site *Site, host string, asked config.Asked) part {
+func (s *Survey) notBegun(site *Site, host string, asked config.ProbeRequest) part {
 	e := site.Config.Unconfigured(host, asked)
 	return part{round: &round{
 		survey: s, site: site, started: time.Now(), unconfigured: true, slots: []slot{{endpoint: e, counts: newEndpointCounts(e, nil)}},

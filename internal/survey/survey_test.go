@@ -190,7 +190,7 @@ func (r *records) count(message string) (n int) {
 type routes func(remote netip.AddrPort) (local netip.Addr, ok bool)
 
 func (f routes) Source(remote netip.AddrPort) (netip.Addr, bool) { return f(remote) }
-func (f routes) Exists(string, netip.AddrPort) bool              { return false }
+func (f routes) HasRoute(string, netip.AddrPort) bool            { return false }
 
 var everywhere = routes(func(netip.AddrPort) (netip.Addr, bool) { return netip.Addr{}, true })
 

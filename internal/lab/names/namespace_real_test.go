@@ -89,9 +89,9 @@ func (n *namespace) Source(remote netip.AddrPort) (local netip.Addr, ok bool) {
 	return local, ok
 }
 
-// Exists is [route.Uplink.Exists] in the namespace.
-func (n *namespace) Exists(network string, remote netip.AddrPort) (ok bool) {
-	n.do(func() { ok = route.Uplink{}.Exists(network, remote) })
+// HasRoute is [route.Uplink.HasRoute] in the namespace.
+func (n *namespace) HasRoute(network string, remote netip.AddrPort) (ok bool) {
+	n.do(func() { ok = route.Uplink{}.HasRoute(network, remote) })
 	return ok
 }
 

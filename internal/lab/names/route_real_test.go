@@ -46,7 +46,9 @@ func TestRoutesOfPolicyRules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bool
-			n.do(func() { got = route.NewUplink(test.source).Exists(test.network, netip.MustParseAddrPort(test.remote)) })
+			n.do(func() {
+				got = route.NewUplink(test.source).HasRoute(test.network, netip.MustParseAddrPort(test.remote))
+			})
 			if got != test.want {
 				t.Errorf("%v, want %v", got, test.want)
 			}
