@@ -123,7 +123,7 @@ func (k *check) round(ctx context.Context, s *survey.Survey, stderr io.Writer) *
 	}
 	progress.set(present.TracingText)
 	traced := *rep // the survey's own is shared
-	traced.Traces = trace.Blocked(ctx, rep)
+	traced.Traces = trace.BlockedPaths(ctx, rep)
 	return &traced
 }
 

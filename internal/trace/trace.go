@@ -40,9 +40,9 @@ type target struct {
 	hello []byte // for TraceHello and TraceDatagram
 }
 
-// Blocked traces the blocked paths of a report, each to its first address. It takes at most 45 s. A path for which the
-// context ended before anything was learned has no trace.
-func Blocked(ctx context.Context, r *report.Report) []report.Trace {
+// BlockedPaths traces the blocked paths of a report, each to its first address. It takes at most 45 s. A path for which
+// the context ended before anything was learned has no trace.
+func BlockedPaths(ctx context.Context, r *report.Report) []report.Trace {
 	return blocked(ctx, r, kernelProbe)
 }
 
