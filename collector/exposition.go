@@ -20,26 +20,26 @@ import (
 // [prometheus.Gatherer] for client_golang's encoders. [Exposition.WriteText] writes the same series in the text format
 // at a small part of their cost: the labels of a path are neither copied for each series nor sorted nor checked again.
 type Exposition struct {
-	samples    []sample // in the order in which they were found
-	first      [metricCount]int32
-	last       [metricCount]int32 // both are 1 + the index in samples; 0 for a metric without samples
-	more       []string           // values of the samples' further labels
-	histograms []*histogram
+	samples     []sample // in the order in which they were found
+	first       [metricCount]int32
+	last        [metricCount]int32 // both are 1 + the index in samples; 0 for a metric without samples
+	extraLabels []string           // values of the labels that samples have in addition to their subject's
+	histograms  []*histogram
 }
 
 // subject is what series are about: the round, a target, a path or a resolver. It holds the values of the labels that
 // all its series share.
 type subject struct{ values []string }
 
-// with is a subject with further labels.
+// with returns a subject with further labels.
 func (s *subject) with(more ...string) *subject { return &subject{slices.Concat(s.values, more)} }
 
 // sample is one series. Its labels are those of the metric in the table: first those of its subject, then those in
-// Exposition.more.
+// Exposition.extraLabels.
 type sample struct {
 	value float64
 	of    *subject
-	more  int32 // index of the first further label; of a histogram its own index
+	index int32 // of its first value in Exposition.extraLabels; of a histogram, in Exposition.histograms
 	next  int32 // 1 + the index of the metric's next sample; 0: it is the last
 }
 
@@ -52,18 +52,18 @@ func newExposition(rep *report.Report) *Exposition {
 	}
 	const perReport, perHost, perPath, perResolver = 64, 6, 26, 28 // of a host without faults
 	n := perReport + perHost*len(rep.Hosts) + perPath*paths + perResolver*resolvers
-	return &Exposition{samples: make([]sample, 0, n), more: make([]string, 0, n), histograms: make([]*histogram, 0, paths)}
+	return &Exposition{samples: make([]sample, 0, n), extraLabels: make([]string, 0, n), histograms: make([]*histogram, 0, paths)}
 }
 
 // add adds a series at the end of its metric.
 func (e *Exposition) add(n name, value float64, of *subject, more []string) {
-	e.link(n, sample{value: value, of: of, more: int32(len(e.more))})
-	e.more = append(e.more, more...)
+	e.link(n, sample{value: value, of: of, index: int32(len(e.extraLabels))})
+	e.extraLabels = append(e.extraLabels, more...)
 }
 
-// addHistogram adds a histogram, which has no further labels.
+// addHistogram adds a histogram, which has only its subject's labels.
 func (e *Exposition) addHistogram(n name, h *histogram, of *subject) {
-	e.link(n, sample{of: of, more: int32(len(e.histograms))})
+	e.link(n, sample{of: of, index: int32(len(e.histograms))})
 	e.histograms = append(e.histograms, h)
 }
 
@@ -92,7 +92,7 @@ func (e *Exposition) of(n name) iter.Seq[*sample] {
 // label is the value of a label by its index in the table.
 func (e *Exposition) label(s *sample, index int) string {
 	if own := len(s.of.values); index >= own {
-		return e.more[int(s.more)+index-own]
+		return e.extraLabels[int(s.index)+index-own]
 	}
 	return s.of.values[index]
 }
@@ -107,7 +107,7 @@ type layout struct {
 type label struct {
 	index  int    // of its value in the table
 	name   string // and, for the text format,
-	before string // what precedes the value
+	prefix string // what precedes the value
 }
 
 // layouts belong to the entries of the table.
@@ -121,7 +121,7 @@ var layouts = func() (out [metricCount]layout) {
 		separator := "{"
 		for j := range out[i].labels {
 			l := &out[i].labels[j]
-			l.before = separator + l.name + `="`
+			l.prefix = separator + l.name + `="`
 			separator = `",`
 		}
 	}
@@ -192,7 +192,7 @@ func (e *Exposition) appendSeries(buf []byte, n name, suffix string, s *sample) 
 		return buf
 	}
 	for i := range labels {
-		buf = append(buf, labels[i].before...)
+		buf = append(buf, labels[i].prefix...)
 		buf = appendEscaped(buf, e.label(s, labels[i].index))
 	}
 	return append(buf, `"}`...)
@@ -200,7 +200,7 @@ func (e *Exposition) appendSeries(buf []byte, n name, suffix string, s *sample) 
 
 // appendHistogram appends the lines of a histogram: its classic buckets, since the text format has no others.
 func (e *Exposition) appendHistogram(buf []byte, n name, s *sample) []byte {
-	classic := e.histograms[s.more].snapshot()
+	classic := e.histograms[s.index].snapshot()
 	var count uint64
 	for i, within := range classic.counts {
 		count += within
@@ -276,7 +276,7 @@ func (e *Exposition) metric(n name, s *sample) *dto.Metric {
 	case Counter:
 		out.Counter = &dto.Counter{Value: &s.value}
 	case Histogram:
-		_ = e.histograms[s.more].native.Write(out) // client_golang's histograms give no error
+		_ = e.histograms[s.index].native.Write(out) // client_golang's histograms give no error
 	}
 	out.Label = make([]*dto.LabelPair, len(layouts[n].labels))
 	for i := range layouts[n].labels {
