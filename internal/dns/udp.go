@@ -14,12 +14,12 @@ import (
 
 // udpSocket asks one or more questions of one client over one socket.
 type udpSocket struct {
-	ctx       context.Context // ends with the exchange
-	conn      *sockclock.Conn // nil: none could be opened
-	questions []udpQuestion
-	ended     func(*exchange)
-	errors    int  // of reads and writes
-	more      bool // an answer was read last, so that another may wait in the socket
+	ctx         context.Context // ends with the exchange
+	conn        *sockclock.Conn // nil: none could be opened
+	questions   []udpQuestion
+	ended       func(*exchange)
+	errors      int  // of reads and writes
+	mayHaveMore bool // an answer was read last, so that another may wait in the socket
 }
 
 // udpQuestion is the state of one question on a socket.
@@ -30,9 +30,9 @@ type udpQuestion struct {
 	done    bool      // the question has ended; its exchange may go on over TCP
 
 	// On the clock of the connection.
-	began    time.Duration // when the question was first sent on this socket; 0: not yet
-	unusable time.Duration // when the answer arrived after which the question is sent again at once; 0: none
-	own      time.Duration // that this process took from there until it was sent
+	began      time.Duration // when the question was first sent on this socket; 0: not yet
+	unusableAt time.Duration // when the answer arrived after which the question is sent again at once; 0: none
+	ownTime    time.Duration // that this process took from the arrival of such answers until it sent the question again
 }
 
 // exchangeUDP sends the questions until each has a usable answer or has failed, and calls ended for each when it has
@@ -70,7 +70,7 @@ func (u *udpSocket) each(f func(*udpQuestion)) (pending bool) {
 // end ends a question. Its exchange must not be used afterwards.
 func (u *udpSocket) end(q *udpQuestion, reply Reply) {
 	if q.began != 0 {
-		q.took += max(0, u.conn.Arrived()-q.began-q.own)
+		q.took += max(0, u.conn.Arrived()-q.began-q.ownTime)
 	}
 	q.reply, q.done = reply, true
 	u.ended(q.exchange)
@@ -86,7 +86,7 @@ func (u *udpSocket) run() {
 	end, _ := u.ctx.Deadline()
 	for range maxPackets {
 		now := time.Now()
-		if !u.more && (!now.Before(end) || u.ctx.Err() != nil) {
+		if !u.mayHaveMore && (!now.Before(end) || u.ctx.Err() != nil) {
 			u.each(func(q *udpQuestion) {
 				q.expired(u.ctx)
 				u.end(q, q.failed)
@@ -105,10 +105,10 @@ func (u *udpSocket) run() {
 		u.each(func(q *udpQuestion) { q.reportProgress(started, deadline) })
 		n, late, err := u.receive(buffer[:], deadline)
 		u.each(func(q *udpQuestion) { q.late = max(q.late, late) })
-		u.more = false
+		u.mayHaveMore = false
 		switch {
 		case err == nil:
-			u.more = u.take(buffer[:n])
+			u.mayHaveMore = u.take(buffer[:n])
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			u.failedTry(err)
 		}
@@ -122,7 +122,7 @@ func (u *udpSocket) run() {
 // send sends a question if it is time to. end is when the exchange ends.
 func (u *udpSocket) send(q *udpQuestion, now, end time.Time) {
 	switch {
-	case now.Before(q.next), u.more && !q.next.IsZero():
+	case now.Before(q.next), u.mayHaveMore && !q.next.IsZero():
 	case q.sent > 0 && end.Sub(now) < q.timers.Pause: // too late for an answer
 		q.next = end
 	default:
@@ -134,8 +134,8 @@ func (u *udpSocket) send(q *udpQuestion, now, end time.Time) {
 		switch at := u.conn.Written(); {
 		case q.began == 0:
 			q.began = at
-		case q.unusable != 0:
-			q.own, q.unusable = q.own+max(0, at-q.unusable), 0
+		case q.unusableAt != 0:
+			q.ownTime, q.unusableAt = q.ownTime+max(0, at-q.unusableAt), 0
 		}
 		if err != nil {
 			u.failedTry(err)
@@ -205,7 +205,7 @@ func (u *udpSocket) takeUnusable(q *udpQuestion, reply Reply) {
 	}
 	q.next = time.Now().Add(q.timers.Pause)
 	if q.edns && q.ednsBroken {
-		q.next, q.unusable = time.Time{}, u.conn.Arrived() // the server need not recover
+		q.next, q.unusableAt = time.Time{}, u.conn.Arrived() // the server need not recover
 	}
 	q.edns = false
 }
