@@ -152,8 +152,9 @@ var groups = map[name]string{
 	surveyDuration: "Survey and exporter",
 }
 
-// row describes a metric in a form that needs no code at the start of the program. labels holds the labels' names,
-// separated by spaces; "name=list" is a label that has another of the closed lists than that of its own name.
+// row describes a metric by constants, so that the table takes no code at the start of the program. labels holds the
+// names of the labels, separated by spaces. The values of a label are those of the closed list with the same name;
+// "name=list" selects another list.
 type row struct {
 	kind               Type
 	name, labels, help string
@@ -315,7 +316,7 @@ func describe() (metrics [metricCount]Metric) {
 // texts turns a closed list of another package into label values.
 func texts[T ~string](list []T) []string { return mapped(list, func(v T) string { return string(v) }) }
 
-// mapped is a list of what to returns for each element.
+// mapped returns to(v) for each v of a list.
 func mapped[T, U any](list []T, to func(T) U) []U {
 	out := make([]U, len(list))
 	for i, v := range list {

@@ -175,7 +175,7 @@ func TestExchangeTypesOneReplyPerPort(t *testing.T) {
 		var passed atomic.Int32
 		n.Put(somewhere, answers(func(q *dns.Msg, _ time.Time) *dns.Msg { return reply(q, good) }))
 		client := &Client{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			passed.Store(0) // a socket has a port of its own
+			passed.Store(0) // a new socket has a new port
 			return n.Dial(ctx, network, address)
 		}}
 		n.Lose(func(netip.AddrPort) bool { return passed.Add(1) == 2 })
@@ -507,8 +507,8 @@ func (b behaviour) answer(q *dns.Msg) *dns.Msg {
 	return m
 }
 
-// TestExchangeTypesIndependent draws servers that treat each question of each type differently: both types get from one
-// socket what each gets from a socket of its own, and as much is counted.
+// TestExchangeTypesIndependent draws servers that treat each question of each type differently: the replies
+// and the counts are the same from one socket as from two.
 func TestExchangeTypesIndependent(t *testing.T) {
 	for seed := range uint64(400) {
 		synctest.Test(t, func(t *testing.T) {

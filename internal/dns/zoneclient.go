@@ -93,8 +93,8 @@ type sampleRequest struct {
 	first     firstReply
 }
 
-// firstReply is the reply of the first server of a sample, which was asked for all types over one socket; without a
-// server, none was. The zero value is for a sample whose zone is not known yet.
+// firstReply is the reply of the first server of a sample to a question for all types over one socket. server is
+// invalid if no such question was sent; the zero value is for a sample whose zone is not known yet.
 type firstReply struct {
 	zone   *zone
 	server netip.AddrPort
@@ -118,16 +118,16 @@ func (c *ZoneClient) Sample(ctx context.Context, resolvers []netip.AddrPort, hos
 			request.first = first[i]
 		}
 		return request
-	}, func(*measurement.Sample) bool { return true })
+	})
 }
 
-// samples takes n samples at the same time and returns those with a result that are wanted.
-func (c *ZoneClient) samples(ctx context.Context, n int, request func(i int) sampleRequest, wanted func(*measurement.Sample) bool) []measurement.Sample {
+// samples takes n samples at the same time and returns those with a result.
+func (c *ZoneClient) samples(ctx context.Context, n int, request func(i int) sampleRequest) []measurement.Sample {
 	samples, taken := make([]measurement.Sample, n), make([]bool, n)
 	share.Each(n, func(i int) { samples[i], taken[i] = c.sample(ctx, request(i)) })
 	var out []measurement.Sample
 	for i := range samples {
-		if taken[i] && wanted(&samples[i]) {
+		if taken[i] {
 			out = append(out, samples[i])
 		}
 	}
@@ -172,11 +172,14 @@ func (c *ZoneClient) Confirm(ctx context.Context, resolvers []netip.AddrPort, ho
 	for _, step := range first.Steps {
 		most = max(most, len(step.Servers))
 	}
-	return append([]measurement.Sample{first}, c.samples(ctx, each*most, func(i int) sampleRequest {
+	more := c.samples(ctx, each*most, func(i int) sampleRequest {
 		request := request
 		request.turn, request.only = i, true
 		return request
-	}, func(s *measurement.Sample) bool { return s.Failure == "" || s.Failure == measurement.SampleNoAddress })...)
+	})
+	return append([]measurement.Sample{first}, slices.DeleteFunc(more, func(s measurement.Sample) bool {
+		return s.Failure != "" && s.Failure != measurement.SampleNoAddress
+	})...)
 }
 
 // sample follows the chain from zone to zone.

@@ -32,7 +32,7 @@ func addresses(list []netip.Addr) []string {
 	return each(list, func(a *netip.Addr) string { return address(a) })
 }
 
-// each words every item of a list; nil for none.
+// each returns the words for every item of a list; nil if it is empty.
 func each[T any](list []T, word func(*T) string) (words []string) {
 	for i := range list {
 		words = append(words, word(&list[i]))
@@ -40,7 +40,7 @@ func each[T any](list []T, word func(*T) string) (words []string) {
 	return words
 }
 
-// distinct leaves out the words that are in a list before.
+// distinct returns a list without repetitions, in its order.
 func distinct(words []string) (out []string) {
 	for _, w := range words {
 		if !slices.Contains(out, w) {
@@ -74,7 +74,7 @@ func plural(n int, one, many string) string {
 	return many
 }
 
-// withDetail is "clause: detail"; the clause if there is no detail.
+// withDetail returns "clause: detail", or the clause if detail is empty.
 func withDetail(clause, detail string) string {
 	if detail == "" {
 		return clause
@@ -82,7 +82,7 @@ func withDetail(clause, detail string) string {
 	return clause + ": " + detail
 }
 
-// withNote is "clause (note)"; the clause if there is no note.
+// withNote returns "clause (note)", or the clause if note is empty.
 func withNote(clause, note string) string {
 	if note == "" {
 		return clause
