@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/report"
@@ -29,6 +31,8 @@ type hostState struct {
 
 	mu            sync.Mutex // guards the fields below; staleness.Host is not safe for concurrent use
 	judge         *staleness.Host
+	service       *Service                                // of the newest round
+	counting      *rate.Limiter                           // of the rounds of this service that count for the proof
 	histories     map[netip.AddrPort]*addressHistory      // by resolver
 	latest        map[netip.AddrPort]staleness.Assessment // by resolver, of the newest round that ended
 	turn          int                                     // selects the authoritative server of the next sample
@@ -56,11 +60,19 @@ func (h *hostState) keep(resolvers []netip.AddrPort) {
 // name is the host as a DNS name, with the final dot.
 func (h *hostState) name() string { return h.host + "." }
 
-// begin starts a round.
-func (h *hostState) begin(now time.Time) {
+// begin starts a round, and reports whether it counts for the proof. More rounds than the rate of the zone's servers
+// allows do not. After a reload the resolvers and the zone's servers may be others, so that the next round counts.
+func (h *hostState) begin(now time.Time, s *Service) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.service != s {
+		h.service, h.counting = s, rate.NewLimiter(s.roundRate, roundBurst)
+	}
+	if !h.counting.AllowN(now, 1) {
+		return false
+	}
 	h.judge.Begin(now)
+	return true
 }
 
 // recordAnswers records the answers of one resolver.

@@ -8,8 +8,12 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/time/rate"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
+	endpointdns "github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/lab"
+	"github.com/endpoint-exporter/endpoint_exporter/internal/staleness"
 )
 
 // addressQuestions counts the questions for addresses.
@@ -134,4 +138,85 @@ func TestRoundQuestions(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRoundsInQuickSuccession makes rounds without a pause. They take only the time of their own questions, and after
+// the first ten the zone is sampled once a second.
+func TestRoundsInQuickSuccession(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newSite(lab.RecordSet{TTL: lab.TTL(60), Addresses: lab.Fixed(netip.MustParseAddr("198.51.100.7"))}, lab.Habits{}).start()
+		defer s.service.Close()
+		s.round(10*time.Second, s.names(0))                             // which finds the zone's servers
+		const quick, longest = 20 * time.Second, 100 * time.Millisecond // a round has at most a few questions one after the other
+		began, before := time.Now(), s.toZone()
+		for i := 0; time.Since(began) < quick; i++ {
+			r := s.round(10*time.Second, s.names(0))
+			if r.took > longest {
+				t.Fatalf("round %d, %v after the first, took %v, want at most %v", i, time.Since(began), r.took, longest)
+			}
+			if !r.authority.Known || time.Since(r.authority.LastValid) > 2*time.Second {
+				t.Fatalf("round %d: the zone is %+v, want one sampled within 2 s", i, r.authority)
+			}
+		}
+		most := len(endpointdns.Types) * (roundBurst + int(quick/time.Second))
+		if n := int(s.toZone() - before); n > most {
+			t.Errorf("%d questions to the zone's servers in %v, want at most %d", n, quick, most)
+		}
+	})
+}
+
+// TestRoundThatDoesNotCount has a resolver keep a CNAME that has moved to another name of the same address. The samples
+// of a round show that the address is published; a round without samples must not take it for withdrawn.
+func TestRoundThatDoesNotCount(t *testing.T) {
+	addresses := lab.Fixed(netip.MustParseAddr("198.51.100.7"))
+	inBubble(t, func(t *testing.T) {
+		s := newSite(lab.RecordSet{TTL: lab.TTL(5), CNAME: "a.example."}, lab.Habits{MinTTL: 3600, MaxTTL: 5})
+		for _, name := range []string{"a.example.", "b.example."} {
+			s.zone.Names[name] = lab.RecordSet{TTL: lab.TTL(5), Addresses: addresses}
+		}
+		s.start()
+		defer s.service.Close()
+		rounds := func(d time.Duration) (last result) {
+			for began := time.Now(); time.Since(began) < d; pass(15 * time.Second) {
+				last = s.round(10*time.Second, s.names(0))
+			}
+			return last
+		}
+		rounds(s.config.Freshness.Learning + time.Minute)
+		s.zone.Names["host.example."] = lab.RecordSet{TTL: lab.TTL(5), CNAME: "b.example."}
+		last := rounds(2 * s.config.Freshness.AuthorityLag)
+		if a := last.resolvers[0].Staleness; a.Verdict != staleness.Suspect || len(a.Withdrawn) > 0 {
+			t.Fatalf("%+v, want the CNAME to be suspect and no address", a)
+		}
+		s.names(0).state.counting = rate.NewLimiter(0, 0)
+		asked := s.toZone()
+		r := s.round(10*time.Second, s.names(0))
+		if n := s.toZone() - asked; n > 0 {
+			t.Errorf("%d questions to the zone's servers", n)
+		}
+		if a := r.resolvers[0].Staleness; a.Verdict != staleness.Suspect || len(a.Withdrawn) > 0 {
+			t.Errorf("%+v, want as in the round before", a)
+		}
+	})
+}
+
+// TestReloadCountsTheNextRound changes the authoritative servers between two rounds that follow each other at once: the
+// new ones are asked all the same.
+func TestReloadCountsTheNextRound(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newSite(lab.RecordSet{TTL: lab.TTL(60), Addresses: lab.Fixed(netip.MustParseAddr("198.51.100.7"))}, lab.Habits{})
+		s.config.Authority = config.AuthorityQueries{Mode: config.AuthorityServers, Servers: []netip.AddrPort{ns1}}
+		s.start()
+		s.round(10*time.Second, s.names(0))
+		reloaded := *s.config
+		reloaded.Authority.Servers = []netip.AddrPort{ns2}
+		s.config = &reloaded
+		s.start()
+		defer s.service.Close()
+		before := s.count(ns2)
+		s.round(10*time.Second, s.names(0))
+		if s.count(ns2) == before {
+			t.Error("the new server was not asked")
+		}
+	})
 }

@@ -21,6 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/dns"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/measurement"
@@ -51,10 +53,15 @@ type Options struct {
 	Exchanger  dns.Exchanger  // nil: the network
 	Port       uint16         // of discovered authoritative servers; 0: 53
 	Unanswered netip.AddrPort // where nothing should answer; zero: 192.0.2.53:53
-	Rate       float64        // questions per second to one authoritative server; 0: dns.HostRate for each host
+	Rate       float64        // questions per second to one authoritative server for one host; 0: dns.HostRate
 	// NoUpstreamTest proves staleness without testing that the resolver reaches the zone, which takes ten minutes.
 	NoUpstreamTest bool
 }
+
+// roundBurst is how many rounds of a host may count for the proof at once. The others count at the rate at which the
+// zone's servers may be asked the questions of an ordinary round. So these need not wait, unless confirmations or a
+// chain over several zones have used up the rate of a server.
+const roundBurst = 10
 
 // Service resolves hosts for one configuration. It is safe for concurrent use.
 type Service struct {
@@ -65,6 +72,7 @@ type Service struct {
 	exchanger  dns.Exchanger
 	counts     *dns.Counts
 	zoneClient *dns.ZoneClient // nil: authoritative servers are not asked
+	roundRate  rate.Limit      // of a host's rounds that count for the proof of staleness
 	nat64      *dns.NAT64
 	// answered is set when a resolver has answered for the first time: authoritative servers are not asked before.
 	answered *atomic.Bool
@@ -115,8 +123,10 @@ func New(o Options) *Service {
 			s.hosts[host] = s.stateOf(host, o.Previous)
 		}
 	}
+	perHost := cmp.Or(o.Rate, dns.HostRate)
+	s.roundRate = rate.Limit(perHost / float64(len(dns.Types)))
 	if s.zoneClient != nil {
-		s.zoneClient.SetRate(cmp.Or(o.Rate, dns.HostRate*float64(max(1, len(s.hosts)))))
+		s.zoneClient.SetRate(perHost * float64(max(1, len(s.hosts))))
 	}
 	return s
 }

@@ -22,6 +22,7 @@ type Round struct {
 	ctx      context.Context
 	patience time.Duration // of a look-up
 	trackers []dns.Tracker // of the look-ups, by resolver
+	counts   bool          // for the proof, see roundBurst
 
 	arrivals    chan struct{} // receives a value for every look-up that ends; closed after the last
 	firstAnswer chan struct{} // closed when the first resolver has answered
@@ -38,7 +39,8 @@ type Round struct {
 }
 
 // Begin asks every resolver and the authoritative servers of the host's zone at the same time. Each resolver gets the
-// given patience. The caller must call [Round.Finish], which waits for the round to end.
+// given patience. Rounds that begin more often than the zone's servers may be asked ask the resolvers only, and add no
+// evidence. The caller must call [Round.Finish], which waits for the round to end.
 func (h *Host) Begin(ctx context.Context, patience time.Duration) *Round {
 	resolvers := len(h.service.resolvers)
 	r := &Round{
@@ -46,7 +48,7 @@ func (h *Host) Begin(ctx context.Context, patience time.Duration) *Round {
 		arrivals: make(chan struct{}, resolvers), firstAnswer: make(chan struct{}), lookedUp: make(chan struct{}),
 		lookups: make([]*measurement.Lookup, resolvers), trackers: make([]dns.Tracker, resolvers), done: make(chan struct{}),
 	}
-	h.state.begin(h.service.now())
+	r.counts = h.state.begin(h.service.now(), h.service)
 	go r.run()
 	return r
 }
@@ -153,7 +155,7 @@ func (r *Round) run() {
 	var all sync.WaitGroup
 	all.Go(func() { r.lookUp(&all) })
 	var valid []measurement.Sample
-	if r.asksZone() && r.resolverAnswered() {
+	if r.counts && r.asksZone() && r.resolverAnswered() {
 		if r.needsViews() {
 			all.Go(r.findSameViews)
 		}
@@ -196,7 +198,9 @@ func (r *Round) lookUp(owners *sync.WaitGroup) {
 		r.lookups[i] = &l
 		r.prefixes = append(r.prefixes, prefixes...)
 		r.mu.Unlock()
-		r.host.recordAnswers(&l)
+		if r.counts {
+			r.host.recordAnswers(&l)
+		}
 		switch l.Failure {
 		case measurement.DNSOK, measurement.DNSNXDomain, measurement.DNSNoAddress:
 			r.service.answered.Store(true)
@@ -204,7 +208,9 @@ func (r *Round) lookUp(owners *sync.WaitGroup) {
 		case measurement.DNSServFail, measurement.DNSRefused, measurement.DNSRcode, measurement.DNSMalformed, measurement.DNSLoop,
 			measurement.DNSTimeout, measurement.DNSUnreachable, measurement.DNSOutOfTime:
 		}
-		r.askLastOwners(&l, owners)
+		if r.counts {
+			r.askLastOwners(&l, owners)
+		}
 		r.arrivals <- struct{}{}
 	})
 }

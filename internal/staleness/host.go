@@ -66,8 +66,8 @@ type Zone struct {
 // In every round, call [Host.Begin]; then, in any order, [Host.Answer] for each resolver and type, [Host.OwnerAnswer]
 // if [Host.LastOwner] names an owner, and [Host.Sample] for each type; then [Host.Wants] and [Host.Sample] with the
 // requested samples, until it wants none or time is up; then [Host.WantsUpstream] and [Host.Upstream]; then
-// [Host.Assess] for each resolver. All times come from one clock. If they have a monotonic reading, a step of the wall
-// clock is detected; everything learnt is then forgotten.
+// [Host.Assess] for each resolver, which may be repeated until the next round. All times come from one clock. If they
+// have a monotonic reading, a step of the wall clock is detected; everything learnt is then forgotten.
 type Host struct {
 	c         Constants
 	o         Options
