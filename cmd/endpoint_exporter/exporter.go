@@ -78,8 +78,11 @@ func newExporter(flags *serve, logger *slog.Logger) (*exporter, error) {
 	return e, nil
 }
 
-// adopt tells the packages that keep data from round to round which endpoints are configured now.
+// adopt tells everything that depends on the configured endpoints which they are now.
 func (e *exporter) adopt(next *pipeline) {
+	if e.flags.inForce != nil {
+		e.flags.inForce(next.Config)
+	}
 	e.histograms.Keep(next.Config.Endpoints)
 	e.history.Keep(next.Config.Endpoints)
 	e.idle.Reload(next.Config, next.idleSession)

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
+	"github.com/endpoint-exporter/endpoint_exporter/internal/config"
 	"github.com/endpoint-exporter/endpoint_exporter/internal/survey"
 )
 
@@ -38,6 +39,8 @@ type serve struct {
 	prefixGiven     bool // --web.route-prefix is given, perhaps as "/"
 	enableLifecycle bool
 	addresses       bool
+
+	inForce func(*config.Config) // called with each configuration that comes into force; may be nil
 }
 
 func addServe(app *kingpin.Application, c *common, commands map[string]command) {
@@ -66,11 +69,7 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 		if err != nil {
 			return s.explain(stderr, err)
 		}
-		config, paths := loaded.Config, 0
-		for i := range config.Endpoints {
-			paths += len(config.Endpoints[i].Paths)
-		}
-		fmt.Fprintf(stdout, "%s is good: endpoints: %d, paths: %d\n", s.source(), len(config.Endpoints), paths)
+		fmt.Fprintf(stdout, "%s is good: endpoints: %d, paths: %d\n", s.source(), len(loaded.Config.Endpoints), countPaths(loaded.Config))
 		return exitOK
 	}
 	if err := s.checkPaths(); err != nil {
@@ -79,6 +78,11 @@ func (s *serve) run(ctx context.Context, stdout, stderr io.Writer) int {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // before anything that takes a while: unhandled, it would end the program
 	defer signal.Stop(hangup)
+	processors := 1
+	if *s.web.WebConfigFile != "" {
+		processors = 2 // a check of a password takes 60 ms, which must not delay walks
+	}
+	s.inForce = func(c *config.Config) { adaptProcessors(c, processors) }
 	exporter, err := newExporter(s, logger)
 	if err != nil {
 		return s.explain(stderr, err)
