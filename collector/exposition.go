@@ -170,9 +170,10 @@ func (e *Exposition) WriteText(w io.Writer, selected func(metric string) bool) e
 	return err
 }
 
-// TextSize estimates the size of the text in bytes, so that a buffer for it need not grow.
+// TextSize estimates the size of the text in bytes, so that a buffer for it need not grow: with the names of the
+// built-in catalogue a line has 126 bytes, with longer ones it has more.
 func (e *Exposition) TextSize() int {
-	const perLine, linesOfHistogram = 128, len(handshakeBuckets) + 3
+	const perLine, linesOfHistogram = 160, len(handshakeBuckets) + 3
 	return perLine * (len(e.samples) + linesOfHistogram*len(e.histograms))
 }
 
