@@ -34,7 +34,8 @@ func manyHosts(n int, client string) []lab.Host {
 	for i := range hosts {
 		switch client {
 		case "web":
-			hosts[i].Web, hosts[i].Authority, hosts[i].Paths = true, lab.ByWeb, []lab.Path{{Transport: "tcp", Nominal: lab.NominalWeb}}
+			hosts[i].Web, hosts[i].ByAddress, hosts[i].Authority = true, true, lab.ByWeb
+			hosts[i].Paths = []lab.Path{{Transport: "tcp", Nominal: lab.NominalWeb}}
 		case "device-udp":
 			hosts[i].Paths = []lab.Path{{Transport: "udp", Nominal: lab.NominalDevice}}
 		}

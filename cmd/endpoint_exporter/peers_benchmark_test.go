@@ -48,14 +48,14 @@ type peersRow struct {
 	name  string
 	aim   float64 // ratio to as many probes of the peer; 0: none
 	hosts []lab.Host
-	// whole resolves names and completes sessions, as the configuration does by default. Without it hosts are
-	// addresses and sessions end with the server flight.
+	// whole completes sessions, as the configuration does by default. Without it they end with the server flight.
+	// dns resolves names and asks the zone's servers. Without it hosts are addresses.
 	whole, dns bool
 	probe      bool   // each path is a scrape of its own at /probe; else all paths are one scrape of /metrics
 	accept     string // header; "": that of Prometheus 3
 	oneByOne   bool   // one request at a time, of the peer too
-	// every is the least interval between two scrapes; 0: no pause. Rounds that ask the zone's servers need one: those get
-	// at most two questions a second for each host.
+	// every is the least interval between two scrapes; 0: no pause. Without a pause, few rounds ask the zone's servers,
+	// which get at most two questions a second for each host.
 	every time.Duration
 	peer  peerLoad
 }
@@ -76,11 +76,12 @@ func peersTable() []peersRow {
 		{name: "the same, Accept header of Prometheus 2.42", aim: 0.25, hosts: manyHosts(1000, "device"), accept: acceptPrometheus2},
 		{name: "device hello, DTLS, 50 paths in a scrape", aim: 0.28, hosts: manyHosts(50, "device-udp")},
 		{name: "whole session with ping, TCP, 50 paths in a scrape", aim: 0.5, hosts: manyHosts(50, "device"), whole: true},
-		{name: "browser's hello, 50 paths in a scrape", aim: 0.6, hosts: manyHosts(50, "web")},
+		{name: "browser's hello, 50 paths in a scrape", aim: 0.6, hosts: manyHosts(50, "web"), whole: true},
 		{name: "one path in a scrape: device hello, TCP, at /probe, saturated", aim: 1, hosts: manyHosts(50, "device"), probe: true},
 		{name: "one path in a scrape: device hello, TCP, at /metrics, one scrape at a time", aim: 1, hosts: manyHosts(1, "device"), oneByOne: true},
-		{name: "built-in catalogue's hosts with DNS, finish and ping, 12 paths in a scrape a second; the peer's 12 probes spread over the second", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: spread},
-		{name: "the same, the peer's 12 probes at once", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: atOnce},
+		{name: "built-in catalogue's hosts with DNS, finish and ping, 12 paths in a scrape, one after the other (the zone's servers are asked once a second)", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true},
+		{name: "the same, a scrape a second; the peer's 12 probes spread over the second", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: spread},
+		{name: "the same, a scrape a second; the peer's 12 probes at once", aim: 0.6, hosts: lab.Izuma(), whole: true, dns: true, every: time.Second, peer: atOnce},
 	}
 }
 
@@ -307,7 +308,7 @@ func byAddress(l *lab.Lab, config string, whole bool) string {
 	if !whole {
 		config = strings.ReplaceAll(config, "    coap_ping: true\n", "    finish: false\n")
 	}
-	return config // a browser compares names, and these hosts have none: the anchor is a key
+	return config
 }
 
 // blackboxVersion is the version that a blackbox_exporter prints.

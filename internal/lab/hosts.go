@@ -24,6 +24,7 @@ type Host struct {
 	Name      string // lower case, without the final dot
 	Authority string // ByBootstrap, ByLwM2M, ByWeb
 	Web       bool   // a web host; else every port is for devices
+	ByAddress bool   // its certificates are for its addresses too, so that a browser may be sent there by address
 	Keepalive time.Duration
 	Paths     []Path
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"crypto/tls"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -12,6 +13,7 @@ type identity struct {
 	mint      *Mint
 	authority *Authority // that signs the true certificate
 	host      string
+	addresses []netip.Addr // in subjectAltName, besides the host
 
 	mu     sync.Mutex
 	issued map[string]tls.Certificate
@@ -19,7 +21,7 @@ type identity struct {
 
 // certificate is the one that the host sends under a fault: the true one unless the fault is about the certificate.
 func (i *identity) certificate(fault string) (tls.Certificate, error) {
-	leaf, by := Leaf{CommonName: i.host, DNSNames: []string{i.host}}, i.authority
+	leaf, by := Leaf{CommonName: i.host, DNSNames: []string{i.host}, Addresses: i.addresses}, i.authority
 	switch fault {
 	case SelfSigned, ForgedIssuer, Replay: // see issue
 	case Intercept, InterceptNoCCM:

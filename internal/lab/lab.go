@@ -133,11 +133,15 @@ func start(ctx context.Context, o Options, mint *Mint) (_ *Lab, err error) {
 	resolver, nameServer := addresses(), addresses()
 	l.Zone = &Zone{Origin: "mbedcloud.com.", Servers: []Server{{Name: "ns1.mbedcloud.com.", Address: nameServer}}, Names: map[string]RecordSet{}}
 	for _, host := range o.Hosts {
-		id := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name, issued: map[string]tls.Certificate{}}
 		var own []netip.Addr
 		for range o.Addresses {
-			address := addresses()
-			own = append(own, address)
+			own = append(own, addresses())
+		}
+		id := &identity{mint: mint, authority: l.authority(host.Authority), host: host.Name, issued: map[string]tls.Certificate{}}
+		if host.ByAddress {
+			id.addresses = own
+		}
+		for _, address := range own {
 			for _, path := range host.Paths {
 				f := l.newFront(ctx, id, host, path, netip.AddrPortFrom(address, l.ports[path.Nominal]), o)
 				if err := f.set(&setting{text: None, fault: None}); err != nil {

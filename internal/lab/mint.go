@@ -18,6 +18,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -44,6 +45,7 @@ type Authority struct {
 type Leaf struct {
 	CommonName          string
 	DNSNames            []string
+	Addresses           []netip.Addr
 	NotBefore, NotAfter time.Time // zero: a day before and 90 days after the mint's moment
 	RSA                 bool      // an RSA 2048 key instead of P-256
 	ClientOnly          bool      // extended key usage for TLS clients only
@@ -135,6 +137,9 @@ func (a *Authority) Issue(leaf Leaf) (tls.Certificate, error) {
 		NotAfter:     cmp.Or(leaf.NotAfter, a.now.Add(90*24*time.Hour)),
 		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	for _, address := range leaf.Addresses {
+		template.IPAddresses = append(template.IPAddresses, address.AsSlice())
 	}
 	if leaf.ClientOnly {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
