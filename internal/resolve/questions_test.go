@@ -165,39 +165,49 @@ func TestRoundsInQuickSuccession(t *testing.T) {
 	})
 }
 
-// TestRoundThatDoesNotCount has a resolver keep a CNAME that has moved to another name of the same address. The samples
+// TestRoundWithoutSamples has a resolver keep a CNAME that has moved to another name of the same address. The samples
 // of a round show that the address is published; a round without samples must not take it for withdrawn.
-func TestRoundThatDoesNotCount(t *testing.T) {
+func TestRoundWithoutSamples(t *testing.T) {
 	addresses := lab.Fixed(netip.MustParseAddr("198.51.100.7"))
-	inBubble(t, func(t *testing.T) {
-		s := newSite(lab.RecordSet{TTL: lab.TTL(5), CNAME: "a.example."}, lab.Habits{MinTTL: 3600, MaxTTL: 5})
-		for _, name := range []string{"a.example.", "b.example."} {
-			s.zone.Names[name] = lab.RecordSet{TTL: lab.TTL(5), Addresses: addresses}
-		}
-		s.start()
-		defer s.service.Close()
-		rounds := func(d time.Duration) (last result) {
-			for began := time.Now(); time.Since(began) < d; pass(15 * time.Second) {
-				last = s.round(10*time.Second, s.names(0))
-			}
-			return last
-		}
-		rounds(s.config.Freshness.Learning + time.Minute)
-		s.zone.Names["host.example."] = lab.RecordSet{TTL: lab.TTL(5), CNAME: "b.example."}
-		last := rounds(2 * s.config.Freshness.AuthorityLag)
-		if a := last.resolvers[0].Staleness; a.Verdict != staleness.Suspect || len(a.Withdrawn) > 0 {
-			t.Fatalf("%+v, want the CNAME to be suspect and no address", a)
-		}
-		s.names(0).state.counting = rate.NewLimiter(0, 0)
-		asked := s.toZone()
-		r := s.round(10*time.Second, s.names(0))
-		if n := s.toZone() - asked; n > 0 {
-			t.Errorf("%d questions to the zone's servers", n)
-		}
-		if a := r.resolvers[0].Staleness; a.Verdict != staleness.Suspect || len(a.Withdrawn) > 0 {
-			t.Errorf("%+v, want as in the round before", a)
-		}
-	})
+	for name, test := range map[string]struct {
+		without   func(s *site)
+		questions bool // to the zone's servers
+	}{
+		"it does not count":      {func(s *site) { s.names(0).state.counting = rate.NewLimiter(0, 0) }, false},
+		"the servers are silent": {func(s *site) { s.put(ns1, silence{}); s.put(ns2, silence{}) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				s := newSite(lab.RecordSet{TTL: lab.TTL(5), CNAME: "a.example."}, lab.Habits{MinTTL: 3600, MaxTTL: 5})
+				for _, name := range []string{"a.example.", "b.example."} {
+					s.zone.Names[name] = lab.RecordSet{TTL: lab.TTL(5), Addresses: addresses}
+				}
+				s.start()
+				defer s.service.Close()
+				rounds := func(d time.Duration) (last result) {
+					for began := time.Now(); time.Since(began) < d; pass(15 * time.Second) {
+						last = s.round(10*time.Second, s.names(0))
+					}
+					return last
+				}
+				rounds(s.config.Freshness.Learning + time.Minute)
+				s.zone.Names["host.example."] = lab.RecordSet{TTL: lab.TTL(5), CNAME: "b.example."}
+				last := rounds(2 * s.config.Freshness.AuthorityLag)
+				if a := last.resolvers[0].Staleness; a.Verdict != staleness.Suspect || len(a.Withdrawn) > 0 {
+					t.Fatalf("%+v, want the CNAME to be suspect and no address", a)
+				}
+				test.without(s)
+				asked := s.toZone()
+				r := s.round(10*time.Second, s.names(0))
+				if n := s.toZone() - asked; n > 0 != test.questions {
+					t.Errorf("%d questions to the zone's servers", n)
+				}
+				if a := r.resolvers[0].Staleness; len(a.Withdrawn) > 0 {
+					t.Errorf("%v is withdrawn, but published by the newest sample: %+v", a.Withdrawn, a)
+				}
+			})
+		})
+	}
 }
 
 // TestReloadCountsTheNextRound changes the authoritative servers between two rounds that follow each other at once: the

@@ -276,9 +276,13 @@ func (x *answerContext) withdrawnAddresses() []netip.Addr {
 	if len(withdrawn) == 0 {
 		return nil
 	}
+	since := x.h.began
+	if x.zone.lastValid.Before(since) { // this round has no samples: those before are the newest
+		since = x.zone.lastValid
+	}
 	var out []netip.Addr
 	for _, rec := range a.records {
-		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !x.zone.showed(valueOf(rec), x.h.began)) {
+		if rec.Addr.IsValid() && (withdrawn[valueOf(rec)] || chainMoved && !x.zone.showed(valueOf(rec), since)) {
 			out = append(out, rec.Addr)
 		}
 	}
